@@ -1,0 +1,303 @@
+"""TOML under ``templates/`` → validated records; an unknown key is an error that names file and key."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lrgen import records
+from lrgen.errors import CatalogueError, UnknownNameError
+from lrgen.records import Architecture, Family, Hyperparameter, PastEnd, Recipe, Unit, Variant
+
+_HERE = Path(__file__).resolve().parent
+SHIPPED = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
+
+_Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_Sentence = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _HyperparameterTable(_Table):
+    default: float | str
+    meaning: _Sentence
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class _VariantTable(_Table):
+    number: Annotated[int, Field(ge=1, le=999)]
+    name: _Identifier
+    title: _Sentence
+    summary: _Sentence
+    formula: _Sentence
+    unit: Unit
+    past_end: PastEnd
+    template: _Identifier
+    curve: _Identifier
+    source: _Sentence
+    hyperparameters: dict[_Identifier, _HyperparameterTable] = {}
+    constants: dict[_Identifier, Any] = {}
+    equivalent_to: int | None = None
+    equivalent_within: Annotated[float, Field(gt=0)] = 1e-9
+    tolerance: Annotated[float, Field(gt=0, le=1e-3)] = 1e-9
+
+
+class _FamilyTable(_Table):
+    title: _Sentence
+    summary: _Sentence
+    variant: Annotated[list[_VariantTable], Field(min_length=1)]
+
+
+class _RecipeTable(_Table):
+    optimizer: Annotated[str, Field(pattern="^(sgd|adamw)$")]
+    lr: Annotated[float, Field(gt=0)]
+    batch: Annotated[int, Field(ge=1)]
+    source: _Sentence
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_norm: Annotated[float, Field(ge=0)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class _ArchitectureTable(_Table):
+    title: _Sentence
+    summary: _Sentence
+    paper: _Sentence
+    reference: _Sentence
+    parameters: Annotated[int, Field(ge=1)]
+    smallest_input: Annotated[int, Field(ge=1)]
+    recipe: _RecipeTable
+    template: str | None = None
+    config: dict[str, Any] = {}
+
+
+_T = TypeVar("_T", bound=_Table)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every family, variant and architecture, in the order of their numbers and names.
+
+    ``digest`` changes when any template or catalogue file changes.
+    """
+
+    folders: tuple[Path, ...]
+    families: tuple[Family, ...]
+    architectures: tuple[Architecture, ...]
+    digest: str
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """All variants in the order of their numbers."""
+        everything = (variant for family in self.families for variant in family.variants)
+        return tuple(sorted(everything, key=lambda variant: variant.number))
+
+    def variant(self, wanted: str | int) -> Variant:
+        """The variant with a number (``7``, ``007``, ``A0_007``) or a name.
+
+        Raises:
+            UnknownNameError: when there is none.
+        """
+        text = str(wanted).strip()
+        digits = text.removeprefix("A0_")
+        for variant in self.variants:
+            if variant.name == text or (digits.isascii() and digits.isdigit() and variant.number == int(digits)):
+                return variant
+        known = [name for variant in self.variants for name in (variant.name, variant.key)]
+        raise UnknownNameError("variant", text, known)
+
+    def family(self, name: str) -> Family:
+        """The family with a name.
+
+        Raises:
+            UnknownNameError: when there is none.
+        """
+        return _named("family", name, self.families)
+
+    def architecture(self, name: str) -> Architecture:
+        """The architecture with a name.
+
+        Raises:
+            UnknownNameError: when there is none.
+        """
+        return _named("model", name, self.architectures)
+
+    def select(self, variants: Iterable[str] = (), families: Iterable[str] = ()) -> tuple[Variant, ...]:
+        """The variants that are named or belong to a named family; all of them when nothing is named.
+
+        Raises:
+            UnknownNameError: for a name that does not exist.
+        """
+        numbers = {self.variant(name).number for name in variants}
+        numbers |= {variant.number for name in families for variant in self.family(name).variants}
+        return tuple(variant for variant in self.variants if not numbers or variant.number in numbers)
+
+
+def _named(kind: str, name: str, known: Iterable[Any]) -> Any:
+    everything = tuple(known)
+    for item in everything:
+        if item.name == name:
+            return item
+    raise UnknownNameError(kind, name, [item.name for item in everything])
+
+
+def load(extra: Iterable[Path] = ()) -> Catalogue:
+    """Read the shipped templates and those of a user.
+
+    Raises:
+        CatalogueError: for anything that is wrong with them; it names the file, the key and the value.
+    """
+    folders = (SHIPPED, *(Path(folder) for folder in extra))
+    for folder in folders:
+        if not folder.is_dir():
+            raise CatalogueError(f"there is no folder of templates at {folder}")
+    families = [_family(folder) for folder in _kinds(folders, "schedulers", "family.toml")]
+    architectures = [
+        _architecture(folder, folders) for folder in _kinds(folders, "architectures", "architecture.toml")
+    ]
+    if not families or not architectures:
+        raise CatalogueError(f"no families or no architectures under {SHIPPED}")
+    _check_unique("family", families)
+    _check_unique("architecture", architectures)
+    _check_numbers(families)
+    _check_equivalents(families)
+    return Catalogue(
+        folders=folders,
+        families=tuple(sorted(families, key=lambda family: family.name)),
+        architectures=tuple(sorted(architectures, key=lambda architecture: architecture.name)),
+        digest=_digest(folders),
+    )
+
+
+def _kinds(folders: Iterable[Path], kind: str, marker: str) -> Iterator[Path]:
+    for root in folders:
+        parent = root / kind
+        if not parent.is_dir():
+            continue
+        for folder in sorted(parent.iterdir()):
+            if not folder.is_dir() or folder.name.startswith(("_", ".")):
+                continue
+            if not (folder / marker).is_file():
+                raise CatalogueError(f"{folder}: there is no {marker}")
+            yield folder
+
+
+def _read(path: Path, table: type[_T]) -> _T:
+    try:
+        return table.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        value = "" if first["type"] in ("missing", "extra_forbidden") else f", got {first['input']!r}"
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise CatalogueError(f"{path}: {place}: {problem}{value}") from error
+
+
+def _family(folder: Path) -> Family:
+    path = folder / "family.toml"
+    table = _read(path, _FamilyTable)
+    variants = []
+    for entry in table.variant:
+        template = folder / f"{entry.template}.py.jinja"
+        if not template.is_file():
+            raise CatalogueError(f"{path}: variant {entry.number}: template: there is no {template.name} beside it")
+        clash = entry.hyperparameters.keys() & entry.constants.keys()
+        if clash:
+            raise CatalogueError(f"{path}: variant {entry.number}: {min(clash)} is a hyperparameter and a constant")
+        values = entry.model_dump(exclude={"hyperparameters"})
+        hyperparameters = tuple(
+            _hyperparameter(path, entry.number, name, value) for name, value in entry.hyperparameters.items()
+        )
+        variants.append(Variant(family=folder.name, hyperparameters=hyperparameters, **values))
+    return Family(folder.name, table.title, table.summary, folder, tuple(variants))
+
+
+def _hyperparameter(path: Path, number: int, name: str, table: _HyperparameterTable) -> Hyperparameter:
+    place = f"{path}: variant {number}: hyperparameters.{name}.default"
+    try:
+        value, text = records.parse_number(table.default)
+    except (ValueError, ZeroDivisionError) as error:
+        raise CatalogueError(f'{place}: neither a number nor a fraction such as "1/3", got {table.default!r}') from error
+    if not table.low <= value <= table.high:
+        raise CatalogueError(f"{place}: must lie in [{table.low}, {table.high}], got {value}")
+    return Hyperparameter(name, value, text, table.low, table.high, table.meaning)
+
+
+def _architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
+    path = folder / "architecture.toml"
+    table = _read(path, _ArchitectureTable)
+    template = f"architectures/{table.template or f'{folder.name}/network.py.jinja'}"
+    if not any((root / template).is_file() for root in folders):
+        raise CatalogueError(f"{path}: template: there is no {template}")
+    return Architecture(
+        name=folder.name,
+        folder=folder,
+        template=template,
+        recipe=Recipe(**table.recipe.model_dump()),
+        **table.model_dump(exclude={"recipe", "template"}),
+    )
+
+
+def _check_unique(kind: str, items: Iterable[Any]) -> None:
+    seen: dict[str, Path] = {}
+    for item in items:
+        if item.name in seen:
+            raise CatalogueError(f"{item.folder}: there is a {kind} of this name at {seen[item.name]}")
+        seen[item.name] = item.folder
+
+
+def _check_numbers(families: Iterable[Family]) -> None:
+    places: dict[int, Path] = {}
+    names: dict[str, int] = {}
+    for family in families:
+        for variant in family.variants:
+            path = family.folder / "family.toml"
+            if variant.number in places:
+                raise CatalogueError(
+                    f"{path}: number: {variant.number} ({variant.name}) is taken in {places[variant.number]}"
+                )
+            if variant.name in names:
+                raise CatalogueError(f"{path}: name: {variant.name} is taken by variant {names[variant.name]}")
+            places[variant.number] = path
+            names[variant.name] = variant.number
+    for expected, number in enumerate(sorted(places), start=1):
+        if number != expected:
+            raise CatalogueError(f"{places[number]}: number: {number} leaves a gap, there is no variant {expected}")
+
+
+def _check_equivalents(families: Iterable[Family]) -> None:
+    everything = tuple(families)
+    known = {variant.number: variant for family in everything for variant in family.variants}
+    for family in everything:
+        for variant in family.variants:
+            other = variant.equivalent_to
+            if other is None:
+                continue
+            place = f"{family.folder / 'family.toml'}: variant {variant.number}: equivalent_to"
+            if other not in known or other == variant.number:
+                raise CatalogueError(f"{place}: there is no other variant {other}")
+            if known[other].equivalent_to is not None:
+                raise CatalogueError(f"{place}: {other} is itself an equivalent of {known[other].equivalent_to}")
+
+
+def _digest(folders: Iterable[Path]) -> str:
+    """The sha256 of all that decides what is rendered: the templates, their catalogue and the renderer."""
+    digest = hashlib.sha256((_HERE / "render.py").read_bytes())
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".toml", ".jinja"):
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+                digest.update(content)
+    return digest.hexdigest()

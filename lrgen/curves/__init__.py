@@ -1,0 +1,145 @@
+"""Learning-rate curves as pure mathematics: what a rendered file's trace is held to.
+
+Each module is one family; each function returns the multiplier of the base rate for an array of steps::
+
+    curve(step, horizon, **parameters) -> multiplier
+
+``step`` counts scheduler steps from 0 (the first update) in the schedule's own unit, ``horizon`` is their planned
+number T >= 1, and the parameters are the variant's hyperparameters and constants. A curve whose values do not scale
+with the base rate takes it as ``base_lr``. Metric-driven curves take the metric of each step instead of its number.
+"""
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrgen.errors import CatalogueError
+from lrgen.records import PastEnd, Unit, Variant
+
+Rates = NDArray[np.float64]
+
+
+def rates(
+    variant: Variant,
+    steps: ArrayLike,
+    horizon: int,
+    base_lr: float = 1.0,
+    prm: Mapping[str, float] | None = None,
+    folder: Path | None = None,
+) -> Rates:
+    """The learning rate that the variant promises at each step.
+
+    Args:
+        variant: a schedule whose unit is the epoch or the batch.
+        steps: step numbers from 0, also past the horizon; any shape.
+        horizon: planned number of steps in the variant's unit, at least 1.
+        base_lr: the rate that the multipliers apply to.
+        prm: hyperparameters that differ from the variant's defaults.
+        folder: the family's folder, for a user's own family with a ``curves.py``.
+
+    Raises:
+        CatalogueError: when the variant's curve does not exist or takes other parameters.
+        ValueError: for a metric-driven variant, a horizon below 1, or a hyperparameter that is unknown or out of range.
+    """
+    if variant.unit is Unit.METRIC:
+        raise ValueError(f"variant {variant.number} is driven by a metric: use follow()")
+    t = np.asarray(steps, dtype=np.float64)
+    if variant.past_end is PastEnd.HOLD:
+        t = np.minimum(t, horizon)
+    multiplier = _call(variant, t, horizon, base_lr, prm, folder)
+    return np.broadcast_to(base_lr * np.asarray(multiplier, dtype=np.float64), t.shape).copy()
+
+
+def follow(
+    variant: Variant,
+    metrics: Sequence[float],
+    horizon: int,
+    base_lr: float = 1.0,
+    prm: Mapping[str, float] | None = None,
+    folder: Path | None = None,
+) -> Rates:
+    """The learning rates of a metric-driven variant: first the initial one, then one after each metric.
+
+    Raises:
+        CatalogueError, ValueError: as ``rates``.
+    """
+    if variant.unit is not Unit.METRIC:
+        raise ValueError(f"variant {variant.number} is not driven by a metric: use rates()")
+    return np.asarray(_call(variant, list(metrics), horizon, base_lr, prm, folder), dtype=np.float64)
+
+
+def _call(
+    variant: Variant,
+    steps: object,
+    horizon: int,
+    base_lr: float,
+    prm: Mapping[str, float] | None,
+    folder: Path | None,
+) -> ArrayLike:
+    if horizon < 1:
+        raise ValueError(f"horizon must be at least 1, got {horizon} (variant {variant.number})")
+    values = dict(variant.defaults)
+    ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
+    for name, value in (prm or {}).items():
+        if name not in ranges:
+            raise ValueError(f"variant {variant.number} has no hyperparameter {name}")
+        low, high = ranges[name]
+        if not low <= value <= high:
+            raise ValueError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
+        values[name] = value
+    function = lookup(variant, folder)
+    if "base_lr" in inspect.signature(function).parameters:
+        values["base_lr"] = base_lr
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result: ArrayLike = function(steps, horizon, **variant.constants, **values)
+    except TypeError as error:
+        raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
+    return result
+
+
+def lookup(variant: Variant, folder: Path | None = None) -> Callable[..., ArrayLike]:
+    """The function that computes the variant's curve.
+
+    Raises:
+        CatalogueError: when there is none.
+    """
+    module = _module(variant.family, folder)
+    function = getattr(module, variant.curve, None) if module else None
+    if not callable(function):
+        raise CatalogueError(f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}")
+    found: Callable[..., ArrayLike] = function
+    return found
+
+
+def exists(variant: Variant, folder: Path | None = None) -> bool:
+    """Whether there is anything to compare the variant's files with."""
+    return hasattr(_module(variant.family, folder), variant.curve)
+
+
+def _module(family: str, folder: Path | None) -> ModuleType | None:
+    """The family's module here, else the ``curves.py`` in a user's own folder of the family."""
+    try:
+        return importlib.import_module(f"{__name__}.{family}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{family}":
+            raise
+    path = (folder or Path()) / "curves.py"
+    if folder is None or not path.is_file():
+        return None
+    spec = importlib.util.spec_from_file_location(f"lrgen_user_curves_{family}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def whole_steps(fraction: float, horizon: int) -> int:
+    """A fraction of the horizon in whole steps, at least one (halves round to even)."""
+    return max(1, round(fraction * horizon))

@@ -1,0 +1,60 @@
+"""The exception tree: each error names the argument, the value and the place."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LrgenError(Exception):
+    """Anything that lrgen refuses to do; the command line prints it as one sentence and exits with 2."""
+
+
+class CatalogueError(LrgenError):
+    """A file under ``templates/`` is broken: names the file, the key and the value."""
+
+
+class UnknownNameError(LrgenError):
+    """A model, variant, family, dataset, device or stage that does not exist."""
+
+    def __init__(self, kind: str, value: object, known: Iterable[object]) -> None:
+        names = [str(name) for name in known]
+        folded = {name.casefold(): name for name in names}
+        close = get_close_matches(str(value).casefold(), folded, n=3, cutoff=0.5)
+        if close:
+            hint = f"did you mean {' or '.join(folded[name] for name in close)}?"
+        elif names:
+            hint = f"known: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+        else:
+            hint = "there is none"
+        super().__init__(f"unknown {kind} '{value}': {hint}")
+
+
+class ConfigError(LrgenError):
+    """A value in lrgen.toml, in the environment or in a flag cannot be used."""
+
+
+class OutputError(LrgenError):
+    """A file cannot be written or read where it was asked for."""
+
+
+class EditedFileError(OutputError):
+    """A rendered file was changed by hand and would be overwritten."""
+
+
+class StaleFileError(OutputError):
+    """A rendered file on disk is not what the catalogue renders today."""
+
+
+class DataError(LrgenError):
+    """A dataset is missing or is not what it should be."""
+
+
+class DeviceError(LrgenError):
+    """The device that was asked for is not usable on this machine."""
+
+
+class StoreError(LrgenError):
+    """The results database cannot be opened, read or written."""
+
+
+class NoResultError(LrgenError):
+    """A result was asked for that was never measured."""

@@ -1,0 +1,233 @@
+"""The frozen records and enumerations that every other module speaks in; imports nothing of ours."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+
+class Unit(StrEnum):
+    """What advances a schedule by one step."""
+
+    EPOCH = "epoch"
+    BATCH = "batch"
+    METRIC = "metric"
+
+
+class PastEnd(StrEnum):
+    """What a schedule does once its horizon is over."""
+
+    HOLD = "hold"
+    CONTINUE = "continue"
+
+
+class Stage(StrEnum):
+    """The checks in the order in which a file goes through them."""
+
+    SYNTAX = "syntax"
+    CONTRACT = "contract"
+    SCHEDULE = "schedule"
+    TRAINING = "training"
+
+
+class Status(StrEnum):
+    """How a file's verification ended."""
+
+    PROVED = "proved"
+    UNPROVEN = "unproven"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out of memory"
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found to be wrong with the file."""
+        return self in (Status.PROVED, Status.UNPROVEN)
+
+    @property
+    def final(self) -> bool:
+        """Whether the same file would end like this again, so that the result may be reused."""
+        return self in (Status.PROVED, Status.UNPROVEN, Status.FAILED)
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A number in [low, high] that a rendered file reads from ``prm``.
+
+    ``text`` is how the default stands in the file (``1 / 3``), ``default`` its value.
+    """
+
+    name: str
+    default: float
+    text: str
+    low: float
+    high: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One numbered schedule; its number and name never change."""
+
+    number: int
+    name: str
+    family: str
+    title: str
+    summary: str
+    formula: str
+    unit: Unit
+    past_end: PastEnd
+    template: str
+    curve: str
+    source: str
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+    constants: dict[str, Any] = field(default_factory=dict)
+    equivalent_to: int | None = None
+    equivalent_within: float = 1e-9
+    tolerance: float = 1e-9
+
+    @property
+    def key(self) -> str:
+        """The file's stem, ``A0_001``, which is also its ``scheduler_type`` in the store."""
+        return f"A0_{self.number:03d}"
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        """The default of each hyperparameter by name."""
+        return {parameter.name: parameter.default for parameter in self.hyperparameters}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of schedule: one folder under ``templates/schedulers``."""
+
+    name: str
+    title: str
+    summary: str
+    folder: Path
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an architecture is trained: literals of its rendered files, and the values a check passes in ``prm``."""
+
+    optimizer: str
+    lr: float
+    batch: int
+    source: str
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One network: one folder under ``templates/architectures``."""
+
+    name: str
+    title: str
+    summary: str
+    paper: str
+    reference: str
+    parameters: int
+    smallest_input: int
+    recipe: Recipe
+    folder: Path
+    template: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """The text of one architecture × variant, with what its manifest says of it."""
+
+    architecture: Architecture
+    variant: Variant
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that is to be verified, and the variant that it is held to (None: nothing to compare with)."""
+
+    path: Path
+    source: str
+    sha256: str
+    model_name: str
+    scheduler_type: str
+    variant: Variant | None
+    prm: dict[str, float]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What one check said: ``reason`` is empty when the file passed."""
+
+    stage: Stage
+    passed: bool
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One evaluated epoch: everything in it was measured by the training check.
+
+    ``confusion[i][j]`` counts held-out images of class i that were classified as j. ``lr`` is the rate of
+    the epoch's last update; losses are means over images.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    loss: float
+    confusion: tuple[tuple[int, ...], ...]
+    lr: float
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """The share of held-out images on the diagonal of the confusion matrix."""
+        total = sum(map(sum, self.confusion))
+        return sum(row[i] for i, row in enumerate(self.confusion)) / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the verification of one file ended."""
+
+    candidate: Candidate
+    status: Status
+    stage: Stage | None
+    reason: str
+    seconds: float
+    checks: tuple[CheckReport, ...] = ()
+    epochs: tuple[EpochReport, ...] = ()
+    reused: bool = False
+    output: str = ""
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """The accuracy of the best epoch, or None when no epoch was run."""
+        return max((epoch.accuracy for epoch in self.epochs), default=None)
+
+
+def parse_number(value: float | str) -> tuple[float, str]:
+    """Read a number as the catalogue writes it: ``0.1`` or the fraction ``"1/3"``.
+
+    Returns its value and the text that stands for it in a rendered file.
+
+    Raises:
+        ValueError: when a string is not a fraction of whole numbers.
+    """
+    if isinstance(value, str):
+        fraction = Fraction(value)
+        return float(fraction), value.replace("/", " / ")
+    return float(value), repr(float(value))

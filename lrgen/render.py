@@ -1,0 +1,201 @@
+"""Records → source text; pure.
+
+black takes longer than everything else together, so it is paid once for each distinct fragment (a schedule, a
+network, the training methods of a unit, an import block) and not once for each file. The fragments are whole
+top-level statements, or whole methods formatted inside their class, and black treats those independently of what
+stands around them; the tests compare the composed files with black's own output on the whole.
+"""
+
+import functools
+import hashlib
+import re
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import black
+import jinja2
+
+from lrgen.catalogue import Catalogue
+from lrgen.errors import CatalogueError
+from lrgen.records import Architecture, Hyperparameter, RenderedFile, Unit, Variant
+
+_WIDTH = 88
+_ADVANCES = {
+    Unit.EPOCH: "The schedule advances once per epoch.",
+    Unit.BATCH: "The schedule advances once per batch.",
+    Unit.METRIC: "The schedule advances once per epoch, by the epoch's mean training loss.",
+}
+_READ = re.compile(r"""prm(?:\[|\.get\()["'](\w+)["']""")
+_IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
+
+
+class Renderer:
+    """Renders the files of one catalogue; keeps the fragments that it has formatted."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._jinja = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([str(folder) for folder in catalogue.folders]),
+            undefined=jinja2.StrictUndefined,
+            keep_trailing_newline=True,
+        )
+        self._jinja.filters["number"] = _number
+        self._fragments: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {}
+
+    def render(self, architecture: Architecture, variant: Variant) -> RenderedFile:
+        """The file of one architecture with one schedule.
+
+        Raises:
+            CatalogueError: when a template is broken, or a declared hyperparameter is never read.
+        """
+        schedule_imports, schedule = self._schedule(variant)
+        network_imports, network = self._network(architecture)
+        training_imports, training = self._training(architecture, variant.unit)
+        declared = {parameter.name for parameter in variant.hyperparameters}
+        read = set(_READ.findall(schedule))
+        if read != declared:
+            wrong = min(read ^ declared)
+            how = "declared and never read" if wrong in declared else "read and not declared"
+            raise CatalogueError(f"variant {variant.number}: hyperparameter {wrong} is {how} in {variant.template}")
+        names = read | set(_READ.findall(network)) | set(_READ.findall(training))
+        names -= {"epoch", "epoch_max"}
+        body = "\n".join((schedule, network, training))
+        text = self._jinja.get_template("module.py.jinja").render(
+            docstring=_docstring(architecture, variant),
+            imports=_imports((*schedule_imports, *network_imports, *training_imports), body),
+            hyperparameters=_hyperparameters(frozenset(names)),
+            schedule=schedule,
+            network=network,
+            training=training,
+        )
+        return RenderedFile(architecture, variant, text, hashlib.sha256(text.encode()).hexdigest())
+
+    def schedule(self, variant: Variant) -> str:
+        """The schedule alone, with its imports: ready to paste into any project."""
+        imports, code = self._schedule(variant)
+        return f"{_imports(imports, code)}\n\n\n{code}\n"
+
+    def _schedule(self, variant: Variant) -> tuple[tuple[str, ...], str]:
+        parameters = {parameter.name: parameter for parameter in variant.hyperparameters}
+
+        def prm(name: str) -> str:
+            parameter: Hyperparameter = parameters[name]
+            return f'prm.get("{name}", {parameter.text})'
+
+        template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
+        return self._fragment(
+            ("schedule", str(variant.number)), template, {"prm": prm, "has": parameters.__contains__, **variant.constants}
+        )
+
+    def _network(self, architecture: Architecture) -> tuple[tuple[str, ...], str]:
+        values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
+        return self._fragment(("network", architecture.name), architecture.template, values)
+
+    def _training(self, architecture: Architecture, unit: Unit) -> tuple[tuple[str, ...], str]:
+        own = f"architectures/{architecture.name}/training.py.jinja"
+        known = (architecture.folder / "training.py.jinja").is_file()
+        template = own if known else "training.py.jinja"
+        values = {"recipe": architecture.recipe, "unit": unit.value, "config": architecture.config}
+        imports, code = self._fragment(("training", template, unit.value, repr(architecture.recipe)), template, values)
+        header, methods = code.split("\n", 1)
+        if not header.startswith("class Net"):
+            raise CatalogueError(f"{template}: must hold imports and a class Net with the training methods")
+        return imports, methods.lstrip("\n")
+
+    def _fragment(self, key: tuple[str, ...], template: str, values: dict[str, Any]) -> tuple[tuple[str, ...], str]:
+        """Imports and black-formatted code of one template, rendered once."""
+        if key not in self._fragments:
+            try:
+                raw = self._jinja.get_template(template).render(values)
+                imports, code = _split_imports(raw)
+                self._fragments[key] = imports, _black(code)
+            except jinja2.TemplateError as error:
+                raise CatalogueError(f"{template}: {error}") from error
+            except KeyError as error:
+                raise CatalogueError(f"{template}: the variant declares no hyperparameter {error}") from error
+            except black.InvalidInput as error:
+                raise CatalogueError(f"{template}: does not render Python: {error}") from error
+        return self._fragments[key]
+
+
+@functools.cache
+def _black(code: str) -> str:
+    return black.format_str(code, mode=black.Mode()).strip("\n")
+
+
+def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
+    """The leading import statements, one a line, and the code after them."""
+    lines = text.lstrip("\n").split("\n")
+    count = 0
+    while count < len(lines) and (not lines[count].strip() or _IMPORT.match(lines[count])):
+        count += 1
+    return tuple(line for line in lines[:count] if line.strip()), "\n".join(lines[count:])
+
+
+@functools.cache
+def _used(body: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", body))
+
+
+def _imports(statements: Iterable[str], body: str) -> str:
+    """One sorted import block: standard library first, then torch, without what the body does not use."""
+    used = _used(body)
+    plain: set[str] = set()
+    names: dict[str, set[str]] = {}
+    for statement in statements:
+        match = _IMPORT.match(statement)
+        assert match is not None, statement
+        module, what = match.groups()
+        for item in what.split(","):
+            item = item.strip()
+            if item.split()[-1].split(".")[0] not in used:
+                continue
+            if module is None:
+                plain.add(item)
+            else:
+                names.setdefault(module, set()).add(item)
+    blocks = []
+    for standard in (True, False):
+        lines = [f"import {item}" for item in sorted(plain) if _is_standard(item) == standard]
+        for module in sorted(names):
+            if _is_standard(module) == standard:
+                lines.append(f"from {module} import {', '.join(sorted(names[module], key=_isort_key))}")
+        if lines:
+            blocks.append("\n".join(lines))
+    return _black("\n\n".join(blocks))
+
+
+def _isort_key(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions, as isort and ruff order the names of one import."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+    return kind, name.casefold()
+
+
+def _number(value: float) -> str:
+    """A literal as one writes it by hand: ``5e-4``, not ``0.0005``."""
+    if 0 < abs(value) < 1e-2:
+        mantissa, exponent = f"{value:e}".split("e")
+        short = f"{float(mantissa):g}e{int(exponent)}"
+        return short if float(short) == value else repr(value)
+    return repr(value)
+
+
+def _is_standard(module: str) -> bool:
+    return module.split(".")[0].split()[0] in sys.stdlib_module_names
+
+
+@functools.cache
+def _hyperparameters(names: frozenset[str]) -> str:
+    first = [name for name in ("lr", "momentum", "dropout") if name in names]
+    literal = ", ".join(f'"{name}"' for name in (*first, *sorted(names - set(first))))
+    return _black(f"def supported_hyperparameters() -> set[str]:\n    return {{{literal}}}")
+
+
+def _docstring(architecture: Architecture, variant: Variant) -> str:
+    first = f"{architecture.title} image classifier with {variant.title}."
+    paragraphs = (first, f"{variant.summary} {_ADVANCES[variant.unit]}")
+    if len(first) + 3 > _WIDTH:
+        raise CatalogueError(f"variant {variant.number}: title: too long for one line with {architecture.title}")
+    return "\n\n".join(textwrap.fill(text, _WIDTH) for text in paragraphs) + "\n"
