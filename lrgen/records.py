@@ -164,6 +164,23 @@ class Candidate:
     scheduler_type: str
     variant: Variant | None
     prm: dict[str, float]
+    family_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class VerifySettings:
+    """What a verification is asked to do; the same file with the same settings ends the same way.
+
+    ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` are those of one worker.
+    """
+
+    stage: Stage = Stage.TRAINING
+    dataset: str = "digits"
+    epochs: int = 5
+    batch_size: int = 64
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -201,7 +218,11 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the verification of one file ended."""
+    """How the verification of one file ended.
+
+    ``stage`` is the check that it did not get through, ``accuracy`` that of its best epoch (None when none was run),
+    ``output`` the end of what it printed. ``reused`` says that all of this was recorded by an earlier run.
+    """
 
     candidate: Candidate
     status: Status
@@ -210,13 +231,9 @@ class Outcome:
     seconds: float
     checks: tuple[CheckReport, ...] = ()
     epochs: tuple[EpochReport, ...] = ()
+    accuracy: float | None = None
     reused: bool = False
     output: str = ""
-
-    @property
-    def best_accuracy(self) -> float | None:
-        """The accuracy of the best epoch, or None when no epoch was run."""
-        return max((epoch.accuracy for epoch in self.epochs), default=None)
 
 
 def parse_number(value: float | str) -> tuple[float, str]:

@@ -1,0 +1,327 @@
+"""Does the file keep LEMUR's contract: names, signatures, shapes, hyperparameters, no work at import time?"""
+
+import ast
+import inspect
+import math
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lrgen.checks.subject import CheckFailure, Prm, Subject, random_batches
+from lrgen.records import Candidate, Stage, VerifySettings
+
+STAGE = Stage.CONTRACT
+_SIGNATURES = {
+    "__init__": ["self", "in_shape", "out_shape", "prm", "device"],
+    "train_setup": ["self", "prm"],
+    "learn": ["self", "train_data"],
+    "forward": ["self", "x"],
+}
+_ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
+# Calls at import time that only name something.
+_NAMING_CALLS = {"TypeVar", "NamedTuple", "namedtuple", "partial", "frozenset", "tuple", "getLogger", "Final", "cast"}
+_PAIRS = {"lr": (0.01, 0.02), "momentum": (0.5, 0.9), "dropout": (0.1, 0.6)}
+_TRACED_STEPS = 40
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+    """Read the source, load the module, build the network in several sizes and let it learn two batches."""
+    assert subject.tree is not None
+    _read(subject.tree, subject.candidate.source)
+    _load(subject)
+    _signatures(subject)
+    for channels, size, classes, batch in ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1)):
+        _shapes(subject, channels, size, classes, batch)
+    used = _learn(subject)
+    _hyperparameters(subject, used)
+    return {}
+
+
+def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
+    """Nothing is left to compare: what this check finds it finds by running the file."""
+    return ""
+
+
+# The source, as it is read.
+
+
+def _read(tree: ast.Module, source: str) -> None:
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if not any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):
+        raise CheckFailure("there is no class Net at the top level")
+    if "supported_hyperparameters" not in functions:
+        raise CheckFailure("there is no function supported_hyperparameters at the top level")
+    first = functions["supported_hyperparameters"].body[0]
+    literal = isinstance(first, ast.Return) and isinstance(first.value, ast.Set)
+    if not literal or not all(_is_text(element) for element in first.value.elts):  # type: ignore[union-attr]  # literal
+        raise CheckFailure(
+            f"supported_hyperparameters must begin with return {{literal set of names}} (line {first.lineno})"
+        )
+    names = [element.value for element in first.value.elts]  # type: ignore[union-attr]  # checked above
+    if "lr" not in names:
+        raise CheckFailure("supported_hyperparameters does not name lr")
+    for name in names:
+        if source.count(f'"{name}"') + source.count(f"'{name}'") < 2:
+            raise CheckFailure(f"hyperparameter {name} must stand quoted at least twice in the file: it is never read")
+    kinds = (ast.Import, ast.ImportFrom)
+    if not isinstance(next((node for node in tree.body if not _is_docstring(node)), None), kinds):
+        raise CheckFailure("imports must precede everything else in the file")
+    for node in ast.walk(tree):
+        if isinstance(node, kinds):
+            _check_import(node)
+    for node in _at_import_time(tree.body):
+        raise CheckFailure(f"work at import time: {ast.unparse(node).splitlines()[0][:80]} (line {node.lineno})")
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and _is_text(node.value)
+
+
+def _check_import(node: ast.Import | ast.ImportFrom) -> None:
+    modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    relative = isinstance(node, ast.ImportFrom) and node.level > 0
+    for module in modules:
+        root = module.split(".")[0]
+        if relative or not (root == "torch" or root in sys.stdlib_module_names):
+            raise CheckFailure(
+                f"imports {'a relative module' if relative else module} (line {node.lineno}): "
+                "only torch and the standard library are there"
+            )
+
+
+def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that do something when the module is imported, other than naming things."""
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.Pass)):
+            continue
+        if _is_docstring(node):
+            continue
+        if isinstance(node, ast.ClassDef):
+            yield from _at_import_time(node.body)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)] if node.value else []
+            if not all(_called(call) in _NAMING_CALLS for call in calls):
+                yield node
+        elif isinstance(node, ast.If) and _is_guard(node.test):
+            continue
+        else:
+            yield node
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _is_guard(test: ast.expr) -> bool:
+    """``if TYPE_CHECKING`` or ``if __name__ == "__main__"``."""
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'")
+
+
+# The module, as it behaves.
+
+
+def _load(subject: Subject) -> None:
+    def state() -> tuple[Any, ...]:
+        return (
+            torch.get_rng_state().tolist(),
+            torch.get_num_threads(),
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+        )
+
+    before = state()
+    with _running(subject, "the import raises"):
+        subject.load()
+    if state() != before:
+        raise CheckFailure("work at import time: importing the file changes torch's global state")
+
+
+def _signatures(subject: Subject) -> None:
+    assert subject.module is not None
+    net = getattr(subject.module, "Net", None)
+    if not (isinstance(net, type) and issubclass(net, nn.Module)):
+        raise CheckFailure("Net is not a subclass of torch.nn.Module")
+    for name, wanted in _SIGNATURES.items():
+        method = net.__dict__.get(name) or getattr(net, name, None)
+        if not isinstance(method, types.FunctionType):
+            raise CheckFailure(f"Net has no method {name}")
+        if name == "forward" and len(inspect.signature(method).parameters) >= 2:
+            continue  # the input's name is free
+        found = list(inspect.signature(method).parameters)
+        if found != wanted:
+            raise CheckFailure(
+                f"the signature of Net.{name} is ({', '.join(found)}), it must be ({', '.join(wanted)})"
+            )
+
+
+def _shapes(subject: Subject, channels: int, size: int, classes: int, batch: int) -> None:
+    what = f"{channels}x{size}x{size} inputs and {classes} classes"
+    with _running(subject, f"Net raises for {what}"):
+        net = subject.network(subject.prm(), channels, size, classes, batch)
+        net.eval()
+        with torch.no_grad():
+            output = net(torch.randn(batch, channels, size, size, device=subject.device))
+    if not isinstance(output, Tensor):
+        raise CheckFailure(f"forward returns {type(output).__name__} in eval mode for {what}, not a tensor")
+    if tuple(output.shape) != (batch, classes):
+        raise CheckFailure(f"the output's shape is {tuple(output.shape)} for {what}, it must be {(batch, classes)}")
+    if not bool(torch.isfinite(output).all()):
+        raise CheckFailure(f"the output is not finite for {what}")
+
+
+def _learn(subject: Subject) -> Prm:
+    """Two batches through ``train_setup`` and ``learn``; returns the prm with what was read from it."""
+    prm = subject.prm()
+    with _running(subject, "Net raises"):
+        net = subject.network(prm)
+    with _running(subject, "train_setup raises"):
+        net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+    for name in _ATTRIBUTES:
+        if not hasattr(net, name):
+            raise CheckFailure(f"train_setup leaves no self.{name}")
+    optimizer = net.optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise CheckFailure(f"self.optimizer is {type(optimizer).__name__}, not a torch optimizer")
+    if not callable(net.criterion):
+        raise CheckFailure(f"self.criterion is {type(net.criterion).__name__}, not a loss")
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad and id(parameter) not in held:
+            raise CheckFailure(f"the optimizer does not hold the parameter {name}")
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    steps = _count_steps(optimizer)
+    batches = random_batches(2, 4, 3, 32, 10, subject.device)
+    with _running(subject, "learn raises"):
+        result = net.learn(batches)  # type: ignore[operator]  # a method of the file's Net
+    if steps.count == 0:
+        raise CheckFailure("the optimizer is never stepped in learn")
+    if steps.count != len(batches):
+        raise CheckFailure(f"the optimizer is stepped {steps.count} times in {len(batches)} batches")
+    if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
+        raise CheckFailure("no parameter moves in learn")
+    if result is not None:
+        _check_result(result)
+    return prm
+
+
+def _check_result(result: object) -> None:
+    wrong = CheckFailure(f"learn returns {str(result)[:80]}, it must be (accuracy in 0-1, finite loss) or None")
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise wrong
+    try:
+        accuracy, loss = (float(value) for value in result)
+    except (TypeError, ValueError):
+        raise wrong from None
+    if not (0 <= accuracy <= 1 and math.isfinite(loss)):
+        raise wrong
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, *_: object) -> None:
+        self.count += 1
+
+
+def _count_steps(optimizer: Optimizer) -> _Counter:
+    counter = _Counter()
+    optimizer.register_step_post_hook(counter)
+    return counter
+
+
+# The hyperparameters: each is read, and each matters.
+
+
+def _hyperparameters(subject: Subject, used: Prm) -> None:
+    read = used.read | _read_by_scheduler(subject)
+    for name in subject.declared:
+        if name not in read:
+            raise CheckFailure(f"hyperparameter {name} is declared and never read from prm")
+    for name in subject.declared:
+        low, high = _PAIRS.get(name, (0.25, 0.75))
+        with _running(subject, f"raises when {name} is {low} or {high}"):
+            same = all(behaviour(subject, name, low) == behaviour(subject, name, high) for behaviour in _BEHAVIOURS)
+        if same:
+            raise CheckFailure(f"hyperparameter {name} is read and has no effect: {low} and {high} train alike")
+
+
+def _read_by_scheduler(subject: Subject) -> set[str]:
+    prm = subject.prm()
+    _trace(subject, prm)
+    return prm.read
+
+
+def _trace(subject: Subject, prm: Prm) -> list[float]:
+    """Forty rates of ``make_scheduler``, with the loss standing still; empty when there is no such function."""
+    make = getattr(subject.module, "make_scheduler", None)
+    if make is None:
+        return []
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=prm["lr"], momentum=0.9)
+    with _running(subject, "make_scheduler raises"):
+        scheduler = make(optimizer, _TRACED_STEPS, prm)
+        rates = []
+        for _ in range(_TRACED_STEPS):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            takes_metric = "metrics" in inspect.signature(scheduler.step).parameters
+            scheduler.step(1.0) if takes_metric else scheduler.step()
+    return rates
+
+
+def _scheduled(subject: Subject, name: str, value: float) -> object:
+    return None if name == "lr" else _trace(subject, subject.prm(**{name: value}))
+
+
+def _set_up(subject: Subject, name: str, value: float) -> object:
+    prm = subject.prm(**{name: value})
+    net = subject.network(prm)
+    net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+    groups = net.optimizer.param_groups  # type: ignore[union-attr]  # an optimizer, as checked before
+    options = [{key: repr(option) for key, option in group.items() if key != "params"} for group in groups]
+    return options, _state(net.scheduler)
+
+
+def _trained(subject: Subject, name: str, value: float) -> object:
+    prm = subject.prm(**{name: value})
+    net = subject.network(prm)
+    net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+    torch.manual_seed(0)
+    batches = random_batches(2, 4, 3, 32, 10, subject.device)
+    for _ in range(2):
+        net.learn(batches)  # type: ignore[operator]  # a method of the file's Net
+    return [parameter.detach().cpu().tolist() for parameter in net.parameters()], _state(net.scheduler)
+
+
+def _state(scheduler: Any) -> str:
+    return repr(scheduler.state_dict()) if hasattr(scheduler, "state_dict") else ""
+
+
+# From the cheapest to the dearest: the rates, what the optimizer was given, what two epochs of training made of it.
+_BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (_scheduled, _set_up, _trained)
+
+
+class _running:
+    """Turns an exception of the file under test into a reason."""
+
+    def __init__(self, subject: Subject, what: str) -> None:
+        self._subject = subject
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (CheckFailure, MemoryError, torch.OutOfMemoryError)):
+            raise CheckFailure(f"{self._what} {self._subject.explain(error)}") from error

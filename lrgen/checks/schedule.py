@@ -1,0 +1,363 @@
+"""Is the learning rate, step by step, what the variant's curve says?
+
+Measured twice: ``make_scheduler`` on a dummy parameter, at many horizons, on past their end, stopped and resumed,
+with other base rates and other hyperparameters; and ``learn`` itself, a few epochs of tiny batches with the
+network's forward replaced by a stand-in, so that the schedule and not the convolutions is paid for. The rates of
+each update are compared with lrgen.curves, which shares no code with any template.
+"""
+
+import inspect
+import io
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from lrgen import curves
+from lrgen.checks.subject import CheckFailure, Prm, Subject, random_batches
+from lrgen.records import Candidate, Stage, Unit, Variant, VerifySettings
+
+STAGE = Stage.SCHEDULE
+HORIZONS = (1, 2, 3, 5, 10, 90, 3000)
+BASE_LR = 0.1
+LEARN_BATCHES = (1, 2, 7)
+LEARN_EPOCHS = 3
+_PAST_END = 2  # epochs of learn past the planned ones
+
+
+def losses(count: int) -> list[float]:
+    """A loss that falls noisily, with ties, plateaus, a rise and a NaN: what a metric-driven schedule is fed with."""
+    noise = np.random.RandomState(0).rand(count) * 0.2
+    values = [2 * math.exp(-3 * index / count) + float(noise[index]) for index in range(count)]
+    for index in range(count):
+        if index % 4 == 3:
+            values[index] = values[index - 1]
+        if count // 3 <= index < count // 2 or index > 3 * count // 4:
+            values[index] = values[count // 3]
+        if index % 17 == 9:
+            values[index] = math.nan
+    return values
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+    """The rates of ``make_scheduler`` and of ``learn``."""
+    assert subject.module is not None
+    variant = subject.candidate.variant
+    make = getattr(subject.module, "make_scheduler", None)
+    if make is None:
+        if variant is not None:
+            raise CheckFailure(f"there is no make_scheduler, so {_named(variant)} cannot be traced")
+        return {"direct": [], "learn": _learn(subject, None)}
+    direct = [] if variant is None else _direct(subject, variant, make)
+    learned = _learn(subject, make)
+    if variant is None:
+        for run in learned:
+            if run["horizon"] is not None:
+                steps = len(run["rates"][0]) if run["per_batch"] else run["epochs"]
+                run["own"] = _trace(subject, make, run["horizon"], steps, subject.prm(lr=BASE_LR), run["metrics"])
+    return {"direct": direct, "learn": learned}
+
+
+def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
+    """Compare each trace with the variant's curve; without a variant, ``learn`` with the file's own scheduler."""
+    variant = candidate.variant
+    if variant is None:
+        return next(filter(None, map(_judge_own, measurement["learn"])), "")
+    folder = candidate.family_folder
+    if len(measurement["direct"]) != len(_cases(variant)) or len(measurement["learn"]) != len(LEARN_BATCHES):
+        return "the schedule was not measured completely"
+    for case, rates in zip(_cases(variant), measurement["direct"], strict=True):
+        reason = _judge_direct(variant, case, rates, folder)
+        if reason:
+            return reason
+    for run in measurement["learn"]:
+        reason = _judge_learn(variant, run, folder)
+        if reason:
+            return reason
+    return ""
+
+
+# make_scheduler on a dummy parameter.
+
+
+class _Case(dict[str, Any]):
+    """One trace: horizon, steps, base_lr, prm and, for a resumed run, the step at which it was stopped."""
+
+
+def _cases(variant: Variant) -> list[_Case]:
+    def case(horizon: int, base_lr: float = BASE_LR, resume: int | None = None, **prm: float) -> _Case:
+        steps = horizon + max(5, horizon // 4)
+        return _Case(horizon=horizon, steps=steps, base_lr=base_lr, resume=resume, prm=prm)
+
+    cases = [case(horizon) for horizon in HORIZONS]
+    cases += [case(10, base_lr=1e-4), case(10, base_lr=1.0)]
+    cases += [case(10, resume=5), case(90, resume=45)]
+    for parameter in variant.hyperparameters:
+        middle = (parameter.low + parameter.high) / 2
+        cases += [case(20, **{parameter.name: value}) for value in (parameter.low, middle, parameter.high)]
+    return cases
+
+
+def _direct(subject: Subject, variant: Variant, make: Callable[..., Any]) -> list[list[list[float]]]:
+    traces = []
+    for case in _cases(variant):
+        prm = subject.prm(lr=case["base_lr"], **case["prm"])
+        metrics = losses(case["steps"]) if variant.unit is Unit.METRIC else None
+        rates = _trace(subject, make, case["horizon"], case["steps"], prm, metrics, case["resume"])
+        traces.append(rates)
+        reason = _judge_direct(variant, case, rates, subject.candidate.family_folder)
+        if reason:
+            raise CheckFailure(reason)
+    return traces
+
+
+def _trace(
+    subject: Subject,
+    make: Callable[..., Any],
+    horizon: int,
+    steps: int,
+    prm: Prm,
+    metrics: Sequence[float] | None = None,
+    resume: int | None = None,
+) -> list[list[float]]:
+    """The rate that each parameter group uses at each update: groups × steps."""
+
+    def build() -> tuple[torch.optim.Optimizer, Any]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=prm["lr"], momentum=0.9)
+        return optimizer, make(optimizer, horizon, prm)
+
+    step = 0
+    try:
+        optimizer, scheduler = build()
+        rows = []
+        for step in range(steps):
+            if step == resume:
+                saved = io.BytesIO()
+                torch.save([optimizer.state_dict(), scheduler.state_dict()], saved)
+                saved.seek(0)
+                state = torch.load(saved, weights_only=True)
+                optimizer, scheduler = build()
+                optimizer.load_state_dict(state[0])
+                scheduler.load_state_dict(state[1])
+            rows.append([float(group["lr"]) for group in optimizer.param_groups])
+            optimizer.step()
+            if metrics is None:
+                scheduler.step()
+            else:
+                scheduler.step(metrics[step])
+    except Exception as error:
+        place = f"at horizon {horizon}" + (f", step {step}" if step else "")
+        if resume is not None and step >= resume:
+            place += f", resumed at step {resume}"
+        raise CheckFailure(f"make_scheduler raises {place}: {subject.explain(error)}") from error
+    return [list(row) for row in zip(*rows, strict=True)]
+
+
+def _judge_direct(variant: Variant, case: _Case, rates: list[list[float]], folder: Path | None) -> str:
+    horizon, steps, base_lr = case["horizon"], case["steps"], case["base_lr"]
+    if variant.unit is Unit.METRIC:
+        wanted = curves.follow(variant, losses(steps)[:-1], horizon, base_lr, case["prm"], folder)
+    else:
+        wanted = curves.rates(variant, np.arange(steps), horizon, base_lr, case["prm"], folder)
+    found = _as_array(rates, steps)
+    if found is None:
+        return f"the trace at horizon {horizon} does not have {steps} rates"
+    at = _first_difference(found, wanted, variant.tolerance * base_lr)
+    if at is None:
+        return ""
+    rate = float(found[0, at])
+    place = f"step {at} of horizon {horizon}"
+    if case["resume"] is not None and at >= case["resume"]:
+        place += f", resumed from state_dicts at step {case['resume']}"
+    elif at >= horizon:
+        place = f"step {at}, past the end of horizon {horizon},"
+    if case["prm"]:
+        place += " with " + ", ".join(f"{name}={value:g}" for name, value in case["prm"].items())
+    kind = "the rate is negative" if rate < 0 else "the rate is not a number" if math.isnan(rate) else "the rate is wrong"
+    if np.ptp(found) == 0 and np.ptp(wanted) > 0:
+        kind = "the rate never changes"
+    return f"{kind} at {place}: {rate:.6g} where {_named(variant)} has {float(wanted[at]):.6g}"
+
+
+# learn with a stand-in forward.
+
+
+def _learn(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str, Any]]:
+    prm = subject.prm(lr=BASE_LR, epoch_max=LEARN_EPOCHS)
+    try:
+        net = subject.network(prm)
+        level = _replace_forward(net, subject)
+        return [_learn_run(subject, net, prm, level, count) for count in LEARN_BATCHES]
+    except CheckFailure:
+        raise
+    except Exception as error:
+        raise CheckFailure(f"learn raises {subject.explain(error)}") from error
+
+
+class _Level:
+    """How sure the stand-in is of class 0; the epochs set it, so that the loss moves as they want."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+
+def _replace_forward(net: nn.Module, subject: Subject) -> _Level:
+    """Replace the forward by a stand-in of the same output structure that costs nothing and still has gradients."""
+    level = _Level()
+    anchor = next(parameter for parameter in net.parameters() if parameter.requires_grad)
+    net.train()
+    real = net(random_batches(1, 2, 3, 32, 10, subject.device)[0][0])
+    leaves, structure = pytree.tree_flatten(real)
+
+    def forward(x: Tensor) -> Any:
+        def stand_in(leaf: object) -> object:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            shape = (len(x), *leaf.shape[1:]) if leaf.dim() else leaf.shape
+            logits = torch.zeros(shape, device=leaf.device)
+            if logits.dim() > 1:
+                logits[:, 0] = level.value
+            return logits + 0 * anchor.sum()
+
+        return pytree.tree_unflatten([stand_in(leaf) for leaf in leaves], structure)
+
+    net.forward = forward  # type: ignore[method-assign]  # the point of a stand-in
+    return level
+
+
+def _learn_run(subject: Subject, net: nn.Module, prm: Prm, level: _Level, batches: int) -> dict[str, Any]:
+    """Some epochs through ``train_setup`` and ``learn``: the rate of each update, and what the scheduler was made for."""
+    assert subject.module is not None
+    horizons: list[int] = []
+    make = getattr(subject.module, "make_scheduler", None)
+
+    def recorder(optimizer: Any, total_steps: int, *args: Any, **kwargs: Any) -> Any:
+        horizons.append(int(total_steps))
+        return make(optimizer, total_steps, *args, **kwargs)  # type: ignore[misc]  # only installed when it is there
+
+    if make is not None:
+        subject.module.make_scheduler = recorder  # type: ignore[attr-defined]  # seen by the file's own calls
+    try:
+        net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+        rows: list[list[float]] = []
+        seen: list[tuple[float, int]] = []
+        optimizer: torch.optim.Optimizer = net.optimizer  # type: ignore[assignment]  # checked by the contract
+        optimizer.register_step_pre_hook(
+            lambda opt, *_: rows.append([float(group["lr"]) for group in opt.param_groups])
+        )
+        criterion = net.criterion
+        if isinstance(criterion, nn.Module):
+            criterion.register_forward_hook(
+                lambda _, inputs, loss: seen.append((float(loss.detach()), len(inputs[0]))) if loss.dim() == 0 else None
+            )
+        metrics = []
+        updates = []
+        train_data = random_batches(batches, 2, 3, 8, 10, subject.device)
+        epochs = LEARN_EPOCHS + _PAST_END
+        for epoch in range(epochs):
+            level.value = (0.0, 0.2, 0.2, 0.2, 0.2)[epoch]
+            seen.clear()
+            before = len(rows)
+            net.learn(train_data)  # type: ignore[operator]  # a method of the file's Net
+            updates.append(len(rows) - before)
+            images = sum(count for _, count in seen)
+            metrics.append(sum(loss * count for loss, count in seen) / images if images else math.nan)
+    finally:
+        if make is not None:
+            subject.module.make_scheduler = make  # type: ignore[attr-defined]  # as it was
+    if updates != [batches] * epochs:
+        wrong = next(count for count in updates if count != batches)
+        raise CheckFailure(f"the optimizer is stepped {wrong} times in an epoch of {batches} batches")
+    takes_metric = "metrics" in inspect.signature(net.scheduler.step).parameters if net.scheduler else False  # type: ignore[union-attr, operator]  # a scheduler
+    per_batch = bool(horizons) and horizons[0] == LEARN_EPOCHS * batches and batches > 1
+    return {
+        "batches": batches,
+        "epochs": epochs,
+        "rates": [list(row) for row in zip(*rows, strict=True)],
+        "metrics": metrics if takes_metric else None,
+        "losses": metrics,
+        "horizon": horizons[0] if horizons else None,
+        "made": len(horizons),
+        "per_batch": per_batch,
+    }
+
+
+def _judge_learn(variant: Variant, run: dict[str, Any], folder: Path | None) -> str:
+    batches, epochs = run["batches"], LEARN_EPOCHS + _PAST_END
+    found = _as_array(run["rates"], batches * epochs)
+    if found is None:
+        return f"learn does not make {batches * epochs} updates in {epochs} epochs of {batches} batches"
+    by_epoch = np.repeat(np.arange(epochs), batches)
+    by_batch = np.arange(batches * epochs)
+    if variant.unit is Unit.METRIC:
+        wanted = curves.follow(variant, run["losses"][:-1], LEARN_EPOCHS, BASE_LR, None, folder)[by_epoch]
+    elif variant.unit is Unit.BATCH:
+        wanted = curves.rates(variant, by_batch, LEARN_EPOCHS * batches, BASE_LR, None, folder)
+    else:
+        wanted = curves.rates(variant, by_epoch, LEARN_EPOCHS, BASE_LR, None, folder)
+    at = _first_difference(found, wanted, variant.tolerance * BASE_LR)
+    if at is None:
+        return ""
+    place = f"learn, epoch {at // batches + 1}, batch {at % batches + 1} of {batches}"
+    if np.ptp(found) == 0 and np.ptp(wanted) > 0:
+        return (
+            f"the rate never changes in learn (it stays at {float(found[0, 0]):.6g}), "
+            f"{_named(variant)} has {float(wanted[at]):.6g} at {place}: is the scheduler ever stepped?"
+        )
+    if variant.unit is not Unit.METRIC and batches > 1:
+        other = "batch" if variant.unit is Unit.EPOCH else "epoch"
+        changes = np.flatnonzero(np.any(np.diff(found, axis=1) != 0, axis=0)) + 1
+        per_batch = bool(np.any(changes % batches))
+        if per_batch == (other == "batch"):
+            return f"the schedule is stepped once a {other}, {_named(variant)} advances once a {variant.unit}: {place}"
+    if run["made"] > 1:
+        return f"the scheduler is made {run['made']} times in {epochs} epochs of learn, it must be made once: {place}"
+    return f"the rate is wrong at {place}: {float(found[0, at]):.6g} where {_named(variant)} has {float(wanted[at]):.6g}"
+
+
+def _judge_own(run: dict[str, Any]) -> str:
+    """A file that is held to no variant: ``learn`` must use the rates of its own ``make_scheduler``."""
+    batches, epochs = run["batches"], LEARN_EPOCHS + _PAST_END
+    found = _as_array(run["rates"], batches * epochs)
+    if found is None or not np.all(np.isfinite(found)):
+        return f"learn does not make {batches * epochs} updates with a rate in {epochs} epochs of {batches} batches"
+    if np.any(found < 0):
+        return f"the rate is negative in learn: {float(found.min()):.6g}"
+    if "own" not in run:
+        return ""
+    steps = np.arange(batches * epochs) if run["per_batch"] else np.repeat(np.arange(epochs), batches)
+    own = np.asarray(run["own"], dtype=np.float64)[:, steps]
+    at = _first_difference(found, own[0], 1e-9 * BASE_LR)
+    if at is None:
+        return ""
+    unit = "batch" if run["per_batch"] else "epoch"
+    return (
+        f"learn does not follow the file's own make_scheduler, made for {run['horizon']} steps of one {unit} each: "
+        f"{float(found[0, at]):.6g} where that has {float(own[0, at]):.6g} "
+        f"in epoch {at // batches + 1}, batch {at % batches + 1} of {batches}"
+    )
+
+
+def _as_array(rates: list[list[float]], steps: int) -> NDArray[np.float64] | None:
+    """Groups × steps, or None when the trace has another shape."""
+    try:
+        found = np.asarray(rates, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return found if found.ndim == 2 and found.shape[0] >= 1 and found.shape[1] == steps else None
+
+
+def _first_difference(found: NDArray[np.float64], wanted: NDArray[np.float64], tolerance: float) -> int | None:
+    """The first step at which any group is further from the curve than the tolerance; NaN is."""
+    wrong = np.flatnonzero(np.any(~(np.abs(found - wanted) <= tolerance), axis=0))
+    return int(wrong[0]) if len(wrong) else None
+
+
+def _named(variant: Variant) -> str:
+    return f"{variant.key} ({variant.name})"

@@ -1,0 +1,131 @@
+"""What every check is given: the file under test, its module once it is loaded, and how to drive its network."""
+
+import ast
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrgen.data import Dataset
+from lrgen.records import Candidate, VerifySettings
+
+_MODULE = "candidate"
+
+
+class CheckFailure(Exception):
+    """A file did not pass: the message is the reason, for a person to act on."""
+
+
+class Prm(dict[str, Any]):
+    """Hyperparameters that remember which of them were read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.read.add(key)
+        return super().pop(key, *default)
+
+
+@dataclass
+class Subject:
+    """The file under test. ``tree`` and ``module`` are set by the checks that make them."""
+
+    candidate: Candidate
+    settings: VerifySettings
+    dataset: Dataset | None = None
+    tree: ast.Module | None = None
+    module: ModuleType | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the file is checked on."""
+        return torch.device(self.settings.device)
+
+    @property
+    def declared(self) -> list[str]:
+        """The names that ``supported_hyperparameters`` returns, sorted."""
+        assert self.module is not None
+        return sorted(self.module.supported_hyperparameters())
+
+    def load(self) -> ModuleType:
+        """Run the file as a module, from the text that was hashed and not from the disk."""
+        path = str(self.candidate.path)
+        module = ModuleType(_MODULE)
+        module.__file__ = path
+        sys.modules[_MODULE] = module
+        exec(compile(self.candidate.source, path, "exec"), module.__dict__)
+        self.module = module
+        return module
+
+    def prm(self, **values: Any) -> Prm:
+        """What a caller passes that knows only LEMUR's three hyperparameters, and the given ones."""
+        return Prm({"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **values})
+
+    def network(self, prm: Prm, channels: int = 3, size: int = 32, classes: int = 10, batch: int = 2) -> nn.Module:
+        """A freshly initialised ``Net``, from a fixed seed."""
+        assert self.module is not None
+        torch.manual_seed(0)
+        net: nn.Module = self.module.Net((batch, channels, size, size), (classes,), prm, self.device)
+        return net.to(self.device)
+
+    def where(self, error: BaseException) -> str:
+        """`` (line 12)``: the last line of the file under test that an error came through, or nothing."""
+        path = str(self.candidate.path)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        return f" (line {lines[-1]})" if lines else ""
+
+    def explain(self, error: BaseException) -> str:
+        """``ValueError: message (line 12)``, on one line and of bounded length."""
+        message = " ".join(str(error).split())[:300]
+        return f"{type(error).__name__}{': ' if message else ''}{message}{self.where(error)}"
+
+
+class Batches:
+    """A loader in memory: shuffled from a seed for training, in order for evaluation.
+
+    Yields (images, labels) on the device; images are float32, normalised over the whole training set.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, batch_size: int, seed: int | None = None) -> None:
+        self.images = images
+        self.labels = labels
+        self.batch_size = batch_size
+        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._generator is None:
+            order = torch.arange(len(self.labels))
+        else:
+            order = torch.randperm(len(self.labels), generator=self._generator)
+        for part in order.to(self.labels.device).split(self.batch_size):
+            yield self.images[part], self.labels[part]
+
+
+def random_batches(count: int, size: int, channels: int, pixels: int, classes: int, device: torch.device) -> list[Any]:
+    """Batches of noise with labels, from a fixed seed."""
+    generator = torch.Generator().manual_seed(0)
+    batches = []
+    for index in range(count):
+        images = torch.randn(size, channels, pixels, pixels, generator=generator)
+        labels = (torch.arange(size) + index) % classes
+        batches.append((images.to(device), labels.to(device)))
+    return batches

@@ -1,0 +1,186 @@
+"""Does the network learn real data, with the rates that it promises?"""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lrgen import curves
+from lrgen.checks.subject import Batches, CheckFailure, Subject
+from lrgen.records import Candidate, EpochReport, Stage, Unit, VerifySettings
+
+STAGE = Stage.TRAINING
+# The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
+TIMES_CHANCE = 5.0
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+    """Train and evaluate; the epochs' confusion matrices, losses and rates."""
+    data, settings = subject.dataset, subject.settings
+    assert data is not None
+    torch.manual_seed(settings.seed)
+    train_images, test_images = _normalise(data.train_images, data.test_images, subject.device)
+    train_labels = torch.from_numpy(data.train_labels).to(subject.device)
+    test_labels = torch.from_numpy(data.test_labels).to(subject.device)
+    train = Batches(train_images, train_labels, settings.batch_size, settings.seed)
+    test = Batches(test_images, test_labels, 4 * settings.batch_size)
+    prm = subject.prm(**subject.candidate.prm, batch=settings.batch_size, epoch_max=settings.epochs)
+    shape = (settings.batch_size, *train_images.shape[1:])
+    assert subject.module is not None
+    epochs = []
+    try:
+        torch.manual_seed(settings.seed)
+        net: nn.Module = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
+        net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+        recorder = _Recorder(net)
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        for epoch in range(1, settings.epochs + 1):
+            started = time.perf_counter()
+            recorder.clear()
+            result = net.learn(train)  # type: ignore[operator]  # a method of the file's Net
+            loss, confusion = _evaluate(net, test, len(data.classes))
+            epochs.append(recorder.report(epoch, result, loss, confusion, time.perf_counter() - started))
+            if not recorder.finite:
+                break
+        if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
+            raise CheckFailure("no parameter moves in training")
+    except (CheckFailure, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise CheckFailure(f"training raises {subject.explain(error)}") from error
+    return {"epochs": epochs, "updates": len(train), "support": np.bincount(data.test_labels).tolist()}
+
+
+def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
+    """All losses finite, the rates those of the curve, the best epoch well above chance."""
+    epochs = measurement["epochs"]
+    for epoch in epochs:
+        if not epoch["finite"]:
+            return f"the loss is not finite in epoch {epoch['epoch']} (update {epoch['bad_update']})"
+        if [sum(row) for row in epoch["confusion"]] != measurement["support"]:
+            return f"the confusion matrix of epoch {epoch['epoch']} does not hold the held-out images"
+    if len(epochs) != settings.epochs:
+        return f"{len(epochs)} of {settings.epochs} epochs were run"
+    reason = _judge_rates(candidate, settings, measurement)
+    if reason:
+        return reason
+    best = max(report.accuracy for report in reports(measurement))
+    wanted = TIMES_CHANCE / len(measurement["support"])
+    if best < wanted:
+        return f"does not learn: {best:.3f} of the held-out images are right in the best of {len(epochs)} epochs, {wanted:.2f} must be"
+    return ""
+
+
+def _judge_rates(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
+    variant, updates = candidate.variant, measurement["updates"]
+    if variant is None:
+        return ""
+    base_lr = candidate.prm["lr"]
+    epochs = measurement["epochs"]
+    if any(len(epoch["rates"]) != updates for epoch in epochs):
+        return f"an epoch of {updates} batches has another number of updates"
+    found = np.asarray([rate for epoch in epochs for rate in epoch["rates"]])
+    by_epoch = np.repeat(np.arange(settings.epochs), updates)
+    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
+    if variant.unit is Unit.METRIC:
+        losses = [epoch["train_loss"] for epoch in epochs]
+        wanted = curves.follow(variant, losses[:-1], settings.epochs, base_lr, prm, candidate.family_folder)[by_epoch]
+    elif variant.unit is Unit.BATCH:
+        total = settings.epochs * updates
+        wanted = curves.rates(variant, np.arange(total), total, base_lr, prm, candidate.family_folder)
+    else:
+        wanted = curves.rates(variant, by_epoch, settings.epochs, base_lr, prm, candidate.family_folder)
+    wrong = np.flatnonzero(~(np.abs(found - wanted) <= variant.tolerance * base_lr))
+    if not len(wrong):
+        return ""
+    at = int(wrong[0])
+    return (
+        f"the rate is wrong in training, epoch {at // updates + 1}, batch {at % updates + 1}: "
+        f"{found[at]:.6g} where {variant.key} ({variant.name}) has {wanted[at]:.6g}"
+    )
+
+
+def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
+    """The measured epochs as records."""
+    return tuple(
+        EpochReport(
+            epoch=epoch["epoch"],
+            train_loss=epoch["train_loss"],
+            train_accuracy=epoch["train_accuracy"],
+            loss=epoch["loss"],
+            confusion=tuple(tuple(row) for row in epoch["confusion"]),
+            lr=epoch["rates"][-1] if epoch["rates"] else math.nan,
+            seconds=epoch["seconds"],
+        )
+        for epoch in measurement["epochs"]
+    )
+
+
+def _normalise(train: Any, test: Any, device: torch.device) -> tuple[Tensor, Tensor]:
+    """float32 with mean 0 and deviation 1 in each channel, over the training images."""
+    images = torch.from_numpy(train).to(device).float() / 255
+    mean, std = images.mean(dim=(0, 2, 3), keepdim=True), images.std(dim=(0, 2, 3), keepdim=True)
+    return (images - mean) / std, (torch.from_numpy(test).to(device).float() / 255 - mean) / std
+
+
+class _Recorder:
+    """Records the rate of each update, and the loss of each batch, without waiting for the device."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.rates: list[float] = []
+        self._losses: list[tuple[Tensor, int]] = []
+        self.finite = True
+        net.optimizer.register_step_pre_hook(self._step)  # type: ignore[union-attr, operator]  # an optimizer
+        if isinstance(net.criterion, nn.Module):
+            net.criterion.register_forward_hook(self._loss)
+
+    def clear(self) -> None:
+        self.rates.clear()
+        self._losses.clear()
+
+    def _step(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+        self.rates.append(float(optimizer.param_groups[0]["lr"]))
+
+    def _loss(self, _: nn.Module, inputs: tuple[Tensor, ...], loss: Tensor) -> None:
+        if torch.is_grad_enabled() and loss.dim() == 0:
+            self._losses.append((loss.detach(), len(inputs[0])))
+
+    def report(
+        self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
+    ) -> dict[str, Any]:
+        """One epoch as JSON; the mean loss is over images, as measured at the criterion."""
+        values = [float(value) for value, _ in self._losses]
+        images = sum(count for _, count in self._losses)
+        mean = sum(value * count for value, (_, count) in zip(values, self._losses, strict=True)) / max(1, images)
+        bad = next((index for index, value in enumerate(values, start=1) if not math.isfinite(value)), None)
+        returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
+        if bad is None and not math.isfinite(loss):
+            bad = len(self.rates)
+        self.finite = bad is None
+        return {
+            "epoch": epoch,
+            "train_loss": mean if values else float(returned[1]),
+            "train_accuracy": float(returned[0]),
+            "loss": loss,
+            "confusion": confusion,
+            "rates": list(self.rates),
+            "seconds": seconds,
+            "finite": self.finite,
+            "bad_update": bad,
+        }
+
+
+@torch.no_grad()
+def _evaluate(net: nn.Module, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
+    """Mean cross-entropy over the held-out images, and the confusion matrix (actual × predicted)."""
+    net.eval()
+    counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)
+    loss = torch.zeros((), device=test.labels.device)
+    for images, labels in test:
+        logits = net(images).float()
+        loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+        counts += torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes * classes)
+    return (loss / len(test.labels)).item(), counts.view(classes, classes).tolist()

@@ -1,0 +1,76 @@
+"""The tables as SQLAlchemy sees them; migrations.py makes them."""
+
+from sqlalchemy import JSON, Column, DateTime, Float, ForeignKey, Integer, MetaData, String, Table
+
+METADATA = MetaData()
+
+RUNS = Table(
+    "lrgen_runs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("model_name", String, nullable=False),
+    Column("scheduler_type", String, nullable=False),
+    Column("variant", Integer),
+    Column("variant_name", String),
+    Column("path", String, nullable=False),
+    Column("source_sha256", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("stage", String),
+    Column("reason", String, nullable=False),
+    Column("accuracy", Float),
+    Column("seconds", Float, nullable=False),
+    Column("checks", JSON, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("device", String, nullable=False),
+    Column("settings", String, nullable=False),
+    Column("check_version", String, nullable=False),
+    Column("torch", String, nullable=False),
+    Column("lrgen", String, nullable=False),
+    Column("timestamp", DateTime, nullable=False),
+)
+
+SCHEDULER_RESULTS = Table(
+    "scheduler_results",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("model_name", String, nullable=False),
+    Column("scheduler_type", String, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("task", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("accuracy", Float),
+    Column("loss", Float),
+    Column("best_accuracy", Float),
+    Column("hyperparameters", JSON),
+    Column("timestamp", DateTime, nullable=False),
+    Column("run_id", Integer, ForeignKey("lrgen_runs.id")),
+    Column("seed", Integer),
+    Column("device", String),
+    Column("source_sha256", String),
+    Column("lr", Float),
+    Column("train_loss", Float),
+    Column("train_accuracy", Float),
+    Column("confusion", JSON),
+    Column("seconds", Float),
+)
+
+CLASS_DATA = Table(
+    "class_data",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("model_name", String, nullable=False),
+    Column("scheduler_type", String, nullable=False),
+    Column("class_id", Integer, nullable=False),
+    Column("class_name", String, nullable=False),
+    Column("accuracy", Float),
+    Column("precision", Float),
+    Column("recall", Float),
+    Column("f1_score", Float),
+    Column("epoch", Integer, nullable=False),
+    Column("timestamp", DateTime, nullable=False),
+    Column("run_id", Integer, ForeignKey("lrgen_runs.id")),
+    Column("result_id", Integer, ForeignKey("scheduler_results.id")),
+    Column("dataset", String),
+    Column("support", Integer),
+)
