@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -81,6 +81,7 @@ class _ArchitectureTable(_Table):
 
 
 _T = TypeVar("_T", bound=_Table)
+_Named = TypeVar("_Named")
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Catalogue:
         Raises:
             UnknownNameError: when there is none.
         """
-        return _named("family", name, self.families)
+        return _named("family", name, {one.name: one for one in self.families})
 
     def architecture(self, name: str) -> Architecture:
         """The architecture with a name.
@@ -129,25 +130,30 @@ class Catalogue:
         Raises:
             UnknownNameError: when there is none.
         """
-        return _named("model", name, self.architectures)
+        return _named("model", name, {one.name: one for one in self.architectures})
 
     def select(self, variants: Iterable[str] = (), families: Iterable[str] = ()) -> tuple[Variant, ...]:
-        """The variants that are named or belong to a named family; all of them when nothing is named.
+        """The variants that are named, lie in a range (``1-50``) or belong to a named family; without any, all.
 
         Raises:
             UnknownNameError: for a name that does not exist.
         """
-        numbers = {self.variant(name).number for name in variants}
+        numbers = {number for name in variants for number in self._numbers(name)}
         numbers |= {variant.number for name in families for variant in self.family(name).variants}
         return tuple(variant for variant in self.variants if not numbers or variant.number in numbers)
 
+    def _numbers(self, name: str) -> range:
+        first, dash, last = name.partition("-")
+        if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+            return range(self.variant(first).number, self.variant(last).number + 1)
+        number = self.variant(name).number
+        return range(number, number + 1)
 
-def _named(kind: str, name: str, known: Iterable[Any]) -> Any:
-    everything = tuple(known)
-    for item in everything:
-        if item.name == name:
-            return item
-    raise UnknownNameError(kind, name, [item.name for item in everything])
+
+def _named(kind: str, name: str, known: Mapping[str, _Named]) -> _Named:
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
 
 
 def load(extra: Iterable[Path] = ()) -> Catalogue:
@@ -161,9 +167,7 @@ def load(extra: Iterable[Path] = ()) -> Catalogue:
         if not folder.is_dir():
             raise CatalogueError(f"there is no folder of templates at {folder}")
     families = [_family(folder) for folder in _kinds(folders, "schedulers", "family.toml")]
-    architectures = [
-        _architecture(folder, folders) for folder in _kinds(folders, "architectures", "architecture.toml")
-    ]
+    architectures = [_architecture(folder, folders) for folder in _kinds(folders, "architectures", "architecture.toml")]
     if not families or not architectures:
         raise CatalogueError(f"no families or no architectures under {SHIPPED}")
     _check_unique("family", families)
@@ -228,7 +232,9 @@ def _hyperparameter(path: Path, number: int, name: str, table: _HyperparameterTa
     try:
         value, text = records.parse_number(table.default)
     except (ValueError, ZeroDivisionError) as error:
-        raise CatalogueError(f'{place}: neither a number nor a fraction such as "1/3", got {table.default!r}') from error
+        raise CatalogueError(
+            f'{place}: neither a number nor a fraction such as "1/3", got {table.default!r}'
+        ) from error
     if not table.low <= value <= table.high:
         raise CatalogueError(f"{place}: must lie in [{table.low}, {table.high}], got {value}")
     return Hyperparameter(name, value, text, table.low, table.high, table.meaning)

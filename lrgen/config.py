@@ -18,7 +18,7 @@ _PREFIX = "LRGEN_"
 
 
 class Settings(BaseModel):
-    """What the commands need to know; each field may stand in lrgen.toml, or as ``LRGEN_<FIELD>`` in the environment."""
+    """What the commands need to know; each may stand in lrgen.toml, or in the environment as ``LRGEN_<FIELD>``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -147,9 +147,8 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Di
         wanted = describe(file)
         wrong = sorted(key for key in wanted if entry.get(key) != wanted[key])
         if wrong:
-            lines = [f"-{key}: {entry.get(key)!r}\n+{key}: {wanted[key]!r}\n" for key in wrong]
-            place = path.parent / MANIFEST
-            differences.append(Difference(place, f"says something else of {variant.key}", "".join(lines)))
+            diff = "".join(f"-{key}: {entry.get(key)!r}\n+{key}: {wanted[key]!r}\n" for key in wrong)
+            differences.append(Difference(path.parent / MANIFEST, f"says something else of {variant.key}", diff))
     return differences
 
 

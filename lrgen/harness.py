@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch._dynamo  # noqa: F401  every optimizer imports it at its first step: seconds, once here or in each child
+import torch._dynamo
 import torch.optim.swa_utils  # noqa: F401  likewise
 
 from lrgen import worker
@@ -171,7 +171,7 @@ def _be_child(
         code = 0
     except BaseException as error:  # noqa: BLE001  a child must not return into the parent's code
         with contextlib.suppress(BaseException):
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
     finally:
         os._exit(code)
 
@@ -317,9 +317,7 @@ def _is_orphan(pid: int) -> bool:
         return False
 
 
-def _verdict(
-    child: _Child, settings: VerifySettings, wait_status: int, left: int
-) -> tuple[Status, Stage | None, str]:
+def _verdict(child: _Child, settings: VerifySettings, wait_status: int, left: int) -> tuple[Status, Stage | None, str]:
     if child.end is not None:
         return child.end[0], child.stage, child.end[1]
     failed = next((report for report in child.checks if not report.passed), None)
@@ -336,7 +334,7 @@ def _verdict(
     if code != 0 or len(child.checks) < wanted:
         tail = b"".join(child.tail).decode(errors="replace").strip().splitlines()
         hint = f": {tail[-1][:300]}" if tail and code else ""
-        return Status.CRASHED, child.stage, f"ends its process with code {code} before the check is over{hint}"
+        return Status.CRASHED, child.stage, f"exits with code {code} before the check is over{hint}"
     if left:
         return Status.FAILED, child.stage, "leaves processes of its own running"
     if child.candidate.variant is None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import black
+import black.parsing
 import jinja2
 
 from lrgen.catalogue import Catalogue
@@ -86,7 +87,9 @@ class Renderer:
 
         template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
         return self._fragment(
-            ("schedule", str(variant.number)), template, {"prm": prm, "has": parameters.__contains__, **variant.constants}
+            ("schedule", str(variant.number)),
+            template,
+            {"prm": prm, "has": parameters.__contains__, **variant.constants},
         )
 
     def _network(self, architecture: Architecture) -> tuple[tuple[str, ...], str]:
@@ -115,7 +118,7 @@ class Renderer:
                 raise CatalogueError(f"{template}: {error}") from error
             except KeyError as error:
                 raise CatalogueError(f"{template}: the variant declares no hyperparameter {error}") from error
-            except black.InvalidInput as error:
+            except black.parsing.InvalidInput as error:
                 raise CatalogueError(f"{template}: does not render Python: {error}") from error
         return self._fragments[key]
 
@@ -148,8 +151,7 @@ def _imports(statements: Iterable[str], body: str) -> str:
         match = _IMPORT.match(statement)
         assert match is not None, statement
         module, what = match.groups()
-        for item in what.split(","):
-            item = item.strip()
+        for item in map(str.strip, what.split(",")):
             if item.split()[-1].split(".")[0] not in used:
                 continue
             if module is None:
@@ -183,7 +185,7 @@ def _number(value: float) -> str:
 
 
 def _is_standard(module: str) -> bool:
-    return module.split(".")[0].split()[0] in sys.stdlib_module_names
+    return module.split(".", maxsplit=1)[0].split(maxsplit=1)[0] in sys.stdlib_module_names
 
 
 @functools.cache

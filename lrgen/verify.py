@@ -158,7 +158,9 @@ def _memory_share(workers: int) -> int:
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 0.9 / workers)
 
 
-def _candidate(catalogue: Catalogue, path: Path, architecture: Architecture | None, variant: Variant | None) -> Candidate:
+def _candidate(
+    catalogue: Catalogue, path: Path, architecture: Architecture | None, variant: Variant | None
+) -> Candidate:
     content = _read(path)
     sha256 = hashlib.sha256(content).hexdigest()
     recipe = architecture.recipe if architecture else _FOREIGN

@@ -56,13 +56,7 @@ def _read(tree: ast.Module, source: str) -> None:
         raise CheckFailure("there is no class Net at the top level")
     if "supported_hyperparameters" not in functions:
         raise CheckFailure("there is no function supported_hyperparameters at the top level")
-    first = functions["supported_hyperparameters"].body[0]
-    literal = isinstance(first, ast.Return) and isinstance(first.value, ast.Set)
-    if not literal or not all(_is_text(element) for element in first.value.elts):  # type: ignore[union-attr]  # literal
-        raise CheckFailure(
-            f"supported_hyperparameters must begin with return {{literal set of names}} (line {first.lineno})"
-        )
-    names = [element.value for element in first.value.elts]  # type: ignore[union-attr]  # checked above
+    names = _literal_names(functions["supported_hyperparameters"].body[0])
     if "lr" not in names:
         raise CheckFailure("supported_hyperparameters does not name lr")
     for name in names:
@@ -74,8 +68,21 @@ def _read(tree: ast.Module, source: str) -> None:
     for node in ast.walk(tree):
         if isinstance(node, kinds):
             _check_import(node)
-    for node in _at_import_time(tree.body):
-        raise CheckFailure(f"work at import time: {ast.unparse(node).splitlines()[0][:80]} (line {node.lineno})")
+    working = next(_at_import_time(tree.body), None)
+    if working is not None:
+        text = ast.unparse(working).splitlines()[0][:80]
+        raise CheckFailure(f"work at import time: {text} (line {working.lineno})")
+
+
+def _literal_names(first: ast.stmt) -> list[str]:
+    """The strings of ``return {"lr", ...}``, which LEMUR reads without running the file."""
+    if isinstance(first, ast.Return) and isinstance(first.value, ast.Set):
+        names = [getattr(element, "value", None) for element in first.value.elts]
+        if all(isinstance(name, str) for name in names):
+            return [str(name) for name in names]
+    raise CheckFailure(
+        f"supported_hyperparameters must begin with return {{literal set of names}} (line {first.lineno})"
+    )
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -109,7 +116,7 @@ def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _at_import_time(node.body)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)] if node.value else []
-            if not all(_called(call) in _NAMING_CALLS for call in calls):
+            if not all(_called(call) in _NAMING_CALLS or _is_arithmetic(call) for call in calls):
                 yield node
         elif isinstance(node, ast.If) and _is_guard(node.test):
             continue
@@ -120,6 +127,11 @@ def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 def _called(call: ast.Call) -> str:
     function = call.func
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _is_arithmetic(call: ast.Call) -> bool:
+    function = call.func
+    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "math"
 
 
 def _is_guard(test: ast.expr) -> bool:
@@ -141,7 +153,7 @@ def _load(subject: Subject) -> None:
         )
 
     before = state()
-    with _running(subject, "the import raises"):
+    with _Running(subject, "the import raises"):
         subject.load()
     if state() != before:
         raise CheckFailure("work at import time: importing the file changes torch's global state")
@@ -160,14 +172,12 @@ def _signatures(subject: Subject) -> None:
             continue  # the input's name is free
         found = list(inspect.signature(method).parameters)
         if found != wanted:
-            raise CheckFailure(
-                f"the signature of Net.{name} is ({', '.join(found)}), it must be ({', '.join(wanted)})"
-            )
+            raise CheckFailure(f"the signature of Net.{name} is ({', '.join(found)}), it must be ({', '.join(wanted)})")
 
 
 def _shapes(subject: Subject, channels: int, size: int, classes: int, batch: int) -> None:
     what = f"{channels}x{size}x{size} inputs and {classes} classes"
-    with _running(subject, f"Net raises for {what}"):
+    with _Running(subject, f"Net raises for {what}"):
         net = subject.network(subject.prm(), channels, size, classes, batch)
         net.eval()
         with torch.no_grad():
@@ -183,10 +193,10 @@ def _shapes(subject: Subject, channels: int, size: int, classes: int, batch: int
 def _learn(subject: Subject) -> Prm:
     """Two batches through ``train_setup`` and ``learn``; returns the prm with what was read from it."""
     prm = subject.prm()
-    with _running(subject, "Net raises"):
+    with _Running(subject, "Net raises"):
         net = subject.network(prm)
-    with _running(subject, "train_setup raises"):
-        net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+    with _Running(subject, "train_setup raises"):
+        net.train_setup(prm)
     for name in _ATTRIBUTES:
         if not hasattr(net, name):
             raise CheckFailure(f"train_setup leaves no self.{name}")
@@ -202,8 +212,8 @@ def _learn(subject: Subject) -> Prm:
     before = [parameter.detach().clone() for parameter in net.parameters()]
     steps = _count_steps(optimizer)
     batches = random_batches(2, 4, 3, 32, 10, subject.device)
-    with _running(subject, "learn raises"):
-        result = net.learn(batches)  # type: ignore[operator]  # a method of the file's Net
+    with _Running(subject, "learn raises"):
+        result = net.learn(batches)
     if steps.count == 0:
         raise CheckFailure("the optimizer is never stepped in learn")
     if steps.count != len(batches):
@@ -251,7 +261,7 @@ def _hyperparameters(subject: Subject, used: Prm) -> None:
             raise CheckFailure(f"hyperparameter {name} is declared and never read from prm")
     for name in subject.declared:
         low, high = _PAIRS.get(name, (0.25, 0.75))
-        with _running(subject, f"raises when {name} is {low} or {high}"):
+        with _Running(subject, f"raises when {name} is {low} or {high}"):
             same = all(behaviour(subject, name, low) == behaviour(subject, name, high) for behaviour in _BEHAVIOURS)
         if same:
             raise CheckFailure(f"hyperparameter {name} is read and has no effect: {low} and {high} train alike")
@@ -269,7 +279,7 @@ def _trace(subject: Subject, prm: Prm) -> list[float]:
     if make is None:
         return []
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=prm["lr"], momentum=0.9)
-    with _running(subject, "make_scheduler raises"):
+    with _Running(subject, "make_scheduler raises"):
         scheduler = make(optimizer, _TRACED_STEPS, prm)
         rates = []
         for _ in range(_TRACED_STEPS):
@@ -287,8 +297,8 @@ def _scheduled(subject: Subject, name: str, value: float) -> object:
 def _set_up(subject: Subject, name: str, value: float) -> object:
     prm = subject.prm(**{name: value})
     net = subject.network(prm)
-    net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
-    groups = net.optimizer.param_groups  # type: ignore[union-attr]  # an optimizer, as checked before
+    net.train_setup(prm)
+    groups = net.optimizer.param_groups
     options = [{key: repr(option) for key, option in group.items() if key != "params"} for group in groups]
     return options, _state(net.scheduler)
 
@@ -296,11 +306,11 @@ def _set_up(subject: Subject, name: str, value: float) -> object:
 def _trained(subject: Subject, name: str, value: float) -> object:
     prm = subject.prm(**{name: value})
     net = subject.network(prm)
-    net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+    net.train_setup(prm)
     torch.manual_seed(0)
     batches = random_batches(2, 4, 3, 32, 10, subject.device)
     for _ in range(2):
-        net.learn(batches)  # type: ignore[operator]  # a method of the file's Net
+        net.learn(batches)
     return [parameter.detach().cpu().tolist() for parameter in net.parameters()], _state(net.scheduler)
 
 
@@ -312,7 +322,7 @@ def _state(scheduler: Any) -> str:
 _BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (_scheduled, _set_up, _trained)
 
 
-class _running:
+class _Running:
     """Turns an exception of the file under test into a reason."""
 
     def __init__(self, subject: Subject, what: str) -> None:

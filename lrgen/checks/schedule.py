@@ -91,16 +91,18 @@ class _Case(dict[str, Any]):
 
 
 def _cases(variant: Variant) -> list[_Case]:
-    def case(horizon: int, base_lr: float = BASE_LR, resume: int | None = None, **prm: float) -> _Case:
+    def case(
+        horizon: int, base_lr: float = BASE_LR, resume: int | None = None, prm: dict[str, float] | None = None
+    ) -> _Case:
         steps = horizon + max(5, horizon // 4)
-        return _Case(horizon=horizon, steps=steps, base_lr=base_lr, resume=resume, prm=prm)
+        return _Case(horizon=horizon, steps=steps, base_lr=base_lr, resume=resume, prm=prm or {})
 
     cases = [case(horizon) for horizon in HORIZONS]
     cases += [case(10, base_lr=1e-4), case(10, base_lr=1.0)]
     cases += [case(10, resume=5), case(90, resume=45)]
     for parameter in variant.hyperparameters:
         middle = (parameter.low + parameter.high) / 2
-        cases += [case(20, **{parameter.name: value}) for value in (parameter.low, middle, parameter.high)]
+        cases += [case(20, prm={parameter.name: value}) for value in (parameter.low, middle, parameter.high)]
     return cases
 
 
@@ -152,7 +154,9 @@ def _trace(
             else:
                 scheduler.step(metrics[step])
     except Exception as error:
-        place = f"at horizon {horizon}" + (f", step {step}" if step else "")
+        place = f"at horizon {horizon}"
+        if step:
+            place = f"past the end of horizon {horizon}, at step {step}" if step >= horizon else f"{place}, step {step}"
         if resume is not None and step >= resume:
             place += f", resumed at step {resume}"
         raise CheckFailure(f"make_scheduler raises {place}: {subject.explain(error)}") from error
@@ -179,7 +183,9 @@ def _judge_direct(variant: Variant, case: _Case, rates: list[list[float]], folde
         place = f"step {at}, past the end of horizon {horizon},"
     if case["prm"]:
         place += " with " + ", ".join(f"{name}={value:g}" for name, value in case["prm"].items())
-    kind = "the rate is negative" if rate < 0 else "the rate is not a number" if math.isnan(rate) else "the rate is wrong"
+    kind = (
+        "the rate is negative" if rate < 0 else "the rate is not a number" if math.isnan(rate) else "the rate is wrong"
+    )
     if np.ptp(found) == 0 and np.ptp(wanted) > 0:
         kind = "the rate never changes"
     return f"{kind} at {place}: {rate:.6g} where {_named(variant)} has {float(wanted[at]):.6g}"
@@ -207,7 +213,7 @@ class _Level:
         self.value = 0.0
 
 
-def _replace_forward(net: nn.Module, subject: Subject) -> _Level:
+def _replace_forward(net: Any, subject: Subject) -> _Level:
     """Replace the forward by a stand-in of the same output structure that costs nothing and still has gradients."""
     level = _Level()
     anchor = next(parameter for parameter in net.parameters() if parameter.requires_grad)
@@ -227,27 +233,28 @@ def _replace_forward(net: nn.Module, subject: Subject) -> _Level:
 
         return pytree.tree_unflatten([stand_in(leaf) for leaf in leaves], structure)
 
-    net.forward = forward  # type: ignore[method-assign]  # the point of a stand-in
+    net.forward = forward
     return level
 
 
-def _learn_run(subject: Subject, net: nn.Module, prm: Prm, level: _Level, batches: int) -> dict[str, Any]:
-    """Some epochs through ``train_setup`` and ``learn``: the rate of each update, and what the scheduler was made for."""
+def _learn_run(subject: Subject, net: Any, prm: Prm, level: _Level, batches: int) -> dict[str, Any]:
+    """Some epochs through ``train_setup`` and ``learn``: the rate of each update, and the scheduler's horizon."""
     assert subject.module is not None
     horizons: list[int] = []
     make = getattr(subject.module, "make_scheduler", None)
 
     def recorder(optimizer: Any, total_steps: int, *args: Any, **kwargs: Any) -> Any:
         horizons.append(int(total_steps))
-        return make(optimizer, total_steps, *args, **kwargs)  # type: ignore[misc]  # only installed when it is there
+        assert make is not None
+        return make(optimizer, total_steps, *args, **kwargs)
 
     if make is not None:
-        subject.module.make_scheduler = recorder  # type: ignore[attr-defined]  # seen by the file's own calls
+        vars(subject.module)["make_scheduler"] = recorder  # seen by the file's own calls
     try:
-        net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+        net.train_setup(prm)
         rows: list[list[float]] = []
         seen: list[tuple[float, int]] = []
-        optimizer: torch.optim.Optimizer = net.optimizer  # type: ignore[assignment]  # checked by the contract
+        optimizer: torch.optim.Optimizer = net.optimizer
         optimizer.register_step_pre_hook(
             lambda opt, *_: rows.append([float(group["lr"]) for group in opt.param_groups])
         )
@@ -264,17 +271,17 @@ def _learn_run(subject: Subject, net: nn.Module, prm: Prm, level: _Level, batche
             level.value = (0.0, 0.2, 0.2, 0.2, 0.2)[epoch]
             seen.clear()
             before = len(rows)
-            net.learn(train_data)  # type: ignore[operator]  # a method of the file's Net
+            net.learn(train_data)
             updates.append(len(rows) - before)
             images = sum(count for _, count in seen)
             metrics.append(sum(loss * count for loss, count in seen) / images if images else math.nan)
     finally:
         if make is not None:
-            subject.module.make_scheduler = make  # type: ignore[attr-defined]  # as it was
+            vars(subject.module)["make_scheduler"] = make
     if updates != [batches] * epochs:
         wrong = next(count for count in updates if count != batches)
         raise CheckFailure(f"the optimizer is stepped {wrong} times in an epoch of {batches} batches")
-    takes_metric = "metrics" in inspect.signature(net.scheduler.step).parameters if net.scheduler else False  # type: ignore[union-attr, operator]  # a scheduler
+    takes_metric = bool(net.scheduler) and "metrics" in inspect.signature(net.scheduler.step).parameters
     per_batch = bool(horizons) and horizons[0] == LEARN_EPOCHS * batches and batches > 1
     return {
         "batches": batches,
@@ -318,7 +325,9 @@ def _judge_learn(variant: Variant, run: dict[str, Any], folder: Path | None) -> 
             return f"the schedule is stepped once a {other}, {_named(variant)} advances once a {variant.unit}: {place}"
     if run["made"] > 1:
         return f"the scheduler is made {run['made']} times in {epochs} epochs of learn, it must be made once: {place}"
-    return f"the rate is wrong at {place}: {float(found[0, at]):.6g} where {_named(variant)} has {float(wanted[at]):.6g}"
+    return (
+        f"the rate is wrong at {place}: {float(found[0, at]):.6g} where {_named(variant)} has {float(wanted[at]):.6g}"
+    )
 
 
 def _judge_own(run: dict[str, Any]) -> str:

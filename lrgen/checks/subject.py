@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lrgen.data import Dataset
 from lrgen.records import Candidate, VerifySettings
@@ -77,12 +77,11 @@ class Subject:
         """What a caller passes that knows only LEMUR's three hyperparameters, and the given ones."""
         return Prm({"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **values})
 
-    def network(self, prm: Prm, channels: int = 3, size: int = 32, classes: int = 10, batch: int = 2) -> nn.Module:
+    def network(self, prm: Prm, channels: int = 3, size: int = 32, classes: int = 10, batch: int = 2) -> Any:
         """A freshly initialised ``Net``, from a fixed seed."""
         assert self.module is not None
         torch.manual_seed(0)
-        net: nn.Module = self.module.Net((batch, channels, size, size), (classes,), prm, self.device)
-        return net.to(self.device)
+        return self.module.Net((batch, channels, size, size), (classes,), prm, self.device).to(self.device)
 
     def where(self, error: BaseException) -> str:
         """`` (line 12)``: the last line of the file under test that an error came through, or nothing."""
@@ -116,7 +115,7 @@ class Batches:
             order = torch.arange(len(self.labels))
         else:
             order = torch.randperm(len(self.labels), generator=self._generator)
-        for part in order.to(self.labels.device).split(self.batch_size):
+        for part in torch.split(order.to(self.labels.device), self.batch_size):
             yield self.images[part], self.labels[part]
 
 

@@ -33,14 +33,14 @@ def measure(subject: Subject) -> dict[str, Any]:
     epochs = []
     try:
         torch.manual_seed(settings.seed)
-        net: nn.Module = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
-        net.train_setup(prm)  # type: ignore[operator]  # a method of the file's Net
+        net: Any = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
+        net.train_setup(prm)
         recorder = _Recorder(net)
         before = [parameter.detach().clone() for parameter in net.parameters()]
         for epoch in range(1, settings.epochs + 1):
             started = time.perf_counter()
             recorder.clear()
-            result = net.learn(train)  # type: ignore[operator]  # a method of the file's Net
+            result = net.learn(train)
             loss, confusion = _evaluate(net, test, len(data.classes))
             epochs.append(recorder.report(epoch, result, loss, confusion, time.perf_counter() - started))
             if not recorder.finite:
@@ -70,7 +70,8 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     best = max(report.accuracy for report in reports(measurement))
     wanted = TIMES_CHANCE / len(measurement["support"])
     if best < wanted:
-        return f"does not learn: {best:.3f} of the held-out images are right in the best of {len(epochs)} epochs, {wanted:.2f} must be"
+        right = f"{best:.3f} of the held-out images are right in the best of {len(epochs)} epochs"
+        return f"does not learn: {right}, {wanted:.2f} must be"
     return ""
 
 
@@ -129,11 +130,11 @@ def _normalise(train: Any, test: Any, device: torch.device) -> tuple[Tensor, Ten
 class _Recorder:
     """Records the rate of each update, and the loss of each batch, without waiting for the device."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         self.rates: list[float] = []
         self._losses: list[tuple[Tensor, int]] = []
         self.finite = True
-        net.optimizer.register_step_pre_hook(self._step)  # type: ignore[union-attr, operator]  # an optimizer
+        net.optimizer.register_step_pre_hook(self._step)
         if isinstance(net.criterion, nn.Module):
             net.criterion.register_forward_hook(self._loss)
 
@@ -157,7 +158,8 @@ class _Recorder:
         mean = sum(value * count for value, (_, count) in zip(values, self._losses, strict=True)) / max(1, images)
         bad = next((index for index, value in enumerate(values, start=1) if not math.isfinite(value)), None)
         returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
-        if bad is None and not math.isfinite(loss):
+        returned_loss = float(returned[1])
+        if bad is None and not (math.isfinite(loss) and (result is None or math.isfinite(returned_loss))):
             bad = len(self.rates)
         self.finite = bad is None
         return {
@@ -174,7 +176,7 @@ class _Recorder:
 
 
 @torch.no_grad()
-def _evaluate(net: nn.Module, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
+def _evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
     """Mean cross-entropy over the held-out images, and the confusion matrix (actual × predicted)."""
     net.eval()
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)

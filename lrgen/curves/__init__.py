@@ -113,7 +113,9 @@ def lookup(variant: Variant, folder: Path | None = None) -> Callable[..., ArrayL
     module = _module(variant.family, folder)
     function = getattr(module, variant.curve, None) if module else None
     if not callable(function):
-        raise CatalogueError(f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}")
+        raise CatalogueError(
+            f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}"
+        )
     found: Callable[..., ArrayLike] = function
     return found
 
@@ -134,7 +136,8 @@ def _module(family: str, folder: Path | None) -> ModuleType | None:
     if folder is None or not path.is_file():
         return None
     spec = importlib.util.spec_from_file_location(f"lrgen_user_curves_{family}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -10,7 +10,7 @@ from lrgen.curves.step import step_decay
 
 def step_times_cosine(step: Rates, horizon: int, *, step_fraction: float, gamma: float) -> Rates:
     """The product of step decay and a half cosine."""
-    return step_decay(step, horizon, step_fraction=step_fraction, gamma=gamma) * half_cosine(step, horizon)
+    return np.multiply(step_decay(step, horizon, step_fraction=step_fraction, gamma=gamma), half_cosine(step, horizon))
 
 
 def warmup_then_step(
@@ -22,9 +22,7 @@ def warmup_then_step(
     return linear_ramp(step, horizon, warmup=warmup, start_factor=start_factor) * decay
 
 
-def cosine_then_swa(
-    step: Rates, horizon: int, *, swa_start: float, swa_ratio: float, anneal_fraction: float
-) -> Rates:
+def cosine_then_swa(step: Rates, horizon: int, *, swa_start: float, swa_ratio: float, anneal_fraction: float) -> Rates:
     """Half a cosine until s, then from there to ``swa_ratio`` along a cosine (torch ``SWALR``)."""
     start, length = _swa_steps(horizon, swa_start, anneal_fraction)
     weight = np.cos(np.pi * np.clip((step - start) / length, 0, 1) / 2) ** 2

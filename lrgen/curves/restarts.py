@@ -6,7 +6,7 @@ from lrgen.curves import Rates, whole_steps
 
 
 def warm_restarts(step: Rates, horizon: int, *, first_cycle: float, cycle_factor: int) -> Rates:
-    """Half a cosine in each of the cycles of T_0, mu T_0, mu^2 T_0 ... steps (torch ``CosineAnnealingWarmRestarts``)."""
+    """Half a cosine in each of the cycles of T_0, mu T_0, ... steps (torch ``CosineAnnealingWarmRestarts``)."""
     length = whole_steps(first_cycle, horizon)
     begins, lengths = [0], [length]
     while begins[-1] + lengths[-1] <= np.max(step, initial=0):
@@ -14,7 +14,8 @@ def warm_restarts(step: Rates, horizon: int, *, first_cycle: float, cycle_factor
         lengths.append(lengths[-1] * cycle_factor)
     cycle = np.searchsorted(begins, step, side="right") - 1
     progress = (step - np.take(begins, cycle)) / np.take(lengths, cycle)
-    return np.cos(np.pi * progress / 2) ** 2
+    decay: Rates = np.cos(np.pi * progress / 2) ** 2
+    return decay
 
 
 def hard_restarts(step: Rates, horizon: int, *, warmup: float, cycles: int) -> Rates:

@@ -1,0 +1,5 @@
+"""``python -m lrgen``."""
+
+from lrgen.cli import main
+
+main()

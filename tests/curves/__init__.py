@@ -1,0 +1,1 @@
+"""The curves against other people's schedules, one library a file."""
