@@ -4,11 +4,9 @@ A manifest says of every rendered file what it is and which versions wrote it. A
 its manifest says nor what the catalogue renders was changed by hand, and is not overwritten without being asked.
 """
 
-import contextlib
 import difflib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,6 +16,7 @@ from typing import Any
 import lrgen
 from lrgen.catalogue import Catalogue
 from lrgen.errors import EditedFileError, OutputError
+from lrgen.files import write_atomically
 from lrgen.records import Architecture, RenderedFile, Variant
 
 MANIFEST = "manifest.json"
@@ -183,24 +182,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise OutputError(f"{path}: not a manifest: {error}") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part.
-
-    Raises:
-        OutputError: when it cannot be written; the old content is still there.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _versions(catalogue: Catalogue) -> dict[str, str]:

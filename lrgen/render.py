@@ -6,12 +6,15 @@ top-level statements, or whole methods formatted inside their class, and black t
 stands around them; the tests compare the composed files with black's own output on the whole.
 """
 
+import contextlib
 import functools
 import hashlib
+import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import black
@@ -19,7 +22,8 @@ import black.parsing
 import jinja2
 
 from lrgen.catalogue import Catalogue
-from lrgen.errors import CatalogueError
+from lrgen.errors import CatalogueError, OutputError
+from lrgen.files import write_atomically
 from lrgen.records import Architecture, Hyperparameter, RenderedFile, Unit, Variant
 
 _WIDTH = 88
@@ -62,10 +66,9 @@ class Renderer:
             raise CatalogueError(f"variant {variant.number}: hyperparameter {wrong} is {how} in {variant.template}")
         names = read | set(_READ.findall(network)) | set(_READ.findall(training))
         names -= {"epoch", "epoch_max"}
-        body = "\n".join((schedule, network, training))
         text = self._jinja.get_template("module.py.jinja").render(
             docstring=_docstring(architecture, variant),
-            imports=_imports((*schedule_imports, *network_imports, *training_imports), body),
+            imports=_imports(frozenset((*schedule_imports, *network_imports, *training_imports))),
             hyperparameters=_hyperparameters(frozenset(names)),
             schedule=schedule,
             network=network,
@@ -76,7 +79,7 @@ class Renderer:
     def schedule(self, variant: Variant) -> str:
         """The schedule alone, with its imports: ready to paste into any project."""
         imports, code = self._schedule(variant)
-        return f"{_imports(imports, code)}\n\n\n{code}\n"
+        return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
     def _schedule(self, variant: Variant) -> tuple[tuple[str, ...], str]:
         parameters = {parameter.name: parameter for parameter in variant.hyperparameters}
@@ -125,7 +128,21 @@ class Renderer:
 
 @functools.cache
 def _black(code: str) -> str:
-    return black.format_str(code, mode=black.Mode()).strip("\n")
+    """The code as black leaves it; kept in the user's cache folder, since black takes most of a render's time."""
+    folder = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "lrgen"
+        / f"black-{metadata.version('black')}"
+    )
+    path = folder / hashlib.sha256(code.encode()).hexdigest()
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        checksum, _, kept = path.read_text(encoding="utf-8").partition("\n")
+        if checksum == hashlib.sha256(kept.encode()).hexdigest():
+            return kept
+    formatted = black.format_str(code, mode=black.Mode()).strip("\n")
+    with contextlib.suppress(OSError, OutputError):  # a cache that cannot be written is none
+        write_atomically(path, f"{hashlib.sha256(formatted.encode()).hexdigest()}\n{formatted}")
+    return formatted
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
@@ -138,13 +155,8 @@ def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
 
 
 @functools.cache
-def _used(body: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", body))
-
-
-def _imports(statements: Iterable[str], body: str) -> str:
-    """One sorted import block: standard library first, then torch, without what the body does not use."""
-    used = _used(body)
+def _imports(statements: frozenset[str]) -> str:
+    """One sorted import block without repetitions: standard library first, then torch."""
     plain: set[str] = set()
     names: dict[str, set[str]] = {}
     for statement in statements:
@@ -152,8 +164,6 @@ def _imports(statements: Iterable[str], body: str) -> str:
         assert match is not None, statement
         module, what = match.groups()
         for item in map(str.strip, what.split(",")):
-            if item.split()[-1].split(".")[0] not in used:
-                continue
             if module is None:
                 plain.add(item)
             else:
@@ -197,7 +207,11 @@ def _hyperparameters(names: frozenset[str]) -> str:
 
 def _docstring(architecture: Architecture, variant: Variant) -> str:
     first = f"{architecture.title} image classifier with {variant.title}."
-    paragraphs = (first, f"{variant.summary} {_ADVANCES[variant.unit]}")
     if len(first) + 3 > _WIDTH:
         raise CatalogueError(f"variant {variant.number}: title: too long for one line with {architecture.title}")
-    return "\n\n".join(textwrap.fill(text, _WIDTH) for text in paragraphs) + "\n"
+    return f"{first}\n\n{_wrapped(f'{variant.summary} {_ADVANCES[variant.unit]}')}\n"
+
+
+@functools.cache
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH)

@@ -10,7 +10,7 @@ from lrgen.curves.step import step_decay
 
 def step_times_cosine(step: Rates, horizon: int, *, step_fraction: float, gamma: float) -> Rates:
     """The product of step decay and a half cosine."""
-    return np.multiply(step_decay(step, horizon, step_fraction=step_fraction, gamma=gamma), half_cosine(step, horizon))
+    return step_decay(step, horizon, step_fraction=step_fraction, gamma=gamma) * half_cosine(step, horizon)
 
 
 def warmup_then_step(
@@ -19,13 +19,14 @@ def warmup_then_step(
     """A linear climb over W steps, then step decay counted from there (torch ``SequentialLR``)."""
     climb = whole_steps(warmup, horizon)
     decay = step_decay(np.maximum(step - climb, 0), horizon, step_fraction=step_fraction, gamma=gamma)
-    return linear_ramp(step, horizon, warmup=warmup, start_factor=start_factor) * decay
+    climb_rates: Rates = linear_ramp(step, horizon, warmup=warmup, start_factor=start_factor) * decay
+    return climb_rates
 
 
 def cosine_then_swa(step: Rates, horizon: int, *, swa_start: float, swa_ratio: float, anneal_fraction: float) -> Rates:
     """Half a cosine until s, then from there to ``swa_ratio`` along a cosine (torch ``SWALR``)."""
     start, length = _swa_steps(horizon, swa_start, anneal_fraction)
-    weight = np.cos(np.pi * np.clip((step - start) / length, 0, 1) / 2) ** 2
+    weight: Rates = np.cos(np.pi * np.clip((step - start) / length, 0, 1) / 2) ** 2
     base = half_cosine(np.minimum(step, start), horizon)
     return swa_ratio + (base - swa_ratio) * weight
 

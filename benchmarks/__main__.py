@@ -1,0 +1,164 @@
+"""``make bench``: render and verify against their peers, side by side in one run, as ratios.
+
+The figures that were kept stand in benchmarks/RESULTS.md.
+"""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import black
+
+from lrgen import catalogue as catalogues
+from lrgen import generate, render
+from lrgen.catalogue import Catalogue
+from lrgen.generate import Pair
+from lrgen.records import VerifySettings
+
+GRID = 38
+BLACK_SAMPLE = 30
+VERIFIED = (1, 13, 31, 36)
+EPOCHS = 1
+
+
+def main() -> None:
+    """Print all tables."""
+    print(f"{platform.machine()}, {platform.processor() or cpu()}, {cores()} cores, Python {platform.python_version()}")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("lrgen", "torch", "black", "jinja2"))
+    print(f"{versions}; {time.strftime('%Y-%m-%d')}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        bench_render(Path(folder))
+        bench_verify(Path(folder))
+
+
+def cpu() -> str:
+    """The processor's name on Linux."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    from lrgen.verify import cores as usable
+
+    return usable()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The wall time of one call."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def wide_grid(catalogue: Catalogue) -> list[Pair]:
+    """As many architectures as the corpus is to have: ResNet-18 with other depths, each a network of its own text."""
+    one = catalogue.architecture("ResNet18")
+    depths = [{"layers": [2 + n // 27, 2 + n // 9 % 3, 2 + n // 3 % 3, 2 + n % 3]} for n in range(GRID)]
+    clones = [replace(one, name=f"Depth{n:02d}", config=config) for n, config in enumerate(depths)]
+    return generate.pairs(clones, catalogue.variants)
+
+
+def bench_render(folder: Path) -> None:
+    """Cold and unchanged renders against black on each file and against moving the same bytes."""
+    catalogue = catalogues.load()
+    pairs = wide_grid(catalogue)
+    out = folder / "grid"
+
+    def into(target: Path) -> None:
+        for function in (render._black, render._imports, render._hyperparameters, render._wrapped):
+            function.cache_clear()
+        generate.generate(catalogue, pairs, target)
+
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    first = seconds(lambda: into(folder / "first"))
+    ours = seconds(lambda: into(out))
+    paths = [generate.path_of(out, *pair) for pair in pairs]
+    texts = [path.read_text() for path in paths]
+    unchanged = seconds(lambda: generate.generate(catalogue, pairs, out))
+    hashing = seconds(lambda: [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
+
+    def write() -> None:
+        for index, text in enumerate(texts):
+            (folder / f"{index}.py").write_text(text)
+
+    writing = seconds(write)
+    sample = texts[:: max(1, len(texts) // BLACK_SAMPLE)][:BLACK_SAMPLE]
+    blackened = seconds(lambda: [black.format_str(text, mode=black.Mode()) for text in sample])
+    per_file = blackened / len(sample) * len(texts)
+    print(f"render: {len(pairs)} files, {sum(map(len, texts)) / len(texts):.0f} characters each")
+    rows = [
+        ("lrgen render, no fragment ever formatted", first),
+        ("lrgen render, fragments known", ours),
+        ("lrgen render, nothing changed", unchanged),
+        ("read and hash the same files", hashing),
+        ("write the same bytes", writing),
+        (f"black on each file (from {len(sample)} files)", per_file),
+    ]
+    for what, taken in rows:
+        print(f"  {what:<42}{taken:9.2f} s{len(texts) / taken:12.0f} files/s")
+    print(f"  black per file / first lrgen:     {per_file / first:8.1f}")
+    print(f"  black per file / lrgen:           {per_file / ours:8.1f}")
+    print(f"  lrgen / writing the bytes:        {ours / writing:8.1f}")
+    print(f"  unchanged / reading and hashing:  {unchanged / hashing:8.1f}\n")
+
+
+def bench_verify(folder: Path) -> None:
+    """All checks in forked children against a cold process a file and against one bare loop; one worker each."""
+    import torch
+
+    from benchmarks.bare import train
+    from lrgen import data, harness
+    from lrgen import verify as verifying
+
+    catalogue = catalogues.load()
+    pairs = generate.pairs([catalogue.architecture("ResNet")], [catalogue.variant(n) for n in VERIFIED])
+    candidates = verifying.from_selection(catalogue, pairs, folder / "verify")
+    digits = data.load("digits")
+    paths = [str(candidate.path) for candidate in candidates]
+
+    def cold() -> None:
+        for path in paths:
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.bare", str(EPOCHS), path], check=True, stdout=subprocess.PIPE
+            )
+
+    settings = VerifySettings(epochs=EPOCHS, threads=1)
+    outcomes = []
+
+    def forked() -> None:
+        outcomes.extend(harness.run(candidates, settings, digits, workers=1))
+
+    torch.set_num_threads(1)
+    processes = seconds(cold)
+    harnessed = seconds(forked)
+    # The bare loop runs last: its arithmetic starts threads, which no fork survives.
+    one_loop = seconds(lambda: [train(Path(path), EPOCHS, digits) for path in paths])
+    training = sum(check.seconds for outcome in outcomes for check in outcome.checks if check.stage == "training")
+    others = sum(check.seconds for outcome in outcomes for check in outcome.checks if check.stage != "training")
+    count = len(paths)
+    print(f"verify: {count} ResNet files, {EPOCHS} epoch each, one thread, one at a time")
+    rows = [
+        ("a cold process for each file, training only", processes),
+        ("lrgen, all four checks", harnessed),
+        ("  of which training", training),
+        ("  of which the other checks", others),
+        ("  of which the harness itself", harnessed - training - others),
+        ("one bare loop in one process, training only", one_loop),
+    ]
+    for what, taken in rows:
+        print(f"  {what:<46}{taken:8.2f} s{taken / count:9.3f} s/file")
+    print(f"  cold processes / lrgen:           {processes / harnessed:8.2f}")
+    print(f"  lrgen's training / bare loop:     {training / one_loop:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
