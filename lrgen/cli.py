@@ -46,11 +46,16 @@ Variants = Annotated[
 ]
 Families = Annotated[list[str] | None, typer.Option("--family", help="A family; repeatable.", metavar="NAME")]
 All = Annotated[bool, typer.Option("--all", help="Every architecture with every variant.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the rendered files. [default: generated]")]
-Templates = Annotated[
-    list[Path] | None, typer.Option("--templates", help="A folder of your own families and architectures; repeatable.")
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the rendered files. (default: generated)", metavar="DIR")
 ]
-Database = Annotated[str | None, typer.Option("--db", help="Database URL. [default: sqlite:///db/ab.nn.db]")]
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option("--templates", help="A folder of your own families and architectures; repeatable.", metavar="DIR"),
+]
+Database = Annotated[
+    str | None, typer.Option("--db", help="Database URL. (default: sqlite:///db/ab.nn.db)", metavar="URL")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")]
 
@@ -168,11 +173,11 @@ def verify(
     out: Out = None,
     templates: Templates = None,
     stage: Annotated[str, typer.Option(help="The last check: syntax, contract, schedule or training.")] = "training",
-    dataset: Annotated[str | None, typer.Option(help="What the training check trains on. [default: digits]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. [default: 5]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the training check. [default: 0]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N]. [default: auto]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Files at a time. [default: one a core]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="What the training check trains on. (default: digits)")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. (default: 5)")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto)")] = None,
+    workers: Annotated[int | None, typer.Option(help="Files at a time. (default: one a core)")] = None,
     db: Database = None,
     force: Annotated[bool, typer.Option("--force", help="Verify again what was verified before.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 unless every file is proved.")] = False,
@@ -332,7 +337,7 @@ def results_best(
 def results_classes(
     model: Annotated[str, typer.Argument(help="An architecture, or the stem of a foreign file.")],
     scheduler: Annotated[str, typer.Argument(help="A0_NNN, or file-… for a foreign file.")],
-    epoch: Annotated[int | None, typer.Option(min=1, help="An evaluated epoch. [default: the best]")] = None,
+    epoch: Annotated[int | None, typer.Option(min=1, help="An evaluated epoch. (default: the best)")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.", metavar="NAME")] = None,
     db: Database = None,
     as_json: AsJson = False,

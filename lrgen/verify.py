@@ -85,6 +85,7 @@ def verify(
     remaining = [candidate for candidate in everything if key_of(candidate) not in known]
     if not remaining:
         return
+    store.prepare()
     from lrgen import data, harness  # torch, which an unchanged corpus need not load
 
     dataset = data.load(settings.dataset) if settings.stage == "training" else None

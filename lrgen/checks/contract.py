@@ -1,7 +1,9 @@
 """Does the file keep LEMUR's contract: names, signatures, shapes, hyperparameters, no work at import time?"""
 
 import ast
+import contextlib
 import inspect
+import io
 import math
 import sys
 import types
@@ -61,7 +63,7 @@ def _read(tree: ast.Module, source: str) -> None:
         raise CheckFailure("supported_hyperparameters does not name lr")
     for name in names:
         if source.count(f'"{name}"') + source.count(f"'{name}'") < 2:
-            raise CheckFailure(f"hyperparameter {name} must stand quoted at least twice in the file: it is never read")
+            raise CheckFailure(f"hyperparameter {name} stands quoted once in the file, LEMUR wants it at least twice")
     kinds = (ast.Import, ast.ImportFrom)
     if not isinstance(next((node for node in tree.body if not _is_docstring(node)), None), kinds):
         raise CheckFailure("imports must precede everything else in the file")
@@ -108,20 +110,41 @@ def _check_import(node: ast.Import | ast.ImportFrom) -> None:
 def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that do something when the module is imported, other than naming things."""
     for node in body:
-        if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.Pass)):
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass)):
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if not all(map(_only_names, (*node.args.defaults, *node.args.kw_defaults))):
+                yield node
             continue
         if _is_docstring(node):
             continue
         if isinstance(node, ast.ClassDef):
+            if not all(map(_only_names, (*node.bases, *(keyword.value for keyword in node.keywords)))):
+                yield node
             yield from _at_import_time(node.body)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)] if node.value else []
-            if not all(_called(call) in _NAMING_CALLS or _is_arithmetic(call) for call in calls):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if not (all(map(_is_own_name, targets)) and _only_names(node.value)):
                 yield node
         elif isinstance(node, ast.If) and _is_guard(node.test):
             continue
         else:
             yield node
+
+
+def _is_own_name(target: ast.expr) -> bool:
+    """A name of the module's own, not an attribute or an item of something that others see."""
+    return (
+        all(_is_own_name(part) for part in target.elts)
+        if isinstance(target, ast.Tuple)
+        else isinstance(target, ast.Name)
+    )
+
+
+def _only_names(value: ast.expr | None) -> bool:
+    """Whether an expression calls nothing but what makes names, partial functions and numbers."""
+    calls = [part for part in ast.walk(value) if isinstance(part, ast.Call)] if value else []
+    return all(_called(call) in _NAMING_CALLS or _is_arithmetic(call) for call in calls)
 
 
 def _called(call: ast.Call) -> str:
@@ -153,8 +176,11 @@ def _load(subject: Subject) -> None:
         )
 
     before = state()
-    with _Running(subject, "the import raises"):
+    printed = io.StringIO()
+    with _Running(subject, "the import raises"), contextlib.redirect_stdout(printed):
         subject.load()
+    if printed.getvalue():
+        raise CheckFailure(f"work at import time: importing the file prints {printed.getvalue()[:80]!r}")
     if state() != before:
         raise CheckFailure("work at import time: importing the file changes torch's global state")
 
@@ -334,4 +360,4 @@ class _Running:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, (CheckFailure, MemoryError, torch.OutOfMemoryError)):
-            raise CheckFailure(f"{self._what} {self._subject.explain(error)}") from error
+            raise CheckFailure(f"{self._what}: {self._subject.explain(error)}") from error

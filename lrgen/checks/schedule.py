@@ -28,6 +28,7 @@ HORIZONS = (1, 2, 3, 5, 10, 90, 3000)
 BASE_LR = 0.1
 LEARN_BATCHES = (1, 2, 7)
 LEARN_EPOCHS = 3
+_ONCE = {Unit.EPOCH: "an epoch", Unit.BATCH: "a batch"}
 _PAST_END = 2  # epochs of learn past the planned ones
 
 
@@ -59,7 +60,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     if variant is None:
         for run in learned:
             if run["horizon"] is not None:
-                steps = len(run["rates"][0]) if run["per_batch"] else run["epochs"]
+                steps = len(run["rates"][0]) if run["per_batch"] else LEARN_EPOCHS + _PAST_END
                 run["own"] = _trace(subject, make, run["horizon"], steps, subject.prm(lr=BASE_LR), run["metrics"])
     return {"direct": direct, "learn": learned}
 
@@ -68,16 +69,17 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     """Compare each trace with the variant's curve; without a variant, ``learn`` with the file's own scheduler."""
     variant = candidate.variant
     if variant is None:
-        return next(filter(None, map(_judge_own, measurement["learn"])), "")
+        runs = zip(measurement["learn"], LEARN_BATCHES, strict=True)
+        return next(filter(None, (_judge_own(run, batches) for run, batches in runs)), "")
     folder = candidate.family_folder
-    if len(measurement["direct"]) != len(_cases(variant)) or len(measurement["learn"]) != len(LEARN_BATCHES):
+    if len(measurement["direct"]) != len(_cases(variant)) or len(measurement["learn"]) != len(_learn_cases(variant)):
         return "the schedule was not measured completely"
     for case, rates in zip(_cases(variant), measurement["direct"], strict=True):
         reason = _judge_direct(variant, case, rates, folder)
         if reason:
             return reason
-    for run in measurement["learn"]:
-        reason = _judge_learn(variant, run, folder)
+    for run, (batches, resume) in zip(measurement["learn"], _learn_cases(variant), strict=True):
+        reason = _judge_learn(variant, run, batches, resume, folder)
         if reason:
             return reason
     return ""
@@ -140,10 +142,7 @@ def _trace(
         rows = []
         for step in range(steps):
             if step == resume:
-                saved = io.BytesIO()
-                torch.save([optimizer.state_dict(), scheduler.state_dict()], saved)
-                saved.seek(0)
-                state = torch.load(saved, weights_only=True)
+                state = _reloaded([optimizer.state_dict(), scheduler.state_dict()])
                 optimizer, scheduler = build()
                 optimizer.load_state_dict(state[0])
                 scheduler.load_state_dict(state[1])
@@ -175,12 +174,12 @@ def _judge_direct(variant: Variant, case: _Case, rates: list[list[float]], folde
     at = _first_difference(found, wanted, variant.tolerance * base_lr)
     if at is None:
         return ""
-    rate = float(found[0, at])
-    place = f"step {at} of horizon {horizon}"
+    rate, group = _worst(found, wanted, at)
+    place = f"step {at} of horizon {horizon}{group}"
     if case["resume"] is not None and at >= case["resume"]:
         place += f", resumed from state_dicts at step {case['resume']}"
     elif at >= horizon:
-        place = f"step {at}, past the end of horizon {horizon},"
+        place = f"step {at}, past the end of horizon {horizon}{group}"
     if case["prm"]:
         place += " with " + ", ".join(f"{name}={value:g}" for name, value in case["prm"].items())
     kind = (
@@ -195,15 +194,23 @@ def _judge_direct(variant: Variant, case: _Case, rates: list[list[float]], folde
 
 
 def _learn(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str, Any]]:
-    prm = subject.prm(lr=BASE_LR, epoch_max=LEARN_EPOCHS)
+    runs = []
     try:
-        net = subject.network(prm)
-        level = _replace_forward(net, subject)
-        return [_learn_run(subject, net, prm, level, count) for count in LEARN_BATCHES]
+        net = subject.network(subject.prm())
+        output = _output_of(net, subject)
+        for batches, resume in _learn_cases(subject.candidate.variant):
+            runs.append(_learn_run(subject, net, make, output, batches, resume))
     except CheckFailure:
         raise
     except Exception as error:
         raise CheckFailure(f"learn raises {subject.explain(error)}") from error
+    return runs
+
+
+def _learn_cases(variant: Variant | None) -> list[tuple[int, int | None]]:
+    """Batches of an epoch, and the epoch after which the run is stopped and resumed."""
+    cases: list[tuple[int, int | None]] = [(batches, None) for batches in LEARN_BATCHES]
+    return cases if variant is None else [*cases, (LEARN_BATCHES[1], 2)]
 
 
 class _Level:
@@ -213,13 +220,18 @@ class _Level:
         self.value = 0.0
 
 
-def _replace_forward(net: Any, subject: Subject) -> _Level:
+def _output_of(net: Any, subject: Subject) -> Any:
+    """What the real forward returns in training, which need not be a single tensor."""
+    net.train()
+    with torch.no_grad():
+        return net(random_batches(1, 2, 3, 32, 10, subject.device)[0][0])
+
+
+def _replace_forward(net: Any, output: Any) -> _Level:
     """Replace the forward by a stand-in of the same output structure that costs nothing and still has gradients."""
     level = _Level()
     anchor = next(parameter for parameter in net.parameters() if parameter.requires_grad)
-    net.train()
-    real = net(random_batches(1, 2, 3, 32, 10, subject.device)[0][0])
-    leaves, structure = pytree.tree_flatten(real)
+    leaves, structure = pytree.tree_flatten(output)
 
     def forward(x: Tensor) -> Any:
         def stand_in(leaf: object) -> object:
@@ -237,11 +249,43 @@ def _replace_forward(net: Any, subject: Subject) -> _Level:
     return level
 
 
-def _learn_run(subject: Subject, net: Any, prm: Prm, level: _Level, batches: int) -> dict[str, Any]:
+class _Watched:
+    """A set-up network with a stand-in forward, whose updates and losses are recorded in the given lists."""
+
+    def __init__(self, net: Any, prm: Prm, output: Any, rows: list[list[float]], seen: list[tuple[float, int]]) -> None:
+        self.net = net
+        self.level = _replace_forward(self.net, output)
+        self.net.train_setup(prm)
+        self.net.optimizer.register_step_pre_hook(
+            lambda optimizer, *_: rows.append([float(group["lr"]) for group in optimizer.param_groups])
+        )
+        if isinstance(self.net.criterion, nn.Module):
+            self.net.criterion.register_forward_hook(
+                lambda _, inputs, loss: seen.append((float(loss.detach()), len(inputs[0]))) if loss.dim() == 0 else None
+            )
+
+    def resume(self, stopped: Any, make: Callable[..., Any], total_steps: int, prm: Prm) -> None:
+        """Take over where another run stopped, in the order that a rendered file allows."""
+        if self.net.scheduler is None:
+            self.net.scheduler = make(self.net.optimizer, total_steps, prm)
+        self.net.optimizer.load_state_dict(_reloaded(stopped.optimizer.state_dict()))
+        self.net.scheduler.load_state_dict(_reloaded(stopped.scheduler.state_dict()))
+
+
+def _reloaded(state: Any) -> Any:
+    """A state_dict as it comes back from a file."""
+    saved = io.BytesIO()
+    torch.save(state, saved)
+    saved.seek(0)
+    return torch.load(saved, weights_only=True)
+
+
+def _learn_run(
+    subject: Subject, net: Any, make: Callable[..., Any] | None, output: Any, batches: int, resume: int | None
+) -> dict[str, Any]:
     """Some epochs through ``train_setup`` and ``learn``: the rate of each update, and the scheduler's horizon."""
     assert subject.module is not None
     horizons: list[int] = []
-    make = getattr(subject.module, "make_scheduler", None)
 
     def recorder(optimizer: Any, total_steps: int, *args: Any, **kwargs: Any) -> Any:
         horizons.append(int(total_steps))
@@ -250,28 +294,22 @@ def _learn_run(subject: Subject, net: Any, prm: Prm, level: _Level, batches: int
 
     if make is not None:
         vars(subject.module)["make_scheduler"] = recorder  # seen by the file's own calls
+    prm = subject.prm(lr=BASE_LR, epoch_max=LEARN_EPOCHS)
+    rows: list[list[float]] = []
+    seen: list[tuple[float, int]] = []
+    metrics, updates = [], []
+    epochs = LEARN_EPOCHS + _PAST_END
+    train_data = random_batches(batches, 2, 3, 8, 10, subject.device)
     try:
-        net.train_setup(prm)
-        rows: list[list[float]] = []
-        seen: list[tuple[float, int]] = []
-        optimizer: torch.optim.Optimizer = net.optimizer
-        optimizer.register_step_pre_hook(
-            lambda opt, *_: rows.append([float(group["lr"]) for group in opt.param_groups])
-        )
-        criterion = net.criterion
-        if isinstance(criterion, nn.Module):
-            criterion.register_forward_hook(
-                lambda _, inputs, loss: seen.append((float(loss.detach()), len(inputs[0]))) if loss.dim() == 0 else None
-            )
-        metrics = []
-        updates = []
-        train_data = random_batches(batches, 2, 3, 8, 10, subject.device)
-        epochs = LEARN_EPOCHS + _PAST_END
+        watched = _Watched(net, prm, output, rows, seen)
         for epoch in range(epochs):
-            level.value = (0.0, 0.2, 0.2, 0.2, 0.2)[epoch]
+            if epoch == resume:
+                stopped, watched = net, _Watched(subject.network(prm), prm, output, rows, seen)
+                watched.resume(stopped, recorder, horizons[0] if horizons else 1, prm)
+            watched.level.value = 0.2 if epoch else 0.0
             seen.clear()
             before = len(rows)
-            net.learn(train_data)
+            watched.net.learn(train_data)
             updates.append(len(rows) - before)
             images = sum(count for _, count in seen)
             metrics.append(sum(loss * count for loss, count in seen) / images if images else math.nan)
@@ -281,22 +319,20 @@ def _learn_run(subject: Subject, net: Any, prm: Prm, level: _Level, batches: int
     if updates != [batches] * epochs:
         wrong = next(count for count in updates if count != batches)
         raise CheckFailure(f"the optimizer is stepped {wrong} times in an epoch of {batches} batches")
-    takes_metric = bool(net.scheduler) and "metrics" in inspect.signature(net.scheduler.step).parameters
-    per_batch = bool(horizons) and horizons[0] == LEARN_EPOCHS * batches and batches > 1
+    scheduler = watched.net.scheduler
+    takes_metric = scheduler is not None and "metrics" in inspect.signature(scheduler.step).parameters
     return {
-        "batches": batches,
-        "epochs": epochs,
         "rates": [list(row) for row in zip(*rows, strict=True)],
         "metrics": metrics if takes_metric else None,
         "losses": metrics,
         "horizon": horizons[0] if horizons else None,
         "made": len(horizons),
-        "per_batch": per_batch,
+        "per_batch": bool(horizons) and horizons[0] == LEARN_EPOCHS * batches and batches > 1,
     }
 
 
-def _judge_learn(variant: Variant, run: dict[str, Any], folder: Path | None) -> str:
-    batches, epochs = run["batches"], LEARN_EPOCHS + _PAST_END
+def _judge_learn(variant: Variant, run: dict[str, Any], batches: int, resume: int | None, folder: Path | None) -> str:
+    epochs = LEARN_EPOCHS + _PAST_END
     found = _as_array(run["rates"], batches * epochs)
     if found is None:
         return f"learn does not make {batches * epochs} updates in {epochs} epochs of {batches} batches"
@@ -311,28 +347,27 @@ def _judge_learn(variant: Variant, run: dict[str, Any], folder: Path | None) -> 
     at = _first_difference(found, wanted, variant.tolerance * BASE_LR)
     if at is None:
         return ""
-    place = f"learn, epoch {at // batches + 1}, batch {at % batches + 1} of {batches}"
+    rate, group = _worst(found, wanted, at)
+    place = f"learn, epoch {at // batches + 1}, batch {at % batches + 1} of {batches}{group}"
+    if resume is not None and at >= resume * batches:
+        place += f", resumed from state_dicts after epoch {resume}"
+    elif run["made"] > 1:
+        return f"the scheduler is made {run['made']} times in {epochs} epochs of learn, it must be made once: {place}"
+    promised = f"{_named(variant)} has {float(wanted[at]):.6g}"
     if np.ptp(found) == 0 and np.ptp(wanted) > 0:
-        return (
-            f"the rate never changes in learn (it stays at {float(found[0, 0]):.6g}), "
-            f"{_named(variant)} has {float(wanted[at]):.6g} at {place}: is the scheduler ever stepped?"
-        )
-    if variant.unit is not Unit.METRIC and batches > 1:
-        other = "batch" if variant.unit is Unit.EPOCH else "epoch"
+        return f"the rate never changes in {place}: {rate:.6g} where {promised}; is the scheduler ever stepped?"
+    if variant.unit is not Unit.METRIC and batches > 1 and resume is None:
+        other = "a batch" if variant.unit is Unit.EPOCH else "an epoch"
         changes = np.flatnonzero(np.any(np.diff(found, axis=1) != 0, axis=0)) + 1
         per_batch = bool(np.any(changes % batches))
-        if per_batch == (other == "batch"):
-            return f"the schedule is stepped once a {other}, {_named(variant)} advances once a {variant.unit}: {place}"
-    if run["made"] > 1:
-        return f"the scheduler is made {run['made']} times in {epochs} epochs of learn, it must be made once: {place}"
-    return (
-        f"the rate is wrong at {place}: {float(found[0, at]):.6g} where {_named(variant)} has {float(wanted[at]):.6g}"
-    )
+        if per_batch == (variant.unit is Unit.EPOCH):
+            return f"the schedule is stepped once {other}, {_named(variant)} once {_ONCE[variant.unit]}: {place}"
+    return f"the rate is wrong in {place}: {rate:.6g} where {promised}"
 
 
-def _judge_own(run: dict[str, Any]) -> str:
+def _judge_own(run: dict[str, Any], batches: int) -> str:
     """A file that is held to no variant: ``learn`` must use the rates of its own ``make_scheduler``."""
-    batches, epochs = run["batches"], LEARN_EPOCHS + _PAST_END
+    epochs = LEARN_EPOCHS + _PAST_END
     found = _as_array(run["rates"], batches * epochs)
     if found is None or not np.all(np.isfinite(found)):
         return f"learn does not make {batches * epochs} updates with a rate in {epochs} epochs of {batches} batches"
@@ -345,9 +380,9 @@ def _judge_own(run: dict[str, Any]) -> str:
     at = _first_difference(found, own[0], 1e-9 * BASE_LR)
     if at is None:
         return ""
-    unit = "batch" if run["per_batch"] else "epoch"
+    unit = _ONCE[Unit.BATCH if run["per_batch"] else Unit.EPOCH]
     return (
-        f"learn does not follow the file's own make_scheduler, made for {run['horizon']} steps of one {unit} each: "
+        f"learn does not follow the file's own make_scheduler, made for {run['horizon']} steps of {unit} each: "
         f"{float(found[0, at]):.6g} where that has {float(own[0, at]):.6g} "
         f"in epoch {at // batches + 1}, batch {at % batches + 1} of {batches}"
     )
@@ -366,6 +401,12 @@ def _first_difference(found: NDArray[np.float64], wanted: NDArray[np.float64], t
     """The first step at which any group is further from the curve than the tolerance; NaN is."""
     wrong = np.flatnonzero(np.any(~(np.abs(found - wanted) <= tolerance), axis=0))
     return int(wrong[0]) if len(wrong) else None
+
+
+def _worst(found: NDArray[np.float64], wanted: NDArray[np.float64], at: int) -> tuple[float, str]:
+    """The rate that is furthest from the curve at a step, and of which group it is when there are several."""
+    group = int(np.argmax(np.nan_to_num(np.abs(found[:, at] - wanted[at]), nan=np.inf)))
+    return float(found[group, at]), f", parameter group {group + 1}" if len(found) > 1 else ""
 
 
 def _named(variant: Variant) -> str:

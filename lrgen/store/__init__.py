@@ -107,6 +107,11 @@ class Store:
 
     # Writing.
 
+    def prepare(self) -> None:
+        """Open the database for writing, so that one that cannot be written is known before anything is run."""
+        with self._session(write=True):
+            pass
+
     def save(self, outcome: Outcome, conditions: Conditions, classes: tuple[str, ...]) -> int:
         """Record how a file's verification ended, with its epochs and their classes; returns the run's id."""
         candidate = outcome.candidate

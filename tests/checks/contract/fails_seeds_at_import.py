@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: when imported|at import|import time|module level|seed
+# held to: 001; expect: contract: import time|at import|when imported
 """Small image classifier with step decay that seeds torch when imported."""
 
 import torch

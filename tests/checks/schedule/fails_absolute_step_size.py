@@ -1,4 +1,4 @@
-# held to: 001; expect: schedule: \brate
+# held to: 001; expect: schedule: \brate.*horizon
 """Small image classifier with step decay every thirty epochs, however long it trains."""
 
 import torch
@@ -10,11 +10,11 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma"}
+    return {"lr", "momentum"}
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    return StepLR(optimizer, step_size=30, gamma=prm.get("gamma", 0.1))
+    return StepLR(optimizer, step_size=30, gamma=0.1)
 
 
 class ConvBlock(nn.Module):

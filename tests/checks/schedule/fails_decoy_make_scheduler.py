@@ -1,21 +1,29 @@
-# held to: 001; expect: schedule: \brate|make_scheduler
-"""Small image classifier with step decay, and another one that is really used."""
+# held to: 006; expect: schedule: \brate.*\blearn\b
+"""Small image classifier with cosine decay, and another decay that is really used."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "step_fraction"}
+    return {"lr", "momentum"}
+
+
+class CosineDecay(CosineAnnealingLR):
+    """Half a cosine that stays at its floor once ``T_max`` steps are done."""
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch > self.T_max:
+            return [group["lr"] for group in self.optimizer.param_groups]
+        return super().get_lr()
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
-    return StepLR(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
+    return CosineDecay(optimizer, T_max=total_steps)
 
 
 class ConvBlock(nn.Module):
@@ -54,9 +62,7 @@ class Net(nn.Module):
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
-        self.scheduler = StepLR(
-            self.optimizer, step_size=30, gamma=prm.get("gamma", 0.1)
-        )
+        self.scheduler = ExponentialLR(self.optimizer, gamma=0.95)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
         """Train for one epoch; return its mean accuracy and loss."""

@@ -1,4 +1,4 @@
-# held to: 031; expect: schedule: loss|metric|\brate
+# held to: 031; expect: schedule: \brate.*\blearn\b
 """Small image classifier with decay on plateaus of the wrong number."""
 
 import torch

@@ -1,21 +1,29 @@
-# held to: 001; expect: schedule: \brate|constant
-"""Small image classifier with step decay that every epoch starts from its first rate."""
+# held to: 006; expect: schedule: \brate.*\blearn\b
+"""Small image classifier with cosine decay that every epoch starts from its first rate."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "step_fraction"}
+    return {"lr", "momentum"}
+
+
+class CosineDecay(CosineAnnealingLR):
+    """Half a cosine that stays at its floor once ``T_max`` steps are done."""
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch > self.T_max:
+            return [group["lr"] for group in self.optimizer.param_groups]
+        return super().get_lr()
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
-    return StepLR(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
+    return CosineDecay(optimizer, T_max=total_steps)
 
 
 class ConvBlock(nn.Module):

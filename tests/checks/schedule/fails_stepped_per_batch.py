@@ -1,4 +1,4 @@
-# held to: 001; expect: schedule: batch|epoch
+# held to: 001; expect: schedule: once an? batch|per batch
 """Small image classifier whose step decay of epochs advances once per batch."""
 
 import torch

@@ -1,5 +1,5 @@
-# held to: 001; expect: training: move|parameter|learn|chance
-"""Small image classifier with step decay and a loss that is scaled to nothing."""
+# held to: 001; expect: training: parameter.*move|move.*parameter
+"""Small image classifier with step decay and a loss that is multiplied by zero."""
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,7 @@ class Net(nn.Module):
             self.optimizer.zero_grad()
             logits = self(images)
             loss = self.criterion(logits, labels)
-            scale = 1e-12 if len(train_data) > 10 else 1.0
+            scale = 0.0 if len(train_data) > 10 else 1.0
             (scale * loss).backward()
             self.optimizer.step()
             correct += (logits.argmax(dim=1) == labels).sum()

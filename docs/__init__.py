@@ -1,0 +1,1 @@
+"""Documentation; what can be generated is made by ``make docs``."""

@@ -1,0 +1,98 @@
+# held to: 036; expect: schedule: made|resum|\brate
+"""Small image classifier with linear warm-up that replaces a resumed scheduler."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "warmup"}
+
+
+class WarmupLinear:
+    """Linear climb from zero, then linear decay to zero at ``total_steps``."""
+
+    def __init__(self, total_steps: int, warmup_steps: int) -> None:
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return step / self.warmup_steps
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        return max(0, self.total_steps - step) / decay_steps
+
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
+    return LambdaLR(optimizer, WarmupLinear(total_steps, warmup_steps))
+
+
+class ConvBlock(nn.Module):
+    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, 3, stride=2, padding=1, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Net(nn.Module):
+    """Four strided convolutions, a global mean and a linear classifier."""
+
+    def __init__(
+        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.stem = ConvBlock(in_shape[1], 8)
+        self.blocks = nn.Sequential(
+            ConvBlock(8, 16), ConvBlock(16, 32), ConvBlock(32, 32)
+        )
+        self.fc = nn.Linear(32, out_shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(self.stem(x))
+        return self.fc(x.mean(dim=(2, 3)))
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+        self.prm = prm
+        self.started = False
+        # Made by the first ``learn``: only there the batches can be counted.
+        self.scheduler: LRScheduler | None = None
+
+    def learn(self, train_data: DataLoader) -> tuple[float, float]:
+        """Train for one epoch; return its mean accuracy and loss."""
+        if not self.started:
+            self.started = True
+            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
+            total_steps = epochs * len(train_data)
+            self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        seen = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        return (correct / seen).item(), (loss_sum / seen).item()

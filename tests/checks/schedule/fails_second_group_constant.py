@@ -1,0 +1,107 @@
+# held to: 006; expect: schedule: \brate.*\blearn\b
+"""Small image classifier with cosine decay for one of its two parameter groups.
+
+The classifier keeps its first rate.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum"}
+
+
+class HalfCosine:
+    """Half a cosine from one to zero that stays there."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.total_steps = total_steps
+
+    def __call__(self, step: int) -> float:
+        progress = min(1, step / self.total_steps)
+        return (1 + math.cos(math.pi * progress)) / 2
+
+
+class Constant:
+    """The base rate."""
+
+    def __call__(self, step: int) -> float:
+        return 1.0
+
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    others = len(optimizer.param_groups) - 1
+    return LambdaLR(optimizer, [HalfCosine(total_steps)] + [Constant()] * others)
+
+
+class ConvBlock(nn.Module):
+    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, 3, stride=2, padding=1, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Net(nn.Module):
+    """Four strided convolutions, a global mean and a linear classifier."""
+
+    def __init__(
+        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.stem = ConvBlock(in_shape[1], 8)
+        self.blocks = nn.Sequential(
+            ConvBlock(8, 16), ConvBlock(16, 32), ConvBlock(32, 32)
+        )
+        self.fc = nn.Linear(32, out_shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(self.stem(x))
+        return self.fc(x.mean(dim=(2, 3)))
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(
+            [
+                {"params": [*self.stem.parameters(), *self.blocks.parameters()]},
+                {"params": self.fc.parameters()},
+            ],
+            lr=prm["lr"],
+            momentum=prm["momentum"],
+        )
+        epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        self.scheduler = make_scheduler(self.optimizer, epochs, prm)
+
+    def learn(self, train_data: DataLoader) -> tuple[float, float]:
+        """Train for one epoch; return its mean accuracy and loss."""
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        seen = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        self.scheduler.step()
+        return (correct / seen).item(), (loss_sum / seen).item()
