@@ -519,7 +519,8 @@ def _print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
     told = [count for count in counts if not count.startswith("0 ")] or ["nothing to do"]
     reused = sum(outcome.reused for outcome in outcomes)
     console.print(
-        f"{len(outcomes)} files: {', '.join(told)}; {reused} results reused; {seconds:.0f} s; recorded in {escape(db)}"
+        f"{len(outcomes)} file{'s' * (len(outcomes) != 1)}: {', '.join(told)}; {reused} results reused; "
+        f"{seconds:.0f} s; recorded in {escape(db)}"
     )
 
 

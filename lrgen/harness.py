@@ -7,6 +7,7 @@ its own; whatever it leaves running is ended with it.
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import json
 import os
@@ -156,6 +157,7 @@ def _be_child(
     code = 70
     try:
         os.setsid()
+        faulthandler.disable()  # it would write to a descriptor of the parent's
         _adopt_orphans()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, seen, variants
+from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, seen, variants
 
 
 def some(fraction: float, horizon: int) -> int:
@@ -242,3 +242,14 @@ def test_a_hyperparameter_does_in_the_curve_what_its_sentence_says(number, data)
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
     assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+
+
+@pytest.mark.parametrize(("horizon", "warmup"), [(2, 0.5), (4, 0.25), (5, 0.2), (10, 0.1)])
+@pytest.mark.parametrize("number", [13, 14, 27], ids=key)
+def test_a_climb_that_torch_divides_by_takes_one_step(number, horizon, warmup):
+    """Where pct T is 1, a one-cycle is at its first rate, then at the peak, then falls to its last one and stays."""
+    first = 1 / {13: 25, 14: 10, 27: 25}[number]
+    shape = half_cosine if number == 13 else line
+    fall = [first / 1e4 + (1 - first / 1e4) * shape(step / (horizon - 2)) for step in range(1, horizon - 1)]
+    expected = [first, 1.0, *fall]
+    assert_promised(number, horizon, 1.0, held(expected, seen(horizon)), {"warmup": warmup})
