@@ -69,7 +69,11 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class Variant:
-    """One numbered schedule; its number and name never change."""
+    """One numbered schedule; its number and name never change.
+
+    ``tolerance`` bounds the difference of a trace from the curve, ``equivalent_within`` that of the curve from its
+    equivalent's; both are fractions of the base rate, the latter at a base rate of at least 0.1.
+    """
 
     number: int
     name: str

@@ -50,6 +50,8 @@ def rates(
     if variant.unit is Unit.METRIC:
         raise ValueError(f"variant {variant.number} is driven by a metric: use follow()")
     t = np.asarray(steps, dtype=np.float64)
+    if not np.all(t >= 0):
+        raise ValueError(f"steps must be at least 0, got {np.min(t)} (variant {variant.number})")
     if variant.past_end is PastEnd.HOLD:
         t = np.minimum(t, horizon)
     multiplier = _call(variant, t, horizon, base_lr, prm, folder)
@@ -82,7 +84,7 @@ def _call(
     prm: Mapping[str, float] | None,
     folder: Path | None,
 ) -> ArrayLike:
-    if horizon < 1:
+    if not horizon >= 1:  # NaN is not
         raise ValueError(f"horizon must be at least 1, got {horizon} (variant {variant.number})")
     values = dict(variant.defaults)
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
@@ -90,18 +92,18 @@ def _call(
         if name not in ranges:
             raise ValueError(f"variant {variant.number} has no hyperparameter {name}")
         low, high = ranges[name]
-        if not low <= value <= high:
+        if not isinstance(value, (int, float)) or not low <= value <= high:
             raise ValueError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
         values[name] = value
     function = lookup(variant, folder)
     if "base_lr" in inspect.signature(function).parameters:
         values["base_lr"] = base_lr
     try:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            result: ArrayLike = function(steps, horizon, **variant.constants, **values)
+        bound = inspect.signature(function).bind(steps, horizon, **variant.constants, **values)
     except TypeError as error:
         raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
-    return result
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return function(*bound.args, **bound.kwargs)
 
 
 def lookup(variant: Variant, folder: Path | None = None) -> Callable[..., ArrayLike]:
@@ -110,19 +112,26 @@ def lookup(variant: Variant, folder: Path | None = None) -> Callable[..., ArrayL
     Raises:
         CatalogueError: when there is none.
     """
-    module = _module(variant.family, folder)
-    function = getattr(module, variant.curve, None) if module else None
-    if not callable(function):
+    function = _function(variant, folder)
+    if function is None:
         raise CatalogueError(
             f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}"
         )
-    found: Callable[..., ArrayLike] = function
-    return found
+    return function
 
 
 def exists(variant: Variant, folder: Path | None = None) -> bool:
     """Whether there is anything to compare the variant's files with."""
-    return hasattr(_module(variant.family, folder), variant.curve)
+    return _function(variant, folder) is not None
+
+
+def _function(variant: Variant, folder: Path | None) -> Callable[..., ArrayLike] | None:
+    """A public function that the family's module defines itself, and did not import."""
+    module = _module(variant.family, folder)
+    function = getattr(module, variant.curve, None)
+    if module is None or not inspect.isfunction(function) or function.__module__ != module.__name__:
+        return None
+    return function
 
 
 def _module(family: str, folder: Path | None) -> ModuleType | None:

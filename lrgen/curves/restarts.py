@@ -9,7 +9,8 @@ def warm_restarts(step: Rates, horizon: int, *, first_cycle: float, cycle_factor
     """Half a cosine in each of the cycles of T_0, mu T_0, ... steps (torch ``CosineAnnealingWarmRestarts``)."""
     length = whole_steps(first_cycle, horizon)
     begins, lengths = [0], [length]
-    while begins[-1] + lengths[-1] <= np.max(step, initial=0):
+    last = np.max(step, initial=0)
+    while begins[-1] + lengths[-1] <= last:
         begins.append(begins[-1] + lengths[-1])
         lengths.append(lengths[-1] * cycle_factor)
     cycle = np.searchsorted(begins, step, side="right") - 1

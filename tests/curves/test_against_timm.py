@@ -57,7 +57,7 @@ ORACLES = {
     3: lambda opt, T: StepLRScheduler(opt, 1, 0.95),
     4: lambda opt, T: PolyLRScheduler(opt, T, 2.0),
     5: lambda opt, T: PolyLRScheduler(opt, T, 3.0),
-    6: lambda opt, T: CosineLRScheduler(opt, T),
+    6: CosineLRScheduler,
     7: lambda opt, T: CosineLRScheduler(opt, T, 0.01 * base(opt)),
     8: lambda opt, T: CosineLRScheduler(opt, whole("1/9", T), cycle_mul=2, cycle_limit=seen(T)),
     9: lambda opt, T: CosineLRScheduler(opt, whole("2/9", T), cycle_limit=seen(T)),
@@ -68,7 +68,7 @@ ORACLES = {
         opt, whole("0.3", T), 0.1, warmup_t=whole("0.1", T), warmup_lr_init=0.1 * base(opt)
     ),
     22: lambda opt, T: StepLRScheduler(opt, 1, 0.95),
-    23: lambda opt, T: CosineLRScheduler(opt, T),
+    23: CosineLRScheduler,
     24: lambda opt, T: StepLRScheduler(opt, whole("0.5", T), 0.1),
     25: lambda opt, T: drops(opt, T, "0.25", "0.5", "0.75", "0.9"),
     26: lambda opt, T: CosineLRScheduler(opt, T, 0.1 * base(opt)),

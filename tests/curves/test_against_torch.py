@@ -75,10 +75,10 @@ FOR_EVER = {
 }
 
 UP_TO_THE_HORIZON = {  # torch's cosine climbs again after it
-    6: lambda opt, T: ls.CosineAnnealingLR(opt, T),
+    6: ls.CosineAnnealingLR,
     7: lambda opt, T: ls.CosineAnnealingLR(opt, T, 0.01 * base(opt)),
     20: lambda opt, T: step_times_cosine(opt, T, whole("1/3", T), 0.1),
-    23: lambda opt, T: ls.CosineAnnealingLR(opt, T),
+    23: ls.CosineAnnealingLR,
     26: lambda opt, T: ls.CosineAnnealingLR(opt, T, 0.1 * base(opt)),
 }
 
@@ -170,8 +170,8 @@ def test_a_line_to_a_floor_is_torchs_line_that_ends_there(horizon):
 
 
 SWA = [  # number, hyperparameters, base schedule, anneal, begin, part of the base rate at the end
-    (34, {}, lambda opt, T: ls.CosineAnnealingLR(opt, T), "cos", "0.75", 0.05),
-    (34, {"swa_start": 0.4, "swa_ratio": 0.9}, lambda opt, T: ls.CosineAnnealingLR(opt, T), "cos", "0.4", 0.9),
+    (34, {}, ls.CosineAnnealingLR, "cos", "0.75", 0.05),
+    (34, {"swa_start": 0.4, "swa_ratio": 0.9}, ls.CosineAnnealingLR, "cos", "0.4", 0.9),
     (35, {}, lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.2", T)), "linear", "0.75", 0.05),
     (35, {"warmup": 0.6, "swa_start": 0.4, "swa_ratio": 0.3},
      lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.6", T)), "linear", "0.4", 0.3),
