@@ -34,7 +34,9 @@ class ThenSWA:
             self.swa.step()
 
     def state_dict(self) -> dict:
-        return {"base": self.base.state_dict(), "swa": self.swa.state_dict()}
+        swa = self.swa.state_dict()
+        swa.pop("anneal_func", None)  # older torch keeps it, and torch.load refuses it
+        return {"base": self.base.state_dict(), "swa": swa}
 
     def load_state_dict(self, state: dict) -> None:
         self.base.load_state_dict(state["base"])
