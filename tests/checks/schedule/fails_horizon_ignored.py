@@ -16,7 +16,7 @@ def supported_hyperparameters() -> set[str]:
 class CosineDecay(CosineAnnealingLR):
     """Half a cosine that stays at its floor once ``T_max`` steps are done."""
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list:
         if self.last_epoch > self.T_max:
             return [group["lr"] for group in self.optimizer.param_groups]
         return super().get_lr()

@@ -16,7 +16,7 @@ def supported_hyperparameters() -> set[str]:
 class OneCycle(OneCycleLR):
     """One-cycle policy that stays at its last rate after ``total_steps``."""
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list:
         if self.last_epoch >= self.total_steps:
             return [group["lr"] for group in self.optimizer.param_groups]
         return super().get_lr()
