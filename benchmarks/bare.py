@@ -11,6 +11,9 @@ import torch
 
 from lrgen import data
 from lrgen.checks.subject import Batches
+from lrgen.records import VerifySettings
+
+BATCH = VerifySettings().batch_size
 
 
 def train(path: Path, epochs: int, dataset: data.Dataset) -> float:
@@ -22,12 +25,14 @@ def train(path: Path, epochs: int, dataset: data.Dataset) -> float:
     spec.loader.exec_module(module)
     images = torch.from_numpy(dataset.train_images).float() / 255
     mean, std = images.mean(dim=(0, 2, 3), keepdim=True), images.std(dim=(0, 2, 3), keepdim=True)
-    train_data = Batches((images - mean) / std, torch.from_numpy(dataset.train_labels), 64, seed=0)
+    train_images = ((images - mean) / std).to(memory_format=torch.channels_last)
+    train_data = Batches(train_images, torch.from_numpy(dataset.train_labels), BATCH, seed=0)
     test_images = (torch.from_numpy(dataset.test_images).float() / 255 - mean) / std
-    test_data = Batches(test_images, torch.from_numpy(dataset.test_labels), 256)
+    test_images = test_images.to(memory_format=torch.channels_last)
+    test_data = Batches(test_images, torch.from_numpy(dataset.test_labels), 4 * BATCH)
     prm = {"lr": 0.1, "momentum": 0.9, "epoch_max": epochs}
     torch.manual_seed(0)
-    net = module.Net((64, 3, 32, 32), (10,), prm, torch.device("cpu"))
+    net = module.Net((BATCH, 3, 32, 32), (10,), prm, torch.device("cpu"))
     net.train_setup(prm)
     accuracy = 0.0
     for _ in range(epochs):

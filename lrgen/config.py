@@ -27,7 +27,7 @@ class Settings(BaseModel):
     db: str = "sqlite:///db/ab.nn.db"
     dataset: str = "digits"
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 24
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"
     workers: Annotated[int, Field(ge=0, le=4096)] = 0

@@ -181,7 +181,7 @@ class VerifySettings:
     stage: Stage = Stage.TRAINING
     dataset: str = "digits"
     epochs: int = 5
-    batch_size: int = 64
+    batch_size: int = 24
     seed: int = 0
     device: str = "cpu"
     threads: int = 1

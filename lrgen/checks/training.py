@@ -121,10 +121,11 @@ def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
 
 
 def _normalise(train: Any, test: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    """float32 with mean 0 and deviation 1 in each channel, over the training images."""
-    images = torch.from_numpy(train).to(device).float() / 255
+    """float32 of mean 0 and deviation 1 in each channel, over the training images."""
+    images, held_out = (torch.from_numpy(part).to(device).float() / 255 for part in (train, test))
     mean, std = images.mean(dim=(0, 2, 3), keepdim=True), images.std(dim=(0, 2, 3), keepdim=True)
-    return (images - mean) / std, (torch.from_numpy(test).to(device).float() / 255 - mean) / std
+    faster = torch.channels_last  # the layout in which convolutions run fastest, on processors and GPUs
+    return ((images - mean) / std).to(memory_format=faster), ((held_out - mean) / std).to(memory_format=faster)
 
 
 class _Recorder:
