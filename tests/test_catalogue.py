@@ -1,0 +1,561 @@
+"""The catalogue: what the shipped TOML promises, what a user may add, and how broken TOML is refused."""
+
+import importlib.util
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lrgen import catalogue as catalogues
+from lrgen import curves, generate
+from lrgen.errors import CatalogueError, UnknownNameError
+from lrgen.records import PastEnd
+
+# Number: name, unit (E epoch, B batch, M metric), and the variant whose curve it has through another API.
+THE_FIFTY: dict[int, tuple[str, str, int | None]] = {
+    1: ("StepLR_default", "E", None),
+    2: ("MultiStepLR_milestones", "E", None),
+    3: ("ExponentialLR_default", "E", None),
+    4: ("PolynomialLR_quadratic", "E", None),
+    5: ("PolynomialLR_cubic", "E", None),
+    6: ("CosineAnnealingLR_default", "E", None),
+    7: ("CosineAnnealingLR_with_min_lr", "E", None),
+    8: ("CosineAnnealingWarmRestarts_T0_small", "E", None),
+    9: ("CosineAnnealingWarmRestarts_T0_large", "E", None),
+    10: ("CyclicLR_triangular", "B", None),
+    11: ("CyclicLR_triangular2", "B", None),
+    12: ("CyclicLR_exp_range", "B", None),
+    13: ("OneCycleLR_default", "B", None),
+    14: ("OneCycleLR_aggressive", "B", None),
+    15: ("LinearLR_warmup", "E", None),
+    16: ("ConstantLR_warmup", "E", None),
+    17: ("LambdaLR_linear_decay", "E", None),
+    18: ("LambdaLR_power_decay", "E", 4),
+    19: ("MultiplicativeLR_exponential", "E", 3),
+    20: ("ChainedScheduler_step_then_cosine", "E", None),
+    21: ("SequentialLR_warmup_decay", "E", None),
+    22: ("LambdaLR_exponential_decay", "E", 3),
+    23: ("LambdaLR_cosine_like", "E", 6),
+    24: ("StepLR_long_decay", "E", None),
+    25: ("MultiStepLR_four_milestones", "E", None),
+    26: ("CosineAnnealingLR_high_min", "E", None),
+    27: ("OneCycleLR_linear_anneal", "B", None),
+    28: ("CyclicLR_small_cycle", "B", None),
+    29: ("PolynomialLR_power_4", "E", None),
+    30: ("LambdaLR_step_like", "E", None),
+    31: ("ReduceLROnPlateau_patience_5", "M", None),
+    32: ("ReduceLROnPlateau_patience_10", "M", None),
+    33: ("ReduceLROnPlateau_aggressive", "M", None),
+    34: ("SWALR_cosine_base", "E", None),
+    35: ("SWALR_linear_base", "E", None),
+    36: ("HF_linear_warmup", "B", None),
+    37: ("HF_cosine_warmup", "B", None),
+    38: ("HF_cosine_hard_restarts", "B", 37),
+    39: ("HF_polynomial_warmup", "B", None),
+    40: ("HF_constant_warmup", "B", None),
+    41: ("HF_constant", "B", None),
+    42: ("HF_inverse_sqrt_warmup", "B", None),
+    43: ("HF_cosine_min_lr_warmup", "B", None),
+    44: ("HF_linear_decay", "B", None),
+    45: ("HF_cosine_hard_restarts_2cycles", "B", None),
+    46: ("HF_cosine_hard_restarts_3cycles", "B", None),
+    47: ("HF_polynomial_power_1", "B", 36),
+    48: ("HF_polynomial_power_3", "B", None),
+    49: ("HF_constant_with_long_warmup", "B", None),
+    50: ("HF_constant_with_short_warmup", "B", None),
+}
+HOLDING = {*range(4, 8), *range(13, 19), 20, 23, 26, 27, 29, *range(34, 42), *range(43, 51)}
+
+# What the table of the fifty fixes as a number that can be tuned; the other numbers are constants of the name.
+DEFAULTS: dict[int, dict[str, Fraction]] = {
+    1: {"step_fraction": Fraction(1, 3), "gamma": Fraction(1, 10)},
+    3: {"gamma": Fraction(95, 100)},
+    7: {"min_lr_ratio": Fraction(1, 100)},
+    8: {"first_cycle": Fraction(1, 9)},
+    9: {"first_cycle": Fraction(2, 9)},
+    10: {"min_lr_ratio": Fraction(1, 10), "half_cycle": Fraction(1, 10)},
+    24: {"step_fraction": Fraction(1, 2), "gamma": Fraction(1, 10)},
+    28: {"min_lr_ratio": Fraction(1, 10), "half_cycle": Fraction(1, 20)},
+    31: {"patience": Fraction(5, 90)},
+    32: {"patience": Fraction(10, 90)},
+    33: {"patience": Fraction(3, 90)},
+    41: {},
+    49: {"warmup": Fraction(1, 5)},
+    50: {"warmup": Fraction(1, 20)},
+}
+
+VARIANT = """
+[[variant]]
+number = {own}
+name = "Triangle"
+title = "one triangle"
+summary = "The learning rate climbs to ``lr`` at ``peak`` of training and falls back to zero."
+formula = "t / p if t < p else (T - t) / (T - p), p = peak * T"
+unit = "epoch"
+past_end = "hold"
+template = "triangle"
+curve = "triangle"
+source = "a user"
+constants = { end_lr = 0.0 }
+
+[variant.hyperparameters]
+peak = { default = "1/2", meaning = "moment of the peak as a fraction of training" }
+"""
+FAMILY = 'title = "Triangles"\nsummary = "Up and down, once."\n' + VARIANT
+SCHEDULE = '''from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+class Triangle:
+    """Straight up to the peak, straight down to zero."""
+
+    def __init__(self, total_steps: int, peak: float) -> None:
+        self.total_steps = total_steps
+        self.peak = peak * total_steps
+
+    def __call__(self, step: int) -> float:
+        if step < self.peak:
+            return step / self.peak
+        return max(0.0, (self.total_steps - step) / (self.total_steps - self.peak))
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    return LambdaLR(optimizer, Triangle(total_steps, {{ prm("peak") }}))
+'''
+CURVE = '''"""The triangle, as mathematics."""
+
+import numpy as np
+
+
+def triangle(t, T, *, peak, end_lr):
+    return np.interp(t, [0, peak * T, T], [0, 1, end_lr])
+'''
+ARCHITECTURE = """title = "Linear"
+summary = "A linear classifier of the pixels."
+paper = "https://example.org/linear"
+reference = "a textbook"
+parameters = 30730
+smallest_input = 1
+{TEMPLATE}
+[recipe]
+optimizer = "sgd"
+lr = 0.1
+batch = 32
+source = "a textbook"
+"""
+NETWORK = '''import torch
+from torch import Tensor, nn
+
+class Net(nn.Module):
+    """One linear map from the pixels to the classes."""
+
+    def __init__(self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.fc = nn.Linear(in_shape[1] * in_shape[2] * in_shape[3], out_shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.flatten(1))
+'''
+
+
+# The number that a user's first variant must have.
+OWN = str(len(catalogues.load().variants) + 1)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A user's folder with the family ``triangle``, whose number follows the last one, and the model ``Linear``."""
+    root = tmp_path / "own"
+    for path, text in {
+        "schedulers/triangle/family.toml": FAMILY.replace("{own}", OWN),
+        "schedulers/triangle/triangle.py.jinja": SCHEDULE,
+        "schedulers/triangle/curves.py": CURVE,
+        "architectures/Linear/architecture.toml": ARCHITECTURE.replace("{TEMPLATE}", ""),
+        "architectures/Linear/network.py.jinja": NETWORK,
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def module_from(path: Path) -> ModuleType:
+    """A rendered file, imported."""
+    spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# What is shipped.
+
+
+def test_the_first_fifty_variants_keep_their_numbers_and_names(catalogue):
+    """A0_001 to A0_050 bear the names of the table, and no number is missing."""
+    numbers = [variant.number for variant in catalogue.variants]
+    assert numbers == list(range(1, len(numbers) + 1))
+    names = {variant.number: variant.name for variant in catalogue.variants if variant.number <= 50}
+    assert names == {number: name for number, (name, _, _) in THE_FIFTY.items()}
+
+
+def test_the_first_fifty_variants_advance_in_the_unit_of_the_table(catalogue):
+    """Each schedule advances once per epoch, batch or metric as the table says."""
+    units = {number: catalogue.variant(number).unit.value[0].upper() for number in THE_FIFTY}
+    assert units == {number: unit for number, (_, unit, _) in THE_FIFTY.items()}
+
+
+def test_the_first_fifty_variants_hold_or_continue_as_the_table_says(catalogue):
+    """Past the horizon the listed schedules hold and the others go on."""
+    holding = {number for number in THE_FIFTY if catalogue.variant(number).past_end is PastEnd.HOLD}
+    assert holding == HOLDING
+
+
+def test_the_equivalents_of_the_table_are_declared_and_no_others(catalogue):
+    """Only the pairs that the table marks as the same curve are equivalents, and 047 only to 1e-6."""
+    declared = {number: catalogue.variant(number).equivalent_to for number in THE_FIFTY}
+    assert declared == {number: other for number, (_, _, other) in THE_FIFTY.items()}
+    assert {number for number in THE_FIFTY if catalogue.variant(number).equivalent_within != 1e-9} == {47}
+    assert catalogue.variant(47).equivalent_within == 1e-6
+
+
+@pytest.mark.parametrize("number", DEFAULTS, ids="A0_{:03d}".format)
+def test_the_numbers_of_the_table_are_the_defaults(catalogue, number):
+    """A fraction that the table gives is the default of a hyperparameter, exactly."""
+    wanted = {name: float(value) for name, value in DEFAULTS[number].items()}
+    assert catalogue.variant(number).defaults == wanted
+
+
+def test_every_hyperparameter_lives_in_the_unit_interval(catalogue):
+    """LEMUR samples hyperparameters in [0, 1]: ranges and defaults lie there."""
+    for variant in catalogue.variants:
+        for parameter in variant.hyperparameters:
+            assert 0 <= parameter.low <= parameter.default <= parameter.high <= 1, (variant.key, parameter)
+
+
+def test_both_architectures_are_there(catalogue):
+    """The CIFAR ResNet-20 and torchvision's ResNet-18 prove the split."""
+    assert {"ResNet", "ResNet18"} <= {one.name for one in catalogue.architectures}
+
+
+def test_the_digest_is_of_the_templates_and_not_of_their_place(tmp_path, own, catalogue):
+    """The same user's templates elsewhere give the same digest, an edit of one of them another."""
+    first = catalogues.load([own]).digest
+    moved = own.rename(tmp_path / "moved")
+    assert catalogues.load([moved]).digest == first != catalogue.digest
+    template = moved / "schedulers/triangle/triangle.py.jinja"
+    template.write_text(template.read_text() + "\n")
+    assert catalogues.load([moved]).digest != first
+
+
+# Lookup.
+
+
+@pytest.mark.parametrize("wanted", [7, "7", "007", "A0_007", "A0_7", " 7 ", "CosineAnnealingLR_with_min_lr"])
+def test_a_variant_is_found_by_number_key_or_name(catalogue, wanted):
+    """7, 007, A0_007 and the name are the same variant."""
+    assert catalogue.variant(wanted).number == 7
+
+
+@pytest.mark.parametrize("wanted", ["0", "999", "-7", "7.0", "", "A0_", "³", "A0_007.py"])
+def test_a_number_that_no_variant_has_is_an_error(catalogue, wanted):
+    """What looks like a number and is none of the catalogue's is refused by name."""
+    with pytest.raises(UnknownNameError, match=f"unknown variant '{wanted}'"):
+        catalogue.variant(wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "suggested"),
+    [
+        ("variant", "StepLR_defualt", "StepLR_default"),
+        ("variant", "onecyclelr_default", "OneCycleLR_default"),
+        ("family", "cosin", "cosine"),
+        ("architecture", "resnet", "ResNet"),
+        ("architecture", "ResNet20", "ResNet"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_ones_suggested(catalogue, kind, wanted, suggested):
+    """A misspelled name is an error that names it and what was probably meant."""
+    with pytest.raises(UnknownNameError) as caught:
+        getattr(catalogue, kind)(wanted)
+    assert f"'{wanted}'" in str(caught.value)
+    assert suggested in str(caught.value).partition("did you mean")[2]
+
+
+def test_a_name_like_no_other_gets_the_known_ones_listed(catalogue):
+    """Where nothing is near, the message says what there is."""
+    with pytest.raises(UnknownNameError, match="known: composed, constant, cosine, .*…"):
+        catalogue.family("zzzzzz")
+
+
+def test_a_range_selects_its_numbers_and_both_ends(catalogue):
+    """``1-50`` are fifty variants, ``7-7`` is one."""
+    assert [variant.number for variant in catalogue.select(["1-50"])] == list(range(1, 51))
+    assert [variant.number for variant in catalogue.select(["7-7"])] == [7]
+    assert [variant.number for variant in catalogue.select(["048-50"])] == [48, 49, 50]
+
+
+@pytest.mark.parametrize("wanted", ["50-1", "0-3", "45-900", "1-", "-5", "1-x"])
+def test_a_range_that_is_not_all_there_is_an_error(catalogue, wanted):
+    """A range backwards, without an end, or beyond the last number is refused, and not cut to what exists."""
+    with pytest.raises(UnknownNameError, match="unknown variant"):
+        catalogue.select([wanted])
+
+
+def test_a_selection_is_a_union_in_the_order_of_numbers(catalogue):
+    """Names, numbers, ranges and families add up; nothing is selected twice; nothing named selects everything."""
+    found = catalogue.select(["31", "StepLR_default", "2-3", "A0_002"], ["metric"])
+    assert [variant.number for variant in found if variant.number <= 50] == [1, 2, 3, 31, 32, 33]
+    assert catalogue.select() == catalogue.variants
+
+
+# A user's own templates.
+
+
+def test_a_users_family_and_architecture_stand_beside_the_shipped_ones(own, catalogue):
+    """The own templates add one family, one variant and one model, and take nothing away."""
+    wider = catalogues.load([own])
+    assert wider.variants[:-1] == catalogue.variants
+    assert wider.variants[-1].name == "Triangle"
+    assert {one.name for one in wider.architectures} == {one.name for one in catalogue.architectures} | {"Linear"}
+    assert {one.name for one in wider.families} == {one.name for one in catalogue.families} | {"triangle"}
+
+
+def test_a_users_file_renders_imports_and_follows_its_curve(lrgen, own, tmp_path):
+    """``render --templates DIR`` writes a file of the own model and schedule that runs and traces its ``curves.py``."""
+    code, _, err = lrgen("render", "--templates", own, "--model", "Linear", "--variant", "Triangle", "--out", "out")
+    assert (code, err) == (0, "")
+    wider = catalogues.load([own])
+    variant = wider.variant("Triangle")
+    module = module_from(tmp_path / "out" / "Linear" / f"{variant.key}.py")
+
+    import torch
+
+    net = module.Net((1, 3, 32, 32), (10,), {}, torch.device("cpu"))
+    assert sum(parameter.numel() for parameter in net.parameters()) == wider.architecture("Linear").parameters
+    net.train_setup({"lr": 0.1, "momentum": 0.9, "epoch_max": 7})
+    batch = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
+    rates = []
+    for _ in range(9):
+        rates.append(net.optimizer.param_groups[0]["lr"])
+        net.learn([batch, batch])
+    promised = curves.rates(variant, range(9), 7, 0.1, folder=wider.family("triangle").folder)
+    assert rates == pytest.approx(promised, abs=1e-10)
+    assert max(rates) > 0.08
+
+
+def test_the_shipped_files_are_the_same_beside_a_users_templates(own, catalogue, tmp_path):
+    """Adding own templates does not change a byte of what the shipped ones render."""
+    wider = catalogues.load([own])
+    for name, one in (("alone", catalogue), ("beside", wider)):
+        pairs = generate.pairs([one.architecture("ResNet")], [one.variant(1), one.variant(37)])
+        generate.generate(one, pairs, tmp_path / name)
+    for stem in ("A0_001", "A0_037"):
+        assert (tmp_path / "alone/ResNet" / f"{stem}.py").read_bytes() == (
+            tmp_path / "beside/ResNet" / f"{stem}.py"
+        ).read_bytes()
+
+
+def test_an_own_architecture_may_use_a_shared_template(own):
+    """``template`` names a network that another folder holds, shipped or own."""
+    toml = own / "architectures/Linear/architecture.toml"
+    toml.write_text(ARCHITECTURE.replace("{TEMPLATE}", 'template = "_resnet/network.py.jinja"'))
+    (own / "architectures/Linear/network.py.jinja").unlink()
+    assert catalogues.load([own]).architecture("Linear").template == "architectures/_resnet/network.py.jinja"
+
+
+@pytest.mark.parametrize("hidden", ["_partials", ".git", "__pycache__"])
+def test_folders_that_are_no_family_are_passed_over(own, hidden):
+    """Partials, caches and hidden folders need no family.toml, and neither does a file beside the families."""
+    (own / "schedulers" / hidden).mkdir()
+    (own / "schedulers/README.md").write_text("mine")
+    assert catalogues.load([own]).family("triangle").variants
+
+
+# Broken TOML. Each case edits the user's folder; the message must hold the file, and every fragment.
+
+Edit = Callable[[Path], None]
+FAMILY_TOML = "schedulers/triangle/family.toml"
+ARCHITECTURE_TOML = "architectures/Linear/architecture.toml"
+
+
+def swap(path: str, old: str, new: str) -> Edit:
+    """Replace a piece of a file; ``{own}`` in the new one stands for the number of the user's variant."""
+
+    def edit(root: Path) -> None:
+        text = (root / path).read_text()
+        assert old in text
+        (root / path).write_text(text.replace(old, new.replace("{own}", OWN)))
+
+    return edit
+
+
+def in_family(old: str, new: str) -> tuple[str, Edit]:
+    """A case in the user's family.toml."""
+    return FAMILY_TOML, swap(FAMILY_TOML, old, new)
+
+
+def in_architecture(old: str, new: str) -> tuple[str, Edit]:
+    """A case in the user's architecture.toml."""
+    return ARCHITECTURE_TOML, swap(ARCHITECTURE_TOML, old, new)
+
+
+def renumbered(new: str) -> tuple[str, Edit]:
+    """A case in which the user's variant has another number."""
+
+    def edit(root: Path) -> None:
+        lines = (root / FAMILY_TOML).read_text().splitlines()
+        lines = [f"number = {new}" if line.startswith("number") else line for line in lines]
+        (root / FAMILY_TOML).write_text("\n".join(lines))
+
+    return FAMILY_TOML, edit
+
+
+def removed(path: str) -> Edit:
+    """Take a file away."""
+    return lambda root: (root / path).unlink()
+
+
+def equivalent_of(number: int | str) -> tuple[str, Edit]:
+    """A case in which the user's variant claims the curve of another."""
+    return in_family('curve = "triangle"', f'curve = "triangle"\nequivalent_to = {number}')
+
+
+def doubled(root: Path) -> None:
+    """The user's family holds its variant twice, under two names."""
+    text = (root / FAMILY_TOML).read_text()
+    variant = text[text.index("[[variant]]") :]
+    (root / FAMILY_TOML).write_text(text + variant.replace('"Triangle"', '"Other"'))
+
+
+def renamed(kind: str, old: str, new: str, marker: str) -> tuple[str, Edit]:
+    """A case in which the user's folder bears another name."""
+
+    def edit(root: Path) -> None:
+        (root / kind / old).rename(root / kind / new)
+
+    return f"{kind}/{new}{marker}", edit
+
+
+DEFAULT = 'default = "1/2"'
+BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
+    "family is not TOML": (in_family("[[variant]]", "[[variant"), ["not valid TOML", "line 4"]),
+    "architecture is not TOML": (in_architecture("lr = 0.1", "lr ="), ["not valid TOML", "line 10"]),
+    "family is not text": (
+        (FAMILY_TOML, lambda root: (root / FAMILY_TOML).write_bytes(b'title = "\xff"')),
+        ["not valid TOML"],
+    ),
+    "key twice": (in_family('unit = "epoch"', 'unit = "epoch"\nunit = "batch"'), ["not valid TOML"]),
+    "unknown key of a family": (in_family('title = "Triangles"', 'colour = 1\ntitle = "T"'), ["colour: unknown key"]),
+    "unknown key of a variant": (in_family("constants", "konstants"), ["variant.", "konstants: unknown key"]),
+    "unknown key of a hyperparameter": (
+        in_family(DEFAULT, f"{DEFAULT}, colour = 1"),
+        ["hyperparameters.peak.colour: unknown key"],
+    ),
+    "unknown key of an architecture": (in_architecture("title", "colour = 1\ntitle"), ["colour: unknown key"]),
+    "unknown key of a recipe": (in_architecture("lr = 0.1", "lr = 0.1\nrate = 1"), ["recipe.rate: unknown key"]),
+    "missing key of a variant": (in_family('source = "a user"', ""), ["source", "required"]),
+    "missing key of a recipe": (in_architecture("batch = 32", ""), ["recipe.batch", "required"]),
+    "missing recipe": (in_architecture("[recipe]", "[config]"), ["recipe", "required"]),
+    "family without variants": (
+        (FAMILY_TOML, lambda root: (root / FAMILY_TOML).write_text('title = "T"\nsummary = "S"\nvariant = []')),
+        ["variant", "at least 1", "got []"],
+    ),
+    "name is a number": (in_family('name = "Triangle"', "name = 5"), ["name", "got 5"]),
+    "name is no identifier": (in_family('name = "Triangle"', 'name = "Tri-angle"'), ["name", "got 'Tri-angle'"]),
+    "title is empty": (in_family('title = "one triangle"', 'title = ""'), ["title", "got ''"]),
+    "number is a word": (renumbered('"many"'), ["number", "got 'many'"]),
+    "number is zero": (renumbered("0"), ["number", "got 0"]),
+    "parameters is a word": (
+        in_architecture("parameters = 30730", 'parameters = "many"'),
+        ["parameters", "got 'many'"],
+    ),
+    "unknown optimizer": (in_architecture('"sgd"', '"lion"'), ["recipe.optimizer", "got 'lion'"]),
+    "learning rate of zero": (in_architecture("lr = 0.1", "lr = 0.0"), ["recipe.lr", "got 0.0"]),
+    "unknown unit": (in_family('unit = "epoch"', 'unit = "week"'), ["unit", "got 'week'"]),
+    "unknown past_end": (in_family('past_end = "hold"', 'past_end = "stop"'), ["past_end", "got 'stop'"]),
+    "duplicate number": (renumbered("7"), ["number: 7 (Triangle)", "cosine/family.toml"]),
+    "duplicate number in one family": ((FAMILY_TOML, doubled), ["number: {own} (Other)", FAMILY_TOML]),
+    "number gap": (renumbered("900"), ["number: 900", "gap"]),
+    "duplicate name": (in_family('"Triangle"', '"StepLR_default"'), ["name: StepLR_default", "variant 1"]),
+    "duplicate family": (renamed("schedulers", "triangle", "step", ""), ["family", "schedulers/step"]),
+    "duplicate architecture": (renamed("architectures", "Linear", "ResNet", ""), ["architecture", "/ResNet"]),
+    "unknown equivalent": (equivalent_of(900), ["equivalent_to", "900"]),
+    "equivalent of itself": (equivalent_of("{own}"), ["equivalent_to", "variant {own}"]),
+    "equivalent of an equivalent": (equivalent_of(18), ["equivalent_to", "18", "equivalent of 4"]),
+    "missing schedule template": (
+        (FAMILY_TOML, removed("schedulers/triangle/triangle.py.jinja")),
+        ["template", "triangle.py.jinja"],
+    ),
+    "missing network template": (
+        (ARCHITECTURE_TOML, removed("architectures/Linear/network.py.jinja")),
+        ["template", "Linear/network.py.jinja"],
+    ),
+    "missing family.toml": (("schedulers/triangle", removed(FAMILY_TOML)), ["there is no family.toml"]),
+    "missing architecture.toml": (
+        ("architectures/Linear", removed(ARCHITECTURE_TOML)),
+        ["there is no architecture.toml"],
+    ),
+    "default above the range": (in_family(DEFAULT, "default = 1.5"), ["peak.default", "[0.0, 1.0]", "got 1.5"]),
+    "default below its own range": (
+        in_family(DEFAULT, "default = 0.1, low = 0.2"),
+        ["peak.default", "[0.2, 1.0]", "got 0.1"],
+    ),
+    "default is no number": (in_family(DEFAULT, "default = nan"), ["peak.default", "got nan"]),
+    "negative default": (in_family(DEFAULT, 'default = "-1/2"'), ["peak.default", "got -0.5"]),
+    "range beyond one": (in_family(DEFAULT, "default = 0.5, high = 2.0"), ["peak.high", "got 2.0"]),
+    "fraction by zero": (in_family(DEFAULT, 'default = "1/0"'), ["peak.default", "fraction", "'1/0'"]),
+    "fraction in words": (in_family(DEFAULT, 'default = "a half"'), ["peak.default", "fraction", "'a half'"]),
+    "default is a list": (in_family(DEFAULT, "default = [0.5]"), ["peak.default", "got [0.5]"]),
+    "hyperparameter and constant": (in_family("end_lr", "peak"), ["peak", "hyperparameter", "constant"]),
+    "tolerance of nothing": (in_family('unit = "epoch"', 'unit = "epoch"\ntolerance = 0.0'), ["tolerance", "got 0.0"]),
+}
+
+
+@pytest.mark.parametrize(("case", "fragments"), BROKEN.values(), ids=BROKEN)
+def test_broken_toml_is_named_and_nothing_is_rendered(lrgen, own, tmp_path, case, fragments):
+    """Whatever is wrong with a catalogue file, the error names file, key and value, and not one file is written."""
+    place, edit = case
+    edit(own)
+    with pytest.raises(CatalogueError) as caught:
+        catalogues.load([own])
+    message = str(caught.value)
+    assert str(own / place) in message
+    for fragment in fragments:
+        assert fragment.replace("{own}", OWN) in message
+    code, out, err = lrgen("render", "--templates", own, "--model", "ResNet", "--out", "out")
+    assert (code, out) == (2, "")
+    assert place in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="only the missing key is named, not the misspelt one")
+def test_a_misspelt_key_is_named(own):
+    """An unknown key is named also where it stands in place of a required one."""
+    swap(ARCHITECTURE_TOML, "parameters", "parametres")(own)
+    with pytest.raises(CatalogueError, match="parametres: unknown key"):
+        catalogues.load([own])
+
+
+@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="a boolean passes as the number 1.0")
+def test_a_true_default_is_no_number(own):
+    """TOML's ``true`` is not read as the number one."""
+    swap(FAMILY_TOML, DEFAULT, "default = true")(own)
+    with pytest.raises(CatalogueError, match="peak.default.*got True"):
+        catalogues.load([own])
+
+
+def test_a_missing_folder_of_templates_is_named(lrgen, tmp_path):
+    """``--templates`` with a folder that is not there ends with its name and exit code 2."""
+    code, _, err = lrgen("render", "--templates", tmp_path / "nowhere", "--variant", "1")
+    assert code == 2
+    assert str(tmp_path / "nowhere") in err
+    assert not (tmp_path / "generated").exists()
+
+
+def test_a_file_in_place_of_a_folder_of_templates_is_named(tmp_path):
+    """A regular file is no folder of templates."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogueError, match=f"no folder of templates at {tmp_path / 'file'}"):
+        catalogues.load([tmp_path / "file"])

@@ -1,0 +1,90 @@
+"""The scores of each class are those of the labels that the confusion matrix was counted from."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+from lrgen.metrics import ClassScores, class_scores
+from lrgen.records import EpochReport
+
+
+def confusion_of(actual: list[int], predicted: list[int], classes: int) -> list[list[int]]:
+    counts = [[0] * classes for _ in range(classes)]
+    for row, column in zip(actual, predicted, strict=True):
+        counts[row][column] += 1
+    return counts
+
+
+@st.composite
+def labels(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
+    """Actual and predicted classes of some images, and how many classes there are."""
+    classes = draw(st.integers(2, 6))
+    pairs = draw(st.lists(st.tuples(*[st.integers(0, classes - 1)] * 2), min_size=1, max_size=60))
+    return [actual for actual, _ in pairs], [predicted for _, predicted in pairs], classes
+
+
+def test_scores_by_hand():
+    """Three classes with ten images, worked out on paper."""
+    #            predicted: 0  1  2
+    scores = class_scores([[3, 1, 0], [2, 2, 0], [0, 1, 1]])
+    assert [score.class_id for score in scores] == [0, 1, 2]
+    assert [score.support for score in scores] == [4, 4, 2]
+    assert [score.recall for score in scores] == pytest.approx([3 / 4, 2 / 4, 1 / 2])
+    assert [score.precision for score in scores] == pytest.approx([3 / 5, 2 / 4, 1 / 1])
+    assert [score.f1_score for score in scores] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
+
+
+@given(labels())
+@settings(deadline=None, max_examples=150)
+def test_scores_are_those_of_the_labels(images):
+    """Scores from the matrix equal scikit-learn's from the labels themselves, and the definitions."""
+    actual, predicted, classes = images
+    scores = class_scores(confusion_of(actual, predicted, classes))
+    wanted = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
+    found = np.array([[one.precision, one.recall, one.f1_score, one.support] for one in scores]).T
+    np.testing.assert_allclose(found, np.array(wanted), rtol=0, atol=1e-12)
+    for number, one in enumerate(scores):
+        right = sum(a == p == number for a, p in zip(actual, predicted, strict=True))
+        assert one.recall == pytest.approx(right / actual.count(number) if number in actual else 0)
+        assert one.precision == pytest.approx(right / predicted.count(number) if number in predicted else 0)
+
+
+@given(labels())
+@settings(deadline=None, max_examples=100)
+def test_an_epochs_accuracy_is_that_of_the_labels(images):
+    """The share on the diagonal is the share of images that are classified rightly."""
+    actual, predicted, classes = images
+    confusion = tuple(map(tuple, confusion_of(actual, predicted, classes)))
+    report = EpochReport(1, 0.0, 0.0, 0.0, confusion, 0.1, 1.0)
+    assert report.accuracy == pytest.approx(accuracy_score(actual, predicted))
+
+
+@given(labels())
+@settings(deadline=None, max_examples=100)
+def test_a_class_accuracy_is_its_recall(images):
+    """``accuracy`` is the share of the class's own images that are classified rightly, and all scores lie in 0-1."""
+    scores = class_scores(confusion_of(*images))
+    assert all(score.accuracy == score.recall for score in scores)
+    assert all(0 <= value <= 1 for score in scores for value in (score.precision, score.recall, score.f1_score))
+    assert sum(score.support for score in scores) == len(images[0])
+
+
+def test_a_class_that_is_never_predicted_scores_zero():
+    """No warning, no NaN and no made-up 1: a class that is never predicted has precision, recall and F1 of 0."""
+    scores = class_scores([[5, 0], [5, 0]])
+    assert scores[1] == ClassScores(class_id=1, accuracy=0.0, precision=0.0, recall=0.0, f1_score=0.0, support=5)
+    assert scores[0].precision == 0.5
+
+
+def test_a_class_without_images_scores_zero():
+    """A class that is predicted and never there has support 0 and scores 0."""
+    scores = class_scores([[5, 5], [0, 0]])
+    assert scores[1] == ClassScores(class_id=1, accuracy=0.0, precision=0.0, recall=0.0, f1_score=0.0, support=0)
+
+
+def test_scores_are_plain_numbers():
+    """What goes into the database and into JSON is float and int, not numpy's."""
+    for score in class_scores([[1, 1], [0, 2]]):
+        assert {type(value) for value in vars(score).values()} == {int, float}

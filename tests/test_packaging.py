@@ -1,0 +1,123 @@
+"""The wheel: what travels in it, and that it works far from the repository, without a network."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+import lrgen as package
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution with the tools at hand."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
+    # A proxy that is not there: a build that reaches for the network fails.
+    environment = os.environ | {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel unpacked, which is what installing a pure wheel does."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Python in a folder, with the installed package in front of everything else."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LRGEN_")}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_installed_package_is_not_the_repositorys(installed, tmp_path):
+    """What the other tests run is the wheel: its code and its templates."""
+    code = "import lrgen, lrgen.catalogue; print(lrgen.__file__); print(lrgen.catalogue.SHIPPED)"
+    done = run(installed, tmp_path, "-c", code)
+    assert done.stdout.splitlines() == [str(installed / "lrgen/__init__.py"), str(installed / "lrgen/templates")]
+
+
+def test_the_wheel_renders_in_an_empty_folder(installed, tmp_path):
+    """``python -m lrgen render --variant 1`` writes the same bytes as the repository does, and a manifest."""
+    done = run(installed, tmp_path, "-m", "lrgen", "render", "--variant", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1 file written to generated, 0 unchanged\n"
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["generated/ResNet/A0_001.py", "generated/ResNet/manifest.json"]
+    committed = REPOSITORY / "generated" / "ResNet" / "A0_001.py"
+    assert (tmp_path / "generated/ResNet/A0_001.py").read_bytes() == committed.read_bytes()
+
+
+def test_the_wheel_renders_every_file_as_the_repository_does(installed, rendered, tmp_path):
+    """Every file and every manifest: the catalogue's digest does not depend on where the templates lie."""
+    done = run(installed, tmp_path, "-m", "lrgen", "render", "--all", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    for path in sorted((tmp_path / "out").rglob("*.*")):
+        assert path.read_bytes() == (rendered / path.relative_to(tmp_path / "out")).read_bytes(), path
+    assert len(list((tmp_path / "out").rglob("*.py"))) == len(list(rendered.rglob("A0_*.py")))
+
+
+def test_every_template_travels(installed):
+    """The templates of the repository and those of the wheel are the same files."""
+    here, there = REPOSITORY / "templates", installed / "lrgen" / "templates"
+    wanted = {path.relative_to(here): path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert {path.relative_to(there): path.read_bytes() for path in there.rglob("*") if path.is_file()} == wanted
+
+
+def test_every_module_travels_and_nothing_else(installed):
+    """The package's modules, py.typed and templates: no tests, no rendered files, no caches."""
+    wanted = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "lrgen").rglob("*.py")}
+    shipped = [path.relative_to(installed) for path in installed.rglob("*") if path.is_file()]
+    others = {path for path in shipped if path.suffix != ".pyc" and "dist-info" not in path.parts[0]}
+    assert {path for path in others if path.suffix == ".py"} == wanted
+    assert {path.parts[:2] for path in others if path.suffix != ".py"} == {
+        ("lrgen", "py.typed"),
+        ("lrgen", "templates"),
+    }
+
+
+def test_the_licence_and_the_types_travel(installed):
+    """py.typed lies in the package, the MIT licence beside the metadata, and both are announced."""
+    assert (installed / "lrgen" / "py.typed").is_file()
+    [metadata] = installed.glob("lrgen-*.dist-info/METADATA")
+    licence = metadata.parent / "licenses" / "LICENSE"
+    assert licence.read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+    assert "MIT" in licence.read_text()
+    announced = Parser().parsestr(metadata.read_text())
+    assert announced["License-Expression"] == "MIT"
+    assert announced["License-File"] == "LICENSE"
+    assert announced["Requires-Python"] == ">=3.11"
+    assert "Typing :: Typed" in announced.get_all("Classifier", [])
+
+
+def test_there_is_one_version(wheel, installed, tmp_path):
+    """The wheel's name, its metadata, ``lrgen.__version__`` and ``lrgen --version`` agree."""
+    [metadata] = installed.glob("lrgen-*.dist-info/METADATA")
+    assert Parser().parsestr(metadata.read_text())["Version"] == package.__version__
+    assert wheel.name == f"lrgen-{package.__version__}-py3-none-any.whl"
+    assert run(installed, tmp_path, "-m", "lrgen", "--version").stdout == f"lrgen {package.__version__}\n"
+
+
+def test_the_command_is_announced(installed):
+    """Installing makes a command ``lrgen``."""
+    [entry_points] = installed.glob("lrgen-*.dist-info/entry_points.txt")
+    assert "lrgen = lrgen.cli:main" in entry_points.read_text().splitlines()
