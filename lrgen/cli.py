@@ -4,8 +4,10 @@
 """
 
 import json
+import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -76,20 +78,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except SystemExit as ended:  # how Typer answers an interrupt and a reader that has gone
+        code = ended.code
+        if isinstance(ended.__context__, BrokenPipeError):
+            code = 0
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except _UsageError as error:
         error.show()
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("lrgen: interrupted; what was finished is kept")
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
     except LrgenError as error:
         if _State.debug:
-            raise
-        errors.print(f"[bold red]lrgen:[/] {escape(str(error))}")
+            traceback.print_exc()
+        else:
+            errors.print(f"[bold red]lrgen:[/] {escape(str(error))}")
         code = 2
+    if code == 130:
+        errors.print("lrgen: interrupted; what was finished is kept")
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -330,7 +336,8 @@ def results_best(
 
     rows = Store(config.load({"db": db}).db).best(model, dataset, limit)
     columns = ("model_name", "scheduler_type", "variant_name", "dataset", "accuracy", "loss", "epoch", "status")
-    _print_rows(rows, columns, as_json, as_csv)
+    more = ("hyperparameters", "seed", "device", "source_sha256", "path", "timestamp")
+    _print_rows(rows, columns, as_json, as_csv, fields=(*columns, *more))
 
 
 @results.command("classes")
@@ -363,7 +370,8 @@ def results_failures(db: Database = None, as_json: AsJson = False, as_csv: AsCsv
 
     rows = Store(config.load({"db": db}).db).failures()
     columns = ("model_name", "scheduler_type", "status", "stage", "reason")
-    _print_rows(rows, columns, as_json, as_csv, none="no file failed")
+    every = ("model_name", "scheduler_type", "variant_name", *columns[2:], "seconds", "path", "timestamp")
+    _print_rows(rows, columns, as_json, as_csv, none="no file failed", fields=every)
 
 
 @app.command()
@@ -412,7 +420,7 @@ class _Progress:
         self._begun = time.monotonic()
 
     def __enter__(self) -> "_Progress":
-        if self._console.is_terminal and _State.verbosity >= 0:
+        if self._console.is_terminal and not self._console.is_dumb_terminal and _State.verbosity >= 0:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (
@@ -497,7 +505,7 @@ def _print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
     console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "schedule", "unit", "status"):
-        table.add_column(heading, no_wrap=heading != "schedule", overflow="fold")
+        table.add_column(heading, no_wrap=heading in ("unit", "status"), overflow="fold")
     table.add_column("accuracy", justify="right")
     table.add_column("seconds", justify="right")
     for outcome in outcomes:
@@ -530,6 +538,7 @@ def _print_rows(
     as_json: bool,
     as_csv: bool = False,
     none: str = "nothing there",
+    fields: Iterable[str] = (),
 ) -> None:
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other")
@@ -539,9 +548,10 @@ def _print_rows(
     if as_csv:
         import csv
 
-        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else list(columns))
+        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else list(fields or columns))
         writer.writeheader()
-        writer.writerows(rows)
+        for row in rows:
+            writer.writerow({name: json.dumps(v) if isinstance(v, (dict, list)) else v for name, v in row.items()})
         return
     if not rows:
         print(none)

@@ -177,6 +177,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
             raise TypeError("files is not a table of entries")
+        for key, entry in files.items():
+            if not {"sha256", "architecture", "number"} <= entry.keys():
+                raise ValueError(f"{key} has no sha256, architecture or number")
         return files
     except FileNotFoundError:
         return {}

@@ -29,10 +29,11 @@ import torch._dynamo
 import torch.optim.swa_utils  # noqa: F401  likewise
 
 from lrgen import worker
-from lrgen.checks import CHECKS, training
+from lrgen.checks import training, up_to
 from lrgen.data import Dataset
 from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK = 0.2
 _GRACE = 1.0
@@ -67,7 +68,8 @@ class _Child:
     buffer: bytearray = field(default_factory=bytearray)
     received: int = 0
     printed: int = 0
-    tail: deque[bytes] = field(default_factory=lambda: deque(maxlen=4))
+    tail: bytes = b""
+    begun: int = 0
     checks: list[CheckReport] = field(default_factory=list)
     epochs: tuple[Any, ...] = ()
     end: tuple[Status, str] | None = None
@@ -88,6 +90,7 @@ def run(
     queue = deque(candidates)
     limits = limits or Limits()
     children: dict[int, _Child] = {}
+    others = _children()
     _adopt_orphans()
     gc.collect()
     gc.freeze()
@@ -117,19 +120,23 @@ def run(
                     for descriptor in (child.messages, child.output, child.handle):
                         with contextlib.suppress(KeyError):
                             selector.unregister(descriptor)
-                    yield _finish(child, settings, limits, set(children))
+                    yield _finish(child, settings, limits, others | set(children))
         finally:
             for child in children.values():
                 _stop(child)
             for child in children.values():
-                _finish(child, settings, limits, set())
+                _finish(child, settings, limits, others | set(children))
             gc.unfreeze()
 
 
 def _adopt_orphans() -> None:
     """Become the parent of whatever the children leave behind (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _start(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, limits: Limits) -> _Child:
@@ -138,8 +145,12 @@ def _start(candidate: Candidate, settings: VerifySettings, dataset: Dataset | No
     output, output_in = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing runs on when the parent is killed
+        if os.getppid() != parent:
+            os._exit(70)
         _be_child(candidate, settings, dataset, folder, messages_in, output_in)
     os.close(messages_in)
     os.close(output_in)
@@ -193,7 +204,7 @@ def _receive(child: _Child, settings: VerifySettings, limits: Limits) -> bool:
         del child.buffer[: cut + 1]
         try:
             _understand(child, json.loads(line), settings, limits)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001  a forged message may make the judge raise anything
             child.end = child.end or (Status.CRASHED, f"sends something that is not a result: {type(error).__name__}")
             return False
     return bool(data)
@@ -201,20 +212,25 @@ def _receive(child: _Child, settings: VerifySettings, limits: Limits) -> bool:
 
 def _understand(child: _Child, message: dict[str, Any], settings: VerifySettings, limits: Limits) -> None:
     if "start" in message:
-        child.stage = Stage(message["start"])
-        child.deadline = time.monotonic() + limits.of(child.stage)
+        stage = Stage(message["start"])
+        position = list(Stage).index(stage)
+        if position >= child.begun:  # a check begins once: saying so again does not win time
+            child.begun = position + 1
+            child.stage = stage
+            child.deadline = time.monotonic() + limits.of(stage)
     elif "memory" in message:
         child.end = child.end or (Status.OUT_OF_MEMORY, str(message["memory"])[:500])
     else:
         done = len(child.checks)
-        check = CHECKS[done]
+        check = up_to(settings.stage)[done]
         if check.STAGE is not Stage(message["end"]):
             raise ValueError("the checks end in another order")
         measurement = message["measurement"]
+        epochs = training.reports(measurement) if check is training and measurement else ()
         reason = str(message["reason"])[:1000] or check.judge(child.candidate, settings, measurement)
         child.checks.append(CheckReport(check.STAGE, not reason, reason, float(message["seconds"])))
-        if check is training and measurement:
-            child.epochs = training.reports(measurement)
+        if epochs:
+            child.epochs = epochs
 
 
 def _listen(child: _Child, settings: VerifySettings, limits: Limits) -> bool:
@@ -223,7 +239,7 @@ def _listen(child: _Child, settings: VerifySettings, limits: Limits) -> bool:
     if data is None:
         return True
     child.printed += len(data)
-    child.tail.append(data)
+    child.tail = (child.tail + data)[-4096:]
     return bool(data)
 
 
@@ -284,7 +300,7 @@ def _finish(child: _Child, settings: VerifySettings, limits: Limits, siblings: s
         checks=tuple(child.checks),
         epochs=child.epochs,
         accuracy=max((epoch.accuracy for epoch in child.epochs), default=None),
-        output=b"".join(child.tail)[-4096:].decode(errors="replace"),
+        output=child.tail.decode(errors="replace"),
     )
 
 
@@ -292,23 +308,27 @@ def _pending(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _sweep(child: _Child, siblings: set[int]) -> int:
+def _sweep(child: _Child, spared: set[int]) -> int:
     """Kill what is left of the child's group, and orphans that came to us; returns how many there were."""
     left = 0
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
         left += 1
-    try:
-        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    except OSError:
-        return left
-    for pid in set(map(int, found)) - siblings:
-        if _is_orphan(pid):
+    while orphans := [pid for pid in _children() - spared if _is_orphan(pid)]:
+        for pid in orphans:  # each that is killed may leave its own children to us
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-                left += 1
+            left += 1
     return left
+
+
+def _children() -> set[int]:
+    """The processes that are ours (Linux; elsewhere none are known)."""
+    try:
+        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+    except OSError:
+        return set()
 
 
 def _is_orphan(pid: int) -> bool:
@@ -328,13 +348,13 @@ def _verdict(child: _Child, settings: VerifySettings, wait_status: int, left: in
     wanted = list(Stage).index(settings.stage) + 1
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
-        name = signal.Signals(number).name
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         if number == signal.SIGKILL:
             return Status.CRASHED, child.stage, "was killed by SIGKILL, by itself or by a system short of memory"
         return Status.CRASHED, child.stage, f"was killed by {name}"
     code = os.waitstatus_to_exitcode(wait_status)
     if code != 0 or len(child.checks) < wanted:
-        tail = b"".join(child.tail).decode(errors="replace").strip().splitlines()
+        tail = child.tail.decode(errors="replace").strip().splitlines()
         hint = f": {tail[-1][:300]}" if tail and code else ""
         return Status.CRASHED, child.stage, f"exits with code {code} before the check is over{hint}"
     if left:

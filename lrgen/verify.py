@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -81,7 +81,9 @@ def verify(
     conditions = conditions_of(settings)
     known = {} if force else store.reusable(everything, conditions)
     started(len(known))
-    yield from known.values()
+    for candidate in everything:
+        if key_of(candidate) in known:
+            yield replace(known[key_of(candidate)], candidate=candidate)
     remaining = [candidate for candidate in everything if key_of(candidate) not in known]
     if not remaining:
         return

@@ -482,7 +482,7 @@ BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
     "duplicate family": (renamed("schedulers", "triangle", "step", ""), ["family", "schedulers/step"]),
     "duplicate architecture": (renamed("architectures", "Linear", "ResNet", ""), ["architecture", "/ResNet"]),
     "unknown equivalent": (equivalent_of(900), ["equivalent_to", "900"]),
-    "equivalent of itself": (equivalent_of("{own}"), ["equivalent_to", "variant {own}"]),
+    "equivalent of itself": (equivalent_of("{own}"), ["equivalent_to", "no other variant {own}"]),
     "equivalent of an equivalent": (equivalent_of(18), ["equivalent_to", "18", "equivalent of 4"]),
     "missing schedule template": (
         (FAMILY_TOML, removed("schedulers/triangle/triangle.py.jinja")),

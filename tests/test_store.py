@@ -38,11 +38,6 @@ CONDITIONS = Conditions(
 NOBODY = 65534
 
 
-def BUG(reason: str) -> pytest.MarkDecorator:  # noqa: N802  it must be seen
-    """A claim that does not hold yet."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 def epoch(number: int, right: int = 8, **values: Any) -> EpochReport:
     """An evaluated epoch of ten classes with ten images each, of which ``right`` are classified rightly."""
     rows = [[0] * 10 for _ in CLASSES]
@@ -764,7 +759,6 @@ def as_nobody(function: Callable[[], object]) -> str:
     return told
 
 
-@BUG("journal_mode is set on every connection, and SQLite opens a WAL database read-only only as immutable")
 def test_a_database_can_be_read_without_the_right_to_write(read_only):
     """Results on a medium that is not ours to write can be looked up."""
     assert "0.8" in as_nobody(lambda: Store(url(read_only)).best()[0]["accuracy"])
@@ -817,7 +811,6 @@ def test_known_results_are_found_by_an_index(path, kept, catalogue):
     assert any("ix_lrgen_runs_source" in step for step in plan)
 
 
-@BUG("class_data has no index that begins with result_id")
 def test_classes_are_found_by_an_index(path, kept):
     """Looking up the classes of one epoch does not read those of all epochs."""
     plan = plan_of(path, kept, lambda: kept.classes("ResNet", "A0_001"))

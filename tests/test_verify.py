@@ -32,11 +32,6 @@ CONTRACT = VerifySettings(stage=Stage.CONTRACT)
 PATIENCE = 60.0  # seconds until a test gives up waiting for something that must happen
 
 
-def BUG(reason: str) -> pytest.MarkDecorator:  # noqa: N802  it must be seen
-    """A claim that does not hold yet."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "generated"
@@ -209,7 +204,7 @@ def test_what_cannot_be_read_is_named(catalogue, out, tmp_path, what):
         "garbage",
         "[]",
         '{"files": []}',
-        pytest.param('{"files": {"A0_001": {}}}', marks=BUG("an entry without a sha256 is a KeyError")),
+        pytest.param('{"files": {"A0_001": {}}}'),
     ],
 )
 def test_a_broken_manifest_is_named(catalogue, out, tmp_path, text):
@@ -303,7 +298,6 @@ def test_other_settings_are_other_results(fake, store, tmp_path, changed):
     assert fake["ran"] == ["a", "a"]
 
 
-@BUG("what is known is looked up by key, so that of two equal files one comes back")
 def test_a_file_that_is_named_twice_has_two_outcomes(fake, store, tmp_path):
     """Reused or not, every file that was asked for has its outcome."""
     files = candidates(tmp_path, "a") * 2
@@ -419,7 +413,6 @@ def test_a_result_is_of_the_code_that_judged_it(tmp_path, monkeypatch, name, mat
 
 
 @pytest.mark.parametrize("what", ["curve", "constants", "defaults"])
-@BUG("of the variant only its number is part of the key")
 def test_a_result_is_of_the_curve_that_it_was_held_to(catalogue, store, tmp_path, what):
     """Who repairs the curve of his own family, or edits its numbers, is not told what the old one said."""
     folder = tmp_path / "templates" / "schedulers" / "mine"
@@ -583,9 +576,7 @@ def batch(folder: Path, hanging: int) -> Iterator[Batch]:
                 os.waitpid(pid, 0)  # its parent is dead: it may have come to us
 
 
-@pytest.mark.parametrize(
-    "hanging", [1, pytest.param(2, marks=BUG("the sweep of one stopped child reaps the other stopped ones"))]
-)
+@pytest.mark.parametrize("hanging", [1, pytest.param(2)])
 def test_an_interrupt_keeps_what_was_finished(lrgen, tmp_path, hanging):
     """Ctrl-C ends the children and exits with 130; finished results are in the database, and are reused."""
     with batch(tmp_path, hanging) as running:
@@ -629,7 +620,6 @@ def test_after_a_kill_the_next_run_goes_on(lrgen, killed):
     assert running.recorded() == [("good", "unproven"), ("next", "unproven")]
 
 
-@BUG("a child does not ask to be told of its parent's death (PR_SET_PDEATHSIG)")
 def test_after_a_kill_nothing_runs_on(killed):
     """A file that hangs does not outlive the process that would have ended it."""
     _, left = killed

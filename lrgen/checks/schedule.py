@@ -33,17 +33,22 @@ _PAST_END = 2  # epochs of learn past the planned ones
 
 
 def losses(count: int) -> list[float]:
-    """A loss that falls noisily, with ties, plateaus, a rise and a NaN: what a metric-driven schedule is fed with."""
+    """A loss to feed a metric-driven schedule with: a noisy fall with ties, then a plateau, then improvements that are
+    just large enough to count as such (5e-4 of the best), then some that are not (1e-5), and a NaN now and then.
+    """
     noise = np.random.RandomState(0).rand(count) * 0.2
-    values = [2 * math.exp(-3 * index / count) + float(noise[index]) for index in range(count)]
+    values: list[float] = []
     for index in range(count):
-        if index % 4 == 3:
-            values[index] = values[index - 1]
-        if count // 3 <= index < count // 2 or index > 3 * count // 4:
-            values[index] = values[count // 3]
-        if index % 17 == 9:
-            values[index] = math.nan
-    return values
+        if index < count // 3:
+            falling = 2 * math.exp(-3 * index / count) + float(noise[index])
+            values.append(values[-1] if index % 4 == 3 else falling)
+        elif index < count // 2:
+            values.append(values[-1] if values else 1.0)
+        elif index < 3 * count // 4:
+            values.append(0.5 if index == count // 2 else values[-1] * (1 - 5e-4))
+        else:
+            values.append(values[-1] * (1 - 1e-5))
+    return [math.nan if index % 17 == 9 else value for index, value in enumerate(values)]
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -103,8 +108,9 @@ def _cases(variant: Variant) -> list[_Case]:
     cases += [case(10, base_lr=1e-4), case(10, base_lr=1.0)]
     cases += [case(10, resume=5), case(90, resume=45)]
     for parameter in variant.hyperparameters:
-        middle = (parameter.low + parameter.high) / 2
-        cases += [case(20, prm={parameter.name: value}) for value in (parameter.low, middle, parameter.high)]
+        # Both ends, the middle, and a single step of the horizon, where phases vanish.
+        values = (parameter.low, 1 / 20, (parameter.low + parameter.high) / 2, parameter.high)
+        cases += [case(20, prm={parameter.name: value}) for value in values if parameter.low <= value]
     return cases
 
 

@@ -105,7 +105,19 @@ def _judge_rates(candidate: Candidate, settings: VerifySettings, measurement: di
 
 
 def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
-    """The measured epochs as records."""
+    """The measured epochs as records.
+
+    Raises:
+        ValueError: when a confusion matrix is none: not of classes by classes, or not of counts.
+    """
+    classes = len(measurement["support"])
+    for epoch in measurement["epochs"]:
+        rows = epoch["confusion"]
+        counts = [count for row in rows for count in row]
+        if [len(row) for row in rows] != [classes] * classes or not classes:
+            raise ValueError("a confusion matrix has another shape")
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            raise ValueError("a confusion matrix does not hold counts")
     return tuple(
         EpochReport(
             epoch=epoch["epoch"],

@@ -5,15 +5,19 @@ deleted or overwritten.
 """
 
 import contextlib
+import hashlib
 import json
 import math
+import os
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, create_engine, event, exc, func, insert, select
+from sqlalchemy import URL, Connection, create_engine, event, exc, func, insert, select
 from sqlalchemy.engine import make_url
 
 from lrgen.errors import NoResultError, StoreError
@@ -58,7 +62,7 @@ class Store:
             raise StoreError(f"db: must be sqlite or postgresql, got {self._url.get_backend_name()!r}")
         try:
             options = {"timeout": _BUSY_SECONDS} if self._sqlite else {}
-            self._engine = create_engine(self._url, connect_args=options)
+            self._engine = create_engine(self._address(), connect_args=options)
         except (exc.SQLAlchemyError, ImportError) as error:
             raise StoreError(f"{self.place}: {_first_line(error)}") from error
         if self._sqlite:
@@ -74,6 +78,14 @@ class Store:
     def place(self) -> str:
         """Where the database is, without a password."""
         return self._url.database or ":memory:" if self._sqlite else self._url.render_as_string(hide_password=True)
+
+    def _address(self) -> URL:
+        """The URL to open: a file that is not ours to write is opened as one that nobody writes."""
+        path = Path(self._url.database or "")
+        if not self._sqlite or not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            return self._url
+        query = {"mode": "ro", "immutable": "1", "uri": "true"}
+        return self._url.set(database=f"file:{quote(str(path))}", query=query)
 
     def exists(self) -> bool:
         """Whether there is a database to read from."""
@@ -261,15 +273,36 @@ def key_of(candidate: Candidate) -> CandidateKey:
 
 
 def settings_of(candidate: Candidate, conditions: Conditions) -> str:
-    """The settings of a run as they are compared: those of the command, and what the file is given in ``prm``."""
-    return json.dumps({"settings": conditions.settings, "prm": candidate.prm}, sort_keys=True)
+    """The settings of a run as they are compared: the command's, the file's ``prm``, and the curve it is held to."""
+    compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
+    return json.dumps(compared, sort_keys=True)
+
+
+def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
+    """What decides the rates that a file is held to; the shipped curves' code is part of the check version."""
+    variant = candidate.variant
+    if variant is None:
+        return None
+    own = (candidate.family_folder or Path()) / "curves.py"
+    code = own.read_bytes() if candidate.family_folder and own.is_file() else b""
+    return {
+        "curve": f"{variant.family}.{variant.curve}",
+        "unit": variant.unit,
+        "past_end": variant.past_end,
+        "constants": variant.constants,
+        "defaults": variant.defaults,
+        "tolerance": variant.tolerance,
+        "code": hashlib.sha256(code).hexdigest(),
+    }
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, a writing one with the lock
     cursor = connection.cursor()
-    for statement in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+    for statement in ("foreign_keys = ON", "synchronous = NORMAL"):
         cursor.execute(f"PRAGMA {statement}")
+    with contextlib.suppress(sqlite3.OperationalError):  # a database that is only read keeps the mode it has
+        cursor.execute("PRAGMA journal_mode = WAL")
     cursor.close()
 
 

@@ -85,6 +85,7 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 support INTEGER,
                 UNIQUE (run_id, epoch, class_id)
             )""",
+            "CREATE INDEX ix_class_data_result ON class_data (result_id, class_id)",
             "CREATE INDEX ix_class_data_file ON class_data (model_name, scheduler_type, dataset, epoch)",
         ),
     ),
