@@ -223,8 +223,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A harness that ends files as it is told by their names, and notes which ones it was given."""
     told: dict[str, Any] = {"statuses": {}, "ran": [], "closed": False, "limits": None}
 
-    def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, limits: Any) -> Iterator[Outcome]:
-        told["limits"] = limits
+    def outcomes(candidates: list[Candidate]) -> Iterator[Outcome]:
         try:
             for candidate in candidates:
                 told["ran"].append(candidate.model_name)
@@ -232,6 +231,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 yield Outcome(candidate, status, None if status.ok else Stage.TRAINING, "", 1.0)
         finally:
             told["closed"] = True
+
+    def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, limits: Any) -> Iterator[Outcome]:
+        # Referred to here as well, so that it is closed by whoever uses it and not by being forgotten.
+        told["limits"], told["outcomes"] = limits, outcomes(candidates)
+        return told["outcomes"]
 
     monkeypatch.setattr(harness, "run", run)
     monkeypatch.setattr(data, "load", lambda name: data.Dataset(name, (), *[None] * 4))
