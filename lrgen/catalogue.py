@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError
 
 from lrgen import records
 from lrgen.errors import CatalogueError, UnknownNameError
@@ -25,7 +25,7 @@ class _Table(BaseModel):
 
 
 class _HyperparameterTable(_Table):
-    default: float | str
+    default: StrictInt | StrictFloat | str
     meaning: _Sentence
     low: Annotated[float, Field(ge=0, le=1)] = 0.0
     high: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -201,7 +201,8 @@ def _read(path: Path, table: type[_T]) -> _T:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is missing and unknown: what stands there says more than what does not.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"])
         value = "" if first["type"] in ("missing", "extra_forbidden") else f", got {first['input']!r}"
         problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]

@@ -37,7 +37,7 @@ class Settings(BaseModel):
     @field_validator("templates", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(value.split(os.pathsep)) if isinstance(value, str) else value
+        return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
 
 def load(

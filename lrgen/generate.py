@@ -82,7 +82,8 @@ def generate(
             manifests[folder] = read_manifest(folder)
         entry = manifests[folder].get(variant.key)
         present = _sha256(path)
-        if entry and present == entry.get("sha256") and all(entry.get(key) == versions[key] for key in versions):
+        wanted = {**_identity(architecture, variant), **versions}
+        if entry and present == entry.get("sha256") and all(entry.get(key) == wanted[key] for key in wanted):
             unchanged += 1
             continue
         if renderer is None:
@@ -130,9 +131,11 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Di
             for stray in sorted(path.parent.glob("A0_*.py")):
                 if stray.stem not in known:
                     differences.append(Difference(stray, "is of no variant", ""))
+            for key in sorted(manifests[path.parent].keys() - known):
+                differences.append(Difference(path.parent / MANIFEST, f"lists {key}, which is of no variant", ""))
         file = renderer.render(architecture, variant)
         try:
-            text = path.read_text(encoding="utf-8") if path.exists() else None
+            text = path.read_bytes().decode() if path.exists() else None
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"{path}: cannot be read: {error}") from error
         if text != file.text:
@@ -153,10 +156,12 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Di
 
 def describe(file: RenderedFile) -> dict[str, Any]:
     """What a manifest says of a file, without the versions that wrote it."""
-    variant = file.variant
+    return {"sha256": file.sha256, **_identity(file.architecture, file.variant)}
+
+
+def _identity(architecture: Architecture, variant: Variant) -> dict[str, Any]:
     return {
-        "sha256": file.sha256,
-        "architecture": file.architecture.name,
+        "architecture": architecture.name,
         "number": variant.number,
         "name": variant.name,
         "family": variant.family,

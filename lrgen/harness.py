@@ -287,6 +287,8 @@ def _finish(child: _Child, settings: VerifySettings, limits: Limits, siblings: s
         pass
     while _pending(child.output) and _listen(child, settings, limits):
         pass
+    if child.end is None and child.printed > limits.output:
+        child.end = (Status.FAILED, f"prints more than {limits.output} bytes of output")
     for descriptor in (child.messages, child.output, child.handle):
         os.close(descriptor)
     shutil.rmtree(child.folder, ignore_errors=True)

@@ -32,7 +32,7 @@ _ADVANCES = {
     Unit.BATCH: "The schedule advances once per batch.",
     Unit.METRIC: "The schedule advances once per epoch, by the epoch's mean training loss.",
 }
-_READ = re.compile(r"""prm(?:\[|\.get\()["'](\w+)["']""")
+_READ = re.compile(r"""prm(?:\[|\.get\()\s*["'](\w+)["']""")
 _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
 
 
@@ -121,6 +121,8 @@ class Renderer:
                 raise CatalogueError(f"{template}: {error}") from error
             except KeyError as error:
                 raise CatalogueError(f"{template}: the variant declares no hyperparameter {error}") from error
+            except (ArithmeticError, TypeError) as error:
+                raise CatalogueError(f"{template}: cannot be rendered: {error}") from error
             except black.parsing.InvalidInput as error:
                 raise CatalogueError(f"{template}: does not render Python: {error}") from error
         return self._fragments[key]
@@ -129,20 +131,20 @@ class Renderer:
 @functools.cache
 def _black(code: str) -> str:
     """The code as black leaves it; kept in the user's cache folder, since black takes most of a render's time."""
-    folder = (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / "lrgen"
-        / f"black-{metadata.version('black')}"
-    )
-    path = folder / hashlib.sha256(code.encode()).hexdigest()
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        checksum, _, kept = path.read_text(encoding="utf-8").partition("\n")
+    with contextlib.suppress(OSError, UnicodeDecodeError, RuntimeError):
+        checksum, _, kept = _cached(code).read_text(encoding="utf-8").partition("\n")
         if checksum == hashlib.sha256(kept.encode()).hexdigest():
             return kept
     formatted = black.format_str(code, mode=black.Mode()).strip("\n")
-    with contextlib.suppress(OSError, OutputError):  # a cache that cannot be written is none
-        write_atomically(path, f"{hashlib.sha256(formatted.encode()).hexdigest()}\n{formatted}")
+    with contextlib.suppress(OSError, OutputError, RuntimeError):  # a cache that cannot be written is none
+        write_atomically(_cached(code), f"{hashlib.sha256(formatted.encode()).hexdigest()}\n{formatted}")
     return formatted
+
+
+def _cached(code: str) -> Path:
+    """Where the formatted code is kept; a RuntimeError says that the user has no home."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "lrgen" / f"black-{metadata.version('black')}" / hashlib.sha256(code.encode()).hexdigest()
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:

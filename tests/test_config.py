@@ -112,9 +112,6 @@ def test_folders_of_templates_are_a_list_in_the_file_and_a_path_in_the_environme
     assert project.load({"templates": (Path("five"),)}, LRGEN_TEMPLATES="three").templates == (Path("five"),)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="an empty LRGEN_TEMPLATES is taken for the current folder"
-)
 def test_an_empty_list_of_folders_is_no_folder(project):
     """``LRGEN_TEMPLATES=`` switches the folders of the file off."""
     project.toml('templates = ["one"]')

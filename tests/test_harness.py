@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -332,7 +333,6 @@ def test_a_child_that_floods_its_output_is_ended(run):
     assert len(outcome.output) <= 4096
 
 
-@pytest.mark.xfail(reason="the limit is not looked at once the child has ended")
 def test_a_limit_on_output_does_not_depend_on_who_is_faster(run):
     """A file that prints too much has failed, also when it ends before anyone looks."""
 
@@ -440,9 +440,7 @@ def leave_a_family(folder: Path) -> None:
         leave_in_group,
         leave_in_own_session,
         leave_double_forked,
-        pytest.param(
-            leave_a_family,
-        ),
+        leave_a_family,
     ],
 )
 @pytest.mark.parametrize("ends", ["by itself", "by force"])
@@ -497,14 +495,45 @@ def test_processes_of_a_sibling_are_left_alone(start, tmp_path):
     assert next(outcomes).status is Status.UNPROVEN
 
 
+@pytest.mark.xfail(strict=True, reason="orphans are put down to whichever file is finished first")
+def test_a_file_is_not_blamed_for_what_another_left(start, tmp_path):
+    """When several end at once, those that left nothing running are fine, and the one that did is told."""
+
+    def clean(name: str) -> Behaviour:
+        def behaviour(pipe: int) -> None:
+            pass_contract(pipe)
+            noted(tmp_path, name)
+
+        return behaviour
+
+    def dirty(pipe: int) -> None:
+        wait_for(lambda: all(is_zombie(tmp_path / name) for name in ("a", "b", "c")), "the others")
+        leave_double_forked(tmp_path)
+        pass_contract(pipe)
+        noted(tmp_path, "dirty")
+
+    outcomes = start(pass_contract, clean("a"), clean("b"), clean("c"), dirty, workers=5)
+    found = [next(outcomes)]  # while nobody asks for the next outcome, the others come to their end
+    wait_for(lambda: is_zombie(tmp_path / "dirty"), "the last one")
+    found += outcomes
+    ends = {int(outcome.candidate.model_name): outcome.status for outcome in found}
+    assert ends == dict.fromkeys(range(4), Status.UNPROVEN) | {4: Status.FAILED}
+    assert is_gone(int((tmp_path / "daemon").read_text()))
+
+
+def is_zombie(path: Path) -> bool:
+    """Whether the process that is noted there has ended and was not waited for, or was."""
+    if not path.exists():
+        return False
+    try:
+        return Path(f"/proc/{path.read_text()}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 @pytest.mark.parametrize(
     "own_session",
-    [
-        False,
-        pytest.param(
-            True,
-        ),
-    ],
+    [False, True],
 )
 def test_other_children_of_the_parent_are_left_alone(run, tmp_path, own_session):
     """What the program that uses the harness has started itself goes on."""
@@ -564,6 +593,22 @@ def test_fifty_files_leak_nothing(run, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.xfail(strict=True, reason="select() takes descriptors below 1024 only")
+def test_a_program_with_many_open_files_can_verify(run):
+    """What else the program that uses the harness has open does not matter."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip("so many descriptors are not allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert [outcome.status for outcome in run(pass_contract)] == [Status.UNPROVEN]
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 # Stopping early.
 
 
@@ -575,7 +620,7 @@ def endless(folder: Path, name: str) -> Behaviour:
     return behaviour
 
 
-@pytest.mark.parametrize("running", [1, pytest.param(3)])
+@pytest.mark.parametrize("running", [1, 3])
 def test_closing_the_outcomes_ends_the_children(start, tmp_path, scratch, running):
     """A caller that has seen enough leaves no process, descriptor or folder behind."""
     before, family = descriptors(), children()
@@ -595,7 +640,7 @@ def test_closing_the_outcomes_ends_the_children(start, tmp_path, scratch, runnin
         clean(folder, before)
 
 
-@pytest.mark.parametrize("running", [1, pytest.param(2)])
+@pytest.mark.parametrize("running", [1, 2])
 def test_an_interrupt_ends_the_children(start, tmp_path, scratch, running):
     """Ctrl-C comes through as KeyboardInterrupt once the children are gone."""
     folder = tmp_path / "pids"
@@ -778,9 +823,9 @@ def tell_a_number(training: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "tamper",
     [
-        pytest.param(have_no_classes),
-        pytest.param(have_one_column),
-        pytest.param(take_back),
+        have_no_classes,
+        have_one_column,
+        take_back,
         tell_words,
         tell_a_number,
     ],
@@ -817,16 +862,7 @@ NOT_RESULTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        pytest.param(
-            NOT_RESULTS[name],
-            id=name,
-        )
-        for name in NOT_RESULTS
-    ],
-)
+@pytest.mark.parametrize("message", NOT_RESULTS.values(), ids=NOT_RESULTS)
 def test_what_is_no_result_is_not_believed(run, message):
     """A garbled or forged message ends its file, and neither the parent nor the next file."""
 
@@ -923,10 +959,7 @@ def test_an_error_in_a_check_is_a_crash_with_its_message(run):
         (signal.SIGKILL, "SIGKILL"),
         (signal.SIGTERM, "SIGTERM"),
         (signal.SIGPIPE, "SIGPIPE"),
-        pytest.param(
-            signal.SIGRTMIN + 5,
-            "39",
-        ),
+        (signal.SIGRTMIN + 5, "39"),
     ],
 )
 def test_a_signal_is_named(run, number, name):

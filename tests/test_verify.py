@@ -204,7 +204,7 @@ def test_what_cannot_be_read_is_named(catalogue, out, tmp_path, what):
         "garbage",
         "[]",
         '{"files": []}',
-        pytest.param('{"files": {"A0_001": {}}}'),
+        '{"files": {"A0_001": {}}}',
     ],
 )
 def test_a_broken_manifest_is_named(catalogue, out, tmp_path, text):
@@ -580,7 +580,7 @@ def batch(folder: Path, hanging: int) -> Iterator[Batch]:
                 os.waitpid(pid, 0)  # its parent is dead: it may have come to us
 
 
-@pytest.mark.parametrize("hanging", [1, pytest.param(2)])
+@pytest.mark.parametrize("hanging", [1, 2])
 def test_an_interrupt_keeps_what_was_finished(lrgen, tmp_path, hanging):
     """Ctrl-C ends the children and exits with 130; finished results are in the database, and are reused."""
     with batch(tmp_path, hanging) as running:
