@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Valid
 
 from lrgen import records
 from lrgen.errors import CatalogueError, UnknownNameError
-from lrgen.records import Architecture, Family, Hyperparameter, PastEnd, Recipe, Unit, Variant
+from lrgen.records import Architecture, Family, Hyperparameter, Metric, PastEnd, Recipe, Unit, Variant, WrittenOptimizer
 
 _HERE = Path(__file__).resolve().parent
 SHIPPED = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
 
 _Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Sentence = Annotated[str, Field(min_length=1)]
+_Layer = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*(\.\*|( [A-Za-z_]\w*(\.\w+)*)*)$")]
 
 
 class _Table(BaseModel):
@@ -31,6 +32,11 @@ class _HyperparameterTable(_Table):
     high: Annotated[float, Field(ge=0, le=1)] = 1.0
 
 
+class _OptimizerTable(_Table):
+    name: _Identifier
+    lr: Annotated[float, Field(gt=0)]
+
+
 class _VariantTable(_Table):
     number: Annotated[int, Field(ge=1, le=999)]
     name: _Identifier
@@ -42,6 +48,11 @@ class _VariantTable(_Table):
     template: _Identifier
     curve: _Identifier
     source: _Sentence
+    paper: str = ""
+    metric: Metric | None = None
+    cadence: Unit | None = None
+    layerwise: bool = False
+    optimizer: _OptimizerTable | None = None
     hyperparameters: dict[_Identifier, _HyperparameterTable] = {}
     constants: dict[_Identifier, Any] = {}
     equivalent_to: int | None = None
@@ -75,6 +86,7 @@ class _ArchitectureTable(_Table):
     reference: _Sentence
     parameters: Annotated[int, Field(ge=1)]
     smallest_input: Annotated[int, Field(ge=1)]
+    layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
     recipe: _RecipeTable
     template: str | None = None
     config: dict[str, Any] = {}
@@ -220,11 +232,20 @@ def _family(folder: Path) -> Family:
         clash = entry.hyperparameters.keys() & entry.constants.keys()
         if clash:
             raise CatalogueError(f"{path}: variant {entry.number}: {min(clash)} is a hyperparameter and a constant")
-        values = entry.model_dump(exclude={"hyperparameters"})
+        driven = (entry.metric, entry.cadence) if entry.unit is Unit.METRIC else (None, None)
+        if driven != (entry.metric, entry.cadence) or (entry.unit is Unit.METRIC and None in driven):
+            raise CatalogueError(
+                f"{path}: variant {entry.number}: metric and cadence belong to unit metric, and only to it: "
+                f"got unit {entry.unit.value}, metric {entry.metric}, cadence {entry.cadence}"
+            )
+        if entry.cadence is Unit.METRIC:
+            raise CatalogueError(f"{path}: variant {entry.number}: cadence: must be epoch or batch, got metric")
+        values = entry.model_dump(exclude={"hyperparameters", "optimizer"})
         hyperparameters = tuple(
             _hyperparameter(path, entry.number, name, value) for name, value in entry.hyperparameters.items()
         )
-        variants.append(Variant(family=folder.name, hyperparameters=hyperparameters, **values))
+        optimizer = WrittenOptimizer(**entry.optimizer.model_dump()) if entry.optimizer else None
+        variants.append(Variant(family=folder.name, hyperparameters=hyperparameters, optimizer=optimizer, **values))
     return Family(folder.name, table.title, table.summary, folder, tuple(variants))
 
 

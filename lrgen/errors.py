@@ -28,6 +28,10 @@ class UnknownNameError(LrgenError):
         super().__init__(f"unknown {kind} '{value}': {hint}")
 
 
+class ParameterError(LrgenError, ValueError):
+    """A horizon, a step or a hyperparameter that a curve cannot be computed for; names it, its value, the variant."""
+
+
 class ConfigError(LrgenError):
     """A value in lrgen.toml, in the environment or in a flag cannot be used."""
 

@@ -15,6 +15,13 @@ class Unit(StrEnum):
     METRIC = "metric"
 
 
+class Metric(StrEnum):
+    """What a metric-driven schedule is fed with: the training loss or the training accuracy."""
+
+    LOSS = "loss"
+    ACCURACY = "accuracy"
+
+
 class PastEnd(StrEnum):
     """What a schedule does once its horizon is over."""
 
@@ -68,11 +75,25 @@ class Hyperparameter:
 
 
 @dataclass(frozen=True)
+class WrittenOptimizer:
+    """An optimizer that a variant's template writes out, used instead of the recipe's.
+
+    ``name`` is its class, called as ``name(params, lr, momentum, weight_decay)``; ``lr`` the base rate that suits it.
+    """
+
+    name: str
+    lr: float
+
+
+@dataclass(frozen=True)
 class Variant:
     """One numbered schedule; its number and name never change.
 
-    ``tolerance`` bounds the difference of a trace from the curve, ``equivalent_within`` that of the curve from its
-    equivalent's; both are fractions of the base rate, the latter at a base rate of at least 0.1.
+    ``source`` is the code that does the same, or did it first, ``paper`` an address or a citation (empty: none is
+    known). A metric-driven variant is fed with ``metric``, once per ``cadence`` (epoch or batch). A ``layerwise`` one
+    gives each parameter group a rate of its own, by the group's depth in the network. ``tolerance`` bounds the
+    difference of a trace from the curve, ``equivalent_within`` that of the curve from its equivalent's; both are
+    fractions of the base rate, the latter at a base rate of at least 0.1.
     """
 
     number: int
@@ -86,8 +107,13 @@ class Variant:
     template: str
     curve: str
     source: str
+    paper: str = ""
     hyperparameters: tuple[Hyperparameter, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
+    metric: Metric | None = None
+    cadence: Unit | None = None
+    layerwise: bool = False
+    optimizer: WrittenOptimizer | None = None
     equivalent_to: int | None = None
     equivalent_within: float = 1e-9
     tolerance: float = 1e-9
@@ -96,6 +122,11 @@ class Variant:
     def key(self) -> str:
         """The file's stem, ``A0_001``, which is also its ``scheduler_type`` in the store."""
         return f"A0_{self.number:03d}"
+
+    @property
+    def per_batch(self) -> bool:
+        """Whether its steps are counted in batches, so that its horizon is known only once a loader is."""
+        return Unit.BATCH in (self.unit, self.cadence)
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -132,7 +163,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network: one folder under ``templates/architectures``."""
+    """One network: one folder under ``templates/architectures``.
+
+    ``layers`` names the modules of ``Net`` from the input to the output, a layer an entry: ``"conv1 bn1"`` are two
+    modules of one layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter.
+    """
 
     name: str
     title: str
@@ -141,6 +176,7 @@ class Architecture:
     reference: str
     parameters: int
     smallest_input: int
+    layers: tuple[str, ...]
     recipe: Recipe
     folder: Path
     template: str
@@ -202,7 +238,7 @@ class EpochReport:
     """One evaluated epoch: everything in it was measured by the training check.
 
     ``confusion[i][j]`` counts held-out images of class i that were classified as j. ``lr`` is the rate of
-    the epoch's last update; losses are means over images.
+    the epoch's last update, the greatest of its parameter groups; losses are means over images.
     """
 
     epoch: int

@@ -24,14 +24,15 @@ import jinja2
 from lrgen.catalogue import Catalogue
 from lrgen.errors import CatalogueError, OutputError
 from lrgen.files import write_atomically
-from lrgen.records import Architecture, Hyperparameter, RenderedFile, Unit, Variant
+from lrgen.records import Architecture, Hyperparameter, Metric, RenderedFile, Unit, Variant
 
 _WIDTH = 88
 _ADVANCES = {
     Unit.EPOCH: "The schedule advances once per epoch.",
     Unit.BATCH: "The schedule advances once per batch.",
-    Unit.METRIC: "The schedule advances once per epoch, by the epoch's mean training loss.",
 }
+_FED_WITH = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
+_RETURNS = re.compile(r"^def make_scheduler\([^)]*\) -> (\w+):", re.MULTILINE)
 _READ = re.compile(r"""prm(?:\[|\.get\()\s*["'](\w+)["']""")
 _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
 
@@ -57,7 +58,7 @@ class Renderer:
         """
         schedule_imports, schedule = self._schedule(variant)
         network_imports, network = self._network(architecture)
-        training_imports, training = self._training(architecture, variant.unit)
+        training_imports, training = self._training(architecture, variant, schedule)
         declared = {parameter.name for parameter in variant.hyperparameters}
         read = set(_READ.findall(schedule))
         if read != declared:
@@ -99,12 +100,22 @@ class Renderer:
         values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
         return self._fragment(("network", architecture.name), architecture.template, values)
 
-    def _training(self, architecture: Architecture, unit: Unit) -> tuple[tuple[str, ...], str]:
+    def _training(self, architecture: Architecture, variant: Variant, schedule: str) -> tuple[tuple[str, ...], str]:
         own = f"architectures/{architecture.name}/training.py.jinja"
         known = (architecture.folder / "training.py.jinja").is_file()
         template = own if known else "training.py.jinja"
-        values = {"recipe": architecture.recipe, "unit": unit.value, "config": architecture.config}
-        imports, code = self._fragment(("training", template, unit.value, repr(architecture.recipe)), template, values)
+        returns = _RETURNS.search(schedule)
+        if returns is None:
+            raise CatalogueError(f"{variant.template}: has no make_scheduler(...) with a class that it returns")
+        layers = architecture.layers if variant.layerwise else ()
+        traits = (variant.unit, variant.metric, variant.cadence, variant.optimizer, layers)
+        scheduler_class = returns[1] if variant.per_batch else ""
+        values = {"recipe": architecture.recipe, "config": architecture.config, "layers": layers}
+        imports, code = self._fragment(
+            ("training", template, scheduler_class, repr((*traits, architecture.recipe, architecture.config))),
+            template,
+            {**values, "variant": variant, "scheduler_class": scheduler_class},
+        )
         header, methods = code.split("\n", 1)
         if not header.startswith("class Net"):
             raise CatalogueError(f"{template}: must hold imports and a class Net with the training methods")
@@ -211,7 +222,14 @@ def _docstring(architecture: Architecture, variant: Variant) -> str:
     first = f"{architecture.title} image classifier with {variant.title}."
     if len(first) + 3 > _WIDTH:
         raise CatalogueError(f"variant {variant.number}: title: too long for one line with {architecture.title}")
-    return f"{first}\n\n{_wrapped(f'{variant.summary} {_ADVANCES[variant.unit]}')}\n"
+    return f"{first}\n\n{_wrapped(f'{variant.summary} {_advances(variant)}')}\n"
+
+
+def _advances(variant: Variant) -> str:
+    if variant.metric is None or variant.cadence is None:
+        return _ADVANCES[variant.unit]
+    cadence = variant.cadence.value
+    return f"The schedule advances once per {cadence}, by the {cadence}'s {_FED_WITH[variant.metric]}."
 
 
 @functools.cache

@@ -176,7 +176,11 @@ def _candidate(
         model_name=architecture.name if architecture else path.stem,
         scheduler_type=variant.key if architecture and variant else f"file-{sha256[:8]}",
         variant=variant if variant and curves.exists(variant, folder) else None,
-        prm={"lr": recipe.lr, "momentum": recipe.momentum, "dropout": recipe.dropout},
+        prm={
+            "lr": variant.optimizer.lr if variant and variant.optimizer else recipe.lr,
+            "momentum": recipe.momentum,
+            "dropout": recipe.dropout,
+        },
         family_folder=folder if own else None,
     )
 

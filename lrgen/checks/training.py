@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrgen import curves
+from lrgen.checks.comparison import as_array, first_difference, named, promised, worst, wrong_depths
 from lrgen.checks.subject import Batches, CheckFailure, Subject
-from lrgen.records import Candidate, EpochReport, Stage, Unit, VerifySettings
+from lrgen.records import Candidate, EpochReport, Metric, Stage, Unit, VerifySettings
 
 STAGE = Stage.TRAINING
 # The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
@@ -35,7 +35,8 @@ def measure(subject: Subject) -> dict[str, Any]:
         torch.manual_seed(settings.seed)
         net: Any = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
         net.train_setup(prm)
-        recorder = _Recorder(net)
+        variant = subject.candidate.variant
+        recorder = _Recorder(net, variant.metric if variant else None)
         before = [parameter.detach().clone() for parameter in net.parameters()]
         for epoch in range(1, settings.epochs + 1):
             started = time.perf_counter()
@@ -51,7 +52,12 @@ def measure(subject: Subject) -> dict[str, Any]:
         raise
     except Exception as error:
         raise CheckFailure(f"training raises {subject.explain(error)}") from error
-    return {"epochs": epochs, "updates": len(train), "support": np.bincount(data.test_labels).tolist()}
+    return {
+        "epochs": epochs,
+        "updates": len(train),
+        "depths": [group.get("depth", 0) for group in net.optimizer.param_groups],
+        "support": np.bincount(data.test_labels).tolist(),
+    }
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
@@ -79,28 +85,31 @@ def _judge_rates(candidate: Candidate, settings: VerifySettings, measurement: di
     variant, updates = candidate.variant, measurement["updates"]
     if variant is None:
         return ""
-    base_lr = candidate.prm["lr"]
-    epochs = measurement["epochs"]
+    base_lr, epochs = candidate.prm["lr"], measurement["epochs"]
     if any(len(epoch["rates"]) != updates for epoch in epochs):
         return f"an epoch of {updates} batches has another number of updates"
-    found = np.asarray([rate for epoch in epochs for rate in epoch["rates"]])
-    by_epoch = np.repeat(np.arange(settings.epochs), updates)
+    total = settings.epochs * updates
+    rows = [row for epoch in epochs for row in epoch["rates"]]
+    found = as_array([list(rates) for rates in zip(*rows, strict=True)], total)
+    reason = wrong_depths(variant, measurement["depths"])
+    if reason or found is None or len(found) != len(measurement["depths"]):
+        return reason or "an update does not have a rate for each parameter group"
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
+    steps = np.arange(total) if variant.per_batch else np.repeat(np.arange(settings.epochs), updates)
+    horizon = total if variant.per_batch else settings.epochs
+    metrics: list[float] = []
     if variant.unit is Unit.METRIC:
-        losses = [epoch["train_loss"] for epoch in epochs]
-        wanted = curves.follow(variant, losses[:-1], settings.epochs, base_lr, prm, candidate.family_folder)[by_epoch]
-    elif variant.unit is Unit.BATCH:
-        total = settings.epochs * updates
-        wanted = curves.rates(variant, np.arange(total), total, base_lr, prm, candidate.family_folder)
-    else:
-        wanted = curves.rates(variant, by_epoch, settings.epochs, base_lr, prm, candidate.family_folder)
-    wrong = np.flatnonzero(~(np.abs(found - wanted) <= variant.tolerance * base_lr))
-    if not len(wrong):
+        by_batch = [batch for epoch in epochs for batch in epoch[f"batch_{variant.metric}"]]
+        by_epoch = [epoch[f"train_{variant.metric}"] for epoch in epochs]
+        metrics = (by_batch if variant.cadence is Unit.BATCH else by_epoch)[:-1]
+    wanted = promised(variant, steps, horizon, base_lr, prm, candidate.family_folder, measurement["depths"], metrics)
+    at = first_difference(found, wanted, variant.tolerance * base_lr)
+    if at is None:
         return ""
-    at = int(wrong[0])
+    rate, right, group = worst(found, wanted, at)
     return (
-        f"the rate is wrong in training, epoch {at // updates + 1}, batch {at % updates + 1}: "
-        f"{found[at]:.6g} where {variant.key} ({variant.name}) has {wanted[at]:.6g}"
+        f"the rate is wrong in training, epoch {at // updates + 1}, batch {at % updates + 1}{group}: "
+        f"{rate:.6g} where {named(variant)} has {right:.6g}"
     )
 
 
@@ -125,7 +134,7 @@ def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
             train_accuracy=epoch["train_accuracy"],
             loss=epoch["loss"],
             confusion=tuple(tuple(row) for row in epoch["confusion"]),
-            lr=epoch["rates"][-1] if epoch["rates"] else math.nan,
+            lr=max(epoch["rates"][-1]) if epoch["rates"] else math.nan,
             seconds=epoch["seconds"],
         )
         for epoch in measurement["epochs"]
@@ -141,11 +150,13 @@ def _normalise(train: Any, test: Any, device: torch.device) -> tuple[Tensor, Ten
 
 
 class _Recorder:
-    """Records the rate of each update, and the loss of each batch, without waiting for the device."""
+    """Records the rates of each update, and the loss of each batch, without waiting for the device."""
 
-    def __init__(self, net: Any) -> None:
-        self.rates: list[float] = []
+    def __init__(self, net: Any, metric: Metric | None) -> None:
+        self.rates: list[list[float]] = []
         self._losses: list[tuple[Tensor, int]] = []
+        self._right: list[Tensor] = []
+        self._counts_right = metric is Metric.ACCURACY
         self.finite = True
         net.optimizer.register_step_pre_hook(self._step)
         if isinstance(net.criterion, nn.Module):
@@ -154,21 +165,24 @@ class _Recorder:
     def clear(self) -> None:
         self.rates.clear()
         self._losses.clear()
+        self._right.clear()
 
     def _step(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
-        self.rates.append(float(optimizer.param_groups[0]["lr"]))
+        self.rates.append([float(group["lr"]) for group in optimizer.param_groups])
 
     def _loss(self, _: nn.Module, inputs: tuple[Tensor, ...], loss: Tensor) -> None:
         if torch.is_grad_enabled() and loss.dim() == 0:
             self._losses.append((loss.detach(), len(inputs[0])))
+            if self._counts_right:
+                self._right.append((inputs[0].argmax(dim=1) == inputs[1]).float().mean())
 
     def report(
         self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
     ) -> dict[str, Any]:
-        """One epoch as JSON; the mean loss is over images, as measured at the criterion."""
+        """One epoch as JSON; the means are over images, as measured at the criterion."""
         values = [float(value) for value, _ in self._losses]
-        images = sum(count for _, count in self._losses)
-        mean = sum(value * count for value, (_, count) in zip(values, self._losses, strict=True)) / max(1, images)
+        right = [float(value) for value in self._right]
+        counts = [count for _, count in self._losses]
         bad = next((index for index, value in enumerate(values, start=1) if not math.isfinite(value)), None)
         returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
         returned_loss = float(returned[1])
@@ -177,8 +191,10 @@ class _Recorder:
         self.finite = bad is None
         return {
             "epoch": epoch,
-            "train_loss": mean if values else float(returned[1]),
-            "train_accuracy": float(returned[0]),
+            "train_loss": _mean(values, counts) if values else returned_loss,
+            "train_accuracy": _mean(right, counts) if right else float(returned[0]),
+            "batch_loss": values,
+            "batch_accuracy": right,
             "loss": loss,
             "confusion": confusion,
             "rates": list(self.rates),
@@ -186,6 +202,10 @@ class _Recorder:
             "finite": self.finite,
             "bad_update": bad,
         }
+
+
+def _mean(values: list[float], counts: list[int]) -> float:
+    return sum(value * count for value, count in zip(values, counts, strict=True)) / max(1, sum(counts))
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ Each module is one family; each function returns the multiplier of the base rate
 ``step`` counts scheduler steps from 0 (the first update) in the schedule's own unit, ``horizon`` is their planned
 number T >= 1, and the parameters are the variant's hyperparameters and constants. A curve whose values do not scale
 with the base rate takes it as ``base_lr``. Metric-driven curves take the metric of each step instead of its number.
+The curve of a layer-wise variant also takes ``depth``, that of one parameter group, and ``deepest``, the greatest.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrgen.errors import CatalogueError
+from lrgen.errors import CatalogueError, ParameterError
 from lrgen.records import PastEnd, Unit, Variant
 
 Rates = NDArray[np.float64]
@@ -32,8 +33,9 @@ def rates(
     base_lr: float = 1.0,
     prm: Mapping[str, float] | None = None,
     folder: Path | None = None,
+    depths: Sequence[int] | None = None,
 ) -> Rates:
-    """The learning rate that the variant promises at each step.
+    """The learning rate that the variant promises at each step: an array of the steps' shape.
 
     Args:
         variant: a schedule whose unit is the epoch or the batch.
@@ -42,20 +44,34 @@ def rates(
         base_lr: the rate that the multipliers apply to.
         prm: hyperparameters that differ from the variant's defaults.
         folder: the family's folder, for a user's own family with a ``curves.py``.
+        depths: the depth in the network of each parameter group, 0 for the input's; the result then has the shape
+            (groups, *steps). Without it there is one group, which is the deepest.
 
     Raises:
         CatalogueError: when the variant's curve does not exist or takes other parameters.
-        ValueError: for a metric-driven variant, a horizon below 1, or a hyperparameter that is unknown or out of range.
+        ParameterError: for a metric-driven variant, a horizon below 1, a depth below 0, or a hyperparameter that is
+            unknown or out of range.
     """
     if variant.unit is Unit.METRIC:
-        raise ValueError(f"variant {variant.number} is driven by a metric: use follow()")
+        raise ParameterError(f"variant {variant.number} is driven by a metric: use follow()")
     t = np.asarray(steps, dtype=np.float64)
     if not np.all(t >= 0):
-        raise ValueError(f"steps must be at least 0, got {np.min(t)} (variant {variant.number})")
+        raise ParameterError(f"steps must be at least 0, got {np.min(t)} (variant {variant.number})")
     if variant.past_end is PastEnd.HOLD:
         t = np.minimum(t, horizon)
-    multiplier = _call(variant, t, horizon, base_lr, prm, folder)
-    return np.broadcast_to(base_lr * np.asarray(multiplier, dtype=np.float64), t.shape).copy()
+    groups = [0] if depths is None else list(depths)
+    if not groups or min(groups) < 0:
+        raise ParameterError(f"depths must be at least 0, got {groups} (variant {variant.number})")
+
+    def of_group(depth: int) -> Rates:
+        place = {"depth": depth, "deepest": max(groups)} if variant.layerwise else {}
+        multiplier = _call(variant, t, horizon, base_lr, prm, folder, place)
+        return np.broadcast_to(base_lr * np.asarray(multiplier, dtype=np.float64), t.shape)
+
+    distinct = {depth: of_group(depth) for depth in (set(groups) if variant.layerwise else {0})}
+    if depths is None:
+        return distinct[0].copy()
+    return np.stack([distinct[depth if variant.layerwise else 0] for depth in groups])
 
 
 def follow(
@@ -69,11 +85,11 @@ def follow(
     """The learning rates of a metric-driven variant: first the initial one, then one after each metric.
 
     Raises:
-        CatalogueError, ValueError: as ``rates``.
+        CatalogueError, ParameterError: as ``rates``.
     """
     if variant.unit is not Unit.METRIC:
-        raise ValueError(f"variant {variant.number} is not driven by a metric: use rates()")
-    return np.asarray(_call(variant, list(metrics), horizon, base_lr, prm, folder), dtype=np.float64)
+        raise ParameterError(f"variant {variant.number} is not driven by a metric: use rates()")
+    return np.asarray(_call(variant, list(metrics), horizon, base_lr, prm, folder, {}), dtype=np.float64)
 
 
 def _call(
@@ -83,23 +99,24 @@ def _call(
     base_lr: float,
     prm: Mapping[str, float] | None,
     folder: Path | None,
+    place: Mapping[str, int],
 ) -> ArrayLike:
     if not horizon >= 1:  # NaN is not
-        raise ValueError(f"horizon must be at least 1, got {horizon} (variant {variant.number})")
+        raise ParameterError(f"horizon must be at least 1, got {horizon} (variant {variant.number})")
     values = dict(variant.defaults)
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
     for name, value in (prm or {}).items():
         if name not in ranges:
-            raise ValueError(f"variant {variant.number} has no hyperparameter {name}")
+            raise ParameterError(f"variant {variant.number} has no hyperparameter {name}")
         low, high = ranges[name]
         if not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ValueError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
+            raise ParameterError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
         values[name] = value
     function = lookup(variant, folder)
     if "base_lr" in inspect.signature(function).parameters:
         values["base_lr"] = base_lr
     try:
-        bound = inspect.signature(function).bind(steps, horizon, **variant.constants, **values)
+        bound = inspect.signature(function).bind(steps, horizon, **variant.constants, **values, **place)
     except TypeError as error:
         raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
     with np.errstate(divide="ignore", invalid="ignore"):
