@@ -16,6 +16,8 @@ from lrgen.records import Architecture, Family, Hyperparameter, Metric, PastEnd,
 _HERE = Path(__file__).resolve().parent
 SHIPPED = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
 
+OWN_NUMBERS = 900  # numbers from here on are for the families of users
+
 _Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Sentence = Annotated[str, Field(min_length=1)]
 _Layer = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*(\.\*|( [A-Za-z_]\w*(\.\w+)*)*)$")]
@@ -135,6 +137,11 @@ class Catalogue:
             UnknownNameError: when there is none.
         """
         return _named("family", name, {one.name: one for one in self.families})
+
+    def user_folder(self, variant: Variant) -> Path | None:
+        """The folder of the variant's family when it is a user's own, where its ``curves.py`` lies."""
+        folder = self.family(variant.family).folder
+        return None if SHIPPED in folder.parents else folder
 
     def architecture(self, name: str) -> Architecture:
         """The architecture with a name.
@@ -299,7 +306,9 @@ def _check_numbers(families: Iterable[Family]) -> None:
                 raise CatalogueError(f"{path}: name: {variant.name} is taken by variant {names[variant.name]}")
             places[variant.number] = path
             names[variant.name] = variant.number
-    for expected, number in enumerate(sorted(places), start=1):
+    for expected, number in enumerate(sorted(n for n in places if n < OWN_NUMBERS), start=1):
+        if SHIPPED not in places[number].parents:
+            raise CatalogueError(f"{places[number]}: number: {number} is lrgen's, your own begin at {OWN_NUMBERS}")
         if number != expected:
             raise CatalogueError(f"{places[number]}: number: {number} leaves a gap, there is no variant {expected}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import lrgen
 from lrgen import curves, generate
-from lrgen.catalogue import SHIPPED, Catalogue
+from lrgen.catalogue import Catalogue
 from lrgen.errors import DeviceError, OutputError, StaleFileError
 from lrgen.generate import Pair
 from lrgen.records import Architecture, Candidate, Outcome, Recipe, Variant, VerifySettings
@@ -168,7 +168,6 @@ def _candidate(
     sha256 = hashlib.sha256(content).hexdigest()
     recipe = architecture.recipe if architecture else _FOREIGN
     folder = catalogue.family(variant.family).folder if variant else None
-    own = folder is not None and SHIPPED not in folder.parents
     return Candidate(
         path=path,
         source=content.decode("utf-8", "surrogateescape"),
@@ -181,7 +180,7 @@ def _candidate(
             "momentum": recipe.momentum,
             "dropout": recipe.dropout,
         },
-        family_folder=folder if own else None,
+        family_folder=catalogue.user_folder(variant) if variant else None,
     )
 
 

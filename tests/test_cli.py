@@ -133,6 +133,18 @@ WRONG = {
     "render --family cosin": "unknown family 'cosin': did you mean cosine",
     "list schedules --family cosin": "unknown family 'cosin': did you mean cosine",
     "list schedules --unit batches": "unknown unit 'batches': did you mean batch?",
+    "list families --unit epochs": "unknown unit 'epochs': did you mean epoch?",
+    "show StepLR_defalt": "unknown variant 'StepLR_defalt': did you mean StepLR_default",
+    "show 1 --horizon 0": "horizon must be at least 1, got 0 (variant 1)",
+    "show 1 --set gamma=1.5": "gamma must lie in [0.0, 1.0], got 1.5 (variant 1)",
+    "show 1 --set warmup=0.5": "variant 1 has no hyperparameter warmup",
+    "show 1 --set gamma=high": "--set takes NAME=VALUE with a number, got 'gamma=high'",
+    "show 1 --code --json": "--code and --json exclude each other",
+    "plot": "nothing to draw: name schedules, a --family, or --all",
+    "plot 1 --all": "--all and a selection exclude each other",
+    "plot 1 --horizon -5": "horizon must be at least 1, got -5 (variant 1)",
+    "plot 1 --out curves.bmp": "curves.bmp: a picture's name must end in .png, .svg, .pdf, got '.bmp'",
+    "plot 1 --out good.py/curves.png": "good.py/curves.png: cannot be written: ",
     "verify good.py --dataset digit": "unknown dataset 'digit': did you mean digits?",
     "verify good.py --stage train": "unknown stage 'train': did you mean training?",
     "verify good.py --device gpu": "device must be auto, cpu, cuda or cuda:N, got 'gpu'",
@@ -301,7 +313,7 @@ def test_json_is_one_document(filled, best):
         found = one_document(filled(*arguments, "--json")[1])
         assert isinstance(found, list), arguments
         assert len(found) >= least, arguments
-    for arguments in (["doctor"], ["render", "--variant", "1"]):
+    for arguments in (["doctor"], ["render", "--variant", "1"], ["show", "1"]):
         code, out, _ = filled(*arguments, "--json")
         assert isinstance(one_document(out), dict), arguments
         assert code == 0
@@ -435,7 +447,7 @@ COMMANDS = list(commands(typer.main.get_command(cli.app)))
 
 def test_these_are_the_commands():
     """What the documents name is there."""
-    wanted = {"render", "verify", "doctor", "list models", "list schedules", "list families"}
+    wanted = {"render", "verify", "show", "plot", "doctor", "list models", "list schedules", "list families"}
     wanted |= {"results best", "results classes", "results failures"}
     assert wanted <= {" ".join(path) for path in COMMANDS}
 
@@ -613,14 +625,20 @@ def test_small_commands_load_little(lrgen, good, tmp_path):
     lrgen("-q", "render", "--variant", "1-2")
     lrgen("-q", "verify", good, *EXAMINE)
     light = [["list", "models"], ["list", "schedules", "--json"], ["list", "families"], ["--version"]]
-    todo = [*light, ["render", "--variant", "1-2"], ["results", "failures"], ["results", "best", "--json"]]
+    todo = [
+        *light,
+        ["render", "--variant", "1-2"],
+        ["results", "failures"],
+        ["results", "best", "--json"],
+        ["show", "1"],
+    ]
     command = [sys.executable, "-c", STARTS, json.dumps(todo)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = json.loads(done.stderr.splitlines()[-1])
     assert [code for code, _ in loaded] == [0] * len(todo)
     heavy = {"torch", "sklearn", "scipy", "pandas", "matplotlib", "numpy", "sqlalchemy", "black", "jinja2", "PIL"}
     for arguments, (_, modules) in zip(todo, loaded, strict=True):
-        allowed = {"sqlalchemy", "numpy"} if arguments[0] == "results" else set()
+        allowed = {"sqlalchemy", "numpy"} if arguments[0] in ("results", "show") else set()
         assert heavy & set(modules) <= allowed, arguments
 
 

@@ -400,7 +400,7 @@ def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
         ("worker.py", True),
         ("harness.py", True),
         ("data.py", True),
-        ("cli.py", False),
+        ("cli/__init__.py", False),
         ("render.py", False),
         ("store/__init__.py", False),
     ],

@@ -1,0 +1,103 @@
+"""The command line: parses, calls, prints; the only printer, the only exit codes.
+
+0 done, 1 something failed verification, 2 wrong use, 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+import lrgen
+from lrgen import config
+from lrgen.cli.corpus import render, verify
+from lrgen.cli.curves import plot, show
+from lrgen.cli.listing import lists
+from lrgen.cli.options import AsJson, State
+from lrgen.cli.printing import WIDTH, print_json, print_rows
+from lrgen.cli.results import results
+from lrgen.errors import LrgenError
+
+app = typer.Typer(
+    name="lrgen",
+    help="Render, prove and publish PyTorch training modules: one architecture with one learning-rate schedule each.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+app.command()(render)
+app.command()(verify)
+app.command()(show)
+app.command()(plot)
+app.add_typer(lists, name="list")
+app.add_typer(results, name="results")
+
+
+# click's base of all usage errors, whichever copy of click Typer brings.
+_UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except SystemExit as ended:  # how Typer answers an interrupt and a reader that has gone
+        code = ended.code
+        if isinstance(ended.__context__, BrokenPipeError):
+            code = 0
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except _UsageError as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except LrgenError as error:
+        if State.debug:
+            traceback.print_exc()
+        else:
+            errors.print(f"[bold red]lrgen:[/] {escape(str(error))}")
+        code = 2
+    if code == 130:
+        errors.print("lrgen: interrupted; what was finished is kept")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"lrgen {lrgen.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say less: no progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    State.verbosity = -1 if quiet else verbose
+    State.debug = debug
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What a bug report should say of this machine.
+
+    Example: lrgen doctor --json
+    """
+    from lrgen.doctor import report
+
+    rows = [{"what": key, "value": value} for key, value in report(config.load()).items()]
+    if as_json:
+        print_json({row["what"]: row["value"] for row in rows})
+    else:
+        print_rows(rows, ("what", "value"), False)

@@ -1,0 +1,144 @@
+"""``lrgen render`` and ``lrgen verify``."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lrgen import catalogue as catalogues
+from lrgen import config, generate
+from lrgen.catalogue import Catalogue
+from lrgen.cli.options import All, AsJson, Database, Families, Models, Out, Templates, Variants, select
+from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
+from lrgen.errors import ConfigError, UnknownNameError
+from lrgen.generate import Pair
+from lrgen.records import Outcome, Stage, Status, VerifySettings
+
+
+def render(
+    everything: All = False,
+    model: Models = None,
+    variant: Variants = None,
+    family: Families = None,
+    out: Out = None,
+    templates: Templates = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when files differ.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the selected files; without a selection those of the active model.
+
+    Example: lrgen render --model ResNet18 --family cosine
+    """
+    settings = config.load({"out": out, "templates": tuple(templates) if templates else None})
+    catalogue = catalogues.load(settings.templates)
+    pairs = select(catalogue, settings, everything, model, variant, family)
+    if check:
+        _render_check(catalogue, pairs, settings.out, as_json)
+        return
+    with Progress("rendering", len(pairs)) as progress:
+        report = generate.generate(catalogue, pairs, settings.out, force=force, advance=progress.advance)
+    if as_json:
+        print_json(asdict(report) | {"out": str(settings.out)})
+    else:
+        files = "file" if report.written == 1 else "files"
+        print(f"{report.written} {files} written to {settings.out}, {report.unchanged} unchanged")
+
+
+def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: bool) -> None:
+    differences = generate.check(catalogue, pairs, out)
+    if as_json:
+        print_json([{"path": str(one.path), "reason": one.reason, "diff": one.diff} for one in differences])
+    else:
+        for one in differences:
+            print(f"{one.path} {one.reason}")
+            print(one.diff, end="")
+        print(f"{len(pairs)} files checked, {len(differences)} differences")
+    if differences:
+        raise typer.Exit(1)
+
+
+def verify(
+    path: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; without any, the selected rendered files.")
+    ] = None,
+    held_to: Annotated[
+        str | None, typer.Option("--as", help="The variant that files of no manifest are held to.", metavar="VARIANT")
+    ] = None,
+    everything: All = False,
+    model: Models = None,
+    variant: Variants = None,
+    family: Families = None,
+    out: Out = None,
+    templates: Templates = None,
+    stage: Annotated[str, typer.Option(help="The last check: syntax, contract, schedule or training.")] = "training",
+    dataset: Annotated[str | None, typer.Option(help="What the training check trains on. (default: digits)")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. (default: 5)")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto)")] = None,
+    workers: Annotated[int | None, typer.Option(help="Files at a time. (default: one a core)")] = None,
+    db: Database = None,
+    force: Annotated[bool, typer.Option("--force", help="Verify again what was verified before.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 unless every file is proved.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put files through the checks, record what was measured, and say how each ended.
+
+    Example: lrgen verify --model ResNet --variant 1-50
+
+    Example: lrgen verify my_file.py --as StepLR_default --stage schedule
+    """
+    flags: dict[str, Any] = {"out": out, "dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
+    flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
+    settings = config.load(flags)
+    if stage not in list(Stage):
+        raise UnknownNameError("stage", stage, list(Stage))
+    from lrgen import data
+    from lrgen import verify as verifying
+    from lrgen.store import Store
+
+    data.check_name(settings.dataset)
+    on = verifying.resolve_device(settings.device)
+    catalogue = catalogues.load(settings.templates)
+    if path:
+        if everything or model or variant or family:
+            raise ConfigError("verify takes either paths or a selection, not both")
+        claim = catalogue.variant(held_to) if held_to else None
+        candidates = verifying.from_paths(catalogue, path, settings.out, claim)
+    else:
+        if held_to:
+            raise ConfigError("--as needs a path: rendered files are held to what their manifest says")
+        pairs = select(catalogue, settings, everything, model, variant, family)
+        candidates = verifying.from_selection(catalogue, pairs, settings.out)
+    count = settings.workers or verifying.cores()
+    count = max(1, min(count, len(candidates)))
+    asked = VerifySettings(
+        stage=Stage(stage),
+        dataset=settings.dataset,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        device=on,
+        threads=max(1, verifying.cores() // (settings.workers or verifying.cores())),
+    )
+    store = Store(settings.db)
+    outcomes: list[Outcome] = []
+    begun = time.monotonic()
+    with Progress("verifying", len(candidates)) as progress:
+        for outcome in verifying.verify(
+            candidates, asked, store, workers=count, timeout=settings.timeout, force=force, started=progress.reuse
+        ):
+            outcomes.append(outcome)
+            progress.outcome(outcome)
+    order = {id(candidate): index for index, candidate in enumerate(candidates)}
+    outcomes.sort(key=lambda outcome: order[id(outcome.candidate)])
+    if as_json:
+        print_json([outcome_row(outcome) for outcome in outcomes])
+    else:
+        print_outcomes(outcomes, time.monotonic() - begun, settings.db)
+    if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome in outcomes):
+        raise typer.Exit(1)

@@ -1,0 +1,170 @@
+"""``lrgen show`` and ``lrgen plot``: what a schedule is and what it looks like."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lrgen import catalogue as catalogues
+from lrgen import config
+from lrgen.catalogue import Catalogue
+from lrgen.cli.options import AsJson, Families, Templates
+from lrgen.cli.printing import Progress, console, print_json
+from lrgen.errors import ConfigError
+from lrgen.records import Metric, PastEnd, Unit, Variant
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A hyperparameter that differs from its default; repeatable.", metavar="NAME=VALUE"),
+]
+_PAST_END = {PastEnd.HOLD: "the last rate is held", PastEnd.CONTINUE: "the schedule goes on by its formula"}
+_FED_WITH = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
+
+
+def show(
+    variant: Annotated[str, typer.Argument(help="A schedule by number or name.")],
+    code: Annotated[bool, typer.Option("--code", help="Print the schedule alone, ready to paste elsewhere.")] = False,
+    horizon: Annotated[int, typer.Option(help="Steps of the curve.")] = 100,
+    values: Set = None,
+    templates: Templates = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a schedule does: its formula, paper, hyperparameters and curve.
+
+    Example: lrgen show 62 --horizon 90 --set warmup=0.1
+
+    Example: lrgen show wsd_one_minus_sqrt --code > schedule.py
+    """
+    if code and as_json:
+        raise ConfigError("--code and --json exclude each other")
+    settings = config.load({"templates": tuple(templates) if templates else None})
+    catalogue = catalogues.load(settings.templates)
+    chosen = catalogue.variant(variant)
+    if code:
+        from lrgen.render import Renderer
+
+        print(Renderer(catalogue).schedule(chosen), end="")
+        return
+    from lrgen import plots
+
+    curve = plots.sample(chosen, horizon, _values(values), catalogue.user_folder(chosen))
+    if as_json:
+        rates: Any = curve.rates.tolist()
+        drawn = {"horizon": horizon, "multipliers": rates if chosen.layerwise else rates[0]}
+        print_json(describe(chosen) | {"curve": drawn | ({"depths": plots.DEPTHS} if chosen.layerwise else {})})
+        return
+    out = console()
+    out.print(f"[bold]{chosen.key}[/] {escape(chosen.name)}")
+    out.print(escape(chosen.summary.replace("``", "")), width=min(out.width, 88))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _facts(catalogue, chosen):
+        table.add_row(name, escape(text))
+    out.print(table)
+    if chosen.hyperparameters:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("hyperparameter", "default", "range", "meaning"):
+            table.add_column(heading, overflow="fold", no_wrap=heading in ("default", "range"))
+        for one in chosen.hyperparameters:
+            table.add_row(one.name, one.text, f"{one.low:g} to {one.high:g}", escape(one.meaning))
+        out.print(table)
+    print(plots.chart(curve))
+    if curve.metrics is not None:
+        print(f"fed with a {chosen.metric} that improves, stalls, improves and stalls, a quarter of the time each")
+
+
+def plot(
+    variant: Annotated[list[str] | None, typer.Argument(help="Schedules by number, range or name.")] = None,
+    family: Families = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every schedule.")] = False,
+    horizon: Annotated[int, typer.Option(help="Steps of the curves.")] = 300,
+    values: Set = None,
+    compare: Annotated[bool, typer.Option("--compare", help="All in one panel, with a legend.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="A .png, .svg or .pdf file.", metavar="FILE")] = Path("curves.png"),
+    templates: Templates = None,
+) -> None:
+    """Draw curves: a panel for each, by family, or all of them in one.
+
+    Example: lrgen plot --family cosine --out cosine.svg
+
+    Example: lrgen plot 6 37 wsd_linear --compare
+    """
+    if everything and (variant or family):
+        raise ConfigError("--all and a selection exclude each other")
+    if not (everything or variant or family):
+        raise ConfigError("nothing to draw: name schedules, a --family, or --all")
+    settings = config.load({"templates": tuple(templates) if templates else None})
+    catalogue = catalogues.load(settings.templates)
+    from lrgen import plots
+
+    chosen = catalogue.select(variant or (), family or ())
+    with Progress("drawing", len(chosen)) as progress:
+        plots.save(
+            catalogue.families,
+            chosen,
+            out,
+            horizon=horizon,
+            prm=_values(values),
+            compare=compare,
+            folder_of=catalogue.user_folder,
+            advance=progress.advance,
+        )
+    print(f"{len(chosen)} curve{'s' * (len(chosen) != 1)} drawn in {out}")
+
+
+def describe(variant: Variant) -> dict[str, Any]:
+    """All that the catalogue says of a schedule."""
+    return {
+        "key": variant.key,
+        "name": variant.name,
+        "family": variant.family,
+        "unit": variant.unit.value,
+        "metric": variant.metric,
+        "cadence": variant.cadence,
+        "layerwise": variant.layerwise,
+        "equivalent_to": variant.equivalent_to,
+        "title": variant.title,
+        "summary": variant.summary,
+        "formula": variant.formula,
+        "past_end": variant.past_end.value,
+        "hyperparameters": variant.defaults,
+        "ranges": {one.name: [one.low, one.high] for one in variant.hyperparameters},
+        "meanings": {one.name: one.meaning for one in variant.hyperparameters},
+        "source": variant.source,
+        "paper": variant.paper or None,
+    }
+
+
+def _facts(catalogue: Catalogue, variant: Variant) -> list[tuple[str, str]]:
+    advances = variant.unit.value
+    if variant.unit is Unit.METRIC and variant.cadence and variant.metric:
+        advances = f"metric: once per {variant.cadence.value}, by its {_FED_WITH[variant.metric]}"
+    facts = [
+        ("family", catalogue.family(variant.family).title),
+        ("unit", advances),
+        ("formula", variant.formula),
+        ("past the end", _PAST_END[variant.past_end]),
+        ("code", variant.source),
+        ("paper", variant.paper),
+        ("equivalent to", catalogue.variant(variant.equivalent_to).key if variant.equivalent_to else ""),
+        ("groups", "a rate for each depth of the network" if variant.layerwise else ""),
+        ("optimizer", f"its own, {variant.optimizer.name}" if variant.optimizer else ""),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _values(given: list[str] | None) -> dict[str, float]:
+    """``warmup=0.2`` → {"warmup": 0.2}."""
+    found = {}
+    for one in given or ():
+        name, equals, value = one.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise ConfigError(f"--set takes NAME=VALUE with a number, got {one!r}")
+    return found

@@ -1,0 +1,194 @@
+"""How the commands print: tables of at most 100 columns, JSON, CSV, and progress."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lrgen.cli.options import State
+from lrgen.errors import ConfigError
+from lrgen.records import Outcome, Status
+
+WIDTH = 100
+
+
+class Progress:
+    """A Rich bar on a terminal, plain lines elsewhere; drawn by the loop itself, since a thread must not see a fork."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._failed = 0
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Any = None
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        if self._console.is_terminal and not self._console.is_dumb_terminal and State.verbosity >= 0:
+            from rich import progress as bars
+
+            columns = (
+                "{task.description}",
+                bars.BarColumn(),
+                bars.MofNCompleteColumn(),
+                bars.TextColumn("{task.fields[failed]} failed"),
+            )
+            self._bar = bars.Progress(
+                *columns, bars.TimeRemainingColumn(), console=self._console, auto_refresh=False, transient=True
+            )
+            self._task = self._bar.add_task(self._what, total=self._total, failed=0)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, failed=self._failed)
+            if self._done == self._total or self._done % max(1, self._total // 200) == 0:
+                self._bar.refresh()
+
+    def reuse(self, count: int) -> None:
+        """Say how many results are known already."""
+        if count and self._bar is None and State.verbosity >= 0:
+            self._console.print(f"{count} of {self._total} results are known already and are reused")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One more file has ended."""
+        self._failed += not outcome.status.ok
+        self.advance()
+        if outcome.reused or State.verbosity < 0:
+            return
+        line = f"[{self._done}/{self._total}] {_name(outcome)} {outcome.status}"
+        line += f" {outcome.accuracy:.3f}" if outcome.accuracy is not None else ""
+        line += f" {outcome.seconds:.1f} s"
+        line += f": {outcome.stage}: {outcome.reason}" if not outcome.status.ok else ""
+        if self._bar is None:
+            self._console.print(escape(line), soft_wrap=True)
+        if State.verbosity > 0 and outcome.output.strip():
+            self._console.print(escape(outcome.output.rstrip()), soft_wrap=True)
+
+
+def _name(outcome: Outcome) -> str:
+    return f"{outcome.candidate.model_name}/{outcome.candidate.scheduler_type}"
+
+
+_COLOURS = {
+    Status.PROVED: "green",
+    Status.UNPROVEN: "yellow",
+    Status.FAILED: "red",
+    Status.TIMED_OUT: "red",
+    Status.CRASHED: "red",
+    Status.OUT_OF_MEMORY: "red",
+}
+
+
+def outcome_row(outcome: Outcome) -> dict[str, Any]:
+    candidate, variant = outcome.candidate, outcome.candidate.variant
+    return {
+        "path": str(candidate.path),
+        "model_name": candidate.model_name,
+        "scheduler_type": candidate.scheduler_type,
+        "variant": variant.name if variant else None,
+        "unit": variant.unit.value if variant else None,
+        "sha256": candidate.sha256,
+        "status": outcome.status.value,
+        "stage": outcome.stage.value if outcome.stage else None,
+        "reason": outcome.reason,
+        "accuracy": outcome.accuracy,
+        "seconds": round(outcome.seconds, 3),
+        "reused": outcome.reused,
+    }
+
+
+def print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
+    out = console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("file", "schedule", "unit", "status"):
+        table.add_column(heading, no_wrap=heading in ("unit", "status"), overflow="fold")
+    table.add_column("accuracy", justify="right")
+    table.add_column("seconds", justify="right")
+    for outcome in outcomes:
+        variant = outcome.candidate.variant
+        table.add_row(
+            escape(_name(outcome)),
+            variant.name if variant else "–",
+            variant.unit.value if variant else "–",
+            f"[{_COLOURS[outcome.status]}]{outcome.status}[/]",
+            f"{outcome.accuracy:.3f}" if outcome.accuracy is not None else "–",
+            "reused" if outcome.reused else f"{outcome.seconds:.1f}",
+        )
+    out.print(table)
+    for outcome in outcomes:
+        if not outcome.status.ok:
+            place = f"{outcome.stage}: " if outcome.stage else ""
+            out.print(f"[red]{escape(_name(outcome))}[/] {place}{escape(outcome.reason)}")
+    counts = [f"{sum(o.status is status for o in outcomes)} {status}" for status in Status]
+    told = [count for count in counts if not count.startswith("0 ")] or ["nothing to do"]
+    reused = sum(outcome.reused for outcome in outcomes)
+    out.print(
+        f"{len(outcomes)} file{'s' * (len(outcomes) != 1)}: {', '.join(told)}; {reused} results reused; "
+        f"{seconds:.0f} s; recorded in {escape(db)}"
+    )
+
+
+def print_rows(
+    rows: list[dict[str, Any]],
+    columns: Iterable[str],
+    as_json: bool,
+    as_csv: bool = False,
+    none: str = "nothing there",
+    fields: Iterable[str] = (),
+) -> None:
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv exclude each other")
+    if as_json:
+        print_json(rows)
+        return
+    if as_csv:
+        import csv
+
+        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else list(fields or columns))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: json.dumps(v) if isinstance(v, (dict, list)) else v for name, v in row.items()})
+        return
+    if not rows:
+        print(none)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    shown = list(columns)
+    for column in shown:
+        numeric = all(isinstance(row[column], (int, float)) and not isinstance(row[column], bool) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(row[column])) for column in shown))
+    console().print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def console() -> Console:
+    """Standard output; a table never takes more than 100 columns."""
+    plain = Console(highlight=False)
+    return plain if plain.width <= WIDTH and plain.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, indent=1, default=str, ensure_ascii=False))

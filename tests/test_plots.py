@@ -1,0 +1,193 @@
+"""What ``lrgen show`` and ``lrgen plot`` tell of a schedule."""
+
+import json
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lrgen import catalogue as catalogues
+from lrgen import curves, plots
+from lrgen.errors import OutputError, ParameterError
+from lrgen.records import Metric, Unit
+
+VARIANTS = catalogues.load().variants
+OF_EACH_FAMILY = [family.variants[-1] for family in catalogues.load().families]
+every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
+LAYERWISE = next(one for one in VARIANTS if one.layerwise)
+
+
+@every_variant
+def test_a_sample_is_the_curve(variant):
+    """What is drawn are the rates of the curve at the steps 0 to T, a row for each depth of a layer-wise schedule."""
+    drawn = plots.sample(variant, 50)
+    assert drawn.rates.shape == (len(plots.DEPTHS) if variant.layerwise else 1, 51)
+    assert drawn.rates.min() >= 0
+    assert drawn.rates.max() <= 1 + 1e-12
+    if variant.unit is Unit.METRIC:
+        assert drawn.metrics is not None
+        assert (drawn.rates[0] == curves.follow(variant, drawn.metrics.tolist(), 50)).all()
+    else:
+        assert (drawn.rates[-1] == curves.rates(variant, range(51), 50)).all()
+
+
+@every_variant
+def test_a_chart_fits_a_terminal(variant):
+    """The chart of every schedule has eight rows and an axis, none wider than 80 columns, and is not empty."""
+    lines = plots.chart(plots.sample(variant, 100)).splitlines()
+    assert len(lines) == 10
+    assert max(map(len, lines)) <= 80
+    assert "T = 100" in lines[-1]
+    assert sum(len(line.split("│")[-1].strip()) for line in lines[:8]) > 60
+
+
+def test_a_chart_shows_the_shape():
+    """A constant fills the chart, a line to zero half of it, and what spans decades gets a logarithmic axis."""
+
+    def filled(number: int) -> float:
+        rows = plots.chart(plots.sample(next(v for v in VARIANTS if v.number == number), 100)).splitlines()[:8]
+        cells = "".join(row.split("│")[1].ljust(64) for row in rows)
+        return sum(" ▁▂▃▄▅▆▇█".index(cell) for cell in cells) / 8 / len(cells)
+
+    assert filled(41) == 1.0
+    assert filled(44) == pytest.approx(0.5, abs=0.03)
+    exponential = plots.chart(plots.sample(VARIANTS[2], 100))
+    assert exponential.splitlines()[1].split("│")[0].strip() == "log"
+    assert filled(3) == pytest.approx(0.5, abs=0.03)  # a straight line on that axis
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_picture_has_its_kind(tmp_path, suffix):
+    """Each kind of file is written, and opens as what its name says."""
+    catalogue = catalogues.load()
+    path = tmp_path / "new folder" / f"curves{suffix}"
+    plots.save(catalogue.families, catalogue.select(["1", "31"]), path, horizon=20)
+    if suffix == ".png":
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+            assert len(set(image.convert("L").tobytes())) > 10
+    elif suffix == ".svg":
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    else:
+        assert path.read_bytes().startswith(b"%PDF-")
+
+
+def texts_of(path) -> list[str]:
+    """The texts of an SVG."""
+    return ["".join(one.itertext()).strip() for one in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_picture_has_a_panel_for_each_schedule_under_its_family(lrgen, tmp_path):
+    """Small multiples bear the number and name of each schedule, and the titles of their families."""
+    code, out, _ = lrgen("plot", *(one.name for one in OF_EACH_FAMILY), "--out", "all.svg", "--horizon", "20")
+    assert (code, out) == (0, f"{len(OF_EACH_FAMILY)} curves drawn in all.svg\n")
+    texts = texts_of(tmp_path / "all.svg")
+    for family, variant in zip(catalogues.load().families, OF_EACH_FAMILY, strict=True):
+        assert family.title in texts
+        assert any(text.startswith(f"{variant.number:03d} ") for text in texts)
+
+
+def test_a_comparison_has_one_panel_and_a_legend(lrgen, tmp_path):
+    """With ``--compare`` all curves stand in one panel, each with its number and whole name in the legend."""
+    assert lrgen("plot", "6", "37", LAYERWISE.key, "--compare", "--out", "all.svg", "--horizon", "20")[0] == 0
+    texts = texts_of(tmp_path / "all.svg")
+    names = ["006 CosineAnnealingLR_default", "037 HF_cosine_warmup", f"{LAYERWISE.number:03d} {LAYERWISE.name}"]
+    assert [text for text in texts if re.match(r"\d{3} ", text)] == names
+
+
+def test_a_layerwise_panel_tells_the_depths(lrgen, tmp_path):
+    """The curves of a layer-wise schedule are drawn for each depth, with a legend."""
+    assert lrgen("plot", LAYERWISE.key, "--out", "one.svg", "--horizon", "20")[0] == 0
+    texts = texts_of(tmp_path / "one.svg")
+    assert "depth" in texts
+    assert {str(depth) for depth in plots.DEPTHS} <= set(texts)
+
+
+def test_the_same_picture_is_the_same_file(tmp_path):
+    """Drawing again gives the same bytes, so that a picture in the documents can be compared."""
+    catalogue = catalogues.load()
+    for name in ("one.svg", "two.svg"):
+        plots.save(catalogue.families, catalogue.select(["1-5"]), tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path):
+    """An unknown kind of file, no schedule, a horizon of 0 and a wrong hyperparameter are errors, and no file."""
+    catalogue = catalogues.load()
+    chosen = catalogue.select(["1"])
+    with pytest.raises(OutputError, match=r"must end in \.png, \.svg, \.pdf, got '\.gif'"):
+        plots.save(catalogue.families, chosen, tmp_path / "curves.gif")
+    with pytest.raises(ParameterError, match="nothing|empty"):
+        plots.save(catalogue.families, [], tmp_path / "curves.png")
+    with pytest.raises(ParameterError, match=r"horizon must be at least 1, got 0 \(variant 1\)"):
+        plots.save(catalogue.families, chosen, tmp_path / "curves.png", horizon=0)
+    with pytest.raises(ParameterError, match=r"gamma must lie in \[0\.0, 1\.0\], got 2 \(variant 1\)"):
+        plots.save(catalogue.families, chosen, tmp_path / "curves.png", prm={"gamma": 2})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_example_metrics_are_what_the_documents_say():
+    """The example loss improves, stalls, improves, stalls; the example accuracy is that loss turned over."""
+    loss_driven = next(one for one in VARIANTS if one.metric is Metric.LOSS)
+    loss = plots.example_metrics(loss_driven, 100)
+    assert (np.diff(loss)[[10, 60]] < 0).all()
+    assert (np.diff(loss)[[30, 80]] == 0).all()
+
+
+# lrgen show.
+
+
+@every_variant
+def test_show_tells_what_the_catalogue_knows(lrgen, variant):
+    """Name, formula, code, paper, unit, each hyperparameter with default, range and meaning, and the curve."""
+    code, out, err = lrgen("show", variant.key)
+    assert (code, err) == (0, "")
+    told = " ".join(out.split())
+    joined = "".join(out.split())
+    assert f"{variant.key} {variant.name}" in told
+    for text in (variant.formula, variant.source, variant.paper, *(one.meaning for one in variant.hyperparameters)):
+        assert set(text.split()) <= set(told.split()) or "".join(text.split()) in joined
+    for one in variant.hyperparameters:
+        assert f"{one.name} {one.text} {one.low:g} to {one.high:g}" in told
+    assert variant.unit.value in told
+    assert plots.chart(plots.sample(variant, 100)) in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+@every_variant
+def test_shown_code_is_the_schedule_of_the_file(lrgen, rendered, variant):
+    """``--code`` prints a module that stands alone: its imports, and the schedule as it stands in the rendered file."""
+    code, out, err = lrgen("show", variant.name, "--code")
+    assert (code, err) == (0, "")
+    compile(out, variant.key, "exec")
+    body = out.split("\n\n\n", 1)[1].rstrip("\n")
+    assert body in (rendered / "ResNet" / f"{variant.key}.py").read_text()
+    assert "def make_scheduler(" in body
+
+
+def test_show_as_json_is_everything(lrgen):
+    """``--json`` prints one object with the catalogue's entry and the curve, changed hyperparameters included."""
+    code, out, _ = lrgen("show", "1", "--json", "--horizon", "4", "--set", "gamma=0.5", "--set", "step_fraction=0.5")
+    shown = json.loads(out)
+    assert code == 0
+    assert (shown["key"], shown["unit"], shown["ranges"]["gamma"]) == ("A0_001", "epoch", [0.0, 1.0])
+    assert shown["curve"] == {"horizon": 4, "multipliers": [1.0, 1.0, 0.5, 0.5, 0.25]}
+    shown = json.loads(lrgen("show", LAYERWISE.key, "--json", "--horizon", "4")[1])
+    assert np.shape(shown["curve"]["multipliers"]) == (len(plots.DEPTHS), 5)
+
+
+def test_show_loads_nothing_heavy(tmp_path):
+    """``show`` needs numpy for the curve, and ``show --code`` the renderer; neither loads torch or matplotlib."""
+    code = (
+        "import sys\nfrom lrgen.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    for arguments, absent in ((["show", "13"], {"black", "jinja2"}), (["show", "13", "--code"], {"numpy"})):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        loaded = set(done.stderr.splitlines()[-1].split())
+        assert loaded & ({"torch", "matplotlib", "pandas", "sqlalchemy", "scipy"} | absent) == set()
