@@ -1,0 +1,139 @@
+"""ResNet-20 image classifier with inverse square root and a cooldown.
+
+The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
+of training, then falls as one over the square root of 1 plus the steps since, in units
+of ``timescale`` of training. Over the last ``decay`` fraction a factor takes it
+linearly to zero. The schedule advances once per batch.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "decay", "timescale", "warmup", "weight_decay"}
+
+
+class RsqrtCooldown:
+    """Linear climb, then inverse square-root decay; all times a linear cooldown."""
+
+    def __init__(
+        self, total_steps: int, warmup_steps: int, timescale: int, cooldown_steps: int
+    ) -> None:
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.timescale = timescale
+        self.cooldown_steps = cooldown_steps
+
+    def __call__(self, step: int) -> float:
+        remaining = max(0, self.total_steps - step)
+        cooldown = min(1.0, remaining / self.cooldown_steps)
+        if step < self.warmup_steps:
+            return cooldown * step / self.warmup_steps
+        return cooldown / math.sqrt(1 + (step - self.warmup_steps) / self.timescale)
+
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    schedule = RsqrtCooldown(
+        total_steps,
+        warmup_steps=round(prm.get("warmup", 0.05) * total_steps),
+        timescale=max(1, round(prm.get("timescale", 0.15) * total_steps)),
+        cooldown_steps=max(1, round(prm.get("decay", 0.2) * total_steps)),
+    )
+    return LambdaLR(optimizer, schedule)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut that has no parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            in_channels, out_channels, 3, stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.new_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        # Subsample and fill the new channels with zeros: option A of the paper.
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        return F.relu(out + shortcut)
+
+
+class Net(nn.Module):
+    """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
+
+    def __init__(
+        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.stage1 = nn.Sequential(
+            BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
+        )
+        self.stage2 = nn.Sequential(
+            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        )
+        self.stage3 = nn.Sequential(
+            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        )
+        self.fc = nn.Linear(64, out_shape[0])
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.stage3(self.stage2(self.stage1(x)))
+        x = x.mean(dim=(2, 3))
+        return self.fc(x)
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(
+            self.parameters(),
+            lr=prm["lr"],
+            momentum=prm["momentum"],
+            weight_decay=prm.get("weight_decay", 1e-4),
+        )
+        self.prm = prm
+        # Made by the first ``learn``: only there the batches can be counted.
+        self.scheduler: LRScheduler | None = None
+
+    def learn(self, train_data: DataLoader) -> tuple[float, float]:
+        """Train for one epoch; return its mean accuracy and loss."""
+        if self.scheduler is None:
+            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
+            total_steps = epochs * len(train_data)
+            self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        seen = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        return (correct / seen).item(), (loss_sum / seen).item()

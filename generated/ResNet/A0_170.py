@@ -1,0 +1,140 @@
+"""ResNet-20 image classifier with cosine decay and a high SWA rate.
+
+The learning rate follows a half cosine until ``swa_start`` of training, then climbs
+again along a cosine to ``swa_ratio`` times ``lr``, by default half of it, over a
+twentieth of training and stays there. Only the rate is scheduled: the weights are not
+averaged. The schedule advances once per epoch.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.swa_utils import SWALR
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "swa_ratio", "swa_start", "weight_decay"}
+
+
+class ThenSWA:
+    """Step ``base`` until ``swa_start`` steps are done, then ``swa``."""
+
+    def __init__(self, base: LRScheduler, swa: SWALR, swa_start: int) -> None:
+        self.base = base
+        self.swa = swa
+        self.swa_start = swa_start
+
+    def step(self) -> None:
+        if self.base.last_epoch < self.swa_start:
+            self.base.step()
+        else:
+            self.swa.step()
+
+    def state_dict(self) -> dict:
+        swa = self.swa.state_dict()
+        swa.pop("anneal_func", None)  # older torch keeps it, and torch.load refuses it
+        return {"base": self.base.state_dict(), "swa": swa}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.base.load_state_dict(state["base"])
+        self.swa.load_state_dict(state["swa"])
+
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> ThenSWA:
+    anneal_steps = max(1, round(0.05 * total_steps))
+    swa_start = max(1, round(prm.get("swa_start", 0.75) * total_steps))
+    swa_start = min(swa_start, total_steps - anneal_steps)
+    swa_lr = prm.get("swa_ratio", 0.5) * optimizer.defaults["lr"]
+    base = CosineAnnealingLR(optimizer, T_max=total_steps)
+    swa = SWALR(
+        optimizer, swa_lr=swa_lr, anneal_epochs=anneal_steps, anneal_strategy="cos"
+    )
+    return ThenSWA(base, swa, swa_start)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut that has no parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            in_channels, out_channels, 3, stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.new_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        # Subsample and fill the new channels with zeros: option A of the paper.
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        return F.relu(out + shortcut)
+
+
+class Net(nn.Module):
+    """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
+
+    def __init__(
+        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.stage1 = nn.Sequential(
+            BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
+        )
+        self.stage2 = nn.Sequential(
+            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        )
+        self.stage3 = nn.Sequential(
+            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        )
+        self.fc = nn.Linear(64, out_shape[0])
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.stage3(self.stage2(self.stage1(x)))
+        x = x.mean(dim=(2, 3))
+        return self.fc(x)
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(
+            self.parameters(),
+            lr=prm["lr"],
+            momentum=prm["momentum"],
+            weight_decay=prm.get("weight_decay", 1e-4),
+        )
+        epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        self.scheduler = make_scheduler(self.optimizer, epochs, prm)
+
+    def learn(self, train_data: DataLoader) -> tuple[float, float]:
+        """Train for one epoch; return its mean accuracy and loss."""
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        seen = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        self.scheduler.step()
+        return (correct / seen).item(), (loss_sum / seen).item()

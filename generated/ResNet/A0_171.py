@@ -1,0 +1,178 @@
+"""ResNet-20 image classifier with warm-up and a monotone spline.
+
+The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
+of training, then falls to zero along a monotone cubic spline: at two fifths of the way
+it is ``first_level`` times ``lr``, at three quarters ``second_level`` times that. The
+schedule advances once per batch.
+"""
+
+from bisect import bisect_right
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "first_level", "second_level", "warmup", "weight_decay"}
+
+
+def end_slope(
+    width: float, next_width: float, secant: float, next_secant: float
+) -> float:
+    """That of the parabola through the three outermost knots, unless it would rise."""
+    slope = (2 * width + next_width) * secant - width * next_secant
+    return min(0.0, slope / (width + next_width))
+
+
+def falling_slopes(knots: list[float], levels: list[float]) -> list[float]:
+    """Slopes for which no cubic between two falling levels overshoots them (PCHIP)."""
+    widths = [right - left for left, right in pairwise(knots)]
+    secants = [
+        (right - left) / width for (left, right), width in zip(pairwise(levels), widths)
+    ]
+    slopes = [end_slope(widths[0], widths[1], secants[0], secants[1])]
+    for (h0, h1), (d0, d1) in zip(pairwise(widths), pairwise(secants)):
+        if d0 == 0 or d1 == 0:
+            slopes.append(0.0)
+        else:
+            # A harmonic mean, which weighs the secant of the shorter piece more.
+            slopes.append(3 * (h0 + h1) / ((h0 + 2 * h1) / d0 + (2 * h0 + h1) / d1))
+    slopes.append(end_slope(widths[-1], widths[-2], secants[-1], secants[-2]))
+    return slopes
+
+
+class WarmupSpline:
+    """Linear climb from zero, then a monotone cubic through the levels at the knots."""
+
+    def __init__(
+        self,
+        total_steps: int,
+        warmup_steps: int,
+        knots: list[float],
+        levels: list[float],
+    ) -> None:
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.knots = knots
+        self.levels = levels
+        self.slopes = falling_slopes(knots, levels)
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return step / self.warmup_steps
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        progress = (min(step, self.total_steps) - self.warmup_steps) / decay_steps
+        right = bisect_right(self.knots, progress, hi=len(self.knots) - 1)
+        left = right - 1
+        width = self.knots[right] - self.knots[left]
+        x = (progress - self.knots[left]) / width
+        return (
+            (1 + 2 * x) * (1 - x) ** 2 * self.levels[left]
+            + x * (1 - x) ** 2 * width * self.slopes[left]
+            + x**2 * (3 - 2 * x) * self.levels[right]
+            - x**2 * (1 - x) * width * self.slopes[right]
+        )
+
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
+    first_level = prm.get("first_level", 0.7)
+    second_level = prm.get("second_level", 0.2) * first_level
+    knots = [0.0, 0.4, 0.75, 1.0]
+    levels = [1.0, first_level, second_level, 0.0]
+    return LambdaLR(optimizer, WarmupSpline(total_steps, warmup_steps, knots, levels))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut that has no parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            in_channels, out_channels, 3, stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.new_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        # Subsample and fill the new channels with zeros: option A of the paper.
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        return F.relu(out + shortcut)
+
+
+class Net(nn.Module):
+    """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
+
+    def __init__(
+        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.stage1 = nn.Sequential(
+            BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
+        )
+        self.stage2 = nn.Sequential(
+            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        )
+        self.stage3 = nn.Sequential(
+            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        )
+        self.fc = nn.Linear(64, out_shape[0])
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.stage3(self.stage2(self.stage1(x)))
+        x = x.mean(dim=(2, 3))
+        return self.fc(x)
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(
+            self.parameters(),
+            lr=prm["lr"],
+            momentum=prm["momentum"],
+            weight_decay=prm.get("weight_decay", 1e-4),
+        )
+        self.prm = prm
+        # Made by the first ``learn``: only there the batches can be counted.
+        self.scheduler: LRScheduler | None = None
+
+    def learn(self, train_data: DataLoader) -> tuple[float, float]:
+        """Train for one epoch; return its mean accuracy and loss."""
+        if self.scheduler is None:
+            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
+            total_steps = epochs * len(train_data)
+            self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        seen = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        return (correct / seen).item(), (loss_sum / seen).item()

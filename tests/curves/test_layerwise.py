@@ -1,0 +1,331 @@
+"""Schedules that give each layer a rate of its own, and the warm-ups of the schedule-free optimizers.
+
+A layer's depth counts from the input, so that depth D of D + 1 layers is the classifier.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import cos, pi
+
+import numpy as np
+import pytest
+import schedulefree
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from timm.optim import param_groups_layer_decay
+from timm.scheduler import CosineLRScheduler
+from torch import nn
+
+from lrgen import curves
+
+from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
+
+LAYERS = (1, 2, 4, 11)
+anything = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def assert_promised_by_layer(
+    number: int, horizon: int, lr: float, expected: Sequence[Sequence[float]], prm: Mapping[str, float] | None = None
+) -> None:
+    """The variant's curve has the expected rates of each layer, the first one's at first, to 1e-9 of the base rate."""
+    count = len(expected[0])
+    promised = curves.rates(variants()[number], range(count), horizon, lr, prm, depths=range(len(expected)))
+    difference = np.abs(promised - np.asarray(expected, dtype=np.float64))
+    layer, step = np.unravel_index(np.argmax(difference), difference.shape)  # a NaN counts as the largest
+    assert difference[layer, step] <= 1e-9 * lr, (
+        f"{key(number)}, layer {layer} of {len(expected)}, at step {step} of horizon {horizon}, base rate {lr}, "
+        f"{dict(prm or {})}: the curve says {promised[layer, step]!r}, expected {expected[layer][step]!r}"
+    )
+
+
+def half_cosine(x: float) -> float:
+    """From 1 at 0 to 0 at 1, where it stays."""
+    return (1 + cos(pi * min(1.0, x))) / 2
+
+
+# Outside code.
+
+
+class Stack(nn.Module):
+    """Layers that timm finds by their names."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Linear(1, 1) for _ in range(count))
+
+    def group_matcher(self, coarse: bool) -> dict[str, str]:
+        """Which part of a name says the layer."""
+        return {"blocks": r"^blocks\.(\d+)"}
+
+
+def traced(optimizer: torch.optim.Optimizer, step, count: int) -> list[list[float]]:
+    """The rates of each group, where ``step(t)`` makes the scheduler set those of step t."""
+    rows = []
+    for t in range(count):
+        step(t)
+        rows.append([group["lr"] for group in optimizer.param_groups])
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize(("layer_decay", "warmup"), [(0.75, "0.05"), (0.65, "0.1"), (0.5, "0"), (1.0, "0.3")])
+@pytest.mark.parametrize("layers", LAYERS)
+def test_layer_decay_is_timms(layers, layer_decay, warmup):
+    """The curve of each layer is what timm's scheduler makes of the ``lr_scale`` of timm's parameter groups.
+
+    Its groups are layers, the weights and biases of a layer in one each; its layer count has the classifier last, with
+    scale 1, as ours has.
+    """
+    default = (layer_decay, warmup) == (0.75, "0.05")
+    prm = {} if default else {"layer_decay": layer_decay, "warmup": float(warmup)}
+    for horizon in HORIZONS:
+        for lr in BASE_RATES:
+            groups = param_groups_layer_decay(Stack(layers), weight_decay=0.0, layer_decay=layer_decay)
+            optimizer = torch.optim.SGD(groups, lr=lr)
+            climb = nearest(warmup, horizon)
+            scheduler = CosineLRScheduler(optimizer, horizon - climb, warmup_t=climb, warmup_prefix=True)
+            rates = traced(optimizer, scheduler.step, seen(horizon))
+            assert rates[::2] == rates[1::2]  # a layer's weights and biases
+            assert_promised_by_layer(172, horizon, lr, rates[::2], prm)
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_the_discriminative_triangle_is_torchs_first_cycle(layers):
+    """The curve of each layer is the first cycle of torch's CyclicLR between a 32nd of its rate and its rate.
+
+    Torch wants a step each way, and begins a second cycle after T.
+    """
+    for horizon in (5, 7, 10, 90, 1000):
+        for lr in BASE_RATES:
+            peaks = [lr / 2.6 ** (layers - 1 - layer) for layer in range(layers)]
+            groups = [{"params": [nn.Parameter(torch.zeros(1))]} for _ in peaks]
+            optimizer = torch.optim.SGD(groups, lr=lr)
+            climb = nearest("0.1", horizon)
+            if climb == 0:
+                continue
+            floors = [peak / 32 for peak in peaks]
+            scheduler = torch.optim.lr_scheduler.CyclicLR(
+                optimizer, floors, peaks, climb, horizon - climb, cycle_momentum=False
+            )
+            optimizer.step()
+            rates = traced(optimizer, lambda t, step=scheduler.step: step() if t else None, horizon + 1)
+            assert_promised_by_layer(173, horizon, lr, [held(column, seen(horizon)) for column in rates])
+
+
+def test_the_unfrozen_layers_share_torchs_cosine():
+    """A layer's rate is zero until its turn, written out here, and from then on that of torch's CosineAnnealingLR."""
+    turns = {
+        (90, 1): [0],
+        (90, 2): [45, 0],
+        (90, 4): [45, 30, 15, 0],
+        (90, 11): [45, 40, 36, 32, 27, 22, 18, 14, 9, 4, 0],  # 40.5, 31.5, 22.5, 13.5 and 4.5 go to the even one
+        (10, 3): [5, 2, 0],
+        (5, 6): [2, 2, 2, 1, 0, 0],  # 2.5, 2, 1.5, 1, 0.5, 0
+        (2, 3): [1, 0, 0],
+        (1, 3): [0, 0, 0],
+    }
+    for (horizon, layers), at in turns.items():
+        for lr in BASE_RATES:
+            optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
+            scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, horizon)
+            optimizer.step()
+            [cosine] = traced(optimizer, lambda t, step=scheduler.step: step() if t else None, horizon + 1)
+            cosine = held(cosine, seen(horizon))
+            rates = [[0.0] * turn + cosine[turn:] for turn in at]
+            assert len(rates) == layers
+            assert_promised_by_layer(174, horizon, lr, rates)
+
+
+def test_a_freezing_layer_has_timms_cosine_of_its_own():
+    """The curve of each layer is timm's cosine over the steps until it freezes, where these are whole."""
+    for horizon, t_0, ends in (
+        (1000, 0.8, [512, 729, 1000]),  # 0.8, 0.9 and 1, cubed
+        (1000, 0.5, [125, 216, 343, 512, 729, 1000]),
+        (64, 0.5, [8, 27, 64]),
+        (27, 1 / 3, [1, 8, 27]),
+        (10, 0.0, [0, 10]),  # the first of two layers is never trained
+        (7, 1.0, [7, 7, 7]),
+        (7, 0.8, [7]),
+    ):
+        for lr in BASE_RATES:
+            rates = []
+            for end in ends:
+                optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
+                scheduler = CosineLRScheduler(optimizer, max(1, end))
+                [rate] = traced(optimizer, scheduler.step, seen(horizon))
+                rates.append(rate if end else [0.0] * len(rate))
+            assert_promised_by_layer(175, horizon, lr, rates, {} if t_0 == 0.8 else {"t_0": t_0})
+
+
+WARMUPS = {176: (schedulefree.SGDScheduleFree, "0.03"), 177: (schedulefree.AdamWScheduleFree, "0.02")}
+
+
+@pytest.mark.parametrize("number", WARMUPS, ids=key)
+@pytest.mark.parametrize("other", [None, "0", "0.3", "1"])
+def test_a_schedule_free_warm_up_is_that_of_the_schedulefree_package(number, other):
+    """The curve is the rate that the authors' optimizer uses with as many warm-up steps, at least one."""
+    make, warmup = WARMUPS[number]
+    prm = {} if other is None else {"warmup": float(other)}
+    for horizon in HORIZONS:
+        for lr in BASE_RATES:
+            parameter = nn.Parameter(torch.zeros(1))
+            optimizer = make([parameter], lr=lr, warmup_steps=whole(other or warmup, horizon))
+            optimizer.train()
+            parameter.grad = torch.zeros(1)
+            rates = []
+            for _ in range(seen(horizon)):
+                optimizer.step()
+                rates.append(optimizer.param_groups[0]["scheduled_lr"])
+            assert_promised(number, horizon, lr, rates, prm)
+
+
+# Every schedule a second time, one step of one layer in plain numbers, as the papers say it.
+
+
+def climb_steps(warmup: float, T: int) -> int:
+    """Whole steps, perhaps none."""
+    return round(warmup * T)
+
+
+def layer_decay_cosine(t, T, d, D, warmup=0.05, layer_decay=0.75):
+    """BEiT: every layer a factor below the next; a climb from zero and half a cosine."""
+    rate, climb = 1.0, climb_steps(warmup, T)
+    for _ in range(d, D):
+        rate *= layer_decay
+    return rate * (t / climb if t < climb else half_cosine((t - climb) / max(1, T - climb)))
+
+
+def discriminative_triangle(t, T, d, D, warmup=0.1, min_lr_ratio=1 / 32, layer_decay=1 / 2.6):
+    """ULMFiT: eta (1 + p (ratio - 1)) / ratio with p = t / cut, then p = 1 - (t - cut) / (T - cut)."""
+    rate, cut = 1.0, climb_steps(warmup, T)
+    for _ in range(d, D):
+        rate *= layer_decay
+    p = t / cut if t < cut else 1 - (t - cut) / (T - cut) if cut < T else 0.0
+    if min_lr_ratio == 0:
+        return rate * p
+    ratio = 1 / min_lr_ratio
+    return rate * (1 + p * (ratio - 1)) / ratio
+
+
+def unfreezing(t, T, d, D, unfrozen_by=0.5):
+    """ULMFiT: the last layer is unfrozen first, then the next lower one, and so on; exact, halves to even."""
+    turn = round(Fraction(unfrozen_by) * T * (D - d) / D) if D else 0
+    return half_cosine(t / T) if t >= turn else 0.0
+
+
+def freezing(t, T, d, D, t_0=0.8):
+    """FreezeOut: a ratio for each layer, cubed; annealed until j exceeds max_j, then out of the optimizer."""
+    max_j = T * (t_0 + (1 - t_0) * d / D) ** 3 if D else T
+    return 0.0 if t >= max_j else 0.5 * (1 + cos(pi * t / max_j))
+
+
+def shifted(t, T, d, D, warmup):
+    """The climb ends at its W-th step, at once without one."""
+    return min(1.0, (t + 1) / max(1, climb_steps(warmup, T)))
+
+
+BY_HAND = {
+    172: layer_decay_cosine,
+    173: discriminative_triangle,
+    174: unfreezing,
+    175: freezing,
+    176: lambda t, T, d, D, warmup=0.03: shifted(t, T, d, D, warmup),
+    177: lambda t, T, d, D, warmup=0.02: shifted(t, T, d, D, warmup),
+}
+
+
+def by_hand(number, horizon, layers, prm):
+    """The multipliers of each layer and step that are compared; all of these schedules are held at their end."""
+    steps = [min(t, horizon) for t in range(seen(horizon))]
+    return [[BY_HAND[number](t, horizon, d, layers - 1, **prm) for t in steps] for d in range(layers)]
+
+
+@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("layers", LAYERS)
+def test_a_curve_by_layer_says_what_its_paper_says(number, layers):
+    """The curve equals the paper's sentence at every horizon and base rate, in each layer, held past the end."""
+    for horizon in HORIZONS:
+        for lr in BASE_RATES:
+            expected = lr * np.array(by_hand(number, horizon, layers, {}))
+            assert_promised_by_layer(number, horizon, lr, expected.tolist())
+
+
+@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@anything
+@given(data=st.data())
+def test_a_hyperparameter_does_by_layer_what_the_paper_says(number, data):
+    """The curve equals the paper's sentence for hyperparameters anywhere in their ranges, and any number of layers."""
+    horizon = data.draw(st.integers(1, 120), label="horizon")
+    layers = data.draw(st.integers(1, 8), label="layers")
+    prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
+    if number == 174:  # a float is not exact enough to tell which side of a half it is on
+        turns = [prm["unfrozen_by"] * horizon * above / max(1, layers - 1) for above in range(layers)]
+        assume(all(abs(turn % 1 - 0.5) > 1e-9 for turn in turns))
+    expected = np.array(by_hand(number, horizon, layers, prm))
+    assert_promised_by_layer(number, horizon, 1.0, expected.tolist(), prm)
+
+
+@pytest.mark.parametrize("number", BY_HAND, ids=key)
+def test_a_single_layer_is_the_last_one(number):
+    """Where there is one group of parameters it has the rates that the classifier has among many."""
+    for horizon in HORIZONS:
+        expected = by_hand(number, horizon, 5, {})[-1]
+        assert_promised(number, horizon, 1.0, expected)
+
+
+# What must hold whatever the formula.
+
+
+def layers_of(number: int, horizon: int, layers: int, **prm: float) -> np.ndarray:
+    """The multipliers of each layer over the horizon, its end included."""
+    return curves.rates(variants()[number], range(horizon + 1), horizon, 1.0, prm, depths=range(layers))
+
+
+@pytest.mark.parametrize(("number", "factor"), [(172, 0.75), (173, 1 / 2.6)])
+def test_neighbouring_layers_keep_their_ratio(number, factor):
+    """At every step a layer has the same part of the rate of the next; the last one reaches the base rate."""
+    rates = layers_of(number, 1000, 12)
+    for earlier, later in pairwise(rates):
+        assert np.allclose(earlier, factor * later, rtol=1e-12, atol=0)
+    assert rates[-1].max() == 1.0
+
+
+def test_layers_are_unfrozen_from_the_last_to_the_first_at_equal_intervals():
+    """With ten layers over half of 180 epochs a layer joins every tenth epoch, and none leaves before the end."""
+    training = layers_of(174, 180, 10)[:, :-1] > 0
+    assert [int(np.argmax(layer)) for layer in training] == [90, 80, 70, 60, 50, 40, 30, 20, 10, 0]
+    assert [int(layer.sum()) for layer in training] == [180 - turn for turn in range(90, -1, -10)]
+    assert (layers_of(174, 180, 10)[:, 90:] == layers_of(174, 180, 10)[-1, 90:]).all()
+
+
+def test_layers_freeze_from_the_first_to_the_last():
+    """With five layers the first freezes at 0.512 of training; each later one anneals slower, none is above another."""
+    rates = layers_of(175, 1000, 5)
+    ends = [int(np.argmax(layer < 1e-12)) for layer in rates]
+    assert ends == [512, 615, 729, 858, 1000]  # 614.125 and 857.375 are passed with the next whole step
+    for earlier, later in pairwise(rates):
+        assert (earlier <= later).all()
+        assert (np.diff(earlier) <= 0).all()
+    assert (rates[:, 0] == 1).all()
+    area = rates.sum(axis=1) - 0.5  # half of the cosine's span, by the trapezoidal rule
+    assert area == pytest.approx([256, 307.0625, 364.5, 428.6875, 500], abs=1e-3)
+
+
+def test_both_ends_of_every_hyperparameter_are_sound():
+    """With all hyperparameters at an end at once, at any horizon, the rates lie between zero and the base rate."""
+    for number in BY_HAND:
+        parameters = variants()[number].hyperparameters
+        for prm in ({p.name: p.low for p in parameters}, {p.name: p.high for p in parameters}):
+            for horizon in HORIZONS:
+                for layers in LAYERS:
+                    rates = layers_of(number, horizon, layers, **prm)
+                    assert np.isfinite(rates).all()
+                    assert rates.min() >= 0
+                    assert rates.max() <= 1
+
+
+def test_every_layer_wise_and_schedule_free_variant_is_compared():
+    """Each variant of the catalogue that is layer-wise or brings an optimizer is written out here."""
+    special = {number for number, variant in variants().items() if variant.layerwise or variant.optimizer}
+    assert special == set(BY_HAND)
