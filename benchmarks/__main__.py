@@ -6,6 +6,7 @@ The figures that were kept stand in benchmarks/RESULTS.md.
 import hashlib
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,9 @@ GRID = 38
 BLACK_SAMPLE = 30
 VERIFIED = (1, 13, 31, 36)
 EPOCHS = 1
+COMMAND_RUNS = 7
+LONG = 10_000
+SINGLE = 10
 
 
 def main() -> None:
@@ -35,6 +39,8 @@ def main() -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("lrgen", "torch", "black", "jinja2"))
     print(f"{versions}; {time.strftime('%Y-%m-%d')}\n")
     with tempfile.TemporaryDirectory() as folder:
+        bench_commands(Path(folder))
+        bench_curves()
         bench_render(Path(folder))
         bench_verify(Path(folder))
 
@@ -65,6 +71,97 @@ def wide_grid(catalogue: Catalogue) -> list[Pair]:
     depths = [{"layers": [2 + n // 27, 2 + n // 9 % 3, 2 + n // 3 % 3, 2 + n % 3]} for n in range(GRID)]
     clones = [replace(one, name=f"Depth{n:02d}", config=config) for n, config in enumerate(depths)]
     return generate.pairs(clones, catalogue.variants)
+
+
+def bench_commands(folder: Path) -> None:
+    """How long the small commands take, against a Python that does nothing and one that imports torch."""
+    python = sys.executable
+    commands = {
+        "python -c pass": [python, "-c", "pass"],
+        "lrgen list schedules": [python, "-m", "lrgen", "list", "schedules"],
+        "lrgen show 13": [python, "-m", "lrgen", "show", "13"],
+        "lrgen show 13 --code": [python, "-m", "lrgen", "show", "13", "--code"],
+        "lrgen render --variant 13 (first)": [python, "-m", "lrgen", "render", "--variant", "13", "--out", "OUT"],
+        "lrgen render --variant 13 (unchanged)": [python, "-m", "lrgen", "render", "--variant", "13", "--out", "kept"],
+        "python -c 'import torch'": [python, "-c", "import torch"],
+    }
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+    def once(words: list[str], out: str) -> float:
+        command = [out if word == "OUT" else word for word in words]
+        return seconds(
+            lambda: subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        )
+
+    for words in commands.values():
+        once(words, "kept")  # bytecode, formatted fragments, the unchanged file
+    print(f"commands: median of {COMMAND_RUNS} runs, in turn")
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for run in range(COMMAND_RUNS):
+        for name, words in commands.items():
+            taken[name].append(once(words, f"run{run}"))
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    for name, median in medians.items():
+        print(f"  {name:<42}{median:9.3f} s")
+    print(
+        f"  slowest lrgen / import torch:     {max(list(medians.values())[1:-1]) / list(medians.values())[-1]:8.2f}\n"
+    )
+
+
+def bench_curves() -> None:
+    """Every curve as an array against step by step, every schedule traced as the check traces it, and all pairs."""
+    import warnings
+
+    import numpy as np
+
+    from lrgen import curves
+    from lrgen.checks import direct
+    from lrgen.checks.comparison import metrics_of
+    from lrgen.checks.subject import Subject
+    from lrgen.curves import pairs
+    from lrgen.records import Candidate, Unit
+    from lrgen.render import Renderer
+
+    warnings.simplefilter("ignore")
+    catalogue = catalogues.load()
+    network = catalogue.architecture("ResNet")
+    renderer = Renderer(catalogue)
+    by_step = [one for one in catalogue.variants if one.unit is not Unit.METRIC]
+    steps = np.arange(LONG)
+
+    def arrays() -> None:
+        for one in by_step:
+            curves.rates(one, steps, LONG)
+
+    def single() -> None:
+        for one in by_step[:: len(by_step) // SINGLE]:
+            for step in range(0, LONG, 10):
+                curves.rates(one, step, LONG)
+
+    subjects = []
+    for one in catalogue.variants:
+        path, text = Path(f"/{one.key}.py"), renderer.render(network, one).text
+        subject = Subject(Candidate(path, text, "", "ResNet", one.key, one, {}), VerifySettings())
+        subject.load()
+        subjects.append(subject)
+
+    def traced() -> None:
+        for subject, one in zip(subjects, catalogue.variants, strict=True):
+            metrics = metrics_of(one, LONG) if one.unit is Unit.METRIC else None
+            assert subject.module is not None
+            direct.trace(subject, subject.module.make_scheduler, LONG, LONG, subject.prm(lr=0.1), metrics)
+
+    as_arrays = seconds(arrays)
+    one_by_one = seconds(single) * 10 * len(by_step) / len(by_step[:: len(by_step) // SINGLE])
+    tracing = seconds(traced)
+    comparing = seconds(lambda: pairs.distances(catalogue.variants, pairs.FINE))
+    count = len(catalogue.variants)
+    print(f"curves: {count} schedules, horizon {LONG}")
+    print(f"  {f'{len(by_step)} curves as arrays':<46}{as_arrays:8.2f} s")
+    print(f"  {f'the same step by step (from {SINGLE} curves, every 10th)':<46}{one_by_one:8.2f} s")
+    print(f"  {f'{count} schedulers traced as the check does':<46}{tracing:8.2f} s")
+    print(f"  {f'all pairs of {count} at horizon {pairs.FINE}':<46}{comparing:8.2f} s")
+    print(f"  step by step / arrays:            {one_by_one / as_arrays:8.0f}\n")
 
 
 def bench_render(folder: Path) -> None:

@@ -1,25 +1,28 @@
-"""``make docs``: the reference of the command line and the picture of the schedules.
+"""``make docs``: the reference of the command line, that of the schedules, and their pictures.
 
 A test says whether what is committed is what this writes.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from lrgen import catalogue as catalogues
-from lrgen import curves
-from lrgen.records import Unit, Variant
+from lrgen import plots
+from lrgen.catalogue import Catalogue
+from lrgen.curves import pairs
+from lrgen.records import Family, Variant
 
 HERE = Path(__file__).parent
 COMMANDS = (
     (),
     ("render",),
     ("verify",),
+    ("show",),
+    ("plot",),
     ("list", "models"),
     ("list", "schedules"),
     ("list", "families"),
@@ -28,10 +31,18 @@ COMMANDS = (
     ("results", "failures"),
     ("doctor",),
 )
-HORIZON = 360
-# Okabe & Ito's colours, which colour-blind people can tell apart, and dashes for print without colour.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442", "#8C564B")
-DASHES = ("-", "--", "-.", ":")
+HORIZON = 240
+SHORT = (1, 2, 3, 5, 10, 20, 50, 90)
+NOTATION = """Written by `make docs` from the catalogue.
+
+T is the horizon, the number of scheduler steps in the schedule's unit; t counts steps from 0; W is the length of a
+warm-up in whole steps; rates are fractions of the base rate `lr`. Lengths given as hyperparameters are fractions of T.
+Pictures show the rate over a whole training, on a logarithmic axis where it spans decades. Metric-driven schedules are
+drawn on an example that improves, stalls, improves and stalls (dotted); layer-wise ones with a line for each depth, 0
+next to the input. `lrgen show NAME --code` prints a schedule alone, ready to paste into any
+project.
+"""
+PAST_END = {"hold": "the last rate is held", "continue": "goes on by its formula"}
 
 
 def cli_text() -> str:
@@ -47,47 +58,91 @@ def cli_text() -> str:
     return "\n".join(parts)
 
 
-def drawn(variant: Variant) -> np.ndarray:
-    """The curve of a variant as fractions of the base rate; a metric-driven one on a loss that stops falling."""
-    if variant.unit is Unit.METRIC:
-        loss = np.maximum(np.exp(-np.arange(HORIZON) / (HORIZON / 8)), np.exp(-3.0))
-        return curves.follow(variant, list(loss[:-1]), HORIZON)
-    return curves.rates(variant, np.arange(HORIZON), HORIZON)
+def schedules_text(catalogue: Catalogue) -> str:
+    """Every family with its picture, and every schedule with what the catalogue says of it."""
+    curves = [one for one in catalogue.variants if one.equivalent_to is None]
+    others = len(catalogue.variants) - len(curves)
+    contents = (f"- [{one.title}](#{_anchor(one)}) ({len(one.variants)})" for one in catalogue.families)
+    parts = [
+        f"# The schedules\n\n{len(catalogue.variants)} schedules in {len(catalogue.families)} families: {len(curves)} "
+        f"distinct curves, and {others} that reach the curve of another one through another API.\n",
+        NOTATION,
+        "\n".join(contents) + "\n",
+    ]
+    parts.append(_short_horizons(catalogue))
+    for family in catalogue.families:
+        parts.append(
+            f"## {family.title}\n\n{family.summary}\n\n![{family.title}: their curves](families/{family.name}.svg)\n"
+        )
+        parts += [_entry(catalogue, variant) for variant in family.variants]
+    return "\n".join(parts)
 
 
-def picture(path: Path) -> None:
-    """The schedules in small multiples by family; one line for each curve, equivalents left out."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot as plt
-
-    plt.rcParams.update({"svg.hashsalt": "lrgen", "svg.fonttype": "none", "font.size": 8, "axes.titlesize": 9})
-    families = catalogues.load().families
-    columns = 4
-    rows = -(-len(families) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(11, 2.2 * rows), sharex=True, sharey=True)
-    for axis, family in zip(axes.flat, families, strict=False):
-        for index, variant in enumerate(one for one in family.variants if one.equivalent_to is None):
-            style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
-            axis.plot(np.arange(HORIZON) / HORIZON, drawn(variant), linewidth=1.2, **style)
-        axis.set_title(family.title)
-        axis.grid(alpha=0.25)
-    for axis in axes.flat[len(families) :]:
-        axis.set_axis_off()
-    figure.supxlabel("fraction of training")
-    figure.supylabel("learning rate / base rate")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None, "Creator": None})
-    plt.close(figure)
+def _short_horizons(catalogue: Catalogue) -> str:
+    """How many schedules can be told apart over so many steps, and why the others cannot."""
+    reasons = (pairs.SAMPLING, pairs.ROUNDING, pairs.METRIC)
+    lines = [
+        "## Short horizons\n\nNo two schedules trace alike unless one is the other's equivalent; over a few steps some "
+        "must. How many pairs do, and why:\n",
+        f"| T | pairs alike | {' | '.join(reasons)} |\n|---:|---:|{'---:|' * len(reasons)}",
+    ]
+    for horizon in SHORT:
+        found = [one.reason for one in pairs.collapses(catalogue.variants, horizon)]
+        lines.append(f"| {horizon} | {len(found)} | {' | '.join(str(found.count(reason)) for reason in reasons)} |")
+    return "\n".join(lines) + "\n"
 
 
-def stale() -> Iterator[str]:
-    """The generated documents that are not what this module writes."""
-    if (HERE / "cli.md").read_text(encoding="utf-8") != cli_text():
-        yield "docs/cli.md"
+def _anchor(family: Family) -> str:
+    """The anchor that Markdown renderers give to the family's heading."""
+    kept = "".join(letter for letter in family.title.lower() if letter.isalnum() or letter in " -")
+    return kept.replace(" ", "-")
+
+
+def _entry(catalogue: Catalogue, variant: Variant) -> str:
+    unit = variant.unit.value
+    if variant.metric and variant.cadence:
+        unit = f"metric, the {variant.metric.value} of each {variant.cadence.value}"
+    facts = [f"unit: {unit}", f"past the end: {PAST_END[variant.past_end.value]}", f"code: `{variant.source}`"]
+    if variant.paper:
+        facts.append(f"paper: <{variant.paper}>" if variant.paper.startswith("http") else f"paper: {variant.paper}")
+    if variant.equivalent_to:
+        facts.append(f"the curve of {catalogue.variant(variant.equivalent_to).key}")
+    if variant.layerwise:
+        facts.append("a rate for each layer")
+    if variant.optimizer:
+        facts.append(f"brings its optimizer, `{variant.optimizer.name}`")
+    summary = variant.summary.replace("``", "`")
+    lines = [
+        f"### {variant.key} {variant.name}\n",
+        f"{summary}\n",
+        f"```text\n{variant.formula}\n```\n",
+        "; ".join(facts),
+    ]
+    if variant.hyperparameters:
+        lines.append("\n| hyperparameter | default | range | meaning |\n|---|---|---|---|")
+        lines += [
+            f"| `{one.name}` | {one.text} | {one.low:g} to {one.high:g} | {one.meaning} |"
+            for one in variant.hyperparameters
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def pictures(catalogue: Catalogue, folder: Path) -> None:
+    """The overview, and a picture of each family."""
+    plots.overview(catalogue.families, folder / "schedules.svg")
+    for family in catalogue.families:
+        plots.save([family], family.variants, folder / "families" / f"{family.name}.svg", horizon=HORIZON)
+
+
+def texts(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """The generated documents: name and text."""
+    yield "cli.md", cli_text()
+    yield "schedules.md", schedules_text(catalogue)
 
 
 if __name__ == "__main__":
-    (HERE / "cli.md").write_text(cli_text(), encoding="utf-8")
-    picture(HERE / "schedules.svg")
+    everything = catalogues.load()
+    for name, text in texts(everything):
+        (HERE / name).write_text(text, encoding="utf-8")
+    shutil.rmtree(HERE / "families", ignore_errors=True)
+    pictures(everything, HERE)

@@ -9,7 +9,7 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,24 @@ from lrgen.render import Renderer
 TINY = Path(__file__).parent / "tiny"
 # Traces beyond those that the check looks at: a mutant that differs in none of them does the same as the original.
 WIDE_HORIZONS = (*range(1, 21), 40, 90)
+
+
+# Why a changed number may change no rate: where it stands, and the reason.
+ALIKE = (
+    ("cycle_momentum=", "it says whether the momentum is cycled, not the rate"),
+    ("min(1.0, 2 / total_steps)", "the bound is for a single step, where a warm-up of 1 is out of its range"),
+    ("self.cycles * progress % 1", "the progress of a single cycle is below 1, and so is its remainder by 1 or by 2"),
+    ("5 / 350)", "a fraction of 5 / 351 rounds to the same whole steps at every horizon that was tried"),
+    ('group.get("depth", 0)', "without depths there is one group, and only differences of depths count"),
+)
+OPTIMIZERS = ("A0_176", "A0_177")
+OPTIMIZER = "a number of the optimizer, not of its rate: tests/test_schedule_free.py compares the weights"
+
+
+def why_alike(mutant: "Mutant") -> str:
+    """The reason why a mutant has the rates of the original; empty when none is known."""
+    told = next((reason for place, reason in ALIKE if place in mutant.place), "")
+    return told or (OPTIMIZER if mutant.key in OPTIMIZERS else "")
 
 
 @dataclass(frozen=True)
@@ -109,24 +127,42 @@ def wide_prm(variant: Variant, horizon: int) -> Iterator[dict[str, float]]:
 
 
 def wide_metrics(variant: Variant, horizon: int) -> Iterator[list[float]]:
-    """Losses (or accuracies) that improve by the same share, or by the same amount, in each step."""
+    """Losses (or accuracies) that improve by the same share, or by the same amount, in each step; that begin with none
+    and fall and rise in turn; that stay after a fall; and that are zero.
+    """
     steps = 2 * horizon + 5
     if variant.unit is not Unit.METRIC:
         yield [math.nan] * steps
         return
+    found = []
     for share in (0.1, 1e-2, 1e-3, 1e-4, 1e-5):
-        for metrics in (
-            [2 * (1 - share) ** step for step in range(steps)],
-            [2 - share * step for step in range(steps)],
-        ):
-            yield metrics if variant.metric is Metric.LOSS else [1 - metric / 2 for metric in metrics]
+        found.append([2 * (1 - share) ** step for step in range(steps)])
+        found.append([2 - share * step for step in range(steps)])
+    found.append([math.nan if step < 3 else 1 + math.cos(step / 3) / (1 + step) for step in range(steps)])
+    found.append([max(1.5 - 2 * step / steps, 0.9) for step in range(steps)])
+    found.append([0.0] * steps)
+    for metrics in found:
+        yield metrics if variant.metric is Metric.LOSS else [1 - metric / 2 for metric in metrics]
 
 
 def rates_of(
     variant: Variant, make: Callable[..., Any], horizon: int, prm: dict[str, float], metrics: list[float]
 ) -> str:
-    """The rates of all groups, step by step, as text; an error ends them."""
-    declared: list[dict[str, Any]] = [{"depth": d} for d in direct.DEPTHS] if variant.layerwise else [{}]
+    """The rates of all groups, step by step, as text; a layer-wise schedule for one, two and four layers."""
+    layers = ((0,), (0, 1), direct.DEPTHS) if variant.layerwise else ((),)
+    return "; ".join(_rates_of(variant, make, horizon, prm, metrics, depths) for depths in layers)
+
+
+def _rates_of(
+    variant: Variant,
+    make: Callable[..., Any],
+    horizon: int,
+    prm: dict[str, float],
+    metrics: list[float],
+    depths: Sequence[int],
+) -> str:
+    """For one choice of layers; an error ends the rates."""
+    declared: list[dict[str, Any]] = [{"depth": depth} for depth in depths] or [{}]
     groups = [{"params": [nn.Parameter(torch.zeros(1))], **group} for group in declared]
     optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
     rates = []
@@ -173,7 +209,8 @@ def main(arguments: list[str]) -> None:
     print(f"{len(found['verdicts'])} variants, {counts}")
     for mutant in mutants:
         if not mutant.reason:
-            print(f"  {mutant.key}: {'survives' if mutant.differs else 'traces alike'}: {mutant.place}")
+            told = "survives" if mutant.differs else f"traces alike ({why_alike(mutant) or 'why is not known'})"
+            print(f"  {mutant.key}: {told}: {mutant.place}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The catalogue: what the shipped TOML promises, what a user may add, and how broken TOML is refused."""
 
 import importlib.util
+import re
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +15,7 @@ from lrgen import catalogue as catalogues
 from lrgen import curves, generate
 from lrgen.errors import CatalogueError, UnknownNameError
 from lrgen.records import PastEnd
+from lrgen.render import Renderer
 
 # Number: name, unit (E epoch, B batch, M metric), and the variant whose curve it has through another API.
 THE_FIFTY: dict[int, tuple[str, str, int | None]] = {
@@ -160,8 +164,8 @@ class Net(nn.Module):
 '''
 
 
-# The number that a user's first variant must have.
-OWN = str(len(catalogues.load().variants) + 1)
+# The first number that a user's variant may have.
+OWN = "900"
 
 
 @pytest.fixture
@@ -478,11 +482,11 @@ BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
     "unknown past_end": (in_family('past_end = "hold"', 'past_end = "stop"'), ["past_end", "got 'stop'"]),
     "duplicate number": (renumbered("7"), ["number: 7 (Triangle)", "cosine/family.toml"]),
     "duplicate number in one family": ((FAMILY_TOML, doubled), ["number: {own} (Other)", FAMILY_TOML]),
-    "number gap": (renumbered("900"), ["number: 900", "gap"]),
+    "number of ours": (renumbered("899"), ["number: 899 is lrgen's, your own begin at 900"]),
     "duplicate name": (in_family('"Triangle"', '"StepLR_default"'), ["name: StepLR_default", "variant 1"]),
     "duplicate family": (renamed("schedulers", "triangle", "step", ""), ["family", "schedulers/step"]),
     "duplicate architecture": (renamed("architectures", "Linear", "ResNet", ""), ["architecture", "/ResNet"]),
-    "unknown equivalent": (equivalent_of(900), ["equivalent_to", "900"]),
+    "unknown equivalent": (equivalent_of(901), ["equivalent_to", "901"]),
     "equivalent of itself": (equivalent_of("{own}"), ["equivalent_to", "no other variant {own}"]),
     "equivalent of an equivalent": (equivalent_of(18), ["equivalent_to", "18", "equivalent of 4"]),
     "missing schedule template": (
@@ -558,3 +562,122 @@ def test_a_file_in_place_of_a_folder_of_templates_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CatalogueError, match=f"no folder of templates at {tmp_path / 'file'}"):
         catalogues.load([tmp_path / "file"])
+
+
+# What the catalogue claims of the field.
+
+# Papers whose number, title and subject were looked up, one by one.
+CONFIRMED = set(
+    re.findall(
+        r"[\d.]+",
+        """
+    1506.01186 1605.07648 1608.03983 1706.02677 1706.03762 1706.04983 1708.07120 1709.07417 1803.05407 1803.09820
+    1806.01593 1908.03265 1910.04209 1910.10683 2003.03977 2004.05909 2106.04560 2106.08254 2107.04197 2307.05695
+    2308.04014 2403.14685 2404.06395 2405.15682 2405.18392 2407.15200 2408.13359 2410.05192 2502.15938 2503.02844
+    2507.17634 2508.01483 2512.14527 2602.06797 2603.10301 1605.07146 2401.02954 1905.11946 1608.06993 1801.06146
+    1802.10026 1910.07454 1704.00109 2103.01338
+    """,
+    )
+)
+
+
+def test_only_confirmed_papers_are_cited(catalogue):
+    """Each arXiv number in the catalogue was looked up before; a number from memory may be another paper's."""
+    cited = {
+        (variant.key, number)
+        for variant in catalogue.variants
+        for number in re.findall(r"\d{4}\.\d{4,5}", f"{variant.paper} {variant.source} {variant.summary}")
+    }
+    assert {(key, number) for key, number in cited if number not in CONFIRMED} == set()
+
+
+def test_there_are_150_curves_in_12_families(catalogue):
+    """The catalogue holds at least 150 distinct curves, equivalents not counted, in twelve families."""
+    assert len(catalogue.families) == 12
+    assert sum(variant.equivalent_to is None for variant in catalogue.variants) >= 150
+
+
+def test_every_scheduler_of_torch_is_there():
+    """Each class of torch.optim.lr_scheduler, and SWALR, is the code that some variant names and renders."""
+    from torch.optim import lr_scheduler
+
+    catalogue = catalogues.load()
+    classes = {name for name in lr_scheduler.__all__ if name != "LRScheduler"} | {"SWALR"}
+    named = {variant.source.rsplit(".", 1)[-1] for variant in catalogue.variants}
+    assert classes - named == set()
+    renderer = Renderer(catalogue)
+    for name in classes:
+        users = [variant for variant in catalogue.variants if variant.source.endswith(f".{name}")]
+        assert any(name in renderer.schedule(variant) for variant in users), name
+
+
+def test_every_scheduler_type_of_transformers_is_there(catalogue):
+    """Each of transformers' scheduler types is a variant whose source is that type's function or class."""
+    from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
+
+    named = {variant.source for variant in catalogue.variants}
+    missing = {
+        kind.value
+        for kind, function in TYPE_TO_SCHEDULER_FUNCTION.items()
+        if not named & {f"transformers.{function.__name__}", CLASS_OF.get(kind.value)}
+    }
+    assert missing == set()
+
+
+# Types whose function only makes an object of a class.
+CLASS_OF = {
+    "reduce_lr_on_plateau": "torch.optim.lr_scheduler.ReduceLROnPlateau",
+    "greedy": "transformers.GreedyLR",
+}
+
+
+def test_a_variant_has_all_that_a_reader_needs(catalogue):
+    """Sentences, a source, a title for one line, and for each hyperparameter a range and a meaning; but for
+    equivalents no two variants are described alike.
+    """
+    for variant in catalogue.variants:
+        assert variant.summary.endswith("."), variant.key
+        assert variant.source != "none", variant.key
+        assert len(variant.title) <= 40, variant.key
+        for parameter in variant.hyperparameters:
+            assert 0 <= parameter.low < parameter.high <= 1, (variant.key, parameter.name)
+            assert parameter.meaning[0].islower() or parameter.meaning[0].isdigit(), (variant.key, parameter.name)
+    own = [variant for variant in catalogue.variants if variant.equivalent_to is None]
+    told = Counter((one.summary, one.formula, tuple(one.defaults.items())) for one in own)
+    assert max(told.values()) == 1
+
+
+def test_a_metric_driven_variant_names_its_metric(own):
+    """A metric or a cadence without the metric unit, or that unit without them, is an error of the catalogue."""
+    toml = own / "schedulers/triangle/family.toml"
+    text = toml.read_text()
+    for old, new, told in (
+        ('unit = "epoch"', 'unit = "metric"', "metric and cadence belong to unit metric"),
+        ('unit = "epoch"', 'unit = "epoch"\nmetric = "loss"', "metric and cadence belong to unit metric"),
+        ('unit = "epoch"', 'unit = "metric"\nmetric = "loss"\ncadence = "metric"', "cadence: must be epoch or batch"),
+        ('unit = "epoch"', 'unit = "metric"\nmetric = "f1"\ncadence = "epoch"', "metric: Input should be 'loss'"),
+        ('unit = "epoch"', 'unit = "week"', "unit: Input should be 'epoch', 'batch' or 'metric', got 'week'"),
+    ):
+        toml.write_text(text.replace(old, new))
+        with pytest.raises(CatalogueError, match=re.escape(told)):
+            catalogues.load([own])
+
+
+def test_the_shipped_numbers_have_no_gaps(tmp_path, monkeypatch):
+    """A number that is left out among the shipped variants is an error that names it."""
+    shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
+    monkeypatch.setattr(catalogues, "SHIPPED", tmp_path / "templates")
+    last = max(variant.number for variant in catalogues.load().variants)
+    for path in (tmp_path / "templates").rglob("family.toml"):
+        path.write_text(path.read_text().replace(f"number = {last}\n", f"number = {last + 1}\n"))
+    with pytest.raises(CatalogueError, match=f"number: {last + 1} leaves a gap, there is no variant {last}"):
+        catalogues.load()
+
+
+@pytest.mark.parametrize("layer", ["", "1st", "stage1.", "*", "conv1, bn1", "stage1.* fc"])
+def test_a_layer_is_modules_or_the_members_of_one(own, layer):
+    """What ``layers`` of an architecture names are modules of Net; anything else is an error that shows it."""
+    toml = own / "architectures/Linear/architecture.toml"
+    toml.write_text(toml.read_text().replace('layers = ["fc"]', f'layers = ["{layer}"]'))
+    with pytest.raises(CatalogueError, match=r"layers\.0: .*got "):
+        catalogues.load([own])

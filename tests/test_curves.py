@@ -1,7 +1,6 @@
 """What holds for every curve; tests/curves compares each with other people's code."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrgen import catalogue, curves
+from lrgen.curves import pairs
 from lrgen.errors import CatalogueError
-from lrgen.records import PastEnd, Unit
+from lrgen.records import Metric, PastEnd, Unit
 
 VARIANTS = {variant.number: variant for variant in catalogue.load().variants}
 BY_STEP = [variant for variant in VARIANTS.values() if variant.unit is not Unit.METRIC]
@@ -46,9 +46,9 @@ def test_a_rate_is_a_number_from_zero_to_the_base_rate(variant, data):
 @anything
 @given(data=st.data())
 def test_a_schedule_that_holds_stays_at_the_rate_of_its_end(variant, data):
-    """Past the horizon a variant that holds has the rate of step T for ever, which a one-cycle has at T - 1 already."""
+    """Past the horizon a variant that holds has the rate of step T for ever, which torch's one-cycle has at T - 1."""
     horizon = data.draw(st.integers(1, 400), label="horizon")
-    last = horizon - 1 if variant.family == "onecycle" else horizon
+    last = horizon - 1 if variant.template == "one_cycle" else horizon
     steps = [last, *range(horizon, 2 * horizon + 5), 10 * horizon, 1000 * horizon]
     rates = curves.rates(variant, steps, horizon, 0.1, drawn(data, variant))
     assert (rates == rates[0]).all()
@@ -66,26 +66,30 @@ def test_a_schedule_that_continues_is_not_cut_at_its_horizon(number):
 @every_metric_variant
 @anything
 @given(data=st.data())
-def test_a_plateau_rate_never_rises_and_never_vanishes(variant, data):
-    """Whatever the losses, a metric-driven rate begins at the base rate, only falls, and stays above zero."""
-    losses = data.draw(st.lists(st.floats(), max_size=120), label="losses")
+def test_a_metric_driven_rate_is_a_number_from_zero_to_the_base_rate(variant, data):
+    """Whatever the metrics, there is a rate before and after each, finite, never negative, never above the base."""
+    metrics = data.draw(st.lists(st.floats(), max_size=120), label="metrics")
     horizon = data.draw(st.integers(1, 400), label="horizon")
-    rates = curves.follow(variant, losses, horizon, 0.1, drawn(data, variant))
-    assert len(rates) == len(losses) + 1
-    assert rates[0] == 0.1
+    rates = curves.follow(variant, metrics, horizon, 0.1, drawn(data, variant))
+    assert len(rates) == len(metrics) + 1
     assert np.isfinite(rates).all()
+    assert rates.min() >= 0
+    assert rates.max() <= 0.1 * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("number", [31, 32, 33, 157, 158, 160, 163], ids="A0_{:03d}".format)
+@anything
+@given(data=st.data())
+def test_a_plateau_rate_never_rises_and_never_vanishes(number, data):
+    """Whatever the metrics, the rate of a plain plateau rule begins at the base rate, only falls, stays above zero."""
+    metrics = data.draw(st.lists(st.floats(), max_size=120), label="metrics")
+    rates = curves.follow(VARIANTS[number], metrics, 90, 0.1, drawn(data, VARIANTS[number]))
+    assert rates[0] == 0.1
     assert rates.min() > 0
     assert (np.diff(rates) <= 0).all()
 
 
 LOSSES = np.repeat(1 / np.arange(1, 6), 1000)  # five plateaus of a thousand steps
-
-
-def shape_of(variant, lr=1.0):
-    """The variant's rates over 5000 steps and as many again."""
-    if variant.unit is Unit.METRIC:
-        return curves.follow(variant, np.tile(LOSSES, 2), 5000, lr)
-    return curves.rates(variant, np.arange(10_001), 5000, lr)
 
 
 EQUIVALENTS = {18: 4, 19: 3, 22: 3, 23: 6, 38: 37, 47: 36}
@@ -112,26 +116,47 @@ def test_a_declared_equivalent_has_the_same_curve(number):
 
 def test_no_two_other_variants_have_the_same_curve():
     """At a fine horizon any two variants part by a thousandth of the base rate, unless they are equivalents."""
-    shapes = {variant.number: shape_of(variant) for variant in VARIANTS.values()}
-    original = {variant.number: variant.equivalent_to or variant.number for variant in VARIANTS.values()}
-    alike = {
-        (one, other)
-        for one, other in combinations(shapes, 2)
-        if original[one] != original[other] and np.abs(shapes[one] - shapes[other]).max() < 1e-3
-    }
+    alike = {pair for pair, distance in pairs.distances(list(VARIANTS.values()), pairs.FINE).items() if distance < 1e-3}
     assert alike == set()
+
+
+@pytest.mark.parametrize("horizon", [90, 200, 1000])
+def test_no_two_variants_trace_alike_over_a_usual_training(horizon):
+    """From 90 steps on no two variants give the same rates, unless they are equivalents."""
+    assert pairs.collapses(VARIANTS.values(), horizon) == []
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 3, 5, 10, 20])
+def test_what_traces_alike_over_a_few_steps_does_so_because_they_are_few(horizon):
+    """Variants that coincide at a short horizon part at a long one, and each such pair has its reason: the horizon has
+    no step where they differ, their phases round to the same steps, or a metric-driven one has nothing to react to.
+    """
+    found = pairs.collapses(VARIANTS.values(), horizon)
+    assert {one.reason for one in found} <= {pairs.SAMPLING, pairs.ROUNDING, pairs.METRIC}
+    parted = pairs.distances(list(VARIANTS.values()), 90)
+    assert all(parted[one.one.number, one.other.number] > 1e-9 for one in found)
+    at = np.arange(horizon) * pairs.FINE // horizon
+    sampled = {number: pairs.trace(variant, pairs.FINE)[:, at] for number, variant in VARIANTS.items()}
+    for collapse in found:
+        if collapse.reason == pairs.SAMPLING:
+            assert np.abs(sampled[collapse.one.number] - sampled[collapse.other.number]).max() <= 1e-3
+    if horizon == 1:
+        assert len(found) > 100  # a training of one step has one rate
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.key)
 def test_each_hyperparameter_changes_the_curve(variant):
-    """A hyperparameter that is moved away from its default changes the rate somewhere within the horizon."""
+    """A hyperparameter that is moved away from its default changes the rate of some group within the horizon."""
+
+    def shape(prm: dict[str, float]) -> np.ndarray:
+        if variant.unit is not Unit.METRIC:
+            return curves.rates(variant, range(90), 90, prm=prm, depths=[0, 1, 2])
+        accuracy = variant.metric is Metric.ACCURACY
+        return curves.follow(variant, 1 - LOSSES / 2 if accuracy else LOSSES, 5000, prm=prm)
+
     for parameter in variant.hyperparameters:
         other = {parameter.name: 0.45 * (parameter.low + parameter.high)}
-        if variant.unit is Unit.METRIC:
-            assert (curves.follow(variant, LOSSES, 5000) != curves.follow(variant, LOSSES, 5000, prm=other)).any()
-        else:
-            steps = range(90)
-            assert (curves.rates(variant, steps, 90) != curves.rates(variant, steps, 90, prm=other)).any()
+        assert (shape({}) != shape(other)).any()
 
 
 @every_step_variant

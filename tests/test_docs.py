@@ -23,15 +23,31 @@ def commands_of(group, prefix=()):
             yield (*prefix, name)
 
 
-def test_the_reference_of_the_command_line_is_current():
-    """docs/cli.md is what ``make docs`` writes."""
-    assert list(build.stale()) == []
+def test_the_references_are_current(catalogue):
+    """docs/cli.md and docs/schedules.md are what ``make docs`` writes."""
+    stale = [name for name, text in build.texts(catalogue) if (ROOT / "docs" / name).read_text() != text]
+    assert stale == []
 
 
-def test_the_picture_is_current(tmp_path):
-    """docs/schedules.svg is drawn from the curves as they are."""
-    build.picture(tmp_path / "schedules.svg")
-    assert (tmp_path / "schedules.svg").read_text() == (ROOT / "docs" / "schedules.svg").read_text()
+def test_the_pictures_are_current(catalogue, tmp_path):
+    """Every picture is drawn from the curves as they are, and none is left of a family that is gone."""
+    build.pictures(catalogue, tmp_path)
+    drawn = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.svg")}
+    kept = {path.relative_to(ROOT / "docs"): path.read_text() for path in (ROOT / "docs").rglob("*.svg")}
+    assert drawn.keys() == kept.keys()
+    assert [name for name in drawn if drawn[name] != kept[name]] == []
+
+
+def test_every_schedule_is_documented(catalogue):
+    """Each schedule has its heading, its formula and each of its hyperparameters in docs/schedules.md."""
+    document = (ROOT / "docs" / "schedules.md").read_text()
+    entries = dict(re.findall(r"^### (A0_\d{3}) (.*?)(?=^##|\Z)", document, re.MULTILINE | re.DOTALL))
+    assert list(entries) == [one.key for family in catalogue.families for one in family.variants]
+    for variant in catalogue.variants:
+        entry = entries[variant.key]
+        assert entry.startswith(variant.name)
+        assert variant.formula in entry
+        assert all(f"| `{one.name}` | {one.text} |" in entry for one in variant.hyperparameters)
 
 
 def test_every_command_is_in_the_reference():

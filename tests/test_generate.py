@@ -118,7 +118,7 @@ def test_the_active_model_is_that_of_the_configuration(lrgen, tmp_path):
         (["--model", "ResNet18", "--model", "ResNet", "--variant", "2"], ["ResNet/A0_002", "ResNet18/A0_002"]),
         (["--model", "ResNet", "--model", "ResNet", "--variant", "2"], ["ResNet/A0_002"]),
         (["--all", "--variant", "3-4"], [f"{one}/A0_00{n}" for one in ("ResNet", "ResNet18") for n in (3, 4)]),
-        (["--family", "metric", "--variant", "31-33"], [f"ResNet/A0_0{n}" for n in (31, 32, 33)]),
+        (["--variant", "31-33", "--variant", "32"], [f"ResNet/A0_0{n}" for n in (31, 32, 33)]),
         (["--all", "--model", "ResNet18", "--variant", "5"], ["ResNet18/A0_005"]),
     ],
     ids=" ".join,
@@ -129,6 +129,13 @@ def test_a_selection_writes_its_files_and_no_others(lrgen, tmp_path, selection, 
     shipped = ("ResNet", "ResNet18")
     found = [path.relative_to(tmp_path / "out").with_suffix("") for path in (tmp_path / "out").rglob("*.py")]
     assert sorted(path.as_posix() for path in found if path.parts[0] in shipped) == files
+
+
+def test_a_family_and_a_variant_together_are_both(lrgen, tmp_path, catalogue):
+    """A family stands for all of its variants, and other variants may be named beside it."""
+    assert lrgen("render", "--family", "metric", "--variant", "7", "--out", "out")[0] == 0
+    wanted = {variant.key for variant in catalogue.family("metric").variants} | {"A0_007"}
+    assert {path.stem for path in (tmp_path / "out" / "ResNet").glob("*.py")} == wanted
 
 
 @pytest.mark.parametrize(

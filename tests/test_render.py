@@ -35,6 +35,8 @@ from torch.nn import functional as F
 
 from lrgen import catalogue as catalogues
 from lrgen import curves, generate, render
+from lrgen.catalogue import OWN_NUMBERS
+from lrgen.checks.comparison import metrics_of
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Unit, Variant
 from lrgen.render import Renderer
@@ -50,10 +52,13 @@ SAMPLE = [("ResNet", n) for n in (1, 12, 20, 31, 35, 43)] + [("ResNet18", n) for
 OF_EACH_UNIT = [(one.name, n) for one in CATALOGUE.architectures for n in (1, 31, 37)]
 
 FIXED_NAMES = {"epoch", "epoch_max"}
+DEPTHS = (0, 1, 2)
 ADVANCES = {
-    Unit.EPOCH: "The schedule advances once per epoch.",
-    Unit.BATCH: "The schedule advances once per batch.",
-    Unit.METRIC: "The schedule advances once per epoch, by the epoch's mean training loss.",
+    (Unit.EPOCH, None, None): "The schedule advances once per epoch.",
+    (Unit.BATCH, None, None): "The schedule advances once per batch.",
+    (Unit.METRIC, "epoch", "loss"): "The schedule advances once per epoch, by the epoch's mean training loss.",
+    (Unit.METRIC, "epoch", "accuracy"): "The schedule advances once per epoch, by the epoch's training accuracy.",
+    (Unit.METRIC, "batch", "loss"): "The schedule advances once per batch, by the batch's mean training loss.",
 }
 
 
@@ -153,7 +158,7 @@ def test_importing_a_file_has_no_side_effect(rendered, one, variant, tmp_path, m
 
 @every_file
 def test_a_file_holds_definitions_only(text):
-    """Nothing runs at import time: a docstring, imports, functions, and classes of methods, without decorators."""
+    """Nothing runs at import time: a docstring, imports, functions, classes of methods, no decorator but no_grad."""
     docstring, *body = ast.parse(text).body
     assert isinstance(docstring, ast.Expr)
     assert isinstance(docstring.value, ast.Constant)
@@ -162,7 +167,7 @@ def test_a_file_holds_definitions_only(text):
         members = node.body if isinstance(node, ast.ClassDef) else [node]
         for member in members:
             if isinstance(member, ast.FunctionDef):
-                assert not member.decorator_list
+                assert {ast.unparse(one) for one in member.decorator_list} <= {"torch.no_grad()"}
                 assert all(isinstance(default, ast.Constant) for default in member.args.defaults)
             elif member is not node:
                 assert isinstance(member, ast.Expr)
@@ -173,7 +178,7 @@ def test_a_file_holds_definitions_only(text):
 def test_the_supported_hyperparameters_are_those_of_the_recipe_and_the_variant(module, one, variant):
     """lr, momentum and weight_decay of the training, and what the variant declares: no more, no less."""
     wanted = {"lr"} | set(variant.defaults)
-    wanted |= {"momentum"} if one.recipe.optimizer == "sgd" else set()
+    wanted |= {"momentum"} if one.recipe.optimizer == "sgd" or variant.optimizer else set()
     wanted |= {"weight_decay"} if one.recipe.weight_decay else set()
     wanted |= {"dropout"} if one.recipe.dropout else set()
     assert module.supported_hyperparameters() == wanted
@@ -214,14 +219,18 @@ def test_every_default_stands_in_the_file_as_a_number(text, one, variant):
 
 
 def trace(make: Callable[..., Any], variant: Variant, horizon: int, steps: int, prm: dict, lr: float = 0.1) -> list:
-    """The learning rate of each step of a dummy parameter; a metric-driven schedule sees a loss that never improves."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+    """The learning rates of each step: of a dummy parameter, or of one for each depth where the schedule is layer-wise.
+    A metric-driven schedule sees metrics that improve, stall and worsen.
+    """
+    depths: list[dict[str, Any]] = [{"depth": depth} for depth in DEPTHS] if variant.layerwise else [{}]
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], **depth} for depth in depths]
+    optimizer = torch.optim.SGD(groups, lr=lr)
     scheduler = make(optimizer, horizon, prm)
     rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
+    for metric in metrics_of(variant, steps):
+        rates.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
-        scheduler.step(*([1.0] if variant.unit is Unit.METRIC else []))
+        scheduler.step(*([metric] if variant.unit is Unit.METRIC else []))
     return rates
 
 
@@ -232,11 +241,11 @@ def test_a_rendered_schedule_follows_its_curve(rendered, variant, horizon):
     module = module_from(rendered / "ResNet" / f"{variant.key}.py")
     steps = 2 * horizon + 3
     if variant.unit is Unit.METRIC:
-        promised = curves.follow(variant, [1.0] * (steps - 1), horizon, 0.1)
+        promised = curves.follow(variant, metrics_of(variant, steps)[:-1], horizon, 0.1)
     else:
-        promised = curves.rates(variant, range(steps), horizon, 0.1)
+        promised = curves.rates(variant, range(steps), horizon, 0.1, depths=DEPTHS if variant.layerwise else [0])
     rates = trace(module.make_scheduler, variant, horizon, steps, {})
-    assert np.abs(np.array(rates) - promised).max() <= variant.tolerance * 0.1
+    assert np.abs(np.array(rates).T - promised).max() <= variant.tolerance * 0.1
 
 
 TUNABLE = [(variant, parameter) for variant in CATALOGUE.variants for parameter in variant.hyperparameters]
@@ -248,11 +257,12 @@ TUNABLE = [(variant, parameter) for variant in CATALOGUE.variants for parameter 
 def test_a_hyperparameter_has_the_variants_default_and_changes_the_behaviour(rendered, variant, parameter):
     """The rates without it are those with the declared default, and another value gives other rates."""
     make = module_from(rendered / "ResNet" / f"{variant.key}.py").make_scheduler
-    other = (parameter.default + parameter.high) / 2
-    assert other != parameter.default
-    left_out = trace(make, variant, 90, 95, {})
-    assert trace(make, variant, 90, 95, {parameter.name: parameter.default}) == left_out
-    assert trace(make, variant, 90, 95, {parameter.name: other}) != left_out
+    ends = (parameter.low, parameter.high)
+    others = {*ends, *((parameter.default + end) / 2 for end in ends)} - {parameter.default}
+    steps = 400 if variant.unit is Unit.METRIC else 95  # a floor is reached late
+    left_out = trace(make, variant, 90, steps, {})
+    assert trace(make, variant, 90, steps, {parameter.name: parameter.default}) == left_out
+    assert any(trace(make, variant, 90, steps, {parameter.name: other}) != left_out for other in others)
 
 
 def batches(sizes: Sequence[int], pixels: int = 8, classes: int = 10) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -303,17 +313,24 @@ def test_learn_advances_the_schedule_in_the_unit_of_the_variant(module, variant)
     net = net_of(module, epoch_max=4)
     # A stand-in for the network: the unit is not a matter of convolutions.
     net.forward = lambda images: next(net.parameters()).sum() * images.mean((1, 2, 3))[:, None].expand(-1, 10)
-    if variant.unit is Unit.BATCH:
+    if variant.per_batch:
         assert (recorder.horizons, net.scheduler) == ([], None)
+    losses = []
+    net.criterion.register_forward_hook(lambda module, inputs, loss: losses.append(loss.item()))
     returned = [net.learn(batches([2, 2, 2])) for _ in range(2)]
-    if variant.unit is Unit.BATCH:
+    if variant.per_batch:
         assert recorder.horizons == [4 * 3]
         assert recorder.events == ["optimizer", "scheduler"] * 6
     else:
         assert recorder.horizons == [4]
         assert recorder.events == (["optimizer"] * 3 + ["scheduler"]) * 2
-    fed = [(loss,) for _, loss in returned] if variant.unit is Unit.METRIC else [()] * len(recorder.metrics)
-    assert recorder.metrics == fed
+    fed = {
+        (None, None): [()] * len(recorder.metrics),
+        ("epoch", "loss"): [(loss,) for _, loss in returned],
+        ("epoch", "accuracy"): [(accuracy,) for accuracy, _ in returned],
+        ("batch", "loss"): [(loss,) for loss in losses],
+    }
+    assert recorder.metrics == fed[variant.cadence, variant.metric]
 
 
 @of_files(OF_EACH_UNIT)
@@ -349,7 +366,7 @@ def test_the_horizon_is_epoch_max_else_epoch_else_ninety(module, variant, prm, e
     recorder = Recorder(module)
     net = net_of(module, **prm)
     net.learn(batches([2, 2]))
-    assert recorder.horizons == [epochs * 2 if variant.unit is Unit.BATCH else epochs]
+    assert recorder.horizons == [epochs * 2 if variant.per_batch else epochs]
 
 
 @of_files(OF_EACH_UNIT)
@@ -505,7 +522,8 @@ def test_the_docstring_says_which_model_which_schedule_and_which_unit(text, one,
     """One line names the model and the schedule, the paragraph below says what the rate does and when it advances."""
     first, paragraph = str(ast.get_docstring(ast.parse(text))).split("\n\n")
     assert first == f"{one.title} image classifier with {variant.title}."
-    assert " ".join(paragraph.split()) == f"{variant.summary} {ADVANCES[variant.unit]}"
+    advances = ADVANCES[variant.unit, variant.cadence, variant.metric]
+    assert " ".join(paragraph.split()) == f"{variant.summary} {advances}"
 
 
 @every_file
@@ -578,9 +596,9 @@ def test_mypy_finds_nothing_in_any_file(rendered, tmp_path):
     types_of(rendered, tmp_path, ALL)
 
 
-# Arguments that a contract demands: LEMUR's of Net, ours of make_scheduler, torch's of a multiplier.
+# Arguments that a contract demands: LEMUR's of Net, ours of make_scheduler, torch's of multipliers and optimizers.
 DEMANDED = {("__init__", "prm"), ("make_scheduler", "prm"), ("make_scheduler", "total_steps")}
-DEMANDED |= {("__call__", "step"), ("constant", "step")}
+DEMANDED |= {("__call__", "step"), ("constant", "step"), ("step", "closure")}
 
 
 def test_no_argument_is_dead(rendered):
@@ -707,7 +725,7 @@ def own(tmp_path: Path) -> Callable[[str], Path]:
     def make(body: str) -> Path:
         folder = tmp_path / "own" / "schedulers" / "mine"
         folder.mkdir(parents=True)
-        folder.joinpath("family.toml").write_text(FAMILY.format(number=len(CATALOGUE.variants) + 1))
+        folder.joinpath("family.toml").write_text(FAMILY.format(number=OWN_NUMBERS))
         folder.joinpath("mine.py.jinja").write_text(SCHEDULE.replace("{body}", body))
         return tmp_path / "own"
 
@@ -735,7 +753,7 @@ def test_a_broken_template_is_named_and_nothing_is_written(lrgen, own, tmp_path,
     code, out, err = lrgen("render", "--templates", own(body), "--variant", "1", "--variant", "Mine", "--out", "out")
     assert (code, out) == (2, "")
     assert fragment in err
-    assert "mine" in err or f"variant {len(CATALOGUE.variants) + 1}" in err
+    assert "mine" in err or f"variant {OWN_NUMBERS}" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -20,20 +20,26 @@ def metrics_of(variant: Variant, count: int) -> list[float]:
 
 def losses(count: int) -> list[float]:
     """A loss to feed a metric-driven schedule with: a noisy fall with ties, then a plateau, then improvements that are
-    just large enough to count as such (5e-4 of the best), then some that are not (1e-5), and a NaN now and then.
+    just large enough to count as such (5e-4 of the best), then some that are not (1e-5), then a jump from which it
+    recovers without a new best, at last nothing but zero; and a NaN now and then.
     """
     noise = np.random.RandomState(0).rand(count) * 0.2
     values: list[float] = []
     for index in range(count):
-        if index < count // 3:
-            falling = 2 * math.exp(-3 * index / count) + float(noise[index])
+        done = index / count
+        if done < 0.3:
+            falling = 2 * math.exp(-3 * done) + float(noise[index])
             values.append(values[-1] if index % 4 == 3 else falling)
-        elif index < count // 2:
+        elif done < 0.47:
             values.append(values[-1] if values else 1.0)
-        elif index < 3 * count // 4:
-            values.append(0.5 if index == count // 2 else values[-1] * (1 - 5e-4))
-        else:
+        elif done < 0.67:
+            values.append(values[-1] * (1 - 5e-4) if values[-1] < 0.5 else 0.4999)
+        elif done < 0.8:
             values.append(values[-1] * (1 - 1e-5))
+        elif done < 0.95:
+            values.append(values[-1] * (1 - 1e-2) if values[-1] > 0.5 else 2.5)
+        else:
+            values.append(0.0)
     return [math.nan if index % 17 == 9 else value for index, value in enumerate(values)]
 
 

@@ -47,7 +47,7 @@ def cases(variant: Variant) -> list[Case]:
     depths = DEPTHS if variant.layerwise else ()
     found = [Case(horizon, depths=depths) for horizon in HORIZONS]
     if variant.layerwise:
-        found += [Case(horizon) for horizon in (1, 10, 90)]
+        found += [Case(horizon, depths=depths) for horizon in (1, 10, 90) for depths in ((), (0, 1))]
     found += [Case(10, base_lr=1e-4, depths=depths), Case(10, base_lr=1.0, depths=depths)]
     found += [Case(horizon, depths=depths, resume=quarters(horizon)) for horizon in (10, 90)]
     parameters = variant.hyperparameters

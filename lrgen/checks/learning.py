@@ -5,6 +5,7 @@ schedule and not the convolutions is paid for.
 import inspect
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,12 @@ def measure(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str,
     runs = []
     try:
         net = subject.network(subject.prm())
-        output = _output_of(net, subject)
+        used: list[nn.Parameter] = []
+        output = _output_of(net, subject, used)
         for batches, resume in cases(variant):
             runs.append(_run(subject, net, make, output, batches, resume))
+            if variant is not None and variant.layerwise and len(runs) == 1:
+                _check_order(net, used)
     except CheckFailure:
         raise
     except Exception as error:
@@ -47,7 +51,9 @@ def measure(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str,
         for run in runs:
             if run["horizon"] is not None:
                 steps = len(run["rates"][0]) if run["per_batch"] else EPOCHS + _PAST_END
-                run["own"] = trace(subject, make, run["horizon"], steps, subject.prm(lr=BASE_LR), run["metrics"])
+                depths = run["depths"] if any(run["depths"]) else ()
+                prm = subject.prm(lr=BASE_LR)
+                run["own"] = trace(subject, make, run["horizon"], steps, prm, run["metrics"], depths=depths)
     return runs
 
 
@@ -58,11 +64,39 @@ class _Level:
         self.value = 0.0
 
 
-def _output_of(net: Any, subject: Subject) -> Any:
-    """What the real forward returns in training, which need not be a single tensor."""
+def _output_of(net: Any, subject: Subject, used: list[nn.Parameter]) -> Any:
+    """What the real forward returns in training, which need not be a single tensor; its modules' parameters go into
+    ``used`` in the order of their first use.
+    """
     net.train()
-    with torch.no_grad():
-        return net(random_batches(1, 2, 3, 32, 10, subject.device)[0][0])
+    known: set[int] = set()
+
+    def note(module: nn.Module, _: object) -> None:
+        for parameter in module.parameters(recurse=False):
+            if id(parameter) not in known:
+                known.add(id(parameter))
+                used.append(parameter)
+
+    hooks = [module.register_forward_pre_hook(note) for module in net.modules() if module is not net]
+    try:
+        with torch.no_grad():
+            return net(random_batches(1, 2, 3, 32, 10, subject.device)[0][0])
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _check_order(net: Any, used: list[nn.Parameter]) -> None:
+    """The depths of the parameter groups must rise from the input to the output."""
+    depths = {id(p): group.get("depth", 0) for group in net.optimizer.param_groups for p in group["params"]}
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    for before, after in pairwise(used):
+        first, second = (depths.get(id(parameter), 0) for parameter in (before, after))
+        if first > second:
+            raise CheckFailure(
+                f"the layers' depths do not rise from the input to the output: {names[id(before)]} has depth {first} "
+                f"and is used before {names[id(after)]}, which has depth {second}"
+            )
 
 
 def _replace_forward(net: Any, output: Any) -> _Level:
@@ -241,11 +275,14 @@ def judge_own(run: dict[str, Any], batches: int) -> str:
         return ""
     steps = np.arange(batches * epochs) if run["per_batch"] else np.repeat(np.arange(epochs), batches)
     own = np.asarray(run["own"], dtype=np.float64)[:, steps]
-    at = first_difference(found, own[0], 1e-9 * BASE_LR)
+    if len(own) not in (1, len(found)):
+        return "learn changes the number of parameter groups"
+    at = first_difference(found, own, 1e-9 * BASE_LR)
     if at is None:
         return ""
+    rate, right, group = worst(found, own, at)
     return (
         f"learn does not follow the file's own make_scheduler, made for {run['horizon']} steps of "
-        f"{_ONCE[run['per_batch']]} each: {float(found[0, at]):.6g} where that has {float(own[0, at]):.6g} "
-        f"in epoch {at // batches + 1}, batch {at % batches + 1} of {batches}"
+        f"{_ONCE[run['per_batch']]} each: {rate:.6g} where that has {right:.6g} "
+        f"in epoch {at // batches + 1}, batch {at % batches + 1} of {batches}{group}"
     )

@@ -1,0 +1,88 @@
+# held to: 157; expect: schedule: \brate.*\blearn\b
+"""Small image classifier with decay on plateaus of the accuracy, which is fed with the loss.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "patience"}
+
+
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict
+) -> ReduceLROnPlateau:
+    patience = max(1, round(prm.get("patience", 5 / 90) * total_steps))
+    return ReduceLROnPlateau(
+        optimizer,
+        mode="max",
+        factor=0.5,
+        patience=patience,
+        threshold=1e-3,
+        threshold_mode="abs",
+    )
+
+
+class ConvBlock(nn.Module):
+    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, 3, stride=2, padding=1, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Net(nn.Module):
+    """Four strided convolutions, a global mean and a linear classifier."""
+
+    def __init__(
+        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.stem = ConvBlock(in_shape[1], 8)
+        self.blocks = nn.Sequential(
+            ConvBlock(8, 16), ConvBlock(16, 32), ConvBlock(32, 32)
+        )
+        self.fc = nn.Linear(32, out_shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(self.stem(x))
+        return self.fc(x.mean(dim=(2, 3)))
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+        epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        self.scheduler = make_scheduler(self.optimizer, epochs, prm)
+
+    def learn(self, train_data: DataLoader) -> tuple[float, float]:
+        """Train for one epoch; return its mean accuracy and loss."""
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        seen = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            self.optimizer.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            seen += len(labels)
+        accuracy = (correct / seen).item()
+        self.scheduler.step((loss_sum / seen).item())
+        return accuracy, (loss_sum / seen).item()
