@@ -119,7 +119,11 @@ def cosine_noise_window(
     noisy = (step >= noise_start * horizon) & (step < noise_end * horizon)
     noise = np.zeros_like(step)
     times, places = np.unique(step[noisy], return_inverse=True)
-    draws = [np.random.RandomState(seed + int(t)).randint(2**24, dtype=np.uint32) for t in times]
+    twister = np.random.RandomState()
+    draws = []
+    for t in times:
+        twister.seed(seed + int(t))
+        draws.append(twister.randint(2**24, dtype=np.uint32))
     noise[noisy] = noise_pct * (2 * (np.array(draws, dtype=np.float64) / 2**24) - 1)[places]
     return half_cosine(step, horizon) * (1 + noise)
 
