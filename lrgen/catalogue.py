@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Valid
 
 from lrgen import records
 from lrgen.errors import CatalogueError, UnknownNameError
-from lrgen.records import Architecture, Family, Hyperparameter, Metric, PastEnd, Recipe, Unit, Variant, WrittenOptimizer
+from lrgen.records import Architecture, Budget, Family, Hyperparameter, Metric, PastEnd, Recipe, Unit, Variant, WrittenOptimizer
 
 _HERE = Path(__file__).resolve().parent
 SHIPPED = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
@@ -82,15 +82,27 @@ class _RecipeTable(_Table):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class _BudgetTable(_Table):
+    images: Annotated[int, Field(ge=10)]
+    pixels: Annotated[int, Field(ge=8)]
+    batch: Annotated[int, Field(ge=2)]
+    epochs: Annotated[int, Field(ge=1)]
+    lr: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
+
+
 class _ArchitectureTable(_Table):
-    title: _Sentence
+    title: Annotated[str, Field(min_length=1, max_length=22)]  # the first line of a docstring holds a schedule's too
     summary: _Sentence
     paper: _Sentence
     reference: _Sentence
     parameters: Annotated[int, Field(ge=1)]
+    reference_pixels: Annotated[int, Field(ge=1)]
+    reference_classes: Annotated[int, Field(ge=2)]
     smallest_input: Annotated[int, Field(ge=1)]
     layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
     recipe: _RecipeTable
+    budget: _BudgetTable | None = None
     template: str | None = None
     config: dict[str, Any] = {}
 
@@ -281,7 +293,8 @@ def _architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
         folder=folder,
         template=template,
         recipe=Recipe(**table.recipe.model_dump()),
-        **table.model_dump(exclude={"recipe", "template"}),
+        budget=Budget(**table.budget.model_dump()) if table.budget else None,
+        **table.model_dump(exclude={"recipe", "budget", "template"}),
     )
 
 

@@ -162,10 +162,26 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What the training check may spend on a large network where there is no GPU: it must memorise ``images`` images.
+
+    They have ``pixels`` a side and come in batches of ``batch`` for ``epochs`` epochs, at the base rate ``lr`` (0: the
+    recipe's); all of it within ``seconds``.
+    """
+
+    images: int
+    pixels: int
+    batch: int
+    epochs: int
+    lr: float = 0.0
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True)
 class Architecture:
     """One network: one folder under ``templates/architectures``.
 
-    ``layers`` names the modules of ``Net`` from the input to the output, a layer an entry: ``"conv1 bn1"`` are two
+    ``parameters`` counts those at the size (``reference_pixels``) and number of classes of the reference. ``layers`` names the modules of ``Net`` from the input to the output, a layer an entry: ``"conv1 bn1"`` are two
     modules of one layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter.
     """
 
@@ -175,11 +191,14 @@ class Architecture:
     paper: str
     reference: str
     parameters: int
+    reference_pixels: int
+    reference_classes: int
     smallest_input: int
     layers: tuple[str, ...]
     recipe: Recipe
     folder: Path
     template: str
+    budget: Budget | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
 

@@ -139,6 +139,8 @@ summary = "A linear classifier of the pixels."
 paper = "https://example.org/linear"
 reference = "a textbook"
 parameters = 30730
+reference_pixels = 32
+reference_classes = 10
 smallest_input = 1
 layers = ["fc"]
 {TEMPLATE}
