@@ -79,6 +79,9 @@ def verify(
     dataset: Annotated[str | None, typer.Option(help="What the training check trains on. (default: digits)")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. (default: 5)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Train large networks in full, where a CPU would memorise a few images.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto)")] = None,
     workers: Annotated[int | None, typer.Option(help="Files at a time. (default: one a core)")] = None,
     db: Database = None,
@@ -124,6 +127,7 @@ def verify(
         seed=settings.seed,
         device=on,
         threads=max(1, verifying.cores() // (settings.workers or verifying.cores())),
+        full=full,
     )
     store = Store(settings.db)
     outcomes: list[Outcome] = []
