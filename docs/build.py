@@ -26,6 +26,8 @@ COMMANDS = (
     ("list", "models"),
     ("list", "schedules"),
     ("list", "families"),
+    ("model", "show"),
+    ("model", "use"),
     ("results", "best"),
     ("results", "classes"),
     ("results", "failures"),
