@@ -51,7 +51,7 @@ def model_show(
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for fact, text in _facts(one):
+    for fact, text in facts(one):
         table.add_row(fact, escape(text))
     out.print(table)
 
@@ -103,7 +103,8 @@ def in_short(recipe: Recipe) -> str:
     return ", ".join(parts)
 
 
-def _facts(one: Architecture) -> list[tuple[str, str]]:
+def facts(one: Architecture) -> list[tuple[str, str]]:
+    """What is told of an architecture, besides its summary: (what, text)."""
     recipe = one.recipe
     details = [in_short(recipe)]
     if recipe.optimizer == "sgd":
