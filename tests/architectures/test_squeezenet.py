@@ -1,0 +1,50 @@
+"""SqueezeNet: torchvision's squeezenet1_1."""
+
+import pytest
+import torch
+from networks import assert_equal, assert_is, build, copy_weights, count, settle
+from torch import nn
+from torchvision import models
+
+
+def test_squeezenet_is_torchvisions():
+    """At 224 pixels it has the parameters of torchvision's squeezenet1_1, and with its weights its scores."""
+    assert_is("SqueezeNet", models.squeezenet1_1(weights=None))
+
+
+@pytest.mark.parametrize("pixels", [32, 8])
+def test_squeezenet_has_a_stem_for_small_images(pixels):
+    """Under 64 pixels it is torchvision's with a padded first convolution of stride 1."""
+    reference = models.squeezenet1_1(weights=None, num_classes=10)
+    reference.features[0] = nn.Conv2d(3, 64, 3, padding=1)
+    net = build("SqueezeNet", pixels)
+    copy_weights(settle(reference, pixels), net)
+    assert_equal(net, reference, pixels)
+
+
+def test_squeezenet_has_fifty_times_fewer_parameters_than_alexnet():
+    """The claim of the paper's title, for a thousand classes; half of each fire module's filters are 1x1."""
+    net = build("SqueezeNet", 224, 1000)
+    assert 45 < count(build("AlexNet", 224, 1000)) / count(net) < 55
+    for name, fire in net.named_children():
+        if name.startswith("fire"):
+            assert fire.expand1x1.out_channels == fire.expand3x3.out_channels == 4 * fire.squeeze.out_channels
+
+
+def test_squeezenet_scores_are_averages_of_rectified_maps():
+    """No score is negative, and each is the mean of its class's map of conv10."""
+    net = build("SqueezeNet").eval()
+    maps = []
+    net.conv10.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    with torch.no_grad():
+        scores = net(torch.randn(4, 3, 32, 32))
+    torch.testing.assert_close(scores, maps[0].clamp(min=0).flatten(2).mean(2))
+    assert maps[0].shape == (4, 10, 4, 4)
+    assert scores.min() >= 0
+
+
+def test_squeezenet_starts_with_every_class_awake():
+    """In a fresh network each class's score is above zero for each image: a rectified zero would have no gradient."""
+    net = build("SqueezeNet").eval()
+    with torch.no_grad():
+        assert net(torch.randn(16, 3, 32, 32)).min() > 0
