@@ -1,0 +1,78 @@
+"""VisionTransformer: torchvision's vit_b_16."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from networks import CATALOGUE, RENDERER, assert_equal, assert_is, build, copy_weights, stir
+from torch import Tensor, nn
+from torchvision import models
+
+
+def awake(reference: Any) -> Any:
+    """torchvision's network with another head than the zeros that it starts with."""
+    torch.manual_seed(1)
+    nn.init.normal_(reference.heads.head.weight, std=0.02)
+    return reference
+
+
+def ours(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """torchvision's weights under our names."""
+    for key, value in state.items():
+        name = key
+        for old, new in {
+            "class_token": "embedding.class_token",
+            "conv_proj": "embedding.projection",
+            "encoder.pos_embedding": "embedding.positions",
+            "encoder.layers.encoder_layer_": "blocks.",
+            "encoder.ln": "norm",
+            "ln_1": "norm1",
+            "ln_2": "norm2",
+            "self_attention.in_proj_": "attention.qkv.",
+            "self_attention.out_proj": "attention.merge",
+            "heads.head": "head",
+        }.items():
+            name = name.replace(old, new)
+        yield name, value
+
+
+def test_the_vision_transformer_is_torchvisions():
+    """86,567,656 parameters, and the same scores."""
+    assert_is("VisionTransformer", awake(models.vit_b_16(weights=None)), ours)
+
+
+def test_a_small_image_is_cut_into_patches_of_four():
+    """At 24 pixels it is torchvision's with patches of 4: 36 of them."""
+    reference = awake(models.VisionTransformer(24, 4, 12, 12, 768, 3072, num_classes=10))
+    net = build("VisionTransformer", 24)
+    copy_weights(stir(reference), net, ours)
+    assert_equal(net, reference, 24, batch=1)
+
+
+@pytest.mark.parametrize(("size", "patches"), [((32, 64), 8 * 16), ((64, 96), 4 * 6), ((299, 299), 18 * 18)])
+def test_each_patch_has_a_position(size, patches):
+    """As many embeddings as whole patches fit into the image, and one for the class token."""
+    assert build("VisionTransformer", size).embedding.positions.shape == (1, 1 + patches, 768)
+
+
+def test_only_the_positions_tell_patches_apart():
+    """Without their embeddings the patches may be shuffled; with them the scores change."""
+    net = build("VisionTransformer", 8).eval()
+    image = torch.randn(1, 3, 8, 8)
+    swapped = torch.cat([image[:, :, 4:], image[:, :, :4]], dim=2)  # the upper two of four patches for the lower
+    with torch.no_grad():
+        assert (net(swapped) - net(image)).abs().max() > 1e-3
+        net.embedding.positions.zero_()
+        torch.testing.assert_close(net(swapped), net(image), rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_is_a_hyperparameter():
+    """Two training passes differ by the dropout that ``prm`` asks for, and agree where it asks for none."""
+    text = RENDERER.render(CATALOGUE.architecture("VisionTransformer"), CATALOGUE.variant(1)).text
+    assert '"dropout"' in text.split("def supported_hyperparameters")[1].split("def ")[0]
+    images = torch.randn(2, 3, 8, 8)
+    for dropout, same in ((0.0, True), (0.2, False)):
+        net = build("VisionTransformer", 8, dropout=dropout).train()
+        with torch.no_grad():
+            assert torch.equal(net(images), net(images)) == same
