@@ -6,9 +6,10 @@ BIN = $(VENV)/bin
 VARIANTS ?= 1-50
 MODEL ?=
 WORKERS ?= 2
-# Files stay together on one process. The oracles of tests/curves start threads, which must not see the harness fork:
-# they get processes of their own.
+# Files stay together on one process, the tests of a network too. The oracles of tests/curves start threads, which must
+# not see the harness fork: they get processes of their own.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+NETWORKS = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/architectures
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -32,12 +33,14 @@ verify: setup
 test: setup
 	$(BIN)/lrgen render --check
 	$(PYTEST) -m "not slow" tests/curves
-	$(PYTEST) -m "not slow" --ignore tests/curves
+	$(NETWORKS) -m "not slow"
+	$(PYTEST) -m "not slow" --ignore tests/curves --ignore tests/architectures
 
 test-all: setup lint
 	$(BIN)/lrgen render --check
 	$(PYTEST) tests/curves
-	$(PYTEST) --ignore tests/curves
+	$(NETWORKS)
+	$(PYTEST) --ignore tests/curves --ignore tests/architectures
 
 lint: setup
 	$(BIN)/ruff check .

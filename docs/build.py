@@ -1,4 +1,4 @@
-"""``make docs``: the reference of the command line, that of the schedules, and their pictures.
+"""``make docs``: the references of the command line, the schedules and the architectures, and pictures.
 
 A test says whether what is committed is what this writes.
 """
@@ -13,8 +13,9 @@ from pathlib import Path
 from lrgen import catalogue as catalogues
 from lrgen import plots
 from lrgen.catalogue import Catalogue
+from lrgen.cli.models import facts, in_short
 from lrgen.curves import pairs
-from lrgen.records import Family, Variant
+from lrgen.records import Architecture, Family, Variant
 
 HERE = Path(__file__).parent
 COMMANDS = (
@@ -26,6 +27,8 @@ COMMANDS = (
     ("list", "models"),
     ("list", "schedules"),
     ("list", "families"),
+    ("model", "show"),
+    ("model", "use"),
     ("results", "best"),
     ("results", "classes"),
     ("results", "failures"),
@@ -127,6 +130,38 @@ def _entry(catalogue: Catalogue, variant: Variant) -> str:
     return "\n".join(lines) + "\n"
 
 
+def architectures_text(catalogue: Catalogue) -> str:
+    """Every architecture in a table, and then with what the catalogue says of it."""
+    parts = [
+        f"# The architectures\n\n{len(catalogue.architectures)} networks, each written out as explicit PyTorch code; "
+        "`lrgen model show NAME --code` prints one alone.\n\nWritten by `make docs` from the catalogue. Parameters are "
+        "those at the size and number of classes of the reference; 32 pixels get the stem that the literature uses for "
+        "small images. Without a GPU `lrgen verify` trains a network in full, or, where it says so, lets it memorise a "
+        "few images.\n",
+        "| architecture | network | parameters | smallest input | recipe | on a CPU |\n|---|---|---:|---:|---|---|",
+    ]
+    for one in catalogue.architectures:
+        checked = "memorises" if one.budget else "in full"
+        parts[-1] += (
+            f"\n| [{one.name}](#{one.name.lower()}) | {one.title} | {one.parameters:,} | {one.smallest_input} "
+            f"| {in_short(one.recipe)} | {checked} |"
+        )
+    parts[-1] += "\n"
+    parts += [_network(one) for one in catalogue.architectures]
+    return "\n".join(parts)
+
+
+def _network(one: Architecture) -> str:
+    lines = [
+        f"- {fact}: {f'<{text}>' if text.startswith('http') and ' ' not in text else text}" for fact, text in facts(one)
+    ]
+    return f"## {one.name}\n\n{one.summary}\n\n" + "\n".join(lines) + "\n"
+
+
+def _linked(text: str) -> str:
+    return f"<{text}>" if text.startswith("http") and " " not in text else text
+
+
 def pictures(catalogue: Catalogue, folder: Path) -> None:
     """The overview, and a picture of each family."""
     plots.overview(catalogue.families, folder / "schedules.svg")
@@ -138,6 +173,7 @@ def texts(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """The generated documents: name and text."""
     yield "cli.md", cli_text()
     yield "schedules.md", schedules_text(catalogue)
+    yield "architectures.md", architectures_text(catalogue)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lrgen.api import get_class_accuracies
+    from lrgen.api import get_active_model, get_class_accuracies, set_active_model
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "get_class_accuracies"]
+__all__ = ["__version__", "get_active_model", "get_class_accuracies", "set_active_model"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load pandas and SQLAlchemy when one of the functions is first asked for, and not before."""
+    """Load what the functions need when one of them is first asked for, and not before."""
     if name in __all__:
         from lrgen import api
 

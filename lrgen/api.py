@@ -1,9 +1,38 @@
 """The functions that people call from Python, with the names and parameters of the project's first document."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
-from lrgen import config
-from lrgen.store import Store
+from lrgen import catalogue, config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def get_active_model() -> str:
+    """The architecture that commands work on when none is named.
+
+    It stands in lrgen.toml (``active_model``), or in the environment as ``LRGEN_ACTIVE_MODEL``.
+
+    Raises:
+        ConfigError: when the configuration cannot be read.
+        UnknownNameError: when there is no such architecture.
+    """
+    settings = config.load()
+    return catalogue.load(settings.templates).architecture(settings.active_model).name
+
+
+def set_active_model(model_name: str) -> bool:
+    """Make an architecture the active one, in the nearest lrgen.toml or a new one in the current folder.
+
+    Returns:
+        True: what cannot be set raises.
+
+    Raises:
+        UnknownNameError: when there is no such architecture; the file stays as it was.
+        ConfigError, OutputError: when lrgen.toml cannot be read or written.
+    """
+    config.keep("active_model", catalogue.load(config.load().templates).architecture(model_name).name)
+    return True
 
 
 def get_class_accuracies(
@@ -13,7 +42,7 @@ def get_class_accuracies(
     *,
     dataset: str | None = None,
     db: str | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """The scores of each class at one evaluated epoch of a file's newest run.
 
     Args:
@@ -31,6 +60,10 @@ def get_class_accuracies(
         NoResultError: when that epoch was never evaluated; nothing is made up.
         StoreError: when the database cannot be read.
     """
+    import pandas as pd
+
+    from lrgen.store import Store
+
     store = Store(config.load({"db": db}).db)
     try:
         return pd.DataFrame(store.classes(model_name, scheduler_type, epoch, dataset))

@@ -12,7 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Valid
 
 from lrgen import records
 from lrgen.errors import CatalogueError, UnknownNameError
-from lrgen.records import Architecture, Budget, Family, Hyperparameter, Metric, PastEnd, Recipe, Unit, Variant, WrittenOptimizer
+from lrgen.records import (
+    Architecture,
+    Budget,
+    Family,
+    Hyperparameter,
+    Metric,
+    PastEnd,
+    Recipe,
+    Unit,
+    Variant,
+    WrittenOptimizer,
+)
 
 _HERE = Path(__file__).resolve().parent
 SHIPPED = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"

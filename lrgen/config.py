@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lrgen.errors import ConfigError
+from lrgen.files import write_atomically
 
 FILE_NAME = "lrgen.toml"
 _PREFIX = "LRGEN_"
@@ -75,6 +76,27 @@ def find_file(folder: Path) -> Path | None:
         if (candidate / FILE_NAME).is_file():
             return candidate / FILE_NAME
     return None
+
+
+def keep(name: str, value: str, folder: Path | None = None) -> Path:
+    """Write one setting into the nearest lrgen.toml, or into a new one in the folder; all else in it stays as it is.
+
+    Returns the path of the file.
+
+    Raises:
+        ConfigError: when the file that is there cannot be read, or holds what is no setting.
+        OutputError: when it cannot be written.
+    """
+    import tomlkit  # keeps comments and order; only a change needs it
+
+    here = folder or Path.cwd()
+    path = find_file(here) or here / FILE_NAME
+    load(folder=here, environ={})
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    document = tomlkit.parse(text)
+    document[name] = value
+    write_atomically(path, tomlkit.dumps(document))
+    return path
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -49,14 +49,17 @@ class Limits:
     messages: int = 64 << 20
     memory: int = 0
 
-    def of(self, stage: Stage) -> float:
-        """The seconds that a check may take."""
-        return self.seconds if stage is Stage.TRAINING else min(self.seconds, self.check_seconds)
+    def of(self, stage: Stage, plan: training.Plan) -> float:
+        """The seconds that a check may take; the budget of a training is its own limit."""
+        if stage is not Stage.TRAINING:
+            return min(self.seconds, self.check_seconds)
+        return min(self.seconds, plan.budget.seconds) if plan.budget else self.seconds
 
 
 @dataclass(eq=False)
 class _Child:
     candidate: Candidate
+    plan: training.Plan
     pid: int
     handle: int
     messages: int
@@ -158,7 +161,8 @@ def _start(candidate: Candidate, settings: VerifySettings, dataset: Dataset | No
     os.set_blocking(output, False)
     now = time.monotonic()
     handle = os.pidfd_open(pid)
-    return _Child(candidate, pid, handle, messages, output, folder, now, now + limits.of(Stage.SYNTAX))
+    plan = training.plan_of(candidate, settings)
+    return _Child(candidate, plan, pid, handle, messages, output, folder, now, now + limits.of(Stage.SYNTAX, plan))
 
 
 def _be_child(
@@ -217,7 +221,7 @@ def _understand(child: _Child, message: dict[str, Any], settings: VerifySettings
         if position >= child.begun:  # a check begins once: saying so again does not win time
             child.begun = position + 1
             child.stage = stage
-            child.deadline = time.monotonic() + limits.of(stage)
+            child.deadline = time.monotonic() + limits.of(stage, child.plan)
     elif "memory" in message:
         child.end = child.end or (Status.OUT_OF_MEMORY, str(message["memory"])[:500])
     else:
@@ -255,7 +259,7 @@ def _within(child: _Child, limits: Limits) -> bool:
     """Whether a running child keeps its limits; sets its end when it does not."""
     if child.end is None:
         if time.monotonic() > child.deadline:
-            child.end = (Status.TIMED_OUT, f"takes longer than {limits.of(child.stage):g} s")
+            child.end = (Status.TIMED_OUT, f"takes longer than {limits.of(child.stage, child.plan):g} s")
         elif child.printed > limits.output:
             child.end = (Status.FAILED, f"prints more than {limits.output} bytes of output")
         elif limits.memory and _resident(child.pid) > limits.memory:
@@ -302,6 +306,8 @@ def _finish(child: _Child, settings: VerifySettings, limits: Limits, siblings: s
         checks=tuple(child.checks),
         epochs=child.epochs,
         accuracy=max((epoch.accuracy for epoch in child.epochs), default=None),
+        training=child.plan.training if child.epochs else None,
+        base_lr=child.plan.lr if child.epochs else None,
         output=child.tail.decode(errors="replace"),
     )
 

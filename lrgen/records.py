@@ -38,6 +38,15 @@ class Stage(StrEnum):
     TRAINING = "training"
 
 
+class Training(StrEnum):
+    """What the training check asked of a network: to learn the dataset, or, large and without a GPU, to memorise a few
+    dozen of its images.
+    """
+
+    FULL = "full"
+    MEMORISED = "memorised"
+
+
 class Status(StrEnum):
     """How a file's verification ended."""
 
@@ -181,8 +190,9 @@ class Budget:
 class Architecture:
     """One network: one folder under ``templates/architectures``.
 
-    ``parameters`` counts those at the size (``reference_pixels``) and number of classes of the reference. ``layers`` names the modules of ``Net`` from the input to the output, a layer an entry: ``"conv1 bn1"`` are two
-    modules of one layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter.
+    ``parameters`` counts those at the size (``reference_pixels``) and number of classes of the reference. ``layers``
+    names the modules of ``Net`` from the input to the output, a layer an entry: ``"conv1 bn1"`` are two modules of one
+    layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter.
     """
 
     name: str
@@ -224,13 +234,15 @@ class Candidate:
     variant: Variant | None
     prm: dict[str, float]
     family_folder: Path | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)
 class VerifySettings:
     """What a verification is asked to do; the same file with the same settings ends the same way.
 
-    ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` are those of one worker.
+    ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` are those of one worker. ``full`` asks for
+    the whole training where the architecture names a budget, too.
     """
 
     stage: Stage = Stage.TRAINING
@@ -240,6 +252,7 @@ class VerifySettings:
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -256,8 +269,8 @@ class CheckReport:
 class EpochReport:
     """One evaluated epoch: everything in it was measured by the training check.
 
-    ``confusion[i][j]`` counts held-out images of class i that were classified as j. ``lr`` is the rate of
-    the epoch's last update, the greatest of its parameter groups; losses are means over images.
+    ``confusion[i][j]`` counts images of class i that were classified as j: held-out ones, or those to memorise.
+    ``lr`` is the rate of the epoch's last update, the greatest of its parameter groups; losses are means over images.
     """
 
     epoch: int
@@ -270,7 +283,7 @@ class EpochReport:
 
     @property
     def accuracy(self) -> float:
-        """The share of held-out images on the diagonal of the confusion matrix."""
+        """The share of images on the diagonal of the confusion matrix."""
         total = sum(map(sum, self.confusion))
         return sum(row[i] for i, row in enumerate(self.confusion)) / total if total else 0.0
 
@@ -279,8 +292,9 @@ class EpochReport:
 class Outcome:
     """How the verification of one file ended.
 
-    ``stage`` is the check that it did not get through, ``accuracy`` that of its best epoch (None when none was run),
-    ``output`` the end of what it printed. ``reused`` says that all of this was recorded by an earlier run.
+    ``stage`` is the check that it did not get through, ``accuracy`` that of its best epoch, ``training`` what was asked
+    of it and ``base_lr`` the rate it was given (all None when no epoch was run), ``output`` the end of what it printed.
+    ``reused`` says that all of this was recorded by an earlier run.
     """
 
     candidate: Candidate
@@ -291,6 +305,8 @@ class Outcome:
     checks: tuple[CheckReport, ...] = ()
     epochs: tuple[EpochReport, ...] = ()
     accuracy: float | None = None
+    training: Training | None = None
+    base_lr: float | None = None
     reused: bool = False
     output: str = ""
 

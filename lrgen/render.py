@@ -82,6 +82,11 @@ class Renderer:
         imports, code = self._schedule(variant)
         return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
+    def network(self, architecture: Architecture) -> str:
+        """The network alone, with its imports: ``Net`` without the methods that train it."""
+        imports, code = self._network(architecture)
+        return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
+
     def _schedule(self, variant: Variant) -> tuple[tuple[str, ...], str]:
         parameters = {parameter.name: parameter for parameter in variant.hyperparameters}
 

@@ -181,6 +181,7 @@ def _candidate(
             "dropout": recipe.dropout,
         },
         family_folder=catalogue.user_folder(variant) if variant else None,
+        budget=architecture.budget if architecture else None,
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen import generate
 from lrgen.catalogue import Catalogue
+from lrgen.generate import Pair
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,27 @@ def catalogue() -> Catalogue:
     return catalogues.load()
 
 
+# Of the other networks the fast tests look at these: each unit, the schedules by layer, an optimizer of the variant's.
+OF_EVERY_NETWORK = (1, 31, 37, 174, 177)
+
+
 @pytest.fixture(scope="session")
-def rendered(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every file of the grid; not to be changed."""
+def grid(catalogue: Catalogue, request: pytest.FixtureRequest) -> list[Pair]:
+    """The files that are looked at: all of them in the slow tests, else every schedule of two networks, and a few of
+    each other network.
+    """
+    everything = generate.pairs(catalogue.architectures, catalogue.variants)
+    if request.config.getoption("markexpr") != "not slow":
+        return everything
+    whole = ("ResNet", "ResNet18")
+    return [pair for pair in everything if pair[0].name in whole or pair[1].number in OF_EVERY_NETWORK]
+
+
+@pytest.fixture(scope="session")
+def rendered(catalogue: Catalogue, grid: list[Pair], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that are looked at; not to be changed."""
     out = tmp_path_factory.mktemp("generated")
-    generate.generate(catalogue, generate.pairs(catalogue.architectures, catalogue.variants), out)
+    generate.generate(catalogue, grid, out)
     return out
 
 

@@ -399,12 +399,11 @@ def test_a_long_name_is_told_whole_by_verify(filled):
 
 
 def test_verify_ends_with_a_table_and_totals(lrgen, good, bad):
-    """File, schedule, unit, status, accuracy, seconds; then the failures with their reasons, then one line of
-    totals."""
+    """File, schedule, unit, status, training, accuracy, seconds; the failures with their reasons; a line of totals."""
     code, out, _ = lrgen("verify", good, bad, "--as", "1", *EXAMINE)
     lines = [line.rstrip() for line in out.splitlines()]
-    assert lines[0].split() == ["file", "schedule", "unit", "status", "accuracy", "seconds"]
-    assert re.fullmatch(r"good/file-\w{8}\s+StepLR_default\s+epoch\s+unproven\s+–\s+\d+\.\d", lines[1])
+    assert lines[0].split() == ["file", "schedule", "unit", "status", "training", "accuracy", "seconds"]
+    assert re.fullmatch(r"good/file-\w{8}\s+StepLR_default\s+epoch\s+unproven\s+–\s+–\s+\d+\.\d", lines[1])
     assert re.fullmatch(r"bad/file-\w{8}\s+StepLR_default\s+epoch\s+failed\s+–\s+\d+\.\d", lines[2])
     assert re.fullmatch(r"bad/file-\w{8} contract: .*\bNet\b.*", lines[3])
     totals = r"2 files: 1 unproven, 1 failed; 0 results reused; \d+ s; recorded in sqlite:///db/ab.nn.db"

@@ -24,7 +24,7 @@ def commands_of(group, prefix=()):
 
 
 def test_the_references_are_current(catalogue):
-    """docs/cli.md and docs/schedules.md are what ``make docs`` writes."""
+    """docs/cli.md, docs/schedules.md and docs/architectures.md are what ``make docs`` writes."""
     stale = [name for name, text in build.texts(catalogue) if (ROOT / "docs" / name).read_text() != text]
     assert stale == []
 

@@ -3,7 +3,6 @@ schedule and not the convolutions is paid for.
 """
 
 import inspect
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from lrgen.checks.comparison import as_array, first_difference, named, promised, worst, wrong_depths
 from lrgen.checks.direct import BASE_LR, reloaded, trace
+from lrgen.checks.recording import Recorder
 from lrgen.checks.subject import CheckFailure, Prm, Subject, random_batches
 from lrgen.records import Metric, Unit, Variant
 
@@ -121,35 +121,6 @@ def _replace_forward(net: Any, output: Any) -> _Level:
     return level
 
 
-class Fed:
-    """The losses and accuracies of the batches that a criterion sees, as (value, images)."""
-
-    def __init__(self, criterion: object) -> None:
-        self.losses: list[tuple[float, int]] = []
-        self.accuracies: list[tuple[float, int]] = []
-        if isinstance(criterion, nn.Module):
-            criterion.register_forward_hook(self._record)
-
-    def _record(self, _: nn.Module, inputs: tuple[Tensor, ...], loss: Tensor) -> None:
-        if not torch.is_grad_enabled() or loss.dim():
-            return
-        logits, labels = inputs[0], inputs[1]
-        right = (logits.argmax(dim=1) == labels).float().mean() if logits.dim() == 2 else torch.tensor(math.nan)
-        self.losses.append((float(loss.detach()), len(logits)))
-        self.accuracies.append((float(right), len(logits)))
-
-    def clear(self) -> None:
-        """Forget the batches that were seen."""
-        self.losses.clear()
-        self.accuracies.clear()
-
-
-def mean(values: list[tuple[float, int]]) -> float:
-    """The mean over images of (value, images); NaN without any."""
-    images = sum(count for _, count in values)
-    return sum(value * count for value, count in values) / images if images else math.nan
-
-
 class _Watched:
     """A set-up network with a stand-in forward; the rates of its updates go into the given list."""
 
@@ -160,7 +131,7 @@ class _Watched:
         self.net.optimizer.register_step_pre_hook(
             lambda optimizer, *_: rows.append([float(group["lr"]) for group in optimizer.param_groups])
         )
-        self.fed = Fed(self.net.criterion)
+        self.fed = Recorder(self.net.criterion)
 
     def resume(self, stopped: Any, make: Callable[..., Any], total_steps: int, prm: Prm) -> None:
         """Take over where another run stopped, in the order that a rendered file allows."""
@@ -202,12 +173,13 @@ def _run(
             watched.level.value = 0.2 if epoch else 0.0
             watched.fed.clear()
             before = len(rows)
-            watched.net.learn(train_data)
+            with watched.fed as fed:
+                watched.net.learn(train_data)
             updates.append(len(rows) - before)
-            losses.append(mean(watched.fed.losses))
-            accuracies.append(mean(watched.fed.accuracies))
-            batch_losses += [value for value, _ in watched.fed.losses]
-            batch_accuracies += [value for value, _ in watched.fed.accuracies]
+            losses.append(fed.mean(fed.losses))
+            accuracies.append(fed.mean(fed.accuracies))
+            batch_losses += fed.losses
+            batch_accuracies += fed.accuracies
     finally:
         if make is not None:
             vars(subject.module)["make_scheduler"] = make

@@ -2,49 +2,79 @@
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lrgen.checks.comparison import as_array, first_difference, named, promised, worst, wrong_depths
+from lrgen.checks.recording import Recorder
 from lrgen.checks.subject import Batches, CheckFailure, Subject
-from lrgen.records import Candidate, EpochReport, Metric, Stage, Unit, VerifySettings
+from lrgen.data import Dataset
+from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, VerifySettings
 
 STAGE = Stage.TRAINING
 # The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
 TIMES_CHANCE = 5.0
+# The share of the images to memorise that the best epoch must classify rightly.
+MEMORISED = 0.9
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file is trained. Without a ``budget`` on the dataset's training images, and evaluated on held-out ones;
+    with one on a few of them, and evaluated on the same, the statistics of batch norm being those of these images.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    budget: Budget | None = None
+
+    @property
+    def training(self) -> Training:
+        """The plan's name in the results."""
+        return Training.MEMORISED if self.budget else Training.FULL
+
+
+def plan_of(candidate: Candidate, settings: VerifySettings) -> Plan:
+    """A budget counts on the processor, unless the whole training is asked for."""
+    budget = candidate.budget
+    if budget is None or settings.full or settings.device != "cpu":
+        return Plan(settings.epochs, settings.batch_size, candidate.prm["lr"])
+    own_optimizer = candidate.variant is not None and candidate.variant.optimizer is not None
+    lr = budget.lr if budget.lr and not own_optimizer else candidate.prm["lr"]
+    return Plan(budget.epochs, budget.batch, lr, budget)
 
 
 def measure(subject: Subject) -> dict[str, Any]:
     """Train and evaluate; the epochs' confusion matrices, losses and rates."""
     data, settings = subject.dataset, subject.settings
     assert data is not None
+    plan = plan_of(subject.candidate, settings)
     torch.manual_seed(settings.seed)
-    train_images, test_images = _normalise(data.train_images, data.test_images, subject.device)
-    train_labels = torch.from_numpy(data.train_labels).to(subject.device)
-    test_labels = torch.from_numpy(data.test_labels).to(subject.device)
-    train = Batches(train_images, train_labels, settings.batch_size, settings.seed)
-    test = Batches(test_images, test_labels, 4 * settings.batch_size)
-    prm = subject.prm(**subject.candidate.prm, batch=settings.batch_size, epoch_max=settings.epochs)
-    shape = (settings.batch_size, *train_images.shape[1:])
+    train, test = _batches(data, plan, settings.seed, subject.device)
+    prm = subject.prm(**{**subject.candidate.prm, "lr": plan.lr, "batch": plan.batch_size, "epoch_max": plan.epochs})
+    shape = (plan.batch_size, *train.images.shape[1:])
     assert subject.module is not None
     epochs = []
     try:
         torch.manual_seed(settings.seed)
         net: Any = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
         net.train_setup(prm)
-        variant = subject.candidate.variant
-        recorder = _Recorder(net, variant.metric if variant else None)
+        watched = _Watched(net)
         before = [parameter.detach().clone() for parameter in net.parameters()]
-        for epoch in range(1, settings.epochs + 1):
+        for epoch in range(1, plan.epochs + 1):
             started = time.perf_counter()
-            recorder.clear()
-            result = net.learn(train)
+            result = watched.learn(train)
+            if plan.budget:
+                _settle(net, test)
             loss, confusion = _evaluate(net, test, len(data.classes))
-            epochs.append(recorder.report(epoch, result, loss, confusion, time.perf_counter() - started))
-            if not recorder.finite:
+            epochs.append(watched.report(epoch, result, loss, confusion, time.perf_counter() - started))
+            if not watched.finite:
                 break
         if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
             raise CheckFailure("no parameter moves in training")
@@ -56,47 +86,48 @@ def measure(subject: Subject) -> dict[str, Any]:
         "epochs": epochs,
         "updates": len(train),
         "depths": [group.get("depth", 0) for group in net.optimizer.param_groups],
-        "support": np.bincount(data.test_labels).tolist(),
+        "support": np.bincount(test.labels.cpu().numpy(), minlength=len(data.classes)).tolist(),
     }
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
     """All losses finite, the rates those of the curve, the best epoch well above chance."""
-    epochs = measurement["epochs"]
+    epochs, plan = measurement["epochs"], plan_of(candidate, settings)
     for epoch in epochs:
         if not epoch["finite"]:
             return f"the loss is not finite in epoch {epoch['epoch']} (update {epoch['bad_update']})"
         if [sum(row) for row in epoch["confusion"]] != measurement["support"]:
-            return f"the confusion matrix of epoch {epoch['epoch']} does not hold the held-out images"
-    if len(epochs) != settings.epochs:
-        return f"{len(epochs)} of {settings.epochs} epochs were run"
-    reason = _judge_rates(candidate, settings, measurement)
+            return f"the confusion matrix of epoch {epoch['epoch']} does not hold the evaluated images"
+    if len(epochs) != plan.epochs:
+        return f"{len(epochs)} of {plan.epochs} epochs were run"
+    reason = _judge_rates(candidate, plan, measurement)
     if reason:
         return reason
     best = max(report.accuracy for report in reports(measurement))
-    wanted = TIMES_CHANCE / len(measurement["support"])
+    wanted = MEMORISED if plan.budget else TIMES_CHANCE / len(measurement["support"])
     if best < wanted:
-        right = f"{best:.3f} of the held-out images are right in the best of {len(epochs)} epochs"
+        images = f"{sum(measurement['support'])} images to memorise" if plan.budget else "held-out images"
+        right = f"{best:.3f} of the {images} are right in the best of {len(epochs)} epochs"
         return f"does not learn: {right}, {wanted:.2f} must be"
     return ""
 
 
-def _judge_rates(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
+def _judge_rates(candidate: Candidate, plan: Plan, measurement: dict[str, Any]) -> str:
     variant, updates = candidate.variant, measurement["updates"]
     if variant is None:
         return ""
-    base_lr, epochs = candidate.prm["lr"], measurement["epochs"]
+    base_lr, epochs = plan.lr, measurement["epochs"]
     if any(len(epoch["rates"]) != updates for epoch in epochs):
         return f"an epoch of {updates} batches has another number of updates"
-    total = settings.epochs * updates
+    total = plan.epochs * updates
     rows = [row for epoch in epochs for row in epoch["rates"]]
     found = as_array([list(rates) for rates in zip(*rows, strict=True)], total)
     reason = wrong_depths(variant, measurement["depths"])
     if reason or found is None or len(found) != len(measurement["depths"]):
         return reason or "an update does not have a rate for each parameter group"
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    steps = np.arange(total) if variant.per_batch else np.repeat(np.arange(settings.epochs), updates)
-    horizon = total if variant.per_batch else settings.epochs
+    steps = np.arange(total) if variant.per_batch else np.repeat(np.arange(plan.epochs), updates)
+    horizon = total if variant.per_batch else plan.epochs
     metrics: list[float] = []
     if variant.unit is Unit.METRIC:
         by_batch = [batch for epoch in epochs for batch in epoch[f"batch_{variant.metric}"]]
@@ -141,76 +172,104 @@ def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
     )
 
 
-def _normalise(train: Any, test: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    """float32 of mean 0 and deviation 1 in each channel, over the training images."""
-    images, held_out = (torch.from_numpy(part).to(device).float() / 255 for part in (train, test))
+def _batches(data: Dataset, plan: Plan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
+    """What is trained on and what is evaluated: the dataset's two parts, or the images to memorise twice."""
+    train_images, train_labels = data.train_images, data.train_labels
+    test_images, test_labels = data.test_images, data.test_labels
+    if plan.budget:
+        count = len(data.classes)
+        chosen = first_of_each(train_labels, -(-plan.budget.images // count), count)[: plan.budget.images]
+        train_images, train_labels = train_images[chosen], train_labels[chosen]
+        test_images, test_labels = train_images, train_labels
+    images, held_out = (torch.from_numpy(part).to(device).float() / 255 for part in (train_images, test_images))
+    if plan.budget and plan.budget.pixels != images.shape[-1]:
+        images, held_out = (_resized(part, plan.budget.pixels) for part in (images, held_out))
     mean, std = images.mean(dim=(0, 2, 3), keepdim=True), images.std(dim=(0, 2, 3), keepdim=True)
     faster = torch.channels_last  # the layout in which convolutions run fastest, on processors and GPUs
-    return ((images - mean) / std).to(memory_format=faster), ((held_out - mean) / std).to(memory_format=faster)
+    images, held_out = (((part - mean) / std).to(memory_format=faster) for part in (images, held_out))
+    train = Batches(images, torch.from_numpy(train_labels).to(device), plan.batch_size, seed)
+    return train, Batches(held_out, torch.from_numpy(test_labels).to(device), 4 * plan.batch_size)
 
 
-class _Recorder:
-    """Records the rates of each update, and the loss of each batch, without waiting for the device."""
+def first_of_each(labels: NDArray[np.int64], count: int, classes: int) -> NDArray[np.int64]:
+    """The positions of the first ``count`` images of each class, one of each class after the other."""
+    places = [np.flatnonzero(labels == label)[:count] for label in range(classes)]
+    return np.array([own[rank] for rank in range(count) for own in places if rank < len(own)], dtype=np.int64)
 
-    def __init__(self, net: Any, metric: Metric | None) -> None:
-        self.rates: list[list[float]] = []
-        self._losses: list[tuple[Tensor, int]] = []
-        self._right: list[Tensor] = []
-        self._counts_right = metric is Metric.ACCURACY
+
+def _resized(images: Tensor, pixels: int) -> Tensor:
+    return nn.functional.interpolate(images, size=(pixels, pixels), mode="bilinear", antialias=True)
+
+
+class _Watched:
+    """A network that is trained: records the rates of each update, and the loss of each batch."""
+
+    def __init__(self, net: Any) -> None:
+        self._net = net
+        self._rates: list[list[float]] = []
+        self._recorder = Recorder(net.criterion)
         self.finite = True
-        net.optimizer.register_step_pre_hook(self._step)
-        if isinstance(net.criterion, nn.Module):
-            net.criterion.register_forward_hook(self._loss)
+        net.optimizer.register_step_pre_hook(
+            lambda optimizer, *_: self._rates.append([float(group["lr"]) for group in optimizer.param_groups])
+        )
 
-    def clear(self) -> None:
-        self.rates.clear()
-        self._losses.clear()
-        self._right.clear()
-
-    def _step(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
-        self.rates.append([float(group["lr"]) for group in optimizer.param_groups])
-
-    def _loss(self, _: nn.Module, inputs: tuple[Tensor, ...], loss: Tensor) -> None:
-        if torch.is_grad_enabled() and loss.dim() == 0:
-            self._losses.append((loss.detach(), len(inputs[0])))
-            if self._counts_right:
-                self._right.append((inputs[0].argmax(dim=1) == inputs[1]).float().mean())
+    def learn(self, train: Batches) -> Any:
+        """One epoch."""
+        self._rates.clear()
+        self._recorder.clear()
+        with self._recorder:
+            return self._net.learn(train)
 
     def report(
         self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
     ) -> dict[str, Any]:
-        """One epoch as JSON; the means are over images, as measured at the criterion."""
-        values = [float(value) for value, _ in self._losses]
-        right = [float(value) for value in self._right]
-        counts = [count for _, count in self._losses]
-        bad = next((index for index, value in enumerate(values, start=1) if not math.isfinite(value)), None)
+        """One epoch as JSON; the means are over images, as they were differentiated."""
+        losses, right = self._recorder.losses, self._recorder.accuracies
+        bad = next((index for index, value in enumerate(losses, start=1) if not math.isfinite(value)), None)
         returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
         returned_loss = float(returned[1])
         if bad is None and not (math.isfinite(loss) and (result is None or math.isfinite(returned_loss))):
-            bad = len(self.rates)
+            bad = len(self._rates)
         self.finite = bad is None
         return {
             "epoch": epoch,
-            "train_loss": _mean(values, counts) if values else returned_loss,
-            "train_accuracy": _mean(right, counts) if right else float(returned[0]),
-            "batch_loss": values,
+            "train_loss": self._recorder.mean(losses) if losses else returned_loss,
+            "train_accuracy": self._recorder.mean(right) if right else float(returned[0]),
+            "batch_loss": losses,
             "batch_accuracy": right,
             "loss": loss,
             "confusion": confusion,
-            "rates": list(self.rates),
+            "rates": list(self._rates),
             "seconds": seconds,
             "finite": self.finite,
             "bad_update": bad,
         }
 
 
-def _mean(values: list[float], counts: list[int]) -> float:
-    return sum(value * count for value, count in zip(values, counts, strict=True)) / max(1, sum(counts))
+@torch.no_grad()
+def _settle(net: Any, images: Batches) -> None:
+    """Estimate the statistics of batch norm anew, over the images to memorise and with the weights as they are.
+
+    The running averages lag behind by some hundred updates, more than a budget has; what is asked is whether the
+    weights know the images.
+    """
+    net.eval()
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average
+        norm.train()
+    for batch, _ in images:
+        net(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
 
 
 @torch.no_grad()
 def _evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
-    """Mean cross-entropy over the held-out images, and the confusion matrix (actual × predicted)."""
+    """Mean cross-entropy over the evaluated images, and the confusion matrix (actual × predicted)."""
     net.eval()
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)
     loss = torch.zeros((), device=test.labels.device)

@@ -18,6 +18,7 @@ from lrgen import config
 from lrgen.cli.corpus import render, verify
 from lrgen.cli.curves import plot, show
 from lrgen.cli.listing import lists
+from lrgen.cli.models import models
 from lrgen.cli.options import AsJson, State
 from lrgen.cli.printing import WIDTH, print_json, print_rows
 from lrgen.cli.results import results
@@ -36,6 +37,7 @@ app.command()(verify)
 app.command()(show)
 app.command()(plot)
 app.add_typer(lists, name="list")
+app.add_typer(models, name="model")
 app.add_typer(results, name="results")
 
 

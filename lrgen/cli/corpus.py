@@ -12,6 +12,7 @@ from lrgen import config, generate
 from lrgen.catalogue import Catalogue
 from lrgen.cli.options import All, AsJson, Database, Families, Models, Out, Templates, Variants, select
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
+from lrgen.cover import COVERS, cover
 from lrgen.errors import ConfigError, UnknownNameError
 from lrgen.generate import Pair
 from lrgen.records import Outcome, Stage, Status, VerifySettings
@@ -75,10 +76,22 @@ def verify(
     family: Families = None,
     out: Out = None,
     templates: Templates = None,
+    covering: Annotated[
+        str | None,
+        typer.Option(
+            "--cover",
+            help="Files that stand for the grid: pairwise (every architecture with every family, unit and kind "
+            "of schedule) or families (with one variant a family).",
+            metavar="pairwise|families",
+        ),
+    ] = None,
     stage: Annotated[str, typer.Option(help="The last check: syntax, contract, schedule or training.")] = "training",
     dataset: Annotated[str | None, typer.Option(help="What the training check trains on. (default: digits)")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. (default: 5)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Train large networks in full, where a CPU would memorise a few images.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto)")] = None,
     workers: Annotated[int | None, typer.Option(help="Files at a time. (default: one a core)")] = None,
     db: Database = None,
@@ -91,6 +104,8 @@ def verify(
     Example: lrgen verify --model ResNet --variant 1-50
 
     Example: lrgen verify my_file.py --as StepLR_default --stage schedule
+
+    Example: lrgen verify --cover pairwise --model VGG
     """
     flags: dict[str, Any] = {"out": out, "dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
     flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
@@ -105,14 +120,17 @@ def verify(
     on = verifying.resolve_device(settings.device)
     catalogue = catalogues.load(settings.templates)
     if path:
-        if everything or model or variant or family:
+        if everything or model or variant or family or covering:
             raise ConfigError("verify takes either paths or a selection, not both")
         claim = catalogue.variant(held_to) if held_to else None
         candidates = verifying.from_paths(catalogue, path, settings.out, claim)
     else:
         if held_to:
             raise ConfigError("--as needs a path: rendered files are held to what their manifest says")
-        pairs = select(catalogue, settings, everything, model, variant, family)
+        if covering:
+            pairs = _covered(catalogue, covering, model, bool(everything or variant or family))
+        else:
+            pairs = select(catalogue, settings, everything, model, variant, family)
         candidates = verifying.from_selection(catalogue, pairs, settings.out)
     count = settings.workers or verifying.cores()
     count = max(1, min(count, len(candidates)))
@@ -124,6 +142,7 @@ def verify(
         seed=settings.seed,
         device=on,
         threads=max(1, verifying.cores() // (settings.workers or verifying.cores())),
+        full=full,
     )
     store = Store(settings.db)
     outcomes: list[Outcome] = []
@@ -142,3 +161,13 @@ def verify(
         print_outcomes(outcomes, time.monotonic() - begun, settings.db)
     if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _covered(catalogue: Catalogue, how: str, models: list[str] | None, more: bool) -> list[Pair]:
+    """The files of a cover; without a model those of every architecture."""
+    if how not in COVERS:
+        raise UnknownNameError("cover", how, COVERS)
+    if more:
+        raise ConfigError("--cover chooses the variants itself: it goes with --model only")
+    chosen = [catalogue.architecture(name) for name in models or ()] or catalogue.architectures
+    return cover(catalogue, "pairwise" if how == "pairwise" else "families", chosen)

@@ -1,6 +1,5 @@
 """``lrgen list``: what the catalogue holds."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -8,10 +7,11 @@ import typer
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.curves import describe
+from lrgen.cli.models import describe_model, in_short
 from lrgen.cli.options import AsJson, Families, Templates
 from lrgen.cli.printing import print_rows
 from lrgen.errors import UnknownNameError
-from lrgen.records import Unit
+from lrgen.records import Recipe, Unit
 
 OfUnit = Annotated[str | None, typer.Option("--unit", help="Only those that advance once per epoch, batch or metric.")]
 
@@ -20,26 +20,23 @@ lists = typer.Typer(no_args_is_help=True, help="List what the catalogue holds.")
 
 @lists.command("models")
 def list_models(templates: Templates = None, as_json: AsJson = False) -> None:
-    """The architectures, with their size and reference.
+    """The architectures: parameters and reference, the smallest input, and how each is trained.
 
     Example: lrgen list models --json
     """
     settings = config.load({"templates": tuple(templates) if templates else None})
     rows = [
-        {
-            "model": one.name,
-            "active": one.name == settings.active_model,
-            "title": one.title,
-            "parameters": one.parameters,
-            "smallest_input": one.smallest_input,
-            "reference": one.reference,
-            "paper": one.paper,
-            "recipe": asdict(one.recipe),
-        }
+        describe_model(one) | {"active": one.name == settings.active_model}
         for one in catalogues.load(settings.templates).architectures
     ]
-    columns = ("model", "active", "parameters", "smallest_input", "reference")
-    print_rows(rows, columns, as_json)
+    if as_json:
+        print_rows(rows, (), True)
+        return
+    for row in rows:
+        row["parameters"] = f"{row['parameters'] / 1e6:.2f} M"
+        row["recipe"] = in_short(Recipe(**row["recipe"]))
+        row["model"] += " *" if row["active"] else ""
+    print_rows(rows, ("model", "parameters", "smallest_input", "reference", "recipe"), False)
 
 
 @lists.command("schedules")

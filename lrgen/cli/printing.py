@@ -106,6 +106,7 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "stage": outcome.stage.value if outcome.stage else None,
         "reason": outcome.reason,
         "accuracy": outcome.accuracy,
+        "training": outcome.training.value if outcome.training else None,
         "seconds": round(outcome.seconds, 3),
         "reused": outcome.reused,
     }
@@ -116,6 +117,7 @@ def print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "schedule", "unit", "status"):
         table.add_column(heading, no_wrap=heading in ("unit", "status"), overflow="fold")
+    table.add_column("training", no_wrap=True)
     table.add_column("accuracy", justify="right")
     table.add_column("seconds", justify="right")
     for outcome in outcomes:
@@ -125,6 +127,7 @@ def print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
             variant.name if variant else "–",
             variant.unit.value if variant else "–",
             f"[{_COLOURS[outcome.status]}]{outcome.status}[/]",
+            outcome.training or "–",
             f"{outcome.accuracy:.3f}" if outcome.accuracy is not None else "–",
             "reused" if outcome.reused else f"{outcome.seconds:.1f}",
         )

@@ -27,8 +27,18 @@ def results_best(
     from lrgen.store import Store
 
     rows = Store(config.load({"db": db}).db).best(model, dataset, limit)
-    columns = ("model_name", "scheduler_type", "variant_name", "dataset", "accuracy", "loss", "epoch", "status")
-    more = ("hyperparameters", "seed", "device", "source_sha256", "path", "timestamp")
+    columns = (
+        "model_name",
+        "scheduler_type",
+        "variant_name",
+        "dataset",
+        "training",
+        "accuracy",
+        "loss",
+        "epoch",
+        "status",
+    )
+    more = ("status", "hyperparameters", "seed", "device", "source_sha256", "path", "timestamp")
     print_rows(rows, columns, as_json, as_csv, fields=(*columns, *more))
 
 

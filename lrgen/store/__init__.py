@@ -11,7 +11,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 
 from lrgen.errors import NoResultError, StoreError
 from lrgen.metrics import class_scores
-from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status
+from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training
 from lrgen.store.migrations import is_current, migrate
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
@@ -182,7 +182,9 @@ class Store:
     def best(
         self, model: str | None = None, dataset: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
-        """The best epoch of each file's newest run with evaluated epochs, best first."""
+        """The best epoch of each file's newest run with evaluated epochs, best first; those that only memorised a few
+        images come after those that were trained in full, since their accuracies are not comparable.
+        """
         r = SCHEDULER_RESULTS
         newest = self._newest(model, dataset)
         rank = func.row_number().over(partition_by=r.c.run_id, order_by=(r.c.accuracy.desc(), r.c.epoch)).label("rank")
@@ -193,6 +195,7 @@ class Store:
                 ranked.c.scheduler_type,
                 RUNS.c.variant_name,
                 ranked.c.dataset,
+                ranked.c.training,
                 ranked.c.accuracy,
                 ranked.c.loss,
                 ranked.c.epoch,
@@ -206,6 +209,7 @@ class Store:
             )
             .join(RUNS, RUNS.c.id == ranked.c.run_id)
             .where(ranked.c.rank == 1)
+            .order_by(func.coalesce(ranked.c.training, Training.FULL.value))  # "full" before "memorised"
             .order_by(ranked.c.accuracy.desc(), ranked.c.loss, ranked.c.model_name, ranked.c.scheduler_type)
             .limit(limit)
         )
@@ -273,8 +277,11 @@ def key_of(candidate: Candidate) -> CandidateKey:
 
 
 def settings_of(candidate: Candidate, conditions: Conditions) -> str:
-    """The settings of a run as they are compared: the command's, the file's ``prm``, and the curve it is held to."""
+    """The settings of a run as they are compared: the command's, the file's ``prm``, the curve it is held to,
+    and the budget of its training.
+    """
     compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
+    compared["budget"] = asdict(candidate.budget) if candidate.budget else None
     return json.dumps(compared, sort_keys=True)
 
 
@@ -326,6 +333,7 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "stage": outcome.stage.value if outcome.stage else None,
         "reason": outcome.reason,
         "accuracy": outcome.accuracy,
+        "training": outcome.training.value if outcome.training else None,
         "seconds": outcome.seconds,
         "checks": [
             {"stage": check.stage.value, "passed": check.passed, "reason": check.reason, "seconds": check.seconds}
@@ -344,12 +352,15 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
 def _result_rows(outcome: Outcome, conditions: Conditions) -> Iterator[dict[str, Any]]:
     variant = outcome.candidate.variant
     hyperparameters = {**(variant.defaults if variant else {}), **outcome.candidate.prm}
+    if outcome.base_lr is not None:
+        hyperparameters["lr"] = outcome.base_lr
     best = 0.0
     for epoch in outcome.epochs:
         best = max(best, epoch.accuracy)
         yield {
             "task": TASK,
             "epoch": epoch.epoch,
+            "training": outcome.training.value if outcome.training else None,
             "accuracy": epoch.accuracy,
             "loss": _finite(epoch.loss),
             "best_accuracy": best,
@@ -392,5 +403,6 @@ def _outcome(row: Any, candidate: Candidate) -> Outcome:
         reason=row["reason"],
         seconds=row["seconds"],
         accuracy=row["accuracy"],
+        training=Training(row["training"]) if row["training"] else None,
         reused=True,
     )

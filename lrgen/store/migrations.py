@@ -89,6 +89,15 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX ix_class_data_file ON class_data (model_name, scheduler_type, dataset, epoch)",
         ),
     ),
+    (
+        "what was trained: full or memorised",
+        (
+            "ALTER TABLE lrgen_runs ADD COLUMN training VARCHAR",
+            "ALTER TABLE scheduler_results ADD COLUMN training VARCHAR",
+            "UPDATE lrgen_runs SET training = 'full' WHERE accuracy IS NOT NULL",
+            "UPDATE scheduler_results SET training = 'full' WHERE run_id IS NOT NULL",
+        ),
+    ),
 )
 
 

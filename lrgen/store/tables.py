@@ -28,6 +28,7 @@ RUNS = Table(
     Column("torch", String, nullable=False),
     Column("lrgen", String, nullable=False),
     Column("timestamp", DateTime, nullable=False),
+    Column("training", String),
 )
 
 SCHEDULER_RESULTS = Table(
@@ -53,6 +54,7 @@ SCHEDULER_RESULTS = Table(
     Column("train_accuracy", Float),
     Column("confusion", JSON),
     Column("seconds", Float),
+    Column("training", String),
 )
 
 CLASS_DATA = Table(

@@ -1,7 +1,8 @@
 """Networks of rendered files, and how they are held to somebody else's."""
 
+import copy
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -35,10 +36,15 @@ def build(
     **prm: float,
 ) -> Any:
     """The network of an architecture's file, from a fixed seed; ``pixels`` a side, or height and width."""
-    torch.manual_seed(0)
     size = pixels if isinstance(pixels, tuple) else (pixels, pixels)
-    values = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **prm}
-    return module(name, number).Net((batch, channels, *size), (classes,), values, torch.device("cpu"))
+    return copy.deepcopy(_made(name, number, (batch, channels, *size), classes, tuple(sorted(prm.items()))))
+
+
+@lru_cache(maxsize=3)  # to draw random weights takes longer than to copy them; large networks are not kept for long
+def _made(name: str, number: int, shape: tuple[int, ...], classes: int, prm: tuple[tuple[str, float], ...]) -> Any:
+    torch.manual_seed(0)
+    values = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **dict(prm)}
+    return module(name, number).Net(shape, (classes,), values, torch.device("cpu"))
 
 
 def at_reference(name: str, **prm: float) -> Any:

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
-every_architecture = pytest.mark.parametrize("name", [one.name for one in CATALOGUE.architectures])
+from lrgen.checks.recording import Recorder
+
+
+@pytest.fixture(
+    scope="module",  # the tests of one network follow each other, and one process runs them
+    params=[pytest.param(one.name, marks=pytest.mark.xdist_group(one.name)) for one in CATALOGUE.architectures],
+)
+def name(request: pytest.FixtureRequest) -> str:
+    """Every architecture."""
+    return str(request.param)
 
 
 def total(output: Any) -> Tensor:
@@ -27,13 +36,11 @@ def loss_of(output: Any, labels: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(leaf, labels) for leaf in pytree.tree_leaves(output)]).sum()
 
 
-@every_architecture
 def test_the_declared_parameters_are_counted(name):
     """``parameters`` of architecture.toml is the number in the network at the reference's size and classes."""
     assert count(at_reference(name)) == CATALOGUE.architecture(name).parameters
 
 
-@every_architecture
 @pytest.mark.parametrize(("pixels", "channels", "classes"), [(32, 1, 2), (32, 3, 100), (64, 3, 10), (224, 1, 7)])
 def test_any_image_gets_one_score_a_class(name, pixels, channels, classes):
     """32 to 224 pixels, grey and coloured, 2 to 100 classes, a single image in evaluation: finite scores, float32."""
@@ -45,7 +52,6 @@ def test_any_image_gets_one_score_a_class(name, pixels, channels, classes):
     assert scores.isfinite().all()
 
 
-@every_architecture
 def test_the_smallest_input_trains(name):
     """``smallest_input`` of architecture.toml goes forwards and backwards."""
     pixels = CATALOGUE.architecture(name).smallest_input
@@ -54,7 +60,6 @@ def test_the_smallest_input_trains(name):
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
-@every_architecture
 def test_images_that_are_not_square_are_taken(name):
     """Height and width need not be the same."""
     net = build(name, (32, 64)).eval()
@@ -62,7 +67,6 @@ def test_images_that_are_not_square_are_taken(name):
         assert net(torch.randn(1, 3, 32, 64)).shape == (1, 10)
 
 
-@every_architecture
 @pytest.mark.parametrize("pixels", [32, 64])
 def test_gradients_reach_every_parameter(name, pixels):
     """No parameter is dead weight: each gets a gradient that is not zero."""
@@ -72,7 +76,6 @@ def test_gradients_reach_every_parameter(name, pixels):
     assert without == []
 
 
-@every_architecture
 def test_the_score_of_an_image_does_not_depend_on_its_batch(name):
     """In evaluation the images of a batch do not see each other, and the same image always gets the same scores."""
     net = stir(build(name)).eval()
@@ -84,7 +87,6 @@ def test_the_score_of_an_image_does_not_depend_on_its_batch(name):
         torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
 
-@every_architecture
 def test_a_fresh_network_is_neither_saturated_nor_silent(name):
     """The scores of a fresh network, batch statistics in use, are of the order of one."""
     net = build(name).train()
@@ -93,7 +95,6 @@ def test_a_fresh_network_is_neither_saturated_nor_silent(name):
     assert all(0.02 < leaf.std().item() < 20 for leaf in leaves)
 
 
-@every_architecture
 def test_a_network_computes_in_bfloat16(name):
     """In bfloat16 it gives bfloat16 scores near those of float32: no tensor of it has a fixed type."""
     net = build(name).eval()
@@ -105,7 +106,6 @@ def test_a_network_computes_in_bfloat16(name):
     assert (found.float() - wanted).abs().max() < 0.1 * max(1.0, wanted.abs().max().item())
 
 
-@every_architecture
 def test_a_state_dict_is_the_whole_network(name):
     """Saved and loaded into a network with other weights, it gives the same scores, exactly."""
     net, other = stir(build(name)).eval(), build(name).eval()
@@ -118,7 +118,6 @@ def test_a_state_dict_is_the_whole_network(name):
         assert torch.equal(other(images), net(images))
 
 
-@every_architecture
 def test_two_networks_of_one_file_share_nothing(name):
     """A network trained beside another leaves the other, and what a third one starts with, as they were."""
     first, second = build(name), build(name)
@@ -135,18 +134,47 @@ def test_two_networks_of_one_file_share_nothing(name):
     assert [key for key in names if not key.startswith("__")] == []
 
 
-@every_architecture
 def test_two_batches_are_learned(name):
-    """``train_setup`` and ``learn`` make an update a batch and return a finite loss and an accuracy from 0 to 1."""
+    """``learn`` returns the means over images of the accuracy and of the loss that it differentiates; all parameters
+    move, and the network is in training mode.
+    """
     net = build(name, batch=4)
     net.train_setup({"lr": 1e-3, "momentum": 0.9, "dropout": 0.2, "epoch_max": 2})
-    accuracy, loss = net.learn([(torch.randn(4, 3, 32, 32), torch.arange(4)) for _ in range(2)])
-    assert 0 <= accuracy <= 1
+    before = {key: value.clone() for key, value in net.named_parameters()}
+    recorder = Recorder(net.criterion)
+    net.eval()
+    with recorder:
+        accuracy, loss = net.learn([(torch.randn(size, 3, 32, 32), torch.arange(size)) for size in (4, 2)])
+    assert net.training
+    assert accuracy == pytest.approx(recorder.mean(recorder.accuracies))
+    assert loss == pytest.approx(recorder.mean(recorder.losses), rel=1e-5)
     assert 0 < loss < 100
+    assert [key for key, value in net.named_parameters() if torch.equal(value, before[key])] == []
+
+
+def test_the_optimizer_is_that_of_the_recipe(name):
+    """The rate and the momentum come from ``prm``, the rest from the architecture's recipe, and all of it is used."""
+    recipe = CATALOGUE.architecture(name).recipe
+
+    def optimizer(**prm: float) -> torch.optim.Optimizer:
+        net = build(name)
+        net.train_setup({"lr": 0.0123, "momentum": 0.77, "dropout": 0.2, **prm})
+        assert net.criterion.label_smoothing == recipe.label_smoothing
+        held = {id(value) for group in net.optimizer.param_groups for value in group["params"]}
+        assert held == {id(value) for value in net.parameters()}
+        return net.optimizer
+
+    used = optimizer()
+    assert type(used).__name__.lower() == recipe.optimizer
+    assert used.defaults["lr"] == 0.0123
+    assert used.defaults["weight_decay"] == recipe.weight_decay or not recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        assert (used.defaults["momentum"], used.defaults["nesterov"]) == (0.77, recipe.nesterov)
+    if recipe.weight_decay:
+        assert optimizer(weight_decay=0.5).defaults["weight_decay"] == 0.5
 
 
 @pytest.mark.slow
-@every_architecture
 def test_a_network_compiles(name):
     """``torch.compile`` makes one graph of it that gives the same scores."""
     net = build(name).eval()
@@ -157,7 +185,6 @@ def test_a_network_compiles(name):
 
 
 @pytest.mark.slow
-@every_architecture
 @pytest.mark.parametrize("pixels", [48, 96, 128, 256, 299])
 def test_other_sizes_are_taken(name, pixels):
     """The sizes that people scale images to go through, forwards and backwards."""
@@ -168,7 +195,6 @@ def test_other_sizes_are_taken(name, pixels):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@every_architecture
 def test_a_network_runs_on_a_gpu(name):
     """On a CUDA device it gives the scores that it gives on the processor."""
     net = build(name).eval()

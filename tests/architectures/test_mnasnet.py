@@ -1,0 +1,40 @@
+"""MNASNet: torchvision's, which is MnasNet-B1."""
+
+import torch
+from networks import assert_equal, assert_is, build, copy_weights, settle
+from torchvision.models import mnasnet1_0
+
+
+def test_mnasnet_is_torchvisions():
+    """4,383,312 parameters, and torchvision's scores with torchvision's weights."""
+    assert_is("MNASNet", mnasnet1_0(weights=None))
+
+
+def test_mnasnet_keeps_the_resolution_of_small_images():
+    """At 32 pixels it is torchvision's with stride 1 in the stem and in the stage of 24 channels."""
+    reference = mnasnet1_0(weights=None, num_classes=10)
+    reference.layers[0].stride = (1, 1)
+    reference.layers[8][0].layers[3].stride = (1, 1)
+    settle(reference, 32)
+    net = build("MNASNet")
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_mnasnet_forgets_statistics_as_fast_as_others_do():
+    """A short run ends with statistics of its own images: a batch counts a tenth, not 3 of 10,000 as in torchvision."""
+    net = build("MNASNet").train()
+    images = 5 + torch.randn(8, 3, 32, 32)
+    with torch.no_grad():
+        wanted = net.stem[0](images).mean(dim=(0, 2, 3)) / 10
+        net(images)
+    torch.testing.assert_close(net.stem[1].running_mean, wanted)
+
+
+def test_mnasnet_filters_with_the_kernels_that_the_search_found():
+    """3x3 and 5x5 depthwise kernels by stage, and strides of 2 where a stage of 40, 80 or 192 channels begins."""
+    blocks = build("MNASNet").blocks
+    kernels = [block.depthwise[0].kernel_size[0] for block in blocks]
+    assert kernels == [3] * 3 + [5] * 3 + [5] * 3 + [3] * 2 + [5] * 4 + [3]
+    strided = [block.project[0].out_channels for block in blocks if block.depthwise[0].stride == (2, 2)]
+    assert strided == [40, 80, 192]

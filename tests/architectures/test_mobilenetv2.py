@@ -1,0 +1,46 @@
+"""MobileNetV2: torchvision's."""
+
+import torch
+from networks import assert_equal, assert_is, at_reference, build, copy_weights, settle
+from torch import nn
+from torchvision.models import mobilenet_v2
+from torchvision.models.mobilenetv2 import MobileNetV2
+
+
+def test_mobilenetv2_is_torchvisions():
+    """3,504,872 parameters, and torchvision's scores with torchvision's weights."""
+    assert_is("MobileNetV2", mobilenet_v2(weights=None))
+
+
+def test_mobilenetv2_keeps_the_resolution_of_small_images():
+    """At 32 pixels it is torchvision's with stride 1 in the stem and in the stage of 24 channels, up to the classifier."""
+    reference = mobilenet_v2(weights=None, num_classes=10)
+    reference.features[0][0].stride = (1, 1)
+    reference.features[2].conv[1][0].stride = (1, 1)
+    settle(reference, 32)
+    net = build("MobileNetV2")
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_mobilenetv2_narrows_linearly_and_adds_where_the_shape_stays():
+    """With a last normalisation of zeros a block returns its input or nothing: only ten of them have a shortcut."""
+    net = build("MobileNetV2").eval()
+    x = torch.randn(1, 3, 32, 32)
+    shortcuts = []
+    with torch.no_grad():
+        x = net.stem(x)
+        for block in net.blocks:
+            nn.init.zeros_(block.project[1].weight)
+            out = block(x)
+            assert torch.equal(out, x if block.has_shortcut else torch.zeros_like(out))
+            shortcuts.append(block.has_shortcut)
+            x = torch.randn_like(out)
+    assert shortcuts == [one.use_res_connect for one in MobileNetV2().features[1:18]]
+    assert sum(shortcuts) == 10
+
+
+def test_mobilenetv2_reads_dropout():
+    """The rate is the file's hyperparameter, 0.2 when none is given as in torchvision."""
+    assert at_reference("MobileNetV2", dropout=0.7).dropout.p == 0.7
+    assert type(build("MobileNetV2"))((2, 3, 32, 32), (10,), {}, torch.device("cpu")).dropout.p == 0.2

@@ -1,0 +1,49 @@
+"""MobileNetV3: torchvision's large one."""
+
+import torch
+from networks import assert_equal, assert_is, build, copy_weights, settle
+from torch import nn
+from torchvision.models import mobilenet_v3_large
+
+
+def test_mobilenetv3_is_torchvisions():
+    """5,483,032 parameters, and torchvision's scores with torchvision's weights."""
+    assert_is("MobileNetV3", mobilenet_v3_large(weights=None))
+
+
+def test_mobilenetv3_keeps_the_resolution_of_small_images():
+    """At 32 pixels it is torchvision's with stride 1 in the stem and in the second block."""
+    reference = mobilenet_v3_large(weights=None, num_classes=10)
+    reference.features[0][0].stride = (1, 1)
+    reference.features[2].block[1][0].stride = (1, 1)
+    settle(reference, 32)
+    net = build("MobileNetV3")
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_mobilenetv3_closes_its_gates():
+    """A gate lies between 0 and 1 and is one number a channel: far below zero it is shut, far above it lets all pass."""
+    gate = build("MobileNetV3").blocks[3].gate
+    x = torch.randn(2, 72, 8, 8)
+    with torch.no_grad():
+        scale = gate(x) / x
+        assert 0 < scale.min() < scale.max() < 1
+        torch.testing.assert_close(scale, scale[:, :, :1, :1].expand_as(x))
+        nn.init.constant_(gate.excite.bias, -100)
+        assert gate(x).eq(0).all()
+        nn.init.constant_(gate.excite.bias, 100)
+        assert torch.equal(gate(x), x)
+
+
+def test_mobilenetv3_drops_the_hidden_features():
+    """In training half of the classifier's hidden features are left out at a rate of 0.5, in evaluation none."""
+    net = build("MobileNetV3", dropout=0.5)
+    seen = []
+    net.dropout.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output)))
+    with torch.no_grad():
+        net.train()(torch.randn(2, 3, 32, 32))
+        net.eval()(torch.randn(2, 3, 32, 32))
+    hidden, dropped = seen[0]
+    assert 0.4 < (dropped[hidden != 0] == 0).float().mean() < 0.6
+    assert torch.equal(*seen[1])

@@ -1,0 +1,39 @@
+"""MobileNetV4: timm's mobilenetv4_conv_small."""
+
+import timm
+import torch
+from networks import assert_equal, assert_is, build, copy_weights, settle
+
+
+def test_mobilenetv4_is_timms():
+    """3,774,024 parameters, and timm's scores with timm's weights."""
+    assert_is("MobileNetV4", timm.create_model("mobilenetv4_conv_small"))
+
+
+def test_mobilenetv4_keeps_the_resolution_of_small_images():
+    """At 32 pixels it is timm's with stride 1 in the stem and in the first stage."""
+    reference = timm.create_model("mobilenetv4_conv_small", num_classes=10)
+    reference.conv_stem.stride = (1, 1)
+    reference.blocks[0][0].conv.stride = (1, 1)
+    settle(reference, 32)
+    net = build("MobileNetV4")
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_mobilenetv4_uses_the_bottlenecks_that_the_search_found():
+    """Extra depthwise, inverted bottleneck and ConvNeXt-like blocks in the order of the paper's table."""
+    kinds = {(True, True): "ExtraDW", (False, True): "IB", (True, False): "ConvNext", (False, False): "FFN"}
+    blocks = build("MobileNetV4").blocks
+    found = [kinds[bool(len(list(one.start.children()))), bool(len(list(one.middle.children())))] for one in blocks]
+    assert found == ["ExtraDW", *["IB"] * 4, "ConvNext", "ExtraDW", "ExtraDW", *["IB"] * 4]
+
+
+def test_mobilenetv4_normalises_the_head_over_the_images_alone():
+    """The last convolution sees pooled features: one value an image and channel."""
+    net = build("MobileNetV4").train()
+    seen = []
+    net.head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
+    with torch.no_grad():
+        net(torch.randn(4, 3, 32, 32))
+    assert seen == [(4, 960, 1, 1)]

@@ -1,0 +1,42 @@
+"""RegNet: torchvision's regnet_y_400mf."""
+
+import torch
+from networks import assert_equal, assert_is, build, copy_weights, settle
+from torchvision import models
+
+
+def test_regnet_is_torchvisions():
+    """At 224 pixels it has the parameters of torchvision's, and with its weights the same scores."""
+    assert_is("RegNet", models.regnet_y_400mf(weights=None))
+
+
+def test_regnet_keeps_the_resolution_of_small_images_in_its_stem():
+    """At 32 pixels it is torchvision's with a stem of stride 1."""
+    reference = models.regnet_y_400mf(weights=None, num_classes=10)
+    reference.stem[0].stride = (1, 1)
+    settle(reference, 32)
+    net = build("RegNet")
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_regnets_groups_are_eight_channels_wide():
+    """The design space's one group width holds for all sixteen blocks, whatever their width."""
+    net = build("RegNet")
+    blocks = [block for stage in (net.stage1, net.stage2, net.stage3, net.stage4) for block in stage]
+    assert len(blocks) == 16
+    assert all(block.conv2.out_channels // block.conv2.groups == 8 for block in blocks)
+
+
+def test_regnets_gates_scale_whole_channels():
+    """Squeeze-and-excitation multiplies each channel of an image by one number between 0 and 1, made of all means."""
+    se = build("RegNet").stage2[0].se
+    x = 1 + torch.rand(2, 104, 5, 5)
+    scales = se(x) / x
+    assert scales.amin() > 0
+    assert scales.amax() < 1
+    torch.testing.assert_close(scales, scales[:, :, :1, :1].expand_as(scales))
+    x[0, 7] += 3  # one channel moves the gates of others, of its image alone
+    changed = (se(x) / x - scales).abs().amax(dim=(2, 3)) > 1e-6
+    assert changed[0].sum() > 50
+    assert not changed[1].any()

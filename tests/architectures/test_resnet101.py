@@ -1,0 +1,37 @@
+"""ResNet101: torchvision's."""
+
+from networks import assert_equal, assert_is, build, copy_weights, settle
+from torch import nn
+from torchvision import models
+
+
+def test_resnet101_is_torchvisions():
+    """At 224 pixels it has the parameters of torchvision's, and with its weights the same scores."""
+    assert_is("ResNet101", models.resnet101(weights=None))
+
+
+def test_resnet101_keeps_the_resolution_of_small_images():
+    """At 32 pixels it is torchvision's with the stem that the literature uses for CIFAR: 3x3, stride 1, no pool."""
+    reference = models.resnet101(weights=None, num_classes=10)
+    reference.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    reference.maxpool = nn.Identity()
+    settle(reference, 32)
+    net = build("ResNet101")
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_resnet101_has_101_weighted_layers():
+    """A stem, blocks of three convolutions each, and a classifier; shortcuts are not counted."""
+    net = build("ResNet101")
+    weighted = [name for name, module in net.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    assert sum("downsample" not in name for name in weighted) == 101
+
+
+def test_resnet101_subsamples_in_the_3x3_convolutions():
+    """The stride of a stage is that of its first block's middle convolution, not of the 1x1 before it."""
+    net = build("ResNet101")
+    for stage, stride in ((net.layer1, 1), (net.layer2, 2), (net.layer3, 2), (net.layer4, 2)):
+        assert stage[0].conv1.stride == (1, 1)
+        assert stage[0].conv2.stride == (stride, stride)
+        assert all(block.conv2.stride == (1, 1) for block in stage[1:])

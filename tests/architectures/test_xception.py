@@ -1,0 +1,54 @@
+"""Xception: timm's port of Chollet's."""
+
+from functools import cache
+
+import timm
+import torch
+from networks import assert_equal, assert_is, build, copy_weights, settle
+from torch import nn
+
+
+@cache
+def timms(classes: int = 1000) -> nn.Module:
+    """timm's Xception with random weights; nothing is downloaded."""
+    torch.manual_seed(1)
+    return timm.create_model("legacy_xception", num_classes=classes)
+
+
+def test_xception_is_timms():
+    """At 299 pixels it has timm's parameters and, with timm's weights, gives timm's scores."""
+    assert_is("Xception", timms())
+
+
+def test_xceptions_small_stem_only_drops_the_stride():
+    """At 32 pixels it is timm's with a stem of stride 1 that pads, so that the first block sees all 32 pixels."""
+    reference = timm.create_model("legacy_xception", num_classes=10)
+    reference.conv1.stride = (1, 1)
+    reference.conv1.padding = reference.conv2.padding = (1, 1)
+    settle(reference, 32)
+    net = build("Xception", 32)
+    copy_weights(reference, net)
+    assert_equal(net, reference, 32)
+
+
+def test_xceptions_feature_maps_have_the_papers_sizes():
+    """Figure 5 of the paper: 19 pixels and 728 channels through the middle flow, 10 pixels and 2048 at the end."""
+    net = build("Xception", 299).eval()
+    sizes = []
+    for stage in (*net.entry, *net.middle, net.exit, net.conv4):
+        stage.register_forward_hook(lambda module, inputs, output: sizes.append(tuple(output.shape[1:])))
+    with torch.no_grad():
+        net(torch.randn(1, 3, 299, 299))
+    entry = [(128, 74, 74), (256, 37, 37), (728, 19, 19)]
+    assert sizes == [*entry, *[(728, 19, 19)] * 8, (1024, 10, 10), (2048, 10, 10)]
+
+
+def test_xception_convolves_space_and_channels_apart():
+    """Beyond the stem a convolution is a 3x3 one of single channels or a 1x1 one; the main path has 36 layers."""
+    net = build("Xception")
+    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)][2:]
+    kinds = {(module.kernel_size, module.groups == module.in_channels) for module in convolutions}
+    assert kinds == {((3, 3), True), ((1, 1), False)}
+    # "36 convolutional layers": the two of the stem and 34 separable ones; four shortcuts stand beside them.
+    assert sum(module.groups > 1 for module in convolutions) + 2 == 36
+    assert sum(module.stride == (2, 2) for module in convolutions) == 4
