@@ -448,7 +448,7 @@ def renamed(kind: str, old: str, new: str, marker: str) -> tuple[str, Edit]:
 DEFAULT = 'default = "1/2"'
 BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
     "family is not TOML": (in_family("[[variant]]", "[[variant"), ["not valid TOML", "line 4"]),
-    "architecture is not TOML": (in_architecture("lr = 0.1", "lr ="), ["not valid TOML", "line 11"]),
+    "architecture is not TOML": (in_architecture("lr = 0.1", "lr ="), ["not valid TOML", "line 13"]),
     "family is not text": (
         (FAMILY_TOML, lambda root: (root / FAMILY_TOML).write_bytes(b'title = "\xff"')),
         ["not valid TOML"],
