@@ -404,7 +404,7 @@ def test_verify_ends_with_a_table_and_totals(lrgen, good, bad):
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0].split() == ["file", "schedule", "unit", "status", "training", "accuracy", "seconds"]
     assert re.fullmatch(r"good/file-\w{8}\s+StepLR_default\s+epoch\s+unproven\s+–\s+–\s+\d+\.\d", lines[1])
-    assert re.fullmatch(r"bad/file-\w{8}\s+StepLR_default\s+epoch\s+failed\s+–\s+\d+\.\d", lines[2])
+    assert re.fullmatch(r"bad/file-\w{8}\s+StepLR_default\s+epoch\s+failed\s+–\s+–\s+\d+\.\d", lines[2])
     assert re.fullmatch(r"bad/file-\w{8} contract: .*\bNet\b.*", lines[3])
     totals = r"2 files: 1 unproven, 1 failed; 0 results reused; \d+ s; recorded in sqlite:///db/ab.nn.db"
     assert re.fullmatch(totals, lines[-1])

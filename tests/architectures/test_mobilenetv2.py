@@ -13,7 +13,7 @@ def test_mobilenetv2_is_torchvisions():
 
 
 def test_mobilenetv2_keeps_the_resolution_of_small_images():
-    """At 32 pixels it is torchvision's with stride 1 in the stem and in the stage of 24 channels, up to the classifier."""
+    """At 32 pixels it is torchvision's with stride 1 in the stem and in the stage of 24 channels."""
     reference = mobilenet_v2(weights=None, num_classes=10)
     reference.features[0][0].stride = (1, 1)
     reference.features[2].conv[1][0].stride = (1, 1)

@@ -23,7 +23,7 @@ def test_mobilenetv3_keeps_the_resolution_of_small_images():
 
 
 def test_mobilenetv3_closes_its_gates():
-    """A gate lies between 0 and 1 and is one number a channel: far below zero it is shut, far above it lets all pass."""
+    """A gate is one number from 0 to 1 a channel: far below zero it is shut, far above it lets all pass."""
     gate = build("MobileNetV3").blocks[3].gate
     x = torch.randn(2, 72, 8, 8)
     with torch.no_grad():
