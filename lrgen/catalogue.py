@@ -99,6 +99,7 @@ class _BudgetTable(_Table):
     batch: Annotated[int, Field(ge=2)]
     epochs: Annotated[int, Field(ge=1)]
     lr: Annotated[float, Field(ge=0)] = 0.0
+    own_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
     seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
 
 

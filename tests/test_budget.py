@@ -49,13 +49,15 @@ def test_a_budget_counts_on_the_processor_only(candidate):
         assert plan == training.Plan(epochs=5, batch_size=24, lr=candidate.prm["lr"])
 
 
-def test_a_budget_may_name_its_own_rate_and_an_own_optimizer_keeps_its(candidate):
-    """The budget's rate replaces the recipe's, but not that of an optimizer which the variant brings."""
+def test_a_budget_may_name_its_own_rate(candidate):
+    """It replaces the recipe's; an optimizer which the variant brings keeps its own, or the share that is named."""
     small = replace(candidate, budget=BUDGET)
     assert training.plan_of(small, VerifySettings()).lr == 0.2
     assert training.plan_of(replace(small, budget=replace(BUDGET, lr=0.0)), VerifySettings()).lr == candidate.prm["lr"]
     own = replace(small, variant=CATALOGUE.variant(176), prm={**candidate.prm, "lr": 0.3})
     assert training.plan_of(own, VerifySettings()).lr == 0.3
+    slower = replace(own, budget=replace(BUDGET, own_rate=0.1))
+    assert training.plan_of(slower, VerifySettings()).lr == pytest.approx(0.03)
 
 
 def test_a_network_that_memorises_is_proved_and_the_result_says_so(candidate):

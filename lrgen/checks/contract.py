@@ -330,14 +330,18 @@ def _set_up(subject: Subject, name: str, value: float) -> object:
     return options, _state(net.scheduler)
 
 
-def _trained(subject: Subject, name: str, value: float) -> object:
+def _updated(subject: Subject, name: str, value: float) -> object:
+    return _trained(subject, name, value, epochs=1, batches=1)
+
+
+def _trained(subject: Subject, name: str, value: float, epochs: int = 2, batches: int = 2) -> object:
     prm = subject.prm(**{name: value})
     net = subject.network(prm)
     net.train_setup(prm)
     torch.manual_seed(0)
-    batches = random_batches(2, 4, 3, 32, 10, subject.device)
-    for _ in range(2):
-        net.learn(batches)
+    train_data = random_batches(batches, 4, 3, 32, 10, subject.device)
+    for _ in range(epochs):
+        net.learn(train_data)
     digest = hashlib.sha256()
     for parameter in net.parameters():
         digest.update(parameter.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
@@ -348,8 +352,8 @@ def _state(scheduler: Any) -> str:
     return repr(scheduler.state_dict()) if hasattr(scheduler, "state_dict") else ""
 
 
-# From the cheapest to the dearest: the rates, what the optimizer was given, what two epochs of training made of it.
-_BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (_scheduled, _set_up, _trained)
+# From the cheapest to the dearest: the rates, what the optimizer was given, what an update made of it, and two epochs.
+_BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (_scheduled, _set_up, _updated, _trained)
 
 
 class _Running:

@@ -45,8 +45,11 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> Plan:
     budget = candidate.budget
     if budget is None or settings.full or settings.device != "cpu":
         return Plan(settings.epochs, settings.batch_size, candidate.prm["lr"])
-    own_optimizer = candidate.variant is not None and candidate.variant.optimizer is not None
-    lr = budget.lr if budget.lr and not own_optimizer else candidate.prm["lr"]
+    lr = candidate.prm["lr"]
+    if candidate.variant is not None and candidate.variant.optimizer is not None:
+        lr *= budget.own_rate
+    elif budget.lr:
+        lr = budget.lr
     return Plan(budget.epochs, budget.batch, lr, budget)
 
 
