@@ -2,6 +2,9 @@
 PYTHON ?= python3
 UV_VERSION = 0.13.9
 VENV = .venv
+# LEMUR's client pins an old torch: it gets an environment of its own (8 GB), for `make lemur` alone.
+LEMUR_VENV = .venv-lemur
+LEMUR_VERSION = 2.2.11
 BIN = $(VENV)/bin
 VARIANTS ?= 1-50
 MODEL ?=
@@ -13,7 +16,7 @@ NETWORKS = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/architec
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify test test-all lint bench docs golden lock clean
+.PHONY: setup verify test test-all lemur lint bench docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +45,14 @@ test-all: setup lint
 	$(NETWORKS)
 	$(PYTEST) --ignore tests/curves --ignore tests/architectures
 
+lemur: $(LEMUR_VENV)/.ready
+	LRGEN_LEMUR_PYTHON=$(abspath $(LEMUR_VENV))/bin/python $(BIN)/python -m pytest tests/lemur
+
+$(LEMUR_VENV)/.ready: | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LEMUR_VENV)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(LEMUR_VENV)/bin/python nn-dataset==$(LEMUR_VERSION) pylint
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,4 +68,4 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(LEMUR_VENV) .pytest_cache .mypy_cache .ruff_cache build dist
