@@ -17,6 +17,8 @@ from torch.utils import _pytree as pytree
 
 from lrgen.checks.recording import Recorder
 
+SLOW = pytest.mark.slow
+
 
 @pytest.fixture(
     scope="module",  # the tests of one network follow each other, and one process runs them
@@ -42,7 +44,10 @@ def test_the_declared_parameters_are_counted(name):
     assert count(at_reference(name)) == CATALOGUE.architecture(name).parameters
 
 
-@pytest.mark.parametrize(("pixels", "channels", "classes"), [(32, 1, 2), (32, 3, 100), (64, 3, 10), (224, 1, 7)])
+@pytest.mark.parametrize(
+    ("pixels", "channels", "classes"),
+    [(32, 1, 2), pytest.param(32, 3, 100, marks=SLOW), pytest.param(64, 3, 10, marks=SLOW), (224, 1, 7)],
+)
 def test_any_image_gets_one_score_a_class(name, pixels, channels, classes):
     """32 to 224 pixels, grey and coloured, 2 to 100 classes, a single image in evaluation: finite scores, float32."""
     net = build(name, pixels, classes, channels=channels, batch=1).eval()
@@ -68,11 +73,14 @@ def test_images_that_are_not_square_are_taken(name):
         assert net(torch.randn(1, 3, 32, 64)).shape == (1, 10)
 
 
-@pytest.mark.parametrize("pixels", [32, 64])
+@pytest.mark.parametrize("pixels", [32, pytest.param(64, marks=SLOW)])
 def test_gradients_reach_every_parameter(name, pixels):
-    """No parameter is dead weight: each gets a gradient that is not zero."""
+    """No parameter is dead weight: each gets a gradient that is not zero, within a few passes that drop some paths."""
     net = build(name, pixels).train()
-    loss_of(net(torch.randn(4, 3, pixels, pixels)), torch.tensor([0, 1, 2, 3])).backward()
+    for _ in range(5):
+        loss_of(net(torch.randn(4, 3, pixels, pixels)), torch.tensor([0, 1, 2, 3])).backward()
+        if all(value.grad is not None and value.grad.abs().sum() > 0 for value in net.parameters()):
+            break
     without = [key for key, value in net.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
     assert without == []
 
@@ -98,8 +106,9 @@ def test_a_fresh_network_is_neither_saturated_nor_silent(name):
 
 def test_a_network_computes_in_bfloat16(name):
     """In bfloat16 it gives bfloat16 scores near those of float32: no tensor of it has a fixed type."""
-    net = build(name).eval()
-    images = torch.randn(2, 3, 32, 32)
+    pixels = CATALOGUE.architecture(name).smallest_input
+    net = build(name, pixels).eval()
+    images = torch.randn(2, 3, pixels, pixels)
     with torch.no_grad():
         wanted = net(images)
         found = net.to(torch.bfloat16)(images.to(torch.bfloat16))
