@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ import pytest
 
 from lrgen import data, harness
 from lrgen.catalogue import Catalogue
+from lrgen.checks import training
 from lrgen.data import Dataset
-from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, Variant, VerifySettings
+from lrgen.records import Budget, Candidate, CheckReport, Outcome, Stage, Status, Variant, VerifySettings
 
 FIXTURES = Path(__file__).parent / "checks"
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
@@ -267,10 +269,13 @@ def test_a_check_has_its_own_limit(run):
 
 
 def test_training_may_take_the_whole_time():
-    """Only the training check has the file's time; the others have the smaller of the two."""
+    """Only the training check has the file's time, or that of its budget; the others have the smaller of the two."""
     limits = harness.Limits(seconds=900, check_seconds=120)
-    assert [limits.of(stage) for stage in Stage] == [120, 120, 120, 900]
-    assert {harness.Limits(seconds=5, check_seconds=120).of(stage) for stage in Stage} == {5}
+    whole = training.Plan(epochs=5, batch_size=24, lr=0.1)
+    assert [limits.of(stage, whole) for stage in Stage] == [120, 120, 120, 900]
+    assert {harness.Limits(seconds=5, check_seconds=120).of(stage, whole) for stage in Stage} == {5}
+    short = replace(whole, budget=Budget(images=20, pixels=8, batch=10, epochs=5, seconds=30))
+    assert [limits.of(stage, short) for stage in Stage] == [120, 120, 120, 30]
 
 
 def test_a_child_cannot_postpone_its_end(run):
@@ -1000,7 +1005,8 @@ def verdict(
     stage: Stage = Stage.TRAINING,
     variant: Variant | None = None,
 ) -> Status:
-    child = harness._Child(candidate("tiny", variant), 0, 0, 0, 0, Path(), 0.0, 0.0, stage=stage, end=end)
+    plan = training.Plan(epochs=5, batch_size=24, lr=0.1)
+    child = harness._Child(candidate("tiny", variant), plan, 0, 0, 0, 0, Path(), 0.0, 0.0, stage=stage, end=end)
     for one, reason in zip(Stage, checks, strict=False):
         child.checks.append(CheckReport(one, not reason, reason, 0.0))
     return harness._verdict(child, VerifySettings(stage=stage), wait_status, left)[0]

@@ -171,6 +171,8 @@ def test_a_file_holds_definitions_only(text):
             if isinstance(member, ast.FunctionDef):
                 assert {ast.unparse(one) for one in member.decorator_list} <= {"torch.no_grad()"}
                 assert all(isinstance(default, ast.Constant) for default in member.args.defaults)
+            elif isinstance(member, ast.AnnAssign):  # the type of a buffer
+                assert member.value is None
             elif member is not node:
                 assert isinstance(member, ast.Expr)
                 assert isinstance(member.value, ast.Constant)
