@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import pytest
 import torch
 from networks import CATALOGUE, assert_equal, at_reference, build, copy_weights, count, settle
 from pytorchcv.model_provider import get_model
@@ -20,13 +21,14 @@ def names(theirs: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         yield name, value.flatten(1) if name == "fc.weight" else value
 
 
-def test_dpn131_is_pytorchcvs():
+@pytest.mark.parametrize("pixels", [64, pytest.param(224, marks=pytest.mark.slow)])
+def test_dpn131_is_pytorchcvs(pixels):
     """It has pytorchcv's parameters and, with pytorchcv's weights, gives its scores; 64 pixels take the large stem."""
     net, reference = at_reference("DPN131"), pytorchcvs(1000)
     assert count(net) == count(reference) == CATALOGUE.architecture("DPN131").parameters
-    settle(reference, 64)
+    settle(reference, pixels)
     copy_weights(reference, net, names)
-    assert_equal(net, reference, 64)
+    assert_equal(net, reference, pixels)
 
 
 def test_dpn131s_small_stem_is_a_single_3x3_convolution():
