@@ -100,6 +100,7 @@ class _BudgetTable(_Table):
     epochs: Annotated[int, Field(ge=1)]
     lr: Annotated[float, Field(ge=0)] = 0.0
     own_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
 
 

@@ -175,7 +175,8 @@ class Budget:
     """What the training check may spend on a large network where there is no GPU: it must memorise ``images`` images.
 
     They have ``pixels`` a side and come in batches of ``batch`` for ``epochs`` epochs, at the base rate ``lr`` (0: the
-    recipe's); all of it within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``.
+    recipe's) and with ``dropout`` (None: the recipe's; zero where the network forgets by it faster than it learns by
+    heart); all of it within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``.
     """
 
     images: int
@@ -184,6 +185,7 @@ class Budget:
     epochs: int
     lr: float = 0.0
     own_rate: float = 1.0
+    dropout: float | None = None
     seconds: float = 60.0
 
 

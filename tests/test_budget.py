@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from lrgen import catalogue as catalogues
 from lrgen import data, generate, harness, verify
 from lrgen.checks import training
 from lrgen.checks.recording import Recorder
+from lrgen.checks.subject import CheckFailure, Subject
 from lrgen.records import Budget, Candidate, Status, Training, VerifySettings
 from lrgen.store import Store, settings_of
 
@@ -58,6 +60,26 @@ def test_a_budget_may_name_its_own_rate(candidate):
     assert training.plan_of(own, VerifySettings()).lr == 0.3
     slower = replace(own, budget=replace(BUDGET, own_rate=0.1))
     assert training.plan_of(slower, VerifySettings()).lr == pytest.approx(0.03)
+
+
+def test_a_budget_may_name_its_own_dropout(candidate):
+    """The network is built with it, and with the recipe's where none is named."""
+    seen = []
+
+    class Built(Exception):
+        """Enough was seen."""
+
+    def build(in_shape, out_shape, prm, device):
+        seen.append(prm["dropout"])
+        raise Built
+
+    for budget in (BUDGET, replace(BUDGET, dropout=0.0)):
+        asked = replace(candidate, budget=budget, prm={**candidate.prm, "dropout": 0.4})
+        subject = Subject(asked, VerifySettings(), data.load("digits"))
+        subject.module = SimpleNamespace(Net=build)
+        with pytest.raises(CheckFailure, match="Built"):
+            training.measure(subject)
+    assert seen == [0.4, 0.0]
 
 
 def test_a_network_that_memorises_is_proved_and_the_result_says_so(candidate):

@@ -61,6 +61,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     torch.manual_seed(settings.seed)
     train, test = _batches(data, plan, settings.seed, subject.device)
     prm = subject.prm(**{**subject.candidate.prm, "lr": plan.lr, "batch": plan.batch_size, "epoch_max": plan.epochs})
+    if plan.budget and plan.budget.dropout is not None and "dropout" in prm:
+        prm["dropout"] = plan.budget.dropout
     shape = (plan.batch_size, *train.images.shape[1:])
     assert subject.module is not None
     epochs = []

@@ -77,7 +77,7 @@ def test_images_that_are_not_square_are_taken(name):
 def test_gradients_reach_every_parameter(name, pixels):
     """No parameter is dead weight: each gets a gradient that is not zero, within a few passes that drop some paths."""
     net = build(name, pixels).train()
-    for _ in range(5):
+    for _ in range(20):
         loss_of(net(torch.randn(4, 3, pixels, pixels)), torch.tensor([0, 1, 2, 3])).backward()
         if all(value.grad is not None and value.grad.abs().sum() > 0 for value in net.parameters()):
             break
@@ -146,20 +146,25 @@ def test_two_networks_of_one_file_share_nothing(name):
 
 def test_two_batches_are_learned(name):
     """``learn`` returns the means over images of the accuracy and of the loss that it differentiates; all parameters
-    move, and the network is in training mode.
+    move (within a few epochs where paths drop out), and the network is in training mode.
     """
     net = build(name, batch=4)
     net.train_setup({"lr": 1e-3, "momentum": 0.9, "dropout": 0.2, "epoch_max": 2})
     before = {key: value.clone() for key, value in net.named_parameters()}
     recorder = Recorder(net.criterion)
     net.eval()
-    with recorder:
-        accuracy, loss = net.learn([(torch.randn(size, 3, 32, 32), torch.arange(size)) for size in (4, 2)])
-    assert net.training
-    assert accuracy == pytest.approx(recorder.mean(recorder.accuracies))
-    assert loss == pytest.approx(recorder.mean(recorder.losses), rel=1e-5)
-    assert 0 < loss < math.inf
-    assert [key for key, value in net.named_parameters() if torch.equal(value, before[key])] == []
+    for _ in range(10):
+        recorder.clear()
+        with recorder:
+            accuracy, loss = net.learn([(torch.randn(size, 3, 32, 32), torch.arange(size)) for size in (4, 2)])
+        assert net.training
+        assert accuracy == pytest.approx(recorder.mean(recorder.accuracies))
+        assert loss == pytest.approx(recorder.mean(recorder.losses), rel=1e-5)
+        assert 0 < loss < math.inf
+        still = [key for key, value in net.named_parameters() if torch.equal(value, before[key])]
+        if not still:
+            break
+    assert still == []
 
 
 def test_the_optimizer_is_that_of_the_recipe(name):

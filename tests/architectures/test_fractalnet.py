@@ -1,5 +1,7 @@
 """FractalNet: pytorchcv's fractalnet_cifar10, its paths, and drop-path as in the paper's section 3."""
 
+from collections import Counter
+
 import pytest
 import torch
 from networks import assert_is, build, module
@@ -31,8 +33,8 @@ def a_block_of_steps() -> nn.Module:
 @pytest.mark.parametrize(("meet", "length"), [(max, 4), (min, 1)], ids=["longest", "shortest"])
 def test_a_fractal_block_is_up_to_four_convolutions_deep(monkeypatch, a_block_of_steps, meet, length):
     """Its longest path has four convolutions, so that five blocks have twenty, and its shortest has one."""
-    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, columns: meet(outputs))
-    assert a_block_of_steps(torch.tensor(0), None) == length
+    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, drop_path: meet(outputs))
+    assert a_block_of_steps(torch.tensor(0), "all", 0.0) == length
 
 
 def test_a_fractal_block_has_five_paths(monkeypatch):
@@ -40,64 +42,67 @@ def test_a_fractal_block_has_five_paths(monkeypatch):
     block = build("FractalNet").block3
     for name, _ in list(block.named_children()):
         setattr(block, name, nn.Identity())
-    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, columns: sum(outputs))
-    assert block(torch.tensor(1), None) == 5
+    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, drop_path: sum(outputs))
+    assert block(torch.tensor(1), "all", 0.0) == 5
 
 
 def test_global_drop_path_leaves_one_column():
-    """An image that is given a column goes through its convolutions one after the other, through no others."""
+    """A batch that is given a column goes through its convolutions one after the other, through no others."""
     block = build("FractalNet").eval().block2
     x = torch.randn(3, 64, 4, 4)
     with torch.no_grad():
-        outputs = block(x, torch.tensor([0, 1, 2]))
-        torch.testing.assert_close(outputs[:1], block.deep4(block.deep3(block.deep2(block.deep1(x[:1])))))
-        torch.testing.assert_close(outputs[1:2], block.middle2(block.middle1(x[1:2])))
-        torch.testing.assert_close(outputs[2:], block.shallow(x[2:]))
+        assert torch.equal(block(x, "deep", 0.0), block.deep4(block.deep3(block.deep2(block.deep1(x)))))
+        assert torch.equal(block(x, "middle", 0.0), block.middle2(block.middle1(x)))
+        assert torch.equal(block(x, "shallow", 0.0), block.shallow(x))
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_local_drop_path_averages_those_that_are_left(count):
-    """Each input of a join drops out with a probability of 0.15, never all of them; the others are averaged."""
+    """Each input of a join drops out with the given probability, never all of them; the others are averaged."""
     torch.manual_seed(0)
-    images = 20_000
-    inputs = [torch.full((images, 1, 1, 1), 10.0**power) for power in range(count)]
-    means = module("FractalNet", 1).join(inputs, torch.full((images,), -1)).flatten()
-    left = torch.zeros(images, dtype=torch.long)
-    spared = []
-    for subset in range(1, 2**count):
-        chosen = [power for power in range(count) if subset >> power & 1]
-        hit = (means - sum(10.0**power for power in chosen) / len(chosen)).abs() < 1e-4
-        left += hit
-        spared += [(power, int(hit.sum())) for power in chosen]
-    assert left.eq(1).all()  # each mean is that of one subset that is not empty
-    alive = 0.85 + 0.15**count / count
+    joins = 10_000
+    inputs = [torch.tensor(10.0**power) for power in range(count)]
+    join = module("FractalNet", 1).join
+    means = Counter(round(join(inputs, 0.3).item(), 3) for _ in range(joins))
+    powers = [[power for power in range(count) if subset >> power & 1] for subset in range(1, 2**count)]
+    mean_of = [round(sum(10.0**power for power in chosen) / len(chosen), 3) for chosen in powers]
+    assert means.keys() == set(mean_of)  # each mean is that of a subset that is not empty
+    alive = 0.7 + 0.3**count / count
     for power in range(count):
-        assert sum(hits for one, hits in spared if one == power) / images == pytest.approx(alive, abs=0.01)
+        hits = sum(means[mean] for mean, chosen in zip(mean_of, powers, strict=True) if power in chosen)
+        assert hits / joins == pytest.approx(alive, abs=0.02)
+    assert join(inputs, 0.0) == sum(inputs) / count
 
 
-def test_half_of_a_batch_drops_paths_globally_and_only_in_training():
-    """All blocks are told the same: a column for each image of one half, none for the other; nothing in evaluation."""
+def test_half_of_the_batches_drop_paths_globally_and_only_in_training():
+    """All blocks are told the same: a column for half of the batches, 15 percent for the others; none in evaluation."""
     net = build("FractalNet")
-    told: list[Tensor | None] = []
+    told: list[tuple] = []
     for block in (net.block1, net.block2, net.block3, net.block4, net.block5):
-        block.register_forward_pre_hook(lambda block, inputs: told.append(inputs[1]))
-    images = torch.randn(40, 3, 16, 16)
+        block.forward = lambda x, *how: told.append(how) or x
+    net.fc = nn.Identity()
+    batches = 600
     with torch.no_grad():
-        net.train()(images)
-        assert len(told) == 5
-        assert all(torch.equal(columns, told[0]) for columns in told)
-        assert set(told[0][:20].tolist()) == {0, 1, 2}
-        assert set(told[0][20:].tolist()) == {-1}
-        net.eval()(images[:1])
-    assert told[5:] == [None] * 5
+        for _ in range(batches):
+            net.train()(torch.zeros(1, 1, 16, 16))
+        net.eval()(torch.zeros(1, 1, 16, 16))
+    per_batch = Counter(told[::5])
+    assert told == [how for how in told[::5] for _ in range(5)]
+    assert told[-1] == ("all", 0.0)
+    assert per_batch[told[-1]] == 1
+    assert per_batch["all", 0.15] / batches == pytest.approx(1 / 2, abs=0.06)
+    for column in ("deep", "middle", "shallow"):
+        assert per_batch[column, 0.0] / batches == pytest.approx(1 / 6, abs=0.05)
 
 
 def test_fractalnets_training_passes_differ_without_dropout_too():
     """Drop-path draws anew in each training pass."""
     net = build("FractalNet", dropout=0.0).train()
     images = torch.randn(4, 3, 16, 16)
+    torch.manual_seed(0)
     with torch.no_grad():
-        assert not torch.equal(net(images), net(images))
+        passes = [net(images) for _ in range(8)]
+    assert not all(torch.equal(passes[0], one) for one in passes)
 
 
 def test_fractalnets_dropout_grows_from_block_to_block():
