@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tomli  # compiled: the standard library takes three times as long, and every command reads the catalogue
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from lrgen import records
 from lrgen.errors import CatalogueError, UnknownNameError
@@ -87,10 +96,17 @@ class _RecipeTable(_Table):
     source: _Sentence
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, validate_default=True)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _decays(cls, weight_decay: float, info: ValidationInfo) -> float:
+        if info.data.get("optimizer") == "adamw" and not weight_decay:
+            raise ValueError("AdamW decays the weights: name by how much")
+        return weight_decay
 
 
 class _BudgetTable(_Table):

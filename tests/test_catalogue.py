@@ -479,6 +479,10 @@ BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
         ["parameters", "got 'many'"],
     ),
     "unknown optimizer": (in_architecture('"sgd"', '"lion"'), ["recipe.optimizer", "got 'lion'"]),
+    "AdamW that does not decay": (
+        in_architecture('"sgd"', '"adamw"'),
+        ["recipe.weight_decay", "AdamW decays", "got 0.0"],
+    ),
     "learning rate of zero": (in_architecture("lr = 0.1", "lr = 0.0"), ["recipe.lr", "got 0.0"]),
     "unknown unit": (in_family('unit = "epoch"', 'unit = "week"'), ["unit", "got 'week'"]),
     "unknown past_end": (in_family('past_end = "hold"', 'past_end = "stop"'), ["past_end", "got 'stop'"]),
