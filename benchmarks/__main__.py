@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -20,11 +19,8 @@ import black
 
 from lrgen import catalogue as catalogues
 from lrgen import generate, render
-from lrgen.catalogue import Catalogue
-from lrgen.generate import Pair
 from lrgen.records import VerifySettings
 
-GRID = 38
 BLACK_SAMPLE = 30
 VERIFIED = (1, 13, 31, 36)
 EPOCHS = 1
@@ -63,14 +59,6 @@ def seconds(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-def wide_grid(catalogue: Catalogue) -> list[Pair]:
-    """As many architectures as the corpus is to have: ResNet-18 with other depths, each a network of its own text."""
-    one = catalogue.architecture("ResNet18")
-    depths = [{"layers": [2 + n // 27, 2 + n // 9 % 3, 2 + n // 3 % 3, 2 + n % 3]} for n in range(GRID)]
-    clones = [replace(one, name=f"Depth{n:02d}", config=config) for n, config in enumerate(depths)]
-    return generate.pairs(clones, catalogue.variants)
 
 
 def bench_commands(folder: Path) -> None:
@@ -165,9 +153,9 @@ def bench_curves() -> None:
 
 
 def bench_render(folder: Path) -> None:
-    """Cold and unchanged renders against black on each file and against moving the same bytes."""
+    """Cold and unchanged renders of the whole grid against black on each file and against moving the same bytes."""
     catalogue = catalogues.load()
-    pairs = wide_grid(catalogue)
+    pairs = generate.pairs(catalogue.architectures, catalogue.variants)
     out = folder / "grid"
 
     def into(target: Path) -> None:
