@@ -176,7 +176,8 @@ class Budget:
 
     They have ``pixels`` a side and come in batches of ``batch`` for ``epochs`` epochs, at the base rate ``lr`` (0: the
     recipe's) and with ``dropout`` (None: the recipe's; zero where the network forgets by it faster than it learns by
-    heart); all of it within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``.
+    heart); all of it within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``, a schedule
+    whose mean is low a higher base rate (checks.training).
     """
 
     images: int

@@ -12,13 +12,14 @@ from mutation import TINY
 from torch import nn
 
 from lrgen import catalogue as catalogues
-from lrgen import data, generate, harness, verify
+from lrgen import curves, data, generate, harness, verify
 from lrgen.checks import training
 from lrgen.checks.recording import Recorder
 from lrgen.checks.subject import CheckFailure, Subject
-from lrgen.records import Budget, Candidate, Status, Training, VerifySettings
+from lrgen.records import Budget, Candidate, Status, Training, Unit, VerifySettings
 from lrgen.store import Store, settings_of
 
+SHIPPED = catalogues.load()
 CATALOGUE = catalogues.load([TINY])
 BUDGET = Budget(images=30, pixels=16, batch=10, epochs=40, lr=0.2)
 
@@ -60,6 +61,25 @@ def test_a_budget_may_name_its_own_rate(candidate):
     assert training.plan_of(own, VerifySettings()).lr == 0.3
     slower = replace(own, budget=replace(BUDGET, own_rate=0.1))
     assert training.plan_of(slower, VerifySettings()).lr == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("variant", SHIPPED.variants, ids=lambda variant: variant.name)
+def test_a_schedule_of_low_rates_starts_from_a_higher_one(candidate, variant):
+    """Its mean over the budget is half the budget's rate, or its highest rate three times that; others keep theirs."""
+    asked = replace(candidate, variant=variant, budget=BUDGET, prm={"lr": BUDGET.lr})
+    lr = training.plan_of(asked, VerifySettings()).lr
+    if variant.unit is Unit.METRIC:
+        assert lr == BUDGET.lr
+        return
+    steps = np.arange(120) if variant.per_batch else np.repeat(np.arange(40), 3)
+    rates = curves.rates(variant, steps, 120 if variant.per_batch else 40, lr)
+    if lr == BUDGET.lr:
+        assert rates.mean() >= 0.5 * BUDGET.lr or rates.max() >= 3 * BUDGET.lr
+    else:
+        assert lr > BUDGET.lr
+        assert rates.mean() == pytest.approx(0.5 * BUDGET.lr) or rates.max() == pytest.approx(3 * BUDGET.lr)
+        assert rates.mean() <= 0.5001 * BUDGET.lr
+        assert rates.max() <= 3.0001 * BUDGET.lr
 
 
 def test_a_budget_may_name_its_own_dropout(candidate):

@@ -10,17 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lrgen import curves
 from lrgen.checks.comparison import as_array, first_difference, named, promised, worst, wrong_depths
 from lrgen.checks.recording import Recorder
 from lrgen.checks.subject import Batches, CheckFailure, Subject
 from lrgen.data import Dataset
-from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, VerifySettings
+from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
 
 STAGE = Stage.TRAINING
 # The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
 TIMES_CHANCE = 5.0
 # The share of the images to memorise that the best epoch must classify rightly.
 MEMORISED = 0.9
+# The share of the base rate that the budgets count on; most schedules have a higher mean.
+MEAN_RATE = 0.5
+# How many times the budget's base rate the highest rate may be.
+HIGHEST_RATE = 3.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,31 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> Plan:
         lr *= budget.own_rate
     elif budget.lr:
         lr = budget.lr
-    return Plan(budget.epochs, budget.batch, lr, budget)
+    return Plan(budget.epochs, budget.batch, lr * _raised(candidate, budget), budget)
+
+
+def _raised(candidate: Candidate, budget: Budget) -> float:
+    """How many times the budget's rate the base rate must be for the schedule's mean to be what the budget counts on.
+
+    A budget has some dozens of updates. A schedule that spends them near zero (a warm-up of 10,000 updates, a fourth
+    power) would say nothing about the network.
+    """
+    variant = candidate.variant
+    if variant is None or variant.unit is Unit.METRIC:
+        return 1.0
+    updates = -(-budget.images // budget.batch)
+    steps, horizon = _steps(variant, budget.epochs, updates)
+    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
+    rates = curves.rates(variant, steps, horizon, 1.0, prm, candidate.family_folder)
+    return max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+
+
+def _steps(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:
+    """The step of the schedule at each update of a training, and its horizon."""
+    total = epochs * updates
+    if variant.per_batch:
+        return np.arange(total), total
+    return np.repeat(np.arange(epochs), updates), epochs
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -131,8 +160,7 @@ def _judge_rates(candidate: Candidate, plan: Plan, measurement: dict[str, Any]) 
     if reason or found is None or len(found) != len(measurement["depths"]):
         return reason or "an update does not have a rate for each parameter group"
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    steps = np.arange(total) if variant.per_batch else np.repeat(np.arange(plan.epochs), updates)
-    horizon = total if variant.per_batch else plan.epochs
+    steps, horizon = _steps(variant, plan.epochs, updates)
     metrics: list[float] = []
     if variant.unit is Unit.METRIC:
         by_batch = [batch for epoch in epochs for batch in epoch[f"batch_{variant.metric}"]]
