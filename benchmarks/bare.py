@@ -5,15 +5,32 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lrgen import data
-from lrgen.checks.subject import Batches
 from lrgen.records import VerifySettings
 
 BATCH = VerifySettings().batch_size
+
+
+class _Shuffled:
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // BATCH)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for part in torch.randperm(len(self.labels)).split(BATCH):
+            yield self.images[part], self.labels[part]
+
+
+def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return ((images - mean) / std).to(memory_format=torch.channels_last)
 
 
 def train(path: Path, epochs: int, dataset: data.Dataset) -> float:
@@ -25,11 +42,10 @@ def train(path: Path, epochs: int, dataset: data.Dataset) -> float:
     spec.loader.exec_module(module)
     images = torch.from_numpy(dataset.train_images).float() / 255
     mean, std = images.mean(dim=(0, 2, 3), keepdim=True), images.std(dim=(0, 2, 3), keepdim=True)
-    train_images = ((images - mean) / std).to(memory_format=torch.channels_last)
-    train_data = Batches(train_images, torch.from_numpy(dataset.train_labels), BATCH, seed=0)
-    test_images = (torch.from_numpy(dataset.test_images).float() / 255 - mean) / std
-    test_images = test_images.to(memory_format=torch.channels_last)
-    test_data = Batches(test_images, torch.from_numpy(dataset.test_labels), 4 * BATCH)
+    train_data = _Shuffled(_normalised(images, mean, std), torch.from_numpy(dataset.train_labels))
+    test_images = _normalised(torch.from_numpy(dataset.test_images).float() / 255, mean, std)
+    test_data = zip(test_images.split(4 * BATCH), torch.from_numpy(dataset.test_labels).split(4 * BATCH), strict=True)
+    held_out = list(test_data)
     prm = {"lr": 0.1, "momentum": 0.9, "epoch_max": epochs}
     torch.manual_seed(0)
     net = module.Net((BATCH, 3, 32, 32), (10,), prm, torch.device("cpu"))
@@ -39,7 +55,7 @@ def train(path: Path, epochs: int, dataset: data.Dataset) -> float:
         net.learn(train_data)
         net.eval()
         with torch.no_grad():
-            right = sum(int((net(x).argmax(dim=1) == y).sum()) for x, y in test_data)
+            right = sum(int((net(x).argmax(dim=1) == y).sum()) for x, y in held_out)
         accuracy = max(accuracy, right / len(dataset.test_labels))
     return accuracy
 

@@ -13,7 +13,10 @@ DATASETS = ("digits",)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images as uint8 of shape (N, channels, height, width), labels as int64 of shape (N,)."""
+    """Images as uint8 of shape (N, channels, height, width), labels as int64 of shape (N,).
+
+    In training an image is shifted by up to ``crop`` pixels and, with ``flip``, mirrored half of the time.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -21,6 +24,8 @@ class Dataset:
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
+    crop: int = 0
+    flip: bool = False
 
 
 def check_name(name: str) -> None:

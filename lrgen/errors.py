@@ -62,3 +62,7 @@ class StoreError(LrgenError):
 
 class NoResultError(LrgenError):
     """A result was asked for that was never measured."""
+
+
+class IsolationError(LrgenError):
+    """No sandbox can be made on this machine, or a child could not lock itself in."""

@@ -178,6 +178,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         OutputError: when the manifest cannot be read.
     """
     path = folder / MANIFEST
+    return read_entries(path) if path.exists() else {}
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """The entries of a manifest by file stem.
+
+    Raises:
+        OutputError: when there is none, or it cannot be read.
+    """
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
@@ -186,8 +195,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             if not {"sha256", "architecture", "number"} <= entry.keys():
                 raise ValueError(f"{key} has no sha256, architecture or number")
         return files
-    except FileNotFoundError:
-        return {}
+    except FileNotFoundError as error:
+        raise OutputError(f"{path}: there is no such manifest") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise OutputError(f"{path}: not a manifest: {error}") from error
 

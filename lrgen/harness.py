@@ -1,8 +1,9 @@
-"""Starts a child for each file, limits it, kills it when it must, and yields how each file ended.
+"""Starts children for files, limits them, kills them when it must, and yields how each file ended.
 
 The parent has torch loaded and does no arithmetic with it: OpenMP's threads do not survive a fork. It is a single
 loop over the children's pipes, so that it may fork at any time. A child gets a process group and a scratch folder of
-its own; whatever it leaves running is ended with it.
+its own; whatever it leaves running is ended with it. It takes one file, or, with ``reuse``, one after the other: then
+it keeps its CUDA context, and is replaced after the first file that does not pass.
 """
 
 import contextlib
@@ -20,62 +21,56 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch._dynamo
 import torch.optim.swa_utils  # noqa: F401  likewise
 
-from lrgen import worker
-from lrgen.checks import training, up_to
+from lrgen import isolation, worker
+from lrgen.account import Account, Limits
+from lrgen.checks.seal import SEAL
 from lrgen.data import Dataset
-from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
+from lrgen.isolation import Level
+from lrgen.records import Candidate, Outcome, VerifySettings
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK = 0.2
 _GRACE = 1.0
+_PAGE = os.sysconf("SC_PAGESIZE")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Per file: seconds of each check, bytes of output and of messages, resident bytes."""
+class _Job:
+    """What every child of a run is forked with."""
 
-    seconds: float = 900.0
-    check_seconds: float = 120.0
-    output: int = 1 << 20
-    messages: int = 64 << 20
-    memory: int = 0
-
-    def of(self, stage: Stage, plan: training.Plan) -> float:
-        """The seconds that a check may take; the budget of a training is its own limit."""
-        if stage is not Stage.TRAINING:
-            return min(self.seconds, self.check_seconds)
-        return min(self.seconds, plan.budget.seconds) if plan.budget else self.seconds
+    candidates: Sequence[Candidate]
+    settings: VerifySettings
+    dataset: Dataset | None
+    limits: Limits
+    level: Level
+    reuse: bool
 
 
 @dataclass(eq=False)
 class _Child:
-    candidate: Candidate
-    plan: training.Plan
+    """A process, and the account of the file that it has before it (None: it waits for the next)."""
+
     pid: int
     handle: int
     messages: int
     output: int
+    orders: int
     folder: Path
-    started: float
-    deadline: float
-    stage: Stage = Stage.SYNTAX
-    buffer: bytearray = field(default_factory=bytearray)
-    received: int = 0
-    printed: int = 0
-    tail: bytes = b""
-    begun: int = 0
-    checks: list[CheckReport] = field(default_factory=list)
-    epochs: tuple[Any, ...] = ()
-    end: tuple[Status, str] | None = None
+    secret: str
+    account: Account | None
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return self.messages, self.output, self.handle
 
 
 def run(
@@ -85,51 +80,76 @@ def run(
     *,
     workers: int = 1,
     limits: Limits | None = None,
-) -> Iterator[Outcome]:
+    level: Level = Level.PROCESS,
+    reuse: bool = False,
+) -> Generator[Outcome, None, None]:
     """Verify files, ``workers`` at a time, and yield each outcome as soon as it is there.
 
     Closing the iterator, or an interrupt, ends the children that still run; what was yielded stays true.
     """
-    queue = deque(candidates)
-    limits = limits or Limits()
-    children: dict[int, _Child] = {}
+    job = _Job(list(candidates), settings, dataset, limits or Limits(), level, reuse)
+    queue = deque(range(len(job.candidates)))
+    children: set[_Child] = set()
+    idle: list[_Child] = []
     others = _children()
     _adopt_orphans()
+    SEAL.take()
     gc.collect()
     gc.freeze()
     with selectors.DefaultSelector() as selector:
         try:
-            while queue or children:
-                while queue and len(children) < workers:
-                    child = _start(queue.popleft(), settings, dataset, limits)
-                    children[child.pid] = child
-                    selector.register(child.messages, selectors.EVENT_READ, (child, _receive))
-                    selector.register(child.output, selectors.EVENT_READ, (child, _listen))
-                    selector.register(child.handle, selectors.EVENT_READ, (child, None))
-                wait = min(child.deadline for child in children.values()) - time.monotonic()
-                exited = []
-                for key, _ in selector.select(min(_TICK, max(0.0, wait))):
-                    child, read = key.data
-                    if read is None:
-                        exited.append(child)
-                    elif not read(child, settings, limits):
-                        selector.unregister(key.fileobj)
-                for child in list(children.values()):
-                    if child not in exited and not _within(child, limits):
+            while queue or len(children) > len(idle):
+                while queue and (idle or len(children) < workers):
+                    if idle:
+                        _order(idle.pop(), job, queue.popleft())
+                        continue
+                    child = _start(job, queue.popleft())
+                    children.add(child)
+                    for descriptor in child.descriptors:
+                        selector.register(descriptor, selectors.EVENT_READ, child)
+                exited = set()
+                for key, _ in selector.select(_patience(children)):
+                    if key.fd == key.data.handle:
+                        exited.add(key.data)
+                    elif not _read(key.data, key.fd):
+                        selector.unregister(key.fd)
+                now = time.monotonic()
+                for child in children - exited:
+                    account = child.account
+                    if account is None:
+                        continue
+                    account.watch(now, _resident(child, level) if job.limits.memory else 0)
+                    if account.end is not None:
                         _stop(child)
-                        exited.append(child)
+                        exited.add(child)
+                    elif account.done:
+                        _drain(child)
+                        _empty(child.folder)
+                        child.account = None
+                        idle.append(child)
+                        yield account.outcome(0, 0)
                 for child in exited:
-                    del children[child.pid]
-                    for descriptor in (child.messages, child.output, child.handle):
+                    children.remove(child)
+                    if child in idle:
+                        idle.remove(child)
+                    for descriptor in child.descriptors:
                         with contextlib.suppress(KeyError):
                             selector.unregister(descriptor)
-                    yield _finish(child, settings, limits, others | set(children))
+                    outcome = _finish(child, others | {one.pid for one in children})
+                    if outcome is not None:
+                        yield outcome
         finally:
-            for child in children.values():
+            for child in children:
                 _stop(child)
-            for child in children.values():
-                _finish(child, settings, limits, others | set(children))
+            for child in children:
+                _finish(child, others | {one.pid for one in children})
             gc.unfreeze()
+
+
+def _patience(children: set[_Child]) -> float:
+    """Seconds until somebody's time is over, or until memory is looked at again."""
+    deadlines = [child.account.deadline for child in children if child.account is not None]
+    return min(_TICK, max(0.0, min(deadlines, default=0.0) - time.monotonic()))
 
 
 def _adopt_orphans() -> None:
@@ -142,10 +162,13 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _start(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, limits: Limits) -> _Child:
+def _start(job: _Job, index: int) -> _Child:
+    """Fork a child that begins with a file."""
     folder = Path(tempfile.mkdtemp(prefix="lrgen-"))
     messages, messages_in = os.pipe()
     output, output_in = os.pipe()
+    orders_out, orders = os.pipe()
+    account = Account(job.candidates[index], job.settings, job.limits, job.level)
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -154,19 +177,26 @@ def _start(candidate: Candidate, settings: VerifySettings, dataset: Dataset | No
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing runs on when the parent is killed
         if os.getppid() != parent:
             os._exit(70)
-        _be_child(candidate, settings, dataset, folder, messages_in, output_in)
-    os.close(messages_in)
-    os.close(output_in)
+        os.close(orders)
+        _be_child(job, index, folder, worker.Channel(messages_in, account.secret), output_in, orders_out, messages_in)
+    for descriptor in (messages_in, output_in, orders_out):
+        os.close(descriptor)
     os.set_blocking(messages, False)
     os.set_blocking(output, False)
-    now = time.monotonic()
-    handle = os.pidfd_open(pid)
-    plan = training.plan_of(candidate, settings)
-    return _Child(candidate, plan, pid, handle, messages, output, folder, now, now + limits.of(Stage.SYNTAX, plan))
+    return _Child(pid, os.pidfd_open(pid), messages, output, orders, folder, account.secret, account)
+
+
+def _order(child: _Child, job: _Job, index: int) -> None:
+    """Give a waiting child its next file, and an empty folder."""
+    assert child.account is None
+    folder = Path(tempfile.mkdtemp(dir=child.folder))
+    child.account = Account(job.candidates[index], job.settings, job.limits, job.level, secret=child.secret)
+    with contextlib.suppress(BrokenPipeError):  # it has died: its handle says so
+        os.write(child.orders, (json.dumps({"file": index, "folder": str(folder)}) + "\n").encode())
 
 
 def _be_child(
-    candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, folder: Path, messages: int, output: int
+    job: _Job, index: int, folder: Path, channel: worker.Channel, output: int, orders: int, messages: int
 ) -> NoReturn:
     """Everything after the fork; leaves through os._exit so that nothing of the parent's is flushed or closed."""
     code = 70
@@ -183,7 +213,14 @@ def _be_child(
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
         os.chdir(folder)
-        worker.run(candidate, settings, dataset, messages)
+        candidate = job.candidates[index]
+        if job.level is not Level.PROCESS:
+            isolation.enter(job.level, folder, {messages}, isolation.Bounds(), _device_nodes(job.settings.device))
+            worker.run(candidate, job.settings, job.dataset, channel)
+        elif job.reuse:
+            worker.serve(job.candidates, job.settings, job.dataset, channel, orders, index)
+        else:
+            worker.run(candidate, job.settings, job.dataset, channel)
         sys.stdout.flush()
         code = 0
     except BaseException as error:  # noqa: BLE001  a child must not return into the parent's code
@@ -193,85 +230,70 @@ def _be_child(
         os._exit(code)
 
 
-def _receive(child: _Child, settings: VerifySettings, limits: Limits) -> bool:
-    """Read what the child says; False at its end."""
-    data = _read(child.messages)
-    if data is None:
-        return True
-    child.received += len(data)
-    child.buffer += data
-    if child.received > limits.messages:
-        child.end = child.end or (Status.CRASHED, f"sends more than {limits.messages} bytes of results")
-        return False
-    while (cut := child.buffer.find(b"\n")) >= 0:
-        line = bytes(child.buffer[:cut])
-        del child.buffer[: cut + 1]
-        try:
-            _understand(child, json.loads(line), settings, limits)
-        except Exception as error:  # noqa: BLE001  a forged message may make the judge raise anything
-            child.end = child.end or (Status.CRASHED, f"sends something that is not a result: {type(error).__name__}")
-            return False
-    return bool(data)
+def _device_nodes(device: str) -> list[Path]:
+    """What a file needs of /dev to compute on a device."""
+    return [] if device == "cpu" else sorted(Path("/dev").glob("nvidia*"))
 
 
-def _understand(child: _Child, message: dict[str, Any], settings: VerifySettings, limits: Limits) -> None:
-    if "start" in message:
-        stage = Stage(message["start"])
-        position = list(Stage).index(stage)
-        if position >= child.begun:  # a check begins once: saying so again does not win time
-            child.begun = position + 1
-            child.stage = stage
-            child.deadline = time.monotonic() + limits.of(stage, child.plan)
-    elif "memory" in message:
-        child.end = child.end or (Status.OUT_OF_MEMORY, str(message["memory"])[:500])
-    else:
-        done = len(child.checks)
-        check = up_to(settings.stage)[done]
-        if check.STAGE is not Stage(message["end"]):
-            raise ValueError("the checks end in another order")
-        measurement = message["measurement"]
-        epochs = training.reports(measurement) if check is training and measurement else ()
-        reason = str(message["reason"])[:1000] or check.judge(child.candidate, settings, measurement)
-        child.checks.append(CheckReport(check.STAGE, not reason, reason, float(message["seconds"])))
-        if epochs:
-            child.epochs = epochs
-
-
-def _listen(child: _Child, settings: VerifySettings, limits: Limits) -> bool:
-    """Drain what the child prints, and keep the end of it."""
-    data = _read(child.output)
-    if data is None:
-        return True
-    child.printed += len(data)
-    child.tail = (child.tail + data)[-4096:]
-    return bool(data)
-
-
-def _read(descriptor: int) -> bytes | None:
-    """Some bytes, none at the end, None when there is nothing at the moment."""
+def _read(child: _Child, descriptor: int) -> bool:
+    """Take in what a child says or prints; False at the end of it."""
     try:
-        return os.read(descriptor, 1 << 16)
+        data = os.read(descriptor, 1 << 16)
     except BlockingIOError:
-        return None
+        return True
+    if child.account is not None:  # between two files nobody listens
+        take_in = child.account.hear if descriptor == child.messages else child.account.listen
+        take_in(data)
+    return bool(data)
 
 
-def _within(child: _Child, limits: Limits) -> bool:
-    """Whether a running child keeps its limits; sets its end when it does not."""
-    if child.end is None:
-        if time.monotonic() > child.deadline:
-            child.end = (Status.TIMED_OUT, f"takes longer than {limits.of(child.stage, child.plan):g} s")
-        elif child.printed > limits.output:
-            child.end = (Status.FAILED, f"prints more than {limits.output} bytes of output")
-        elif limits.memory and _resident(child.pid) > limits.memory:
-            child.end = (Status.OUT_OF_MEMORY, f"uses more than {limits.memory >> 20} MiB of memory")
-    return child.end is None
+def _drain(child: _Child) -> None:
+    """Take in what has come so far."""
+    for descriptor in (child.messages, child.output):
+        while _ready(descriptor, 0) and _read(child, descriptor):
+            pass
 
 
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-    except (OSError, IndexError, ValueError):
-        return 0
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _ready(descriptor: int, seconds: float) -> bool:
+    poll = select.poll()  # not select(): that takes descriptors below 1024 only
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
+
+
+def _resident(child: _Child, level: Level) -> int:
+    """The resident bytes of a child and of what it has started."""
+    family = _family(child.pid)
+    if level is Level.NAMESPACES:
+        family = family[1:]  # the first only waits for the one in the namespace
+    return sum(_bytes_of(pid, shared=position == 0) for position, pid in enumerate(family))
+
+
+def _bytes_of(pid: int, shared: bool) -> int:
+    """The resident bytes of a process, of those that it shares with others all of them or its part."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        if shared:
+            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(row.split()[1]) << 10 for row in rows if row.startswith("Pss:"))
+    return 0
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it has started, and those."""
+    family = [pid]
+    for member in family:
+        with contextlib.suppress(OSError, ValueError):
+            for thread in Path(f"/proc/{member}/task").iterdir():
+                family += map(int, (thread / "children").read_text().split())
+    return family
 
 
 def _stop(child: _Child) -> None:
@@ -279,41 +301,19 @@ def _stop(child: _Child) -> None:
     for number, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 10.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
-        if select.select([child.handle], [], [], patience)[0]:
+        if _ready(child.handle, patience):
             return
 
 
-def _finish(child: _Child, settings: VerifySettings, limits: Limits, siblings: set[int]) -> Outcome:
+def _finish(child: _Child, siblings: set[int]) -> Outcome | None:
     """Reap an ended child and what it left behind, and say how its file ended."""
     _, wait_status = os.waitpid(child.pid, 0)
     left = _sweep(child, siblings)
-    while child.end is None and _pending(child.messages) and _receive(child, settings, limits):
-        pass
-    while _pending(child.output) and _listen(child, settings, limits):
-        pass
-    if child.end is None and child.printed > limits.output:
-        child.end = (Status.FAILED, f"prints more than {limits.output} bytes of output")
-    for descriptor in (child.messages, child.output, child.handle):
+    _drain(child)
+    for descriptor in (*child.descriptors, child.orders):
         os.close(descriptor)
     shutil.rmtree(child.folder, ignore_errors=True)
-    status, stage, reason = _verdict(child, settings, wait_status, left)
-    return Outcome(
-        candidate=child.candidate,
-        status=status,
-        stage=stage,
-        reason=reason,
-        seconds=time.monotonic() - child.started,
-        checks=tuple(child.checks),
-        epochs=child.epochs,
-        accuracy=max((epoch.accuracy for epoch in child.epochs), default=None),
-        training=child.plan.training if child.epochs else None,
-        base_lr=child.plan.lr if child.epochs else None,
-        output=child.tail.decode(errors="replace"),
-    )
-
-
-def _pending(descriptor: int) -> bool:
-    return bool(select.select([descriptor], [], [], 0)[0])
+    return child.account.outcome(wait_status, left) if child.account is not None else None
 
 
 def _sweep(child: _Child, spared: set[int]) -> int:
@@ -322,13 +322,17 @@ def _sweep(child: _Child, spared: set[int]) -> int:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
         left += 1
+    ended: set[int] = set()
     while orphans := [pid for pid in _children() - spared if _is_orphan(pid)]:
         for pid in orphans:  # each that is killed may leave its own children to us
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            left += 1
-    return left
+        for pid in orphans:  # without waiting for any one: the first of a PID namespace ends after all others
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        ended.update(orphans)
+        time.sleep(0.001)
+    return left + len(ended)
 
 
 def _children() -> set[int]:
@@ -345,30 +349,3 @@ def _is_orphan(pid: int) -> bool:
         return os.getsid(pid) != os.getsid(0)
     except ProcessLookupError:
         return False
-
-
-def _verdict(child: _Child, settings: VerifySettings, wait_status: int, left: int) -> tuple[Status, Stage | None, str]:
-    if child.end is not None:
-        return child.end[0], child.stage, child.end[1]
-    failed = next((report for report in child.checks if not report.passed), None)
-    if failed is not None:
-        return Status.FAILED, failed.stage, failed.reason
-    wanted = list(Stage).index(settings.stage) + 1
-    if os.WIFSIGNALED(wait_status):
-        number = os.WTERMSIG(wait_status)
-        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        if number == signal.SIGKILL:
-            return Status.CRASHED, child.stage, "was killed by SIGKILL, by itself or by a system short of memory"
-        return Status.CRASHED, child.stage, f"was killed by {name}"
-    code = os.waitstatus_to_exitcode(wait_status)
-    if code != 0 or len(child.checks) < wanted:
-        tail = child.tail.decode(errors="replace").strip().splitlines()
-        hint = f": {tail[-1][:300]}" if tail and code else ""
-        return Status.CRASHED, child.stage, f"exits with code {code} before the check is over{hint}"
-    if left:
-        return Status.FAILED, child.stage, "leaves processes of its own running"
-    if child.candidate.variant is None:
-        return Status.UNPROVEN, None, "there is no variant to compare its schedule with"
-    if settings.stage is not Stage.TRAINING:
-        return Status.UNPROVEN, None, f"checked up to the {settings.stage} stage only"
-    return Status.PROVED, None, ""

@@ -228,7 +228,10 @@ class RenderedFile:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that is to be verified, and the variant that it is held to (None: nothing to compare with)."""
+    """A file that is to be verified, and the variant that it is held to (None: nothing to compare with).
+
+    ``ours`` says that it is, byte by byte, what the catalogue renders.
+    """
 
     path: Path
     source: str
@@ -239,6 +242,7 @@ class Candidate:
     prm: dict[str, float]
     family_folder: Path | None = None
     budget: Budget | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,8 @@ class VerifySettings:
     """What a verification is asked to do; the same file with the same settings ends the same way.
 
     ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` are those of one worker. ``full`` asks for
-    the whole training where the architecture names a budget, too.
+    the whole training where the architecture names a budget, too. ``compile`` (torch.compile) and ``autocast`` (to
+    bfloat16) are for the training check.
     """
 
     stage: Stage = Stage.TRAINING
@@ -257,6 +262,8 @@ class VerifySettings:
     device: str = "cpu"
     threads: int = 1
     full: bool = False
+    compile: bool = False
+    autocast: bool = False
 
 
 @dataclass(frozen=True)
@@ -298,7 +305,8 @@ class Outcome:
 
     ``stage`` is the check that it did not get through, ``accuracy`` that of its best epoch, ``training`` what was asked
     of it and ``base_lr`` the rate it was given (all None when no epoch was run), ``output`` the end of what it printed.
-    ``reused`` says that all of this was recorded by an earlier run.
+    ``isolation`` says how the file was kept apart (isolation.Level), ``reused`` that all of this was recorded by an
+    earlier run.
     """
 
     candidate: Candidate
@@ -313,6 +321,7 @@ class Outcome:
     base_lr: float | None = None
     reused: bool = False
     output: str = ""
+    isolation: str = "process"
 
 
 def parse_number(value: float | str) -> tuple[float, str]:

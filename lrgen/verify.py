@@ -1,21 +1,29 @@
 """Files → outcomes: what each is held to, what is known of it already, and the record of what is new."""
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
 import lrgen
 from lrgen import curves, generate
+from lrgen import isolation as sandboxes
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DeviceError, OutputError, StaleFileError
 from lrgen.generate import Pair
+from lrgen.isolation import Isolation, Level
 from lrgen.records import Architecture, Candidate, Outcome, Recipe, Variant, VerifySettings
+from lrgen.render import Renderer
 from lrgen.store import Conditions, Store, key_of
 
+# Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
+_SLOT = 4 << 30
 # What a file of unknown architecture is trained with.
 _FOREIGN = Recipe(optimizer="sgd", lr=0.01, batch=64, source="", dropout=0.2)
 
@@ -34,7 +42,7 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
         more = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
         raise StaleFileError(f"{differences[0].path} {differences[0].reason}{more}: run lrgen render")
     return [
-        _candidate(catalogue, generate.path_of(out, architecture, variant), architecture, variant)
+        _candidate(catalogue, generate.path_of(out, architecture, variant), architecture, variant, True)
         for architecture, variant in selected
     ]
 
@@ -51,16 +59,28 @@ def from_paths(
         OutputError: when there is no such file.
     """
     known = _known_hashes(out)
+    renderer = Renderer(catalogue)
     candidates = []
     for path in _files(paths):
         sha256 = hashlib.sha256(_read(path)).hexdigest()
         entry = _hashes(path.parent).get(sha256) or known.get(sha256)
         if entry is not None:
             architecture, variant = catalogue.architecture(entry[0]), catalogue.variant(entry[1])
-            candidates.append(_candidate(catalogue, path, architecture, variant))
+            ours = renderer.render(architecture, variant).sha256 == sha256  # a manifest may be anybody's
+            candidates.append(_candidate(catalogue, path, architecture, variant, ours))
         else:
             candidates.append(_candidate(catalogue, path, None, held_to))
     return candidates
+
+
+def changed_since(candidates: Iterable[Candidate], manifests: Iterable[Path]) -> list[Candidate]:
+    """The files whose bytes are not those of an entry of the manifests.
+
+    Raises:
+        OutputError: when a manifest cannot be read.
+    """
+    old = {entry["sha256"] for path in manifests for entry in generate.read_entries(path).values()}
+    return [candidate for candidate in candidates if candidate.sha256 not in old]
 
 
 def verify(
@@ -71,34 +91,74 @@ def verify(
     workers: int,
     timeout: float,
     force: bool = False,
-    started: Callable[[int], None] = lambda reused: None,
+    isolation: Isolation | None = None,
+    started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
 ) -> Iterator[Outcome]:
     """Yield each file's outcome: first those that the store knows, then the new ones as they are recorded.
 
-    ``started`` is called once, with the number of reused outcomes, before anything is run.
+    Files run in a sandbox or in a mere process as ``isolation`` says; without it those in a sandbox that the catalogue
+    does not render; those that are expected to take longest come first. ``started`` is called once before anything is
+    run, with the number of reused outcomes and the seconds that each other file is expected to take, by ``id``.
+
+    Raises:
+        IsolationError: when a file needs a sandbox and this machine gives none; nothing was run.
     """
     everything = list(candidates)
     conditions = conditions_of(settings)
     known = {} if force else store.reusable(everything, conditions)
-    started(len(known))
+    remaining = [candidate for candidate in everything if key_of(candidate) not in known]
+    expected = _expected(remaining, store.durations(conditions) if remaining else {})
+    batches = [(level, _longest_first(files, expected)) for level, files in _by_level(remaining, isolation)]
+    started(len(known), expected)
     for candidate in everything:
         if key_of(candidate) in known:
             yield replace(known[key_of(candidate)], candidate=candidate)
-    remaining = [candidate for candidate in everything if key_of(candidate) not in known]
     if not remaining:
         return
     store.prepare()
     from lrgen import data, harness  # torch, which an unchanged corpus need not load
+    from lrgen.account import Limits
 
     dataset = data.load(settings.dataset) if settings.stage == "training" else None
-    limits = harness.Limits(seconds=timeout, memory=_memory_share(workers))
-    outcomes = harness.run(remaining, settings, dataset, workers=workers, limits=limits)
-    try:
-        for outcome in outcomes:
-            store.save(outcome, conditions, dataset.classes if dataset else ())
-            yield outcome
-    finally:
-        outcomes.close()  # type: ignore[attr-defined]  # a generator: its children must end with it
+    limits = Limits(seconds=timeout, memory=_memory_share(workers))
+    for level, files in batches:
+        reuse = settings.device != "cpu" and level is Level.PROCESS  # a CUDA context takes seconds to make
+        outcomes = harness.run(files, settings, dataset, workers=workers, limits=limits, level=level, reuse=reuse)
+        with contextlib.closing(outcomes):
+            for outcome in outcomes:
+                store.save(outcome, conditions, dataset.classes if dataset else ())
+                yield outcome
+
+
+def _by_level(candidates: Iterable[Candidate], asked: Isolation | None) -> list[tuple[Level, list[Candidate]]]:
+    """The files by how they are kept apart: in a mere process those that lrgen wrote itself, unless it is asked for."""
+    process: list[Candidate] = []
+    sandbox: list[Candidate] = []
+    for candidate in candidates:
+        wanted = asked or (Isolation.PROCESS if candidate.ours else Isolation.SANDBOX)
+        (process if wanted is Isolation.PROCESS else sandbox).append(candidate)
+    found = [(Level.PROCESS, process)] if process else []
+    return [*found, (sandboxes.available(), sandbox)] if sandbox else found
+
+
+def _expected(candidates: list[Candidate], seconds: Mapping[tuple[str, str], float]) -> dict[int, float]:
+    """By id, the seconds that each file is expected to take: as long as the last time, or as the others of its
+    architecture, or as the longest of all.
+    """
+    by_model: dict[str, list[float]] = {}
+    for (model, _), took in seconds.items():
+        by_model.setdefault(model, []).append(took)
+    means = {model: sum(taken) / len(taken) for model, taken in by_model.items()}
+    longest = max(means.values(), default=1.0)
+    return {
+        id(one): seconds.get((one.model_name, one.scheduler_type), means.get(one.model_name, longest))
+        for one in candidates
+    }
+
+
+def _longest_first(candidates: list[Candidate], expected: Mapping[int, float]) -> list[Candidate]:
+    """So that the last worker does not run alone; files of equal length stay in their order."""
+    return sorted(candidates, key=lambda candidate: -expected[id(candidate)])
 
 
 def conditions_of(settings: VerifySettings) -> Conditions:
@@ -119,7 +179,7 @@ def check_version() -> str:
     package = Path(lrgen.__file__).parent
     digest = hashlib.sha256()
     sources = [*package.glob("checks/*.py"), *package.glob("curves/*.py")]
-    for path in sorted([*sources, package / "worker.py", package / "harness.py", package / "data.py"]):
+    for path in sorted([*sources, *(package / f"{name}.py" for name in ("account", "data", "harness", "worker"))]):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -148,6 +208,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_slots(device: str) -> int:
+    """How many files a GPU has free memory for at a time, at most one a core.
+
+    Asked in a process of its own: whoever looks at a GPU keeps a context on it, and cannot fork any more.
+    """
+    index = int(device.partition(":")[2] or 0)
+    code = f"import torch; print(torch.cuda.mem_get_info({index})[0])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise DeviceError(f"device {device} cannot be used: {answer.stderr.strip().splitlines()[-1]}")
+    return max(1, min(int(answer.stdout) // _SLOT, cores()))
+
+
 def _cuda_devices() -> int:
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         return 0
@@ -162,7 +235,7 @@ def _memory_share(workers: int) -> int:
 
 
 def _candidate(
-    catalogue: Catalogue, path: Path, architecture: Architecture | None, variant: Variant | None
+    catalogue: Catalogue, path: Path, architecture: Architecture | None, variant: Variant | None, ours: bool = False
 ) -> Candidate:
     content = _read(path)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -182,6 +255,7 @@ def _candidate(
         },
         family_folder=catalogue.user_folder(variant) if variant else None,
         budget=architecture.budget if architecture else None,
+        ours=ours,
     )
 
 

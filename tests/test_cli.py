@@ -495,7 +495,7 @@ def test_progress_is_plain_without_a_terminal(lrgen, good, bad):
     """A line a file on stderr, with the count, the end and the reason; the table alone is on stdout."""
     _, out, err = lrgen("verify", good, bad, *EXAMINE, "--workers", "1")
     first, second = err.splitlines()
-    assert re.fullmatch(r"\[1/2\] good/file-\w{8} unproven \d+\.\d s", first)
+    assert re.fullmatch(r"\[1/2\] good/file-\w{8} unproven \d+\.\d s, \d+ s left", first)
     assert re.fullmatch(r"\[2/2\] bad/file-\w{8} failed \d+\.\d s: contract: .*Net.*", second)
     assert "[1/2]" not in out
     assert "\x1b" not in out + err

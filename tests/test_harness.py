@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from lrgen import data, harness
+from lrgen.account import Account, Limits
 from lrgen.catalogue import Catalogue
 from lrgen.checks import training
 from lrgen.data import Dataset
@@ -32,6 +33,15 @@ CONTRACT = VerifySettings(stage=Stage.CONTRACT)
 SLEEP = ["sleep", "600"]
 PATIENCE = 20.0  # seconds until a test gives up waiting for something that must happen
 
+KEPT_CONTRACT = {  # what is measured of a file that keeps the contract
+    "shapes": [[2, 10], [1, 7], [1, 10]],
+    "updates": 2,
+    "before": "a",
+    "after": "b",
+    "declared": ["lr", "momentum"],
+    "effects": {"lr": ["c", "d"], "momentum": ["e", "f"]},
+}
+
 Behaviour = Callable[[int], None]
 
 
@@ -40,12 +50,16 @@ def candidate(name: str, variant: Variant | None = None, source: str = "") -> Ca
     return Candidate(Path(f"/files/{name}.py"), source, sha256, name, "file", variant, {"lr": 0.1})
 
 
+SECRETS: dict[int, str] = {}  # in a child: what its messages are signed with
+
+
 def say(pipe: int, **message: Any) -> None:
-    os.write(pipe, json.dumps(message).encode() + b"\n")
+    os.write(pipe, json.dumps(message | {"by": SECRETS[pipe]}).encode() + b"\n")
 
 
 def end(pipe: int, stage: str, reason: str = "", measurement: object = None) -> None:
-    say(pipe, end=stage, reason=reason, seconds=0.0, measurement=measurement or {})
+    evidence = KEPT_CONTRACT if stage == "contract" else {}
+    say(pipe, end=stage, reason=reason, seconds=0.0, measurement=measurement or evidence)
 
 
 def pass_contract(pipe: int) -> None:
@@ -73,6 +87,10 @@ def noted(folder: Path, name: str, pid: int | None = None) -> int:
     return pid
 
 
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
 def is_gone(pid: int) -> bool:
     """Whether there is no such process, not even a zombie."""
     return not Path(f"/proc/{pid}").exists()
@@ -95,15 +113,16 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Outcome]]:
     """Runs each behaviour in a child of its own instead of the checks; the outcomes' names count them from 0."""
 
     def start(*behaviours: Behaviour, **options: Any) -> Iterator[Outcome]:
-        def run(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, pipe: int) -> None:
+        def run(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, channel: Any) -> bool:
             faulthandler.disable()  # pytest's own, which writes to the terminal when a child dies
-            behaviours[int(candidate.model_name)](pipe)
+            SECRETS[channel._pipe] = channel._secret
+            return behaviours[int(candidate.model_name)](channel._pipe) is not False
 
         monkeypatch.setattr(harness.worker, "run", run)
         monkeypatch.setattr(harness.gc, "collect", lambda: 0)  # takes longer than these children
         variant = options.pop("variant", None)
         settings = options.pop("settings", CONTRACT)
-        limits = harness.Limits(**{"seconds": PATIENCE} | options.pop("limits", {}))
+        limits = Limits(**{"seconds": PATIENCE} | options.pop("limits", {}))
         candidates = [candidate(str(index), variant) for index in range(len(behaviours))]
         return harness.run(candidates, settings, None, limits=limits, **options)
 
@@ -270,10 +289,10 @@ def test_a_check_has_its_own_limit(run):
 
 def test_training_may_take_the_whole_time():
     """Only the training check has the file's time, or that of its budget; the others have the smaller of the two."""
-    limits = harness.Limits(seconds=900, check_seconds=120)
+    limits = Limits(seconds=900, check_seconds=120)
     whole = training.Plan(epochs=5, batch_size=24, lr=0.1)
     assert [limits.of(stage, whole) for stage in Stage] == [120, 120, 120, 900]
-    assert {harness.Limits(seconds=5, check_seconds=120).of(stage, whole) for stage in Stage} == {5}
+    assert {Limits(seconds=5, check_seconds=120).of(stage, whole) for stage in Stage} == {5}
     short = replace(whole, budget=Budget(images=20, pixels=8, batch=10, epochs=5, seconds=30))
     assert [limits.of(stage, short) for stage in Stage] == [120, 120, 120, 30]
 
@@ -304,7 +323,7 @@ def test_a_child_that_uses_too_much_memory_is_ended(run):
 
         return behaviour
 
-    (probe,) = run(lambda pipe: end(pipe, "syntax", str(harness._resident(os.getpid()))))
+    (probe,) = run(lambda pipe: end(pipe, "syntax", str(resident())))
     limit = int(probe.reason) + (100 << 20)
     modest, greedy = run(take(10 << 20), take(300 << 20), workers=2, limits={"memory": limit})
     assert modest.status is Status.UNPROVEN
@@ -598,7 +617,6 @@ def test_fifty_files_leak_nothing(run, scratch):
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="select() takes descriptors below 1024 only")
 def test_a_program_with_many_open_files_can_verify(run):
     """What else the program that uses the harness has open does not matter."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -690,17 +708,17 @@ def clean(folder: Path, before: dict[str, str]) -> None:
 def measured(catalogue: Catalogue) -> dict[str, Any]:
     """What an honest child says of a good file, check by check."""
     said: dict[str, Any] = {}
-    understand = harness._understand
+    understand = Account._understand
 
-    def listen(child: Any, message: dict[str, Any], *others: Any) -> None:
+    def listen(account: Account, message: dict[str, Any]) -> None:
         if "end" in message:
             said[message["end"]] = message["measurement"]
-        understand(child, message, *others)
+        understand(account, message)
 
     source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
     one = candidate("tiny", catalogue.variant(1), source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness, "_understand", listen)
+        patch.setattr(Account, "_understand", listen)
         (outcome,) = harness.run([one], VerifySettings(), data.load("digits"))
     assert outcome.status is Status.PROVED, outcome.reason
     return said
@@ -770,6 +788,44 @@ def test_a_claimed_schedule_is_compared_again(judged, tamper):
     outcome = judged(Stage.SCHEDULE, tamper)
     assert (outcome.status, outcome.stage) == (Status.FAILED, Stage.SCHEDULE)
     assert [check.passed for check in outcome.checks] == [True, True, False]
+
+
+def build_fewer(contract: dict[str, Any]) -> None:
+    contract["shapes"].pop()
+
+
+def forget_the_classes(contract: dict[str, Any]) -> None:
+    contract["shapes"][1] = [1, 10]
+
+
+def update_less(contract: dict[str, Any]) -> None:
+    contract["updates"] = 1
+
+
+def stand_still(contract: dict[str, Any]) -> None:
+    contract["after"] = contract["before"]
+
+
+def try_no_rate(contract: dict[str, Any]) -> None:
+    contract["declared"].remove("lr")
+    del contract["effects"]["lr"]
+
+
+def leave_one_out(contract: dict[str, Any]) -> None:
+    del contract["effects"]["momentum"]
+
+
+def have_no_effect(contract: dict[str, Any]) -> None:
+    contract["effects"]["momentum"] = ["same", "same"]
+
+
+@pytest.mark.parametrize(
+    "tamper", [build_fewer, forget_the_classes, update_less, stand_still, try_no_rate, leave_one_out, have_no_effect]
+)
+def test_a_claimed_contract_needs_its_evidence(judged, tamper):
+    """A child that says "passed" must bring the shapes, the updates and the hyperparameters' effects."""
+    outcome = judged(Stage.CONTRACT, tamper)
+    assert (outcome.status, outcome.stage) == (Status.FAILED, Stage.CONTRACT)
 
 
 def confuse(training: dict[str, Any]) -> None:
@@ -858,12 +914,17 @@ NOT_RESULTS = {
     "a list": b"[1, 2]\n",
     "a string": b'"start"\n',
     "an empty line": b"\n",
-    "an empty object": b"{}\n",
-    "an unknown check": b'{"start": "astrology"}\n',
-    "no measurement": b'{"end": "syntax", "reason": "", "seconds": 0}\n',
-    "no number": b'{"end": "syntax", "reason": "", "seconds": "soon", "measurement": {}}\n',
+    "an empty object": b'{"by": "BY"}\n',
+    "an unknown check": b'{"by": "BY", "start": "astrology"}\n',
+    "no measurement": b'{"by": "BY", "end": "syntax", "reason": "", "seconds": 0}\n',
+    "no number": b'{"by": "BY", "end": "syntax", "reason": "", "seconds": "soon", "measurement": {}}\n',
     "nested too deep": b"[" * 100_000 + b"]" * 100_000 + b"\n",
-    "too large a number": b'{"end": "syntax", "reason": "", "seconds": ' + b"9" * 400 + b', "measurement": {}}\n',
+    "too large a number": b'{"by": "BY", "end": "syntax", "reason": "", "seconds": '
+    + b"9" * 400
+    + b', "measurement": {}}\n',
+    "unsigned": b'{"start": "contract"}\n',
+    "signed by another": b'{"by": "0123456789abcdef0123456789abcdef", "start": "contract"}\n',
+    "too long a time": b'{"by": "BY", "end": "syntax", "reason": "", "seconds": 99, "measurement": {}}\n',
 }
 
 
@@ -872,7 +933,7 @@ def test_what_is_no_result_is_not_believed(run, message):
     """A garbled or forged message ends its file, and neither the parent nor the next file."""
 
     def garble(pipe: int) -> None:
-        os.write(pipe, message)
+        os.write(pipe, message.replace(b"BY", SECRETS[pipe].encode()))
         pass_contract(pipe)
 
     forged, honest = run(garble, pass_contract)
@@ -898,11 +959,12 @@ def test_a_message_may_come_in_pieces(run):
     """A line is understood once it is whole, however it was cut on its way."""
 
     def stutter(pipe: int) -> None:
-        data = b'{"end": "syntax", "reason": "", "seconds": 0, "measurement": {}}\n{"end": "con'
+        by = f'{{"by": "{SECRETS[pipe]}", "reason": "", "seconds": 0, "measurement": {{}}, '.encode()
+        data = by + b'"end": "syntax"}\n' + by.replace(b"{}", json.dumps(KEPT_CONTRACT).encode()) + b'"end": "con'
         for at in range(0, len(data), 7):
             os.write(pipe, data[at : at + 7])
         select.select([], [], [], 0.05)
-        os.write(pipe, b'tract", "reason": "", "seconds": 0, "measurement": {}}\n')
+        os.write(pipe, b'tract"}\n')
 
     (outcome,) = run(stutter)
     assert [check.stage for check in outcome.checks] == [Stage.SYNTAX, Stage.CONTRACT]
@@ -975,6 +1037,147 @@ def test_a_signal_is_named(run, number, name):
     assert outcomes[1].status is Status.UNPROVEN
 
 
+# One process for many files.
+
+
+def pass_as(folder: Path, name: str) -> Behaviour:
+    """Pass, and note the process that did."""
+
+    def behaviour(pipe: int) -> None:
+        noted(folder, name)
+        pass_contract(pipe)
+
+    return behaviour
+
+
+def pid_of(folder: Path, name: str) -> int:
+    return int((folder / name).read_text())
+
+
+def test_a_reused_child_takes_one_file_after_the_other(run, tmp_path):
+    """Files that pass follow each other in one process, as many processes as there are workers."""
+    outcomes = run(*(pass_as(tmp_path, str(index)) for index in range(7)), workers=2, reuse=True)
+    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN] * 7
+    assert len({pid_of(tmp_path, str(index)) for index in range(7)}) == 2
+
+
+def test_without_reuse_each_file_has_its_own_process(run, tmp_path):
+    """By default nothing that a file does to its process reaches the next."""
+    run(*(pass_as(tmp_path, str(index)) for index in range(3)))
+    assert len({pid_of(tmp_path, str(index)) for index in range(3)}) == 3
+
+
+def fail_syntax(pipe: int) -> bool:
+    end(pipe, "syntax", "not Python")
+    return False
+
+
+def die(pipe: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(pipe: int) -> None:
+    sleep_forever()
+
+
+def lie(pipe: int) -> None:
+    os.write(pipe, b"{}\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "status"),
+    [
+        (fail_syntax, Status.FAILED),
+        (die, Status.CRASHED),
+        (hang, Status.TIMED_OUT),
+        (lie, Status.CRASHED),
+    ],
+)
+def test_a_reused_child_is_replaced_after_a_file_that_does_not_pass(run, tmp_path, harm, status):
+    """Whoever failed, died, hung or lied takes no other file; the next one has a process of its own."""
+    first, second = pass_as(tmp_path, "before"), pass_as(tmp_path, "after")
+    outcomes = run(first, harm, second, reuse=True, limits={"seconds": 0.5 if harm is hang else PATIENCE})
+    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN, status, Status.UNPROVEN]
+    assert pid_of(tmp_path, "before") != pid_of(tmp_path, "after")
+
+
+def test_a_stuck_child_is_ended_without_its_neighbours(run, tmp_path):
+    """The others go on in the process that they had."""
+
+    def slow(name: str) -> Behaviour:
+        def behaviour(pipe: int) -> None:
+            noted(tmp_path, name)
+            select.select([], [], [], 0.2)
+            pass_contract(pipe)
+
+        return behaviour
+
+    outcomes = run(hang, *(slow(str(index)) for index in range(5)), workers=2, reuse=True, limits={"seconds": 0.5})
+    assert [outcome.status for outcome in outcomes] == [Status.TIMED_OUT, *[Status.UNPROVEN] * 5]
+    assert len({pid_of(tmp_path, str(index)) for index in range(5)}) <= 2
+
+
+def test_a_reused_child_that_dies_between_two_files_costs_none(run, tmp_path):
+    """Its end is noticed, and the file that it was given is not lost silently."""
+
+    def vanish(pipe: int) -> None:
+        pass_contract(pipe)
+        say(pipe, done=True)
+        os._exit(1)
+
+    outcomes = run(vanish, pass_as(tmp_path, "after"), reuse=True)
+    assert outcomes[0].status is Status.UNPROVEN
+    assert outcomes[1].status in (Status.UNPROVEN, Status.CRASHED)
+
+
+def test_a_reused_child_has_an_empty_folder_for_each_file(run, scratch):
+    """What one file writes, the next one does not find, and at the end nothing of it is left."""
+
+    def write(pipe: int) -> None:
+        found = [path.name for path in Path.cwd().iterdir()]
+        Path("mine").write_text("x")
+        if found:
+            end(pipe, "syntax", f"found {found}")
+        else:
+            pass_contract(pipe)
+
+    outcomes = run(write, write, write, reuse=True)
+    assert [outcome.reason for outcome in outcomes] == ["there is no variant to compare its schedule with"] * 3
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_reused_child_whose_process_was_changed_is_replaced(catalogue, monkeypatch, tmp_path):
+    """A file that leaves torch set up otherwise than it found it is the last one of its process."""
+    source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
+    line = "        self.train()\n"
+    assert line in source
+    changed = source.replace(line, f"{line}        torch.use_deterministic_algorithms(True)\n")
+    run_one = harness.worker.run
+
+    def run(one: Candidate, *others: Any) -> bool:
+        noted(tmp_path, one.model_name)
+        return run_one(one, *others)
+
+    monkeypatch.setattr(harness.worker, "run", run)
+    texts = {"good": source, "changed": changed, "last": source}
+    files = [candidate(name, catalogue.variant(1), text) for name, text in texts.items()]
+    outcomes = list(harness.run(files, CONTRACT, None, reuse=True))
+    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN] * 3
+    assert pid_of(tmp_path, "good") == pid_of(tmp_path, "changed") != pid_of(tmp_path, "last")
+
+
+def test_real_files_pass_in_a_reused_child_as_in_their_own(catalogue):
+    """The same file ends with the same numbers, the first time, the second time and in a process of its own."""
+    source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
+    files = [candidate("tiny", catalogue.variant(1), source)] * 2
+    digits = data.load("digits")
+    reused = list(harness.run(files, VerifySettings(), digits, reuse=True))
+    own = list(harness.run(files[:1], VerifySettings(), digits))
+    assert {outcome.status for outcome in (*reused, *own)} == {Status.PROVED}
+    assert len({outcome.accuracy for outcome in (*reused, *own)}) == 1
+    assert len({epoch.confusion for outcome in (*reused, *own) for epoch in outcome.epochs[-1:]}) == 1
+
+
 # Stages and statuses.
 
 
@@ -1005,11 +1208,11 @@ def verdict(
     stage: Stage = Stage.TRAINING,
     variant: Variant | None = None,
 ) -> Status:
-    plan = training.Plan(epochs=5, batch_size=24, lr=0.1)
-    child = harness._Child(candidate("tiny", variant), plan, 0, 0, 0, 0, Path(), 0.0, 0.0, stage=stage, end=end)
+    settings = VerifySettings(stage=stage)
+    account = Account(candidate("tiny", variant), settings, Limits(), stage=stage, end=end)
     for one, reason in zip(Stage, checks, strict=False):
-        child.checks.append(CheckReport(one, not reason, reason, 0.0))
-    return harness._verdict(child, VerifySettings(stage=stage), wait_status, left)[0]
+        account.checks.append(CheckReport(one, not reason, reason, 0.0))
+    return account.verdict(wait_status, left)[0]
 
 
 def test_the_gravest_finding_decides(catalogue):

@@ -21,11 +21,11 @@ MODULES = {
 LAYERS: tuple[set[str], ...] = (
     {"records", "errors"},
     {"files"},
-    {"catalogue", "curves", "config", "data", "metrics"},
+    {"catalogue", "curves", "config", "data", "isolation", "metrics"},
     {"render", "checks", "plots", "cover"},
-    {"generate", "worker", "store", "tasks"},
+    {"account", "generate", "worker", "store", "tasks"},
     {"harness", "exporters"},
-    {"engines"},
+    {"cluster"},
     {"verify", "api", "doctor"},
     {"cli"},
     {"__main__"},
@@ -178,7 +178,7 @@ def test_only_the_command_line_exits(name):
     }
     assert room_of(name) == "cli" or "SystemExit" not in raised
     assert room_of(name) == "cli" or calls(name) & {"sys.exit", "exit", "quit"} == set()
-    assert room_of(name) in ("harness", "worker", "engines") or "os._exit" not in calls(name)
+    assert room_of(name) in ("harness", "isolation", "worker", "engines") or "os._exit" not in calls(name)
 
 
 # What a process really loads.

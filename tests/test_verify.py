@@ -232,9 +232,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         finally:
             told["closed"] = True
 
-    def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, limits: Any) -> Iterator[Outcome]:
+    def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, **how: Any) -> Iterator[Outcome]:
         # Referred to here as well, so that it is closed by whoever uses it and not by being forgotten.
-        told["limits"], told["outcomes"] = limits, outcomes(candidates)
+        told["limits"], told["level"], told["outcomes"] = how["limits"], how["level"], outcomes(candidates)
         return told["outcomes"]
 
     monkeypatch.setattr(harness, "run", run)
@@ -262,7 +262,7 @@ def test_an_unchanged_file_is_not_run_twice(fake, store, tmp_path):
 
     def run(everything: list[Candidate], **options: Any) -> list[Outcome]:
         fake["ran"].clear()
-        options = {"workers": 1, "timeout": 60, "started": reused.append} | options
+        options = {"workers": 1, "timeout": 60, "started": lambda count, expected: reused.append(count)} | options
         return list(verify.verify(everything, VerifySettings(), store, **options))
 
     assert [outcome.reused for outcome in run(files)] == [False] * 3
@@ -556,6 +556,7 @@ def batch(folder: Path, hanging: int) -> Iterator[Batch]:
     (folder / "scratch").mkdir()
     files = ["good.py", *(f"hangs{index}.py" for index in range(hanging))]
     options = ["--stage", "contract", "--as", "1", "--workers", "2", "--db", f"sqlite:///{folder}/results.db"]
+    options += ["--isolation", "process"]
     arguments = ["--quiet", "verify", *files, *options]
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND_LINE, *arguments],

@@ -8,14 +8,15 @@ import io
 import math
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrgen.checks.subject import CheckFailure, Prm, Subject, random_batches
+from lrgen.checks.comparison import losses, metrics_of
+from lrgen.checks.subject import CheckFailure, Prm, Subject, global_state, random_batches
 from lrgen.records import Candidate, Stage, VerifySettings
 
 STAGE = Stage.CONTRACT
@@ -29,24 +30,42 @@ _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
 # Calls at import time that only name something.
 _NAMING_CALLS = {"TypeVar", "NamedTuple", "namedtuple", "partial", "frozenset", "tuple", "getLogger", "Final", "cast"}
 _PAIRS = {"lr": (0.01, 0.02), "momentum": (0.5, 0.9), "dropout": (0.1, 0.6)}
-_TRACED_STEPS = 40
+_HORIZON = 40
+# Channels, pixels, classes and batch size that every network is built for.
+_CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
+_BATCHES = 2
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Read the source, load the module, build the network in several sizes and let it learn two batches."""
+    """Read the source, load the module, build the network in several sizes and let it learn two batches.
+
+    The measurement holds the shapes of the outputs, the updates and the parameters before and after them, and how the
+    network behaved at two values of each hyperparameter; the latter as digests.
+    """
     assert subject.tree is not None
     _read(subject.tree, subject.candidate.source)
     _load(subject)
     _signatures(subject)
-    for channels, size, classes, batch in ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1)):
-        _shapes(subject, channels, size, classes, batch)
-    used = _learn(subject)
-    _hyperparameters(subject, used)
-    return {}
+    shapes = [_shape(subject, *case) for case in _CASES]
+    used, learned = _learn(subject)
+    return {"shapes": shapes, **learned, "declared": subject.declared, "effects": _hyperparameters(subject, used)}
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Nothing is left to compare: what this check finds it finds by running the file."""
+    """Whether the outputs, the updates and the hyperparameters' effects are all there, and what they must be."""
+    if measurement["shapes"] != [[batch, classes] for _, _, classes, batch in _CASES]:
+        return "the outputs' shapes are not those of the inputs"
+    if measurement["updates"] != _BATCHES:
+        return f"the optimizer is stepped {measurement['updates']} times in {_BATCHES} batches"
+    if measurement["before"] == measurement["after"]:
+        return "no parameter moves in learn"
+    declared, effects = measurement["declared"], measurement["effects"]
+    if "lr" not in declared or sorted(effects) != declared:
+        return "not every hyperparameter was tried"
+    same = next((name for name in declared if len(set(effects[name])) != 2), None)
+    if same is not None:
+        low, high = _values_of(same)
+        return f"hyperparameter {same} is read and has no effect: {low} and {high} train alike"
     return ""
 
 
@@ -168,13 +187,7 @@ def _is_guard(test: ast.expr) -> bool:
 
 def _load(subject: Subject) -> None:
     def state() -> tuple[Any, ...]:
-        return (
-            torch.get_rng_state().tolist(),
-            torch.get_num_threads(),
-            torch.get_default_dtype(),
-            torch.is_grad_enabled(),
-            torch.are_deterministic_algorithms_enabled(),
-        )
+        return (torch.get_rng_state().tolist(), *global_state())
 
     before = state()
     printed = io.StringIO()
@@ -202,7 +215,7 @@ def _signatures(subject: Subject) -> None:
             raise CheckFailure(f"the signature of Net.{name} is ({', '.join(found)}), it must be ({', '.join(wanted)})")
 
 
-def _shapes(subject: Subject, channels: int, size: int, classes: int, batch: int) -> None:
+def _shape(subject: Subject, channels: int, size: int, classes: int, batch: int) -> list[int]:
     what = f"{channels}x{size}x{size} inputs and {classes} classes"
     with _Running(subject, f"Net raises for {what}"):
         net = subject.network(subject.prm(), channels, size, classes, batch)
@@ -215,10 +228,13 @@ def _shapes(subject: Subject, channels: int, size: int, classes: int, batch: int
         raise CheckFailure(f"the output's shape is {tuple(output.shape)} for {what}, it must be {(batch, classes)}")
     if not bool(torch.isfinite(output).all()):
         raise CheckFailure(f"the output is not finite for {what}")
+    return list(output.shape)
 
 
-def _learn(subject: Subject) -> Prm:
-    """Two batches through ``train_setup`` and ``learn``; returns the prm with what was read from it."""
+def _learn(subject: Subject) -> tuple[Prm, dict[str, Any]]:
+    """Two batches through ``train_setup`` and ``learn``; returns the prm with what was read from it, and what was
+    measured.
+    """
     prm = subject.prm()
     with _Running(subject, "Net raises"):
         net = subject.network(prm)
@@ -236,20 +252,16 @@ def _learn(subject: Subject) -> Prm:
     for name, parameter in net.named_parameters():
         if parameter.requires_grad and id(parameter) not in held:
             raise CheckFailure(f"the optimizer does not hold the parameter {name}")
-    before = [parameter.detach().clone() for parameter in net.parameters()]
+    before = _digest(net.parameters())
     steps = _count_steps(optimizer)
-    batches = random_batches(2, 4, 3, 32, 10, subject.device)
+    batches = random_batches(_BATCHES, 4, 3, 32, 10, subject.device)
     with _Running(subject, "learn raises"):
         result = net.learn(batches)
     if steps.count == 0:
         raise CheckFailure("the optimizer is never stepped in learn")
-    if steps.count != len(batches):
-        raise CheckFailure(f"the optimizer is stepped {steps.count} times in {len(batches)} batches")
-    if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
-        raise CheckFailure("no parameter moves in learn")
     if result is not None:
         _check_result(result)
-    return prm
+    return prm, {"updates": steps.count, "before": before, "after": _digest(net.parameters())}
 
 
 def _check_result(result: object) -> None:
@@ -281,20 +293,32 @@ def _count_steps(optimizer: Optimizer) -> _Counter:
 # The hyperparameters: each is read, and each matters.
 
 
-def _hyperparameters(subject: Subject, used: Prm) -> None:
+def _hyperparameters(subject: Subject, used: Prm) -> dict[str, list[str]]:
+    """How the network behaves at two values of each hyperparameter, in the first behaviour that tells them apart."""
     read = used.read | _read_by_scheduler(subject)
     for name in subject.declared:
         if name not in read:
             raise CheckFailure(f"hyperparameter {name} is declared and never read from prm")
     spare = subject.network(subject.prm())
+    effects = {}
     for name in subject.declared:
-        low, high = _PAIRS.get(name, (0.25, 0.75))
+        low, high = _values_of(name)
         with _Running(subject, f"raises when {name} is {low} or {high}"):
-            same = not _set_up_again(spare, subject, name, low, high) and all(
-                behaviour(subject, name, low) == behaviour(subject, name, high) for behaviour in _BEHAVIOURS
-            )
-        if same:
-            raise CheckFailure(f"hyperparameter {name} is read and has no effect: {low} and {high} train alike")
+            effects[name] = _set_up_again(spare, subject, name, low, high)
+            for behaviour in _BEHAVIOURS:
+                if effects[name][0] != effects[name][1]:
+                    break
+                effects[name] = [_digest_of(behaviour(subject, name, value)) for value in (low, high)]
+    return effects
+
+
+def _values_of(name: str) -> tuple[float, float]:
+    """Two values of a hyperparameter that must not train alike."""
+    return _PAIRS.get(name, (0.25, 0.75))
+
+
+def _digest_of(behaviour: object) -> str:
+    return hashlib.sha256(repr(behaviour).encode()).hexdigest()[:16]
 
 
 def _read_by_scheduler(subject: Subject) -> set[str]:
@@ -304,19 +328,22 @@ def _read_by_scheduler(subject: Subject) -> set[str]:
 
 
 def _trace(subject: Subject, prm: Prm) -> list[float]:
-    """Forty rates of ``make_scheduler``, with the loss standing still; empty when there is no such function."""
+    """The rates of ``make_scheduler`` over a horizon, or over three with a metric that falls, stands still and jumps;
+    empty when there is no such function.
+    """
     make = getattr(subject.module, "make_scheduler", None)
     if make is None:
         return []
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=prm["lr"], momentum=0.9)
+    variant, rates = subject.candidate.variant, []
     with _Running(subject, "make_scheduler raises"):
-        scheduler = make(optimizer, _TRACED_STEPS, prm)
-        rates = []
-        for _ in range(_TRACED_STEPS):
+        scheduler = make(optimizer, _HORIZON, prm)
+        optimizer.step()
+        takes_metric = "metrics" in inspect.signature(scheduler.step).parameters
+        steps = 3 * _HORIZON if takes_metric else _HORIZON
+        for metric in metrics_of(variant, steps) if variant else losses(steps):
             rates.append(float(optimizer.param_groups[0]["lr"]))
-            optimizer.step()
-            takes_metric = "metrics" in inspect.signature(scheduler.step).parameters
-            scheduler.step(1.0) if takes_metric else scheduler.step()
+            scheduler.step(1.0 if math.isnan(metric) else metric) if takes_metric else scheduler.step()
     return rates
 
 
@@ -324,10 +351,12 @@ def _scheduled(subject: Subject, name: str, value: float) -> object:
     return None if name == "lr" else _trace(subject, subject.prm(**{name: value}))
 
 
-def _set_up_again(net: Any, subject: Subject, name: str, low: float, high: float) -> bool:
-    """Whether calls of ``train_setup`` on one network tell the values apart, which spares building others."""
-    first, other, again = (_options(net, subject.prm(**{name: value})) for value in (low, high, low))
-    return first == again != other
+def _set_up_again(net: Any, subject: Subject, name: str, low: float, high: float) -> list[str]:
+    """What calls of ``train_setup`` on one network, which spares building others, make of the values; the same twice
+    when a third call does not repeat the first.
+    """
+    first, other, again = (_digest_of(_options(net, subject.prm(**{name: v}))) for v in (low, high, low))
+    return [first, other] if first == again else [first, first]
 
 
 def _set_up(subject: Subject, name: str, value: float) -> object:
@@ -354,12 +383,17 @@ def _trained(subject: Subject, name: str, value: float, epochs: int = 2, batches
     train_data = random_batches(batches, 4, 3, 32, 10, subject.device)
     for _ in range(epochs):
         net.learn(train_data)
+    # A first rate of zero hides what the gradient shows.
+    gradients = (parameter.grad for parameter in net.parameters() if parameter.grad is not None)
+    return _digest(net.parameters()), _digest(gradients), _state(net.scheduler)
+
+
+def _digest(tensors: Iterable[Tensor]) -> str:
+    """A digest of the tensors' bytes."""
     digest = hashlib.sha256()
-    for parameter in net.parameters():
-        for tensor in (parameter, parameter.grad):  # a first rate of zero hides what the gradient shows
-            if tensor is not None:
-                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest(), _state(net.scheduler)
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _state(scheduler: Any) -> str:

@@ -3,13 +3,11 @@
 import ast
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lrgen.data import Dataset
 from lrgen.records import Candidate, VerifySettings
@@ -95,28 +93,19 @@ class Subject:
         return f"{type(error).__name__}{': ' if message else ''}{message}{self.where(error)}"
 
 
-class Batches:
-    """A loader in memory: shuffled from a seed for training, in order for evaluation.
+def global_state() -> tuple[Any, ...]:
+    """What a file could change for the next one in the same process, besides torch's random numbers."""
+    return (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
 
-    Yields (images, labels) on the device; images are float32, normalised over the whole training set.
-    """
 
-    def __init__(self, images: Tensor, labels: Tensor, batch_size: int, seed: int | None = None) -> None:
-        self.images = images
-        self.labels = labels
-        self.batch_size = batch_size
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return -(-len(self.labels) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self._generator is None:
-            order = torch.arange(len(self.labels))
-        else:
-            order = torch.randperm(len(self.labels), generator=self._generator)
-        for part in torch.split(order.to(self.labels.device), self.batch_size):
-            yield self.images[part], self.labels[part]
+def forget() -> None:
+    """Let go of the loaded file."""
+    sys.modules.pop(_MODULE, None)
 
 
 def random_batches(count: int, size: int, channels: int, pixels: int, classes: int, device: torch.device) -> list[Any]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lrgen import curves
+from lrgen.checks.batches import Batches, Scale
 from lrgen.checks.comparison import as_array, first_difference, named, promised, worst, wrong_depths
 from lrgen.checks.recording import Recorder
-from lrgen.checks.subject import Batches, CheckFailure, Subject
+from lrgen.checks.subject import CheckFailure, Subject
 from lrgen.data import Dataset
 from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
 
@@ -92,21 +93,24 @@ def measure(subject: Subject) -> dict[str, Any]:
     prm = subject.prm(**{**subject.candidate.prm, "lr": plan.lr, "batch": plan.batch_size, "epoch_max": plan.epochs})
     if plan.budget and plan.budget.dropout is not None and "dropout" in prm:
         prm["dropout"] = plan.budget.dropout
-    shape = (plan.batch_size, *train.images.shape[1:])
+    shape = (plan.batch_size, *train.shape)
     assert subject.module is not None
     epochs = []
     try:
         torch.manual_seed(settings.seed)
         net: Any = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
         net.train_setup(prm)
+        if settings.compile:
+            net.compile()
         watched = _Watched(net)
         before = [parameter.detach().clone() for parameter in net.parameters()]
         for epoch in range(1, plan.epochs + 1):
             started = time.perf_counter()
-            result = watched.learn(train)
-            if plan.budget:
-                _settle(net, test)
-            loss, confusion = _evaluate(net, test, len(data.classes))
+            with torch.autocast(subject.device.type, torch.bfloat16, enabled=settings.autocast):
+                result = watched.learn(train)
+                if plan.budget:
+                    _settle(net, test)
+                loss, confusion = _evaluate(net, test, len(data.classes))
             epochs.append(watched.report(epoch, result, loss, confusion, time.perf_counter() - started))
             if not watched.finite:
                 break
@@ -209,19 +213,19 @@ def _batches(data: Dataset, plan: Plan, seed: int, device: torch.device) -> tupl
     """What is trained on and what is evaluated: the dataset's two parts, or the images to memorise twice."""
     train_images, train_labels = data.train_images, data.train_labels
     test_images, test_labels = data.test_images, data.test_labels
+    crop, flip = data.crop, data.flip
     if plan.budget:
         count = len(data.classes)
         chosen = first_of_each(train_labels, -(-plan.budget.images // count), count)[: plan.budget.images]
         train_images, train_labels = train_images[chosen], train_labels[chosen]
         test_images, test_labels = train_images, train_labels
-    images, held_out = (torch.from_numpy(part).to(device).float() / 255 for part in (train_images, test_images))
+        crop, flip = 0, False  # it is these images that must be known
+    images, held_out = (torch.from_numpy(part).to(device) for part in (train_images, test_images))
     if plan.budget and plan.budget.pixels != images.shape[-1]:
-        images, held_out = (_resized(part, plan.budget.pixels) for part in (images, held_out))
-    mean, std = images.mean(dim=(0, 2, 3), keepdim=True), images.std(dim=(0, 2, 3), keepdim=True)
-    faster = torch.channels_last  # the layout in which convolutions run fastest, on processors and GPUs
-    images, held_out = (((part - mean) / std).to(memory_format=faster) for part in (images, held_out))
-    train = Batches(images, torch.from_numpy(train_labels).to(device), plan.batch_size, seed)
-    return train, Batches(held_out, torch.from_numpy(test_labels).to(device), 4 * plan.batch_size)
+        images = held_out = _resized(images, plan.budget.pixels)
+    scale = Scale.of(images)
+    train = Batches(images, torch.from_numpy(train_labels).to(device), plan.batch_size, scale, seed, crop, flip)
+    return train, Batches(held_out, torch.from_numpy(test_labels).to(device), 4 * plan.batch_size, scale)
 
 
 def first_of_each(labels: NDArray[np.int64], count: int, classes: int) -> NDArray[np.int64]:
@@ -231,7 +235,8 @@ def first_of_each(labels: NDArray[np.int64], count: int, classes: int) -> NDArra
 
 
 def _resized(images: Tensor, pixels: int) -> Tensor:
-    return nn.functional.interpolate(images, size=(pixels, pixels), mode="bilinear", antialias=True)
+    sized = nn.functional.interpolate(images.float(), size=(pixels, pixels), mode="bilinear", antialias=True)
+    return sized.round().clamp(0, 255).to(torch.uint8)
 
 
 class _Watched:

@@ -15,6 +15,7 @@ from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
 from lrgen.cover import COVERS, cover
 from lrgen.errors import ConfigError, UnknownNameError
 from lrgen.generate import Pair
+from lrgen.isolation import Isolation
 from lrgen.records import Outcome, Stage, Status, VerifySettings
 
 
@@ -92,8 +93,24 @@ def verify(
     full: Annotated[
         bool, typer.Option("--full", help="Train large networks in full, where a CPU would memorise a few images.")
     ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Train through torch.compile.")] = False,
+    autocast: Annotated[bool, typer.Option("--autocast", help="Train in bfloat16 where that is safe.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto)")] = None,
-    workers: Annotated[int | None, typer.Option(help="Files at a time. (default: one a core)")] = None,
+    workers: Annotated[int | None, typer.Option(help="Files at a time on the CPU. (default: one a core)")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Files at a time on one GPU. (default: as many as its free memory holds)")
+    ] = None,
+    isolation: Annotated[
+        str | None,
+        typer.Option(
+            help="process or sandbox. (default: a sandbox for files that lrgen did not render)",
+            metavar="process|sandbox",
+        ),
+    ] = None,
+    since: Annotated[
+        list[Path] | None,
+        typer.Option(help="Only files that are not in this manifest of before; repeatable.", metavar="MANIFEST"),
+    ] = None,
     db: Database = None,
     force: Annotated[bool, typer.Option("--force", help="Verify again what was verified before.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 unless every file is proved.")] = False,
@@ -106,12 +123,16 @@ def verify(
     Example: lrgen verify my_file.py --as StepLR_default --stage schedule
 
     Example: lrgen verify --cover pairwise --model VGG
+
+    Example: lrgen verify --all --since old/ResNet/manifest.json
     """
     flags: dict[str, Any] = {"out": out, "dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
     flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
     settings = config.load(flags)
     if stage not in list(Stage):
         raise UnknownNameError("stage", stage, list(Stage))
+    if isolation is not None and isolation not in list(Isolation):
+        raise UnknownNameError("isolation", isolation, list(Isolation))
     from lrgen import data
     from lrgen import verify as verifying
     from lrgen.store import Store
@@ -132,7 +153,14 @@ def verify(
         else:
             pairs = select(catalogue, settings, everything, model, variant, family)
         candidates = verifying.from_selection(catalogue, pairs, settings.out)
-    count = settings.workers or verifying.cores()
+    if since:
+        candidates = verifying.changed_since(candidates, since)
+    if on == "cpu":
+        if slots:
+            raise ConfigError("--slots is for a GPU: on the CPU --workers says how many files run at a time")
+        count = settings.workers or verifying.cores()
+    else:
+        count = slots or verifying.free_slots(on)
     count = max(1, min(count, len(candidates)))
     asked = VerifySettings(
         stage=Stage(stage),
@@ -143,13 +171,22 @@ def verify(
         device=on,
         threads=max(1, verifying.cores() // (settings.workers or verifying.cores())),
         full=full,
+        compile=compiled,
+        autocast=autocast,
     )
     store = Store(settings.db)
     outcomes: list[Outcome] = []
     begun = time.monotonic()
     with Progress("verifying", len(candidates)) as progress:
         for outcome in verifying.verify(
-            candidates, asked, store, workers=count, timeout=settings.timeout, force=force, started=progress.reuse
+            candidates,
+            asked,
+            store,
+            workers=count,
+            timeout=settings.timeout,
+            force=force,
+            isolation=Isolation(isolation) if isolation else None,
+            started=progress.begin,
         ):
             outcomes.append(outcome)
             progress.outcome(outcome)

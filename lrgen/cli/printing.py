@@ -28,6 +28,8 @@ class Progress:
         self._console = Console(stderr=True, highlight=False)
         self._bar: Any = None
         self._begun = time.monotonic()
+        self._expected: dict[int, float] = {}
+        self._spent = 0.0
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal and not self._console.is_dumb_terminal and State.verbosity >= 0:
@@ -37,12 +39,10 @@ class Progress:
                 "{task.description}",
                 bars.BarColumn(),
                 bars.MofNCompleteColumn(),
-                bars.TextColumn("{task.fields[failed]} failed"),
+                bars.TextColumn("{task.fields[failed]} failed{task.fields[left]}"),
             )
-            self._bar = bars.Progress(
-                *columns, bars.TimeRemainingColumn(), console=self._console, auto_refresh=False, transient=True
-            )
-            self._task = self._bar.add_task(self._what, total=self._total, failed=0)
+            self._bar = bars.Progress(*columns, console=self._console, auto_refresh=False, transient=True)
+            self._task = self._bar.add_task(self._what, total=self._total, failed=0, left="")
             self._bar.start()
         return self
 
@@ -54,18 +54,23 @@ class Progress:
         """One more is done."""
         self._done += 1
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, failed=self._failed)
+            self._bar.update(self._task, completed=self._done, failed=self._failed, left=self._left())
             if self._done == self._total or self._done % max(1, self._total // 200) == 0:
                 self._bar.refresh()
 
-    def reuse(self, count: int) -> None:
-        """Say how many results are known already."""
+    def begin(self, count: int, expected: dict[int, float]) -> None:
+        """Say how many results are known already, and take in the seconds that each other file is expected to take, by
+        the candidate's id.
+        """
+        self._expected = dict(expected)
+        self._begun = time.monotonic()
         if count and self._bar is None and State.verbosity >= 0:
             self._console.print(f"{count} of {self._total} results are known already and are reused")
 
     def outcome(self, outcome: Outcome) -> None:
         """One more file has ended."""
         self._failed += not outcome.status.ok
+        self._spent += self._expected.pop(id(outcome.candidate), 0.0)
         self.advance()
         if outcome.reused or State.verbosity < 0:
             return
@@ -73,10 +78,18 @@ class Progress:
         line += f" {outcome.accuracy:.3f}" if outcome.accuracy is not None else ""
         line += f" {outcome.seconds:.1f} s"
         line += f": {outcome.stage}: {outcome.reason}" if not outcome.status.ok else ""
+        line += self._left() if self._done % max(1, self._total // 20) == 0 else ""
         if self._bar is None:
             self._console.print(escape(line), soft_wrap=True)
         if State.verbosity > 0 and outcome.output.strip():
             self._console.print(escape(outcome.output.rstrip()), soft_wrap=True)
+
+    def _left(self) -> str:
+        """``, 12 min left``: what was expected of the rest, at the pace that the expectations were met so far."""
+        if not self._spent or not self._expected:
+            return ""
+        seconds = (time.monotonic() - self._begun) * sum(self._expected.values()) / self._spent
+        return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"
 
 
 def _name(outcome: Outcome) -> str:

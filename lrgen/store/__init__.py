@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, create_engine, event, exc, func, insert, select
+from sqlalchemy import URL, ColumnElement, Connection, create_engine, event, exc, func, insert, select
 from sqlalchemy.engine import make_url
 
 from lrgen.errors import NoResultError, StoreError
@@ -179,6 +179,21 @@ class Store:
                         found[key] = _outcome(row, wanted[key])
         return found
 
+    def durations(self, conditions: Conditions) -> dict[tuple[str, str], float]:
+        """The seconds that each (model, scheduler_type) took the last time that it was run on such a device up to the
+        same stage.
+        """
+        if not self.exists():
+            return {}
+        stage = json.loads(conditions.settings)["stage"]
+        newest = select(func.max(RUNS.c.id)).where(RUNS.c.device == conditions.device)
+        rows = self._rows(
+            select(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.seconds).where(
+                RUNS.c.id.in_(newest.where(_up_to(stage)).group_by(RUNS.c.model_name, RUNS.c.scheduler_type))
+            )
+        )
+        return {(row["model_name"], row["scheduler_type"]): row["seconds"] for row in rows}
+
     def best(
         self, model: str | None = None, dataset: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
@@ -285,6 +300,11 @@ def settings_of(candidate: Candidate, conditions: Conditions) -> str:
     return json.dumps(compared, sort_keys=True)
 
 
+def _up_to(stage: str) -> ColumnElement[bool]:
+    """Whether a run was asked to go up to a stage: the settings are a JSON text within a JSON text."""
+    return RUNS.c.settings.contains(json.dumps(json.dumps({"stage": stage})[1:-1])[1:-1])
+
+
 def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
     """What decides the rates that a file is held to; the shipped curves' code is part of the check version."""
     variant = candidate.variant
@@ -346,6 +366,7 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "check_version": conditions.check_version,
         "torch": conditions.torch,
         "lrgen": conditions.lrgen,
+        "isolation": outcome.isolation,
     }
 
 
@@ -404,5 +425,6 @@ def _outcome(row: Any, candidate: Candidate) -> Outcome:
         seconds=row["seconds"],
         accuracy=row["accuracy"],
         training=Training(row["training"]) if row["training"] else None,
+        isolation=row["isolation"],
         reused=True,
     )

@@ -98,6 +98,13 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "UPDATE scheduler_results SET training = 'full' WHERE run_id IS NOT NULL",
         ),
     ),
+    (
+        "how a file was kept apart while it ran",
+        (
+            "ALTER TABLE lrgen_runs ADD COLUMN isolation VARCHAR",
+            "UPDATE lrgen_runs SET isolation = 'process'",
+        ),
+    ),
 )
 
 

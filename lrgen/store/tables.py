@@ -29,6 +29,7 @@ RUNS = Table(
     Column("lrgen", String, nullable=False),
     Column("timestamp", DateTime, nullable=False),
     Column("training", String),
+    Column("isolation", String),
 )
 
 SCHEDULER_RESULTS = Table(
