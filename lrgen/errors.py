@@ -66,3 +66,7 @@ class NoResultError(LrgenError):
 
 class IsolationError(LrgenError):
     """No sandbox can be made on this machine, or a child could not lock itself in."""
+
+
+class EngineError(LrgenError):
+    """What was to run the files is not there, or has nothing to run them on."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 import lrgen
 from lrgen import curves, generate
@@ -21,6 +22,9 @@ from lrgen.isolation import Isolation, Level
 from lrgen.records import Architecture, Candidate, Outcome, Recipe, Variant, VerifySettings
 from lrgen.render import Renderer
 from lrgen.store import Conditions, Store, key_of
+
+if TYPE_CHECKING:
+    from lrgen.account import Limits
 
 # Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
 _SLOT = 4 << 30
@@ -92,6 +96,8 @@ def verify(
     timeout: float,
     force: bool = False,
     isolation: Isolation | None = None,
+    engine: str = "local",
+    address: str | None = None,
     started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
 ) -> Iterator[Outcome]:
     """Yield each file's outcome: first those that the store knows, then the new ones as they are recorded.
@@ -99,8 +105,10 @@ def verify(
     Files run in a sandbox or in a mere process as ``isolation`` says; without it those in a sandbox that the catalogue
     does not render; those that are expected to take longest come first. ``started`` is called once before anything is
     run, with the number of reused outcomes and the seconds that each other file is expected to take, by ``id``.
+    ``engine`` is ``local`` or ``ray``, the latter on the cluster at the ``address``.
 
     Raises:
+        EngineError: when there is no such cluster.
         IsolationError: when a file needs a sandbox and this machine gives none; nothing was run.
     """
     everything = list(candidates)
@@ -123,11 +131,26 @@ def verify(
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
     for level, files in batches:
         reuse = settings.device != "cpu" and level is Level.PROCESS  # a CUDA context takes seconds to make
-        outcomes = harness.run(files, settings, dataset, workers=workers, limits=limits, level=level, reuse=reuse)
+        how: _How = {"workers": workers, "limits": limits, "level": level, "reuse": reuse}
+        if engine == "ray":
+            from lrgen import cluster
+
+            outcomes = cluster.run(files, settings, address=address, **how)
+        else:
+            outcomes = harness.run(files, settings, dataset, **how)
         with contextlib.closing(outcomes):
             for outcome in outcomes:
                 store.save(outcome, conditions, dataset.classes if dataset else ())
                 yield outcome
+
+
+class _How(TypedDict):
+    """What every engine is told."""
+
+    workers: int
+    limits: "Limits"
+    level: Level
+    reuse: bool
 
 
 def _by_level(candidates: Iterable[Candidate], asked: Isolation | None) -> list[tuple[Level, list[Candidate]]]:

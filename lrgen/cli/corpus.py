@@ -18,6 +18,8 @@ from lrgen.generate import Pair
 from lrgen.isolation import Isolation
 from lrgen.records import Outcome, Stage, Status, VerifySettings
 
+ENGINES = ("local", "ray")
+
 
 def render(
     everything: All = False,
@@ -107,6 +109,12 @@ def verify(
             metavar="process|sandbox",
         ),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="What runs the files: local (this machine) or ray (a cluster).", metavar="local|ray")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="The Ray cluster's address. (default: as Ray finds it)", metavar="HOST:PORT")
+    ] = None,
     since: Annotated[
         list[Path] | None,
         typer.Option(help="Only files that are not in this manifest of before; repeatable.", metavar="MANIFEST"),
@@ -125,6 +133,8 @@ def verify(
     Example: lrgen verify --cover pairwise --model VGG
 
     Example: lrgen verify --all --since old/ResNet/manifest.json
+
+    Example: lrgen verify --all --engine ray --address 10.0.0.1:6379
     """
     flags: dict[str, Any] = {"out": out, "dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
     flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
@@ -133,6 +143,10 @@ def verify(
         raise UnknownNameError("stage", stage, list(Stage))
     if isolation is not None and isolation not in list(Isolation):
         raise UnknownNameError("isolation", isolation, list(Isolation))
+    if engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
+    if address and engine != "ray":
+        raise ConfigError("--address is that of a Ray cluster: it needs --engine ray")
     from lrgen import data
     from lrgen import verify as verifying
     from lrgen.store import Store
@@ -155,13 +169,8 @@ def verify(
         candidates = verifying.from_selection(catalogue, pairs, settings.out)
     if since:
         candidates = verifying.changed_since(candidates, since)
-    if on == "cpu":
-        if slots:
-            raise ConfigError("--slots is for a GPU: on the CPU --workers says how many files run at a time")
-        count = settings.workers or verifying.cores()
-    else:
-        count = slots or verifying.free_slots(on)
-    count = max(1, min(count, len(candidates)))
+    threads = max(1, verifying.cores() // (settings.workers or verifying.cores()))
+    count = max(1, min(_at_a_time(settings, on, slots, engine, address, threads), len(candidates)))
     asked = VerifySettings(
         stage=Stage(stage),
         dataset=settings.dataset,
@@ -169,7 +178,7 @@ def verify(
         batch_size=settings.batch_size,
         seed=settings.seed,
         device=on,
-        threads=max(1, verifying.cores() // (settings.workers or verifying.cores())),
+        threads=threads,
         full=full,
         compile=compiled,
         autocast=autocast,
@@ -186,6 +195,8 @@ def verify(
             timeout=settings.timeout,
             force=force,
             isolation=Isolation(isolation) if isolation else None,
+            engine=engine,
+            address=address,
             started=progress.begin,
         ):
             outcomes.append(outcome)
@@ -198,6 +209,23 @@ def verify(
         print_outcomes(outcomes, time.monotonic() - begun, settings.db)
     if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _at_a_time(
+    settings: config.Settings, device: str, slots: int | None, engine: str, address: str | None, threads: int
+) -> int:
+    """How many files run at a time: the workers or slots that were asked for, or as many as there is room for."""
+    from lrgen import verify as verifying
+
+    if device == "cpu" and slots:
+        raise ConfigError("--slots is for a GPU: on the CPU --workers says how many files run at a time")
+    if engine == "ray":
+        from lrgen import cluster
+
+        return cluster.slots(address, device, threads, slots or 1)
+    if device != "cpu":
+        return slots or verifying.free_slots(device)
+    return settings.workers or verifying.cores()
 
 
 def _covered(catalogue: Catalogue, how: str, models: list[str] | None, more: bool) -> list[Pair]:

@@ -1,0 +1,36 @@
+"""A Ray cluster that loses a node."""
+
+import os
+from collections import Counter
+
+import pytest
+from test_engines import SECONDS, with_harm
+
+from lrgen import cluster
+from lrgen.account import Limits
+from lrgen.records import Stage, Status, VerifySettings
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_no_file(tmp_path):
+    """Of two nodes one is killed half-way: every file has its outcome, once, and the other node has done the rest."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = nodes.add_node(num_cpus=1)
+    try:
+        ray.init(address=nodes.address, log_to_driver=False)
+        files = [with_harm(f"import time; time.sleep(0.2)  # {index}", f"file{index}") for index in range(24)]
+        outcomes = []
+        options = {"workers": 2, "limits": Limits(seconds=SECONDS), "address": nodes.address}
+        for outcome in cluster.run(files, VerifySettings(stage=Stage.CONTRACT), **options):
+            outcomes.append(outcome)
+            if len(outcomes) == 8:
+                nodes.remove_node(second, allow_graceful=False)
+        assert Counter(id(outcome.candidate) for outcome in outcomes) == Counter(map(id, files))
+        assert {outcome.status for outcome in outcomes} == {Status.UNPROVEN}
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+        os.environ.pop("RAY_ADDRESS", None)
