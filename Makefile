@@ -16,7 +16,7 @@ NETWORKS = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/architec
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify test test-all lemur lint bench docs golden lock clean
+.PHONY: setup verify test test-all lemur lint bench bench-gpu gpu-wheels docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -60,6 +60,19 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# On the machine with the GPU, which has a torch of its own: $(PYTHON) runs it, what it lacks comes from build/wheels.
+bench-gpu:
+	$(PYTHON) -c 'import torch; assert torch.cuda.is_available(), "torch sees no GPU"'
+	$(PYTHON) -m venv --system-site-packages build/gpu
+	build/gpu/bin/python -m pip install --quiet --no-index --find-links build/wheels --no-deps build/wheels/*.whl
+	PYTHONPATH=. build/gpu/bin/python -m benchmarks.gpu
+
+# For bench-gpu, on a machine with a network: everything but torch, for the other machine's Python.
+GPU_PYTHON ?= 3.12
+gpu-wheels: setup
+	grep -vE '^(torch|torchvision|nvidia|triton|jax|ray|keras|megatron|transformers|timm)' requirements.lock > build/gpu.txt
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version $(GPU_PYTHON) --dest build/wheels -r build/gpu.txt
 
 docs: setup
 	$(BIN)/python -m docs.build

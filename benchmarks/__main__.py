@@ -1,8 +1,9 @@
 """``make bench``: render and verify against their peers, side by side in one run, as ratios.
 
-The figures that were kept stand in benchmarks/RESULTS.md.
+``python -m benchmarks render queue`` prints some of the tables. Those that were kept stand in benchmarks/RESULTS.md.
 """
 
+import functools
 import hashlib
 import os
 import platform
@@ -19,7 +20,7 @@ import black
 
 from lrgen import catalogue as catalogues
 from lrgen import generate, render
-from lrgen.records import VerifySettings
+from lrgen.records import Outcome, VerifySettings
 
 BLACK_SAMPLE = 30
 VERIFIED = (1, 13, 31, 36)
@@ -30,15 +31,24 @@ SINGLE = 10
 
 
 def main() -> None:
-    """Print all tables."""
+    """Print the tables that are named, or all of them."""
+    tables = {
+        "commands": bench_commands,
+        "curves": lambda folder: bench_curves(),
+        "render": bench_render,
+        "queue": bench_queue,
+        "data": lambda folder: bench_data(),
+        "verify": bench_verify,  # the last: its bare loop starts threads, which no fork survives
+    }
+    if unknown := set(sys.argv[1:]) - tables.keys():
+        sys.exit(f"no such table: {', '.join(sorted(unknown))}; there are {', '.join(tables)}")
     print(f"{platform.machine()}, {platform.processor() or cpu()}, {cores()} cores, Python {platform.python_version()}")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("lrgen", "torch", "black", "jinja2"))
     print(f"{versions}; {time.strftime('%Y-%m-%d')}\n")
-    with tempfile.TemporaryDirectory() as folder:
-        bench_commands(Path(folder))
-        bench_curves()
-        bench_render(Path(folder))
-        bench_verify(Path(folder))
+    for name, bench in tables.items():
+        if name in sys.argv[1:] or not sys.argv[1:]:
+            with tempfile.TemporaryDirectory() as folder:
+                bench(Path(folder))
 
 
 def cpu() -> str:
@@ -196,6 +206,99 @@ def bench_render(folder: Path) -> None:
     print(f"  unchanged / reading and hashing:  {unchanged / hashing:8.1f}\n")
 
 
+def bench_queue(folder: Path) -> None:
+    """What the harness and the store cost a file, by the length of the queue: checks that do nothing, two workers; and
+    a run over the whole grid in which everything is known.
+    """
+    from lrgen import harness, verify
+    from lrgen.account import Limits
+    from lrgen.isolation import Isolation, available
+    from lrgen.records import Candidate, Stage
+    from lrgen.store import Store
+
+    def pass_all(candidate: object, settings: object, dataset: object, channel: harness.worker.Channel) -> bool:
+        channel.send(end="syntax", reason="", seconds=0.0, measurement={})
+        return True
+
+    harness.worker.run = pass_all
+    settings = VerifySettings(stage=Stage.SYNTAX)
+    one = Candidate(Path("/x.py"), "x" * 7000, "", "net", "file", None, {"lr": 0.1})
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / (1 << 20)
+
+    print("queue: files through checks that do nothing, two at a time")
+    ways = [("a process each", 100, {}), ("a process each", 1000, {})]
+    ways += [(f"a sandbox each ({available()})", 100, {"level": available()})]
+    ways += [("one process for many", count, {"reuse": True}) for count in (100, 1000, 10_000)]
+    for what, count, how in ways:
+        before = resident()
+        queue = functools.partial(harness.run, [one] * count, settings, None, workers=2, limits=Limits(), **how)
+        taken = seconds(lambda queue=queue: all(queue()))
+        grown = f"parent + {resident() - before:.0f} MiB"
+        print(f"  {what:<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
+
+    catalogue = catalogues.load()
+    pairs = generate.pairs(catalogue.architectures, catalogue.variants)
+    candidates = verify.from_selection(catalogue, pairs, folder / "grid")
+    store = Store(f"sqlite:///{folder}/results.db")
+    options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
+    first = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
+    again = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
+    selecting = seconds(lambda: verify.from_selection(catalogue, pairs, folder / "grid"))
+    count = len(candidates)
+    print(
+        f"  {'the grid, a process each, recorded':<32}{count:7} files{first:9.2f} s{first / count * 1000:9.2f} ms/file"
+    )
+    print(f"  {'the grid again, nothing changed':<32}{count:7} files{again:9.2f} s{again / count * 1000:9.2f} ms/file")
+    print(f"  {'  and comparing it with a render':<32}{count:7} files{selecting:9.2f} s\n")
+
+
+def bench_data() -> None:
+    """Batches a second for the augmentation of CIFAR: ours, and torchvision's transforms in a DataLoader."""
+    import numpy as np
+    import torch
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision import transforms
+
+    from lrgen.checks.batches import Batches, Scale
+
+    images = torch.randint(0, 256, (10_240, 3, 32, 32), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (len(images),))
+    scale = Scale.of(images)
+
+    class Cifar(Dataset[object]):
+        def __init__(self) -> None:
+            self.images = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+            steps = [transforms.ToPILImage(), transforms.RandomCrop(32, 4), transforms.RandomHorizontalFlip()]
+            steps += [transforms.ToTensor(), transforms.Normalize(scale.mean.tolist(), scale.std.tolist())]
+            self.transform = transforms.Compose(steps)
+
+        def __len__(self) -> int:
+            return len(self.images)
+
+        def __getitem__(self, index: int) -> object:
+            return self.transform(self.images[index]), int(labels[index])
+
+    batch = 128
+    ours = Batches(images, labels, batch, scale, seed=0, crop=4, flip=True)
+    count = len(ours)
+    print(f"data: {count} batches of {batch} images of 3 x 32 x 32, shifted by up to 4 pixels, mirrored, normalised")
+    torch.set_num_threads(1)
+    next(iter(ours))
+    rounds = 10
+    taken = seconds(lambda: all(len(part) for _ in range(rounds) for _, part in ours))
+    rows = {"lrgen, one thread": taken / rounds}
+    for workers in (0, 2):
+        loader = DataLoader(Cifar(), batch, shuffle=True, num_workers=workers)
+        name = f"torchvision and DataLoader, {workers} workers"
+        rows[name] = seconds(lambda loader=loader: all(len(part) for _, part in loader))
+    for name, taken in rows.items():
+        print(f"  {name:<46}{taken:8.2f} s{count / taken:9.0f} batches/s")
+    first, *others = rows.values()
+    print(f"  torchvision's best / lrgen:       {min(others) / first:8.1f}\n")
+
+
 def bench_verify(folder: Path) -> None:
     """All checks in forked children against a cold process a file and against one bare loop; one worker each."""
     import torch
@@ -217,7 +320,7 @@ def bench_verify(folder: Path) -> None:
             )
 
     settings = VerifySettings(epochs=EPOCHS, threads=1)
-    outcomes = []
+    outcomes: list[Outcome] = []
 
     def forked() -> None:
         outcomes.extend(harness.run(candidates, settings, digits, workers=1))

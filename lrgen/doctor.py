@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import lrgen
-from lrgen import catalogue, config
+from lrgen import catalogue, config, isolation
+from lrgen.errors import IsolationError
 
 _PACKAGES = ("torch", "black", "jinja2", "sqlalchemy", "scikit-learn", "numpy", "pandas", "typer", "pydantic")
 
@@ -24,6 +25,10 @@ def report(settings: config.Settings) -> dict[str, Any]:
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 30} GiB",
         "fork": hasattr(os, "fork") and hasattr(os, "pidfd_open"),
     }
+    try:
+        found["sandbox"] = isolation.available().value
+    except IsolationError as error:
+        found["sandbox"] = str(error)
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)

@@ -121,6 +121,7 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "accuracy": outcome.accuracy,
         "training": outcome.training.value if outcome.training else None,
         "seconds": round(outcome.seconds, 3),
+        "isolation": outcome.isolation,
         "reused": outcome.reused,
     }
 

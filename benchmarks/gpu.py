@@ -1,0 +1,127 @@
+"""``make bench-gpu``: files a minute on a GPU, by slots, and what the whole grid would take.
+
+    python -m benchmarks.gpu [--device cuda:0] [--seconds 480] [--slots 1,2,4,8]
+
+Uses the Python that runs it, and its torch. All of it ends after ``--seconds``: half of them are for 50 ResNet files at
+each number of slots, the other half for the pairwise cover at the best. What could not be run in that time is
+extrapolated, and the table says from how many files.
+"""
+
+import argparse
+import contextlib
+import platform
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from lrgen import catalogue as catalogues
+from lrgen import data, generate, harness, verify
+from lrgen.account import Limits
+from lrgen.cover import cover
+from lrgen.generate import Pair
+from lrgen.records import Candidate, Outcome, VerifySettings
+
+RESNET_FILES = 50
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--seconds", type=float, default=480.0)
+    parser.add_argument("--slots", default="1,2,4,8")
+    asked = parser.parse_args()
+    slots = [int(count) for count in asked.slots.split(",")]
+    print(
+        f"{_name(asked.device)}, {verify.cores()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    )
+    catalogue = catalogues.load()
+    settings = VerifySettings(device=asked.device)
+    with tempfile.TemporaryDirectory() as folder:
+        resnet = generate.pairs([catalogue.architecture("ResNet")], catalogue.variants[:RESNET_FILES])
+        files = verify.from_selection(catalogue, resnet, Path(folder))
+        pace = {count: _pace(files, settings, count, asked.seconds / 2 / len(slots)) for count in slots}
+        best = max(pace, key=lambda count: pace[count])
+        everything = _in_turn(cover(catalogue, "pairwise", catalogue.architectures))
+        covering = verify.from_selection(catalogue, everything, Path(folder))
+        outcomes, taken = _run(covering, settings, best, asked.seconds / 2)
+    print(f"pairwise cover at {best} slots: {len(outcomes)} of {len(covering)} files in {taken:.0f} s")
+    seconds = defaultdict(list)
+    for outcome in outcomes:
+        seconds[outcome.candidate.model_name].append(outcome.seconds)
+    if missing := [one.name for one in catalogue.architectures if one.name not in seconds]:
+        print(f"  no file of {', '.join(missing)} ended in that time: nothing can be said of the grid")
+        return
+    grid = sum(sum(taken) / len(taken) * len(catalogue.variants) for taken in seconds.values()) / best
+    count = len(catalogue.architectures) * len(catalogue.variants)
+    print(f"  the grid of {count} files: {grid / 60:.0f} min, extrapolated from the mean of each architecture's files")
+
+
+def _pace(files: list[Candidate], settings: VerifySettings, slots: int, seconds: float) -> float:
+    """Files a minute at a number of slots; prints the row."""
+    with _utilisation() as used:
+        outcomes, taken = _run(files, settings, slots, seconds)
+    ended = sum(outcome.status.ok for outcome in outcomes)
+    busy = f"GPU {sum(used) / len(used):.0f} % busy" if used else "utilisation unknown"
+    pace = 60 * ended / taken
+    print(f"  {slots:3} slots {ended:4} of {len(files)} files in {taken:6.1f} s {pace:8.1f} files/min   {busy}")
+    return pace
+
+
+def _run(files: list[Candidate], settings: VerifySettings, slots: int, seconds: float) -> tuple[list[Outcome], float]:
+    """The outcomes that are there after so many seconds, and the seconds until the last of them."""
+    begun, outcomes, last = time.monotonic(), [], time.monotonic()
+    dataset = data.load(settings.dataset)
+    reuse = settings.device != "cpu"
+    run = harness.run(files, settings, dataset, workers=slots, limits=Limits(), reuse=reuse)
+    with contextlib.closing(run):
+        for outcome in run:
+            outcomes.append(outcome)
+            last = time.monotonic()
+            if last - begun > seconds:
+                break
+    return outcomes, last - begun
+
+
+def _in_turn(pairs: list[Pair]) -> list[Pair]:
+    """One file of each architecture, then a second one of each, so that a slice holds all architectures."""
+    rank: dict[str, int] = defaultdict(int)
+    ranked = []
+    for pair in pairs:
+        rank[pair[0].name] += 1
+        ranked.append((rank[pair[0].name], pair))
+    return [pair for _, pair in sorted(ranked, key=lambda one: one[0])]
+
+
+@contextlib.contextmanager
+def _utilisation() -> Iterator[list[float]]:
+    """Percentages of each second in which the GPU was busy, filled in at the end; none without ``nvidia-smi``."""
+    used: list[float] = []
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop=1"]
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    except OSError:
+        yield used
+        return
+    try:
+        yield used
+    finally:
+        process.terminate()
+        used += [float(line) for line in process.communicate()[0].split() if line.isdigit()]
+
+
+def _name(device: str) -> str:
+    """What the device is called, asked in a process of its own: a parent with a CUDA context cannot fork."""
+    if device == "cpu":
+        return "CPU"
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or device
+
+
+if __name__ == "__main__":
+    main()
