@@ -488,6 +488,34 @@ def test_version_is_that_of_the_package(lrgen):
     assert lrgen("--version") == (0, f"lrgen {package.__version__}\n", "")
 
 
+# Where files are verified.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--slots", "2"], "--slots is for a GPU: on the CPU --workers says how many files run at a time"),
+        (["--isolation", "chroot"], "unknown isolation 'chroot': known: process, sandbox"),
+        (["--engine", "slurm"], "unknown engine 'slurm': known: local, ray"),
+        (["--address", "host:1"], "--address is that of a Ray cluster: it needs --engine ray"),
+        (["--since", "nowhere.json"], "nowhere.json: there is no such manifest"),
+    ],
+)
+def test_what_cannot_be_asked_of_verify_is_one_sentence(lrgen, good, arguments, told):
+    """An option that means nothing here is named before anything is run."""
+    code, out, err = lrgen("verify", good, "--device", "cpu", *arguments)
+    assert (code, out) == (2, "")
+    assert told in " ".join(err.split())
+
+
+def test_a_foreign_file_is_verified_in_a_sandbox_and_the_result_says_so(lrgen, good):
+    """The JSON names the level; what accepts the risk is a flag."""
+    _, out, _ = lrgen("verify", good, *EXAMINE, "--json")
+    assert json.loads(out)[0]["isolation"] in ("namespaces", "landlock")
+    _, out, _ = lrgen("verify", good, *EXAMINE, "--json", "--force", "--isolation", "process")
+    assert json.loads(out)[0]["isolation"] == "process"
+
+
 # Progress.
 
 

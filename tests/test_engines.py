@@ -134,6 +134,20 @@ def test_nothing_to_do_is_done_at_once(run):
     assert run([]) == []
 
 
+# Options of the training.
+
+
+@pytest.mark.parametrize("how", ["autocast", pytest.param("compile", marks=pytest.mark.slow)])
+def test_a_training_in_another_way_is_a_training(how):
+    """In bfloat16 or compiled, a file learns with the promised rates, and its numbers are those of that way."""
+    settings = VerifySettings(**{how: True})
+    [outcome] = harness.run([of_file(GOOD)], settings, data.load("digits"), limits=Limits(seconds=600.0))
+    assert outcome.status is Status.PROVED, outcome.reason
+    [plain] = harness.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    assert outcome.epochs[0].train_loss != plain.epochs[0].train_loss
+    assert outcome.epochs[0].train_loss == pytest.approx(plain.epochs[0].train_loss, rel=0.1)
+
+
 # Ray.
 
 

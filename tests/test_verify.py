@@ -20,7 +20,8 @@ import pytest
 import lrgen
 from lrgen import data, generate, harness, verify
 from lrgen.catalogue import Catalogue
-from lrgen.errors import DeviceError, OutputError, StaleFileError, StoreError
+from lrgen.errors import DeviceError, IsolationError, OutputError, StaleFileError, StoreError
+from lrgen.isolation import Isolation, Level
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.render import Renderer
 from lrgen.store import Store, key_of
@@ -221,20 +222,24 @@ def test_a_broken_manifest_is_named(catalogue, out, tmp_path, text):
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A harness that ends files as it is told by their names, and notes which ones it was given."""
-    told: dict[str, Any] = {"statuses": {}, "ran": [], "closed": False, "limits": None}
+    told: dict[str, Any] = {"statuses": {}, "ran": [], "runs": [], "closed": False, "limits": None}
+    told |= {"isolation": "process", "seconds": {}}
 
     def outcomes(candidates: list[Candidate]) -> Iterator[Outcome]:
         try:
             for candidate in candidates:
                 told["ran"].append(candidate.model_name)
                 status = told["statuses"].get(candidate.model_name, Status.PROVED)
-                yield Outcome(candidate, status, None if status.ok else Stage.TRAINING, "", 1.0)
+                seconds = told["seconds"].get(candidate.model_name, 1.0)
+                stage = None if status.ok else Stage.TRAINING
+                yield Outcome(candidate, status, stage, "", seconds, isolation=told["isolation"])
         finally:
             told["closed"] = True
 
     def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, **how: Any) -> Iterator[Outcome]:
         # Referred to here as well, so that it is closed by whoever uses it and not by being forgotten.
-        told["limits"], told["level"], told["outcomes"] = how["limits"], how["level"], outcomes(candidates)
+        told["limits"], told["outcomes"] = how["limits"], outcomes(candidates)
+        told["runs"].append((how["level"], [candidate.model_name for candidate in candidates]))
         return told["outcomes"]
 
     monkeypatch.setattr(harness, "run", run)
@@ -399,6 +404,7 @@ def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
         ("curves/__init__.py", True),
         ("worker.py", True),
         ("harness.py", True),
+        ("account.py", True),
         ("data.py", True),
         ("cli/__init__.py", False),
         ("render.py", False),
@@ -437,6 +443,107 @@ def test_a_result_is_of_the_curve_that_it_was_held_to(catalogue, store, tmp_path
         hyperparameters = tuple(dataclasses.replace(one, default=0.25) for one in variant.hyperparameters)
         changed = dataclasses.replace(file, variant=dataclasses.replace(variant, hyperparameters=hyperparameters))
     assert store.reusable([changed], conditions) == {}
+
+
+# How files are kept apart, and in which order they run.
+
+
+def ours(candidate: Candidate) -> Candidate:
+    return dataclasses.replace(candidate, ours=True)
+
+
+def levels(fake: dict[str, Any]) -> dict[str, Level]:
+    """The level that each file was run at."""
+    return {name: level for level, run in fake["runs"] for name in run}
+
+
+def test_what_lrgen_did_not_render_runs_in_a_sandbox(fake, store, tmp_path, monkeypatch):
+    """Our own files have a process each, others the best sandbox that there is."""
+    monkeypatch.setattr(verify.sandboxes, "available", lambda: Level.LANDLOCK)
+    rendered, foreign = candidates(tmp_path, "rendered", "foreign")
+    list(verify.verify([foreign, ours(rendered)], CONTRACT, store, workers=1, timeout=60))
+    assert levels(fake) == {"rendered": Level.PROCESS, "foreign": Level.LANDLOCK}
+
+
+@pytest.mark.parametrize(
+    ("asked", "level"), [(Isolation.PROCESS, Level.PROCESS), (Isolation.SANDBOX, Level.NAMESPACES)]
+)
+def test_isolation_may_be_asked_for(fake, store, tmp_path, monkeypatch, asked, level):
+    """Then it is that for all files."""
+    monkeypatch.setattr(verify.sandboxes, "available", lambda: Level.NAMESPACES)
+    rendered, foreign = candidates(tmp_path, "rendered", "foreign")
+    list(verify.verify([foreign, ours(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=asked))
+    assert set(levels(fake).values()) == {level}
+
+
+def test_without_a_sandbox_nothing_is_run(fake, store, tmp_path, monkeypatch):
+    """The sentence that says what is missing comes before any file, ours included."""
+
+    def refuse() -> Level:
+        raise IsolationError("this machine gives no sandbox")
+
+    monkeypatch.setattr(verify.sandboxes, "available", refuse)
+    rendered, foreign = candidates(tmp_path, "rendered", "foreign")
+    with pytest.raises(IsolationError, match="no sandbox"):
+        list(verify.verify([ours(rendered), foreign], CONTRACT, store, workers=1, timeout=60))
+    assert fake["ran"] == []
+
+
+def test_a_manifest_makes_no_file_ours(catalogue, rendered_file, out):
+    """A file is ours when the catalogue renders just these bytes, not when somebody's manifest says so."""
+    [known] = verify.from_paths(catalogue, [rendered_file], out)
+    assert known.ours
+    rendered_file.write_text(rendered_file.read_text() + "# more\n")
+    manifest = rendered_file.parent / generate.MANIFEST
+    listed = json.loads(manifest.read_text())
+    listed["files"][rendered_file.stem]["sha256"] = sha256(rendered_file)
+    manifest.write_text(json.dumps(listed))
+    [forged] = verify.from_paths(catalogue, [rendered_file], out)
+    assert not forged.ours
+
+
+def test_the_level_is_recorded_with_the_result(fake, store, tmp_path):
+    """And read again with a reused one."""
+    files = candidates(tmp_path, "a")
+    fake["isolation"] = "landlock"
+    list(verify.verify(files, CONTRACT, store, workers=1, timeout=60, isolation=Isolation.PROCESS))
+    [reused] = verify.verify(files, CONTRACT, store, workers=1, timeout=60, isolation=Isolation.PROCESS)
+    assert (reused.reused, reused.isolation) == (True, "landlock")
+
+
+def test_the_longest_files_run_first(fake, store, tmp_path):
+    """By what they took before; a new one as long as its architecture's others, an unknown network first of all."""
+    files = candidates(tmp_path, "short", "long", "middle")
+    fake["seconds"] = {"short": 1.0, "long": 9.0, "middle": 4.0}
+    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    list(verify.verify(files, CONTRACT, store, **how))
+    fake["ran"].clear()
+    forecast: dict[int, float] = {}
+    again = [*candidates(tmp_path, "short", "long", "middle"), *candidates(tmp_path, "unknown")]
+    list(verify.verify(again, CONTRACT, store, force=True, started=lambda _, told: forecast.update(told), **how))
+    assert fake["ran"] == ["long", "unknown", "middle", "short"]
+    assert [forecast[id(candidate)] for candidate in again] == [1.0, 9.0, 4.0, 9.0]
+
+
+def test_durations_of_another_stage_say_nothing(fake, store, tmp_path):
+    """A file whose contract was checked in a second may train for a minute."""
+    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    list(verify.verify(candidates(tmp_path, "a"), CONTRACT, store, **how))
+    assert store.durations(verify.conditions_of(CONTRACT)) == {("a", candidates(tmp_path, "a")[0].scheduler_type): 1.0}
+    assert store.durations(verify.conditions_of(VerifySettings())) == {}
+
+
+def test_only_what_changed_since_a_manifest(catalogue, out, tmp_path):
+    """Files whose bytes an older manifest holds are left out; a manifest that is not there is named."""
+    everything = verify.from_selection(catalogue, pairs(catalogue, 1, 13, 31), out)
+    old = shutil.copy(everything[0].path.parent / generate.MANIFEST, tmp_path / "old.json")
+    assert verify.changed_since(everything, [old]) == []
+    listed = json.loads(old.read_text())
+    listed["files"]["A0_013"]["sha256"] = "0" * 64
+    old.write_text(json.dumps(listed))
+    assert [one.scheduler_type for one in verify.changed_since(everything, [old])] == ["A0_013"]
+    with pytest.raises(OutputError, match=r"nowhere\.json: there is no such manifest"):
+        verify.changed_since(everything, [tmp_path / "nowhere.json"])
 
 
 # Devices.

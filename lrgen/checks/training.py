@@ -106,7 +106,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         before = [parameter.detach().clone() for parameter in net.parameters()]
         for epoch in range(1, plan.epochs + 1):
             started = time.perf_counter()
-            with torch.autocast(subject.device.type, torch.bfloat16, enabled=settings.autocast):
+            with _precision(subject):
                 result = watched.learn(train)
                 if plan.budget:
                     _settle(net, test)
@@ -126,6 +126,12 @@ def measure(subject: Subject) -> dict[str, Any]:
         "depths": [group.get("depth", 0) for group in net.optimizer.param_groups],
         "support": np.bincount(test.labels.cpu().numpy(), minlength=len(data.classes)).tolist(),
     }
+
+
+def _precision(subject: Subject) -> torch.autocast:
+    """Of an epoch. Without a cache: that keeps the weights as they were before the first update."""
+    kind, enabled = subject.device.type, subject.settings.autocast
+    return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
