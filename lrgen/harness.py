@@ -101,7 +101,9 @@ def run(
             while queue or len(children) > len(idle):
                 while queue and (idle or len(children) < workers):
                     if idle:
-                        _order(idle.pop(), job, queue.popleft())
+                        child = idle.pop()
+                        if not _ready(child.handle, 0):  # else it has died since: that is seen below
+                            _order(child, job, queue.popleft())
                         continue
                     child = _start(job, queue.popleft())
                     children.add(child)

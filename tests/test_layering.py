@@ -22,7 +22,7 @@ LAYERS: tuple[set[str], ...] = (
     {"records", "errors"},
     {"files"},
     {"catalogue", "curves", "config", "data", "isolation", "metrics"},
-    {"render", "checks", "plots", "cover"},
+    {"render", "checks", "plots", "cover", "prompts"},
     {"account", "generate", "worker", "store", "tasks"},
     {"harness", "exporters"},
     {"cluster"},
