@@ -29,9 +29,9 @@ _BETWEEN = rf"{_MARKS}(?:(?:{_SMALL_WORDS})\b{_MARKS}){{0,3}}"
 def detect_model(text: str, settings: config.Settings | None = None) -> str | None:
     """The architecture that a text says is the active one; None when it names none, or several alike.
 
-    The first of these that is just one: a name with the active indicator behind it on its line, a name with the prefix
-    (``model_ResNet18``), a name in a sentence with a keyword, a name at all. Case does not matter, nor whether the number
-    is set off (``resnet-18``); a network that lrgen does not have (``ResNet-152``) is none of those that it has.
+    The first of these that is just one: a name with the active indicator behind it on its line, a name with the
+    prefix (``model_ResNet18``), a name in a sentence with a keyword, a name at all. Case does not matter, nor whether
+    the number is set off (``resnet-18``); a network that lrgen does not have (``ResNet-152``) is none that it has.
     """
     how = PROMPT_CONFIG["model_detection"]
     settings = settings or config.load()

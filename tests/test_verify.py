@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import lrgen
+from lrgen import catalogue as catalogues
 from lrgen import data, generate, harness, verify
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DeviceError, IsolationError, OutputError, StaleFileError, StoreError
@@ -531,6 +532,31 @@ def test_durations_of_another_stage_say_nothing(fake, store, tmp_path):
     list(verify.verify(candidates(tmp_path, "a"), CONTRACT, store, **how))
     assert store.durations(verify.conditions_of(CONTRACT)) == {("a", candidates(tmp_path, "a")[0].scheduler_type): 1.0}
     assert store.durations(verify.conditions_of(VerifySettings())) == {}
+
+
+def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_path, monkeypatch):
+    """After an edit of one schedule's template its files are verified again, and no others."""
+    templates = shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
+    monkeypatch.setattr(catalogues, "SHIPPED", templates)
+    how = {"workers": 1, "timeout": 60}
+
+    def verified() -> list[str]:
+        catalogue = catalogues.load()
+        selection = generate.pairs([catalogue.architecture("ResNet")], catalogue.select(families=["step"]))
+        generate.generate(catalogue, selection, tmp_path / "out")
+        files = verify.from_selection(catalogue, selection, tmp_path / "out")
+        fake["ran"].clear()
+        outcomes = list(verify.verify(files, CONTRACT, store, **how))
+        assert len(outcomes) == len(files) > 10
+        return sorted(outcome.candidate.scheduler_type for outcome in outcomes if not outcome.reused)
+
+    assert len(verified()) > 10
+    assert verified() == []
+    template = templates / "schedulers/step/step.py.jinja"
+    template.write_text(template.read_text().replace("step_size = ", "step_size = 0 + "))
+    using = [one.key for one in catalogues.load().family("step").variants if one.template == "step"]
+    assert verified() == sorted(using)
+    assert verified() == []
 
 
 def test_only_what_changed_since_a_manifest(catalogue, out, tmp_path):
