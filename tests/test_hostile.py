@@ -8,12 +8,13 @@ import signal
 import socket
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen import harness, isolation
+from lrgen import curves, harness, isolation
 from lrgen.account import Limits
 from lrgen.isolation import Level
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
@@ -63,6 +64,20 @@ def test_a_harmless_file_passes(level):
     """The sandbox takes nothing from a file that keeps the contract."""
     outcome = end_of("pass", level)
     assert outcome.status is Status.UNPROVEN, outcome.reason
+
+
+def test_a_file_may_be_held_to_a_users_own_schedule(level, tmp_path):
+    """The curve lies in the user's folder, which the file cannot see; what compares it has loaded it before."""
+    curve = "def flat(step, horizon):\n    return 0 * step + 1\n"
+    (tmp_path / "curves.py").write_text(curve)
+    shipped = catalogues.load().variant(1)
+    own = replace(shipped, family="mine", curve="flat", constants={}, hyperparameters=())
+    assert curves.exists(own, tmp_path)
+    candidate = replace(hostile("pass"), variant=own, family_folder=tmp_path)
+    [outcome] = harness.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, level=level)
+    assert outcome.status is Status.FAILED
+    assert outcome.stage is Stage.SCHEDULE
+    assert "A0_001 (StepLR_default) has 0.1" in outcome.reason
 
 
 READS = """

@@ -158,15 +158,30 @@ def _module(family: str, folder: Path | None) -> ModuleType | None:
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{family}":
             raise
-    path = (folder or Path()) / "curves.py"
-    if folder is None or not path.is_file():
-        return None
-    spec = importlib.util.spec_from_file_location(f"lrgen_user_curves_{family}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _own_module(family, folder) if folder is not None else None
+
+
+_LOADED: dict[tuple[str, Path], tuple[tuple[int, int], ModuleType]] = {}
+
+
+def _own_module(family: str, folder: Path) -> ModuleType | None:
+    """The ``curves.py`` in a folder, loaded again when it has changed; as it was loaded before where it cannot be seen
+    any more, as in a sandbox.
+    """
+    path = folder / "curves.py"
+    known = _LOADED.get((family, folder))
+    if not path.is_file():
+        return known[1] if known else None
+    state = path.stat()
+    stamp = state.st_mtime_ns, state.st_size
+    if known is None or known[0] != stamp:
+        spec = importlib.util.spec_from_file_location(f"lrgen_user_curves_{family}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        known = _LOADED[family, folder] = stamp, module
+    return known[1]
 
 
 def whole_steps(fraction: float, horizon: int) -> int:
