@@ -57,8 +57,8 @@ def run(
     level: Level = Level.PROCESS,
     reuse: bool = False,
     address: str | None = None,
-) -> Generator[Outcome, None, None]:
-    """Verify files on a cluster, ``workers`` at a time, and yield each outcome as it arrives.
+) -> Generator[list[Outcome], None, None]:
+    """Verify files on a cluster, ``workers`` at a time, and yield the outcomes that have arrived, some at a time.
 
     Without an ``address`` Ray's own rules apply (``RAY_ADDRESS``, else a cluster on this machine alone). On a GPU the
     slots of one share it: an actor takes ``1 / slots`` of a GPU, ``slots`` being ``workers`` by the number of GPUs.
@@ -79,28 +79,32 @@ def run(
             actor = actor_class.remote(setup)
             busy[actor.ready.remote()] = actor, ()
         while busy:
-            [reference], _ = ray.wait(list(busy), num_returns=1)
-            actor, chunk = busy.pop(reference)
-            try:
-                answers = ray.get(reference)
-            except ray.exceptions.RayError as error:
-                actor = actor_class.remote(setup) if queue or chunk else None
-                for index in chunk:
-                    attempts[index] += 1
-                    if attempts[index] < _ATTEMPTS:
-                        queue.appendleft(range(index, index + 1))
-                    else:
-                        yield _lost(files[index], level, error)
-                if actor is not None:
-                    busy[actor.ready.remote()] = actor, ()
-                continue
-            if queue:
-                following = queue.popleft()
-                busy[actor.verify.remote([files[index] for index in following])] = actor, following
-            else:
-                ray.kill(actor)
-            for index, answer in zip(chunk, answers, strict=True):
-                yield _outcome(files[index], answer)
+            ray.wait(list(busy), num_returns=1)
+            arrived, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0)
+            outcomes = []
+            for reference in arrived:
+                actor, chunk = busy.pop(reference)
+                try:
+                    answers = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    for index in chunk:
+                        attempts[index] += 1
+                        if attempts[index] < _ATTEMPTS:
+                            queue.appendleft(range(index, index + 1))
+                        else:
+                            outcomes.append(_lost(files[index], level, error))
+                    if queue:
+                        actor = actor_class.remote(setup)
+                        busy[actor.ready.remote()] = actor, ()
+                    continue
+                if queue:
+                    following = queue.popleft()
+                    busy[actor.verify.remote([files[index] for index in following])] = actor, following
+                else:
+                    ray.kill(actor)
+                outcomes += [_outcome(files[index], answer) for index, answer in zip(chunk, answers, strict=True)]
+            if outcomes:
+                yield outcomes
     finally:
         for actor, _ in busy.values():
             with contextlib.suppress(Exception):  # it may be gone already

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -135,13 +135,19 @@ def verify(
         if engine == "ray":
             from lrgen import cluster
 
-            outcomes = cluster.run(files, settings, address=address, **how)
+            ended = cluster.run(files, settings, address=address, **how)
         else:
-            outcomes = harness.run(files, settings, dataset, **how)
-        with contextlib.closing(outcomes):
-            for outcome in outcomes:
-                store.save(outcome, conditions, dataset.classes if dataset else ())
-                yield outcome
+            ended = _one_by_one(harness.run(files, settings, dataset, **how))
+        with contextlib.closing(ended):
+            for outcomes in ended:
+                store.save_all(outcomes, conditions, dataset.classes if dataset else ())
+                yield from outcomes
+
+
+def _one_by_one(outcomes: Generator[Outcome, None, None]) -> Generator[list[Outcome], None, None]:
+    with contextlib.closing(outcomes):
+        for outcome in outcomes:
+            yield [outcome]
 
 
 class _How(TypedDict):

@@ -24,10 +24,12 @@ def test_a_node_that_is_lost_costs_no_file(tmp_path):
         files = [with_harm(f"import time; time.sleep(0.2)  # {index}", f"file{index}") for index in range(24)]
         outcomes = []
         options = {"workers": 2, "limits": Limits(seconds=SECONDS), "address": nodes.address}
-        for outcome in cluster.run(files, VerifySettings(stage=Stage.CONTRACT), **options):
-            outcomes.append(outcome)
-            if len(outcomes) == 8:
+        killed = False
+        for some in cluster.run(files, VerifySettings(stage=Stage.CONTRACT), **options):
+            outcomes += some
+            if len(outcomes) >= 8 and not killed:
                 nodes.remove_node(second, allow_graceful=False)
+                killed = True
         assert Counter(id(outcome.candidate) for outcome in outcomes) == Counter(map(id, files))
         assert {outcome.status for outcome in outcomes} == {Status.UNPROVEN}
     finally:

@@ -67,7 +67,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     def run(files: list[Candidate], stage: Stage = Stage.TRAINING, seconds: float = SECONDS) -> list[Outcome]:
         settings, limits = VerifySettings(stage=stage), Limits(seconds=seconds)
         if request.param == "ray":
-            return list(cluster.run(files, settings, workers=2, limits=limits))
+            return [one for some in cluster.run(files, settings, workers=2, limits=limits) for one in some]
         return list(harness.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
 
     return run

@@ -332,7 +332,7 @@ def test_a_database_that_fails_ends_the_children(fake, store, tmp_path, monkeypa
     def save(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(store, "save", save)
+    monkeypatch.setattr(store, "save_all", save)
     with pytest.raises(StoreError, match="the disk is full"):
         list(verify.verify(files, VerifySettings(), store, workers=1, timeout=60))
     assert fake["ran"] == ["a"]

@@ -126,30 +126,12 @@ class Store:
 
     def save(self, outcome: Outcome, conditions: Conditions, classes: tuple[str, ...]) -> int:
         """Record how a file's verification ended, with its epochs and their classes; returns the run's id."""
-        candidate = outcome.candidate
-        now = datetime.now(UTC).replace(tzinfo=None)
-        name = {"model_name": candidate.model_name, "scheduler_type": candidate.scheduler_type}
+        return self.save_all([outcome], conditions, classes)[0]
+
+    def save_all(self, outcomes: Iterable[Outcome], conditions: Conditions, classes: tuple[str, ...]) -> list[int]:
+        """Record several outcomes in one transaction: all of them, or none; returns the runs' ids."""
         with self._session(write=True) as connection:
-            run_id = connection.execute(
-                insert(RUNS).returning(RUNS.c.id), _run_row(outcome, conditions) | name | {"timestamp": now}
-            ).scalar_one()
-            if not outcome.epochs:
-                return int(run_id)
-            common = name | {"dataset": conditions.dataset, "run_id": run_id, "timestamp": now}
-            rows = list(_result_rows(outcome, conditions))
-            result_ids = connection.execute(
-                insert(SCHEDULER_RESULTS).returning(SCHEDULER_RESULTS.c.id, sort_by_parameter_order=True),
-                [row | common for row in rows],
-            ).scalars()
-            connection.execute(
-                insert(CLASS_DATA),
-                [
-                    row | common | {"result_id": result_id}
-                    for result_id, epoch in zip(result_ids, outcome.epochs, strict=True)
-                    for row in _class_rows(epoch, classes)
-                ],
-            )
-        return int(run_id)
+            return [_insert(connection, outcome, conditions, classes) for outcome in outcomes]
 
     # Reading.
 
@@ -283,6 +265,29 @@ class Store:
             raise NoResultError(f"there is no database at {self.place}: run lrgen verify first")
         with self._session() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _insert(connection: Connection, outcome: Outcome, conditions: Conditions, classes: tuple[str, ...]) -> int:
+    """The rows of one outcome; returns the run's id."""
+    candidate = outcome.candidate
+    now = datetime.now(UTC).replace(tzinfo=None)
+    name = {"model_name": candidate.model_name, "scheduler_type": candidate.scheduler_type}
+    run = _run_row(outcome, conditions) | name | {"timestamp": now}
+    run_id = int(connection.execute(insert(RUNS).returning(RUNS.c.id), run).scalar_one())
+    if not outcome.epochs:
+        return run_id
+    common = name | {"dataset": conditions.dataset, "run_id": run_id, "timestamp": now}
+    result_ids = connection.execute(
+        insert(SCHEDULER_RESULTS).returning(SCHEDULER_RESULTS.c.id, sort_by_parameter_order=True),
+        [row | common for row in _result_rows(outcome, conditions)],
+    ).scalars()
+    classes_of_epochs = [
+        row | common | {"result_id": result_id}
+        for result_id, epoch in zip(result_ids, outcome.epochs, strict=True)
+        for row in _class_rows(epoch, classes)
+    ]
+    connection.execute(insert(CLASS_DATA), classes_of_epochs)
+    return run_id
 
 
 def key_of(candidate: Candidate) -> CandidateKey:
