@@ -24,7 +24,7 @@ _TAIL = 4096
 
 @dataclass(frozen=True)
 class Limits:
-    """Per file: seconds of each check, bytes of output and of messages, resident bytes (0: as many as there are)."""
+    """Per file: seconds of each check, bytes of output and of messages, resident bytes (0: any number)."""
 
     seconds: float = 900.0
     check_seconds: float = 120.0

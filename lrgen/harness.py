@@ -40,7 +40,6 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK = 0.2
 _GRACE = 1.0
-_PAGE = os.sysconf("SC_PAGESIZE")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,10 @@ class _Job:
 
 @dataclass(eq=False)
 class _Child:
-    """A process, and the account of the file that it has before it (None: it waits for the next)."""
+    """A process, and the account of the file that it has before it (None: it waits for the next).
+
+    ``inherited`` are the bytes that were resident when it was forked: they are the parent's, and not the file's doing.
+    """
 
     pid: int
     handle: int
@@ -66,6 +68,7 @@ class _Child:
     orders: int
     folder: Path
     secret: str
+    inherited: int
     account: Account | None
 
     @property
@@ -174,6 +177,7 @@ def _start(job: _Job, index: int) -> _Child:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
+    inherited = _bytes_of(parent, shared=True) if job.limits.memory else 0
     pid = os.fork()
     if pid == 0:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing runs on when the parent is killed
@@ -185,7 +189,7 @@ def _start(job: _Job, index: int) -> _Child:
         os.close(descriptor)
     os.set_blocking(messages, False)
     os.set_blocking(output, False)
-    return _Child(pid, os.pidfd_open(pid), messages, output, orders, folder, account.secret, account)
+    return _Child(pid, os.pidfd_open(pid), messages, output, orders, folder, account.secret, inherited, account)
 
 
 def _order(child: _Child, job: _Job, index: int) -> None:
@@ -271,21 +275,21 @@ def _ready(descriptor: int, seconds: float) -> bool:
 
 
 def _resident(child: _Child, level: Level) -> int:
-    """The resident bytes of a child and of what it has started."""
+    """The resident bytes of a child and of what it has started, beyond those that it began with."""
     family = _family(child.pid)
     if level is Level.NAMESPACES:
         family = family[1:]  # the first only waits for the one in the namespace
-    return sum(_bytes_of(pid, shared=position == 0) for position, pid in enumerate(family))
+    return sum(_bytes_of(pid, shared=position == 0) for position, pid in enumerate(family)) - child.inherited
 
 
 def _bytes_of(pid: int, shared: bool) -> int:
-    """The resident bytes of a process, of those that it shares with others all of them or its part."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        if shared:
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return next(int(row.split()[1]) << 10 for row in rows if row.startswith("Pss:"))
-    return 0
+    """The resident bytes of a process that are not of a file: all of them, or its part of those that it shares."""
+    file, fields = ("status", ("RssAnon:", "RssShmem:")) if shared else ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+    try:
+        rows = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    return sum(int(row.split()[1]) << 10 for row in rows if row.startswith(fields))
 
 
 def _family(pid: int) -> list[int]:
