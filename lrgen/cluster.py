@@ -87,6 +87,7 @@ def run(
                 try:
                     answers = ray.get(reference)
                 except ray.exceptions.RayError as error:
+                    _end(ray, actor)  # when it is only its harness that has ended, it still holds its place
                     for index in chunk:
                         attempts[index] += 1
                         if attempts[index] < _ATTEMPTS:
@@ -101,14 +102,13 @@ def run(
                     following = queue.popleft()
                     busy[actor.verify.remote([files[index] for index in following])] = actor, following
                 else:
-                    ray.kill(actor)
+                    _end(ray, actor)
                 outcomes += [_outcome(files[index], answer) for index, answer in zip(chunk, answers, strict=True)]
             if outcomes:
                 yield outcomes
     finally:
         for actor, _ in busy.values():
-            with contextlib.suppress(Exception):  # it may be gone already
-                ray.kill(actor)
+            _end(ray, actor)
 
 
 def slots(address: str | None, device: str, threads: int, share: int) -> int:
@@ -124,6 +124,11 @@ def slots(address: str | None, device: str, threads: int, share: int) -> int:
         kind = "processor" if device == "cpu" else "GPU"
         raise EngineError(f"the Ray cluster has no {kind}: it has {', '.join(sorted(resources))}")
     return found
+
+
+def _end(ray: Any, actor: Any) -> None:
+    with contextlib.suppress(Exception):  # it may be gone already
+        ray.kill(actor)
 
 
 def _connected(address: str | None) -> Any:
@@ -178,6 +183,7 @@ def _beside() -> None:
     """The process beside an actor: until its input ends, files in and answers out."""
     import os
 
+    harness.die_with_parent()  # an actor that is killed takes what it was computing along
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed is no answer
     setup: _Setup = _read(requests)

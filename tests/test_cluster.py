@@ -12,7 +12,7 @@ from lrgen.records import Stage, Status, VerifySettings
 
 
 @pytest.mark.slow
-def test_a_node_that_is_lost_costs_no_file(tmp_path):
+def test_a_node_that_is_lost_costs_no_file():
     """Of two nodes one is killed half-way: every file has its outcome, once, and the other node has done the rest."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -36,3 +36,21 @@ def test_a_node_that_is_lost_costs_no_file(tmp_path):
         ray.shutdown()
         nodes.shutdown()
         os.environ.pop("RAY_ADDRESS", None)
+
+
+@pytest.mark.slow
+def test_a_harness_that_is_killed_is_replaced():
+    """A file that kills the harness beside its actor is given up after three of them; the others are verified."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
+        files = [harm, with_harm("pass", "good")]
+        settings, limits = VerifySettings(stage=Stage.CONTRACT), Limits(seconds=SECONDS)
+        outcomes = [one for some in cluster.run(files, settings, workers=1, limits=limits) for one in some]
+        found = {outcome.candidate.path.stem: outcome for outcome in outcomes}
+        assert found["good"].status is Status.UNPROVEN
+        assert found["kills"].status is Status.CRASHED
+        assert "was lost 3 times" in found["kills"].reason
+    finally:
+        ray.shutdown()

@@ -152,7 +152,9 @@ def verify(
     from lrgen.store import Store
 
     data.check_name(settings.dataset)
-    on = verifying.resolve_device(settings.device)
+    # The driver of a cluster need not have the GPUs that its nodes have.
+    elsewhere = engine == "ray" and settings.device.startswith("cuda")
+    on = "cuda:0" if elsewhere else verifying.resolve_device(settings.device)
     catalogue = catalogues.load(settings.templates)
     if path:
         if everything or model or variant or family or covering:
@@ -222,7 +224,8 @@ def _at_a_time(
     if engine == "ray":
         from lrgen import cluster
 
-        return cluster.slots(address, device, threads, slots or 1)
+        room = cluster.slots(address, device, threads, slots or 1)
+        return min(settings.workers or room, room)
     if device != "cpu":
         return slots or verifying.free_slots(device)
     return settings.workers or verifying.cores()
