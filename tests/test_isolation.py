@@ -27,12 +27,12 @@ import pytest
 
 from lrgen import isolation
 from lrgen.errors import IsolationError, LrgenError
-from lrgen.isolation import Bounds, Level
+from lrgen.isolation import Bounds, Level, landlock, namespaces, privileges, seccomp, syscalls, view
 
 BOUNDS = Bounds()
 LONG = 60.0
 PATIENCE = 20.0  # seconds until a test gives up waiting for something that must happen
-PACKAGE = Path(isolation.__file__).resolve().parent
+PACKAGE = Path(isolation.__file__).resolve().parent.parent
 SITE_PACKAGES = Path(pytest.__file__).resolve().parent.parent
 ROOT = os.getuid() == 0
 
@@ -68,9 +68,10 @@ def granted(way: str) -> bool:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """One way to lock a child in, where this machine has it."""
     if request.param in OF_USERS:
-        monkeypatch.setattr(isolation, "_own_id", lambda *_: None)
+        monkeypatch.setattr(namespaces, "own_id", lambda *_: None)
+        monkeypatch.setattr(landlock, "own_id", lambda *_: None)
     if request.param == "old-landlock":
-        monkeypatch.setattr(isolation, "_ABI_SCOPES", 99)
+        monkeypatch.setattr(landlock, "_ABI_SCOPES", 99)
     if request.param == "namespaces" and not ROOT:
         pytest.skip("namespaces without user namespaces are root's")
     if refusal := isolation._attempt(WAYS[request.param]):
@@ -154,7 +155,7 @@ def error_of(function: Callable[..., Any], *arguments: Any) -> str:
 def system_call(name: str, *arguments: int) -> str:
     """The same for a system call."""
     values = [ctypes.c_long(value) for value in arguments]
-    if libc.syscall(ctypes.c_long(isolation._SYSCALLS[name]), *values) < 0:
+    if libc.syscall(ctypes.c_long(syscalls.SYSCALLS[name]), *values) < 0:
         return errno.errorcode[ctypes.get_errno()]
     return "nothing"
 
@@ -272,7 +273,7 @@ def test_a_name_that_is_a_link_still_leads_there(inside, tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def fresh_caches() -> Iterator[None]:
-    cached = (isolation.readable, isolation._links, isolation.available)
+    cached = (isolation.readable, view.links, isolation.available)
     for function in cached:
         function.cache_clear()
     try:
@@ -445,7 +446,7 @@ def test_no_socket_reaches_anybody(inside, tmp_path):
 @only_namespaces
 def test_without_the_filter_the_network_is_empty(inside, monkeypatch):
     """The filter is not the only wall: there is no interface that a packet could leave by."""
-    monkeypatch.setattr(isolation, "_RULES", ())
+    monkeypatch.setattr(namespaces, "RULES", ())
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         error = inside(lambda: error_of(socket.create_connection, address, 1))
@@ -502,7 +503,7 @@ def test_the_environment_is_a_short_list(inside, scratch, monkeypatch):
     assert found["HOME"] == found["TMPDIR"] == str(scratch)
     assert (found["OMP_NUM_THREADS"], found["NVIDIA_VISIBLE_DEVICES"]) == ("1", "all")
     own = {"HOME", "TMPDIR", "USER", "LOGNAME", "NVIDIA_VISIBLE_DEVICES"}
-    assert set(found) <= own | set(isolation._ENVIRONMENT.split())
+    assert set(found) <= own | set(privileges._ENVIRONMENT.split())
 
 
 FIRST_ENVIRONMENT = """
@@ -663,7 +664,7 @@ def test_there_are_no_privileges_and_no_way_to_them(inside, way):
     assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
     held = {found[name] for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
     # As root Landlock alone says what may be read: the interpreter may lie in a folder that is closed to others.
-    assert held <= {f"{0:016x}", f"{isolation._CAP_DAC_READ_SEARCH:016x}"}
+    assert held <= {f"{0:016x}", f"{privileges.CAP_DAC_READ_SEARCH:016x}"}
     assert way == "landlock" or held == {f"{0:016x}"}
     assert int(found["CapBnd"], 16) == 0 or not ROOT
 
@@ -695,8 +696,8 @@ def test_dangerous_calls_are_refused(inside):
         "keyctl": (0, -3, 0),  # KEYCTL_GET_KEYRING_ID of the session
         "io_uring_setup": (1, 0),
         "userfaultfd": (1,),
-        "unshare": (isolation._NEW_USERS,),
-        "clone": (isolation._NEW_USERS | signal.SIGCHLD, 0, 0, 0, 0),
+        "unshare": (namespaces._NEW_USERS,),
+        "clone": (namespaces._NEW_USERS | signal.SIGCHLD, 0, 0, 0, 0),
         "mount": (0, 0, 0, 0, 0),
         "umount2": (0, 0),
         "setns": (-1, 0),
@@ -720,7 +721,7 @@ def test_the_filter_leaves_no_back_door(inside):
         reading, _ = os.pipe()
         libc.syscall(ctypes.c_long(x32_getpid))
         x32 = errno.errorcode[ctypes.get_errno()]
-        return [x32, system_call("clone3", 0, 0), error_of(fcntl.ioctl, reading, isolation._TIOCSTI, b"x")]
+        return [x32, system_call("clone3", 0, 0), error_of(fcntl.ioctl, reading, seccomp._TIOCSTI, b"x")]
 
     assert inside(look) == ["EPERM", "ENOSYS", "EPERM"]
 
@@ -729,7 +730,7 @@ def test_nothing_is_remounted(inside):
     """What is mounted read-only stays so."""
 
     def remount() -> str:
-        flags = 32 | isolation._MS_BIND  # MS_REMOUNT
+        flags = 32 | namespaces._MS_BIND  # MS_REMOUNT
         libc.mount(None, b"/usr", None, ctypes.c_ulong(flags), None)
         return errno.errorcode[ctypes.get_errno()]
 
@@ -739,13 +740,13 @@ def test_nothing_is_remounted(inside):
 HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 
 
-@pytest.mark.skipif(not HEADER.exists() or isolation._MACHINE != "x86_64", reason="needs the kernel's headers")
+@pytest.mark.skipif(not HEADER.exists() or syscalls.MACHINE != "x86_64", reason="needs the kernel's headers")
 def test_the_numbers_of_the_calls_are_the_kernels():
     """Each number in the tables is that of the kernel's own header, as far as it knows the call."""
     kernels = {name: int(number) for name, number in re.findall(r"__NR_(\w+) (\d+)", HEADER.read_text())}
-    known = isolation._SYSCALLS.keys() & kernels.keys()
-    assert {name: isolation._SYSCALLS[name] for name in known} == {name: kernels[name] for name in known}
-    assert len(known) >= 0.9 * len(isolation._SYSCALLS)
+    known = syscalls.SYSCALLS.keys() & kernels.keys()
+    assert {name: syscalls.SYSCALLS[name] for name in known} == {name: kernels[name] for name in known}
+    assert len(known) >= 0.9 * len(syscalls.SYSCALLS)
 
 
 # How it ends.
@@ -890,7 +891,7 @@ def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
 )
 def test_what_the_kernel_refuses_is_named(monkeypatch, level, call):
     """The reason for passing over a level is the system call and its error."""
-    monkeypatch.setattr(isolation, "_SYSCALLS", {**isolation._SYSCALLS, call: 100_000})
+    monkeypatch.setattr(syscalls, "SYSCALLS", {**syscalls.SYSCALLS, call: 100_000})
     refusal = isolation._attempt(level)
     assert call in refusal
     assert "Function not implemented" in refusal
@@ -899,14 +900,15 @@ def test_what_the_kernel_refuses_is_named(monkeypatch, level, call):
 @pytest.mark.parametrize("level", [Level.NAMESPACES, Level.LANDLOCK])
 def test_a_level_is_tried_for_real(monkeypatch, level):
     """A level in which the interpreter could not live is passed over, though the kernel grants it."""
-    monkeypatch.setattr(isolation, "readable", lambda: (PACKAGE,))
+    monkeypatch.setattr(namespaces, "readable", lambda: (PACKAGE,))
+    monkeypatch.setattr(landlock, "readable", lambda: (PACKAGE,))
     assert isolation._attempt(level)
 
 
 def test_other_machines_are_told(monkeypatch):
     """On a machine whose system calls are not in the tables nothing is tried."""
-    monkeypatch.setattr(isolation, "_SYSCALLS", {})
-    monkeypatch.setattr(isolation, "_MACHINE", "riscv64")
+    monkeypatch.setattr(syscalls, "SYSCALLS", {})
+    monkeypatch.setattr(syscalls, "MACHINE", "riscv64")
     assert "riscv64" in isolation._attempt(Level.NAMESPACES)
 
 
