@@ -188,7 +188,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_recorded(small_disk):
 
 def test_a_clock_that_goes_back_changes_no_order(tmp_path, monkeypatch):
     """The newest run is the one that was recorded last, whatever the clock said."""
-    import lrgen.store as stores
+    from lrgen.store import rows as stores
 
     class Backwards(stores.datetime):
         hours = 24

@@ -19,11 +19,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-import lrgen.store
 from lrgen.errors import NoResultError, StoreError
 from lrgen.metrics import class_scores
 from lrgen.records import Candidate, CheckReport, EpochReport, Outcome, Stage, Status, Variant
-from lrgen.store import Conditions, Store, key_of, migrations, tables
+from lrgen.store import Conditions, Store, database, key_of, migrations, rows, tables
 
 CLASSES = tuple("abcdefghij")
 CONDITIONS = Conditions(
@@ -106,7 +105,7 @@ def kept(path: Path, catalogue) -> Store:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock is waited for, but not for long."""
-    monkeypatch.setattr(lrgen.store, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.1)
 
 
 def url(path: Path) -> str:
@@ -262,7 +261,7 @@ def test_nothing_is_overwritten(store, catalogue):
     first = store.save(one, CONDITIONS, CLASSES)
     second = store.save(one, CONDITIONS, CLASSES)
     assert second > first
-    with store._session() as connection:
+    with store.session() as connection:
         assert connection.exec_driver_sql("SELECT COUNT(*) FROM class_data").scalar_one() == 20
 
 
@@ -365,7 +364,7 @@ def test_a_number_that_is_none_becomes_null(path, catalogue):
 @pytest.mark.parametrize("fault", ["a class without a name", "a class too few", "no such column"])
 def test_a_file_is_recorded_whole_or_not_at_all(path, kept, catalogue, monkeypatch, fault):
     """When the last insert fails, neither the run nor its epochs are there, and what was there still is."""
-    class_rows = lrgen.store._class_rows
+    class_rows = rows.class_rows
 
     def broken(report: EpochReport, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         for row in class_rows(report, classes):
@@ -374,7 +373,7 @@ def test_a_file_is_recorded_whole_or_not_at_all(path, kept, catalogue, monkeypat
     classes: tuple[Any, ...] = CLASSES
     expected: type[Exception] = StoreError
     if fault == "a class without a name":
-        monkeypatch.setattr(lrgen.store, "_class_rows", broken)
+        monkeypatch.setattr(rows, "class_rows", broken)
     elif fault == "a class too few":
         classes, expected = CLASSES[:9], IndexError
     else:
@@ -390,7 +389,7 @@ def test_a_file_is_recorded_whole_or_not_at_all(path, kept, catalogue, monkeypat
 
 def test_a_class_result_belongs_to_a_result(path, kept):
     """Foreign keys are enforced on the connections of the store."""
-    with pytest.raises(StoreError, match="FOREIGN KEY"), kept._session(write=True) as connection:
+    with pytest.raises(StoreError, match="FOREIGN KEY"), kept.session(write=True) as connection:
         connection.exec_driver_sql("UPDATE class_data SET result_id = 999")
 
 

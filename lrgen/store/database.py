@@ -1,0 +1,119 @@
+"""A database by its URL: opened, migrated, one transaction at a time."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, create_engine, event, exc
+from sqlalchemy.engine import make_url
+
+from lrgen.errors import NoResultError, StoreError
+from lrgen.store.migrations import is_current, migrate
+
+_BUSY_SECONDS = 10
+
+
+class Database:
+    """SQLite (a file) or PostgreSQL, by SQLAlchemy URL.
+
+    Raises:
+        StoreError: from every method, when the database cannot be opened, read or written.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = make_url(url)
+        except exc.ArgumentError as error:
+            raise StoreError(f"db: not a database URL, got {url!r} (for example sqlite:///db/ab.nn.db)") from error
+        if self._url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise StoreError(f"db: must be sqlite or postgresql, got {self._url.get_backend_name()!r}")
+        try:
+            options = {"timeout": _BUSY_SECONDS} if self.sqlite else {}
+            self._engine = create_engine(self._address(), connect_args=options)
+        except (exc.SQLAlchemyError, ImportError) as error:
+            raise StoreError(f"{self.place}: {_first_line(error)}") from error
+        if self.sqlite:
+            event.listen(self._engine, "connect", _configure_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        self._ready = False
+
+    @property
+    def sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without a password."""
+        return self._url.database or ":memory:" if self.sqlite else self._url.render_as_string(hide_password=True)
+
+    def _address(self) -> URL:
+        """The URL to open: a file that is not ours to write is opened as one that nobody writes."""
+        path = Path(self._url.database or "")
+        if not self.sqlite or not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            return self._url
+        query = {"mode": "ro", "immutable": "1", "uri": "true"}
+        return self._url.set(database=f"file:{quote(str(path))}", query=query)
+
+    def exists(self) -> bool:
+        """Whether there is a database to read from."""
+        return not self.sqlite or self._url.database in (None, "", ":memory:") or Path(self.place).is_file()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def session(self, write: bool = False) -> Iterator[Connection]:
+        """One transaction: commits, or rolls back and says what was wrong."""
+        try:
+            if not self._ready:
+                if self.sqlite and self._url.database:
+                    Path(self.place).parent.mkdir(parents=True, exist_ok=True)
+                with self._engine.begin() as connection:
+                    current = is_current(connection)
+                if not current:
+                    with self._engine.execution_options(lrgen_write=True).begin() as connection:
+                        migrate(connection)
+                self._ready = True
+            with self._engine.execution_options(lrgen_write=write).begin() as connection:
+                yield connection
+        except exc.DBAPIError as error:
+            raise StoreError(f"{self.place}: {_first_line(error.orig)}; nothing of this was recorded") from error
+        except exc.SQLAlchemyError as error:
+            raise StoreError(f"{self.place}: {_first_line(error)}") from error
+        except OSError as error:
+            raise StoreError(f"{self.place}: {error.strerror}") from error
+
+    def rows(self, query: Any) -> list[dict[str, Any]]:
+        """What a query finds, a dictionary a row.
+
+        Raises:
+            NoResultError: when there is no database yet.
+        """
+        if not self.exists():
+            raise NoResultError(f"there is no database at {self.place}: run lrgen verify first")
+        with self.session() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _configure_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, a writing one with the lock
+    cursor = connection.cursor()
+    for statement in ("foreign_keys = ON", "synchronous = NORMAL"):
+        cursor.execute(f"PRAGMA {statement}")
+    with contextlib.suppress(sqlite3.OperationalError):  # a database that is only read keeps the mode it has
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("lrgen_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,182 @@
+"""An outcome as rows of the tables, and back."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from lrgen.metrics import class_scores
+from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training
+from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
+
+TASK = "img-classification"
+
+CandidateKey = tuple[str, str, str, int | None]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What, besides the file, decides how a verification ends; a result is reused when all of it is equal."""
+
+    settings: str
+    check_version: str
+    torch: str
+    device: str
+    dataset: str
+    seed: int
+    lrgen: str
+
+
+def insert_outcome(connection: Connection, outcome: Outcome, conditions: Conditions, classes: tuple[str, ...]) -> int:
+    """The rows of one outcome; returns the run's id."""
+    candidate = outcome.candidate
+    now = timestamp()
+    name = {"model_name": candidate.model_name, "scheduler_type": candidate.scheduler_type}
+    run = _run_row(outcome, conditions) | name | {"timestamp": now}
+    run_id = int(connection.execute(insert(RUNS).returning(RUNS.c.id), run).scalar_one())
+    if not outcome.epochs:
+        return run_id
+    common = name | {"dataset": conditions.dataset, "run_id": run_id, "timestamp": now}
+    result_ids = connection.execute(
+        insert(SCHEDULER_RESULTS).returning(SCHEDULER_RESULTS.c.id, sort_by_parameter_order=True),
+        [row | common for row in _result_rows(outcome, conditions)],
+    ).scalars()
+    classes_of_epochs = [
+        row | common | {"result_id": result_id}
+        for result_id, epoch in zip(result_ids, outcome.epochs, strict=True)
+        for row in class_rows(epoch, classes)
+    ]
+    connection.execute(insert(CLASS_DATA), classes_of_epochs)
+    return run_id
+
+
+def key_of(candidate: Candidate) -> CandidateKey:
+    """What tells one file from another in the store."""
+    number = candidate.variant.number if candidate.variant else None
+    return candidate.sha256, candidate.model_name, candidate.scheduler_type, number
+
+
+def settings_of(candidate: Candidate, conditions: Conditions) -> str:
+    """The settings of a run as they are compared: the command's, the file's ``prm``, the curve it is held to,
+    and the budget of its training.
+    """
+    compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
+    compared["budget"] = asdict(candidate.budget) if candidate.budget else None
+    return json.dumps(compared, sort_keys=True)
+
+
+def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
+    """What decides the rates that a file is held to; the shipped curves' code is part of the check version."""
+    variant = candidate.variant
+    if variant is None:
+        return None
+    own = (candidate.family_folder or Path()) / "curves.py"
+    code = own.read_bytes() if candidate.family_folder and own.is_file() else b""
+    return {
+        "curve": f"{variant.family}.{variant.curve}",
+        "unit": variant.unit,
+        "past_end": variant.past_end,
+        "constants": variant.constants,
+        "defaults": variant.defaults,
+        "tolerance": variant.tolerance,
+        "code": hashlib.sha256(code).hexdigest(),
+    }
+
+
+def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
+    candidate = outcome.candidate
+    return {
+        "variant": candidate.variant.number if candidate.variant else None,
+        "variant_name": candidate.variant.name if candidate.variant else None,
+        "path": str(candidate.path),
+        "source_sha256": candidate.sha256,
+        "status": outcome.status.value,
+        "stage": outcome.stage.value if outcome.stage else None,
+        "reason": outcome.reason,
+        "accuracy": outcome.accuracy,
+        "training": outcome.training.value if outcome.training else None,
+        "seconds": outcome.seconds,
+        "checks": [
+            {"stage": check.stage.value, "passed": check.passed, "reason": check.reason, "seconds": check.seconds}
+            for check in outcome.checks
+        ],
+        "dataset": conditions.dataset,
+        "seed": conditions.seed,
+        "device": conditions.device,
+        "settings": settings_of(candidate, conditions),
+        "check_version": conditions.check_version,
+        "torch": conditions.torch,
+        "lrgen": conditions.lrgen,
+        "isolation": outcome.isolation,
+    }
+
+
+def _result_rows(outcome: Outcome, conditions: Conditions) -> Iterator[dict[str, Any]]:
+    variant = outcome.candidate.variant
+    hyperparameters = {**(variant.defaults if variant else {}), **outcome.candidate.prm}
+    if outcome.base_lr is not None:
+        hyperparameters["lr"] = outcome.base_lr
+    best = 0.0
+    for epoch in outcome.epochs:
+        best = max(best, epoch.accuracy)
+        yield {
+            "task": TASK,
+            "epoch": epoch.epoch,
+            "training": outcome.training.value if outcome.training else None,
+            "accuracy": epoch.accuracy,
+            "loss": finite(epoch.loss),
+            "best_accuracy": best,
+            "hyperparameters": hyperparameters,
+            "seed": conditions.seed,
+            "device": conditions.device,
+            "source_sha256": outcome.candidate.sha256,
+            "lr": finite(epoch.lr),
+            "train_loss": finite(epoch.train_loss),
+            "train_accuracy": finite(epoch.train_accuracy),
+            "confusion": [list(row) for row in epoch.confusion],
+            "seconds": epoch.seconds,
+        }
+
+
+def class_rows(epoch: EpochReport, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for scores in class_scores(epoch.confusion):
+        yield {
+            "class_id": scores.class_id,
+            "class_name": classes[scores.class_id],
+            "accuracy": scores.accuracy,
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "f1_score": scores.f1_score,
+            "support": scores.support,
+            "epoch": epoch.epoch,
+        }
+
+
+def finite(value: float) -> float | None:
+    """A number, or NULL for one that is none."""
+    return value if math.isfinite(value) else None
+
+
+def outcome_of(row: Any, candidate: Candidate) -> Outcome:
+    return Outcome(
+        candidate=candidate,
+        status=Status(row["status"]),
+        stage=Stage(row["stage"]) if row["stage"] else None,
+        reason=row["reason"],
+        seconds=row["seconds"],
+        accuracy=row["accuracy"],
+        training=Training(row["training"]) if row["training"] else None,
+        isolation=row["isolation"],
+        reused=True,
+    )
+
+
+def timestamp() -> datetime:
+    """Now, as it is recorded: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
