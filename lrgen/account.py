@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrgen.checks import training, up_to
+from lrgen.checks import schedule, training, up_to
 from lrgen.isolation import Level
 from lrgen.records import Candidate, CheckReport, EpochReport, Outcome, Stage, Status, VerifySettings
 
@@ -51,6 +51,7 @@ class Account:
     stage: Stage = Stage.SYNTAX
     checks: list[CheckReport] = field(default_factory=list)
     epochs: tuple[EpochReport, ...] = ()
+    trace: str | None = None
     end: tuple[Status, str] | None = None
     done: bool = False
 
@@ -115,6 +116,7 @@ class Account:
             base_lr=self.plan.lr if self.epochs else None,
             output=self._tail.decode(errors="replace"),
             isolation=self.level.value,
+            trace=self.trace,
         )
 
     def verdict(self, wait_status: int, left: int) -> tuple[Status, Stage | None, str]:
@@ -175,6 +177,8 @@ class Account:
         reason = reason[:1000] or check.judge(self.candidate, self.settings, measurement)
         self.checks.append(CheckReport(stage, not reason, reason, seconds))
         self.epochs = epochs or self.epochs
+        if check is schedule and not reason:
+            self.trace = schedule.trace_of(self.candidate, measurement)
 
 
 def _killed_by(number: int) -> str:

@@ -4,6 +4,8 @@ Measured twice: ``make_scheduler`` on a dummy parameter (``direct``), and ``lear
 each update are compared with lrgen.curves, which shares no code with any template.
 """
 
+import hashlib
+import json
 from typing import Any
 
 from lrgen.checks import direct, learning
@@ -47,3 +49,20 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
         if reason:
             return reason
     return ""
+
+
+def trace_of(candidate: Candidate, measurement: dict[str, Any]) -> str | None:
+    """A digest of the rates that were measured with the file's own defaults, as fractions of the base rate, and of
+    what advances them: equal for files whose rates agree to seven digits. None where no curve was traced.
+    """
+    variant = candidate.variant
+    if variant is None or not measurement["direct"]:
+        return None
+    traced = zip(direct.cases(variant), measurement["direct"], strict=True)
+    plain = [
+        (case.horizon, [[round(rate / case.base_lr, 7) + 0.0 for rate in group] for group in rates])
+        for case, rates in traced
+        if case in (direct.Case(10, depths=case.depths), direct.Case(90, depths=case.depths))
+    ]
+    seen = {"unit": variant.unit, "metric": variant.metric, "cadence": variant.cadence, "rates": plain}
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]

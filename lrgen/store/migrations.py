@@ -105,6 +105,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "UPDATE lrgen_runs SET isolation = 'process'",
         ),
     ),
+    (
+        "what the rates of a file were, as a digest",
+        ("ALTER TABLE lrgen_runs ADD COLUMN trace VARCHAR",),
+    ),
 )
 
 

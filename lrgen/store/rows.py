@@ -114,6 +114,7 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "torch": conditions.torch,
         "lrgen": conditions.lrgen,
         "isolation": outcome.isolation,
+        "trace": outcome.trace,
     }
 
 
@@ -173,6 +174,7 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
         accuracy=row["accuracy"],
         training=Training(row["training"]) if row["training"] else None,
         isolation=row["isolation"],
+        trace=row["trace"],
         reused=True,
     )
 

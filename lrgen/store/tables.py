@@ -30,6 +30,7 @@ RUNS = Table(
     Column("timestamp", DateTime, nullable=False),
     Column("training", String),
     Column("isolation", String),
+    Column("trace", String),
 )
 
 SCHEDULER_RESULTS = Table(

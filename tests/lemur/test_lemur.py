@@ -153,9 +153,12 @@ def test_two_batches_of_large_images_are_learned(results, case):
 
 @trained_by_name
 def test_pylint_finds_matters_of_taste_alone(results, case):
-    """The client's linter finds no error, and of warnings only those that LEMUR's own contract brings about."""
-    warnings = {found for found in results[case]["pylint"] if found[0] in "WEF"}
-    assert warnings <= {"W0201 attribute-defined-outside-init", "W0613 unused-argument"}
+    """The client's linter finds only what LEMUR's own contract brings about, and torch's compiled functions, which it
+    cannot look into.
+    """
+    found = {one for one in results[case]["pylint"] if one[0] in "WEF"}
+    compiled = {"E1102 not-callable"} if case.model in ("BayesianNet", "VisionTransformer") else set()
+    assert found <= {"W0201 attribute-defined-outside-init", "W0613 unused-argument"} | compiled
     assert results[case]["score"] >= 0.8
 
 

@@ -1,0 +1,135 @@
+"""Results that a caller brings: of a training of their own, or out of another program's files.
+
+They make runs whose status is ``recorded``: no check saw these numbers, and every query can tell. A run takes each
+epoch, and each class of an epoch, once; what is brought again begins a run of its own, so that nothing is overwritten.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, exists, func, insert, select, update
+
+import lrgen
+from lrgen.metrics import ClassScores, class_scores
+from lrgen.store.rows import TASK, finite, timestamp
+from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
+
+RECORDED = "recorded"
+
+
+@dataclass(frozen=True)
+class Series:
+    """What numbers that belong together have in common; empty where the caller does not know."""
+
+    model_name: str
+    scheduler_type: str
+    dataset: str
+    task: str = TASK
+    seed: int = 0
+    device: str = ""
+    path: str = ""
+    source_sha256: str = ""
+
+
+def record_epoch(
+    connection: Connection,
+    series: Series,
+    epoch: int,
+    accuracy: float | None,
+    loss: float | None,
+    best_accuracy: float | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    confusion: Sequence[Sequence[int]] | None = None,
+    classes: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
+) -> int:
+    """Insert one evaluated epoch, with a ``confusion`` matrix its classes as well; returns the run's id."""
+    r, c = SCHEDULER_RESULTS, CLASS_DATA
+    run_id = _run(connection, series, r, r.c.epoch == epoch)
+    if best_accuracy is None:
+        earlier = connection.execute(select(func.max(r.c.accuracy)).where(r.c.run_id == run_id)).scalar_one()
+        best_accuracy = max((value for value in (earlier, accuracy) if value is not None), default=None)
+    values = {
+        "run_id": run_id,
+        "epoch": epoch,
+        "accuracy": accuracy,
+        "loss": None if loss is None else finite(loss),
+        "best_accuracy": best_accuracy,
+        "hyperparameters": dict(hyperparameters or {}),
+        "confusion": [list(row) for row in confusion] if confusion is not None else None,
+        "timestamp": timestamp(),
+    }
+    common = {name: value for name, value in asdict(series).items() if name != "path"}
+    inserted = insert(r).returning(r.c.id)
+    result_id = connection.execute(inserted, values | common | dict(more or {})).scalar_one()
+    if confusion is not None:
+        for scores in class_scores(confusion):
+            record_class(connection, series, epoch, classes[scores.class_id], scores)
+    here = (c.c.run_id == run_id) & (c.c.epoch == epoch)
+    connection.execute(update(c).where(here).values(result_id=result_id))
+    return run_id
+
+
+def track_classes(connection: Connection, series: Series, epoch: int, classes: Sequence[str]) -> int:
+    """Insert the classes of an epoch that is still to be measured, their scores NULL; those that are there stay."""
+    c = CLASS_DATA
+    run_id = _run(connection, series, c, (c.c.epoch == epoch) & c.c.accuracy.is_not(None))
+    here = select(c.c.class_id).where(c.c.run_id == run_id, c.c.epoch == epoch)
+    known = set(connection.execute(here).scalars())
+    row = _class_row(series, run_id, epoch)
+    rows = [row | {"class_id": number, "class_name": name} for number, name in enumerate(classes)]
+    if missing := [row for row in rows if row["class_id"] not in known]:
+        connection.execute(insert(c), missing)
+    return run_id
+
+
+def record_class(connection: Connection, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
+    """Insert the scores of one class, or put them where ``track_classes`` has left a place; returns the run's id."""
+    c, r = CLASS_DATA, SCHEDULER_RESULTS
+    this = (c.c.epoch == epoch) & (c.c.class_id == scores.class_id)
+    run_id = _run(connection, series, c, this & c.c.accuracy.is_not(None))
+    measured = asdict(scores) | {"class_name": class_name, "timestamp": timestamp()}
+    changed = connection.execute(update(c).where(c.c.run_id == run_id, this).values(measured)).rowcount
+    if not changed:
+        result = select(r.c.id).where(r.c.run_id == run_id, r.c.epoch == epoch)
+        row = _class_row(series, run_id, epoch) | {"result_id": connection.execute(result).scalar_one_or_none()}
+        connection.execute(insert(c), row | measured)
+    return run_id
+
+
+def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
+    """The newest recorded run of the series, or a new one when there is none or what comes is taken there."""
+    newest = (
+        select(RUNS.c.id)
+        .where(*(RUNS.c[name] == value for name, value in asdict(series).items() if name in RUNS.c))
+        .where(RUNS.c.status == RECORDED, RUNS.c.settings == _settings(series))
+        .order_by(RUNS.c.id.desc())
+        .limit(1)
+        .with_for_update()
+    )
+    run_id = connection.execute(newest).scalar_one_or_none()
+    if run_id is not None and not connection.execute(select(exists().where(table.c.run_id == run_id, taken))).scalar():
+        return int(run_id)
+    values = {
+        "status": RECORDED,
+        "reason": "the numbers are the caller's: no check saw them",
+        "seconds": 0.0,
+        "checks": [],
+        "settings": _settings(series),
+        "check_version": "",
+        "torch": "",
+        "lrgen": lrgen.__version__,
+        "timestamp": timestamp(),
+    }
+    common = {name: value for name, value in asdict(series).items() if name in RUNS.c}
+    return int(connection.execute(insert(RUNS).returning(RUNS.c.id), values | common).scalar_one())
+
+
+def _settings(series: Series) -> str:
+    return f"task={series.task}"
+
+
+def _class_row(series: Series, run_id: int, epoch: int) -> dict[str, Any]:
+    names = {name: getattr(series, name) for name in ("model_name", "scheduler_type", "dataset")}
+    return names | {"run_id": run_id, "epoch": epoch, "timestamp": timestamp()}
