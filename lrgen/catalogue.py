@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -20,10 +20,12 @@ from pydantic import (
 )
 
 from lrgen import records
+from lrgen.config import Settings
 from lrgen.errors import CatalogueError, UnknownNameError
 from lrgen.records import (
     Architecture,
     Budget,
+    Collection,
     Family,
     Hyperparameter,
     Metric,
@@ -37,6 +39,7 @@ from lrgen.records import (
 _HERE = Path(__file__).resolve().parent
 SHIPPED = _HERE / "templates" if (_HERE / "templates").is_dir() else _HERE.parent / "templates"
 
+_HUGGING_FACE = "HF_"  # how the names of the variants begin that are transformers' schedules
 OWN_NUMBERS = 900  # numbers from here on are for the families of users
 
 _Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -132,6 +135,7 @@ class _ArchitectureTable(_Table):
     layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
     recipe: _RecipeTable
     budget: _BudgetTable | None = None
+    collection: Collection = Collection.CORE
     template: str | None = None
     config: dict[str, Any] = {}
 
@@ -216,6 +220,18 @@ def _named(kind: str, name: str, known: Mapping[str, _Named]) -> _Named:
     if name not in known:
         raise UnknownNameError(kind, name, known)
     return known[name]
+
+
+def of(settings: Settings) -> Catalogue:
+    """The catalogue as it is configured: with a user's templates, and without what is switched off."""
+    catalogue = load(settings.templates)
+    if settings.enable_huggingface_schedulers:
+        return catalogue
+    families = (
+        replace(family, variants=tuple(one for one in family.variants if not one.name.startswith(_HUGGING_FACE)))
+        for family in catalogue.families
+    )
+    return replace(catalogue, families=tuple(family for family in families if family.variants))
 
 
 def load(extra: Iterable[Path] = ()) -> Catalogue:

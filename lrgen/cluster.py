@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from lrgen import data, harness
@@ -46,6 +47,7 @@ class _Setup:
     limits: Limits
     level: Level
     reuse: bool
+    data_root: Path
 
 
 def run(
@@ -57,6 +59,7 @@ def run(
     level: Level = Level.PROCESS,
     reuse: bool = False,
     address: str | None = None,
+    data_root: Path = Path("data"),
 ) -> Generator[list[Outcome], None, None]:
     """Verify files on a cluster, ``workers`` at a time, and yield the outcomes that have arrived, some at a time.
 
@@ -72,7 +75,7 @@ def run(
     queue = deque(range(at, min(at + size, len(files))) for at in range(0, len(files), size))
     attempts = [0] * len(files)
     actor_class = ray.remote(**_share(ray, settings, workers))(_Slot)
-    setup = _Setup(settings, limits, level, reuse)
+    setup = _Setup(settings, limits, level, reuse, data_root.resolve())
     busy: dict[Any, tuple[Any, Sequence[int]]] = {}  # a reference to an answer: whose, and about which files
     try:
         for _ in range(min(workers, len(queue))):
@@ -188,7 +191,7 @@ def _beside() -> None:
     os.dup2(2, 1)  # whatever else is printed is no answer
     setup: _Setup = _read(requests)
     settings = setup.settings
-    dataset = data.load(settings.dataset) if settings.stage is Stage.TRAINING else None
+    dataset = data.load(settings.dataset, setup.data_root) if settings.stage is Stage.TRAINING else None
     while (candidates := _read(requests)) is not None:
         limits, level = setup.limits, setup.level
         found = {

@@ -16,17 +16,53 @@ from lrgen.files import write_atomically
 
 FILE_NAME = "lrgen.toml"
 _PREFIX = "LRGEN_"
+# Of CIFAR-10, and of the superclasses of CIFAR-100.
+_ANIMALS = (
+    *("bird", "cat", "deer", "dog", "frog", "horse"),
+    *("aquatic_mammals", "fish", "insects", "large_carnivores", "large_omnivores_and_herbivores", "medium_mammals"),
+    *("non-insect_invertebrates", "reptiles", "small_mammals"),
+)
+_VEHICLES = ("airplane", "automobile", "ship", "truck", "vehicles_1", "vehicles_2")
 
 
-class Settings(BaseModel):
-    """What the commands need to know; each may stand in lrgen.toml, or in the environment as ``LRGEN_<FIELD>``."""
-
+class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelDetection(_Table):
+    """How a text says which network it is about (lrgen.prompts.detect_model)."""
+
+    prefix: str = "model_"
+    active_indicator: Annotated[str, Field(min_length=1)] = "<<<ACTIVE>>>"
+    keywords: tuple[str, ...] = ("ResNet", "checkpoint", "fine-tune")
+
+
+class LrExtraction(_Table):
+    """How a text says what the learning rate is (lrgen.prompts.extract_lr)."""
+
+    keywords: Annotated[tuple[str, ...], Field(min_length=1)] = ("learning_rate", "lr")
+    default_lr: Annotated[float, Field(gt=0)] = 0.1
+    lr_range: tuple[float, float] = (0.001, 1.0)
+
+
+class Prompt(_Table):
+    """The tables ``[prompt.model_detection]`` and ``[prompt.lr_extraction]``."""
+
+    model_detection: ModelDetection = ModelDetection()
+    lr_extraction: LrExtraction = LrExtraction()
+
+
+class Settings(_Table):
+    """What the commands need to know; each may stand in lrgen.toml, or in the environment as ``LRGEN_<FIELD>``.
+
+    ``class_groups`` names groups of classes whose scores are looked at together; it takes those of any dataset.
+    """
 
     active_model: str = "ResNet"
     out: Path = Path("generated")
     db: str = "sqlite:///db/ab.nn.db"
     dataset: str = "digits"
+    data_root: Path = Path("data")
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 24
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -34,6 +70,21 @@ class Settings(BaseModel):
     workers: Annotated[int, Field(ge=0, le=4096)] = 0
     timeout: Annotated[float, Field(gt=0)] = 900.0
     templates: tuple[Path, ...] = ()
+    enable_huggingface_schedulers: bool = True
+    enable_multi_model_support: bool = True
+    enable_extended_classes: bool = True
+    enable_database_caching: bool = True
+    enable_fine_tuning: bool = True
+    prompt: Prompt = Prompt()
+    class_groups: dict[str, tuple[str, ...]] = {
+        "animals": _ANIMALS,
+        "vehicles": _VEHICLES,
+    }
+
+    @property
+    def features(self) -> dict[str, bool]:
+        """The switches, by name."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("enable_")}
 
     @field_validator("templates", mode="before")
     @classmethod
@@ -63,8 +114,9 @@ def load(
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        place = next(place for place, layer in reversed(layers) if name in layer)
+        top = str(first["loc"][0])
+        name = ".".join(map(str, first["loc"]))
+        place = next(place for place, layer in reversed(layers) if top in layer)
         shown = f"{_PREFIX}{name.upper()}" if place == "the environment" else name
         problem = "unknown key" if first["type"] == "extra_forbidden" else f"{first['msg']}, got {first['input']!r}"
         raise ConfigError(f"{shown}: {problem} (from {place})") from error

@@ -16,7 +16,7 @@ _PACKAGES = ("torch", "black", "jinja2", "sqlalchemy", "scikit-learn", "numpy", 
 
 def report(settings: config.Settings) -> dict[str, Any]:
     """Versions, machine and settings, as plain values."""
-    loaded = catalogue.load(settings.templates)
+    loaded = catalogue.of(settings)
     found: dict[str, Any] = {
         "lrgen": lrgen.__version__,
         "python": sys.version.split()[0],
@@ -49,5 +49,6 @@ def report(settings: config.Settings) -> dict[str, Any]:
         "active model": settings.active_model,
         "database": settings.db,
         "output": str(settings.out),
+        "switched off": ", ".join(name for name, on in settings.features.items() if not on) or "nothing",
     }
     return found

@@ -8,14 +8,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ClassScores:
-    """The held-out scores of one class, in 0–1; ``accuracy`` is the class's recall, ``support`` its images."""
+    """The held-out scores of one class, in 0–1 (None: not measured); ``accuracy`` is the class's recall, ``support``
+    its images.
+    """
 
     class_id: int
-    accuracy: float
-    precision: float
-    recall: float
-    f1_score: float
-    support: int
+    accuracy: float | None
+    precision: float | None
+    recall: float | None
+    f1_score: float | None
+    support: int | None
 
 
 def class_scores(confusion: Sequence[Sequence[int]]) -> list[ClassScores]:

@@ -1,23 +1,9 @@
 """What a prompt says of the model and of the learning rate that it is about."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from lrgen import catalogue, config
-
-PROMPT_CONFIG: Mapping[str, Any] = {
-    "model_detection": {
-        "prefix": "model_",
-        "active_indicator": "<<<ACTIVE>>>",
-        "keywords": ["ResNet", "checkpoint", "fine-tune"],
-    },
-    "lr_extraction": {
-        "keywords": ["learning_rate", "lr"],
-        "default_lr": 0.1,
-        "lr_range": [0.001, 1.0],
-    },
-}
 
 _NUMBER = r"\d+(?:[.,]\d+)?(?:\s*[eE]\s*[-+]?\d+)?|[.,]\d+(?:[eE][-+]?\d+)?"
 _MARKS = r"[\s\"'`*_)\]:=~≈]*"
@@ -33,17 +19,17 @@ def detect_model(text: str, settings: config.Settings | None = None) -> str | No
     prefix (``model_ResNet18``), a name in a sentence with a keyword, a name at all. Case does not matter, nor whether
     the number is set off (``resnet-18``); a network that lrgen does not have (``ResNet-152``) is none that it has.
     """
-    how = PROMPT_CONFIG["model_detection"]
     settings = settings or config.load()
-    names = [one.name for one in catalogue.load(settings.templates).architectures]
+    how = settings.prompt.model_detection
+    names = [one.name for one in catalogue.of(settings).architectures]
     lines = text.splitlines()
-    marked = (line.rpartition(how["active_indicator"])[0] for line in lines if how["active_indicator"] in line)
-    keywords = [word.casefold() for word in how["keywords"] if word not in names]
+    marked = (line.rpartition(how.active_indicator)[0] for line in lines if how.active_indicator in line)
+    keywords = [word.casefold() for word in how.keywords if word not in names]
     sentences = re.split(r"\n|(?<=[.!?])\s", text)
     told = [sentence for sentence in sentences if any(word in sentence.casefold() for word in keywords)]
     for found in (
         [last for part in marked if (last := next(reversed(list(_named(part, names))), None))],
-        _named(text, names, how["prefix"]),
+        _named(text, names, how.prefix),
         (name for sentence in told for name in _named(sentence, names)),
         _named(text, names),
     ):
@@ -54,14 +40,14 @@ def detect_model(text: str, settings: config.Settings | None = None) -> str | No
     return None
 
 
-def extract_lr(text: str) -> float:
+def extract_lr(text: str, settings: config.Settings | None = None) -> float:
     """The learning rate that a text names: the first number after a keyword that lies within the range.
 
     ``0,01`` and ``.01`` are 0.01, ``1%`` as well. Without such a number it is the default.
     """
-    how = PROMPT_CONFIG["lr_extraction"]
-    low, high = how["lr_range"]
-    return next((rate for rate in _rates(text, how["keywords"]) if low <= rate <= high), float(how["default_lr"]))
+    how = (settings or config.load()).prompt.lr_extraction
+    low, high = how.lr_range
+    return next((rate for rate in _rates(text, how.keywords) if low <= rate <= high), how.default_lr)
 
 
 def _named(text: str, names: Iterable[str], prefix: str = "") -> Iterator[str]:

@@ -29,6 +29,13 @@ class PastEnd(StrEnum):
     CONTINUE = "continue"
 
 
+class Collection(StrEnum):
+    """Which list of the first document a network is on: the image classification models, or the additional ones."""
+
+    CORE = "core"
+    ADDITIONAL = "additional"
+
+
 class Stage(StrEnum):
     """The checks in the order in which a file goes through them."""
 
@@ -212,6 +219,7 @@ class Architecture:
     recipe: Recipe
     folder: Path
     template: str
+    collection: Collection = Collection.CORE
     budget: Budget | None = None
     config: dict[str, Any] = field(default_factory=dict)
 

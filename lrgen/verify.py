@@ -98,6 +98,8 @@ def verify(
     isolation: Isolation | None = None,
     engine: str = "local",
     address: str | None = None,
+    data_root: Path = Path("data"),
+    download: bool = False,
     started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
 ) -> Iterator[Outcome]:
     """Yield each file's outcome: first those that the store knows, then the new ones as they are recorded.
@@ -105,9 +107,11 @@ def verify(
     Files run in a sandbox or in a mere process as ``isolation`` says; without it those in a sandbox that the catalogue
     does not render; those that are expected to take longest come first. ``started`` is called once before anything is
     run, with the number of reused outcomes and the seconds that each other file is expected to take, by ``id``.
-    ``engine`` is ``local`` or ``ray``, the latter on the cluster at the ``address``.
+    ``engine`` is ``local`` or ``ray``, the latter on the cluster at the ``address``, whose nodes have the dataset under
+    the same ``data_root``.
 
     Raises:
+        DataError: when the dataset is not there, cannot be downloaded, or is damaged.
         EngineError: when there is no such cluster.
         IsolationError: when a file needs a sandbox and this machine gives none; nothing was run.
     """
@@ -127,7 +131,7 @@ def verify(
     from lrgen import data, harness  # torch, which an unchanged corpus need not load
     from lrgen.account import Limits
 
-    dataset = data.load(settings.dataset) if settings.stage == "training" else None
+    dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
     for level, files in batches:
         reuse = settings.device != "cpu" and level is Level.PROCESS  # a CUDA context takes seconds to make
@@ -135,7 +139,7 @@ def verify(
         if engine == "ray":
             from lrgen import cluster
 
-            ended = cluster.run(files, settings, address=address, **how)
+            ended = cluster.run(files, settings, address=address, data_root=data_root, **how)
         else:
             ended = _one_by_one(harness.run(files, settings, dataset, **how))
         with contextlib.closing(ended):
@@ -207,8 +211,8 @@ def check_version() -> str:
     """A digest of the code that decides: the checks, the curves, the data and what runs them."""
     package = Path(lrgen.__file__).parent
     digest = hashlib.sha256()
-    sources = [*package.glob("checks/*.py"), *package.glob("curves/*.py")]
-    for path in sorted([*sources, *(package / f"{name}.py" for name in ("account", "data", "harness", "worker"))]):
+    sources = [path for folder in ("checks", "curves", "data") for path in package.glob(f"{folder}/*.py")]
+    for path in sorted([*sources, *(package / f"{name}.py" for name in ("account", "harness", "worker"))]):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -3,7 +3,8 @@
 import pytest
 
 from lrgen.config import Settings
-from lrgen.prompts import PROMPT_CONFIG, detect_model, extract_lr
+import lrgen
+from lrgen.prompts import detect_model, extract_lr
 
 MODELS = {
     "model_ResNet18 <<<ACTIVE>>>": "ResNet18",
@@ -44,7 +45,7 @@ MODELS = {
     "<<<ACTIVE>>>": None,
 }
 
-DEFAULT = PROMPT_CONFIG["lr_extraction"]["default_lr"]
+DEFAULT = lrgen.PROMPT_CONFIG["lr_extraction"]["default_lr"]
 RATES = {
     "lr=0.01": 0.01,
     "lr = 0.01": 0.01,

@@ -110,7 +110,7 @@ def measure(subject: Subject) -> dict[str, Any]:
                 result = watched.learn(train)
                 if plan.budget:
                     _settle(net, test)
-                loss, confusion = _evaluate(net, test, len(data.classes))
+                loss, confusion = evaluate(net, test, len(data.classes))
             epochs.append(watched.report(epoch, result, loss, confusion, time.perf_counter() - started))
             if not watched.finite:
                 break
@@ -312,7 +312,7 @@ def _settle(net: Any, images: Batches) -> None:
 
 
 @torch.no_grad()
-def _evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
+def evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
     """Mean cross-entropy over the evaluated images, and the confusion matrix (actual × predicted)."""
     net.eval()
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)

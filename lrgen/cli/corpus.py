@@ -1,7 +1,7 @@
 """``lrgen render`` and ``lrgen verify``."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,19 @@ import typer
 from lrgen import catalogue as catalogues
 from lrgen import config, generate
 from lrgen.catalogue import Catalogue
-from lrgen.cli.options import All, AsJson, Database, Families, Models, Out, Templates, Variants, select
+from lrgen.cli.options import (
+    All,
+    AsJson,
+    Database,
+    DataRoot,
+    Families,
+    Models,
+    Out,
+    Templates,
+    Variants,
+    architectures,
+    select,
+)
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
 from lrgen.cover import COVERS, cover
 from lrgen.errors import ConfigError, UnknownNameError
@@ -39,7 +51,7 @@ def render(
     Example: lrgen render --model ResNet18 --family cosine
     """
     settings = config.load({"out": out, "templates": tuple(templates) if templates else None})
-    catalogue = catalogues.load(settings.templates)
+    catalogue = catalogues.of(settings)
     pairs = select(catalogue, settings, everything, model, variant, family)
     if check:
         _render_check(catalogue, pairs, settings.out, as_json)
@@ -89,9 +101,21 @@ def verify(
         ),
     ] = None,
     stage: Annotated[str, typer.Option(help="The last check: syntax, contract, schedule or training.")] = "training",
-    dataset: Annotated[str | None, typer.Option(help="What the training check trains on. (default: digits)")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="What the training check trains on: digits, cifar-10, cifar-20 or cifar-100. (default: digits)"
+        ),
+    ] = None,
+    data_root: DataRoot = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the dataset when it is not there (torchvision).")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. (default: 5)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Runs of each file, under the seed and those after it (lrgen results compare).")
+    ] = 1,
     full: Annotated[
         bool, typer.Option("--full", help="Train large networks in full, where a CPU would memorise a few images.")
     ] = False,
@@ -132,15 +156,20 @@ def verify(
 
     Example: lrgen verify --cover pairwise --model VGG
 
+    Example: lrgen verify --variant 1 --variant 41 --seeds 5
+
     Example: lrgen verify --all --since old/ResNet/manifest.json
 
     Example: lrgen verify --all --engine ray --address 10.0.0.1:6379
     """
     flags: dict[str, Any] = {"out": out, "dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
     flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
+    flags["data_root"] = data_root
     settings = config.load(flags)
     if stage not in list(Stage):
         raise UnknownNameError("stage", stage, list(Stage))
+    if seeds > 1 and stage != Stage.TRAINING:
+        raise ConfigError(f"--seeds repeats the training check: with --stage {stage} each run would be the same")
     if isolation is not None and isolation not in list(Isolation):
         raise UnknownNameError("isolation", isolation, list(Isolation))
     if engine not in ENGINES:
@@ -151,11 +180,11 @@ def verify(
     from lrgen import verify as verifying
     from lrgen.store import Store
 
-    data.check_name(settings.dataset)
+    data.check_name(settings.dataset, settings.enable_extended_classes)
     # The driver of a cluster need not have the GPUs that its nodes have.
     elsewhere = engine == "ray" and settings.device.startswith("cuda")
     on = "cuda:0" if elsewhere else verifying.resolve_device(settings.device)
-    catalogue = catalogues.load(settings.templates)
+    catalogue = catalogues.of(settings)
     if path:
         if everything or model or variant or family or covering:
             raise ConfigError("verify takes either paths or a selection, not both")
@@ -165,7 +194,7 @@ def verify(
         if held_to:
             raise ConfigError("--as needs a path: rendered files are held to what their manifest says")
         if covering:
-            pairs = _covered(catalogue, covering, model, bool(everything or variant or family))
+            pairs = _covered(catalogue, settings, covering, model, bool(everything or variant or family))
         else:
             pairs = select(catalogue, settings, everything, model, variant, family)
         candidates = verifying.from_selection(catalogue, pairs, settings.out)
@@ -178,7 +207,6 @@ def verify(
         dataset=settings.dataset,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
-        seed=settings.seed,
         device=on,
         threads=threads,
         full=full,
@@ -186,30 +214,33 @@ def verify(
         autocast=autocast,
     )
     store = Store(settings.db)
-    outcomes: list[Outcome] = []
+    ended: list[tuple[Outcome, int]] = []
     begun = time.monotonic()
-    with Progress("verifying", len(candidates)) as progress:
-        for outcome in verifying.verify(
-            candidates,
-            asked,
-            store,
-            workers=count,
-            timeout=settings.timeout,
-            force=force,
-            isolation=Isolation(isolation) if isolation else None,
-            engine=engine,
-            address=address,
-            started=progress.begin,
-        ):
-            outcomes.append(outcome)
-            progress.outcome(outcome)
+    with Progress("verifying", len(candidates) * seeds) as progress:
+        for under in range(settings.seed, settings.seed + seeds):
+            for outcome in verifying.verify(
+                candidates,
+                replace(asked, seed=under),
+                store,
+                workers=count,
+                timeout=settings.timeout,
+                force=force or not settings.enable_database_caching,
+                isolation=Isolation(isolation) if isolation else None,
+                engine=engine,
+                address=address,
+                data_root=settings.data_root,
+                download=download,
+                started=progress.begin,
+            ):
+                ended.append((outcome, under))
+                progress.outcome(outcome)
     order = {id(candidate): index for index, candidate in enumerate(candidates)}
-    outcomes.sort(key=lambda outcome: order[id(outcome.candidate)])
+    ended.sort(key=lambda one: order[id(one[0].candidate)])
     if as_json:
-        print_json([outcome_row(outcome) for outcome in outcomes])
+        print_json([outcome_row(outcome, under) for outcome, under in ended])
     else:
-        print_outcomes(outcomes, time.monotonic() - begun, settings.db)
-    if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome in outcomes):
+        print_outcomes(ended, time.monotonic() - begun, settings.db)
+    if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome, _ in ended):
         raise typer.Exit(1)
 
 
@@ -231,11 +262,13 @@ def _at_a_time(
     return settings.workers or verifying.cores()
 
 
-def _covered(catalogue: Catalogue, how: str, models: list[str] | None, more: bool) -> list[Pair]:
+def _covered(
+    catalogue: Catalogue, settings: config.Settings, how: str, models: list[str] | None, more: bool
+) -> list[Pair]:
     """The files of a cover; without a model those of every architecture."""
     if how not in COVERS:
         raise UnknownNameError("cover", how, COVERS)
     if more:
         raise ConfigError("--cover chooses the variants itself: it goes with --model only")
-    chosen = [catalogue.architecture(name) for name in models or ()] or catalogue.architectures
+    chosen = architectures(catalogue, settings, not models, models)
     return cover(catalogue, "pairwise" if how == "pairwise" else "families", chosen)

@@ -40,7 +40,7 @@ def show(
     if code and as_json:
         raise ConfigError("--code and --json exclude each other")
     settings = config.load({"templates": tuple(templates) if templates else None})
-    catalogue = catalogues.load(settings.templates)
+    catalogue = catalogues.of(settings)
     chosen = catalogue.variant(variant)
     if code:
         from lrgen.render import Renderer
@@ -97,7 +97,7 @@ def plot(
     if not (everything or variant or family):
         raise ConfigError("nothing to draw: name schedules, a --family, or --all")
     settings = config.load({"templates": tuple(templates) if templates else None})
-    catalogue = catalogues.load(settings.templates)
+    catalogue = catalogues.of(settings)
     from lrgen import plots
 
     chosen = catalogue.select(variant or (), family or ())

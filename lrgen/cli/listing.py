@@ -27,7 +27,7 @@ def list_models(templates: Templates = None, as_json: AsJson = False) -> None:
     settings = config.load({"templates": tuple(templates) if templates else None})
     rows = [
         describe_model(one) | {"active": one.name == settings.active_model}
-        for one in catalogues.load(settings.templates).architectures
+        for one in catalogues.of(settings).architectures
     ]
     if as_json:
         print_rows(rows, (), True)
@@ -52,11 +52,7 @@ def list_schedules(
     """
     _check_unit(unit)
     settings = config.load({"templates": tuple(templates) if templates else None})
-    rows = [
-        describe(one)
-        for one in catalogues.load(settings.templates).select((), family or ())
-        if unit in (None, one.unit.value)
-    ]
+    rows = [describe(one) for one in catalogues.of(settings).select((), family or ()) if unit in (None, one.unit.value)]
     print_rows(rows, ("key", "name", "family", "unit", "equivalent_to"), as_json)
 
 
@@ -69,7 +65,7 @@ def list_families(unit: OfUnit = None, templates: Templates = None, as_json: AsJ
     _check_unit(unit)
     settings = config.load({"templates": tuple(templates) if templates else None})
     rows = []
-    for one in catalogues.load(settings.templates).families:
+    for one in catalogues.of(settings).families:
         own = [variant for variant in one.variants if unit in (None, variant.unit.value)]
         curves = sum(variant.equivalent_to is None for variant in own)
         if own:

@@ -34,7 +34,7 @@ def model_show(
     if code and as_json:
         raise ConfigError("--code and --json exclude each other")
     settings = config.load({"templates": tuple(templates) if templates else None})
-    catalogue = catalogues.load(settings.templates)
+    catalogue = catalogues.of(settings)
     one = catalogue.architecture(name or settings.active_model)
     active = one.name == settings.active_model
     if code:
@@ -65,7 +65,7 @@ def model_use(
 
     Example: lrgen model use VGG
     """
-    one = catalogues.load(config.load().templates).architecture(name)
+    one = catalogues.of(config.load()).architecture(name)
     path = config.keep("active_model", one.name)
     now = config.load().active_model
     if as_json:

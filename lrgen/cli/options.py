@@ -7,7 +7,9 @@ import typer
 
 from lrgen import config, generate
 from lrgen.catalogue import Catalogue
+from lrgen.errors import ConfigError
 from lrgen.generate import Pair
+from lrgen.records import Architecture
 
 Models = Annotated[list[str] | None, typer.Option("--model", help="An architecture; repeatable.", metavar="NAME")]
 Variants = Annotated[
@@ -26,6 +28,7 @@ Templates = Annotated[
 Database = Annotated[
     str | None, typer.Option("--db", help="Database URL. (default: sqlite:///db/ab.nn.db)", metavar="URL")
 ]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder that holds the datasets. (default: data)", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")]
 
@@ -45,8 +48,24 @@ def select(
     variants: list[str] | None,
     families: list[str] | None,
 ) -> list[Pair]:
-    """The grid of the selection options; without a model the active one, with --all every one."""
+    """The grid of the selection options."""
+    chosen = architectures(catalogue, settings, everything, models)
+    return generate.pairs(chosen, catalogue.select(variants or (), families or ()))
+
+
+def architectures(
+    catalogue: Catalogue, settings: config.Settings, everything: bool, models: list[str] | None
+) -> list[Architecture]:
+    """The networks that are named; without a name the active one, or every one.
+
+    Raises:
+        ConfigError: others than the active one are switched off.
+    """
     names = models or ([] if everything else [settings.active_model])
-    architectures = [catalogue.architecture(name) for name in names] or list(catalogue.architectures)
-    unique = {one.name: one for one in architectures}.values()
-    return generate.pairs(unique, catalogue.select(variants or (), families or ()))
+    chosen = [catalogue.architecture(name) for name in names] or catalogue.architectures
+    found = {one.name: one for one in chosen}
+    if not settings.enable_multi_model_support and found.keys() != {settings.active_model}:
+        raise ConfigError(
+            f"only the active model, {settings.active_model}, can be selected: enable_multi_model_support is off"
+        )
+    return list(found.values())

@@ -4,17 +4,18 @@ One transaction a file: the run, a row for each evaluated epoch and one for each
 deleted or overwritten.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lrgen.metrics import ClassScores
 from lrgen.records import Outcome
-from lrgen.store import recording
+from lrgen.store import bringing, recording
+from lrgen.store.bringing import Epoch
 from lrgen.store.queries import Queries
 from lrgen.store.recording import RECORDED, Series
 from lrgen.store.rows import TASK, Conditions, insert_outcome, key_of, settings_of
 
-__all__ = ["RECORDED", "TASK", "Conditions", "Series", "Store", "key_of", "settings_of"]
+__all__ = ["RECORDED", "TASK", "Conditions", "Epoch", "Series", "Store", "key_of", "settings_of"]
 
 
 class Store(Queries):
@@ -42,6 +43,14 @@ class Store(Queries):
         """Record an epoch that a caller measured (recording.record_epoch); returns the run's id."""
         with self.session(write=True) as connection:
             return recording.record_epoch(connection, series, epoch, accuracy, loss, **more)
+
+    def record_runs(self, runs: Mapping[Series, Sequence[Sequence[Epoch]]]) -> int:
+        """Record whole runs that a caller brings, all of them or none; those that are known already stay as they are.
+
+        Returns how many were new.
+        """
+        with self.session(write=True) as connection:
+            return sum(bringing.record_runs(connection, series, brought) for series, brought in runs.items())
 
     def record_class(self, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
         """Record the scores of a class that a caller measured; returns the run's id."""

@@ -61,13 +61,17 @@ class Queries(Database):
         return {(row["model_name"], row["scheduler_type"]): row["seconds"] for row in rows}
 
     def best(
-        self, model: str | None = None, dataset: str | None = None, limit: int | None = None
+        self,
+        model: str | None = None,
+        dataset: str | None = None,
+        limit: int | None = None,
+        task: str | None = None,
     ) -> list[dict[str, Any]]:
         """The best epoch of each file's newest run with evaluated epochs, best first; those that only memorised a few
         images come after those that were trained in full, since their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
-        newest = self._newest(model, dataset)
+        newest = self._newest(model, dataset, r.c.task == task if task is not None else None)
         rank = func.row_number().over(partition_by=r.c.run_id, order_by=(r.c.accuracy.desc(), r.c.epoch)).label("rank")
         ranked = select(r, rank).where(r.c.run_id.in_(select(newest.c.run_id))).subquery()
         query = (
@@ -142,12 +146,18 @@ class Queries(Database):
             seen |= {code, trace, name}
         return found
 
-    def epochs(self, model: str | None = None, dataset: str | None = None) -> list[dict[str, Any]]:
-        """Every evaluated epoch of each file's newest run, with the run's status, in the order of files and epochs."""
-        r, newest = SCHEDULER_RESULTS, self._newest(model, dataset)
+    def epochs(
+        self, model: str | None = None, dataset: str | None = None, checked: bool = False
+    ) -> list[dict[str, Any]]:
+        """Every evaluated epoch of each file's newest run, with the run's status, in the order of files and epochs;
+        with ``checked`` of the newest that is not merely recorded.
+        """
+        r = SCHEDULER_RESULTS
+        seen = r.c.run_id.in_(select(RUNS.c.id).where(RUNS.c.status != RECORDED))
+        newest = self._newest(model, dataset, seen if checked else None)
         names = ("variant", "variant_name", "status", "path", "isolation", "check_version", "torch", "lrgen", "trace")
         query = (
-            select(r, *(RUNS.c[name] for name in names))
+            select(r, RUNS.c.settings, *(RUNS.c[name] for name in names))
             .join(RUNS, RUNS.c.id == r.c.run_id)
             .where(r.c.run_id.in_(select(newest.c.run_id)))
             .order_by(r.c.model_name, r.c.scheduler_type, r.c.dataset, r.c.epoch)
@@ -233,6 +243,14 @@ class Queries(Database):
             hint = f"evaluated epochs: {seen}" if seen else "it was never trained here: run lrgen verify"
             raise NoResultError(f"no class metrics of {what}" + (f" at epoch {epoch}" if epoch else "") + f" ({hint})")
         return chosen
+
+    def dataset_of(self, model: str, scheduler_type: str) -> str | None:
+        """The dataset of a file's newest run; None when there is none."""
+        if not self.exists():
+            return None
+        newest = select(RUNS.c.dataset).where(RUNS.c.model_name == model, RUNS.c.scheduler_type == scheduler_type)
+        found = self.rows(newest.order_by(RUNS.c.id.desc()).limit(1))
+        return str(found[0]["dataset"]) if found else None
 
     def failures(self) -> list[dict[str, Any]]:
         """The files whose newest run did not end well, newest first."""

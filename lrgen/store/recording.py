@@ -47,6 +47,8 @@ def record_epoch(
     """Insert one evaluated epoch, with a ``confusion`` matrix its classes as well; returns the run's id."""
     r, c = SCHEDULER_RESULTS, CLASS_DATA
     run_id = _run(connection, series, r, r.c.epoch == epoch)
+    if confusion is not None:
+        run_id = _run(connection, series, c, (c.c.epoch == epoch) & c.c.accuracy.is_not(None))
     if best_accuracy is None:
         earlier = connection.execute(select(func.max(r.c.accuracy)).where(r.c.run_id == run_id)).scalar_one()
         best_accuracy = max((value for value in (earlier, accuracy) if value is not None), default=None)
@@ -63,9 +65,8 @@ def record_epoch(
     common = {name: value for name, value in asdict(series).items() if name != "path"}
     inserted = insert(r).returning(r.c.id)
     result_id = connection.execute(inserted, values | common | dict(more or {})).scalar_one()
-    if confusion is not None:
-        for scores in class_scores(confusion):
-            record_class(connection, series, epoch, classes[scores.class_id], scores)
+    for scores in class_scores(confusion) if confusion is not None else ():
+        _put_class(connection, series, run_id, epoch, classes[scores.class_id], scores)
     here = (c.c.run_id == run_id) & (c.c.epoch == epoch)
     connection.execute(update(c).where(here).values(result_id=result_id))
     return run_id
@@ -86,16 +87,24 @@ def track_classes(connection: Connection, series: Series, epoch: int, classes: S
 
 def record_class(connection: Connection, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
     """Insert the scores of one class, or put them where ``track_classes`` has left a place; returns the run's id."""
+    c = CLASS_DATA
+    taken = (c.c.epoch == epoch) & (c.c.class_id == scores.class_id) & c.c.accuracy.is_not(None)
+    run_id = _run(connection, series, c, taken)
+    _put_class(connection, series, run_id, epoch, class_name, scores)
+    return run_id
+
+
+def _put_class(
+    connection: Connection, series: Series, run_id: int, epoch: int, class_name: str, scores: ClassScores
+) -> None:
     c, r = CLASS_DATA, SCHEDULER_RESULTS
-    this = (c.c.epoch == epoch) & (c.c.class_id == scores.class_id)
-    run_id = _run(connection, series, c, this & c.c.accuracy.is_not(None))
+    this = (c.c.run_id == run_id) & (c.c.epoch == epoch) & (c.c.class_id == scores.class_id)
     measured = asdict(scores) | {"class_name": class_name, "timestamp": timestamp()}
-    changed = connection.execute(update(c).where(c.c.run_id == run_id, this).values(measured)).rowcount
+    changed = connection.execute(update(c).where(this).values(measured)).rowcount
     if not changed:
         result = select(r.c.id).where(r.c.run_id == run_id, r.c.epoch == epoch)
         row = _class_row(series, run_id, epoch) | {"result_id": connection.execute(result).scalar_one_or_none()}
         connection.execute(insert(c), row | measured)
-    return run_id
 
 
 def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
@@ -103,7 +112,7 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
     newest = (
         select(RUNS.c.id)
         .where(*(RUNS.c[name] == value for name, value in asdict(series).items() if name in RUNS.c))
-        .where(RUNS.c.status == RECORDED, RUNS.c.settings == _settings(series))
+        .where(RUNS.c.status == RECORDED)
         .order_by(RUNS.c.id.desc())
         .limit(1)
         .with_for_update()
@@ -111,12 +120,17 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
     run_id = connection.execute(newest).scalar_one_or_none()
     if run_id is not None and not connection.execute(select(exists().where(table.c.run_id == run_id, taken))).scalar():
         return int(run_id)
+    return new_run(connection, series)
+
+
+def new_run(connection: Connection, series: Series) -> int:
+    """Insert a run without epochs; returns its id."""
     values = {
         "status": RECORDED,
         "reason": "the numbers are the caller's: no check saw them",
         "seconds": 0.0,
         "checks": [],
-        "settings": _settings(series),
+        "settings": RECORDED,
         "check_version": "",
         "torch": "",
         "lrgen": lrgen.__version__,
@@ -124,10 +138,6 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
     }
     common = {name: value for name, value in asdict(series).items() if name in RUNS.c}
     return int(connection.execute(insert(RUNS).returning(RUNS.c.id), values | common).scalar_one())
-
-
-def _settings(series: Series) -> str:
-    return f"task={series.task}"
 
 
 def _class_row(series: Series, run_id: int, epoch: int) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""What a report asks of a whole database; each answer names its run, so that every number can be traced to one."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import func, select, tuple_
+
+from lrgen.store.database import Database
+from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
+
+_CHUNK = 400
+
+T = TypeVar("T")
+Rows = list[dict[str, Any]]
+
+
+def runs(database: Database) -> Rows:
+    """Every run, oldest first, without its settings and what each check said."""
+    columns = [column for column in RUNS.c if column.name not in ("checks", "settings", "accuracy")]
+    return database.rows(select(*columns).order_by(RUNS.c.id))
+
+
+def best_epochs(database: Database) -> Rows:
+    """The best epoch of each file's newest run with evaluated epochs: those that ``Store.best`` finds."""
+    r = SCHEDULER_RESULTS
+    newest = select(func.max(r.c.run_id)).group_by(r.c.model_name, r.c.scheduler_type, r.c.dataset)
+    best_first = (r.c.accuracy.desc().nulls_last(), r.c.epoch)
+    rank = func.row_number().over(partition_by=r.c.run_id, order_by=best_first).label("rank")
+    columns = (r.c.run_id, r.c.epoch, r.c.accuracy, r.c.loss, r.c.hyperparameters)
+    ranked = select(*columns, rank).where(r.c.run_id.in_(newest)).subquery()
+    chosen = [column for column in ranked.c if column.name != "rank"]
+    return database.rows(select(*chosen).where(ranked.c.rank == 1).order_by(ranked.c.run_id))
+
+
+def epochs(database: Database, run_ids: Iterable[int]) -> Rows:
+    """The accuracy of every evaluated epoch of some runs, in the order of runs and epochs."""
+    r = SCHEDULER_RESULTS
+    query = select(r.c.run_id, r.c.epoch, r.c.accuracy).order_by(r.c.run_id, r.c.epoch)
+    return [row for chunk in _chunks(sorted(run_ids)) for row in database.rows(query.where(r.c.run_id.in_(chunk)))]
+
+
+def recalls(database: Database, epochs: Iterable[tuple[int, int]]) -> Rows:
+    """The recall of every class at some epochs, each a pair of run and epoch, in the order of runs and classes."""
+    c = CLASS_DATA
+    columns = (c.c.run_id, c.c.class_id, c.c.class_name, c.c.recall, c.c.support)
+    query = select(*columns).order_by(c.c.run_id, c.c.class_id)
+    here = tuple_(c.c.run_id, c.c.epoch)
+    return [row for chunk in _chunks(sorted(epochs)) for row in database.rows(query.where(here.in_(chunk)))]
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """At most as many at a time as a statement takes parameters."""
+    for begin in range(0, len(values), _CHUNK):
+        yield values[begin : begin + _CHUNK]
