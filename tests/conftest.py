@@ -5,7 +5,8 @@ import os
 # Two cores: the processes of the suite share them, so none may take both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,29 @@ def rendered(catalogue: Catalogue, grid: list[Pair], tmp_path_factory: pytest.Te
     out = tmp_path_factory.mktemp("generated")
     generate.generate(catalogue, grid, out)
     return out
+
+
+POSTGRES = os.environ.get("LRGEN_TEST_POSTGRES")
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The URL of an empty schema of a real PostgreSQL."""
+    if not POSTGRES:
+        pytest.skip("LRGEN_TEST_POSTGRES names no server (.ci/postgres starts one)")
+    import psycopg
+
+    schema = f"lrgen_{uuid.uuid4().hex}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    return request.getfixturevalue("postgres") if request.param == "postgresql" else f"sqlite:///{tmp_path}/results.db"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,12 @@ def place(tmp_path: Path, lrgen: Callable[..., tuple]) -> Path:
 def save(place: Path, catalogue) -> Callable[..., None]:
     """Records how the verification of one of the files ended."""
 
-    def record(stem: str, *epochs: EpochReport, dataset: str = "digits", **values: Any) -> None:
+    def record(
+        stem: str, *epochs: EpochReport, dataset: str = "digits", folder: str = "generated", **values: Any
+    ) -> None:
         settings = VerifySettings(dataset=dataset, epochs=len(epochs), batch_size=24, stage=Stage.TRAINING)
         store = Store(f"sqlite:///{place}/db/ab.nn.db")
-        path = place / "generated" / "ResNet" / f"{stem}.py"
+        path = place / folder / "ResNet" / f"{stem}.py"
         store.save(outcome(path, catalogue, *epochs, **values), conditions_of(settings), ("a", "b"))
         store.close()
 
@@ -106,7 +108,7 @@ def exported(place: Path, saved: None, lrgen: Callable[..., tuple]) -> Path:
 
 @in_every_layout
 def test_what_is_exported_comes_back_as_it_was(place, saved, lrgen, layout):
-    """Files, epochs, accuracies, losses and hyperparameters survive both ways; the batch and the transform come along."""
+    """Epochs, accuracies, losses and hyperparameters survive both ways; batch, horizon and transform come along."""
     assert lrgen("export", layout, "--out", "out")[0] == 0
     code, out, _ = lrgen("import", "lemur", "out", "--db", "sqlite:///new.db", "--json")
     assert code == 0
@@ -137,15 +139,24 @@ def test_what_is_known_is_not_recorded_again(place, saved, lrgen, layout):
     assert all(row["status"] == "proved" for row in rows(place))
 
 
-def test_another_accuracy_of_a_known_run_is_a_run_of_its_own(place, exported, lrgen):
-    """What another machine measured with the same code and settings is recorded beside what is known."""
-    path = exported / STATISTICS / "2.json"
-    trials = json.loads(path.read_text())
-    path.write_text(json.dumps([trials[0] | {"accuracy": 0.95}]))
+@pytest.mark.parametrize("changed", [{"accuracy": 0.95}, {"lr": 0.5}], ids=str)
+def test_what_differs_from_a_known_run_is_a_run_of_its_own(place, exported, lrgen, changed):
+    """What another machine measured with the same code is recorded beside what is known."""
+    for path in (exported / STATISTICS).iterdir():
+        (trial,) = json.loads(path.read_text())
+        path.write_text(json.dumps([trial | changed]))
     _, out, _ = lrgen("import", "lemur", "out", "--json")
     assert json.loads(out)["recorded"] == 1
     found = [row for row in rows(place) if (row["scheduler_type"], row["dataset"]) == ("A0_001", "digits")]
-    assert [row["accuracy"] for row in found] == [0.3, 0.95]
+    assert [row["accuracy"] for row in found] == ([0.95, 0.95] if "accuracy" in changed else [0.3, 0.9])
+    assert {row["hyperparameters"]["lr"] for row in found} == {changed.get("lr", 0.1)}
+
+
+def test_the_same_accuracy_on_another_dataset_is_not_known(exported, lrgen):
+    """Runs on different datasets are never taken for each other."""
+    shutil.copytree(exported / STATISTICS, exported / STATISTICS.replace("digits", "svhn"))
+    _, out, _ = lrgen("import", "lemur", "out", "--json")
+    assert json.loads(out)["recorded"] == 1
 
 
 def test_both_layouts_say_the_same(place, exported, lrgen):
@@ -271,14 +282,17 @@ def test_code_is_found_where_the_rendered_files_are(place, saved, lrgen):
 
 
 def test_two_versions_of_a_file_do_not_share_a_name(place, save, lrgen):
-    """Of a file that was changed between two datasets only one version is published."""
-    save("A0_001", epoch(1, 4), dataset="cifar-10")
+    """Of two versions of a file that were measured on two datasets, and are both there, the newer is published."""
     shutil.copytree(place / "generated", place / "old")
+    save("A0_001", epoch(1, 4), dataset="cifar-10", folder="old")
     path = place / "generated" / "ResNet" / "A0_001.py"
     path.write_text("# later\n")
     save("A0_001", epoch(1, 5))
     code, out, _ = lrgen("export", "lemur", "--out", "out", "--json")
-    assert (code, json.loads(out)["files"], len(json.loads(out)["left_out"])) == (0, 1, 1)
+    assert code == 0
+    assert [one["dataset"] for one in json.loads(out)["left_out"]] == ["cifar-10"]
+    assert sorted(content(place / "out")) == ["nn/ResNet-A0-001.py", f"{STATISTICS}/1.json"]
+    assert (place / "out" / "nn" / "ResNet-A0-001.py").read_text() == "# later\n"
 
 
 def test_memorised_images_are_no_accuracy(place, saved, save, lrgen):
@@ -338,11 +352,24 @@ def test_an_export_overwrites_nothing(place, saved, lrgen, layout):
     assert content(place / "empty")
 
 
+def test_a_folder_that_is_in_the_way_is_known_before_anything_is_written(tmp_path):
+    """A long export does not fail at its end."""
+    (tmp_path / "kept").write_text("kept")
+    opened = new_folder(tmp_path)
+    with pytest.raises(OutputError):
+        opened.__enter__()
+
+
 def test_a_folder_that_is_not_finished_is_not_there(tmp_path):
     """When something goes wrong in the middle, nothing is left."""
-    with pytest.raises(RuntimeError), new_folder(tmp_path / "out") as folder:
-        (folder / "half").write_text("half")
-        raise RuntimeError
+
+    def write_half() -> None:
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "half").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -407,16 +434,17 @@ def theirs(tmp_path: Path) -> Path:
     folder = tmp_path / "ab" / "nn"
     (folder / "nn").mkdir(parents=True)
     (folder / "nn" / "AlexNet.py").write_text("raise SystemExit('executed')\n")
-    trial = {"lr": 0.01, "batch": 8, "transform": "norm_64", "metric_acc": 0.5, "layer_stat": {"a": 1}, "epoch_max": 2}
+    trial = {"batch": 8, "transform": "norm_64", "metric_acc": 0.5, "layer_stat": {"a": 1}, "epoch_max": 2}
     trials = {
-        1: [("b", 0.8, 4e9), ("a", 0.5, 1e9)],
-        2: [("a", 0.6, 3e9)],
-        3: [("c", 0.1, 9e9), ("c", 0.1, 9e9)],
+        1: [(0.02, 0.8, 4e9), (0.01, 0.5, 1e9)],
+        2: [(0.01, 0.6, 3e9)],
+        3: [(0.03, 0.1, 9e9), (0.03, 0.1, 9e9)],
     }
     place = folder / "stat" / "train" / "img-classification_cifar-10_acc_AlexNet"
     place.mkdir(parents=True)
     for number, of_epoch in trials.items():
-        written = [trial | {"uid": uid, "accuracy": one, "duration": int(time)} for uid, one, time in of_epoch]
+        measured = [{"lr": lr, "accuracy": one, "duration": int(time)} for lr, one, time in of_epoch]
+        written = [trial | one | {"uid": f"{number}-{index}"} for index, one in enumerate(measured)]
         (place / f"{number}.json").write_text(json.dumps(written))
     (place / "training_summary.json").write_text("{}")
     (folder / "stat" / "train" / "img-captioning_coco_bleu,meteor_AlexNet").mkdir()
@@ -437,8 +465,9 @@ def test_lemurs_own_trials_are_runs_of_their_own(theirs):
         [(1, 0.5, 1.0), (2, 0.6, 2.0)],
         [(1, 0.8, 4.0)],
     ]
-    prm = {"lr": 0.01, "batch": 8, "transform": "norm_64", "epoch_max": 2}
-    assert all(one.hyperparameters == prm and one.loss is None for run in runs for one in run)
+    prm = {"batch": 8, "transform": "norm_64", "epoch_max": 2}
+    for run, lr in zip(runs, (0.03, 0.03, 0.01, 0.02), strict=True):
+        assert all(one.hyperparameters == prm | {"lr": lr} and one.loss is None for one in run)
 
 
 def test_trials_of_lemur_are_not_mixed(theirs, tmp_path, lrgen):
@@ -470,7 +499,7 @@ def test_an_answer_that_nngpt_has_not_evaluated_brings_nothing(tmp_path):
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+def client(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """A stand-in for LEMUR's client; what it is asked for is appended to the list."""
     asked: list[dict[str, Any]] = []
 
@@ -494,13 +523,13 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     for name in ("ab", "ab.nn", "ab.nn.api"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setattr(sys.modules["ab.nn.api"], "data", data, raising=False)
-    return iter([asked])
+    return asked
 
 
 def test_lemurs_rows_are_the_best_of_each_code(client):
     """One row for each code at its best epoch up to the limit, best first; our own files are recognised."""
     found = lemur_rows(2, dataset="cifar-10", task="img-classification")
-    assert next(client) == [{"task": "img-classification", "dataset": "cifar-10", "metric": "acc"}]
+    assert client == [{"task": "img-classification", "dataset": "cifar-10", "metric": "acc"}]
     assert [(row["model_name"], row["scheduler_type"], row["epoch"], row["accuracy"]) for row in found] == [
         ("ResNet", "A0_001", 2, 0.7),
         ("rag-copy", "", 1, 0.65),
@@ -534,7 +563,7 @@ def test_lemurs_rows_may_be_of_some_networks(client):
 def test_another_metric_is_no_accuracy(client):
     """LEMUR keeps every metric in one column: only of acc it is an accuracy."""
     row = lemur_rows(metric="iou")[0]
-    assert next(client)[0]["metric"] == "iou"
+    assert client[0]["metric"] == "iou"
     assert (row["accuracy"], row["metric_value"]) == (None, 0.9)
 
 

@@ -132,7 +132,7 @@ def test_curves_are_mathematics(name):
     ],
 )
 def test_a_library_has_its_rooms(name, package, rooms):
-    """SQLAlchemy stays in the store, black in the renderer, Jinja there and in the report, Typer and Rich in the command line."""
+    """SQLAlchemy stays in the store, black and Jinja in what writes text, Typer and Rich in the command line."""
     assert package not in theirs(name) or room_of(name) in rooms
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lrgen.config import Settings
 import lrgen
+from lrgen.config import Settings
 from lrgen.prompts import detect_model, extract_lr
 
 MODELS = {

@@ -37,13 +37,18 @@ CONDITIONS = Conditions(
 NOBODY = 65534
 
 
-def epoch(number: int, right: int = 8, **values: Any) -> EpochReport:
-    """An evaluated epoch of ten classes with ten images each, of which ``right`` are classified rightly."""
+def diagonal(right: int) -> list[list[int]]:
+    """The confusion matrix of ten classes with ten images each, so many of which are classified rightly."""
     rows = [[0] * 10 for _ in CLASSES]
     for actual, row in enumerate(rows):
         row[actual] += right
         row[(actual + 1) % 10] += 10 - right
-    confusion = tuple(map(tuple, rows))
+    return rows
+
+
+def epoch(number: int, right: int = 8, **values: Any) -> EpochReport:
+    """An evaluated epoch of ten classes with ten images each, of which ``right`` are classified rightly."""
+    confusion = tuple(map(tuple, diagonal(right)))
     standard = {"train_loss": 1.5, "train_accuracy": 0.4, "loss": 1 / number, "lr": 0.1, "seconds": 2.0}
     return EpochReport(epoch=number, confusion=confusion, **standard | values)
 
@@ -76,7 +81,7 @@ def outcome(
     return Outcome(candidate=candidate, status=status, epochs=epochs, **standard | values)
 
 
-@pytest.fixture(params=["a file", "a file with an odd name", "memory"])
+@pytest.fixture(params=["a file", "a file with an odd name", "memory", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Every kind of database, empty."""
     urls = {
@@ -84,7 +89,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         "a file with an odd name": f"sqlite:///{tmp_path}/Ergebnisse für müde #1.db",
         "memory": "sqlite://",
     }
-    opened = Store(urls[request.param])
+    kind = request.param
+    opened = Store(request.getfixturevalue("postgres") if kind == "postgresql" else urls[kind])
     yield opened
     opened.close()
 

@@ -17,10 +17,13 @@ import lrgen
 from lrgen import config
 from lrgen.cli.corpus import render, verify
 from lrgen.cli.curves import plot, show
+from lrgen.cli.database import database
+from lrgen.cli.exchange import exports, imports
 from lrgen.cli.listing import lists
 from lrgen.cli.models import models
 from lrgen.cli.options import AsJson, State
 from lrgen.cli.printing import WIDTH, print_json, print_rows
+from lrgen.cli.report import report
 from lrgen.cli.results import results
 from lrgen.errors import LrgenError
 
@@ -36,9 +39,13 @@ app.command()(render)
 app.command()(verify)
 app.command()(show)
 app.command()(plot)
+app.command()(report)
 app.add_typer(lists, name="list")
 app.add_typer(models, name="model")
 app.add_typer(results, name="results")
+app.add_typer(database, name="db")
+app.add_typer(exports, name="export")
+app.add_typer(imports, name="import")
 
 
 # click's base of all usage errors, whichever copy of click Typer brings.

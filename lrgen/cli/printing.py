@@ -15,6 +15,7 @@ from lrgen.errors import ConfigError
 from lrgen.records import Outcome, Status
 
 WIDTH = 100
+_SILENCE = 5.0  # seconds after which a line says that something is still done
 
 
 class Progress:
@@ -27,8 +28,9 @@ class Progress:
         self._failed = 0
         self._console = Console(stderr=True, highlight=False)
         self._bar: Any = None
-        self._begun = time.monotonic()
+        self._begun = self._told = time.monotonic()
         self._expected: dict[int, float] = {}
+        self._mean = 0.0
         self._spent = 0.0
 
     def __enter__(self) -> "Progress":
@@ -42,7 +44,7 @@ class Progress:
                 bars.TextColumn("{task.fields[failed]} failed{task.fields[left]}"),
             )
             self._bar = bars.Progress(*columns, console=self._console, auto_refresh=False, transient=True)
-            self._task = self._bar.add_task(self._what, total=self._total, failed=0, left="")
+            self._task = self._bar.add_task(self._what, total=self._total or None, failed=0, left="")
             self._bar.start()
         return self
 
@@ -50,19 +52,26 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def advance(self, count: int = 1) -> None:
+        """So many more are done; without a terminal a line now and then says so."""
+        step = max(1, self._total // 200)
+        shown = self._done // step
+        self._done += count
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, failed=self._failed, left=self._left())
-            if self._done == self._total or self._done % max(1, self._total // 200) == 0:
+            if self._done == self._total or self._done // step != shown:
                 self._bar.refresh()
+        elif State.verbosity >= 0 and time.monotonic() - self._told > _SILENCE:
+            self._told = time.monotonic()
+            self._console.print(f"{self._what}: {self._done}{f' of {self._total}' if self._total else ''}")
 
     def begin(self, count: int, expected: dict[int, float]) -> None:
         """Say how many results are known already, and take in the seconds that each other file is expected to take, by
-        the candidate's id.
+        the candidate's id; once for each seed.
         """
         self._expected = dict(expected)
+        self._mean = sum(expected.values()) / max(1, len(expected))
+        self._spent = 0.0
         self._begun = time.monotonic()
         if count and self._bar is None and State.verbosity >= 0:
             self._console.print(f"{count} of {self._total} results are known already and are reused")
@@ -71,6 +80,7 @@ class Progress:
         """One more file has ended."""
         self._failed += not outcome.status.ok
         self._spent += self._expected.pop(id(outcome.candidate), 0.0)
+        self._told = time.monotonic()  # the line below says it all
         self.advance()
         if outcome.reused or State.verbosity < 0:
             return
@@ -88,7 +98,9 @@ class Progress:
         """``, 12 min left``: what was expected of the rest, at the pace that the expectations were met so far."""
         if not self._spent or not self._expected:
             return ""
-        seconds = (time.monotonic() - self._begun) * sum(self._expected.values()) / self._spent
+        later = self._total - self._done - len(self._expected)  # under the seeds to come
+        rest = sum(self._expected.values()) + later * self._mean
+        seconds = (time.monotonic() - self._begun) * rest / self._spent
         return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"
 
 
@@ -106,7 +118,7 @@ _COLOURS = {
 }
 
 
-def outcome_row(outcome: Outcome) -> dict[str, Any]:
+def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
     candidate, variant = outcome.candidate, outcome.candidate.variant
     return {
         "path": str(candidate.path),
@@ -120,21 +132,26 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "reason": outcome.reason,
         "accuracy": outcome.accuracy,
         "training": outcome.training.value if outcome.training else None,
+        "seed": seed,
         "seconds": round(outcome.seconds, 3),
         "isolation": outcome.isolation,
         "reused": outcome.reused,
     }
 
 
-def print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
+def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) -> None:
+    """A row a run, with its seed where there are several; the reasons of those that did not end well; the totals."""
     out = console()
+    outcomes = [outcome for outcome, _ in ended]
+    files = len({id(outcome.candidate) for outcome in outcomes})
+    seeds = len({seed for _, seed in ended}) > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "schedule", "unit", "status"):
         table.add_column(heading, no_wrap=heading in ("unit", "status"), overflow="fold")
     table.add_column("training", no_wrap=True)
-    table.add_column("accuracy", justify="right")
-    table.add_column("seconds", justify="right")
-    for outcome in outcomes:
+    for heading in (*(["seed"] if seeds else []), "accuracy", "seconds"):
+        table.add_column(heading, justify="right")
+    for outcome, seed in ended:
         variant = outcome.candidate.variant
         table.add_row(
             escape(_name(outcome)),
@@ -142,19 +159,22 @@ def print_outcomes(outcomes: list[Outcome], seconds: float, db: str) -> None:
             variant.unit.value if variant else "–",
             f"[{_COLOURS[outcome.status]}]{outcome.status}[/]",
             outcome.training or "–",
+            *([str(seed)] if seeds else []),
             f"{outcome.accuracy:.3f}" if outcome.accuracy is not None else "–",
             "reused" if outcome.reused else f"{outcome.seconds:.1f}",
         )
     out.print(table)
-    for outcome in outcomes:
+    for outcome, seed in ended:
         if not outcome.status.ok:
             place = f"{outcome.stage}: " if outcome.stage else ""
-            out.print(f"[red]{escape(_name(outcome))}[/] {place}{escape(outcome.reason)}")
+            under = f"seed {seed}: " if seeds else ""
+            out.print(f"[red]{escape(_name(outcome))}[/] {under}{place}{escape(outcome.reason)}")
     counts = [f"{sum(o.status is status for o in outcomes)} {status}" for status in Status]
     told = [count for count in counts if not count.startswith("0 ")] or ["nothing to do"]
     reused = sum(outcome.reused for outcome in outcomes)
+    runs = f" in {len(outcomes)} runs" if seeds else ""
     out.print(
-        f"{len(outcomes)} file{'s' * (len(outcomes) != 1)}: {', '.join(told)}; {reused} results reused; "
+        f"{files} file{'s' * (files != 1)}{runs}: {', '.join(told)}; {reused} results reused; "
         f"{seconds:.0f} s; recorded in {escape(db)}"
     )
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from lrgen.errors import NoResultError, StoreError
 from lrgen.store.migrations import is_current, migrate
 
-_BUSY_SECONDS = 10
+_BUSY_SECONDS = 60  # many writers that never pause may keep one waiting for seconds: it is better than to fail
 
 
 class Database:
@@ -31,10 +31,14 @@ class Database:
             raise StoreError(f"db: not a database URL, got {url!r} (for example sqlite:///db/ab.nn.db)") from error
         if self._url.get_backend_name() not in ("sqlite", "postgresql"):
             raise StoreError(f"db: must be sqlite or postgresql, got {self._url.get_backend_name()!r}")
+        if self._url.drivername == "postgresql":
+            self._url = self._url.set(drivername="postgresql+psycopg")
         try:
             options = {"timeout": _BUSY_SECONDS} if self.sqlite else {}
             self._engine = create_engine(self._address(), connect_args=options)
-        except (exc.SQLAlchemyError, ImportError) as error:
+        except ModuleNotFoundError as error:
+            raise StoreError(f"{self.place}: PostgreSQL needs psycopg: pip install 'lrgen[postgres]'") from error
+        except exc.SQLAlchemyError as error:
             raise StoreError(f"{self.place}: {_first_line(error)}") from error
         if self.sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
@@ -88,14 +92,18 @@ class Database:
         except OSError as error:
             raise StoreError(f"{self.place}: {error.strerror}") from error
 
+    def require(self) -> None:
+        """Raise NoResultError when there is no database to read from."""
+        if not self.exists():
+            raise NoResultError(f"there is no database at {self.place}: run lrgen verify first")
+
     def rows(self, query: Any) -> list[dict[str, Any]]:
         """What a query finds, a dictionary a row.
 
         Raises:
             NoResultError: when there is no database yet.
         """
-        if not self.exists():
-            raise NoResultError(f"there is no database at {self.place}: run lrgen verify first")
+        self.require()
         with self.session() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

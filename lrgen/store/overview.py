@@ -42,7 +42,7 @@ def epochs(database: Database, run_ids: Iterable[int]) -> Rows:
 def recalls(database: Database, epochs: Iterable[tuple[int, int]]) -> Rows:
     """The recall of every class at some epochs, each a pair of run and epoch, in the order of runs and classes."""
     c = CLASS_DATA
-    columns = (c.c.run_id, c.c.class_id, c.c.class_name, c.c.recall, c.c.support)
+    columns = (c.c.run_id, c.c.class_id, c.c.class_name, c.c.recall)
     query = select(*columns).order_by(c.c.run_id, c.c.class_id)
     here = tuple_(c.c.run_id, c.c.epoch)
     return [row for chunk in _chunks(sorted(epochs)) for row in database.rows(query.where(here.in_(chunk)))]

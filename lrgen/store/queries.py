@@ -72,7 +72,11 @@ class Queries(Database):
         """
         r = SCHEDULER_RESULTS
         newest = self._newest(model, dataset, r.c.task == task if task is not None else None)
-        rank = func.row_number().over(partition_by=r.c.run_id, order_by=(r.c.accuracy.desc(), r.c.epoch)).label("rank")
+        rank = (
+            func.row_number()
+            .over(partition_by=r.c.run_id, order_by=(r.c.accuracy.desc().nulls_last(), r.c.epoch))
+            .label("rank")
+        )
         ranked = select(r, rank).where(r.c.run_id.in_(select(newest.c.run_id))).subquery()
         query = (
             select(
@@ -95,7 +99,12 @@ class Queries(Database):
             .join(RUNS, RUNS.c.id == ranked.c.run_id)
             .where(ranked.c.rank == 1)
             .order_by(func.coalesce(ranked.c.training, Training.FULL.value))  # "full" before "memorised"
-            .order_by(ranked.c.accuracy.desc(), ranked.c.loss, ranked.c.model_name, ranked.c.scheduler_type)
+            .order_by(
+                ranked.c.accuracy.desc().nulls_last(),
+                ranked.c.loss.nulls_last(),
+                ranked.c.model_name,
+                ranked.c.scheduler_type,
+            )
             .limit(limit)
         )
         return self.rows(query)
@@ -170,7 +179,8 @@ class Queries(Database):
         """The best accuracy of each run of a model, with its seed and what it was run with, oldest first."""
         r = SCHEDULER_RESULTS
         columns = [r.c.scheduler_type, r.c.dataset, r.c.training, r.c.seed, r.c.run_id]
-        columns += [RUNS.c[name] for name in ("variant_name", "settings", "source_sha256", "torch", "device", "status")]
+        names = ("variant_name", "settings", "source_sha256", "torch", "device", "status", "check_version")
+        columns += [RUNS.c[name] for name in names]
         query = (
             select(*columns, func.max(r.c.accuracy).label("accuracy"))
             .join(RUNS, RUNS.c.id == r.c.run_id)

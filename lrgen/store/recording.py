@@ -62,7 +62,7 @@ def record_epoch(
         "confusion": [list(row) for row in confusion] if confusion is not None else None,
         "timestamp": timestamp(),
     }
-    common = {name: value for name, value in asdict(series).items() if name != "path"}
+    common = {name: value if value != "" else None for name, value in asdict(series).items() if name != "path"}
     inserted = insert(r).returning(r.c.id)
     result_id = connection.execute(inserted, values | common | dict(more or {})).scalar_one()
     for scores in class_scores(confusion) if confusion is not None else ():

@@ -1,8 +1,9 @@
 """The tables as SQLAlchemy sees them; migrations.py makes them."""
 
-from sqlalchemy import JSON, Column, DateTime, Float, ForeignKey, Integer, MetaData, String, Table
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Float, ForeignKey, Integer, MetaData, String, Table
 
 METADATA = MetaData()
+_JSON = JSON(none_as_null=True)
 
 RUNS = Table(
     "lrgen_runs",
@@ -19,9 +20,9 @@ RUNS = Table(
     Column("reason", String, nullable=False),
     Column("accuracy", Float),
     Column("seconds", Float, nullable=False),
-    Column("checks", JSON, nullable=False),
+    Column("checks", _JSON, nullable=False),
     Column("dataset", String, nullable=False),
-    Column("seed", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
     Column("device", String, nullable=False),
     Column("settings", String, nullable=False),
     Column("check_version", String, nullable=False),
@@ -45,16 +46,16 @@ SCHEDULER_RESULTS = Table(
     Column("accuracy", Float),
     Column("loss", Float),
     Column("best_accuracy", Float),
-    Column("hyperparameters", JSON),
+    Column("hyperparameters", _JSON),
     Column("timestamp", DateTime, nullable=False),
     Column("run_id", Integer, ForeignKey("lrgen_runs.id")),
-    Column("seed", Integer),
+    Column("seed", BigInteger),
     Column("device", String),
     Column("source_sha256", String),
     Column("lr", Float),
     Column("train_loss", Float),
     Column("train_accuracy", Float),
-    Column("confusion", JSON),
+    Column("confusion", _JSON),
     Column("seconds", Float),
     Column("training", String),
 )

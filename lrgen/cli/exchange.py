@@ -1,0 +1,167 @@
+"""``lrgen export`` and ``lrgen import``: what was measured, to LEMUR and NNGPT and back."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from lrgen import catalogue as catalogues
+from lrgen import config
+from lrgen.cli.options import AsJson, Database, Families, Models, Templates, Variants
+from lrgen.cli.printing import Progress, console, print_json
+from lrgen.errors import NoResultError, UnknownNameError
+
+exports = typer.Typer(no_args_is_help=True, help="Hand what was measured to other programs.")
+imports = typer.Typer(no_args_is_help=True, help="Record what other programs measured.")
+
+Target = Annotated[Path, typer.Option("--out", help="The folder to make.", metavar="DIR")]
+Files = Annotated[
+    Path | None,
+    typer.Option("--files", help="Folder of the rendered files. (default: generated)", metavar="DIR"),
+]
+OnDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.", metavar="NAME")]
+
+
+@exports.command("lemur")
+def export_lemur(
+    out: Target,
+    model: Models = None,
+    variant: Variants = None,
+    family: Families = None,
+    dataset: OnDataset = None,
+    files: Files = None,
+    templates: Templates = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Networks and every epoch that was evaluated, in LEMUR's folders.
+
+    Example: lrgen export lemur --out out/lemur --family cosine
+    """
+    _export("lemur", out, model, variant, family, dataset, files, templates, db, as_json)
+
+
+@exports.command("nngpt")
+def export_nngpt(
+    out: Target,
+    model: Models = None,
+    variant: Variants = None,
+    family: Families = None,
+    dataset: OnDataset = None,
+    files: Files = None,
+    templates: Templates = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Networks with their hyperparameters, in NNGPT's folders.
+
+    Example: lrgen export nngpt --out out/nngpt --model ResNet
+    """
+    _export("nngpt", out, model, variant, family, dataset, files, templates, db, as_json)
+
+
+@imports.command("lemur")
+def import_lemur(
+    folder: Annotated[Path, typer.Argument(help="LEMUR's ab/nn, NNGPT's synth_nn, or an export of either kind.")],
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record every accuracy of a folder of LEMUR or NNGPT, all of them or none; again, only what is new.
+
+    Example: lrgen import lemur out/lemur
+    """
+    from lrgen.exporters import reading
+    from lrgen.store import Store
+
+    settings = config.load({"db": db})
+    networks = reading.sources(folder)
+    runs: reading.Runs = {}
+    with Progress("reading", len(networks)) as progress:
+        for source in networks:
+            for series, of_series in reading.read(source).items():
+                runs.setdefault(series, []).extend(of_series)
+            progress.advance()
+    brought = sum(map(len, runs.values()))
+    new = Store(settings.db).record_runs(runs)
+    report = {
+        "folder": str(folder),
+        "files": len({series.path for series in runs}),
+        "epochs": sum(len(epochs) for of_series in runs.values() for epochs in of_series),
+        "runs": brought,
+        "recorded": new,
+        "known": brought - new,
+    }
+    if as_json:
+        print_json(report)
+    else:
+        print(
+            f"{brought} runs of {report['files']} files with {report['epochs']} epochs in {folder}: "
+            f"{new} recorded in {settings.db}, {brought - new} known already"
+        )
+
+
+def _export(
+    layout: str,
+    out: Path,
+    models: list[str] | None,
+    variants: list[str] | None,
+    families: list[str] | None,
+    dataset: str | None,
+    files: Path | None,
+    templates: list[Path] | None,
+    db: str | None,
+    as_json: bool,
+) -> None:
+    from lrgen.exporters import lemur, nngpt
+    from lrgen.exporters.measured import Reason, collect
+    from lrgen.store import Store
+
+    settings = config.load({"db": db, "out": files, "templates": tuple(templates) if templates else None})
+    rows = Store(settings.db).epochs(dataset=dataset, checked=True)
+    measured, left_out = collect(_selected(rows, settings, models, variants, families), settings.out)
+    if not measured:
+        why = _counted(Counter(one.reason for one in left_out)) or "no such file was trained: run lrgen verify"
+        raise NoResultError(f"nothing to export: {why}")
+    with Progress("exporting", len(measured)) as progress:
+        write = lemur.export if layout == "lemur" else nngpt.export
+        write(measured, out, progress.advance)
+    names, epochs = {one.name for one in measured}, sum(len(one.epochs) for one in measured)
+    if as_json:
+        told = [asdict(one) for one in left_out]
+        print_json({"out": str(out), "layout": layout, "files": len(names), "epochs": epochs, "left_out": told})
+        return
+    print(f"{len(names)} files with {epochs} epochs written to {out}")
+    if left_out:
+        console().print(f"left out: {_counted(Counter(one.reason for one in left_out))}")
+    for one in left_out:
+        if one.reason is Reason.OTHER_CODE:
+            name = f"{one.model_name}/{one.scheduler_type} on {one.dataset}"
+            console().print(f"[yellow]{escape(name)}[/]: {one.reason}")
+
+
+def _selected(
+    rows: list[dict[str, Any]],
+    settings: config.Settings,
+    models: list[str] | None,
+    variants: list[str] | None,
+    families: list[str] | None,
+) -> list[dict[str, Any]]:
+    """The epochs of the files that the selection options name; without any of them, all."""
+    known = {row["model_name"] for row in rows}
+    for name in models or ():
+        if name not in known:
+            raise UnknownNameError("model", name, sorted(known))
+    if models:
+        rows = [row for row in rows if row["model_name"] in models]
+    if variants or families:
+        chosen = catalogues.of(settings).select(variants or (), families or ())
+        keys = {one.key for one in chosen}
+        rows = [row for row in rows if row["scheduler_type"] in keys]
+    return rows
+
+
+def _counted(reasons: Counter[Any]) -> str:
+    return ", ".join(f"{count} {'run' if count == 1 else 'runs'} ({reason})" for reason, count in reasons.items())

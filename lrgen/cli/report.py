@@ -1,0 +1,46 @@
+"""``lrgen report``: what was measured, as a page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrgen import catalogue as catalogues
+from lrgen import config
+from lrgen.cli.options import AsJson, Database, Models
+from lrgen.cli.printing import Progress, print_json
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the page.", metavar="DIR")] = Path("report"),
+    model: Models = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; repeatable.", metavar="NAME")] = None,
+    db: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a static page of what was measured: leaderboards, plots, classes, failures and where each number is from.
+
+    Example: lrgen report --dataset digits --out report
+    """
+    settings = config.load({"db": db})
+    from lrgen import report as reports
+    from lrgen.store import Store
+
+    catalogue = catalogues.load(settings.templates)
+    gathered = reports.gather(Store(settings.db), catalogue, model or (), dataset or ())
+    with Progress("drawing", len(gathered.boards)) as progress:
+        page = reports.render(gathered, catalogue, progress.advance)
+    path = reports.write(page, out)
+    told = {
+        "path": str(path),
+        "bytes": len(page.encode()),
+        "files": sum(gathered.files.values()),
+        "runs": gathered.runs,
+        "leaderboards": len(gathered.boards) + gathered.boards_left_out,
+        "failures": len(gathered.failures) + gathered.failures_left_out,
+    }
+    if as_json:
+        print_json(told)
+    else:
+        counts = ", ".join(f"{told[name]} {name}" for name in ("files", "runs", "leaderboards", "failures"))
+        print(f"{path}: {counts}")

@@ -1,0 +1,90 @@
+"""A gathered report as one HTML file."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from lrgen.catalogue import Catalogue
+from lrgen.errors import OutputError
+from lrgen.files import write_atomically
+from lrgen.report import drawing
+from lrgen.report.contents import Board, Report
+
+FILE_NAME = "index.html"
+# What our pages are known by; everything else that has their name is somebody's own.
+MARK = '<meta name="generator" content="lrgen report">'
+# From low to high recall; the style sheet has a shade for each.
+SHADES = (0.5, 0.7, 0.8, 0.9, 0.95)
+_WORDS = re.compile(r"(?<=_)(?!_)|(?<=[a-z])(?=[A-Z])")
+_FIRST = 20  # rows that are seen without being asked for
+
+
+def write(page: str, folder: Path) -> Path:
+    """Put the page into a folder, in the place of an older one; returns its path.
+
+    Raises:
+        OutputError: when a file of that name is there that is no report, or it cannot be written.
+    """
+    path = folder / FILE_NAME
+    try:
+        foreign = path.exists() and MARK.encode() not in path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+    if foreign:
+        raise OutputError(f"{path}: was not written by lrgen report and is left as it is: choose another --out")
+    write_atomically(path, page)
+    return path
+
+
+def render(report: Report, catalogue: Catalogue, advance: Callable[[], None] = lambda: None) -> str:
+    """The page; the same report makes the same bytes. ``advance`` is called once for each leaderboard."""
+    here = Path(__file__).parent
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters |= {"score": _score, "breakable": _breakable, "shade": _shade, "plural": _plural}
+    jinja.filters["quoted"] = shlex.quote
+
+    def chart(board: Board) -> drawing.Chart | None:
+        advance()
+        return drawing.accuracies(board.entries)
+
+    shapes = {variant.number: drawing.shape(variant) for variant in report.variants}
+    return jinja.get_template("page.html.jinja").render(
+        report=report,
+        mark=Markup(MARK),
+        style=Markup((here / "page.css").read_text(encoding="utf-8")),
+        chart=chart,
+        shapes={number: shape for number, shape in shapes.items() if shape},
+        families={family.name: family.title for family in catalogue.families},
+        curve=drawing.CURVE,
+        first=_FIRST,
+    )
+
+
+def _score(value: float | None) -> Markup:
+    """A number to three places, with all of them for a machine; a dash for one that was not measured."""
+    if value is None:
+        return Markup('<span aria-hidden="true">–</span><span class="unseen">not measured</span>')
+    return Markup('<data value="{}">{:.3f}</data>').format(value, value)
+
+
+def _breakable(text: str) -> Markup:
+    """A name that may go on in the next line after an underscore, and where a word begins."""
+    return Markup("<wbr>").join(_WORDS.split(text))
+
+
+def _shade(recall: float) -> int:
+    return sum(recall >= edge for edge in SHADES)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -1,0 +1,109 @@
+"""An export in the database of LEMUR's own client; ``make lemur`` runs these, docs/lemur.md tells how it is used."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrgen import verify
+from lrgen.catalogue import Catalogue
+from lrgen.exporters import lemur
+from lrgen.exporters.measured import Measured, collect
+from lrgen.records import EpochReport, Outcome, Status, Training, VerifySettings
+from lrgen.store import Store
+
+CLIENT = os.environ.get("LRGEN_LEMUR_PYTHON")
+SCRIPT = Path(__file__).with_name("lemur_reader.py")
+
+Found = dict[str, list[dict[str, Any]]]
+
+
+def epoch(number: int, right: int) -> EpochReport:
+    """An epoch in which so many of ten images were classified rightly."""
+    return EpochReport(number, 1.0, 0.5, 0.75, ((right, 10 - right), (0, 0)), lr=0.1, seconds=2.0)
+
+
+@pytest.fixture(scope="module")
+def runs(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> list[Measured]:
+    """Two rendered files with what a store says of them, one of them on a dataset whose transform LEMUR lacks."""
+    place = tmp_path_factory.mktemp("measured")
+    pairs = [(catalogue.architecture("ResNet"), catalogue.variant(number)) for number in (1, 37)]
+    store = Store(f"sqlite:///{place}/results.db")
+    for candidate in verify.from_selection(catalogue, pairs, place / "generated"):
+        outcome = Outcome(
+            candidate,
+            Status.PROVED,
+            None,
+            "",
+            4.0,
+            epochs=(epoch(1, 3), epoch(2, 9)),
+            accuracy=0.9,
+            training=Training.FULL,
+            base_lr=0.1,
+        )
+        conditions = verify.conditions_of(VerifySettings(epochs=2))
+        store.save(outcome, conditions, ("a", "b"))
+        if candidate.scheduler_type == "A0_001":
+            store.save(outcome, replace(conditions, dataset="cifar-10"), ("a", "b"))
+    measured, left_out = collect(store.epochs(checked=True), place / "generated")
+    store.close()
+    assert left_out == []
+    return measured
+
+
+@pytest.fixture(scope="module")
+def found(runs: list[Measured], tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What the client has after it has read the export."""
+    if not CLIENT:
+        pytest.skip("LRGEN_LEMUR_PYTHON does not name the Python of an environment with nn-dataset (make lemur)")
+    out, scratch = tmp_path_factory.mktemp("exports") / "out", tmp_path_factory.mktemp("lemur")
+    lemur.export(runs, out)
+    done = subprocess.run(
+        [CLIENT, "-B", str(SCRIPT), str(out)],
+        cwd=scratch,
+        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "Warning: skipping" not in done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_client_has_every_epoch(found, runs):
+    """Each epoch is a row of its database, with our accuracy, duration, transform and code."""
+    assert sorted(
+        (row["nn"], row["dataset"], row["epoch"], row["accuracy"], row["duration"], row["prm"].get("transform"))
+        for row in found["data"]
+    ) == [
+        ("ResNet-A0-001", "cifar-10", 1, 0.3, 2 * 10**9, None),
+        ("ResNet-A0-001", "cifar-10", 2, 0.9, 4 * 10**9, None),
+        ("ResNet-A0-001", "digits", 1, 0.3, 2 * 10**9, "norm_32"),
+        ("ResNet-A0-001", "digits", 2, 0.9, 4 * 10**9, "norm_32"),
+        ("ResNet-A0-037", "digits", 1, 0.3, 2 * 10**9, "norm_32"),
+        ("ResNet-A0-037", "digits", 2, 0.9, 4 * 10**9, "norm_32"),
+    ]
+    codes = {run.name: run.code.decode() for run in runs}
+    assert all(row["nn_code"] == codes[row["nn"]] for row in found["data"])
+    assert {(row["task"], row["metric"]) for row in found["data"]} == {("img-classification", "acc")}
+
+
+def test_the_client_has_the_hyperparameters_and_nothing_else(found, runs):
+    """Its prm are those that the file was trained with, and the horizon; what is none does not stand among them."""
+    wanted = {(run.name, run.dataset): run.prm | {"epoch_max": 2} for run in runs}
+    for row in found["data"]:
+        prm = {name: value for name, value in row["prm"].items() if name != "transform"}
+        assert prm == wanted[row["nn"], row["dataset"]]
+
+
+def test_our_files_are_recognised_in_the_clients_database(found):
+    """What lrgen reads out of LEMUR's database are its own files, each at its best epoch."""
+    assert sorted(
+        (row["model_name"], row["scheduler_type"], row["epoch"], row["accuracy"]) for row in found["lemur_rows"]
+    ) == [("ResNet", "A0_001", 2, 0.9), ("ResNet", "A0_037", 2, 0.9)]
