@@ -19,6 +19,7 @@ from pathlib import Path
 
 import black
 
+from benchmarks import results
 from lrgen import catalogue as catalogues
 from lrgen import generate, render
 from lrgen.records import Outcome, VerifySettings
@@ -38,6 +39,7 @@ def main() -> None:
         "curves": lambda folder: bench_curves(),
         "render": bench_render,
         "queue": bench_queue,
+        "results": lambda folder: results.bench(folder, catalogues.load()),
         "data": lambda folder: bench_data(),
         "verify": bench_verify,  # the last: its bare loop starts threads, which no fork survives
     }

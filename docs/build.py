@@ -40,6 +40,7 @@ COMMANDS = (
     ("model", "use"),
     ("results", "best"),
     ("results", "classes"),
+    ("results", "confusion"),
     ("results", "compare"),
     ("results", "failures"),
     ("doctor",),

@@ -161,8 +161,8 @@ def old_rows(version: int) -> list[str]:
     """A run with an epoch and two classes, as a database of that schema holds them."""
     later = {2: ", training", 3: ", isolation", 4: ", trace"}
     values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'"}
-    more = "".join(later[number] for number in range(2, version + 1))
-    given = "".join(values[number] for number in range(2, version + 1))
+    more = "".join(later.get(number, "") for number in range(2, version + 1))
+    given = "".join(values.get(number, "") for number in range(2, version + 1))
     trained = (", training", ", 'full'") if version >= 2 else ("", "")
     when = "'2026-01-02 03:04:05'"
     return [

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from lrgen.metrics import ClassScores, class_scores
+from lrgen.metrics import ClassScores, class_scores, group_scores
 from lrgen.records import EpochReport
 
 
@@ -88,3 +88,36 @@ def test_scores_are_plain_numbers():
     """What goes into the database and into JSON is float and int, not numpy's."""
     for score in class_scores([[1, 1], [0, 2]]):
         assert {type(value) for value in vars(score).values()} == {int, float}
+
+
+# Groups.
+
+COUNTS = [[5, 3, 2, 0], [1, 8, 0, 1], [0, 2, 7, 1], [4, 0, 0, 6]]
+NAMES = ("cat", "dog", "car", "bus")
+GROUPS = {"animals": ("cat", "dog", "horse"), "vehicles": ("car", "bus"), "flowers": ("rose",)}
+
+
+def test_groups_are_scored_by_hand():
+    """Right class, right group, and how much of what was taken for the group is of it; groups without a class are left
+    out, and classes that the dataset lacks do not matter.
+    """
+    animals, vehicles = group_scores(COUNTS, NAMES, GROUPS)
+    assert (animals.group, animals.classes, animals.support) == ("animals", 2, 20)
+    assert (animals.accuracy, animals.within) == ((5 + 8) / 20, (5 + 3 + 1 + 8) / 20)
+    assert animals.precision == (5 + 3 + 1 + 8) / (5 + 3 + 1 + 8 + 0 + 2 + 4 + 0)
+    assert (vehicles.accuracy, vehicles.within, vehicles.support) == (13 / 20, 14 / 20, 20)
+
+
+def test_a_group_of_one_class_is_that_class():
+    """Recall and precision of the group are those of scikit-learn for the class."""
+    for number, name in enumerate(NAMES):
+        (group,) = group_scores(COUNTS, NAMES, {"one": (name,)})
+        scores = class_scores(COUNTS)[number]
+        assert group.accuracy == group.within == pytest.approx(scores.recall)
+        assert group.precision == pytest.approx(scores.precision)
+
+
+def test_a_group_that_is_never_predicted_has_no_precision():
+    """Nothing was taken for it: 0, as for a class, and no division by zero."""
+    (group,) = group_scores([[0, 4], [0, 4]], ("a", "b"), {"a": ("a",)})
+    assert (group.accuracy, group.precision) == (0.0, 0.0)

@@ -237,6 +237,22 @@ def test_classes_that_were_never_measured_are_an_error(store, catalogue, argumen
     assert str(raised.value) == told
 
 
+def test_the_means_over_the_classes_are_scikit_learns(store, catalogue):
+    """Macro counts each class once, weighted each as often as it has images."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    confusion = ((5, 3, 2), (1, 30, 9), (0, 2, 1))
+    one = dataclasses.replace(epoch(1), confusion=confusion)
+    store.save(outcome(catalogue.variant(1), one), CONDITIONS, ("a", "b", "c"))
+    actual = [i for i, row in enumerate(confusion) for count in row for _ in range(count)]
+    predicted = [j for row in confusion for j, count in enumerate(row) for _ in range(count)]
+    for row in store.class_means("ResNet", "A0_001"):
+        wanted = precision_recall_fscore_support(actual, predicted, average=row["mean"])
+        assert [row["precision"], row["recall"], row["f1_score"]] == pytest.approx(wanted[:3])
+        assert row["accuracy"] == row["recall"]
+        assert (row["support"], row["epoch"]) == (53, 1)
+
+
 def test_failures_are_of_the_newest_runs(store, catalogue):
     """A file that was repaired is no failure any more, one that broke is; newest first."""
     one, two, three, four = (catalogue.variant(number) for number in (1, 2, 3, 4))
@@ -839,4 +855,12 @@ def test_classes_are_found_by_an_index(path, kept):
     """Looking up the classes of one epoch does not read those of all epochs."""
     plan = plan_of(path, kept, lambda: kept.classes("ResNet", "A0_001"))
     assert scans(plan) == []
-    assert any("ix_scheduler_results_file" in step for step in plan)
+    assert any("ix_scheduler_results" in step for step in plan)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", "f1"])
+def test_the_best_are_found_without_reading_every_result(path, kept, metric):
+    """Which epochs are the best is read from indices; whole results are read for those alone."""
+    for ask in (kept.best, lambda: kept.unique(90, metric=metric)):
+        for step in scans(plan_of(path, kept, ask)):
+            assert "COVERING INDEX" in step, step

@@ -1,5 +1,6 @@
 """``lrgen results``: what was measured."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +9,7 @@ from lrgen import catalogue as catalogues
 from lrgen import config, statistics
 from lrgen.cli.options import AsCsv, AsJson, Database, Families
 from lrgen.cli.printing import print_json, print_rows
-from lrgen.errors import NoResultError, UnknownNameError
+from lrgen.errors import ConfigError, NoResultError, UnknownNameError
 from lrgen.statistics import Pool, Standing
 
 METRICS = ("accuracy",)
@@ -47,12 +48,27 @@ def results_best(
     print_rows(rows, columns, as_json, as_csv, fields=(*columns, *more))
 
 
+_Model = Annotated[str, typer.Argument(help="An architecture, or the stem of a foreign file.")]
+_Scheduler = Annotated[str, typer.Argument(help="A0_NNN, or file-… for a foreign file.")]
+_Epoch = Annotated[int | None, typer.Option(min=1, help="An evaluated epoch. (default: the best)")]
+_Dataset = Annotated[str | None, typer.Option(help="Only this dataset.", metavar="NAME")]
+_BY = ("class", "group", "mean")
+
+
 @results.command("classes")
 def results_classes(
-    model: Annotated[str, typer.Argument(help="An architecture, or the stem of a foreign file.")],
-    scheduler: Annotated[str, typer.Argument(help="A0_NNN, or file-… for a foreign file.")],
-    epoch: Annotated[int | None, typer.Option(min=1, help="An evaluated epoch. (default: the best)")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.", metavar="NAME")] = None,
+    model: _Model,
+    scheduler: _Scheduler,
+    epoch: _Epoch = None,
+    dataset: _Dataset = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="A row for each class, for each group (class_groups in lrgen.toml), or for the macro and the weighted "
+            "mean.",
+            metavar="class|group|mean",
+        ),
+    ] = "class",
     db: Database = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -60,10 +76,46 @@ def results_classes(
     """The scores of each class, as evaluated.
 
     Example: lrgen results classes ResNet A0_001 --epoch 5
+
+    Example: lrgen results classes ResNet A0_001 --by group
+    """
+    if by not in _BY:
+        raise UnknownNameError("row", by, _BY)
+    from lrgen.metrics import group_scores
+    from lrgen.store import Store
+
+    settings = config.load({"db": db})
+    store, where = Store(settings.db), (model, scheduler, epoch, dataset)
+    if by == "group":
+        rows = [asdict(one) for one in group_scores(*store.confusion(*where), settings.class_groups)]
+        if not rows:
+            raise ConfigError(f"class_groups: no group has a class of {model} {scheduler}'s dataset")
+    else:
+        rows = store.classes(*where) if by == "class" else store.class_means(*where)
+    print_rows(rows, tuple(rows[0]), as_json, as_csv)
+
+
+@results.command("confusion")
+def results_confusion(
+    model: _Model,
+    scheduler: _Scheduler,
+    epoch: _Epoch = None,
+    dataset: _Dataset = None,
+    db: Database = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """How many images of each class (a row) were taken for which (the columns, by number).
+
+    Example: lrgen results confusion ResNet A0_001 --csv
     """
     from lrgen.store import Store
 
-    rows = Store(config.load({"db": db}).db).classes(model, scheduler, epoch, dataset)
+    counts, names = Store(config.load({"db": db}).db).confusion(model, scheduler, epoch, dataset)
+    rows = [
+        {"class": f"{number} {name}"} | {str(other): count for other, count in enumerate(row)}
+        for number, (name, row) in enumerate(zip(names, counts, strict=True))
+    ]
     print_rows(rows, tuple(rows[0]), as_json, as_csv)
 
 

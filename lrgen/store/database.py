@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from sqlalchemy import URL, Connection, create_engine, event, exc
 from sqlalchemy.engine import make_url
 
@@ -35,7 +36,11 @@ class Database:
             self._url = self._url.set(drivername="postgresql+psycopg")
         try:
             options = {"timeout": _BUSY_SECONDS} if self.sqlite else {}
-            self._engine = create_engine(self._address(), connect_args=options)
+            # A confusion matrix of a hundred classes is ten thousand numbers: the standard library's JSON would cost
+            # more than all else that is recorded.
+            self._engine = create_engine(
+                self._address(), connect_args=options, json_serializer=_to_json, json_deserializer=orjson.loads
+            )
         except ModuleNotFoundError as error:
             raise StoreError(f"{self.place}: PostgreSQL needs psycopg: pip install 'lrgen[postgres]'") from error
         except exc.SQLAlchemyError as error:
@@ -43,6 +48,7 @@ class Database:
         if self.sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        self._for_writing = self._engine.execution_options(lrgen_write=True)
         self._ready = False
 
     @property
@@ -80,10 +86,10 @@ class Database:
                 with self._engine.begin() as connection:
                     current = is_current(connection)
                 if not current:
-                    with self._engine.execution_options(lrgen_write=True).begin() as connection:
+                    with self._for_writing.begin() as connection:
                         migrate(connection)
                 self._ready = True
-            with self._engine.execution_options(lrgen_write=write).begin() as connection:
+            with (self._for_writing if write else self._engine).begin() as connection:
                 yield connection
         except exc.DBAPIError as error:
             raise StoreError(f"{self.place}: {_first_line(error.orig)}; nothing of this was recorded") from error
@@ -106,6 +112,10 @@ class Database:
         self.require()
         with self.session() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _to_json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:

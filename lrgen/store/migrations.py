@@ -110,6 +110,16 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "what the rates of a file were, as a digest",
         ("ALTER TABLE lrgen_runs ADD COLUMN trace VARCHAR",),
     ),
+    (
+        "the best epoch of each newest run, and the mean F1, from indices alone",
+        (
+            "CREATE INDEX ix_scheduler_results_newest"
+            " ON scheduler_results (model_name, scheduler_type, dataset, run_id, accuracy, epoch)",
+            "CREATE INDEX ix_scheduler_results_run ON scheduler_results (run_id, epoch, accuracy)",
+            "DROP INDEX ix_class_data_result",
+            "CREATE INDEX ix_class_data_result ON class_data (result_id, f1_score)",
+        ),
+    ),
 )
 
 

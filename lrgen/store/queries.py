@@ -71,40 +71,15 @@ class Queries(Database):
         images come after those that were trained in full, since their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
-        newest = self._newest(model, dataset, r.c.task == task if task is not None else None)
-        rank = (
-            func.row_number()
-            .over(partition_by=r.c.run_id, order_by=(r.c.accuracy.desc().nulls_last(), r.c.epoch))
-            .label("rank")
-        )
-        ranked = select(r, rank).where(r.c.run_id.in_(select(newest.c.run_id))).subquery()
+        best = self._best_epochs(r.c.accuracy.desc().nulls_last(), self._newest(model, dataset, _of_task(task)))
+        names = ("model_name", "scheduler_type", "dataset", "accuracy", "loss", "epoch", "hyperparameters", "seed")
+        of_run = ("variant_name", "training", "status", "path", "timestamp")
         query = (
-            select(
-                ranked.c.model_name,
-                ranked.c.scheduler_type,
-                RUNS.c.variant_name,
-                ranked.c.dataset,
-                ranked.c.training,
-                ranked.c.accuracy,
-                ranked.c.loss,
-                ranked.c.epoch,
-                RUNS.c.status,
-                ranked.c.hyperparameters,
-                ranked.c.seed,
-                ranked.c.device,
-                ranked.c.source_sha256,
-                RUNS.c.path,
-                RUNS.c.timestamp,
-            )
-            .join(RUNS, RUNS.c.id == ranked.c.run_id)
-            .where(ranked.c.rank == 1)
-            .order_by(func.coalesce(ranked.c.training, Training.FULL.value))  # "full" before "memorised"
-            .order_by(
-                ranked.c.accuracy.desc().nulls_last(),
-                ranked.c.loss.nulls_last(),
-                ranked.c.model_name,
-                ranked.c.scheduler_type,
-            )
+            select(*(r.c[name] for name in (*names, "device", "source_sha256")), *(RUNS.c[name] for name in of_run))
+            .join(RUNS, RUNS.c.id == r.c.run_id)
+            .where(r.c.id.in_(best))
+            .order_by(func.coalesce(RUNS.c.training, Training.FULL.value))  # "full" before "memorised"
+            .order_by(r.c.accuracy.desc().nulls_last(), r.c.loss.nulls_last(), r.c.model_name, r.c.scheduler_type)
             .limit(limit)
         )
         return self.rows(query)
@@ -123,29 +98,28 @@ class Queries(Database):
         r, c = SCHEDULER_RESULTS, CLASS_DATA
         f1 = select(func.avg(c.c.f1_score)).where(c.c.result_id == r.c.id).scalar_subquery()
         value = {"accuracy": r.c.accuracy, "loss": r.c.loss, "f1": f1}[metric]
-        newest = self._newest(None, dataset, r.c.task == task if task is not None else None)
-        query = (
-            select(r, value.label("metric_value"), RUNS.c.variant_name, RUNS.c.status, RUNS.c.path, RUNS.c.trace)
-            .join(RUNS, RUNS.c.id == r.c.run_id)
-            .where(r.c.run_id.in_(select(newest.c.run_id)), value.is_not(None))
-        )
+        conditions: list[ColumnElement[bool]] = [value.is_not(None)]
         if epoch_max is not None:
-            query = query.where(r.c.epoch <= epoch_max)
+            conditions.append(r.c.epoch <= epoch_max)
         if models is not None:
-            query = query.where(r.c.model_name.in_(models))
-        sign = 1 if metric == "loss" else -1
+            conditions.append(r.c.model_name.in_(models))
+        order = value.asc() if metric == "loss" else value.desc()
+        best = self._best_epochs(order, self._newest(None, dataset, _of_task(task)), *conditions)
+        names = ("model_name", "scheduler_type", "dataset", "task", "epoch", "accuracy", "loss", "hyperparameters")
+        of_run = ("variant_name", "training", "status", "path", "trace")
+        query = (
+            select(
+                value.label("metric_value"),
+                *(r.c[name] for name in (*names, "seed", "device", "source_sha256", "run_id")),
+                *(RUNS.c[name] for name in of_run),
+            )
+            .join(RUNS, RUNS.c.id == r.c.run_id)
+            .where(r.c.id.in_(best))
+            .order_by(func.coalesce(RUNS.c.training, Training.FULL.value), order, r.c.epoch, r.c.run_id)
+        )
         found: list[dict[str, Any]] = []
         seen: set[tuple[Any, ...]] = set()
-        rows = self.rows(query)
-        rows.sort(
-            key=lambda row: (
-                row["training"] == Training.MEMORISED,
-                sign * row["metric_value"],
-                row["epoch"],
-                row["run_id"],
-            )
-        )
-        for row in rows:
+        for row in self.rows(query):
             where = (row["dataset"], row["task"])
             code = (row["source_sha256"] or row["run_id"], *where)
             trace = (row["model_name"], row["trace"] or row["run_id"], *where)
@@ -208,6 +182,30 @@ class Queries(Database):
         columns = (c.c.class_id, c.c.class_name, c.c.accuracy, c.c.precision, c.c.recall, c.c.f1_score)
         here = (c.c.run_id == chosen["run_id"], c.c.epoch == chosen["epoch"])
         return self.rows(select(*columns, c.c.support, c.c.epoch).where(*here).order_by(c.c.class_id))
+
+    def class_means(
+        self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The means over the classes of one epoch (by default the best) of a file's newest run: ``macro``, each class
+        counting once, and ``weighted``, each as often as it has images.
+
+        Raises:
+            NoResultError: when that epoch was never evaluated.
+        """
+        c = CLASS_DATA
+        chosen = self._chosen(model, scheduler_type, epoch, dataset)
+        here = (c.c.run_id == chosen["run_id"], c.c.epoch == chosen["epoch"])
+        scores = [c.c[name] for name in ("accuracy", "precision", "recall", "f1_score")]
+        support = func.sum(c.c.support).label("support")
+        means = {
+            "macro": [func.avg(score).label(score.name) for score in scores],
+            "weighted": [(func.sum(score * c.c.support) / func.sum(c.c.support)).label(score.name) for score in scores],
+        }
+        return [
+            {"mean": mean} | row | {"epoch": chosen["epoch"]}
+            for mean, columns in means.items()
+            for row in self.rows(select(*columns, support).where(*here))
+        ]
 
     def confusion(
         self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
@@ -273,6 +271,13 @@ class Queries(Database):
             .order_by(RUNS.c.id.desc())
         )
 
+    def _best_epochs(self, order: Any, newest: Any, *conditions: ColumnElement[bool]) -> Any:
+        """The numbers of the results that come first in the order of their run (of equal ones the earliest epoch)."""
+        r = SCHEDULER_RESULTS
+        rank = func.row_number().over(partition_by=r.c.run_id, order_by=(order, r.c.epoch)).label("rank")
+        ranked = select(r.c.id, rank).where(r.c.run_id.in_(select(newest.c.run_id)), *conditions).subquery()
+        return select(ranked.c.id).where(ranked.c.rank == 1)
+
     def _newest(self, model: str | None, dataset: str | None, more: ColumnElement[bool] | None = None) -> Any:
         """Of each file and dataset, the newest run that has evaluated epochs."""
         r = SCHEDULER_RESULTS
@@ -282,6 +287,10 @@ class Queries(Database):
         if dataset is not None:
             query = query.where(r.c.dataset == dataset)
         return (query if more is None else query.where(more)).subquery()
+
+
+def _of_task(task: str | None) -> ColumnElement[bool] | None:
+    return SCHEDULER_RESULTS.c.task == task if task is not None else None
 
 
 def _up_to(stage: str) -> ColumnElement[bool]:

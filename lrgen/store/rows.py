@@ -1,15 +1,17 @@
 """An outcome as rows of the tables, and back."""
 
+import functools
 import hashlib
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Dialect, insert
 
 from lrgen.metrics import class_scores
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training
@@ -48,12 +50,38 @@ def insert_outcome(connection: Connection, outcome: Outcome, conditions: Conditi
         [row | common for row in _result_rows(outcome, conditions)],
     ).scalars()
     classes_of_epochs = [
-        row | common | {"result_id": result_id}
+        row | {"result_id": result_id}
         for result_id, epoch in zip(result_ids, outcome.epochs, strict=True)
         for row in class_rows(epoch, classes)
     ]
-    connection.execute(insert(CLASS_DATA), classes_of_epochs)
+    _insert_classes(connection, common, classes_of_epochs)
     return run_id
+
+
+def _insert_classes(connection: Connection, common: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Insert class rows through the driver itself: they are most of all rows, and looking at each of their values again
+    costs more than writing them. The ``common`` values are brought into the driver's form once.
+    """
+    names = (*common, *rows[0])
+    sql, order = _class_statement(connection.dialect, names)
+    shared = [_driver_value(connection.dialect, name, value) for name, value in common.items()]
+    values = ((*shared, *row.values()) for row in rows)
+    if order is not None:
+        connection.exec_driver_sql(sql, list(map(itemgetter(*order), values)))
+    else:
+        connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in values])
+
+
+@functools.cache
+def _class_statement(dialect: Dialect, names: tuple[str, ...]) -> tuple[str, list[int] | None]:
+    """The insert for these columns in the driver's language, and their order when it takes values by position."""
+    compiled: Any = insert(CLASS_DATA).inline().compile(dialect=dialect, column_keys=list(names))
+    return str(compiled), [names.index(name) for name in compiled.positiontup] if compiled.positional else None
+
+
+def _driver_value(dialect: Dialect, name: str, value: Any) -> Any:
+    process = CLASS_DATA.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+    return process(value) if process else value
 
 
 def key_of(candidate: Candidate) -> CandidateKey:
@@ -125,12 +153,13 @@ def _result_rows(outcome: Outcome, conditions: Conditions) -> Iterator[dict[str,
         hyperparameters["lr"] = outcome.base_lr
     best = 0.0
     for epoch in outcome.epochs:
-        best = max(best, epoch.accuracy)
+        accuracy = epoch.accuracy
+        best = max(best, accuracy)
         yield {
             "task": TASK,
             "epoch": epoch.epoch,
             "training": outcome.training.value if outcome.training else None,
-            "accuracy": epoch.accuracy,
+            "accuracy": accuracy,
             "loss": finite(epoch.loss),
             "best_accuracy": best,
             "hyperparameters": hyperparameters,
@@ -140,7 +169,7 @@ def _result_rows(outcome: Outcome, conditions: Conditions) -> Iterator[dict[str,
             "lr": finite(epoch.lr),
             "train_loss": finite(epoch.train_loss),
             "train_accuracy": finite(epoch.train_accuracy),
-            "confusion": [list(row) for row in epoch.confusion],
+            "confusion": epoch.confusion,
             "seconds": epoch.seconds,
         }
 
