@@ -25,7 +25,7 @@ from lrgen import generate, render
 from lrgen.records import Outcome, VerifySettings
 
 BLACK_SAMPLE = 30
-VERIFIED = (1, 13, 31, 36)
+VERIFIED = (1, 4, 7, 13, 17, 20, 24, 27, 31, 36, 37, 41, 44, 47, 49, 50)
 EPOCHS = 1
 COMMAND_RUNS = 7
 LONG = 10_000

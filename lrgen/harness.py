@@ -97,8 +97,7 @@ def run(
     others = _children()
     _adopt_orphans()
     SEAL.take()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # a child that collects garbage must not copy what it shares with the parent
     with selectors.DefaultSelector() as selector:
         try:
             while queue or len(children) > len(idle):
