@@ -64,6 +64,14 @@ class NoResultError(LrgenError):
     """A result was asked for that was never measured."""
 
 
+class CorpusError(LrgenError):
+    """A file that a dataset was to be made of is not there, or did not pass what was asked of it."""
+
+
+class DatasetError(LrgenError):
+    """A dataset cannot be built as it was asked for, or a published one is not what it says."""
+
+
 class IsolationError(LrgenError):
     """No sandbox can be made on this machine, or a child could not lock itself in."""
 

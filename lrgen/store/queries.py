@@ -252,6 +252,18 @@ class Queries(Database):
             raise NoResultError(f"no class metrics of {what}" + (f" at epoch {epoch}" if epoch else "") + f" ({hint})")
         return chosen
 
+    def final_runs(self, hashes: Iterable[str]) -> list[dict[str, Any]]:
+        """The runs of files with one of these sha256 sums that ended as they would end again, oldest first."""
+        wanted = sorted(set(hashes))
+        names = ("id", "source_sha256", "model_name", "scheduler_type", "status", "stage", "reason", "checks")
+        columns = [RUNS.c[name] for name in (*names, "accuracy", "training", "trace", "seed", "dataset")]
+        final = RUNS.c.status.in_([status.value for status in Status if status.final])
+        found: list[dict[str, Any]] = []
+        for begin in range(0, len(wanted), _CHUNK):
+            chunk = RUNS.c.source_sha256.in_(wanted[begin : begin + _CHUNK])
+            found += self.rows(select(*columns).where(chunk, final))
+        return sorted(found, key=lambda row: row["id"])
+
     def dataset_of(self, model: str, scheduler_type: str) -> str | None:
         """The dataset of a file's newest run; None when there is none."""
         if not self.exists():
