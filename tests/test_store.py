@@ -518,19 +518,31 @@ def test_other_tables_in_the_file_are_left_alone(path, catalogue):
         connection.executescript(
             """
             CREATE TABLE nn (name TEXT PRIMARY KEY, code TEXT NOT NULL, id TEXT NOT NULL);
-            CREATE TABLE prm (uid TEXT, name TEXT, value REAL);
-            CREATE TABLE stat (id TEXT PRIMARY KEY, accuracy REAL, epoch INTEGER, nn TEXT REFERENCES nn (name));
-            CREATE INDEX i_nn ON nn (name);
+            CREATE TABLE transform (name TEXT PRIMARY KEY, code TEXT NOT NULL, id TEXT NOT NULL);
+            CREATE TABLE metric (name TEXT PRIMARY KEY, code TEXT NOT NULL, id TEXT NOT NULL);
+            CREATE TABLE prm (uid TEXT NOT NULL, name TEXT NOT NULL, value OBJECT NOT NULL);
+            CREATE INDEX idx_prm_uid ON prm (uid, name, value);
+            CREATE TABLE stat (id TEXT PRIMARY KEY, accuracy REAL, epoch INTEGER, duration INTEGER, task TEXT, dataset TEXT,
+                metric TEXT, nn TEXT, transform TEXT, prm TEXT,
+                FOREIGN KEY (nn) REFERENCES nn (name) ON DELETE CASCADE,
+                FOREIGN KEY (metric) REFERENCES metric (name) ON DELETE CASCADE);
+            CREATE INDEX idx_accuracy_desc ON stat (accuracy DESC);
+            CREATE TABLE train_stat (stat_id TEXT PRIMARY KEY, train_loss REAL, test_loss REAL, gradient_norm REAL);
+            CREATE TABLE nn_minhash (nn TEXT PRIMARY KEY, hashvalues BLOB NOT NULL);
             INSERT INTO nn VALUES ('ResNet', 'import torch', 'abc');
-            INSERT INTO prm VALUES ('u1', 'lr', 0.1), ('u1', 'momentum', 0.9);
-            INSERT INTO stat VALUES ('s1', 0.75, 5, 'ResNet');
+            INSERT INTO metric VALUES ('acc', 'class Net: ...', 'def');
+            INSERT INTO prm VALUES ('u1', 'lr', 0.1), ('u1', 'momentum', 0.9), ('u1', 'transform', 'norm_32');
+            INSERT INTO stat VALUES ('s1', 0.75, 5, 7, 'img-classification', 'cifar-10', 'acc', 'ResNet', 'norm_32', 'u1');
+            INSERT INTO train_stat VALUES ('s1', 0.5, 0.6, NULL);
+            INSERT INTO nn_minhash VALUES ('ResNet', x'00ff');
             """
         )
 
     def theirs() -> list[Any]:
-        names = "('nn', 'prm', 'stat', 'i_nn')"
-        definitions = query(path, f"SELECT type, name, sql FROM sqlite_master WHERE name IN {names} ORDER BY name")
-        return [definitions, *(query(path, f"SELECT * FROM {table}") for table in ("nn", "prm", "stat"))]
+        names = ("nn", "transform", "metric", "prm", "stat", "train_stat", "nn_minhash")
+        everything = query(path, "SELECT tbl_name, type, name, sql FROM sqlite_master ORDER BY name")
+        definitions = [row for row in everything if row[0] in names]
+        return [definitions, *(query(path, f"SELECT * FROM {table}") for table in names)]
 
     before = theirs()
     store = Store(url(path))
