@@ -34,7 +34,7 @@ LAYERS: tuple[set[str], ...] = (
     {"__main__"},
 )
 FLOORS = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
-HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray"}
+HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray", "pyarrow"}
 
 every_module = pytest.mark.parametrize("name", sorted(MODULES))
 every_room = pytest.mark.parametrize("name", sorted(MODULES.keys() - {"__init__"}))

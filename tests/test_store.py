@@ -522,8 +522,8 @@ def test_other_tables_in_the_file_are_left_alone(path, catalogue):
             CREATE TABLE metric (name TEXT PRIMARY KEY, code TEXT NOT NULL, id TEXT NOT NULL);
             CREATE TABLE prm (uid TEXT NOT NULL, name TEXT NOT NULL, value OBJECT NOT NULL);
             CREATE INDEX idx_prm_uid ON prm (uid, name, value);
-            CREATE TABLE stat (id TEXT PRIMARY KEY, accuracy REAL, epoch INTEGER, duration INTEGER, task TEXT, dataset TEXT,
-                metric TEXT, nn TEXT, transform TEXT, prm TEXT,
+            CREATE TABLE stat (id TEXT PRIMARY KEY, accuracy REAL, epoch INTEGER, duration INTEGER, task TEXT,
+                dataset TEXT, metric TEXT, nn TEXT, transform TEXT, prm TEXT,
                 FOREIGN KEY (nn) REFERENCES nn (name) ON DELETE CASCADE,
                 FOREIGN KEY (metric) REFERENCES metric (name) ON DELETE CASCADE);
             CREATE INDEX idx_accuracy_desc ON stat (accuracy DESC);
@@ -532,7 +532,7 @@ def test_other_tables_in_the_file_are_left_alone(path, catalogue):
             INSERT INTO nn VALUES ('ResNet', 'import torch', 'abc');
             INSERT INTO metric VALUES ('acc', 'class Net: ...', 'def');
             INSERT INTO prm VALUES ('u1', 'lr', 0.1), ('u1', 'momentum', 0.9), ('u1', 'transform', 'norm_32');
-            INSERT INTO stat VALUES ('s1', 0.75, 5, 7, 'img-classification', 'cifar-10', 'acc', 'ResNet', 'norm_32', 'u1');
+            INSERT INTO stat VALUES ('s1', 0.75, 5, 7, 'img-classification', 'cifar-10', 'acc', 'ResNet', NULL, 'u1');
             INSERT INTO train_stat VALUES ('s1', 0.5, 0.6, NULL);
             INSERT INTO nn_minhash VALUES ('ResNet', x'00ff');
             """
