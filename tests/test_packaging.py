@@ -86,13 +86,14 @@ def test_every_template_travels(installed):
 
 
 def test_every_module_travels_and_nothing_else(installed):
-    """The package's modules, py.typed and templates: no tests, no rendered files, no caches."""
+    """The package's modules, py.typed, templates and the report's page: no tests, no rendered files, no caches."""
     wanted = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "lrgen").rglob("*.py")}
     shipped = [path.relative_to(installed) for path in installed.rglob("*") if path.is_file()]
     others = {path for path in shipped if path.suffix != ".pyc" and "dist-info" not in path.parts[0]}
     assert {path for path in others if path.suffix == ".py"} == wanted
     assert {path.parts[:2] for path in others if path.suffix != ".py"} == {
         ("lrgen", "py.typed"),
+        ("lrgen", "report"),
         ("lrgen", "templates"),
     }
 
