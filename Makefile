@@ -7,6 +7,7 @@ LEMUR_VENV = .venv-lemur
 LEMUR_VERSION = 2.2.11
 BIN = $(VENV)/bin
 VARIANTS ?= 1-50
+DATASET ?= dataset
 MODEL ?=
 WORKERS ?= 2
 # Files stay together on one process, the tests of a network too. The oracles of tests/curves start threads, which must
@@ -16,7 +17,7 @@ NETWORKS = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/architec
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify test test-all lemur lint bench bench-gpu gpu-wheels docs golden lock clean
+.PHONY: setup verify dataset test test-all lemur lint bench bench-gpu gpu-wheels docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -32,6 +33,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml Makefile
 
 verify: setup
 	$(BIN)/lrgen verify $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
+
+# A first dataset, of files whose schedules were checked and that were not trained.
+dataset: setup
+	$(BIN)/lrgen verify --stage schedule $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
+	$(BIN)/lrgen dataset build --level schedule --out $(DATASET) $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
+	@echo "$(DATASET): every schedule was compared with its curve, no network was trained (--level schedule)"
 
 test: setup
 	$(BIN)/lrgen render --check

@@ -1,7 +1,7 @@
 """What a prompt says of the model and of the learning rate that it is about."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lrgen import catalogue, config
 
@@ -12,16 +12,17 @@ _SMALL_WORDS = "is|was|of|at|to|be|with|set|value|equals?|around|about|initial"
 _BETWEEN = rf"{_MARKS}(?:(?:{_SMALL_WORDS})\b{_MARKS}){{0,3}}"
 
 
-def detect_model(text: str, settings: config.Settings | None = None) -> str | None:
+def detect_model(text: str, settings: config.Settings | None = None, names: Sequence[str] | None = None) -> str | None:
     """The architecture that a text says is the active one; None when it names none, or several alike.
 
     The first of these that is just one: a name with the active indicator behind it on its line, a name with the
     prefix (``model_ResNet18``), a name in a sentence with a keyword, a name at all. Case does not matter, nor whether
     the number is set off (``resnet-18``); a network that lrgen does not have (``ResNet-152``) is none that it has.
+    ``names`` are the networks that count, by default those of the catalogue.
     """
     settings = settings or config.load()
     how = settings.prompt.model_detection
-    names = [one.name for one in catalogue.of(settings).architectures]
+    names = [one.name for one in catalogue.of(settings).architectures] if names is None else names
     lines = text.splitlines()
     marked = (line.rpartition(how.active_indicator)[0] for line in lines if how.active_indicator in line)
     keywords = [word.casefold() for word in how.keywords if word not in names]

@@ -18,6 +18,7 @@ from lrgen import config
 from lrgen.cli.corpus import render, verify
 from lrgen.cli.curves import plot, show
 from lrgen.cli.database import database
+from lrgen.cli.dataset import dataset
 from lrgen.cli.exchange import exports, imports
 from lrgen.cli.listing import lists
 from lrgen.cli.models import models
@@ -44,6 +45,7 @@ app.add_typer(lists, name="list")
 app.add_typer(models, name="model")
 app.add_typer(results, name="results")
 app.add_typer(database, name="db")
+app.add_typer(dataset, name="dataset")
 app.add_typer(exports, name="export")
 app.add_typer(imports, name="import")
 

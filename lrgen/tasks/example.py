@@ -1,7 +1,7 @@
 """What every task yields, and what it is given."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -60,14 +60,20 @@ class Material:
 
 
 class Task(Protocol):
-    """A module of this package."""
+    """A module of this package.
 
-    NAME: str
-    SUMMARY: str
+    ``examples(material)`` yields the task's examples, one after the other, in an order that depends on the material
+    alone. A module with ``NEEDS_BENCH = True`` takes a Workbench (lrgen.tasks.running) as well.
+    """
 
-    def examples(self, material: Material) -> Iterator[Example]:
-        """The task's examples, one after the other, in an order that depends on the material alone."""
-        ...
+    @property
+    def NAME(self) -> str: ...  # noqa: N802  a constant of the module
+
+    @property
+    def SUMMARY(self) -> str: ...  # noqa: N802  likewise
+
+    @property
+    def examples(self) -> Callable[..., Iterator[Example]]: ...
 
 
 def by_name(files: Iterable[ProvedFile]) -> dict[tuple[str, int], ProvedFile]:

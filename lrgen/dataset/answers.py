@@ -1,0 +1,75 @@
+"""What the answers of a dataset claim, put so that it can be executed or computed again."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from lrgen import curves
+from lrgen.catalogue import Catalogue
+from lrgen.dataset.rows import Row
+from lrgen.errors import DatasetError
+from lrgen.tasks import diffs, pieces, wording
+
+# What a row's evidence says of its answer, and the file that comes of it.
+_MADE: dict[str, Callable[[Row], str]] = {
+    "equals": lambda row: row["completion"],
+    "fills": lambda row: pieces.fill(wording.quoted(row["prompt"]), row["completion"]),
+    "gives": lambda row: diffs.apply(row["completion"], wording.quoted(row["prompt"])),
+}
+_RATE = re.compile(r"^(?:\| )?(\d+)(?:: | \| )(\S+)", re.MULTILINE)
+_DIGITS = 1e-5  # of a rate: six are written
+
+
+def files_of(row: Row) -> Iterator[tuple[str, bool]]:
+    """The whole files that the answers are, fill in or patch, and whether each is said to pass the checks.
+
+    Raises:
+        DatasetError: when an answer does not fit its question, or does not give the file that the evidence names.
+    """
+    evidence = orjson.loads(row["evidence"])
+    for claim, make in _MADE.items():
+        if claim in evidence:
+            text = make(row)
+            if hashlib.sha256(text.encode()).hexdigest() != evidence[claim]:
+                raise DatasetError(f"it does not give the file {evidence[claim][:12]}… that its evidence names")
+            yield text, True
+    if "failed" in evidence:
+        if row["rejected"] is not None:
+            yield row["rejected"], False
+        elif row["label"] is False:
+            yield row["completion"], False
+
+
+def compute(row: Row, catalogue: Catalogue) -> None:
+    """Compare the learning rates of an answer, if it is about any, with the curve.
+
+    Raises:
+        DatasetError: when they differ; names the step.
+        LrgenError: when there is no such curve.
+    """
+    evidence = orjson.loads(row["evidence"])
+    if "traced" not in evidence:
+        return
+    written = {int(step): float(rate) for step, rate in _RATE.findall(row["completion"])}
+    if list(written) != evidence["steps"]:
+        raise DatasetError(f"it has the steps {list(written)}, and {evidence['steps']} were asked for")
+    for (step, rate), right in zip(written.items(), _rates(row["variant"], evidence, catalogue), strict=True):
+        if not abs(rate - right) <= _DIGITS * abs(right) + _DIGITS**2 * evidence["prm"]["lr"]:
+            raise DatasetError(f"the rate at step {step} is said to be {rate:g}, and is {right:g}")
+
+
+def _rates(name: str, evidence: dict[str, Any], catalogue: Catalogue) -> list[float]:
+    """What the curve has at the steps that were asked for."""
+    variant = catalogue.variant(name)
+    folder = catalogue.user_folder(variant)
+    prm = {key: value for key, value in evidence["prm"].items() if key != "lr"}
+    horizon, lr, steps = evidence["horizon"], evidence["prm"]["lr"], evidence["steps"]
+    if "metrics" in evidence:
+        followed = curves.follow(variant, evidence["metrics"], horizon, lr, prm, folder)
+        return [float(followed[step]) for step in steps]
+    depths = tuple(evidence.get("depths", (0,)))
+    group = depths.index(evidence.get("depth", 0))
+    return [float(rate) for rate in curves.rates(variant, steps, horizon, lr, prm, folder, depths)[group]]

@@ -1,0 +1,441 @@
+"""``lrgen dataset check`` finds each kind of damage, also when the hashes were put right afterwards."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrgen.corpus import Level
+from lrgen.dataset import formats, manifest
+from lrgen.dataset.build import TOO_LONG, Plan, build
+from lrgen.dataset.check import Checked, check
+from lrgen.dataset.formats import parquet
+from lrgen.dataset.formats.lines import encoded
+from lrgen.dataset.rows import Row, id_of
+from lrgen.errors import DatasetError
+from lrgen.tasks import diffs, pieces, wording
+from lrgen.tasks.example import Example, Material, Scope
+from tests import corpora
+from tests.corpora import example, proved, source, task
+
+NUMBERS = (1, 6, 12, 25, 31, 37, 41, 60, 100)
+
+
+def _infill(material):
+    for file in material.files:
+        parts = pieces.cut(file.source)
+        yield example(
+            [file],
+            task="infill",
+            prompt=f"Fill in.\n\n{wording.fenced(parts.with_gap)}",
+            completion=parts.answer,
+            scope=Scope.SCHEDULE,
+            evidence={"fills": file.sha256},
+        )
+
+
+def _edit(material):
+    for file in material.files:
+        before = file.source.replace("momentum", "impulse")
+        yield example(
+            [file],
+            task="edit",
+            prompt=f"Call it momentum.\n\n{wording.fenced(before)}",
+            completion=diffs.unified(before, file.source),
+            evidence={"applies_to": hashlib.sha256(before.encode()).hexdigest(), "gives": file.sha256},
+        )
+
+
+def _trace(material):
+    (file,) = (one for one in material.files if one.variant.number == 1)
+    prm = {"lr": 0.1, "step_fraction": 0.5, "gamma": 0.1}
+    yield Example(
+        "trace",
+        "1",
+        "What are the rates?",
+        "0: 0.1\n5: 0.01\n",
+        Scope.SCHEDULE,
+        (file,),
+        evidence={"traced": file.sha256, "horizon": 10, "prm": prm, "steps": [0, 5]},
+    )
+
+
+TASKS = (*corpora.TASKS, task("infill", _infill), task("edit", _edit), task("trace", _trace))
+
+
+@pytest.fixture(scope="module")
+def whole(catalogue, tmp_path_factory) -> Path:
+    """A dataset without a fault, with something held out, and with rows that are too long; not to be changed."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    place = tmp_path_factory.mktemp("whole")
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.save(str(place / "tokenizer.json"))
+    files = tuple(proved(catalogue, number) for number in NUMBERS)
+    plan = Plan(
+        TASKS,
+        formats.NAMES,
+        Level.SCHEDULE,
+        holdout_families=("constant",),
+        tokenizer=place / "tokenizer.json",
+        max_tokens=900,
+    )
+    return build(Material(catalogue, files, 0), plan, place / "out").out
+
+
+@pytest.fixture
+def folder(whole, tmp_path) -> Path:
+    shutil.copytree(whole, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest anew, so that its hashes are those of what lies there."""
+    facts = manifest.read(folder)
+    del facts["files"]
+    manifest.write(folder, facts)
+
+
+def rewrite(folder: Path, change: Callable[[list[Row]], Any], sealed: bool = True) -> None:
+    """Change the rows, and write every format of them again, so that each agrees with the others."""
+    rows = [row for split in parquet.splits(folder) for row in parquet.read(folder, split)]
+    change(rows)
+    for name in formats.NAMES:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    writers = formats.writers(formats.LINES, folder)
+    for row in rows:
+        for writer in writers:
+            writer.write(row)
+    for writer in writers:
+        writer.close()
+    if sealed:
+        seal(folder)
+
+
+def reworded(row: Row, **changes: Any) -> None:
+    """Change the texts of a row, and what follows from them."""
+    row |= changes
+    row["id"] = id_of(*(row[name] for name in ("task", "prompt", "completion", "rejected", "label")))
+    row["prompt_chars"] = len(row["prompt"])
+    row["completion_chars"] = max(len(row["completion"]), len(row["rejected"] or ""))
+
+
+def first(rows: list[Row], **values: Any) -> Row:
+    return next(row for row in rows if all(row[name] == value for name, value in values.items()))
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    facts = json.loads((folder / "manifest.json").read_text())
+    change(facts)
+    (folder / "manifest.json").write_text(json.dumps(facts))
+
+
+def look(folder: Path, catalogue: Any) -> Checked:
+    """Everything but the execution."""
+    return check(folder, catalogue, sample=0)
+
+
+def test_a_dataset_without_a_fault_has_none(whole, catalogue):
+    """As it was built."""
+    checked = look(whole, catalogue)
+    assert checked.problems == []
+    assert checked.rows == manifest.read(whole)["counts"]["rows"] > 50
+
+
+# Files.
+
+
+def test_a_changed_byte_is_seen(folder, catalogue):
+    """In any file of the folder."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"):
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        problems = look(folder, catalogue).problems
+        assert (
+            f"{path.relative_to(folder)}: is not the file that the manifest names: its sha256 or its size differs"
+            in (problems)
+        )
+        path.write_bytes(data)
+    assert look(folder, catalogue).problems == []
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {}
+
+
+def damage(said: str) -> Callable[[Callable[[Path], Any]], Callable[[Path], Any]]:
+    def keep(inflict: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        DAMAGE[inflict.__name__] = (inflict, said)
+        return inflict
+
+    return keep
+
+
+@damage("messages/train.jsonl: is missing")
+def a_file_is_gone(folder: Path) -> None:
+    (folder / "messages" / "train.jsonl").unlink()
+
+
+@damage("messages/train.jsonl: is missing, and parquet has rows for it")
+def a_file_is_gone_without_a_trace(folder: Path) -> None:
+    (folder / "messages" / "train.jsonl").unlink()
+    seal(folder)
+
+
+@damage("notes.txt: is not in the manifest")
+def a_file_is_added(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+
+
+@damage("README.md: is not in the manifest")
+def the_card_is_gone(folder: Path) -> None:
+    (folder / "README.md").unlink()
+    seal(folder)
+
+
+@damage("schema must be 1, got 2")
+def the_schema_is_another(folder: Path) -> None:
+    edit_manifest(folder, lambda facts: facts.update(schema=2))
+
+
+@damage("cannot be read as Parquet")
+def the_rows_are_no_parquet(folder: Path) -> None:
+    (folder / "parquet" / "train.parquet").write_bytes(b"PAR1 not at all")
+    seal(folder)
+
+
+@damage("the columns are not those of schema 1")
+def a_column_is_gone(folder: Path) -> None:
+    from pyarrow import parquet as files
+
+    path = folder / "parquet" / "test.parquet"
+    files.write_table(files.read_table(path).drop_columns(["licence"]), path)
+    seal(folder)
+
+
+@damage("splits are said to have")
+def a_row_is_gone(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows.remove(first(rows, task="count")))
+
+
+# Rows.
+
+
+@damage("the id is not the hash of what the row says")
+def an_answer_is_changed(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="count").update(completion="9", completion_chars=1))
+
+
+@damage("is there twice")
+def a_row_is_repeated(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows.append(first(rows, task="count")))
+
+
+@damage("licence must be one of MIT")
+def the_licence_is_another(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows[0].update(licence="GPL-3.0"))
+
+
+@damage("stands in the file of validation and says that it is of train")
+def the_files_of_two_splits_are_swapped(folder: Path) -> None:
+    (folder / "parquet" / "train.parquet").rename(folder / "parquet" / "validation.parquet")
+    seal(folder)
+
+
+@damage("is on two sides")
+def a_group_is_torn_apart(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write", split="train").update(split="test"))
+
+
+@damage("its answer is in training and in tests")
+def a_test_is_learnt_from(folder: Path) -> None:
+    def copy(rows: list[Row]) -> None:
+        tested = first(rows, task="name", split="test")
+        reworded(first(rows, task="name", split="train"), completion=tested["completion"])
+
+    rewrite(folder, copy)
+
+
+@damage("the family constant is held out")
+def what_is_held_out_is_learnt_from(folder: Path) -> None:
+    rewrite(folder, lambda rows: [row.update(split="train") for row in rows if row["family"] == "constant"])
+
+
+@damage("is said to be two")
+def a_file_has_two_names(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(variant="A0_099"))
+
+
+@damage("names none that was verified")
+def a_row_names_no_file(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(level="", source_sha256=""))
+
+
+@damage("was verified up to contract only, and the build asked for schedule")
+def a_level_is_lower(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows[0].update(level="contract"))
+
+
+@damage("its seed is 7, that of the build 0")
+def a_seed_is_another(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows[0].update(seed=7))
+
+
+@damage("has more than 900 tokens")
+def a_row_is_too_long(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows[0].update(completion_tokens=901))
+
+
+@damage(f"{TOO_LONG}: is missing")
+def the_long_rows_are_gone(folder: Path) -> None:
+    (folder / TOO_LONG).unlink()
+    seal(folder)
+
+
+@damage(f"{TOO_LONG}, line 1: is not too long")
+def a_short_row_is_put_aside(folder: Path) -> None:
+    row = next(parquet.read(folder, "train"))
+    (folder / TOO_LONG).write_bytes(encoded(row))
+    seal(folder)
+
+
+# Formats.
+
+
+@damage("messages/train.jsonl, line 1: is not the row that parquet has")
+def a_line_is_changed(folder: Path) -> None:
+    path = folder / "messages" / "train.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"role":"user"', b'"role":"User"', 1))
+    seal(folder)
+
+
+@damage("kto/train.jsonl, line")
+def a_line_is_gone(folder: Path) -> None:
+    path = folder / "kto" / "train.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    seal(folder)
+
+
+# Answers.
+
+
+@damage("the answer is not what its evidence says: it does not give the file")
+def a_file_is_not_the_one_that_was_verified(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="write"), completion=source(2)))
+
+
+@damage("it does not give the file")
+def a_gap_is_filled_with_something_else(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="infill"), completion="pass\n"))
+
+
+@damage("is not what the diff says")
+def a_diff_does_not_apply(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        row = first(rows, task="edit")
+        reworded(row, prompt=row["prompt"].replace("import torch", "import touch"))
+
+    rewrite(folder, change)
+
+
+@damage("the rate at step 5 is said to be 0.02, and is 0.01")
+def a_rate_is_wrong(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n5: 0.02\n"))
+
+
+@damage("it has the steps [0], and [0, 5] were asked for")
+def a_rate_is_missing(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n"))
+
+
+@pytest.mark.parametrize("name", sorted(DAMAGE))
+def test_damage_is_seen(folder, catalogue, name):
+    """Each kind, by what it is."""
+    inflict, said = DAMAGE[name]
+    inflict(folder)
+    assert any(said in problem for problem in look(folder, catalogue).problems), look(folder, catalogue).problems
+
+
+def test_many_problems_of_one_kind_are_not_all_told(folder, catalogue):
+    """A page of them says enough."""
+    rewrite(folder, lambda rows: [row.update(seed=7) for row in rows])
+    problems = look(folder, catalogue).problems
+    assert problems[-1] == "… and more of this kind"
+    assert len(problems) < 100
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"files": {}}'])
+def test_what_is_no_dataset_is_an_error(tmp_path, catalogue, text):
+    """That names the manifest."""
+    if text is not None:
+        (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DatasetError, match="manifest.json: "):
+        look(tmp_path, catalogue)
+
+
+# Execution.
+
+
+@pytest.fixture
+def executable(catalogue, tmp_path) -> Callable[[str], Path]:
+    """Makes a dataset of one file, whose rows say that it passes, and that a broken version of it fails."""
+
+    def make(broken: str) -> Path:
+        def judge(material):
+            (file,) = material.files
+            yield from corpora.WRITE.examples(material)
+            yield example([file], task="judge", completion=broken, label=False, evidence={"failed": "schedule"})
+            yield example([file], task="prefer", prompt="Better?", rejected=broken, evidence={"failed": "schedule"})
+
+        plan = Plan((task("judge", judge),), level=Level.SCHEDULE)
+        return build(Material(catalogue, (proved(catalogue, 1),), 0), plan, tmp_path / "out").out
+
+    return make
+
+
+def test_answers_are_executed(executable, catalogue):
+    """The verified file passes, and what was rejected fails."""
+    broken = source(1).replace('prm.get("gamma", 0.1)', "0.2")
+    assert broken != source(1)
+    checked = check(executable(broken), catalogue)
+    assert (checked.problems, checked.executed) == ([], 2)
+
+
+def test_a_file_that_does_not_do_what_it_claims_is_seen(executable, catalogue):
+    """Although every hash and every claim agree: it is run."""
+    folder = executable("pass\n")
+    wrong = source(1).replace('prm.get("gamma", 0.1)', 'prm.get("gamma", 0.2)')
+
+    def change(rows: list[Row]) -> None:
+        evidence = json.dumps({"equals": hashlib.sha256(wrong.encode()).hexdigest()})
+        reworded(first(rows, task="write"), completion=wrong, evidence=evidence)
+
+    rewrite(folder, change)
+    problems = check(folder, catalogue).problems
+    assert any("executed, its file failed in schedule" in problem for problem in problems)
+
+
+def test_a_rejected_answer_that_passes_is_seen(executable, catalogue):
+    """A comment more is not a mistake."""
+    problems = check(executable(source(1) + "# the same\n"), catalogue).problems
+    assert any("executed, the file that is said to fail passes" in problem for problem in problems)
+
+
+# The database.
+
+
+def test_runs_are_looked_up(executable, catalogue, tmp_path):
+    """A row that names a run which the database has not is seen."""
+    from lrgen.store import Store
+
+    folder = executable("pass\n")
+    store = Store(f"sqlite:///{tmp_path}/empty.db")
+    store.prepare()
+    problems = check(folder, catalogue, sample=0, store=store).problems
+    store.close()
+    assert len(problems) == 1
+    assert "the run 1 of the file" in problems[0]

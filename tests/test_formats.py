@@ -1,0 +1,204 @@
+"""Every format: which rows it takes, what it writes of them, and that trainers can read it."""
+
+import json
+import re
+
+import orjson
+import pytest
+
+from lrgen.dataset import formats
+from lrgen.dataset.code import definitions_digest
+from lrgen.dataset.formats import dpo, kto, messages, nngpt, parquet, prompt_completion
+from lrgen.dataset.formats.lines import LinesWriter
+from lrgen.dataset.rows import FIELDS, NAMES, Rows, Split
+from lrgen.errors import UnknownNameError
+from lrgen.tasks.example import Scope
+from tests.corpora import example, proved, source
+
+every_format = pytest.mark.parametrize("form", formats.LINES, ids=lambda form: form.NAME)
+
+
+@pytest.fixture(scope="module")
+def rows(catalogue):
+    """Rows of every kind: with and without a file, an accuracy, a worse answer, a label; on two splits."""
+    file, measured = proved(catalogue, 1), proved(catalogue, 37, accuracy=0.75)
+    examples = [
+        example(task="count"),
+        example([file]),
+        example([file], task="infill", completion="def make_scheduler():\n    pass\n", scope=Scope.SCHEDULE),
+        example([file], task="edit", completion="--- a/model.py\n+++ b/model.py\n@@ -1 +1 @@\n-a\n+b\n"),
+        example([file], task="prefer", rejected="pass\n"),
+        example([file], task="judge", label=False),
+        example([measured]),
+        example([measured], task="prefer", rejected="pass\n"),
+        example([measured], task="judge", label=True),
+    ]
+    maker = Rows(seed=0)
+    made = [maker.of(one, Split.TRAIN, "a") for one in examples]
+    return [*made, *(maker.of(one, Split.VALIDATION, "b") for one in examples)]
+
+
+def written(form, rows, folder):
+    writer = LinesWriter(form, folder)
+    for row in rows:
+        writer.write(row)
+    writer.close()
+    return {path.name: path for path in sorted(folder.iterdir())} if folder.exists() else {}
+
+
+@every_format
+def test_each_row_it_takes_is_a_line_of_its_split(form, rows, tmp_path):
+    """In the order of the rows, and nothing else."""
+    files = written(form, rows, tmp_path / "out")
+    for split in (Split.TRAIN, Split.VALIDATION):
+        lines = files[form.file_of(split)].read_bytes().splitlines()
+        expected = [row["id"] for row in rows if row["split"] == split and form.takes(row)]
+        assert [orjson.loads(line)["id"] for line in lines] == expected
+        assert expected
+
+
+def test_every_row_is_for_one_kind_of_trainer(rows):
+    """Pairs for DPO, labels for KTO, everything else to be imitated."""
+    for row in rows:
+        assert sum(one.takes(row) for one in (messages, dpo, kto)) == 1
+        assert messages.takes(row) == prompt_completion.takes(row) == nngpt.takes(row)
+    assert [row["task"] for row in rows if dpo.takes(row)] == ["prefer"] * 4
+    assert [row["task"] for row in rows if kto.takes(row)] == ["judge"] * 4
+
+
+@every_format
+def test_every_line_has_the_same_columns_of_the_same_types(form, rows):
+    """What a reader infers from the first lines of a large file is true for the last: nothing is null."""
+
+    def shape(value):
+        if isinstance(value, dict):
+            return {name: shape(inner) for name, inner in value.items()}
+        return [shape(inner) for inner in value] if isinstance(value, list) else type(value)
+
+    shapes = [shape(form.line(row)) for row in rows if form.takes(row)]
+    assert all(one == shapes[0] for one in shapes)
+    assert type(None) not in shapes[0].values()
+
+
+@every_format
+def test_a_file_of_many_blocks_is_read(form, rows, tmp_path):
+    """pyarrow reads each format block by block, as datasets does, although what comes late differs."""
+    import pyarrow.json
+
+    taken = [row for row in rows if form.takes(row) and row["split"] == Split.TRAIN]
+    path = written(form, [taken[0]] * 300 + taken[1:], tmp_path / "out")[form.file_of("train")]
+    block = 1 << 15
+    assert path.stat().st_size > 4 * block
+    table = pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=block))
+    assert table.num_rows == 300 + len(taken) - 1
+    assert table["id"][-1].as_py() == taken[-1]["id"]
+
+
+@every_format
+def test_what_no_column_says_is_in_meta(form, rows):
+    """With the columns of the line, ``meta`` makes the row whole again; NNGPT's holds what is never null."""
+    row = next(row for row in rows if form.takes(row) and row["accuracy"] is not None)
+    line = form.line(row)
+    if form is nngpt:
+        assert line["meta"].items() <= row.items()
+        return
+    meta = json.loads(line["meta"])
+    assert meta.items() <= row.items()
+    texts = {"id", "task", "prompt", "completion", "rejected", "label"}
+    assert meta.keys() == set(NAMES) - texts
+
+
+@every_format
+def test_no_rows_are_no_folder(form, rows, tmp_path):
+    """A format without a row is not there at all, and a split without rows has no file."""
+    assert written(form, [row for row in rows if not form.takes(row)], tmp_path / "none") == {}
+    there = written(form, [row for row in rows if row["split"] == Split.TRAIN], tmp_path / "out")
+    assert form.file_of("train") in there
+    assert form.file_of("validation") not in there
+
+
+@pytest.mark.parametrize("form", [messages, prompt_completion, dpo, kto], ids=lambda form: form.NAME)
+def test_llama_factory_finds_files_and_columns(form, rows, tmp_path):
+    """``dataset_info.json`` names each file, and columns that its lines have."""
+    files = written(form, rows, tmp_path / "out")
+    entries = json.loads(files["dataset_info.json"].read_text())
+    assert {entry["file_name"] for entry in entries.values()} == {"train.jsonl", "validation.jsonl"}
+    for entry in entries.values():
+        line = orjson.loads(files[entry["file_name"]].read_bytes().splitlines()[0])
+        assert set(entry["columns"].values()) <= line.keys()
+        for message in line.get("messages", ()):
+            assert {entry["tags"]["role_tag"], entry["tags"]["content_tag"]} == message.keys()
+            assert message["role"] in entry["tags"].values()
+        assert entry.get("ranking", False) == (form is dpo)
+
+
+def test_the_texts_are_what_was_asked_and_answered(rows):
+    """Each format has the prompt and the answer, unchanged, where its trainers look for them."""
+    plain = next(row for row in rows if messages.takes(row))
+    assert [message["role"] for message in messages.line(plain)["messages"]] == ["system", "user", "assistant"]
+    assert [message["content"] for message in messages.line(plain)["messages"]][1:] == [
+        plain["prompt"],
+        plain["completion"],
+    ]
+    assert (
+        prompt_completion.line(plain).items() >= {"prompt": plain["prompt"], "completion": plain["completion"]}.items()
+    )
+    pair = next(row for row in rows if dpo.takes(row))
+    assert (dpo.line(pair)["chosen"], dpo.line(pair)["rejected"]) == (pair["completion"], "pass\n")
+    assert [kto.line(row)["label"] for row in rows if kto.takes(row)] == [False, True] * 2
+
+
+def test_nngpt_reads_its_answers(rows):
+    """A whole file is in <nn>, a diff in <delta>, each with its hyperparameters; other code is in a fence."""
+    train = [row for row in rows if row["split"] == Split.TRAIN and nngpt.takes(row)]
+    plain, whole, part, diff, _ = (nngpt.line(row)["messages"][-1]["content"] for row in train)
+    assert plain == "This is one."
+    code = re.search(r"<nn>\n?(.*?)</nn>", whole, re.DOTALL)
+    assert code is not None
+    assert code[1] == source(1)
+    hyperparameters = json.loads(re.search(r"<hp>(.*?)</hp>", whole, re.DOTALL)[1])
+    assert hyperparameters.keys() >= {"lr", "momentum", "batch", "gamma"}
+    assert re.search(r"<delta>\n?(.*?)</delta>", diff, re.DOTALL)[1] == train[3]["completion"]
+    assert "<hp>" in diff
+    fenced = re.fullmatch(r"```python\n(.*?)```", part, re.DOTALL)
+    assert fenced is not None
+    assert definitions_digest(fenced[1]) == definitions_digest(train[2]["completion"])
+
+
+def test_nngpt_calls_validation_dev():
+    """The files are named as NNGPT looks for them."""
+    assert [nngpt.file_of(split) for split in ("train", "validation", "test")] == [
+        "train.jsonl",
+        "dev.jsonl",
+        "test.jsonl",
+    ]
+
+
+def test_parquet_gives_the_rows_back(rows, tmp_path):
+    """Every column of every row, and the same bytes each time."""
+    for name in ("one", "other"):
+        writer = parquet.ParquetWriter(tmp_path / name / "parquet")
+        (tmp_path / name).mkdir()
+        for row in rows:
+            writer.write(row)
+        writer.close()
+    assert parquet.splits(tmp_path / "one") == ["train", "validation"]
+    for split in ("train", "validation"):
+        found = list(parquet.read(tmp_path / "one", split))
+        assert found == [row for row in rows if row["split"] == split]
+        path = f"parquet/{parquet.file_of(split)}"
+        assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "other" / path).read_bytes()
+
+
+def test_parquet_has_the_schema_of_the_rows():
+    """A column for each field, of its type; only those may be null that say so."""
+    schema = parquet.schema()
+    assert tuple(schema.names) == NAMES
+    assert [field.nullable for field in schema] == [field.nullable for field in FIELDS]
+
+
+def test_an_unknown_format_is_named():
+    """With what was probably meant."""
+    with pytest.raises(UnknownNameError, match="unknown format 'mesages': did you mean messages"):
+        formats.named(["mesages"])
+    assert [one.NAME for one in formats.named(["kto", "messages", "parquet"])] == ["messages", "kto"]

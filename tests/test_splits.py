@@ -1,0 +1,187 @@
+"""Groups stay together, and a test is never learnt from."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrgen.dataset.rows import Split
+from lrgen.dataset.splits import Splits, assign, components, connected, distinct
+from lrgen.errors import DatasetError, UnknownNameError
+from lrgen.tasks.example import Scope
+from tests.corpora import example, proved, source
+
+NAMES = [f"n{number}" for number in range(8)]
+names = st.sampled_from(NAMES)
+groups = st.sets(st.text("abcdefgh/", min_size=1, max_size=6), max_size=40)
+seeds = st.integers(0, 1000)
+
+# One variant of each of several families, and the two that are equivalent across families.
+NUMBERS = (1, 6, 12, 25, 31, 37, 38, 41, 60, 100)
+
+
+@pytest.fixture
+def files(catalogue):
+    return [proved(catalogue, number, name) for name in ("ResNet", "VGG", "AlexNet") for number in NUMBERS]
+
+
+# Components.
+
+
+@given(st.lists(st.tuples(names, names)))
+def test_what_is_connected_is_one_component(pairs):
+    """Components are the classes of the smallest equivalence that holds for the pairs."""
+    found = connected(NAMES, pairs)
+    classes = {name: {name} for name in NAMES}
+    for one, other in pairs:
+        joined = classes[one] | classes[other]
+        classes |= dict.fromkeys(joined, joined)
+    assert found == {name: "+".join(sorted(classes[name])) for name in NAMES}
+
+
+def test_equivalents_connect_families(catalogue):
+    """Cosine and its restarts share a curve, whichever files are there."""
+    found = components(catalogue, [])
+    assert found["cosine"] == found["restarts"] == "cosine+restarts"
+    assert found["step"] == "step"
+
+
+@pytest.mark.parametrize("how", ["code", "trace"])
+def test_equal_schedules_connect_families(catalogue, how):
+    """Two families with the same scheduler code, or with a trace in common, are one component."""
+    one, other = proved(catalogue, 1, trace="a"), proved(catalogue, 31, trace="b")
+    if how == "code":
+        other = dataclasses.replace(other, source=source(1).replace('"""ResNet-20', '"""Another', 1))
+    else:
+        other = dataclasses.replace(other, trace="a")
+    found = components(catalogue, [one, other])
+    assert found[one.variant.family] == found[other.variant.family]
+    assert one.variant.family != other.variant.family
+
+
+# Sides of groups.
+
+
+@given(groups, seeds)
+def test_sides_depend_on_nothing_but_the_groups_and_the_seed(groups, seed):
+    """Their order does not matter, and each group has one side."""
+    found = assign(sorted(groups), seed)
+    assert found == assign(sorted(groups, reverse=True), seed)
+    assert found.keys() == groups
+
+
+@given(groups.filter(lambda groups: len(groups) >= 3), seeds)
+def test_no_side_is_empty(groups, seed):
+    """Three groups are enough for training, validation and a test."""
+    assert set(assign(groups, seed).values()) == {Split.TRAIN, Split.VALIDATION, Split.TEST}
+
+
+@given(seeds)
+def test_a_growing_corpus_keeps_its_sides(seed):
+    """Where no side was empty, what is added moves nobody."""
+    before = assign(map(str, range(100)), seed)
+    after = assign(map(str, range(150)), seed)
+    assert {group: after[group] for group in before} == before
+
+
+def test_a_tenth_is_tested_with():
+    """And a tenth is for validation; another seed chooses others."""
+    sides = assign(map(str, range(10_000)), 0)
+    counts = {split: sum(side is split for side in sides.values()) for split in set(sides.values())}
+    assert counts[Split.TEST] == pytest.approx(1000, abs=100)
+    assert counts[Split.VALIDATION] == pytest.approx(1000, abs=100)
+    assert sides != assign(map(str, range(10_000)), 1)
+
+
+# Sides of examples.
+
+
+@given(seed=seeds)
+def test_a_file_is_on_the_side_of_its_group(catalogue, seed):
+    """Everything of one network and one component of families is together."""
+    files = [proved(catalogue, number, name) for name in ("ResNet", "VGG") for number in (1, 37, 38, 60)]
+    splits = Splits(catalogue, files, seed)
+    sides = [splits.side(example([file])) for file in files]
+    by_group = {side.group: side.split for side in sides}
+    assert all(by_group[side.group] is side.split for side in sides)
+    assert len(by_group) == 6
+    assert sides[1] == sides[2]
+
+
+@given(seed=seeds)
+def test_an_answer_that_is_the_same_for_every_network_has_one_side(catalogue, seed):
+    """What depends on the schedule alone follows its families, whatever the network."""
+    files = [proved(catalogue, number, name) for name in ("ResNet", "VGG", "AlexNet") for number in NUMBERS]
+    splits = Splits(catalogue, files, seed)
+    sides = {}
+    for file in files:
+        side = splits.side(example([file], scope=Scope.SCHEDULE))
+        assert sides.setdefault(file.variant.number, side) == side
+    assert {side.split for side in sides.values()} == {Split.TRAIN, Split.VALIDATION, Split.TEST}
+
+
+def test_what_is_held_out_is_nowhere_else(catalogue, files):
+    """A family takes those along whose schedules equal its own; what is held out twice tests families."""
+    splits = Splits(catalogue, files, 0, ["cosine"], ["VGG"])
+    families = {"cosine", "restarts"}
+    assert splits.held_out == {"families": sorted(families), "architectures": ["VGG"]}
+    for file in files:
+        for scope in (Scope.FILE, Scope.SCHEDULE):
+            side = splits.side(example([file], scope=scope))
+            if file.variant.family in families:
+                assert side.split is Split.TEST_FAMILIES
+            elif file.architecture.name == "VGG":
+                assert side is None or side.split is Split.TEST_ARCHITECTURES
+            else:
+                assert side.split not in (Split.TEST_FAMILIES, Split.TEST_ARCHITECTURES)
+
+
+def test_a_held_out_network_is_not_asked_what_others_have_taught(catalogue, files):
+    """An answer that is the same for every network, and is learnt from, tests nothing."""
+    splits = Splits(catalogue, files, 0, (), ["VGG"])
+    for file in files[: len(NUMBERS)]:
+        here = splits.side(example([file], scope=Scope.SCHEDULE))
+        there = splits.side(example([proved(catalogue, file.variant.number, "VGG")], scope=Scope.SCHEDULE))
+        assert (there is None) == (here.split is not Split.TEST)
+
+
+def test_several_files_are_on_the_hardest_of_their_sides(catalogue, files):
+    """A file of a test is not seen in training in any role."""
+    splits = Splits(catalogue, files, 0, ["step"])
+    trained = next(file for file in files if splits.side(example([file])).split is Split.TRAIN)
+    held_out = next(file for file in files if file.variant.family == "step")
+    for pair in ([trained, held_out], [held_out, trained]):
+        assert splits.side(example(pair)) == splits.side(example([held_out]))
+
+
+def test_what_stands_on_no_file_goes_by_its_key(catalogue, files):
+    """Its side is drawn, and is the same in every build with the seed."""
+    splits = [Splits(catalogue, files, seed) for seed in (0, 0, 1)]
+    examples = [example(key=str(number)) for number in range(500)]
+    sides = [[one.side(each).split for each in examples] for one in splits]
+    assert sides[0] == sides[1] != sides[2]
+    assert sides[0].count(Split.TRAIN) == pytest.approx(400, abs=40)
+
+
+def test_what_is_held_out_must_be_there(catalogue, files):
+    """A name that does not exist, or of which there is no file, is an error that names it."""
+    with pytest.raises(UnknownNameError, match="unknown family 'cosin'"):
+        Splits(catalogue, files, 0, ["cosin"])
+    with pytest.raises(DatasetError, match="holdout model ConvNeXt: no selected file is of it"):
+        Splits(catalogue, files, 0, (), ["ConvNeXt"])
+
+
+# Duplicates.
+
+
+def test_files_are_duplicates_by_three_keys(catalogue):
+    """The same network, syntax tree and trace is the same file; two of them are not enough."""
+    first = proved(catalogue, 1, trace="a")
+    comment = proved(catalogue, 2, trace="a", source=source(1) + "# a comment\n")
+    others = [
+        proved(catalogue, 1, "VGG", trace="a"),
+        proved(catalogue, 1, trace="b"),
+        proved(catalogue, 1, trace="a", source=source(1).replace("momentum", "impulse")),
+    ]
+    assert distinct([first, comment, *others]) == ([first, *others], [comment])
