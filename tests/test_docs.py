@@ -55,7 +55,10 @@ def test_every_command_is_in_the_reference():
     assert set(commands_of(app)) == set(build.COMMANDS) - {()}
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+PAGES = ("results", "comparing", "finetuning", "dataset", "verifying", "lemur")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)])
 def test_every_command_line_in_the_documents_is_understood(document):
     """Each ``lrgen …`` line names a command and options that exist."""
     known = {" ".join(command) for command in commands_of(app)}

@@ -140,7 +140,7 @@ def test_what_cannot_be_told_apart_is_no_example(measured, table):
 
 def test_more_pairs_need_more(measured):
     """A difference that is one between two schedules is none among the three pairs of three."""
-    narrow = {STEP: (90, 92, 91.5), COSINE: (86, 86, 86)}
+    narrow = {STEP: (89, 92, 91.5), COSINE: (86, 86, 86)}
     measured.runs(narrow)
     assert len(measured.examples()) == 1
     measured.runs({CONSTANT: (89, 80, 91)})
@@ -161,6 +161,12 @@ def test_only_like_runs_of_the_published_bytes_count(measured, other):
     """Runs of other bytes, of few images, that failed, or under other settings are compared with none."""
     measured.runs({STEP: FAR_APART[STEP]})
     measured.runs({COSINE: FAR_APART[COSINE]}, **other)
+    assert measured.examples() == []
+
+
+def test_images_learnt_by_heart_prove_no_schedule(measured):
+    """What was only memorised, without held-out images, is no measure, not even among its own kind."""
+    measured.runs(FAR_APART, training=Training.MEMORISED)
     assert measured.examples() == []
 
 

@@ -185,6 +185,16 @@ def test_a_file_that_leaves_its_curve_is_refused(material, bench):
         list(trace.examples(replace(material, files=[edited]), bench))
 
 
+def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(material):
+    """What rounding leaves of zero is zero; what is within the tolerance and written otherwise is left out."""
+    course = Course(4, {"lr": 0.1}, (0, 2, 3, 4))
+    executed = [[0.1, 0.05 + 1e-12, 0.05 * (1 - math.sqrt(0.5)) + 9e-11, 1e-18]]
+    written = trace._written(material.catalogue, material.files[5], course, executed)
+    assert written == [{0: "0.1", 2: "0.05", 3: "0.0146447", 4: "0"}]
+    executed[0][3] = 5e-11
+    assert 4 not in trace._written(material.catalogue, material.files[5], course, executed)[0]
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [("raise ValueError('no')", "raises at horizon .* ValueError: no"), ("import os; os._exit(3)", "has ended")],

@@ -13,11 +13,16 @@ SUMMARY = "A broken file and the reason of its failure → the mended file, or t
 NEEDS_BENCH = True
 
 _REQUESTS = (
-    "This training module does not pass its checks. The {stage} check says: {reason}.",
-    "I get this from the {stage} check: {reason}. What is wrong in my file?",
-    "Something is wrong with this module. The {stage} check failed with `{reason}`. Please repair it.",
-    "Fix the module below, and change nothing that works. {stage} check: {reason}",
-    "The check of this file fails.\n\nstage: {stage}\nreason: {reason}\n\nFind the mistake and correct it.",
+    "This training module does not pass its checks.",
+    "What is wrong in my file? It fails.",
+    "Something is wrong with this module. Please repair it.",
+    "Fix the module below, and change nothing that works.",
+    "Find the mistake in this file and correct it.",
+)
+_VERDICTS = (
+    "The {stage} check says: {reason}",
+    "FAILED in the {stage} check: {reason}",
+    "stage: {stage}\nreason: {reason}",
 )
 _WANTS_DIFF = (
     f"Answer with a unified diff of `{diffs.FILE_NAME}`.",
@@ -31,13 +36,14 @@ def examples(material: Material, bench: Workbench) -> Iterator[Example]:
     for failure in failures(material, bench):
         file, broken = failure.broken.file, failure.broken.text
         chance = material.chance(NAME, file.name, failure.broken.mistake)
-        asked = chance.choice(_REQUESTS).format(stage=failure.stage, reason=failure.reason)
+        asked = chance.choice(_REQUESTS)
+        verdict = chance.choice(_VERDICTS).format(stage=failure.stage, reason=failure.reason)
         as_diff = chance.random() < 0.5
         wanted = chance.choice(_WANTS_DIFF if as_diff else _WANTS_FILE)
         yield Example(
             task=NAME,
             key=f"{file.name}/{failure.broken.mistake}",
-            prompt=f"{asked} {wanted}\n\n{wording.fenced(broken)}",
+            prompt=f"{asked} {wanted}\n\n{verdict}\n\n{wording.fenced(broken)}",
             completion=diffs.unified(broken, file.source) if as_diff else file.source,
             scope=Scope.SCHEDULE if as_diff and _in_schedule(failure.broken) else Scope.FILE,
             files=(file,),

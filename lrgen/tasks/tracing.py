@@ -10,8 +10,10 @@ A child reads a request a line and answers each with a line; both are JSON::
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -59,7 +61,7 @@ def run(
             if len(waiting) == workers:
                 yield first()
             if len(children) < workers:
-                command = [sys.executable, "-m", __name__]
+                command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
                 child = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
                 )
@@ -89,11 +91,10 @@ def _answer(child: "subprocess.Popen[str]", file: ProvedFile) -> list[Rates]:
     return list(answer["rates"])
 
 
-def _serve() -> None:
+def serve() -> None:
     """Answer requests until there are no more."""
-    import warnings
-
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's, which ends its children itself
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a file prints is no answer
     for line in sys.stdin:
@@ -118,7 +119,3 @@ def _rates(name: str, source: str, courses: list[dict[str, Any]]) -> dict[str, A
             return {"error": str(failure)}
         found.append([[group[step] for step in at] for group in groups])
     return {"rates": found}
-
-
-if __name__ == "__main__":
-    _serve()
