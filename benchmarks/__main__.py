@@ -19,7 +19,7 @@ from pathlib import Path
 
 import black
 
-from benchmarks import results
+from benchmarks import datasets, results
 from lrgen import catalogue as catalogues
 from lrgen import generate, render
 from lrgen.records import Outcome, VerifySettings
@@ -40,6 +40,7 @@ def main() -> None:
         "render": bench_render,
         "queue": bench_queue,
         "results": lambda folder: results.bench(folder, catalogues.load()),
+        "dataset": lambda folder: datasets.bench(folder, catalogues.load()),
         "data": lambda folder: bench_data(),
         "verify": bench_verify,  # the last: its bare loop starts threads, which no fork survives
     }

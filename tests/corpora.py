@@ -75,7 +75,8 @@ def _count(material: Material) -> Iterator[Example]:
 
 def _prefer(material: Material) -> Iterator[Example]:
     for file in material.files:
-        yield example([file], task="prefer", prompt=f"Better: {file.name}", rejected="pass\n", evidence={"failed": 1})
+        worse = f"{file.source}# with something more\n"
+        yield example([file], task="prefer", prompt=f"Better: {file.name}", rejected=worse, evidence={"failed": 1})
 
 
 def _judge(material: Material) -> Iterator[Example]:

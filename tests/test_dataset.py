@@ -430,6 +430,7 @@ def test_the_card_names_the_files_of_each_format(material, tmp_path):
     }
     assert set(paths) == {path for path in there if not path.endswith("dataset_info.json")}
     assert "license: mit\n" in header
+    assert header.count("default: true") == header.count("- config_name: parquet\n  default: true\n") == 1
     assert "size_categories:\n- n<1K\n" in header
     assert table() in text
     assert "Held out: step." in text
@@ -468,9 +469,9 @@ def test_text_overlap_is_measured(material, tmp_path):
     build(material, plan(corpora.NAME), tmp_path / "out")
     trained = next(row for row in rows_of(tmp_path / "out") if row["split"] == "train")
     part = "\n".join(trained["prompt"].splitlines()[10:40]) + "\n"
-    other = part.replace("self", "selves")
-    found = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, other], "validation": []})
-    assert [(one.split, one.answers, one.inside, one.greatest) for one in found] == [("test", 2, 1, 1.0)]
+    others = [part.replace("self", "selves"), "\n".join(reversed(part.splitlines())) + "\n"]
+    found = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, *others], "validation": []})
+    assert [(one.split, one.answers, one.inside, one.greatest) for one in found] == [("test", 3, 1, 1.0)]
     assert found[0].median < 1
 
 

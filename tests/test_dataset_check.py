@@ -1,5 +1,6 @@
 """``lrgen dataset check`` finds each kind of damage, also when the hashes were put right afterwards."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -17,7 +18,7 @@ from lrgen.dataset.formats import parquet
 from lrgen.dataset.formats.lines import encoded
 from lrgen.dataset.rows import Row, id_of
 from lrgen.errors import DatasetError
-from lrgen.tasks import diffs, pieces, wording
+from lrgen.tasks import convert, diffs, pieces, wording
 from lrgen.tasks.example import Example, Material, Scope
 from tests import corpora
 from tests.corpora import example, proved, source, task
@@ -64,7 +65,11 @@ def _trace(material):
     )
 
 
-TASKS = (*corpora.TASKS, task("infill", _infill), task("edit", _edit), task("trace", _trace))
+def _long(material):
+    yield example(task="long", prompt="word " * 1000)
+
+
+TASKS = (*corpora.TASKS, task("long", _long), task("infill", _infill), task("edit", _edit), task("trace", _trace))
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +149,7 @@ def test_a_dataset_without_a_fault_has_none(whole, catalogue):
     """As it was built."""
     checked = look(whole, catalogue)
     assert checked.problems == []
+    assert len((whole / TOO_LONG).read_bytes().splitlines()) == 1
     assert checked.rows == manifest.read(whole)["counts"]["rows"] > 50
 
 
@@ -337,7 +343,7 @@ def a_gap_is_filled_with_something_else(folder: Path) -> None:
 def a_diff_does_not_apply(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
         row = first(rows, task="edit")
-        reworded(row, prompt=row["prompt"].replace("import torch", "import touch"))
+        reworded(row, prompt=row["prompt"].replace("impulse", "impetus"))
 
     rewrite(folder, change)
 
@@ -364,8 +370,11 @@ def test_many_problems_of_one_kind_are_not_all_told(folder, catalogue):
     """A page of them says enough."""
     rewrite(folder, lambda rows: [row.update(seed=7) for row in rows])
     problems = look(folder, catalogue).problems
-    assert problems[-1] == "… and more of this kind"
-    assert len(problems) < 100
+    rows = manifest.read(folder)["counts"]["rows"]
+    assert len(problems) < rows
+    told = sum("its seed is 7" in problem for problem in problems)
+    more = sum(int(problem.split()[2]) for problem in problems if problem.startswith("… and "))
+    assert told + more == rows
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"files": {}}'])
@@ -439,3 +448,22 @@ def test_runs_are_looked_up(executable, catalogue, tmp_path):
     store.close()
     assert len(problems) == 1
     assert "the run 1 of the file" in problems[0]
+
+
+def test_a_converted_schedule_is_executed(catalogue, tmp_path):
+    """A schedule that stands alone is run in the file around it: the right one passes, another rate is seen."""
+    files = [proved(catalogue, number) for number in (6, 23)]
+    for name, wrong in (("right", False), ("wrong", True)):
+
+        def damaged(material, wrong=wrong):
+            for one in convert.examples(material):
+                if "schedule_of" in one.evidence:
+                    completion = one.completion.replace("math.pi", "3.0").replace("T_max=total_steps", "T_max=1")
+                    yield dataclasses.replace(one, completion=completion if wrong else one.completion)
+
+        plan = Plan(tasks=(task("convert", damaged),), level=Level.SCHEDULE)
+        build(Material(catalogue, files, 0), plan, tmp_path / name)
+        found = check(tmp_path / name, catalogue)
+        assert found.executed >= 1
+        assert bool(found.problems) == wrong
+        assert all("rate is wrong" in problem or "never changes" in problem for problem in found.problems)

@@ -262,8 +262,9 @@ def _print_row(row: dict[str, Any]) -> None:
     out = console()
     out.print(Rule(f"{row['task']} · {row['split']} · {row['id']}"))
     facts = ("architecture", "variant", "variant_name", "level", "accuracy", "evidence")
-    out.print(escape("  ".join(f"{name}: {row[name]}" for name in facts if row[name] not in (None, ""))))
+    shown = (f"{name}: {row[name]}" for name in facts if row[name] not in (None, ""))
+    out.print(escape("  ".join(shown)), soft_wrap=True)
     for name in ("prompt", "completion", "rejected", "label"):
         if row[name] is not None:
-            out.print(f"\n[bold]{name}[/]\n{escape(str(row[name]))}")
+            out.print(f"\n[bold]{name}[/]\n{escape(str(row[name]))}", soft_wrap=True)
     out.print()

@@ -11,6 +11,7 @@ from lrgen import curves
 from lrgen.catalogue import Catalogue
 from lrgen.dataset.rows import Row
 from lrgen.errors import DatasetError
+from lrgen.render import Renderer
 from lrgen.tasks import diffs, pieces, wording
 
 # What a row's evidence says of its answer, and the file that comes of it.
@@ -23,8 +24,9 @@ _RATE = re.compile(r"^(?:\| )?(\d+)(?:: | \| )(\S+)", re.MULTILINE)
 _DIGITS = 1e-5  # of a rate: six are written
 
 
-def files_of(row: Row) -> Iterator[tuple[str, bool]]:
-    """The whole files that the answers are, fill in or patch, and whether each is said to pass the checks.
+def files_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> Iterator[tuple[str, bool]]:
+    """The whole files that the answers are, fill in or patch, and whether each is said to pass the checks. A schedule
+    that stands alone is put into the file that the catalogue renders with it.
 
     Raises:
         DatasetError: when an answer does not fit its question, or does not give the file that the evidence names.
@@ -36,6 +38,10 @@ def files_of(row: Row) -> Iterator[tuple[str, bool]]:
             if hashlib.sha256(text.encode()).hexdigest() != evidence[claim]:
                 raise DatasetError(f"it does not give the file {evidence[claim][:12]}… that its evidence names")
             yield text, True
+    if "schedule_of" in evidence:
+        architecture, variant = catalogue.architecture(row["architecture"]), catalogue.variant(row["variant"])
+        around = pieces.cut(renderer.render(architecture, variant).text)
+        yield f"{around.head}{row['completion']}\n\n{around.network}", True
     if "failed" in evidence:
         if row["rejected"] is not None:
             yield row["rejected"], False

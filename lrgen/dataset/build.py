@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -174,8 +174,10 @@ class _Maker:
     def _make(self, task: Task, shard: Path, share: int | None, advance: Callable[[int], None]) -> None:
         counts = Counts()
         unseen = self._bench.unseen.total() if self._bench else 0
-        with shard.open("wb") as rows, _long(shard).open("wb") as long, Seen(shard.with_suffix(".seen")) as seen:
-            wanted = self._wanted(task, seen, counts)
+        with contextlib.ExitStack() as stack:
+            rows, long = (stack.enter_context(path.open("wb")) for path in (shard, _long(shard)))
+            seen = stack.enter_context(Seen(shard.with_suffix(".seen")))
+            wanted = stack.enter_context(contextlib.closing(self._wanted(task, seen, counts)))
             while batch := list(itertools.islice(wanted, _BATCH if share is None else min(_BATCH, share))):
                 self._measure(batch)
                 kept = [row for row in batch if not self._is_long(row)]
@@ -189,7 +191,7 @@ class _Maker:
             counts.left_out["mistakes that the checks do not see"] = passed
         write_atomically(_marker(shard), orjson.dumps(vars(counts)).decode())
 
-    def _wanted(self, task: Task, seen: Seen, counts: Counts) -> Iterator[Row]:
+    def _wanted(self, task: Task, seen: Seen, counts: Counts) -> Generator[Row, None, None]:
         """The rows of a task that are new, on one side, and in no benchmark."""
         for example in _examples(task, self._material, self._bench):
             side = self.splits.side(example)

@@ -26,6 +26,7 @@ from lrgen.dataset.rows import SCHEMA, Row, Split, problems
 from lrgen.dataset.seen import Seen
 from lrgen.errors import DatasetError, LrgenError
 from lrgen.records import Candidate, Stage, Status, VerifySettings
+from lrgen.render import Renderer
 from lrgen.store import Store
 from lrgen.tasks.example import Scope
 
@@ -43,10 +44,10 @@ class Checked:
 
     def tell(self, found: Iterable[str]) -> None:
         """Keep the first problems of one kind."""
-        told = list(itertools.islice(found, _MOST + 1))
-        self.problems += told[:_MOST]
-        if len(told) > _MOST:
-            self.problems.append("… and more of this kind")
+        rest = iter(found)
+        self.problems += itertools.islice(rest, _MOST)
+        if more := sum(1 for _ in rest):
+            self.problems.append(f"… and {more} more of this kind")
 
 
 def check(
@@ -74,7 +75,8 @@ def check(
         inspection = _Inspection(facts, catalogue, scratch, stack.enter_context(Seen(scratch / "seen")))
         for split in parquet.splits(folder):
             try:
-                checked.tell(_columns(folder, split))
+                if not parquet.is_current(folder, split):
+                    checked.problems.append(f"{parquet.file_of(split)}: the columns are not those of schema {SCHEMA}")
                 checked.tell(inspection.of(parquet.read(folder, split), split, advance))
             except DatasetError as error:
                 checked.problems.append(str(error))
@@ -110,14 +112,6 @@ def _files(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: is not in the manifest"
 
 
-def _columns(folder: Path, split: str) -> Iterator[str]:
-    from pyarrow import parquet as files
-
-    path = folder / parquet.NAME / parquet.file_of(split)
-    if not files.read_schema(path).equals(parquet.schema()):
-        yield f"{path.relative_to(folder)}: the columns are not those of schema {SCHEMA}"
-
-
 @dataclass(frozen=True)
 class _Made:
     """A whole file that an answer makes, the schedule that it is held to, and whether it is said to pass."""
@@ -134,6 +128,7 @@ class _Inspection:
     def __init__(self, facts: Mapping[str, Any], catalogue: Catalogue, scratch: Path, seen: Seen) -> None:
         self._facts = facts
         self._catalogue = catalogue
+        self._renderer = Renderer(catalogue)
         self._arguments = facts["arguments"]
         self._seen = seen
         self._folder = scratch / "files"
@@ -176,7 +171,7 @@ class _Inspection:
         if row["architecture"] in held_out.get("architectures", ()) and row["split"] not in hard:
             yield f"the architecture {row['architecture']} is held out"
         try:
-            for text, passes in answers.files_of(row):
+            for text, passes in answers.files_of(row, self._renderer, self._catalogue):
                 self._keep(row, text, passes)
             answers.compute(row, self._catalogue)
         except (LrgenError, ValueError, KeyError, TypeError, SyntaxError) as error:

@@ -1,5 +1,6 @@
 """All columns of all rows; the same rows are the same bytes."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,19 +70,35 @@ def splits(folder: Path) -> list[str]:
     return [split.value for split in SPLITS if (folder / NAME / file_of(split)).is_file()]
 
 
+def is_current(folder: Path, split: str) -> bool:
+    """Whether a split's file has the columns of the schema.
+
+    Raises:
+        DatasetError: when the file is not there or is no Parquet.
+    """
+    with _opened(folder, split) as file:
+        return bool(file.schema_arrow.equals(schema()))
+
+
 def read(folder: Path, split: str, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
     """The rows of a split of a dataset, one after the other.
 
     Raises:
         DatasetError: when the file is not there or is no Parquet.
     """
+    with _opened(folder, split) as file:
+        for batch in file.iter_batches(batch_size=_ROWS, columns=columns and list(columns)):
+            yield from batch.to_pylist()
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, split: str) -> Iterator[Any]:
     import pyarrow
     from pyarrow import parquet
 
     path = folder / NAME / file_of(split)
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_ROWS, columns=columns and list(columns)):
-                yield from batch.to_pylist()
+            yield file
     except (OSError, pyarrow.ArrowException) as error:
         raise DatasetError(f"{path}: cannot be read as Parquet: {error}") from error

@@ -1,0 +1,92 @@
+"""Datasets: rows a second through the whole pipeline, against writing the same lines with nothing else."""
+
+import itertools
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from lrgen import generate
+from lrgen.catalogue import Catalogue
+from lrgen.corpus import Level, ProvedFile
+from lrgen.dataset import formats
+from lrgen.dataset.build import Plan, build
+from lrgen.dataset.formats import parquet
+from lrgen.render import Renderer
+from lrgen.tasks.example import Example, Material, Scope
+
+SIZES = (1_000, 10_000, 100_000)
+LARGE = 1_000_000
+VARIANTS = 60
+QUESTION = "Code:\n\n{code}\n\nWhat is the learning rate at step {step} of {horizon}, if lr is {lr}?"
+
+
+class Questions:
+    """A task whose examples cost next to nothing, with texts as long as those of traces."""
+
+    NAME = "questions"
+    SUMMARY = "a schedule and a step → a number"
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def examples(self, material: Material) -> Iterator[Example]:
+        """``count`` questions, by turns about each file."""
+        codes = [file.source[:1500] for file in material.files]
+        for number in range(self._count):
+            at = number % len(codes)
+            yield Example(
+                task=self.NAME,
+                key=str(number),
+                prompt=QUESTION.format(code=codes[at], step=number, horizon=2 * number + 1, lr=0.1),
+                completion=f"{number}: {1 / (number + 1):.6g}\n",
+                scope=Scope.SCHEDULE,
+                files=(material.files[at],),
+                evidence={"steps": [number]},
+            )
+
+
+def bench(folder: Path, catalogue: Catalogue) -> None:
+    """Print the table; the largest size only when LRGEN_BENCH_LARGE is set."""
+    material = Material(catalogue, tuple(_files(catalogue)), 0)
+    form = formats.LINES[0]
+    print(f"dataset: rows of about {_length(material):,} characters into Parquet and {form.NAME}")
+    print(f"  {'rows':>9}{'build':>10}{'rows/s':>10}{'lines alone':>14}{'ratio':>8}{'memory':>12}")
+    for count in (*SIZES, *([LARGE] if os.environ.get("LRGEN_BENCH_LARGE") else [])):
+        plan = Plan((Questions(count),), (form.NAME,), Level.SCHEDULE)
+        begun = time.perf_counter()
+        build(material, plan, folder / str(count))
+        taken = time.perf_counter() - begun
+        alone = _lines_alone(folder, count, form)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        print(
+            f"  {count:>9,}{taken:>8.1f} s{count / taken:>10,.0f}{alone:>12.2f} s{taken / alone:>8.1f}{memory:>8} MiB"
+        )
+    print()
+
+
+def _lines_alone(folder: Path, count: int, form: formats.Lines) -> float:
+    """As many lines, of rows that are in memory."""
+    rows = list(itertools.islice(parquet.read(folder / str(count), "train"), 500))
+    begun = time.perf_counter()
+    with (folder / "alone.jsonl").open("wb") as lines:
+        for row in itertools.islice(itertools.cycle(rows), count):
+            lines.write(orjson.dumps(form.line(row), option=orjson.OPT_APPEND_NEWLINE))
+    return time.perf_counter() - begun
+
+
+def _files(catalogue: Catalogue) -> Iterator[ProvedFile]:
+    renderer = Renderer(catalogue)
+    pairs = generate.pairs([catalogue.architecture("ResNet")], catalogue.variants[:VARIANTS])
+    for architecture, variant in pairs:
+        file = renderer.render(architecture, variant)
+        path = generate.path_of(Path(), architecture, variant)
+        yield ProvedFile(architecture, variant, file.text, file.sha256, path, 1, Level.SCHEDULE, None, None)
+
+
+def _length(material: Material) -> int:
+    examples = list(Questions(VARIANTS).examples(material))
+    return sum(len(one.prompt) + len(one.completion) for one in examples) // len(examples)
