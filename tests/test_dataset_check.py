@@ -1,6 +1,7 @@
 """``lrgen dataset check`` finds each kind of damage, also when the hashes were put right afterwards."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from lrgen.corpus import Level
-from lrgen.dataset import formats, manifest
+from lrgen.dataset import answers, formats, manifest
 from lrgen.dataset.build import TOO_LONG, Plan, build
 from lrgen.dataset.check import Checked, check
 from lrgen.dataset.formats import parquet
@@ -467,3 +468,23 @@ def test_a_converted_schedule_is_executed(catalogue, tmp_path):
         assert found.executed >= 1
         assert bool(found.problems) == wrong
         assert all("rate is wrong" in problem or "never changes" in problem for problem in found.problems)
+
+
+def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
+    """The code of a question is run again, whatever the curve says of its answer."""
+    (file,) = files = [proved(catalogue, 1)]
+    evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
+
+    def tracing(material, completion):
+        prompt = f"What are the rates?\n\n{wording.fenced(pieces.cut(file.source).alone)}"
+        yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
+
+    monkeypatch.setattr(answers, "compute", lambda *_: None)
+    for name, last, told in (("right", "0.05", []), ("wrong", "0.1", ["step 5 is said to be 0.1, and is 0.05"])):
+        completion = f"0: 0.1\n5: {last}\n"
+        plan = Plan((task("trace", functools.partial(tracing, completion=completion)),), level=Level.SCHEDULE)
+        build(Material(catalogue, files, 0), plan, tmp_path / name)
+        checked = check(tmp_path / name, catalogue)
+        assert checked.traced == 1
+        assert len(checked.problems) == len(told)
+        assert all(what in problem for what, problem in zip(told, checked.problems, strict=True))

@@ -129,7 +129,7 @@ def dataset_build(
 def dataset_check(
     folder: _Folder,
     sample: Annotated[
-        int | None, typer.Option(min=0, help="Files to execute again. (default: every one that an answer makes)")
+        int | None, typer.Option(min=0, help="Files, and traces, to execute again. (default: all that there are)")
     ] = None,
     workers: _Workers = None,
     templates: Templates = None,
@@ -163,6 +163,7 @@ def dataset_check(
                 "folder": str(folder),
                 "rows": checked.rows,
                 "executed": checked.executed,
+                "traced": checked.traced,
                 "problems": checked.problems,
             }
         )
@@ -173,7 +174,7 @@ def dataset_check(
             print(f"… and {len(checked.problems) - _TOLD} others")
         found = len(checked.problems)
         print(
-            f"{folder}: {checked.rows} rows, {checked.executed} files executed, "
+            f"{folder}: {checked.rows} rows, {checked.executed} files and {checked.traced} traces executed, "
             f"{found or 'no'} problem{'s' * (found != 1)}"
         )
     if checked.problems:

@@ -2,17 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from lrgen import curves
 from lrgen.catalogue import Catalogue
+from lrgen.corpus import Level, ProvedFile
 from lrgen.dataset.rows import Row
 from lrgen.errors import DatasetError
 from lrgen.render import Renderer
-from lrgen.tasks import diffs, pieces, wording
+from lrgen.tasks import diffs, pieces, tracing, wording
 
 # What a row's evidence says of its answer, and the file that comes of it.
 _MADE: dict[str, Callable[[Row], str]] = {
@@ -49,6 +51,52 @@ def files_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> Iterator[tup
             yield row["completion"], False
 
 
+def course_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> tuple[ProvedFile, tracing.Course, int] | None:
+    """What it takes to execute an answer about learning rates again: the code, its course, and the parameter group that
+    is asked for. None for other answers, and for code that this catalogue does not render, which is not ours to run.
+    """
+    evidence = orjson.loads(row["evidence"])
+    if "traced" not in evidence:
+        return None
+    architecture, variant = catalogue.architecture(row["architecture"]), catalogue.variant(row["variant"])
+    rendered = renderer.render(architecture, variant)
+    if wording.quoted(row["prompt"]) not in (rendered.text, pieces.cut(rendered.text).alone):
+        return None
+    file = ProvedFile(
+        architecture=architecture,
+        variant=variant,
+        source=rendered.text,
+        sha256=rendered.sha256,
+        path=Path(f"{architecture.name}/{variant.key}.py"),
+        result_id=row["result_id"] or 0,
+        level=Level.SCHEDULE,
+        accuracy=None,
+        trace=None,
+    )
+    metrics, depths = evidence.get("metrics"), tuple(evidence.get("depths", ()))
+    course = tracing.Course(
+        horizon=evidence["horizon"],
+        prm=evidence["prm"],
+        at=tuple(evidence["steps"]),
+        metrics=tuple(metrics) if metrics is not None else None,
+        depths=depths,
+    )
+    return file, course, depths.index(evidence["depth"]) if depths else 0
+
+
+def compare(row: Row, rates: Sequence[float]) -> None:
+    """Hold the learning rates that an answer names to others, those of its steps.
+
+    Raises:
+        DatasetError: when they differ; names the step.
+    """
+    written = {int(step): float(rate) for step, rate in _RATE.findall(row["completion"])}
+    lr = orjson.loads(row["evidence"])["prm"]["lr"]
+    for (step, rate), right in zip(written.items(), rates, strict=True):
+        if not abs(rate - right) <= _DIGITS * abs(right) + _DIGITS**2 * lr:
+            raise DatasetError(f"the rate at step {step} is said to be {rate:g}, and is {right:g}")
+
+
 def compute(row: Row, catalogue: Catalogue) -> None:
     """Compare the learning rates of an answer, if it is about any, with the curve.
 
@@ -59,12 +107,10 @@ def compute(row: Row, catalogue: Catalogue) -> None:
     evidence = orjson.loads(row["evidence"])
     if "traced" not in evidence:
         return
-    written = {int(step): float(rate) for step, rate in _RATE.findall(row["completion"])}
-    if list(written) != evidence["steps"]:
-        raise DatasetError(f"it has the steps {list(written)}, and {evidence['steps']} were asked for")
-    for (step, rate), right in zip(written.items(), _rates(row["variant"], evidence, catalogue), strict=True):
-        if not abs(rate - right) <= _DIGITS * abs(right) + _DIGITS**2 * evidence["prm"]["lr"]:
-            raise DatasetError(f"the rate at step {step} is said to be {rate:g}, and is {right:g}")
+    written = [int(step) for step, _ in _RATE.findall(row["completion"])]
+    if written != evidence["steps"]:
+        raise DatasetError(f"it has the steps {written}, and {evidence['steps']} were asked for")
+    compare(row, _rates(row["variant"], evidence, catalogue))
 
 
 def _rates(name: str, evidence: dict[str, Any], catalogue: Catalogue) -> list[float]:

@@ -6,9 +6,9 @@ they are executed again. Foreign code runs in a sandbox, as everywhere.
 
 import itertools
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import orjson
 
 from lrgen import verify
 from lrgen.catalogue import Catalogue
-from lrgen.corpus import Level
+from lrgen.corpus import Level, ProvedFile
 from lrgen.dataset import answers, card, formats, manifest, statistics
 from lrgen.dataset.build import TOO_LONG, answer_key, exposure_of
 from lrgen.dataset.formats import parquet
@@ -28,6 +28,7 @@ from lrgen.errors import DatasetError, LrgenError
 from lrgen.records import Candidate, Stage, Status, VerifySettings
 from lrgen.render import Renderer
 from lrgen.store import Store
+from lrgen.tasks import tracing
 from lrgen.tasks.example import Scope
 
 _MOST = 20  # problems of one kind that are told
@@ -36,10 +37,13 @@ _EXPOSURES = ("training", "validation", "tests")
 
 @dataclass
 class Checked:
-    """What a check has found: ``executed`` counts the files that ran, ``problems`` are sentences."""
+    """What a check has found: ``executed`` counts the files that ran, ``traced`` the answers about learning rates whose
+    code did, ``problems`` are sentences.
+    """
 
     rows: int = 0
     executed: int = 0
+    traced: int = 0
     problems: list[str] = field(default_factory=list)
 
     def tell(self, found: Iterable[str]) -> None:
@@ -92,6 +96,7 @@ def check(
         files = inspection.files(sample)
         checked.executed = len(files)
         checked.tell(_executed(files, catalogue, scratch, workers, timeout, advance))
+        checked.tell(_traced(folder, catalogue, sample, workers, checked))
     return checked
 
 
@@ -274,6 +279,29 @@ def _runs(store: Store, results: Mapping[tuple[str, int | None], float | None]) 
             yield f"the run {result_id} of the file {sha256[:12]}… is not in the database, or did not end well"
         elif accuracy is not None and run["accuracy"] != accuracy:
             yield f"the run {result_id} measured an accuracy of {run['accuracy']}, and a row says {accuracy}"
+
+
+def _traced(folder: Path, catalogue: Catalogue, sample: int | None, workers: int, checked: Checked) -> Iterator[str]:
+    """The learning rates of answers are those that the code of their questions sets, when it is run again."""
+    renderer = Renderer(catalogue)
+    waiting: deque[tuple[Row, int]] = deque()
+
+    def requests() -> Iterator[tuple[ProvedFile, tuple[tracing.Course, ...]]]:
+        for split in parquet.splits(folder):
+            for row in parquet.read(folder, split):
+                if found := answers.course_of(row, renderer, catalogue):
+                    file, course, group = found
+                    waiting.append((row, group))
+                    yield file, (course,)
+
+    with closing(tracing.run(itertools.islice(requests(), sample), workers)) as traces:
+        for _, _, (rates,) in traces:
+            row, group = waiting.popleft()
+            checked.traced += 1
+            try:
+                answers.compare(row, rates[group])
+            except DatasetError as error:
+                yield f"row {row['id']}: executed, {error}"
 
 
 def _executed(
