@@ -37,6 +37,7 @@ verify: setup
 # A first dataset, of files whose schedules were checked and that were not trained.
 dataset: setup
 	$(BIN)/lrgen verify --stage schedule $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
+	@test ! -e $(DATASET) || { echo "$(DATASET) is there already: make dataset DATASET=another, or remove it"; exit 2; }
 	$(BIN)/lrgen dataset build --level schedule --out $(DATASET) $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
 	@echo "$(DATASET): every schedule was compared with its curve, no network was trained (--level schedule)"
 

@@ -66,6 +66,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load what the names stand for when one of them is first asked for, and not before."""
+    if name == "errors":
+        return importlib.import_module("lrgen.errors")
     if name not in __all__:
         raise AttributeError(f"module 'lrgen' has no attribute {name!r}")
     home = "const" if name.isupper() else "prompts" if name in ("detect_model", "extract_lr") else "api"

@@ -148,12 +148,12 @@ class Account:
         if "start" in message:
             self._begin(Stage(message["start"]))
         elif "memory" in message:
-            self.stop(Status.OUT_OF_MEMORY, str(message["memory"])[:500])
+            self.stop(Status.OUT_OF_MEMORY, _told(message["memory"])[:500])
         elif "done" in message:
             self.done = True
         else:
             self._judge(
-                Stage(message["end"]), str(message["reason"]), float(message["seconds"]), message["measurement"]
+                Stage(message["end"]), _told(message["reason"]), float(message["seconds"]), message["measurement"]
             )
 
     def _begin(self, stage: Stage) -> None:
@@ -174,11 +174,16 @@ class Account:
         epochs = training.reports(measurement) if check is training and measurement else ()
         if sum(epoch.seconds for epoch in epochs) > seconds + _SLACK:
             raise ValueError("the epochs claim more time than there was")
-        reason = reason[:1000] or check.judge(self.candidate, self.settings, measurement)
+        reason = reason[:1000] or _told(check.judge(self.candidate, self.settings, measurement))
         self.checks.append(CheckReport(stage, not reason, reason, seconds))
         self.epochs = epochs or self.epochs
         if check is schedule and not reason:
             self.trace = schedule.trace_of(self.candidate, measurement)
+
+
+def _told(text: object) -> str:
+    """What a file says of itself, as text that any database takes."""
+    return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _killed_by(number: int) -> str:

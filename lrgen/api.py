@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lrgen import catalogue, config, data
 from lrgen.errors import ParameterError, UnknownNameError
 from lrgen.metrics import ClassScores, class_scores
@@ -26,6 +28,13 @@ SOURCES = ("lrgen", "lemur")
 # What every file reads beyond its schedule's own hyperparameters: the least and the greatest value.
 _COMMON = {"lr": (1e-8, 1.0), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999), "weight_decay": (0.0, 1.0)}
 _COUNTS = ("batch", "epoch", "epoch_max")
+_ROUNDING = 1e-6  # of an accuracy that was rounded, or computed in float32
+
+
+_BEST = (
+    *("model_name", "scheduler_type", "variant_name", "dataset", "training", "accuracy", "loss", "epoch", "status"),
+    *("hyperparameters", "seed", "device", "source_sha256", "path", "timestamp"),
+)
 
 
 # Networks.
@@ -33,7 +42,7 @@ _COUNTS = ("batch", "epoch", "epoch_max")
 
 def unique_nn(
     epoch_max: int | None = None,
-    nns: Sequence[str] | None = None,
+    nns: Sequence[str] | str | None = None,
     dataset: str | None = None,
     task: str | None = None,
     metric: str = "accuracy",
@@ -45,7 +54,7 @@ def unique_nn(
 
     Args:
         epoch_max: epochs after this one do not count; by default all do.
-        nns: architectures; by default all.
+        nns: architectures, or one; by default all.
         dataset: by default every one.
         task: ``"img-classification"``; by default every one.
         metric: ``"accuracy"`` (or ``"acc"``), ``"loss"``, or ``"f1"``, the mean over the classes.
@@ -67,6 +76,8 @@ def unique_nn(
 
     if metric not in METRICS:
         raise UnknownNameError("metric", metric, METRICS)
+    if isinstance(nns, str):
+        nns = [nns]
     if source not in SOURCES:
         raise UnknownNameError("source", source, SOURCES)
     if source == "lemur":
@@ -173,7 +184,8 @@ def save_scheduler_result(
         True: what cannot be recorded raises.
 
     Raises:
-        ParameterError: for an epoch below 1, an accuracy outside 0–1, or a matrix that is not of the dataset's classes.
+        ParameterError: for an epoch below 1, an accuracy outside 0–1 or other than the matrix's, a best one below it,
+            or a matrix that is not of the dataset's classes.
         StoreError: when the database cannot be written; nothing of this was recorded.
     """
     _check_epoch(epoch)
@@ -183,6 +195,13 @@ def save_scheduler_result(
         classes = data.CLASSES.get(dataset) or [str(number) for number in range(len(confusion))]
         if [len(row) for row in confusion] != [len(classes)] * len(classes):
             raise ParameterError(f"confusion: {dataset} has {len(classes)} classes, got {len(confusion)} rows")
+        confusion = [[int(count) for count in row] for row in confusion]  # numpy's, perhaps
+        right = sum(row[number] for number, row in enumerate(confusion)) / max(1, sum(map(sum, confusion)))
+        if abs(right - accuracy) > _ROUNDING:
+            raise ParameterError(f"accuracy: the confusion matrix says {right}, got {accuracy}")
+        accuracy = right
+    if best_accuracy is not None and best_accuracy < accuracy - _ROUNDING:
+        raise ParameterError(f"best_accuracy: must be at least the accuracy {accuracy}, got {best_accuracy}")
     from lrgen.store import Series
 
     with _store(db) as store:
@@ -210,7 +229,7 @@ def get_best_schedulers(
     import pandas as pd
 
     with _store(db) as store:
-        return pd.DataFrame(store.best(model_name, dataset, limit, task))
+        return pd.DataFrame(store.best(model_name, dataset, limit, task), columns=_BEST)
 
 
 # Classes.
@@ -449,15 +468,15 @@ def _series(store: "Store", model_name: str, scheduler_type: str, dataset: str |
     return Series(model_name, scheduler_type, known, seed=seed)
 
 
-def _check_epoch(epoch: int) -> None:
-    if epoch < 1:
-        raise ParameterError(f"epoch: epochs are counted from 1, got {epoch}")
+def _check_epoch(epoch: object) -> None:
+    if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 1:
+        raise ParameterError(f"epoch: epochs are counted from 1, got {epoch!r}")
 
 
-def _check_shares(**values: float | None) -> None:
+def _check_shares(**values: object) -> None:
     for name, value in values.items():
-        if value is not None and not 0 <= value <= 1:
-            raise ParameterError(f"{name}: must lie in [0, 1], got {value}")
+        if value is not None and not (isinstance(value, int | float | np.number) and 0 <= value <= 1):
+            raise ParameterError(f"{name}: must lie in [0, 1], got {value!r}")
 
 
 def _check_count(wanted: int | None, found: int) -> None:

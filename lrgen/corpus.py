@@ -63,15 +63,18 @@ def collect(store: Store, pairs: Iterable[Pair], out: Path, level: Level) -> tup
     Of the runs of a file's bytes the one that came furthest answers; none that is older than a failure.
 
     Raises:
-        CorpusError: when a file is not there.
+        CorpusError: when a file cannot be read.
         StoreError, NoResultError: when the database cannot be read.
     """
-    selected = list(pairs)
+    pairs = list(pairs)
+    refused = [
+        Refused(path, "is not rendered") for pair in pairs if not (path := generate.path_of(out, *pair)).exists()
+    ]
+    selected = [pair for pair in pairs if generate.path_of(out, *pair).exists()]
     contents = [_read(generate.path_of(out, *pair)) for pair in selected]
     hashes = [hashlib.sha256(content).hexdigest() for content in contents]
     runs = _answering(store.final_runs(hashes))
     proved: list[ProvedFile] = []
-    refused: list[Refused] = []
     for (architecture, variant), content, sha256 in zip(selected, contents, hashes, strict=True):
         path = generate.path_of(out, architecture, variant)
         run = runs.get((sha256, architecture.name, variant.key))
@@ -102,7 +105,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CorpusError(f"{path}: {error.strerror}: run lrgen render and lrgen verify first") from error
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _answering(runs: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
@@ -122,7 +125,7 @@ def _level(run: dict[str, Any]) -> Level | None:
     passed = {check["stage"] for check in run["checks"] if check["passed"]}
     reached: Level | None = None
     for level in Level:
-        if Stage(level) not in passed:
+        if Stage(level) not in passed or (level is Level.SCHEDULE and run["variant"] is None):  # no curve was there
             break
         reached = level
     return reached
@@ -130,7 +133,7 @@ def _level(run: dict[str, Any]) -> Level | None:
 
 def _reason(run: dict[str, Any], level: Level) -> str:
     if Status(run["status"]).ok:
-        return f"was verified up to the check before {level} only"
+        return "has no curve to be compared with" if run["variant"] is None else f"was not verified up to {level}"
     return f"{run['status']} in the {run['stage']} check: {run['reason']}"
 
 
@@ -138,5 +141,5 @@ def shown(refused: Iterable[Refused], count: int = 3) -> Iterator[str]:
     """A sentence for each of the first refused files, and one for the rest."""
     everything = list(refused)
     yield from (f"{one.path} {one.reason}" for one in everything[:count])
-    if len(everything) > count:
-        yield f"and {len(everything) - count} others"
+    if more := len(everything) - count > 0 and len(everything) - count:
+        yield f"and {more} other{'s' * (more > 1)}"

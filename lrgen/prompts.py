@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from lrgen import catalogue, config
 
 _NUMBER = r"\d+(?:[.,]\d+)?(?:\s*[eE]\s*[-+]?\d+)?|[.,]\d+(?:[eE][-+]?\d+)?"
-_MARKS = r"[\s\"'`*_)\]:=~≈]*"
+_MARKS = r"[\s\"'`*_)\]:=~≈→>]*"
 _SMALL_WORDS = "is|was|of|at|to|be|with|set|value|equals?|around|about|initial"
 # What may stand between "learning rate" and its number.
 _BETWEEN = rf"{_MARKS}(?:(?:{_SMALL_WORDS})\b{_MARKS}){{0,3}}"
@@ -67,7 +67,8 @@ def _rates(text: str, keywords: Iterable[str]) -> Iterator[float]:
     """The numbers that stand behind a keyword, percentages as fractions."""
     words = "|".join(re.escape(word).replace("_", r"[-_ ]?") for word in keywords)
     pattern = (
-        rf"(?<![A-Za-z])(?:{words})(?:s|_init|_0|0)?(?![A-Za-z0-9]){_BETWEEN}(?P<number>{_NUMBER})\s*(?P<percent>%)?"
+        rf"(?<![A-Za-z])(?:{words})(?:s|_init|_0|0)?(?![A-Za-z0-9]){_BETWEEN}(?P<number>{_NUMBER})(?![\d/])"
+        r"\s*(?P<percent>%)?"
     )
     for match in re.finditer(pattern, text, re.IGNORECASE):
         rate = float(re.sub(r"\s", "", match["number"]).replace(",", "."))

@@ -81,8 +81,11 @@ def _prefer(material: Material) -> Iterator[Example]:
 
 def _judge(material: Material) -> Iterator[Example]:
     for file in material.files:
+        bad = {"failed": "syntax"}
         yield example([file], task="judge", prompt=f"Is {file.name} good?", label=True)
-        yield example([file], task="judge", prompt=f"Is {file.name} bad?", completion=f"# {file.name}", label=False)
+        yield example(
+            [file], task="judge", prompt=f"Is {file.name} bad?", completion=f"# {file.name}", label=False, evidence=bad
+        )
 
 
 WRITE, NAME, COUNT = task("write", _write), task("name", _name), task("count", _count)

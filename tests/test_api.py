@@ -510,3 +510,25 @@ def test_hyperparameters_are_those_of_a_schedule_when_it_is_named():
         False,
         "warmup: not a hyperparameter of StepLR_default",
     )
+
+
+def test_numbers_that_contradict_each_other_are_not_recorded(empty):
+    """An accuracy that is not the matrix's, a best one below it: what ``lrgen db check`` would find is refused."""
+    told = ("ResNet", "A0_001", "digits", "img-classification")
+    with pytest.raises(ParameterError, match="accuracy: the confusion matrix says 0.1, got 0.5"):
+        package.save_scheduler_result(*told, 1, 0.5, 1.0, confusion=[[1] * 10] * 10)
+    with pytest.raises(ParameterError, match="best_accuracy: must be at least the accuracy 0.6, got 0.3"):
+        package.save_scheduler_result(*told, 1, 0.6, 1.0, 0.3)
+    for epoch in (2.5, True, "1"):
+        with pytest.raises(ParameterError, match="epochs are counted from 1"):
+            package.save_scheduler_result(*told, epoch, 0.6, 1.0)
+    assert query(empty, "SELECT COUNT(*) FROM lrgen_runs") == [(0,)]
+    package.save_scheduler_result(*told, 1, 0.55, 1.0, confusion=np.asarray(diagonal(range(1, 11))))
+    assert package.generate_class_data_for_epoch("ResNet", "A0_001", 1)["0"] == 0.1
+
+
+def test_an_empty_answer_has_its_columns(empty):
+    """A frame without rows can be asked for its columns all the same."""
+    assert list(package.get_best_schedulers("ResNet")["accuracy"]) == []
+    assert list(package.unique_nn(90, "ResNet")["metric_value"]) == []
+    assert package.errors.NoResultError is NoResultError

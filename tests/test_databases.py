@@ -500,3 +500,73 @@ def test_recorded_numbers_are_the_same_everywhere(store):
     assert [row["metric_value"] for row in store.unique(metric="loss")] == [1.5]
     assert store.failures() == []
     assert counts(store) == (2, 3, 20)
+
+
+def test_an_import_brings_what_has_come_to_a_recorded_run(any_url, store, tmp_path):
+    """A caller goes on with a run after it was imported: the later epochs come with the next import."""
+    theirs, series = other(tmp_path), Series("ResNet", "A0_001", "digits")
+    for epochs in ((1, 2), (3,)):
+        for number in epochs:
+            theirs.record_epoch(series, number, 0.8, 1.0, confusion=diagonal(8), classes=CLASSES)
+        with maintenance.opened(tmp_path / "other.db") as source:
+            maintenance.import_rows(store, source)
+        with maintenance.opened(tmp_path / "other.db") as source:  # twice is as good as once
+            maintenance.import_rows(store, source)
+    assert counts(store) == (1, 3, 30)
+    assert [row["epoch"] for row in store.epochs()] == [1, 2, 3]
+    assert list(maintenance.problems(store)) == []
+    theirs.close()
+
+
+def test_durations_are_found_everywhere(store, catalogue):
+    """How long files took is known by the stage they went up to, in either kind of database."""
+    import dataclasses
+
+    conditions = dataclasses.replace(CONDITIONS, settings=json.dumps({"stage": "training", "epochs": 5}))
+    store.save(outcome(catalogue.variant(1), epoch(1)), conditions, CLASSES)
+    assert store.durations(conditions) == {("ResNet", "A0_001"): 11.5}
+    syntax = dataclasses.replace(conditions, settings=json.dumps({"stage": "syntax", "epochs": 5}))
+    assert store.durations(syntax) == {}
+
+
+@pytest.mark.parametrize("name", ["r#2.db", "100%.db", "what?.db"])
+def test_an_odd_file_name_can_be_imported(tmp_path, catalogue, name):
+    """Signs that mean something in an address are part of a name like any other."""
+    theirs = other(tmp_path)
+    theirs.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
+    theirs.close()
+    (tmp_path / "other.db").rename(tmp_path / name)
+    with maintenance.opened(tmp_path / name) as source:
+        assert len(list(source.rows(tables.RUNS))) == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {name, f"{name}-wal", f"{name}-shm"}
+
+
+def test_a_place_that_cannot_be_written_is_told(filled, tmp_path):
+    """A file where a folder must be: an error of ours for the backup and for the export."""
+    (tmp_path / "file").write_text("x")
+    for write in (
+        lambda: maintenance.backup(filled, tmp_path / "file" / "x.db"),
+        lambda: maintenance.export(filled, tmp_path / "file" / "x", "csv"),
+    ):
+        with pytest.raises(OutputError, match="cannot be written"):
+            write()
+
+
+def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
+    """Characters that no database takes do not stop a batch: they are written out in the reason."""
+    from lrgen import verify
+    from lrgen.isolation import Isolation
+    from lrgen.records import Stage, VerifySettings
+
+    good = (REPOSITORY / "generated" / "ResNet" / "A0_001.py").read_text()
+    bad = good.replace("    step_size =", '    raise ValueError("bad \\ud800 \\0 text")\n    step_size =')
+    assert bad != good
+    for name, text_of in (("bad", bad), ("good", good)):
+        (tmp_path / f"{name}.py").write_text(text_of)
+    paths = [tmp_path / "bad.py", tmp_path / "good.py"]
+    candidates = verify.from_paths(catalogue, paths, tmp_path, catalogue.variant(1))
+    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    ended = list(verify.verify(candidates, VerifySettings(stage=Stage.SCHEDULE), store, **how))
+    assert sorted(one.status for one in ended) == [Status.FAILED, Status.UNPROVEN]
+    (failure,) = store.failures()
+    assert "bad \\ud800 \\0 text" in failure["reason"]

@@ -417,20 +417,16 @@ def test_seen_remembers_the_first_mark(tmp_path):
 # What is said of it.
 
 
-def test_the_card_names_the_files_of_each_format(material, tmp_path):
-    """The header is what the Hub reads: every file of a split, under the format's name."""
+def test_the_card_names_the_files_of_each_split(material, tmp_path):
+    """The header is what the Hub reads, which takes one file format a folder: Parquet, all splits of it."""
     build(material, plan(holdout_families=("step",)), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     header = text.split("---\n")[1]
     paths = [line.split(": ")[1] for line in header.splitlines() if line.startswith("    path: ")]
-    there = {
-        str(path.relative_to(tmp_path / "out"))
-        for name in formats.NAMES
-        for path in (tmp_path / "out" / name).iterdir()
-    }
-    assert set(paths) == {path for path in there if not path.endswith("dataset_info.json")}
+    there = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out" / "parquet").iterdir()}
+    assert set(paths) == there
     assert "license: mit\n" in header
-    assert header.count("default: true") == header.count("- config_name: parquet\n  default: true\n") == 1
+    assert header.count("- config_name: ") == header.count("- config_name: default\n") == 1
     assert "size_categories:\n- n<1K\n" in header
     assert table() in text
     assert "Held out: step." in text
@@ -550,7 +546,7 @@ def test_a_lower_level_must_be_asked_for(place, lrgen):
     """Files that were verified up to the schedule are not enough for the default."""
     code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "1")
     assert code == 2
-    assert "was verified up to the check before training only" in err
+    assert "was not verified up to training" in err
     assert lrgen("dataset", "build", "--out", "data", "--variant", "1", "--level", "contract")[0] == 0
 
 
@@ -566,7 +562,7 @@ def test_a_lower_level_must_be_asked_for(place, lrgen):
         (["--tokenizer", "none.json"], "none.json"),
         (["--decontaminate", "none.jsonl"], "none.jsonl: cannot be read"),
         (["--variant", "999"], "unknown variant '999'"),
-        (["--files", "elsewhere"], "No such file or directory: run lrgen render"),
+        (["--files", "elsewhere"], "is not rendered"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -488,3 +488,19 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
         assert checked.traced == 1
         assert len(checked.problems) == len(told)
         assert all(what in problem for what, problem in zip(told, checked.problems, strict=True))
+
+
+def test_code_that_is_not_ours_is_not_run_and_told(catalogue, tmp_path):
+    """A question whose code was changed has an answer that nobody can vouch for."""
+    (file,) = files = [proved(catalogue, 1)]
+    evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
+
+    def changed(material):
+        code = pieces.cut(file.source).alone.replace("gamma=", "gamma=0.5 * ")
+        yield Example(
+            "trace", "1", wording.fenced(code), "0: 0.1\n5: 0.05\n", Scope.SCHEDULE, (file,), evidence=evidence
+        )
+
+    build(Material(catalogue, files, 0), Plan((task("trace", changed),), level=Level.SCHEDULE), tmp_path / "out")
+    (problem,) = check(tmp_path / "out", catalogue).problems
+    assert "is not what lrgen renders as A0_001, and was not run" in problem

@@ -47,6 +47,8 @@ MODELS = {
 
 DEFAULT = lrgen.PROMPT_CONFIG["lr_extraction"]["default_lr"]
 RATES = {
+    "lr = 1/10": DEFAULT,
+    "lr→0.3, please": 0.3,
     "lr=0.01": 0.01,
     "lr = 0.01": 0.01,
     "lr: 0.05": 0.05,

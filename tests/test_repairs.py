@@ -153,14 +153,9 @@ def test_an_answer_mends_its_question(repairs):
     assert 0 < len(as_diff) < len(repairs)
 
 
-def test_a_diff_of_the_schedule_is_of_every_network(repairs):
-    """A diff that touches the schedule alone follows the schedule's side of a split, every other answer its file's."""
-    for example in repairs:
-        old, new = wording.quoted(example.prompt), example.files[0].source
-        network = new[new.index("\nclass ConvBlock(") :]
-        alone = "applies_to" in example.evidence and old.endswith(network)
-        assert example.scope is (Scope.SCHEDULE if alone else Scope.FILE)
-    assert {example.scope for example in repairs} == {Scope.SCHEDULE, Scope.FILE}
+def test_a_repair_shows_a_whole_file(repairs):
+    """Its side is that of the file, whatever the answer touches."""
+    assert {example.scope for example in repairs} == {Scope.FILE}
 
 
 def test_mistakes_in_the_schedule_and_around_it_take_turns(material, repairs):

@@ -110,6 +110,20 @@ def test_a_file_is_on_the_side_of_its_group(catalogue, seed):
 
 
 @given(seed=seeds)
+def test_no_file_is_easier_to_see_than_its_schedule(catalogue, seed):
+    """Where a schedule is tested or validated with, so is every file with it; and some file is learnt from."""
+    files = [proved(catalogue, number, name) for name in ("ResNet", "VGG") for number in NUMBERS]
+    splits = Splits(catalogue, files, seed)
+    found = set()
+    for file in files:
+        alone = splits.side(example([file], scope=Scope.SCHEDULE)).split
+        whole = splits.side(example([file])).split
+        assert alone is Split.TRAIN or whole is alone
+        found.add(whole)
+    assert Split.TRAIN in found
+
+
+@given(seed=seeds)
 def test_an_answer_that_is_the_same_for_every_network_has_one_side(catalogue, seed):
     """What depends on the schedule alone follows its families, whatever the network."""
     files = [proved(catalogue, number, name) for name in ("ResNet", "VGG", "AlexNet") for number in NUMBERS]

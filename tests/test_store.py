@@ -797,7 +797,6 @@ def test_a_database_can_be_read_without_the_right_to_write(read_only):
     assert "0.8" in as_nobody(lambda: Store(url(read_only)).best()[0]["accuracy"])
 
 
-@pytest.mark.xfail(strict=True, reason="it is opened as immutable, though another process writes to it")
 def test_a_reader_without_rights_sees_what_is_being_recorded(path, catalogue):
     """What another process has recorded is seen at once, also by those who may not write."""
     folder = Path(tempfile.mkdtemp())

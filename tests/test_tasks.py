@@ -277,7 +277,7 @@ def test_the_answer_in_the_gap_is_the_file(examples, material):
         assert "def make_scheduler" not in with_gap
         filled = pieces.fill(with_gap, one.completion)
         assert hashlib.sha256(filled.encode()).hexdigest() == one.files[0].sha256 == one.evidence["fills"]
-        assert one.scope is Scope.SCHEDULE
+        assert one.scope is Scope.FILE
 
 
 # edit

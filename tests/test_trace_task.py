@@ -220,7 +220,7 @@ def test_a_question_tells_all_that_its_answer_needs(examples):
         assert wording.listed([str(step) for step in evidence["steps"]]) in example.prompt
         assert ("`scheduler.step()`" in example.prompt) == (file.variant.unit is not Unit.METRIC)
         assert ("| step | learning rate |" in example.completion) == (" table" in example.prompt.split("```")[-1])
-        assert example.scope is Scope.SCHEDULE
+        assert example.scope is (Scope.FILE if code == file.source else Scope.SCHEDULE)
 
 
 def test_questions_are_of_many_kinds(examples):

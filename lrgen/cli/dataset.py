@@ -228,7 +228,7 @@ def _refuse(refused: "Sequence[Refused]", proved: int, skip: bool, level: str) -
     if refused and not skip:
         raise CorpusError(
             f"{len(refused)} of {len(refused) + proved} files did not pass up to {level}: {told}. Run lrgen verify, "
-            "ask for a lower --level, or leave them out with --skip-refused"
+            "or leave them out with --skip-refused" + ("" if level == "contract" else ", or ask for a lower --level")
         )
     if not proved:
         raise CorpusError(f"no file is left that passed up to {level}: {told}" if refused else "no file is selected")

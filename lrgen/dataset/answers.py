@@ -26,6 +26,32 @@ _RATE = re.compile(r"^(?:\| )?(\d+)(?:: | \| )(\S+)", re.MULTILINE)
 _DIGITS = 1e-5  # of a rate: six are written
 
 
+# What the evidence of a task's rows must say, one of these.
+_WANTED = {
+    "write": ("equals",),
+    "infill": ("fills",),
+    "edit": ("equals", "gives"),
+    "repair": ("equals", "gives"),
+    "convert": ("equals", "schedule_of"),
+    "trace": ("traced",),
+    "explain": ("described_by",),
+    "prompts": ("read_by",),
+}
+
+
+def missing(row: Row) -> str:
+    """What a row should say of how its answer was verified, and does not; empty when it says it."""
+    evidence = orjson.loads(row["evidence"])
+    wanted = _WANTED.get(row["task"], ())
+    if wanted and not any(claim in evidence for claim in wanted):
+        return f"its evidence says none of {', '.join(wanted)}"
+    if row["label"] is not None and ("failed" in evidence) == row["label"]:
+        return f"its label is {row['label']}, and its evidence says the opposite"
+    if row["rejected"] is not None and not {"failed", "difference"} & evidence.keys():
+        return "nothing says why its worse answer is worse"
+    return ""
+
+
 def files_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> Iterator[tuple[str, bool]]:
     """The whole files that the answers are, fill in or patch, and whether each is said to pass the checks. A schedule
     that stands alone is put into the file that the catalogue renders with it.
@@ -53,7 +79,10 @@ def files_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> Iterator[tup
 
 def course_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> tuple[ProvedFile, tracing.Course, int] | None:
     """What it takes to execute an answer about learning rates again: the code, its course, and the parameter group that
-    is asked for. None for other answers, and for code that this catalogue does not render, which is not ours to run.
+    is asked for. None for other answers.
+
+    Raises:
+        DatasetError: when the question shows other code than this catalogue renders, which is not ours to run.
     """
     evidence = orjson.loads(row["evidence"])
     if "traced" not in evidence:
@@ -61,7 +90,7 @@ def course_of(row: Row, renderer: Renderer, catalogue: Catalogue) -> tuple[Prove
     architecture, variant = catalogue.architecture(row["architecture"]), catalogue.variant(row["variant"])
     rendered = renderer.render(architecture, variant)
     if wording.quoted(row["prompt"]) not in (rendered.text, pieces.cut(rendered.text).alone):
-        return None
+        raise DatasetError(f"the code of its question is not what lrgen renders as {variant.key}, and was not run")
     file = ProvedFile(
         architecture=architecture,
         variant=variant,

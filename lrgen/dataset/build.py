@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 import lrgen
+from lrgen import verify
 from lrgen.corpus import Level, ProvedFile
 from lrgen.dataset import card, formats, manifest, overlap, statistics
 from lrgen.dataset.decontamination import Benchmarks
@@ -323,7 +324,10 @@ def _fingerprint(material: Material, plan: Plan, bench: Workbench | None) -> str
     for path in sorted(path for room in ("dataset", "tasks") for path in (package / room).rglob("*.py")):
         code.update(path.read_bytes())
     what: list[Any] = [plan.arguments(), _versions(plan), _corpus_digest(material.files), material.catalogue.digest]
-    what += [bench.breakages, bench.traces] if bench else []
+    what.append(verify.check_version())
+    if bench:
+        networks = sorted({file.architecture.name for file in material.files})
+        what += [bench.breakages, bench.traces, repr([list(bench.accuracies(name)) for name in networks])]
     return hashlib.sha256(orjson.dumps([*what, code.hexdigest()])).hexdigest()[:12]
 
 

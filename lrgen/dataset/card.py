@@ -81,11 +81,10 @@ def _header(folder: Path, rows: int) -> str:
     size = next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
     lines = ["---", "license: mit", "language:", "- en", f"pretty_name: {TITLE}", "size_categories:", f"- {size}"]
     lines += ["task_categories:", "- text-generation", "tags:", *(f"- {word}" for word in _KEYWORDS), "configs:"]
-    for name in (parquet.NAME, *(one.NAME for one in formats.LINES)):
-        files = _data_files(folder, name)
-        if files:
-            lines += [f"- config_name: {name}", *(["  default: true"] if name == parquet.NAME else []), "  data_files:"]
-            lines += [line for split, path in files.items() for line in (f"  - split: {split}", f"    path: {path}")]
+    # The Hub reads a folder in one file format: lines of JSON are loaded by their files (docs/finetuning.md).
+    lines += ["- config_name: default", "  data_files:"]
+    files = _data_files(folder, parquet.NAME)
+    lines += [line for split, path in files.items() for line in (f"  - split: {split}", f"    path: {path}")]
     return "\n".join([*lines, "---", ""])
 
 

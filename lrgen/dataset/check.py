@@ -139,6 +139,7 @@ class _Inspection:
         self._folder = scratch / "files"
         self._folder.mkdir()
         self._groups: dict[str, str] = {}
+        self._sides: dict[str, int] = {}
         self._sources: dict[str, tuple[str, str]] = {}
         self._made: dict[Path, _Made] = {}
         self.rows: Counter[tuple[str, str]] = Counter()
@@ -175,6 +176,8 @@ class _Inspection:
             yield f"the family {row['family']} is held out"
         if row["architecture"] in held_out.get("architectures", ()) and row["split"] not in hard:
             yield f"the architecture {row['architecture']} is held out"
+        if reason := answers.missing(row):
+            yield reason
         try:
             for text, passes in answers.files_of(row, self._renderer, self._catalogue):
                 self._keep(row, text, passes)
@@ -194,6 +197,10 @@ class _Inspection:
         met = self._seen.meet(row["task"].encode() + b"\0" + answer_key(row["completion"]), exposure)
         if met not in (None, exposure):
             yield f"its answer is in {_EXPOSURES[met]} and in {_EXPOSURES[exposure]}"
+        if row["scope"] == Scope.FILE:
+            side = self._sides.setdefault(row["source_sha256"], exposure)
+            if side != exposure:
+                yield f"its file is shown in {_EXPOSURES[side]} and in {_EXPOSURES[exposure]}"
         name = (row["architecture"], row["variant"])
         if self._sources.setdefault(row["source_sha256"], name) != name:
             yield f"the file {row['source_sha256'][:12]}… is said to be two"
@@ -213,7 +220,7 @@ class _Inspection:
 
     def _keep(self, row: Row, text: str, passes: bool) -> None:
         """Lay a file by, to be executed."""
-        path = self._folder / f"{answer_key(text).hex()}.py"
+        path = self._folder / f"{answer_key(text).hex()}-{row['variant']}-{passes}.py"
         if path not in self._made:
             path.write_text(text, encoding="utf-8")
             self._made[path] = _Made(path, row["variant"], row["id"], passes)
@@ -248,7 +255,7 @@ def _too_long(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _lines(folder: Path, form: formats.Lines, facts: Mapping[str, Any]) -> Iterator[str]:
     """Every line of a format is what the format makes of the row."""
-    if form.NAME not in facts["arguments"].get("formats", ()):
+    if form.NAME not in facts["arguments"].get("formats", ()) and not (folder / form.NAME).exists():
         return
     for split in parquet.splits(folder):
         name = f"{form.NAME}/{form.file_of(split)}"
@@ -285,11 +292,17 @@ def _traced(folder: Path, catalogue: Catalogue, sample: int | None, workers: int
     """The learning rates of answers are those that the code of their questions sets, when it is run again."""
     renderer = Renderer(catalogue)
     waiting: deque[tuple[Row, int]] = deque()
+    not_run: list[str] = []
 
     def requests() -> Iterator[tuple[ProvedFile, tuple[tracing.Course, ...]]]:
         for split in parquet.splits(folder):
             for row in parquet.read(folder, split):
-                if found := answers.course_of(row, renderer, catalogue):
+                try:
+                    found = answers.course_of(row, renderer, catalogue)
+                except LrgenError as error:
+                    not_run.append(f"row {row['id']}: {error}")
+                    continue
+                if found:
                     file, course, group = found
                     waiting.append((row, group))
                     yield file, (course,)
@@ -302,6 +315,7 @@ def _traced(folder: Path, catalogue: Catalogue, sample: int | None, workers: int
                 answers.compare(row, rates[group])
             except DatasetError as error:
                 yield f"row {row['id']}: executed, {error}"
+    yield from not_run
 
 
 def _executed(

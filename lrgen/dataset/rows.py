@@ -52,7 +52,7 @@ FIELDS = (
     Field("variant_name", str, "the name of the schedule"),
     Field("family", str, "the family of the schedule"),
     Field("unit", str, "what advances the schedule: `epoch`, `batch` or `metric`"),
-    Field("scope", str, "what the answer depends on: `file`, `schedule` or `none`"),
+    Field("scope", str, "what question and answer show: a whole `file`, a `schedule` alone, or `none`"),
     Field("level", str, "up to which check every file behind the row passed: `contract`, `schedule` or `training`"),
     Field("source_sha256", str, "the sha256 of the file"),
     Field("result_id", int, "the run of the file in `lrgen_runs`, whose checks it passed", nullable=True),

@@ -1,8 +1,9 @@
 """Which side of the dataset an example is on: decided by group, never by row.
 
-Families whose schedules are equal somewhere are one component. A group is an architecture with a component, or, for
-answers that are the same for every network, the component alone. A group keeps its side while a corpus grows, unless
-a side would be empty.
+Families whose schedules are equal somewhere are one component. A component has a side, which answers that are the same
+for every network follow. A group is an architecture with a component, and whatever shows or answers a whole file
+follows the file's group: it is on the component's side, or, where that is learnt from, on one of its own. So no file
+is on two sides. A group keeps its side while a corpus grows, unless a side would be empty.
 """
 
 import hashlib
@@ -16,9 +17,9 @@ from lrgen.dataset.rows import SPLITS, Split
 from lrgen.errors import DatasetError
 from lrgen.tasks.example import Example, Scope
 
-# Where the position of a group, from 0 to 1, falls.
-_TEST_BELOW = 0.1
-_VALIDATION_BELOW = 0.2
+# The share of the groups that is tested with, and that of those that are validated with.
+_SHARE = 0.1
+_DRAWN_TWICE = _SHARE / 2  # of the components, and again of the groups of those that are learnt from
 _DRAWN = (Split.TEST, Split.VALIDATION, Split.TRAIN)
 
 
@@ -57,10 +58,13 @@ class Splits:
         _check_present("family", self._families, {component for _, component in present})
         _check_present("model", self._architectures, {architecture for architecture, _ in present})
         open_groups = {pair for pair in present if pair[1] not in self._families}
-        self._by_component = assign({component for _, component in open_groups}, seed)
-        self._by_group = assign(
-            {f"{one}/{component}" for one, component in open_groups if one not in self._architectures}, seed
-        )
+        self._by_component = assign({component for _, component in open_groups}, seed, _DRAWN_TWICE)
+        groups = {f"{one}/{component}": component for one, component in open_groups if one not in self._architectures}
+        taught = [group for group, component in groups.items() if self._by_component[component] is Split.TRAIN]
+        drawn = assign(taught, seed, _DRAWN_TWICE)
+        if Split.TRAIN not in drawn.values():
+            drawn = dict.fromkeys(taught, Split.TRAIN)
+        self._by_group = {group: drawn.get(group, self._by_component[of]) for group, of in groups.items()}
 
     @property
     def held_out(self) -> dict[str, list[str]]:
@@ -128,10 +132,10 @@ def connected(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[st
     return {name: "+".join(members[root(name)]) for name in parent}
 
 
-def assign(groups: Iterable[str], seed: int) -> dict[str, Split]:
-    """By group its side: a tenth each is tested and validated with; of three groups or more no side is empty."""
+def assign(groups: Iterable[str], seed: int, share: float = _SHARE) -> dict[str, Split]:
+    """By group its side: a share each is tested and validated with; of three groups or more no side is empty."""
     positions = {group: _position(group, seed) for group in groups}
-    sides = {group: _drawn(position) for group, position in positions.items()}
+    sides = {group: _drawn(position, share) for group, position in positions.items()}
     if len(sides) >= len(_DRAWN):
         for empty in (split for split in _DRAWN if split not in sides.values()):
             fullest = max(_DRAWN, key=lambda split: sum(side is split for side in sides.values()))
@@ -165,10 +169,10 @@ def _position(group: str, seed: int) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:8]) / 2**64
 
 
-def _drawn(position: float) -> Split:
-    if position < _TEST_BELOW:
+def _drawn(position: float, share: float = _SHARE) -> Split:
+    if position < share:
         return Split.TEST
-    return Split.VALIDATION if position < _VALIDATION_BELOW else Split.TRAIN
+    return Split.VALIDATION if position < 2 * share else Split.TRAIN
 
 
 def _check_present(kind: str, held_out: set[str], present: set[str]) -> None:

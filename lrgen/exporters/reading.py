@@ -72,6 +72,9 @@ def read(source: Source) -> Runs:
             said = partial(_said, path, trial)
             task, dataset, metric = (said(name, getattr(source, name)) for name in ("task", "dataset", "metric"))
             if metric == ACCURACY:
+                accuracy = _number(trial.get("accuracy"))
+                if accuracy is None or not 0 <= accuracy <= 1:
+                    raise OutputError(f"{path}: accuracy must be between 0 and 1, got {trial.get('accuracy')!r}")
                 prm = json.dumps(_hyperparameters(trial), sort_keys=True)
                 again = 0
                 while epoch in runs[task, dataset, prm, again]:
@@ -113,10 +116,6 @@ def _trials(path: Path) -> list[dict[str, Any]]:
         trials = [trials]
     if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
         raise OutputError(f"{path}: must be a list of trials")
-    for trial in trials:
-        accuracy = _number(trial.get("accuracy"))
-        if accuracy is None or not 0 <= accuracy <= 1:
-            raise OutputError(f"{path}: accuracy must be between 0 and 1, got {trial.get('accuracy')!r}")
     return trials
 
 

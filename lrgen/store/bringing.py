@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from lrgen.store.database import alone
 from lrgen.store.recording import Series, new_run
 from lrgen.store.rows import timestamp
 from lrgen.store.tables import RUNS, SCHEDULER_RESULTS
@@ -34,6 +35,7 @@ def record_runs(connection: Connection, series: Series, runs: Iterable[Sequence[
     A run is known when one of the same code on the same dataset has all its epochs with their accuracies, and no
     hyperparameter that says otherwise.
     """
+    alone(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
     known = _known(connection, series)
     new = 0
     for epochs in runs:

@@ -1,6 +1,7 @@
 """A database by its URL: opened, migrated, one transaction at a time."""
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import URL, Connection, create_engine, event, exc
+from sqlalchemy import URL, Connection, create_engine, event, exc, text
 from sqlalchemy.engine import make_url
 
 from lrgen.errors import NoResultError, StoreError
@@ -65,7 +66,10 @@ class Database:
         path = Path(self._url.database or "")
         if not self.sqlite or not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             return self._url
-        query = {"mode": "ro", "immutable": "1", "uri": "true"}
+        query = {"mode": "ro", "uri": "true"}
+        log = path.with_name(f"{path.name}-wal")
+        if not log.exists() or not log.stat().st_size:  # else what is recorded last stands in the log
+            query["immutable"] = "1"
         return self._url.set(database=f"file:{quote(str(path))}", query=query)
 
     def exists(self) -> bool:
@@ -92,7 +96,8 @@ class Database:
             with (self._for_writing if write else self._engine).begin() as connection:
                 yield connection
         except exc.DBAPIError as error:
-            raise StoreError(f"{self.place}: {_first_line(error.orig)}; nothing of this was recorded") from error
+            outcome = "; nothing of this was recorded" if write else ""
+            raise StoreError(f"{self.place}: {_first_line(error.orig)}{outcome}") from error
         except exc.SQLAlchemyError as error:
             raise StoreError(f"{self.place}: {_first_line(error)}") from error
         except OSError as error:
@@ -112,6 +117,13 @@ class Database:
         self.require()
         with self.session() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def alone(connection: Connection, what: str) -> None:
+    """Until the transaction ends, keep everybody out who would be alone with the same thing (in SQLite a writer is)."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], signed=True)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def _to_json(value: object) -> str:

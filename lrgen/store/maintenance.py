@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, insert, inspect, select, text
 
 from lrgen.errors import OutputError, StoreError
 from lrgen.metrics import class_scores
-from lrgen.store.database import Database
+from lrgen.store.database import Database, alone
 from lrgen.store.migrations import MIGRATIONS
+from lrgen.store.recording import RECORDED
 from lrgen.store.tables import CLASS_DATA, METADATA, RUNS, SCHEDULER_RESULTS
 
 FORMATS = ("csv", "parquet")
@@ -123,9 +125,9 @@ def backup(database: Database, path: Path, advance: Callable[[int], None] = lamb
     """
     if path.exists():
         raise OutputError(f"{path}: exists already, and a backup overwrites nothing")
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if database.sqlite:
             _copy_file(database, beside)
         else:
@@ -160,9 +162,9 @@ def export(database: Database, folder: Path, how: str, advance: Callable[[int], 
     """
     if folder.exists():
         raise OutputError(f"{folder}: exists already, and an export overwrites nothing")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     write = _write_csv if how == "csv" else _write_parquet
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             beside = Path(temporary) / "export"
             beside.mkdir()
@@ -273,7 +275,7 @@ def opened(path: Path) -> Iterator[Source]:
     with tempfile.TemporaryDirectory(prefix="lrgen-") as folder:  # an old schema is brought up to date in a copy
         copy = Path(folder) / "copy.db"
         try:
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
+            with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source:
                 if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'lrgen_migrations'").fetchone():
                     raise StoreError(f"{path}: not a database of lrgen's")
                 with contextlib.closing(sqlite3.connect(copy)) as target:
@@ -288,38 +290,56 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def import_rows(database: Database, source: Source, advance: Callable[[int], None] = lambda rows: None) -> Imported:
-    """Add the runs of a source that are not there, with their results and classes, in one transaction.
+    """Add the runs of a source that are not there, with their results and classes, in one transaction; to recorded runs
+    that are there what has come to them since.
 
     Raises:
         StoreError: when the source or the database cannot be read or written; nothing was added.
     """
+    r, c = SCHEDULER_RESULTS, CLASS_DATA
     with database.session(write=True) as connection:
-        ours = {_identity(row) for row in connection.execute(select(RUNS)).mappings()}
-        new_runs: dict[int, int] = {}
-        known = 0
+        alone(connection, "import")
+        ours = {_identity(row): row["id"] for row in connection.execute(select(RUNS)).mappings()}
+        runs: dict[int, int] = {}  # theirs → ours
+        added, there_already = 0, 0
+        growing: set[int] = set()
         for row in source.rows(RUNS):
-            if _identity(row) in ours:
-                known += 1
+            if (known := ours.get(_identity(row))) is not None:
+                there_already += 1
+                if row["status"] == RECORDED:  # a caller may have gone on with it
+                    runs[row["id"]] = known
+                    growing.add(known)
                 continue
-            values = {name: value for name, value in row.items() if name != "id"}
-            new_runs[row["id"]] = int(connection.execute(insert(RUNS).returning(RUNS.c.id), values).scalar_one())
+            inserted = insert(RUNS).returning(RUNS.c.id)
+            runs[row["id"]] = int(connection.execute(inserted, _without_id(row)).scalar_one())
+            added += 1
             advance(1)
-        new_results: dict[int, int] = {}
-        r, c = SCHEDULER_RESULTS, CLASS_DATA
-        for chunk in _chunks(row for row in source.rows(r) if row["run_id"] in new_runs):
-            values_of = [row | {"run_id": new_runs[row["run_id"]]} for row in chunk]
-            inserted = insert(r).returning(r.c.id, sort_by_parameter_order=True)
-            ids = connection.execute(inserted, [_without_id(row) for row in values_of]).scalars()
-            new_results |= dict(zip((row["id"] for row in chunk), ids, strict=True))
+        known_results = select(r.c.run_id, r.c.epoch, r.c.id).where(r.c.run_id.in_(growing))
+        results = {(run_id, epoch): result_id for run_id, epoch, result_id in connection.execute(known_results)}
+        known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(growing))
+        classes = {tuple(row) for row in connection.execute(known_classes)}
+        for chunk in _chunks(_as_ours(source.rows(r), runs)):
+            new = [row for row in chunk if (row["run_id"], row["epoch"]) not in results]
+            if new:
+                inserted = insert(r).returning(r.c.id, sort_by_parameter_order=True)
+                ids = connection.execute(inserted, [_without_id(row) for row in new]).scalars()
+                results |= {(row["run_id"], row["epoch"]): one for row, one in zip(new, ids, strict=True)}
             advance(len(chunk))
-        for chunk in _chunks(row for row in source.rows(c) if row["run_id"] in new_runs):
-            values_of = [
-                row | {"run_id": new_runs[row["run_id"]], "result_id": new_results.get(row["result_id"])}
+        for chunk in _chunks(_as_ours(source.rows(c), runs)):
+            values = [
+                _without_id(row) | {"result_id": results.get((row["run_id"], row["epoch"]))}
                 for row in chunk
+                if (row["run_id"], row["epoch"], row["class_id"]) not in classes
             ]
-            connection.execute(insert(c), [_without_id(row) for row in values_of])
+            if values:
+                connection.execute(insert(c), values)
             advance(len(chunk))
-    return Imported(len(new_runs), known)
+    return Imported(added, there_already)
+
+
+def _as_ours(rows: Rows, runs: dict[int, int]) -> Rows:
+    """The rows of runs that are taken, under our numbers."""
+    return (row | {"run_id": runs[row["run_id"]]} for row in rows if row["run_id"] in runs)
 
 
 def _identity(row: Any) -> bytes:

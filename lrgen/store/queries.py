@@ -139,8 +139,9 @@ class Queries(Database):
         seen = r.c.run_id.in_(select(RUNS.c.id).where(RUNS.c.status != RECORDED))
         newest = self._newest(model, dataset, seen if checked else None)
         names = ("variant", "variant_name", "status", "path", "isolation", "check_version", "torch", "lrgen", "trace")
+        columns = [column for column in r.c if column.name != "confusion"]
         query = (
-            select(r, RUNS.c.settings, *(RUNS.c[name] for name in names))
+            select(*columns, RUNS.c.settings, *(RUNS.c[name] for name in names))
             .join(RUNS, RUNS.c.id == r.c.run_id)
             .where(r.c.run_id.in_(select(newest.c.run_id)))
             .order_by(r.c.model_name, r.c.scheduler_type, r.c.dataset, r.c.epoch)
@@ -256,7 +257,7 @@ class Queries(Database):
         """The runs of files with one of these sha256 sums that ended as they would end again, oldest first."""
         wanted = sorted(set(hashes))
         names = ("id", "source_sha256", "model_name", "scheduler_type", "status", "stage", "reason", "checks")
-        columns = [RUNS.c[name] for name in (*names, "accuracy", "training", "trace", "seed", "dataset")]
+        columns = [RUNS.c[name] for name in (*names, "variant", "accuracy", "training", "trace", "seed", "dataset")]
         final = RUNS.c.status.in_([status.value for status in Status if status.final])
         found: list[dict[str, Any]] = []
         for begin in range(0, len(wanted), _CHUNK):
@@ -307,4 +308,4 @@ def _of_task(task: str | None) -> ColumnElement[bool] | None:
 
 def _up_to(stage: str) -> ColumnElement[bool]:
     """Whether a run was asked to go up to a stage: the settings are a JSON text within a JSON text."""
-    return RUNS.c.settings.contains(json.dumps(json.dumps({"stage": stage})[1:-1])[1:-1])
+    return RUNS.c.settings.contains(json.dumps(json.dumps({"stage": stage})[1:-1])[1:-1], autoescape=True, escape="!")

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, exists, func, insert, select, update
 
 import lrgen
 from lrgen.metrics import ClassScores, class_scores
+from lrgen.store.database import alone
 from lrgen.store.rows import TASK, finite, timestamp
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
@@ -115,8 +116,8 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
         .where(RUNS.c.status == RECORDED)
         .order_by(RUNS.c.id.desc())
         .limit(1)
-        .with_for_update()
     )
+    alone(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
     run_id = connection.execute(newest).scalar_one_or_none()
     if run_id is not None and not connection.execute(select(exists().where(table.c.run_id == run_id, taken))).scalar():
         return int(run_id)

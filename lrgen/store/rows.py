@@ -122,7 +122,7 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
     return {
         "variant": candidate.variant.number if candidate.variant else None,
         "variant_name": candidate.variant.name if candidate.variant else None,
-        "path": str(candidate.path),
+        "path": str(candidate.path).encode("utf-8", "backslashreplace").decode(),
         "source_sha256": candidate.sha256,
         "status": outcome.status.value,
         "stage": outcome.stage.value if outcome.stage else None,

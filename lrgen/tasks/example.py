@@ -11,11 +11,11 @@ from lrgen.corpus import ProvedFile
 
 
 class Scope(StrEnum):
-    """What an answer depends on, and so what must not stand on both sides of a split."""
+    """What an example shows and answers, and so what must not stand on both sides of a split."""
 
-    FILE = "file"  # on the network and the schedule
-    SCHEDULE = "schedule"  # on the schedule alone: the same for every network
-    NONE = "none"  # on neither
+    FILE = "file"  # a whole file, in the question or in the answer
+    SCHEDULE = "schedule"  # a schedule alone, of whatever network
+    NONE = "none"  # neither
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def examples(material: Material) -> Iterator[Example]:
             key=file.name,
             prompt=f"{asked}\n\n{wording.fenced(parts.with_gap)}",
             completion=parts.answer,
-            scope=Scope.SCHEDULE,
+            scope=Scope.FILE,
             files=(file,),
             evidence={"fills": file.sha256},
         )

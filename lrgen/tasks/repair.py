@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from lrgen.tasks import diffs, pieces, wording
+from lrgen.tasks import diffs, wording
 from lrgen.tasks.example import Example, Material, Scope
-from lrgen.tasks.running import Broken, Failure, Workbench, failures
+from lrgen.tasks.running import Failure, Workbench, failures
 
 NAME = "repair"
 SUMMARY = "A broken file and the reason of its failure → the mended file, or the diff that mends it."
@@ -45,15 +45,10 @@ def examples(material: Material, bench: Workbench) -> Iterator[Example]:
             key=f"{file.name}/{failure.broken.mistake}",
             prompt=f"{asked} {wanted}\n\n{verdict}\n\n{wording.fenced(broken)}",
             completion=diffs.unified(broken, file.source) if as_diff else file.source,
-            scope=Scope.SCHEDULE if as_diff and _in_schedule(failure.broken) else Scope.FILE,
+            scope=Scope.FILE,
             files=(file,),
             evidence=_evidence(failure, as_diff),
         )
-
-
-def _in_schedule(broken: Broken) -> bool:
-    """Whether the mistake is above the network: then every network with the schedule has it mended alike."""
-    return broken.text.endswith(pieces.cut(broken.file.source).network)
 
 
 def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:

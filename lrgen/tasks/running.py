@@ -72,7 +72,7 @@ def failures(material: Material, bench: Workbench) -> Iterator[Failure]:
         for one, end in zip(some, found, strict=True):
             if end["status"] == Status.FAILED:
                 yield Failure(one, Stage(end["stage"]), end["reason"])
-            else:
+            elif Status(end["status"]).ok:
                 bench.unseen[one.mistake] += 1
 
 

@@ -128,7 +128,7 @@ def _questions(
             key=key,
             prompt=asked.text(chance, _TABLES if as_table else _ANSWERS),
             completion=_table(answer) if as_table else "".join(f"{step}: {rate}\n" for step, rate in answer.items()),
-            scope=Scope.SCHEDULE,
+            scope=Scope.FILE if asked.whole else Scope.SCHEDULE,
             files=(file,),
             evidence=asked.evidence(),
         )
