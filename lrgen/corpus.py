@@ -57,10 +57,13 @@ class Refused:
     reason: str
 
 
-def collect(store: Store, pairs: Iterable[Pair], out: Path, level: Level) -> tuple[list[ProvedFile], list[Refused]]:
+def collect(
+    store: Store, pairs: Iterable[Pair], out: Path, level: Level, check_version: str
+) -> tuple[list[ProvedFile], list[Refused]]:
     """The selected rendered files, in the order of the selection: those that passed up to the level, and the others.
 
-    Of the runs of a file's bytes the one that came furthest answers; none that is older than a failure.
+    Of the runs of a file's bytes, by checks of this version, the one that came furthest answers; none that is older
+    than a failure.
 
     Raises:
         CorpusError: when a file cannot be read.
@@ -73,14 +76,19 @@ def collect(store: Store, pairs: Iterable[Pair], out: Path, level: Level) -> tup
     selected = [pair for pair in pairs if generate.path_of(out, *pair).exists()]
     contents = [_read(generate.path_of(out, *pair)) for pair in selected]
     hashes = [hashlib.sha256(content).hexdigest() for content in contents]
-    runs = _answering(store.final_runs(hashes))
+    everything = store.final_runs(hashes)
+    runs = _answering(run for run in everything if run["check_version"] == check_version)
+    before = {_key(run) for run in everything}
     proved: list[ProvedFile] = []
     for (architecture, variant), content, sha256 in zip(selected, contents, hashes, strict=True):
         path = generate.path_of(out, architecture, variant)
-        run = runs.get((sha256, architecture.name, variant.key))
+        key = (sha256, architecture.name, variant.key)
+        run = runs.get(key)
         reached = _level(run) if run else None
         if run is None:
-            refused.append(Refused(path, "was never verified"))
+            refused.append(
+                Refused(path, "was verified by other checks only" if key in before else "was never verified")
+            )
         elif reached is None or reached.rank < level.rank:
             refused.append(Refused(path, _reason(run, level)))
         else:
@@ -112,12 +120,16 @@ def _answering(runs: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dic
     """By (sha256, model, scheduler), of runs that come oldest first."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for run in runs:
-        key = (run["source_sha256"], run["model_name"], run["scheduler_type"])
+        key = _key(run)
         before = found.get(key)
         older_is_better = before and Status(before["status"]).ok and len(before["checks"]) > len(run["checks"])
         if not (older_is_better and Status(run["status"]).ok):
             found[key] = run
     return found
+
+
+def _key(run: dict[str, Any]) -> tuple[str, str, str]:
+    return run["source_sha256"], run["model_name"], run["scheduler_type"]
 
 
 def _level(run: dict[str, Any]) -> Level | None:

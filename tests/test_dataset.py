@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from lrgen import tasks as all_tasks
+from lrgen import verify
 from lrgen.corpus import Level
 from lrgen.dataset import formats, manifest, overlap
 from lrgen.dataset.build import TOO_LONG, Plan, build
@@ -540,6 +541,14 @@ def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
     assert not (place / "data").exists()
     code, out, _ = lrgen("dataset", "build", "--out", "data", *select, "--skip-refused", "--json")
     assert (code, json.loads(out)["refused"], json.loads(out)["files"]) == (0, 2, 1)
+
+
+def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
+    """What an older lrgen found is no proof by today's checks."""
+    monkeypatch.setattr(verify, "check_version", lambda: "those of tomorrow")
+    code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED)
+    assert code == 2
+    assert "A0_001.py was verified by other checks only" in err
 
 
 def test_a_lower_level_must_be_asked_for(place, lrgen):

@@ -110,7 +110,7 @@ def dataset_build(
     )
     store = Store(settings.db)
     pairs = select(catalogue, settings, everything, model, variant, family)
-    proved, refused = corpus.collect(store, pairs, settings.out, plan.level)
+    proved, refused = corpus.collect(store, pairs, settings.out, plan.level, verify.check_version())
     _refuse(refused, len(proved), skip_refused, level)
     bench = Workbench(cache, settings.workers or verify.cores(), accuracies=store.best_of_runs)
     with Progress("rows", 0) as progress:

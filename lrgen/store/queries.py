@@ -257,7 +257,10 @@ class Queries(Database):
         """The runs of files with one of these sha256 sums that ended as they would end again, oldest first."""
         wanted = sorted(set(hashes))
         names = ("id", "source_sha256", "model_name", "scheduler_type", "status", "stage", "reason", "checks")
-        columns = [RUNS.c[name] for name in (*names, "variant", "accuracy", "training", "trace", "seed", "dataset")]
+        columns = [
+            RUNS.c[name]
+            for name in (*names, "variant", "check_version", "accuracy", "training", "trace", "seed", "dataset")
+        ]
         final = RUNS.c.status.in_([status.value for status in Status if status.final])
         found: list[dict[str, Any]] = []
         for begin in range(0, len(wanted), _CHUNK):
