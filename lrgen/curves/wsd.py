@@ -1,6 +1,6 @@
-"""Warm-up, a plateau and a decay of its own (WSD, https://arxiv.org/abs/2404.06395), and other schedules of phases.
+"""Warmup-stable-decay schedules (WSD, https://arxiv.org/abs/2404.06395) and other schedules of several phases.
 
-A phase of no steps does not occur: without a decay the rate stays on the plateau, also at T.
+A phase without steps is skipped: without a decay the learning rate stays constant, at T as well.
 """
 
 import numpy as np
@@ -12,115 +12,138 @@ def warmup_stable_decay(
     step: Rates,
     horizon: int,
     *,
-    warmup: float,
-    decay: float,
+    warmup_fraction: float,
+    decay_fraction: float,
     shape: str,
     power: float = 1.0,
     min_lr_ratio: float = 0.0,
 ) -> Rates:
-    """``min(1, t / W) f(x)``, x from 0 to 1 over the last ``decay`` T steps.
+    """``min(1, t / W) f(x)``, where x increases from 0 to 1 over the last ``decay_fraction`` T steps.
 
-    f is ``1 - x``, ``1 - sqrt(x)`` or half a cosine (transformers, timm), ``1 - x ** 2`` (pytorch_optimizer),
-    ``(1 - x) ** power`` (optax ``polynomial_schedule``), ``min_lr_ratio ** x`` (MiniCPM), or ``2 * 0.5 ** x - 1``
-    (Megatron's ``exponential``).
+    f is ``1 - x``, ``1 - sqrt(x)`` or ``(1 + cos(pi x)) / 2`` (transformers, timm), ``1 - x ** 2``
+    (pytorch_optimizer), ``(1 - x) ** power`` (optax ``polynomial_schedule``), ``min_lr_ratio ** x`` (MiniCPM), or
+    ``2 * 0.5 ** x - 1`` (Megatron-LM's ``exponential``).
     """
-    climb, x = _climb_and_decay(step, horizon, warmup, decay)
+    warmup, x = _warmup_and_decay(step, horizon, warmup_fraction, decay_fraction)
     if shape == "linear":
-        fall = 1 - x
+        decay = 1 - x
     elif shape == "one_minus_sqrt":
-        fall = (1 - x) / (1 + np.sqrt(x))
+        decay = (1 - x) / (1 + np.sqrt(x))
     elif shape == "cosine":
-        fall = np.cos(np.pi * x / 2) ** 2
+        decay = np.cos(np.pi * x / 2) ** 2
     elif shape == "exponential":
-        fall = np.power(min_lr_ratio, x)
+        decay = np.power(min_lr_ratio, x)
     elif shape == "one_minus_square":
-        fall = (1 - x) * (1 + x)
+        decay = (1 - x) * (1 + x)
     elif shape == "power":
-        fall = (1 - x) ** power
+        decay = (1 - x) ** power
     else:
-        fall = np.exp2(1 - x) - 1
-    return climb * fall
+        decay = np.exp2(1 - x) - 1
+    return warmup * decay
 
 
-def wsd_s(step: Rates, horizon: int, *, warmup: float, decay: float, min_lr_ratio: float, periods: int) -> Rates:
-    """A climb, and a line to a floor at the end of each of some periods, the step after at 1 (OLMo-core ``WSDS``)."""
+def wsd_s(
+    step: Rates, horizon: int, *, warmup_fraction: float, decay_fraction: float, min_lr_ratio: float, periods: int
+) -> Rates:
+    """Warm-up, then periods that end with linear decay to the minimum; each restarts at 1 (OLMo-core ``WSDS``)."""
     ends = np.array([round(k * horizon / periods) for k in range(1, periods + 1)])
     end = ends[np.minimum(np.searchsorted(ends, step), periods - 1)]
-    fall = round(decay * horizon / periods)
-    start = np.maximum(end - fall, round(warmup * horizon))
+    decay_steps = round(decay_fraction * horizon / periods)
+    start = np.maximum(end - decay_steps, round(warmup_fraction * horizon))
     x = np.clip((step - start) / np.maximum(1, end - start), 0, 1)
-    multiplier: Rates = _climb(step, horizon, warmup) * (1 - x + min_lr_ratio * x)
+    multiplier: Rates = _warmup(step, horizon, warmup_fraction) * (1 - x + min_lr_ratio * x)
     return multiplier
 
 
 def tri_stage(
-    step: Rates, horizon: int, *, warmup: float, hold: float, min_lr_ratio: float, start_factor: float
+    step: Rates,
+    horizon: int,
+    *,
+    warmup_fraction: float,
+    hold_fraction: float,
+    min_lr_ratio: float,
+    start_factor: float,
 ) -> Rates:
-    """``s + (1 - s) t / W``, a hold, then ``m ** x`` in the steps that are left (fairseq ``tri_stage``)."""
-    start = min(horizon, round(warmup * horizon) + round(hold * horizon))
-    climb = start_factor + (1 - start_factor) * _climb(step, horizon, warmup)
-    decayed: Rates = climb * np.power(min_lr_ratio, _progress(step, start, horizon))
+    """``s + (1 - s) t / W``, 1, then ``m ** x`` over the remaining steps (fairseq ``tri_stage``)."""
+    start = min(horizon, round(warmup_fraction * horizon) + round(hold_fraction * horizon))
+    warmup = start_factor + (1 - start_factor) * _warmup(step, horizon, warmup_fraction)
+    decayed: Rates = warmup * np.power(min_lr_ratio, _progress(step, start, horizon))
     return decayed
 
 
-def flat_then_cosine(step: Rates, horizon: int, *, flat: float) -> Rates:
-    """1, then half a cosine to zero (fastai ``fit_flat_cos``)."""
-    return np.cos(np.pi * _progress(step, round(flat * horizon), horizon) / 2) ** 2
+def flat_then_cosine(step: Rates, horizon: int, *, flat_fraction: float) -> Rates:
+    """1, then cosine decay to zero (fastai ``fit_flat_cos``)."""
+    return np.cos(np.pi * _progress(step, round(flat_fraction * horizon), horizon) / 2) ** 2
 
 
-def knee(step: Rates, horizon: int, *, warmup: float, explore: float) -> Rates:
-    """``(t + 1) / (W + 1)``, 1, then a line to zero (``KneeLRScheduler``, but for its warm-up from zero)."""
-    steps = round(warmup * horizon)
-    climb = np.minimum(1, (step + 1) / (steps + 1))
-    return climb * (1 - _progress(step, max(steps, round(explore * horizon)), horizon))
+def knee(step: Rates, horizon: int, *, warmup_fraction: float, explore_fraction: float) -> Rates:
+    """``(t + 1) / (W + 1)``, 1, then linear decay to zero (``KneeLRScheduler``, whose warm-up starts at zero)."""
+    warmup_steps = round(warmup_fraction * horizon)
+    warmup = np.minimum(1, (step + 1) / (warmup_steps + 1))
+    return warmup * (1 - _progress(step, max(warmup_steps, round(explore_fraction * horizon)), horizon))
 
 
 def infinite_lr(
-    step: Rates, horizon: int, *, warmup: float, plateau: float, decay: float, cooldown: float, final_factor: float
+    step: Rates,
+    horizon: int,
+    *,
+    warmup_fraction: float,
+    plateau_ratio: float,
+    decay_fraction: float,
+    cooldown_fraction: float,
+    annealing_ratio: float,
 ) -> Rates:
-    """``t / W``, half a cosine to ``plateau``, constant, then ``plateau f ** x`` with ``f = final_factor``."""
-    climb = round(warmup * horizon)
-    cool = min(horizon, climb + round(cooldown * horizon))
-    start = max(cool, horizon - round(decay * horizon))
-    cosine = np.cos(np.pi * _progress(step, climb, cool) / 2) ** 2
-    cooled = np.where(step < cool, cosine + plateau * (1 - cosine), plateau)
-    annealed: Rates = cooled * np.power(final_factor, _progress(step, start, horizon))
-    return _climb(step, horizon, warmup) * annealed
+    """``t / W``, cosine decay to ``p = plateau_ratio``, p, then ``p a ** x`` with ``a = annealing_ratio``."""
+    warmup_steps = round(warmup_fraction * horizon)
+    cooldown_end = min(horizon, warmup_steps + round(cooldown_fraction * horizon))
+    start = max(cooldown_end, horizon - round(decay_fraction * horizon))
+    cosine = np.cos(np.pi * _progress(step, warmup_steps, cooldown_end) / 2) ** 2
+    cooled = np.where(step < cooldown_end, cosine + plateau_ratio * (1 - cosine), plateau_ratio)
+    annealed: Rates = cooled * np.power(annealing_ratio, _progress(step, start, horizon))
+    return _warmup(step, horizon, warmup_fraction) * annealed
 
 
 def cosine_warmup_stable_linear(
-    step: Rates, horizon: int, *, warmup: float, decay: float, min_lr_ratio: float
+    step: Rates, horizon: int, *, warmup_fraction: float, decay_fraction: float, min_lr_ratio: float
 ) -> Rates:
-    """Half a cosine from the floor, 1, a line to the floor (transformers ``wsd`` with ``warmup_type="cosine"``)."""
-    climb, x = _climb_and_decay(step, horizon, warmup, decay)
-    height = np.sin(np.pi * climb / 2) ** 2 * (1 - x)
-    return height + min_lr_ratio * (1 - height)
+    """Cosine warm-up from the minimum, 1, linear decay to it (transformers ``wsd`` with ``warmup_type="cosine"``)."""
+    warmup, x = _warmup_and_decay(step, horizon, warmup_fraction, decay_fraction)
+    factor = np.sin(np.pi * warmup / 2) ** 2 * (1 - x)
+    return factor + min_lr_ratio * (1 - factor)
 
 
 def two_plateau_ladder(
-    step: Rates, horizon: int, *, warmup: float, plateau: float, decay: float, first_end: float, second_start: float
+    step: Rates,
+    horizon: int,
+    *,
+    warmup_fraction: float,
+    plateau_ratio: float,
+    decay_fraction: float,
+    first_end_fraction: float,
+    second_start_fraction: float,
 ) -> Rates:
-    """``t / W``, 1, a line to ``plateau``, constant, then a line to zero."""
-    first = max(round(warmup * horizon), round(first_end * horizon))
-    second = max(first, round(second_start * horizon))
-    last = max(second, horizon - round(decay * horizon))
-    lowered = np.where(step < second, 1 - (1 - plateau) * _progress(step, first, second), plateau)
-    ended = np.where(step < horizon, 1 - _progress(step, last, horizon), 0)
-    return _climb(step, horizon, warmup) * lowered * ended
+    """``t / W``, 1, linear decay to ``plateau_ratio``, constant, then linear decay to zero."""
+    first_end = max(round(warmup_fraction * horizon), round(first_end_fraction * horizon))
+    second_start = max(first_end, round(second_start_fraction * horizon))
+    decay_start = max(second_start, horizon - round(decay_fraction * horizon))
+    transition = 1 - (1 - plateau_ratio) * _progress(step, first_end, second_start)
+    plateaus = np.where(step < second_start, transition, plateau_ratio)
+    decay = np.where(step < horizon, 1 - _progress(step, decay_start, horizon), 0)
+    return _warmup(step, horizon, warmup_fraction) * plateaus * decay
 
 
-def _climb_and_decay(step: Rates, horizon: int, warmup: float, decay: float) -> tuple[Rates, Rates]:
-    """The climb to 1, and how much of the decay is done; the climb comes first where the two would overlap."""
-    start = max(round(warmup * horizon), horizon - round(decay * horizon))
-    return _climb(step, horizon, warmup), _progress(step, start, horizon)
+def _warmup_and_decay(step: Rates, horizon: int, warmup_fraction: float, decay_fraction: float) -> tuple[Rates, Rates]:
+    """The warm-up to 1 and the progress of the decay; the warm-up comes first where the two would overlap."""
+    start = max(round(warmup_fraction * horizon), horizon - round(decay_fraction * horizon))
+    return _warmup(step, horizon, warmup_fraction), _progress(step, start, horizon)
 
 
-def _climb(step: Rates, horizon: int, warmup: float) -> Rates:
-    """``min(1, t / W)`` with W = round(warmup T), which may be none."""
-    steps = round(warmup * horizon)
-    return np.minimum(1, step / steps) if steps else np.ones_like(step)
+def _warmup(step: Rates, horizon: int, warmup_fraction: float) -> Rates:
+    """``min(1, t / W)`` with ``W = round(warmup_fraction T)``; 1 where W is 0."""
+    warmup_steps = round(warmup_fraction * horizon)
+    return np.minimum(1, step / warmup_steps) if warmup_steps else np.ones_like(step)
 
 
 def _progress(step: Rates, start: int, end: int) -> Rates:
-    """From 0 at ``start`` to 1 at ``end``; 0 throughout if there is nothing in between."""
+    """From 0 at ``start`` to 1 at ``end``; 0 everywhere when there is no step between them."""
     return np.clip((step - start) / max(1, end - start), 0, 1) if start < end else np.zeros_like(step)

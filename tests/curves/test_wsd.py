@@ -1,4 +1,4 @@
-"""A0_132 to A0_146 against transformers, timm, pytorch_optimizer, Megatron and optax, and once more by hand."""
+"""A0_132 to A0_146 against transformers, timm, pytorch_optimizer, Megatron-LM and optax, and written out by hand."""
 
 from itertools import pairwise
 from math import cos, pi, sqrt
@@ -35,7 +35,7 @@ OTHER_LENGTHS = [("0", "0.5"), ("0.37", "0.2"), ("0.6", "0.8"), ("0.1", "1"), ("
 
 @pytest.fixture(scope="module", autouse=True)
 def float64():
-    """Jax computes in float32 unless it is told not to, which would hide differences below 1e-7."""
+    """Jax computes in float32 by default, which would hide differences below 1e-7."""
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     yield
@@ -43,37 +43,40 @@ def float64():
 
 
 def whole(fraction: str, horizon: int) -> int:
-    """A fraction of the horizon in whole steps, in floats as the files have it: 0.35 * 90 is a bit less than 31.5."""
+    """A fraction of the horizon in whole steps, with the floats of the files: 0.35 * 90 is slightly less than 31.5."""
     return round(float(fraction) * horizon)
 
 
 def phases(horizon: int, warmup: str, decay: str) -> tuple[int, int, int]:
-    """The steps of the climb, the plateau and the decay, which gives way to the climb.
+    """The steps of the warm-up, the constant phase and the decay; where they overlap, the warm-up comes first.
 
-    A decay of no steps, which some libraries divide by, is put out of sight: the plateau goes on instead.
+    Some libraries divide by the number of decay steps. Where there are none, the constant phase is extended beyond the
+    steps that are compared.
     """
-    climb = whole(warmup, horizon)
-    fall = min(whole(decay, horizon), horizon - climb)
-    return (climb, horizon - climb - fall, fall) if fall else (climb, 2 * seen(horizon), 1)
+    warmup_steps = whole(warmup, horizon)
+    decay_steps = min(whole(decay, horizon), horizon - warmup_steps)
+    if not decay_steps:
+        return warmup_steps, 2 * seen(horizon), 1
+    return warmup_steps, horizon - warmup_steps - decay_steps, decay_steps
 
 
-def of_timm(optimizer, climb, plateau, fall, floor=0.0, first=0.0, **shape):
-    """Timm's; ``floor`` and ``first`` are fractions of the base rate."""
+def of_timm(optimizer, warmup_steps, stable_steps, decay_steps, floor=0.0, first=0.0, **shape):
+    """Timm's schedule; ``floor`` and ``first`` are ratios to the base learning rate."""
     lr = optimizer.defaults["lr"]
     rates = {"lr_min": floor * lr, "warmup_lr_init": first * lr}
-    return WSDLRScheduler(optimizer, plateau + fall, fall, warmup_t=climb, **rates, **shape)
+    return WSDLRScheduler(optimizer, stable_steps + decay_steps, decay_steps, warmup_t=warmup_steps, **rates, **shape)
 
 
-def of_megatron(optimizer, climb, plateau, fall, style):
-    """Megatron's, without its weight decay."""
+def of_megatron(optimizer, warmup_steps, stable_steps, decay_steps, style):
+    """Megatron-LM's schedule, without its weight decay."""
     return OptimizerParamScheduler(
-        optimizer, 0.0, optimizer.defaults["lr"], 0.0, climb, climb + plateau + fall, "WSD", 0.0, 0.0, 0, "constant",
-        wsd_decay_steps=fall, lr_wsd_decay_style=style,
+        optimizer, 0.0, optimizer.defaults["lr"], 0.0, warmup_steps, warmup_steps + stable_steps + decay_steps, "WSD",
+        0.0, 0.0, 0, "constant", wsd_decay_steps=decay_steps, lr_wsd_decay_style=style,
     )  # fmt: skip
 
 
 def followed(scheduler, optimizer, count, advance) -> list[float]:
-    """The rates of a scheduler that is not torch's, advanced in its own way."""
+    """The learning rates of a scheduler without torch's interface; ``advance`` steps it."""
     rates = []
     for step in range(count):
         advance(scheduler, step)
@@ -82,19 +85,19 @@ def followed(scheduler, optimizer, count, advance) -> list[float]:
 
 
 def by_timm(make, horizon: int, lr: float) -> list[float]:
-    """The rates of a timm scheduler, which is told the number of each step."""
+    """The learning rates of a timm scheduler, whose ``step`` takes the number of the step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     return followed(make(optimizer), optimizer, seen(horizon), lambda scheduler, step: scheduler.step(step))
 
 
 def by_megatron(make, horizon: int, lr: float) -> list[float]:
-    """The rates of Megatron's scheduler, which is told by how many steps to go on: at first by none."""
+    """The learning rates of Megatron-LM's scheduler, whose ``step`` takes an increment: 0 at first."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     return followed(make(optimizer), optimizer, seen(horizon), lambda scheduler, step: scheduler.step(min(step, 1)))
 
 
 def by_transformers(make, horizon: int, lr: float) -> list[float]:
-    """The rates of a scheduler of torch's interface."""
+    """The learning rates of a scheduler with torch's interface."""
     return trace(lambda optimizer, _: make(optimizer), horizon, lr, seen(horizon))
 
 
@@ -117,8 +120,8 @@ LIBRARIES = {
         132: {"decay_fn": "linear"},
         133: {"decay_fn": "1-sqrt"},
         134: {"decay_fn": "cosine"},
-        135: {"decay_fn": "exp", "decay_ratio": 0.1, "floor": 0.1},  # it is brought down to 0, and up to the floor
-        136: {"decay_fn": "power", "decay_power": 2.0},  # its power is that of the time in the decay
+        135: {"decay_fn": "exp", "decay_ratio": 0.1, "floor": 0.1},  # rescaled to end at 0, then raised to the floor
+        136: {"decay_fn": "power", "decay_power": 2.0},  # of the progress, not of what remains
         137: {"decay_fn": lambda x: (1 - x) ** 1.5},
         144: {"decay_fn": "1-sqrt"},
         145: {"decay_fn": "exp", "decay_ratio": 0.5},
@@ -136,19 +139,19 @@ every_pair = pytest.mark.parametrize(("library", "number"), PAIRS, ids=[f"{key(n
 
 
 def rates_of(library: str, number: int, horizon: int, lr: float, lengths: tuple[str, str]) -> list[float]:
-    """What a library's warm-up, stable, decay schedule does."""
+    """The learning rates of a library's warmup-stable-decay schedule."""
     play, make, arguments = LIBRARIES[library]
-    climb, plateau, fall = phases(horizon, *lengths)
-    steps = (climb, plateau, fall)
-    if make is hf.get_wsd_schedule:  # it takes them in another order
-        steps = {"num_warmup_steps": climb, "num_stable_steps": plateau, "num_decay_steps": fall}
+    warmup_steps, stable_steps, decay_steps = phases(horizon, *lengths)
+    steps = (warmup_steps, stable_steps, decay_steps)
+    if make is hf.get_wsd_schedule:  # it takes keywords in another order
+        steps = {"num_warmup_steps": warmup_steps, "num_stable_steps": stable_steps, "num_decay_steps": decay_steps}
         return play(lambda optimizer: make(optimizer, **steps, **arguments[number]), horizon, lr)
     return play(lambda optimizer: make(optimizer, *steps, **arguments[number]), horizon, lr)
 
 
 @every_pair
-def test_a_plateau_and_its_decay_are_the_librarys_also_past_the_horizon(library, number):
-    """The curve equals the library's schedule at each step, the ones past the horizon included."""
+def test_a_wsd_schedule_equals_the_librarys_at_and_past_the_horizon(library, number):
+    """The curve equals the library's schedule at each step, including those past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, rates_of(library, number, horizon, lr, DEFAULTS[number]))
@@ -156,9 +159,9 @@ def test_a_plateau_and_its_decay_are_the_librarys_also_past_the_horizon(library,
 
 @pytest.mark.parametrize("lengths", OTHER_LENGTHS, ids="-".join)
 @every_pair
-def test_the_hyperparameters_are_the_lengths_of_the_librarys_phases(library, number, lengths):
-    """``warmup`` and ``decay`` are the library's phases over the horizon; the climb comes first where they overlap."""
-    prm = dict(zip(("warmup", "decay"), map(float, lengths), strict=True))
+def test_the_fractions_are_the_lengths_of_the_librarys_phases(library, number, lengths):
+    """The two fractions give the lengths of the library's phases; the warm-up comes first where they overlap."""
+    prm = dict(zip(("warmup_fraction", "decay_fraction"), map(float, lengths), strict=True))
     for horizon in HORIZONS:
         assert_promised(number, horizon, 0.1, rates_of(library, number, horizon, 0.1, lengths), prm)
 
@@ -168,8 +171,8 @@ def test_the_hyperparameters_are_the_lengths_of_the_librarys_phases(library, num
     ("timm", 135, ("floor", "decay_ratio")),
     ("transformers", 143, ("min_lr_ratio",)),
 ])  # fmt: skip
-def test_the_floor_is_the_librarys(library, number, names, floor, monkeypatch):
-    """``min_lr_ratio`` is the floor of timm's and of transformers' schedule."""
+def test_the_minimum_is_the_librarys(library, number, names, floor, monkeypatch):
+    """``min_lr_ratio`` is the minimum of timm's and transformers' schedules."""
     monkeypatch.setitem(LIBRARIES[library][2], number, LIBRARIES[library][2][number] | dict.fromkeys(names, floor))
     for horizon in HORIZONS:
         rates = rates_of(library, number, horizon, 0.1, DEFAULTS[number])
@@ -177,66 +180,73 @@ def test_the_floor_is_the_librarys(library, number, names, floor, monkeypatch):
 
 
 @pytest.mark.parametrize(("warmup", "hold", "floor"), [("0.1", "0.4", 0.05), ("0", "0.3", 0.2), ("0.25", "0.3", 0.01)])
-def test_a_tri_stage_is_timms_plateau_with_an_exponential_decay(warmup, hold, floor):
-    """A0_139 equals timm's schedule whose decay takes all that the climb from 0.01 and the hold leave."""
-    prm = {"warmup": float(warmup), "hold": float(hold), "min_lr_ratio": floor}
+def test_a_tri_stage_schedule_is_timms_wsd_with_exponential_decay(warmup, hold, floor):
+    """A0_139 equals timm's WSD schedule with a warm-up from 0.01 and a decay over all steps after the hold."""
+    prm = {"warmup_fraction": float(warmup), "hold_fraction": float(hold), "min_lr_ratio": floor}
     shape = {"decay_fn": "exp", "decay_ratio": floor, "floor": floor, "first": 0.01}
-    for horizon in (2, 3, 5, 7, 10, 90, 1000):  # of one step nothing may be left
-        climb, plateau = whole(warmup, horizon), whole(hold, horizon)
-        fall = horizon - climb - plateau
+    for horizon in (2, 3, 5, 7, 10, 90, 1000):  # timm's decay needs a step, and at horizon 1 none may remain
+        warmup_steps, stable_steps = whole(warmup, horizon), whole(hold, horizon)
+        decay_steps = horizon - warmup_steps - stable_steps
         for lr in BASE_RATES:
-            rates = by_timm(lambda opt, s=(climb, plateau, fall): of_timm(opt, *s, **shape), horizon, lr)
+            rates = by_timm(
+                lambda opt, s=(warmup_steps, stable_steps, decay_steps): of_timm(opt, *s, **shape), horizon, lr
+            )
             assert_promised(139, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize("flat", ["0.75", "0.3", "0"])
-def test_a_flat_rate_and_a_cosine_are_a_plateau_without_a_climb(flat):
-    """A0_140 equals transformers' and timm's plateau with a cosine decay and no warm-up."""
+def test_flat_then_cosine_is_wsd_without_a_warm_up(flat):
+    """A0_140 equals transformers' and timm's WSD schedules with cosine decay and without a warm-up."""
     for horizon in HORIZONS:
-        plateau = whole(flat, horizon)
-        fall = horizon - plateau
-        if not fall:  # their decays need steps
-            plateau, fall = 2 * seen(horizon), 1
+        stable_steps = whole(flat, horizon)
+        decay_steps = horizon - stable_steps
+        if not decay_steps:  # their decays need steps
+            stable_steps, decay_steps = 2 * seen(horizon), 1
         for lr in BASE_RATES:
-            steps = {"num_warmup_steps": 0, "num_stable_steps": plateau, "num_decay_steps": fall}
+            steps = {"num_warmup_steps": 0, "num_stable_steps": stable_steps, "num_decay_steps": decay_steps}
             there = by_transformers(lambda opt, s=steps: hf.get_wsd_schedule(opt, **s), horizon, lr)
-            assert_promised(140, horizon, lr, there, {"flat": float(flat)})
-            there = by_timm(lambda opt, s=(0, plateau, fall): of_timm(opt, *s, decay_fn="cosine"), horizon, lr)
-            assert_promised(140, horizon, lr, there, {"flat": float(flat)})
+            assert_promised(140, horizon, lr, there, {"flat_fraction": float(flat)})
+            there = by_timm(
+                lambda opt, s=(0, stable_steps, decay_steps): of_timm(opt, *s, decay_fn="cosine"), horizon, lr
+            )
+            assert_promised(140, horizon, lr, there, {"flat_fraction": float(flat)})
 
 
 @pytest.mark.parametrize(("warmup", "explore"), [("0.05", "0.5"), ("0", "0.25"), ("0.3", "0.3"), ("0.6", "0.4")])
-def test_a_knee_is_timms_plateau_that_climbs_from_one_step_above_zero(warmup, explore):
-    """A0_141 equals timm's schedule with a linear decay whose climb begins at ``1 / (W + 1)``."""
+def test_knee_is_timms_wsd_with_a_warm_up_from_above_zero(warmup, explore):
+    """A0_141 equals timm's schedule with linear decay and a warm-up that starts at ``1 / (W + 1)``."""
+    prm = {"warmup_fraction": float(warmup), "explore_fraction": float(explore)}
     for horizon in HORIZONS:
-        climb = whole(warmup, horizon)
-        plateau = max(0, whole(explore, horizon) - climb)
-        steps = (climb, plateau, horizon - climb - plateau)
+        warmup_steps = whole(warmup, horizon)
+        stable_steps = max(0, whole(explore, horizon) - warmup_steps)
+        steps = (warmup_steps, stable_steps, horizon - warmup_steps - stable_steps)
         if not steps[2]:  # timm's decay needs steps
-            steps = (climb, 2 * seen(horizon), 1)
-        shape = {"decay_fn": "linear", "first": 1 / (climb + 1)}
+            steps = (warmup_steps, 2 * seen(horizon), 1)
+        shape = {"decay_fn": "linear", "first": 1 / (warmup_steps + 1)}
         for lr in BASE_RATES:
             rates = by_timm(lambda opt, s=steps, f=shape: of_timm(opt, *s, **f), horizon, lr)
-            assert_promised(141, horizon, lr, rates, {"warmup": float(warmup), "explore": float(explore)})
+            assert_promised(141, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize(("warmup", "decay", "floor"), [("0.05", "0.2", 0.1), ("0", "0.5", 0.0), ("0.2", "1", 0.4)])
-def test_each_period_of_a_periodic_schedule_is_timms(warmup, decay, floor):
-    """In each period A0_138 equals a schedule of timm's that begins and ends with it, the first one with the climb.
+def test_each_period_of_wsd_s_is_timms_schedule(warmup, decay, floor):
+    """In each period A0_138 equals timm's schedule over that period; only the first one has a warm-up.
 
-    As in OLMo-core's WSDS the step at which a period ends has its last rate, and the next one is at the peak again.
+    As in OLMo-core's WSDS the step at which a period ends has its minimum, and the next step is at the maximum again.
     """
-    prm = {"warmup": float(warmup), "decay": float(decay), "min_lr_ratio": floor}
+    prm = {"warmup_fraction": float(warmup), "decay_fraction": float(decay), "min_lr_ratio": floor}
     for horizon in (9, 30, 90, 300, 999):
-        climb, period = whole(warmup, horizon), horizon // 3
+        warmup_steps, period = whole(warmup, horizon), horizon // 3
         length = round(float(decay) * period)
         for lr in BASE_RATES:
             rates = []
             for begin in (0, period, 2 * period):
-                first = climb if begin == 0 else 0
-                fall = min(length, period - first)
+                first = warmup_steps if begin == 0 else 0
+                decay_steps = min(length, period - first)
                 optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-                scheduler = of_timm(optimizer, first, period - first - fall, fall, floor, decay_fn="linear")
+                scheduler = of_timm(
+                    optimizer, first, period - first - decay_steps, decay_steps, floor, decay_fn="linear"
+                )
                 for step in range(min(begin, 1), period + 1):
                     scheduler.step(step)
                     rates.append(optimizer.param_groups[0]["lr"])
@@ -245,71 +255,75 @@ def test_each_period_of_a_periodic_schedule_is_timms(warmup, decay, floor):
 
 
 def joined(*pieces):
-    """Optax's schedules one after the other, each of so many steps, which may be none; the last one has no end."""
+    """Optax schedules in sequence, each with its number of steps, which may be 0; the last one is open-ended."""
     ends = np.cumsum([steps for steps, _ in pieces])
     return optax.join_schedules([schedule for _, schedule in pieces], [int(end) for end in ends[:-1]])
 
 
-def power_of_optax(lr, horizon, warmup="0.05", decay="0.35"):
-    """A0_137: optax's polynomial schedule, begun after the climb and the plateau."""
-    climb, plateau, fall = phases(horizon, warmup, decay)
-    decayed = optax.polynomial_schedule(lr, 0.0, 1.5, fall, plateau)
-    return joined((climb, optax.linear_schedule(0.0, lr, climb)), (0, decayed))
+def power_of_optax(lr, horizon, warmup_fraction="0.05", decay_fraction="0.35"):
+    """A0_137: optax's polynomial schedule, which starts after the warm-up and the constant phase."""
+    warmup_steps, stable_steps, decay_steps = phases(horizon, warmup_fraction, decay_fraction)
+    decayed = optax.polynomial_schedule(lr, 0.0, 1.5, decay_steps, stable_steps)
+    return joined((warmup_steps, optax.linear_schedule(0.0, lr, warmup_steps)), (0, decayed))
 
 
-def tri_stage_of_optax(lr, horizon, warmup="0.1", hold="0.4", min_lr_ratio="0.05"):
-    """A0_139: a line, a constant and optax's exponential decay."""
-    climb, plateau = whole(warmup, horizon), whole(hold, horizon)
-    fall = horizon - climb - plateau
+def tri_stage_of_optax(lr, horizon, warmup_fraction="0.1", hold_fraction="0.4", min_lr_ratio="0.05"):
+    """A0_139: optax's linear, constant and exponential schedules."""
+    warmup_steps, stable_steps = whole(warmup_fraction, horizon), whole(hold_fraction, horizon)
+    decay_steps = horizon - warmup_steps - stable_steps
     return joined(
-        (climb, optax.linear_schedule(0.01 * lr, lr, climb)),
-        (plateau, optax.constant_schedule(lr)),
-        (fall, optax.exponential_decay(lr, max(1, fall), float(min_lr_ratio))),
+        (warmup_steps, optax.linear_schedule(0.01 * lr, lr, warmup_steps)),
+        (stable_steps, optax.constant_schedule(lr)),
+        (decay_steps, optax.exponential_decay(lr, max(1, decay_steps), float(min_lr_ratio))),
     )
 
 
-def infinite_of_optax(lr, horizon, warmup="0.05", plateau="0.4", decay="0.15"):
-    """A0_142: a line, optax's cosine to a floor, a constant and optax's exponential decay."""
-    climb, cool, fall = whole(warmup, horizon), whole("0.25", horizon), whole(decay, horizon)
-    constant = float(plateau) * lr
+def infinite_of_optax(lr, horizon, warmup_fraction="0.05", plateau_ratio="0.4", decay_fraction="0.15"):
+    """A0_142: optax's linear, cosine, constant and exponential schedules."""
+    warmup_steps, cooldown_steps, decay_steps = (
+        whole(warmup_fraction, horizon),
+        whole("0.25", horizon),
+        whole(decay_fraction, horizon),
+    )
+    constant = float(plateau_ratio) * lr
     return joined(
-        (climb, optax.linear_schedule(0.0, lr, climb)),
-        (cool, optax.cosine_decay_schedule(lr, max(1, cool), float(plateau))),
-        (horizon - climb - cool - fall, optax.constant_schedule(constant)),
-        (fall, optax.exponential_decay(constant, max(1, fall), 0.05)),
+        (warmup_steps, optax.linear_schedule(0.0, lr, warmup_steps)),
+        (cooldown_steps, optax.cosine_decay_schedule(lr, max(1, cooldown_steps), float(plateau_ratio))),
+        (horizon - warmup_steps - cooldown_steps - decay_steps, optax.constant_schedule(constant)),
+        (decay_steps, optax.exponential_decay(constant, max(1, decay_steps), 0.05)),
     )
 
 
-def ladder_of_optax(lr, horizon, warmup="0.05", plateau="0.3", decay="0.15"):
-    """A0_146: optax's lines between levels."""
-    climb, first, second = (whole(fraction, horizon) for fraction in (warmup, "0.4", "0.5"))
-    fall, low = whole(decay, horizon), float(plateau) * lr
+def ladder_of_optax(lr, horizon, warmup_fraction="0.05", plateau_ratio="0.3", decay_fraction="0.15"):
+    """A0_146: optax's linear and constant schedules."""
+    warmup_steps, first, second = (whole(fraction, horizon) for fraction in (warmup_fraction, "0.4", "0.5"))
+    decay_steps, low = whole(decay_fraction, horizon), float(plateau_ratio) * lr
     return joined(
-        (climb, optax.linear_schedule(0.0, lr, climb)),
-        (first - climb, optax.constant_schedule(lr)),
+        (warmup_steps, optax.linear_schedule(0.0, lr, warmup_steps)),
+        (first - warmup_steps, optax.constant_schedule(lr)),
         (second - first, optax.linear_schedule(lr, low, second - first)),
-        (horizon - second - fall, optax.constant_schedule(low)),
-        (fall, optax.linear_schedule(low, 0.0, fall)),
+        (horizon - second - decay_steps, optax.constant_schedule(low)),
+        (decay_steps, optax.linear_schedule(low, 0.0, decay_steps)),
     )
 
 
 OPTAX = [
     (137, power_of_optax, {}),
-    (137, power_of_optax, {"warmup": "0.3", "decay": "0.6"}),
+    (137, power_of_optax, {"warmup_fraction": "0.3", "decay_fraction": "0.6"}),
     (139, tri_stage_of_optax, {}),
-    (139, tri_stage_of_optax, {"warmup": "0.3", "hold": "0.1", "min_lr_ratio": "0.4"}),
+    (139, tri_stage_of_optax, {"warmup_fraction": "0.3", "hold_fraction": "0.1", "min_lr_ratio": "0.4"}),
     (142, infinite_of_optax, {}),
-    (142, infinite_of_optax, {"warmup": "0.2", "plateau": "0.7", "decay": "0.5"}),
+    (142, infinite_of_optax, {"warmup_fraction": "0.2", "plateau_ratio": "0.7", "decay_fraction": "0.5"}),
     (146, ladder_of_optax, {}),
-    (146, ladder_of_optax, {"warmup": "0.2", "plateau": "0.8", "decay": "0.4"}),
+    (146, ladder_of_optax, {"warmup_fraction": "0.2", "plateau_ratio": "0.8", "decay_fraction": "0.4"}),
 ]
 
 
 @pytest.mark.parametrize(("number", "make", "prm"), OPTAX, ids=[f"{key(number)}-{prm}" for number, _, prm in OPTAX])
-def test_phases_are_optax_schedules_one_after_the_other(number, make, prm):
-    """The curve equals optax's schedules, joined, up to the horizon, and stays there: a decay of optax's goes on.
+def test_phases_are_joined_optax_schedules(number, make, prm):
+    """The curve equals joined optax schedules up to the horizon and is constant after it, where optax decays further.
 
-    Only where each last phase has a step, since optax's lines and decays of none keep their first value.
+    Only horizons at which the last phase has a step: without one, optax keeps the first value of a decay.
     """
     for horizon in (10, 90, 1000):
         for lr in BASE_RATES:
@@ -319,8 +333,9 @@ def test_phases_are_optax_schedules_one_after_the_other(number, make, prm):
 
 
 def walk(t, *pieces):
-    """Where one is after t steps along pieces of so many steps, each a function of its share that is over; those
-    without steps do not occur.
+    """The value after t steps of consecutive pieces, each a number of steps and a function of the progress through it.
+
+    Pieces without steps are skipped.
     """
     end = 1.0
     for steps, piece in pieces:
@@ -333,25 +348,25 @@ def walk(t, *pieces):
 
 
 def up(x):
-    """A line from 0 to 1."""
+    """Linear from 0 to 1."""
     return x
 
 
 def flat(x):
-    """At the peak."""
+    """Constant at 1."""
     return 1.0
 
 
-def stable_decay(t, T, warmup, decay, fall, climb=up):
-    """A climb, a plateau, and a decay within what the climb leaves."""
-    first = round(warmup * T)
-    last = min(round(decay * T), T - first)
-    return walk(t, (first, climb), (T - first - last, flat), (last, fall))
+def stable_decay(t, T, warmup_fraction, decay_fraction, decay, warmup=up):
+    """A warm-up, a constant phase, and a decay no longer than the steps that the warm-up leaves."""
+    first = round(warmup_fraction * T)
+    last = min(round(decay_fraction * T), T - first)
+    return walk(t, (first, warmup), (T - first - last, flat), (last, decay))
 
 
-def periodic(t, T, warmup=0.05, decay=0.2, min_lr_ratio=0.1):
-    """Three periods; a step on the border still belongs to the one that ends there."""
-    first, length = round(warmup * T), round(decay * T / 3)
+def periodic(t, T, warmup_fraction=0.05, decay_fraction=0.2, min_lr_ratio=0.1):
+    """Three periods; a step on a boundary belongs to the period that ends there."""
+    first, length = round(warmup_fraction * T), round(decay_fraction * T / 3)
     if t < first:
         return t / first
     for end in (round(T / 3), round(2 * T / 3), T):
@@ -362,86 +377,106 @@ def periodic(t, T, warmup=0.05, decay=0.2, min_lr_ratio=0.1):
     raise AssertionError(t)
 
 
-def tri_stage(t, T, warmup=0.1, hold=0.4, min_lr_ratio=0.05):
-    """From 0.01, a hold, and what is left."""
-    first = round(warmup * T)
-    second = min(round(hold * T), T - first)
+def tri_stage(t, T, warmup_fraction=0.1, hold_fraction=0.4, min_lr_ratio=0.05):
+    """Linear from 0.01, constant, then exponential over the remaining steps."""
+    first = round(warmup_fraction * T)
+    second = min(round(hold_fraction * T), T - first)
     rest = T - first - second
     return walk(t, (first, lambda x: 0.01 + 0.99 * x), (second, flat), (rest, lambda x: min_lr_ratio**x))
 
 
-def knee(t, T, warmup=0.05, explore=0.5):
-    """Equal strides up, of which the first is made before the first epoch."""
-    first = round(warmup * T)
-    second = max(0, round(explore * T) - first)
+def knee(t, T, warmup_fraction=0.05, explore_fraction=0.5):
+    """Equal increments, of which the first precedes the first epoch; then constant and linear."""
+    first = round(warmup_fraction * T)
+    second = max(0, round(explore_fraction * T) - first)
     rest = T - first - second
     return walk(t, (first, lambda x: (x * first + 1) / (first + 1)), (second, flat), (rest, lambda x: 1 - x))
 
 
-def infinite(t, T, warmup=0.05, plateau=0.4, decay=0.15):
-    """The constant rate is there from the cooldown's end on, also if nothing is left of training."""
-    first = round(warmup * T)
+def infinite(t, T, warmup_fraction=0.05, plateau_ratio=0.4, decay_fraction=0.15):
+    """The learning rate is on the plateau from the end of the cooldown, even if no step remains after it."""
+    first = round(warmup_fraction * T)
     second = min(round(0.25 * T), T - first)
-    last = min(round(decay * T), T - first - second)
+    last = min(round(decay_fraction * T), T - first - second)
     if t < first:
         return t / first
     if t < first + second:
-        height = half_wave((t - first) / second)
-        return height + plateau * (1 - height)
+        cosine = half_cosine((t - first) / second)
+        return cosine + plateau_ratio * (1 - cosine)
     third = T - first - second - last
-    return plateau * walk(t - first - second, (third, flat), (last, lambda x: 0.05**x))
+    return plateau_ratio * walk(t - first - second, (third, flat), (last, lambda x: 0.05**x))
 
 
-def ladder(t, T, warmup=0.05, plateau=0.3, decay=0.15):
-    """Five lines; at the horizon zero, whatever came before."""
+def ladder(t, T, warmup_fraction=0.05, plateau_ratio=0.3, decay_fraction=0.15):
+    """Five linear segments; zero at the horizon in any case."""
     if t == T:
         return 0.0
-    steps = [round(warmup * T)]
+    steps = [round(warmup_fraction * T)]
     steps.append(max(steps[-1], round(0.4 * T)))
     steps.append(max(steps[-1], round(0.5 * T)))
-    steps.append(max(steps[-1], T - round(decay * T)))
+    steps.append(max(steps[-1], T - round(decay_fraction * T)))
     lengths = np.diff([0, *steps, T]).tolist()
-    levels = [0, 1, 1, plateau, plateau, 0]
-    lines = [lambda x, a=a, b=b: a * (1 - x) + b * x for a, b in pairwise(levels)]
-    return walk(t, *zip(lengths, lines, strict=True))
+    values = [0, 1, 1, plateau_ratio, plateau_ratio, 0]
+    segments = [lambda x, a=a, b=b: a * (1 - x) + b * x for a, b in pairwise(values)]
+    return walk(t, *zip(lengths, segments, strict=True))
 
 
-def half_wave(x):
-    """From 1 at 0 to 0 at 1."""
+def half_cosine(x):
+    """Half a period of a cosine, from 1 at 0 to 0 at 1."""
     return (1 + cos(pi * x)) / 2
 
 
+def wsd(default, decay):
+    """A WSD schedule with a default ``decay_fraction``; ``decay`` maps the progress of the decay to a factor."""
+    return lambda t, T, warmup_fraction=0.05, decay_fraction=default: stable_decay(
+        t, T, warmup_fraction, decay_fraction, decay
+    )
+
+
+def wsd_exponential(t, T, warmup_fraction=0.05, decay_fraction=0.3, min_lr_ratio=0.1):
+    """Decays to the minimum instead of zero."""
+    return stable_decay(t, T, warmup_fraction, decay_fraction, lambda x: min_lr_ratio**x)
+
+
+def wsd_cosine_warmup(t, T, warmup_fraction=0.1, decay_fraction=0.4, min_lr_ratio=0.1):
+    """A cosine warm-up and linear decay, rescaled to end at the minimum."""
+    factor = stable_decay(t, T, warmup_fraction, decay_fraction, lambda x: 1 - x, warmup=lambda x: half_cosine(1 - x))
+    return min_lr_ratio + (1 - min_lr_ratio) * factor
+
+
+def flat_then_cosine(t, T, flat_fraction=0.75):
+    """A constant phase and the remaining steps along a cosine."""
+    first = round(flat_fraction * T)
+    return walk(t, (first, flat), (T - first, half_cosine))
+
+
 BY_HAND = {
-    132: lambda t, T, warmup=0.05, decay=0.2: stable_decay(t, T, warmup, decay, lambda x: 1 - x),
-    133: lambda t, T, warmup=0.05, decay=0.2: stable_decay(t, T, warmup, decay, lambda x: 1 - sqrt(x)),
-    134: lambda t, T, warmup=0.05, decay=0.5: stable_decay(t, T, warmup, decay, half_wave),
-    135: lambda t, T, warmup=0.05, decay=0.3, min_lr_ratio=0.1: stable_decay(
-        t, T, warmup, decay, lambda x: min_lr_ratio**x
-    ),
-    136: lambda t, T, warmup=0.05, decay=0.4: stable_decay(t, T, warmup, decay, lambda x: 1 - x * x),
-    137: lambda t, T, warmup=0.05, decay=0.35: stable_decay(t, T, warmup, decay, lambda x: sqrt((1 - x) ** 3)),
+    132: wsd(0.2, lambda x: 1 - x),
+    133: wsd(0.2, lambda x: 1 - sqrt(x)),
+    134: wsd(0.5, half_cosine),
+    135: wsd_exponential,
+    136: wsd(0.4, lambda x: 1 - x * x),
+    137: wsd(0.35, lambda x: sqrt((1 - x) ** 3)),
     138: periodic,
     139: tri_stage,
-    140: lambda t, T, flat=0.75: walk(t, (round(flat * T), lambda x: 1.0), (T - round(flat * T), half_wave)),
+    140: flat_then_cosine,
     141: knee,
     142: infinite,
-    143: lambda t, T, warmup=0.1, decay=0.4, min_lr_ratio=0.1: min_lr_ratio + (1 - min_lr_ratio) * stable_decay(
-        t, T, warmup, decay, lambda x: 1 - x, climb=lambda x: half_wave(1 - x)
-    ),
-    144: lambda t, T, warmup=0.05, decay=0.05: stable_decay(t, T, warmup, decay, lambda x: 1 - sqrt(x)),
-    145: lambda t, T, warmup=0.05, decay=0.25: stable_decay(t, T, warmup, decay, lambda x: 2 / 2**x - 1),
+    143: wsd_cosine_warmup,
+    144: wsd(0.05, lambda x: 1 - sqrt(x)),
+    145: wsd(0.25, lambda x: 2 / 2**x - 1),
     146: ladder,
-}  # fmt: skip
+}
 
 
 def by_hand(number, horizon, lr, prm):
-    """The rates of all steps that are compared; all of these schedules stay where they end."""
+    """The learning rates at all compared steps; each of these schedules is constant after its end."""
     return [lr * BY_HAND[number](min(t, horizon), horizon, **prm) for t in range(seen(horizon))]
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
-def test_a_curve_says_what_its_sentence_says(number):
-    """The curve equals a walk along its phases at every horizon and base rate."""
+def test_a_curve_equals_its_definition(number):
+    """The curve equals its phases written out by hand at every horizon and base learning rate."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
@@ -450,15 +485,15 @@ def test_a_curve_says_what_its_sentence_says(number):
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
-def test_a_hyperparameter_does_in_the_curve_what_its_sentence_says(number, data):
-    """The curve equals the walk for hyperparameters anywhere in their ranges, the ends more often than not."""
+def test_a_curve_equals_its_definition_for_any_hyperparameters(number, data):
+    """The curve equals its phases written out by hand for any hyperparameters in their ranges, often at the bounds."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     anywhere = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
     prm = {p.name: data.draw(anywhere, label=p.name) for p in variants()[number].hyperparameters}
     assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
-POINTS = {  # (step, rate) at horizon 1000 and base rate 1: where a phase begins or ends, and one within
+POINTS = {  # (step, learning rate) at horizon 1000 and lr 1: the start or end of a phase, and a step within
     132: [(0, 0), (25, 0.5), (50, 1), (800, 1), (900, 0.5), (1000, 0)],
     133: [(0, 0), (50, 1), (800, 1), (850, 0.5), (928, 0.2), (1000, 0)],
     134: [(0, 0), (50, 1), (500, 1), (750, 0.5), (1000, 0)],
@@ -477,17 +512,17 @@ POINTS = {  # (step, rate) at horizon 1000 and base rate 1: where a phase begins
 
 
 @pytest.mark.parametrize("number", POINTS, ids=key)
-def test_phases_begin_and_end_where_the_table_says(number):
-    """At horizon 1000 a curve goes through points that were computed on paper."""
+def test_a_curve_passes_through_known_points(number):
+    """At horizon 1000 a curve passes through points computed by hand."""
     steps, rates = zip(*POINTS[number], strict=True)
     assert curves.rates(variants()[number], steps, 1000) == pytest.approx(rates, abs=1e-12)
 
 
-def test_a_periodic_schedule_is_back_at_the_peak_after_each_of_its_ends():
-    """At horizon 300 A0_138 ends its periods at 100, 200 and 300, each after twenty steps of decay to a tenth."""
-    line = [1 - 0.9 * step / 20 for step in range(21)]
-    climb = [step / 15 for step in range(15)]
-    first, later = climb + [1.0] * 65 + line, [1.0] * 79 + line
+def test_wsd_s_restarts_at_the_maximum_after_each_period():
+    """At horizon 300 A0_138 ends its periods at 100, 200 and 300, each after 20 steps of decay to a tenth."""
+    decay = [1 - 0.9 * step / 20 for step in range(21)]
+    warmup = [step / 15 for step in range(15)]
+    first, later = warmup + [1.0] * 65 + decay, [1.0] * 79 + decay
     assert_promised(138, 300, 1.0, [*first, *later, *later, 0.1, 0.1])
 
 
