@@ -21,8 +21,9 @@ import black
 
 from benchmarks import datasets, results
 from lrgen import catalogue as catalogues
-from lrgen import generate, render
 from lrgen.records import Outcome, VerifySettings
+from lrgen.render import output
+from lrgen.render import renderer as render
 
 BLACK_SAMPLE = 30
 VERIFIED = (1, 4, 7, 13, 17, 20, 24, 27, 31, 36, 37, 41, 44, 47, 49, 50)
@@ -63,7 +64,7 @@ def cpu() -> str:
 
 def cores() -> int:
     """The processors that this process may use."""
-    from lrgen.verify import cores as usable
+    from lrgen.verify.run import cores as usable
 
     return usable()
 
@@ -117,12 +118,12 @@ def bench_curves() -> None:
     import numpy as np
 
     from lrgen import curves
-    from lrgen.checks import direct
-    from lrgen.checks.comparison import metrics_of
-    from lrgen.checks.subject import Subject
     from lrgen.curves import pairs
     from lrgen.records import Candidate, Unit
-    from lrgen.render import Renderer
+    from lrgen.render.renderer import Renderer
+    from lrgen.verify.checks import make_scheduler_trace
+    from lrgen.verify.checks.reference import metrics_of
+    from lrgen.verify.checks.subject import Subject
 
     warnings.simplefilter("ignore")
     catalogue = catalogues.load()
@@ -151,7 +152,7 @@ def bench_curves() -> None:
         for subject, one in zip(subjects, catalogue.variants, strict=True):
             metrics = metrics_of(one, LONG) if one.unit is Unit.METRIC else None
             assert subject.module is not None
-            direct.trace(subject, subject.module.make_scheduler, LONG, LONG, subject.prm(lr=0.1), metrics)
+            make_scheduler_trace.trace(subject, subject.module.make_scheduler, LONG, LONG, subject.prm(lr=0.1), metrics)
 
     as_arrays = seconds(arrays)
     one_by_one = seconds(single) * 10 * len(by_step) / len(by_step[:: len(by_step) // SINGLE])
@@ -169,20 +170,20 @@ def bench_curves() -> None:
 def bench_render(folder: Path) -> None:
     """Cold and unchanged renders of the whole grid against black on each file and against moving the same bytes."""
     catalogue = catalogues.load()
-    pairs = generate.pairs(catalogue.architectures, catalogue.variants)
+    pairs = output.pairs(catalogue.architectures, catalogue.variants)
     out = folder / "grid"
 
     def into(target: Path) -> None:
         for function in (render._black, render._imports, render._hyperparameters, render._wrapped):
             function.cache_clear()
-        generate.generate(catalogue, pairs, target)
+        output.generate(catalogue, pairs, target)
 
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     first = seconds(lambda: into(folder / "first"))
     ours = seconds(lambda: into(out))
-    paths = [generate.path_of(out, *pair) for pair in pairs]
+    paths = [output.path_of(out, *pair) for pair in pairs]
     texts = [path.read_text() for path in paths]
-    unchanged = seconds(lambda: generate.generate(catalogue, pairs, out))
+    unchanged = seconds(lambda: output.generate(catalogue, pairs, out))
     hashing = seconds(lambda: [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
 
     def write() -> None:
@@ -214,17 +215,18 @@ def bench_queue(folder: Path) -> None:
     """What the harness and the store cost a file, by the length of the queue: checks that do nothing, two workers; and
     a run over the whole grid in which everything is known.
     """
-    from lrgen import harness, verify
-    from lrgen.account import Limits
-    from lrgen.isolation import Isolation, available
     from lrgen.records import Candidate, Stage
     from lrgen.store import Store
+    from lrgen.verify import run as verify
+    from lrgen.verify.engines import local
+    from lrgen.verify.protocol import Limits
+    from lrgen.verify.sandbox import Isolation, available
 
-    def pass_all(candidate: object, settings: object, dataset: object, channel: harness.worker.Channel) -> bool:
+    def pass_all(candidate: object, settings: object, dataset: object, channel: local.worker.Channel) -> bool:
         channel.send(end="syntax", reason="", seconds=0.0, measurement={})
         return True
 
-    checks, harness.worker.run = harness.worker.run, pass_all
+    checks, local.worker.run = local.worker.run, pass_all
     settings = VerifySettings(stage=Stage.SYNTAX)
     one = Candidate(Path("/x.py"), "x" * 7000, "", "net", "file", None, {"lr": 0.1})
 
@@ -238,19 +240,19 @@ def bench_queue(folder: Path) -> None:
     for what, count, how in ways:
         before = resident()
         files = [replace(one, source=f"{one.source}{index}") for index in range(count)]
-        queue = functools.partial(harness.run, files, settings, None, workers=2, limits=Limits(), **how)
+        queue = functools.partial(local.run, files, settings, None, workers=2, limits=Limits(), **how)
         taken = seconds(lambda queue=queue: all(queue()))
         grown = f"parent + {resident() - before:.0f} MiB"
         print(f"  {what:<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
 
     catalogue = catalogues.load()
-    pairs = generate.pairs(catalogue.architectures, catalogue.variants)
+    pairs = output.pairs(catalogue.architectures, catalogue.variants)
     candidates = verify.from_selection(catalogue, pairs, folder / "grid")
     store = Store(f"sqlite:///{folder}/results.db")
     options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     first = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
     again = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
-    harness.worker.run = checks
+    local.worker.run = checks
     selecting = seconds(lambda: verify.from_selection(catalogue, pairs, folder / "grid"))
     count = len(candidates)
     print(
@@ -267,7 +269,7 @@ def bench_data() -> None:
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
 
-    from lrgen.checks.batches import Batches, Scale
+    from lrgen.data.batches import Batches, Scale
 
     images = torch.randint(0, 256, (10_240, 3, 32, 32), dtype=torch.uint8)
     labels = torch.randint(0, 10, (len(images),))
@@ -310,11 +312,12 @@ def bench_verify(folder: Path) -> None:
     import torch
 
     from benchmarks.bare import train
-    from lrgen import data, harness
-    from lrgen import verify as verifying
+    from lrgen import data
+    from lrgen.verify import run as verifying
+    from lrgen.verify.engines import local
 
     catalogue = catalogues.load()
-    pairs = generate.pairs([catalogue.architecture("ResNet")], [catalogue.variant(n) for n in VERIFIED])
+    pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(n) for n in VERIFIED])
     candidates = verifying.from_selection(catalogue, pairs, folder / "verify")
     digits = data.load("digits")
     paths = [str(candidate.path) for candidate in candidates]
@@ -329,7 +332,7 @@ def bench_verify(folder: Path) -> None:
     outcomes: list[Outcome] = []
 
     def forked() -> None:
-        outcomes.extend(harness.run(candidates, settings, digits, workers=1))
+        outcomes.extend(local.run(candidates, settings, digits, workers=1))
 
     torch.set_num_threads(1)
     processes = seconds(cold)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import orjson
 
-from lrgen import generate
 from lrgen.catalogue import Catalogue
-from lrgen.corpus import Level, ProvedFile
-from lrgen.dataset import formats
-from lrgen.dataset.build import Plan, build
-from lrgen.dataset.formats import parquet
-from lrgen.render import Renderer
-from lrgen.tasks.example import Example, Material, Scope
+from lrgen.finetune import formats
+from lrgen.finetune.build import Plan, build
+from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.formats import parquet
+from lrgen.render import output
+from lrgen.render.renderer import Renderer
 
 SIZES = (1_000, 10_000, 100_000)
 LARGE = 1_000_000
@@ -80,10 +80,10 @@ def _lines_alone(folder: Path, count: int, form: formats.Lines) -> float:
 
 def _files(catalogue: Catalogue) -> Iterator[ProvedFile]:
     renderer = Renderer(catalogue)
-    pairs = generate.pairs([catalogue.architecture("ResNet")], catalogue.variants[:VARIANTS])
+    pairs = output.pairs([catalogue.architecture("ResNet")], catalogue.variants[:VARIANTS])
     for architecture, variant in pairs:
         file = renderer.render(architecture, variant)
-        path = generate.path_of(Path(), architecture, variant)
+        path = output.path_of(Path(), architecture, variant)
         yield ProvedFile(architecture, variant, file.text, file.sha256, path, 1, Level.SCHEDULE, None, None)
 
 

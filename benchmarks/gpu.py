@@ -20,11 +20,14 @@ from pathlib import Path
 import torch
 
 from lrgen import catalogue as catalogues
-from lrgen import data, generate, harness, verify
-from lrgen.account import Limits
-from lrgen.cover import cover
-from lrgen.generate import Pair
+from lrgen import data
+from lrgen.catalogue.pairwise import cover
 from lrgen.records import Candidate, Outcome, VerifySettings
+from lrgen.render import output
+from lrgen.render.output import Pair
+from lrgen.verify import run as verify
+from lrgen.verify.engines import local
+from lrgen.verify.protocol import Limits
 
 RESNET_FILES = 50
 
@@ -43,7 +46,7 @@ def main() -> None:
     catalogue = catalogues.load()
     settings = VerifySettings(device=asked.device)
     with tempfile.TemporaryDirectory() as folder:
-        resnet = generate.pairs([catalogue.architecture("ResNet")], catalogue.variants[:RESNET_FILES])
+        resnet = output.pairs([catalogue.architecture("ResNet")], catalogue.variants[:RESNET_FILES])
         files = verify.from_selection(catalogue, resnet, Path(folder))
         pace = {count: _pace(files, settings, count, asked.seconds / 2 / len(slots)) for count in slots}
         best = max(pace, key=lambda count: pace[count])
@@ -78,7 +81,7 @@ def _run(files: list[Candidate], settings: VerifySettings, slots: int, seconds: 
     begun, outcomes, last = time.monotonic(), [], time.monotonic()
     dataset = data.load(settings.dataset)
     reuse = settings.device != "cpu"
-    run = harness.run(files, settings, dataset, workers=slots, limits=Limits(), reuse=reuse)
+    run = local.run(files, settings, dataset, workers=slots, limits=Limits(), reuse=reuse)
     with contextlib.closing(run):
         for outcome in run:
             outcomes.append(outcome)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lrgen import catalogue as catalogues
-from lrgen import plots
 from lrgen.catalogue import Catalogue
 from lrgen.cli.models import facts, in_short
 from lrgen.curves import pairs
 from lrgen.records import Architecture, Family, Variant
+from lrgen.report import plots
 
 HERE = Path(__file__).parent
 COMMANDS = (

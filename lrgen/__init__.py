@@ -3,8 +3,22 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lrgen.version import __version__
+
 if TYPE_CHECKING:
-    from lrgen.api import (
+    from lrgen.api.const import (
+        ACTIVE_MODEL,
+        ADDITIONAL_MODELS,
+        ALL_MODELS,
+        CIFAR10_CLASSES,
+        CIFAR10_EXTENDED_CLASSES,
+        DB_CONFIG,
+        FEATURES,
+        IMAGE_CLASSIFICATION_MODELS,
+        PROMPT_CONFIG,
+        SCHEDULER_TYPES,
+    )
+    from lrgen.api.functions import (
         generate_class_data_for_epoch,
         get_active_model,
         get_best_schedulers,
@@ -19,21 +33,8 @@ if TYPE_CHECKING:
         unique_nn_cls,
         validate_hyperparams,
     )
-    from lrgen.const import (
-        ACTIVE_MODEL,
-        ADDITIONAL_MODELS,
-        ALL_MODELS,
-        CIFAR10_CLASSES,
-        CIFAR10_EXTENDED_CLASSES,
-        DB_CONFIG,
-        FEATURES,
-        IMAGE_CLASSIFICATION_MODELS,
-        PROMPT_CONFIG,
-        SCHEDULER_TYPES,
-    )
-    from lrgen.prompts import detect_model, extract_lr
+    from lrgen.extraction import detect_model, extract_lr
 
-__version__ = "0.1.0"
 __all__ = [
     "ACTIVE_MODEL",
     "ADDITIONAL_MODELS",
@@ -70,7 +71,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("lrgen.errors")
     if name not in __all__:
         raise AttributeError(f"module 'lrgen' has no attribute {name!r}")
-    home = "const" if name.isupper() else "prompts" if name in ("detect_model", "extract_lr") else "api"
+    where = {"detect_model": "extraction", "extract_lr": "extraction"}
+    home = where.get(name, "api.const" if name.isupper() else "api.functions")
     return getattr(importlib.import_module(f"lrgen.{home}"), name)
 
 

@@ -30,7 +30,7 @@ class _Table(BaseModel):
 
 
 class ModelDetection(_Table):
-    """How a text says which network it is about (lrgen.prompts.detect_model)."""
+    """How a text says which network it is about (lrgen.extraction.detect_model)."""
 
     prefix: str = "model_"
     active_indicator: Annotated[str, Field(min_length=1)] = "<<<ACTIVE>>>"
@@ -38,7 +38,7 @@ class ModelDetection(_Table):
 
 
 class LrExtraction(_Table):
-    """How a text says what the learning rate is (lrgen.prompts.extract_lr)."""
+    """How a text says what the learning rate is (lrgen.extraction.extract_lr)."""
 
     keywords: Annotated[tuple[str, ...], Field(min_length=1)] = ("learning_rate", "lr")
     default_lr: Annotated[float, Field(gt=0)] = 0.1

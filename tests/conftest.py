@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen import generate
 from lrgen.catalogue import Catalogue
-from lrgen.generate import Pair
+from lrgen.render import output
+from lrgen.render.output import Pair
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def grid(catalogue: Catalogue, request: pytest.FixtureRequest) -> list[Pair]:
     """The files that are looked at: all of them in the slow tests, else every schedule of two networks, and a few of
     each other network.
     """
-    everything = generate.pairs(catalogue.architectures, catalogue.variants)
+    everything = output.pairs(catalogue.architectures, catalogue.variants)
     if request.config.getoption("markexpr") != "not slow":
         return everything
     whole = ("ResNet", "ResNet18")
@@ -43,7 +43,7 @@ def grid(catalogue: Catalogue, request: pytest.FixtureRequest) -> list[Pair]:
 def rendered(catalogue: Catalogue, grid: list[Pair], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that are looked at; not to be changed."""
     out = tmp_path_factory.mktemp("generated")
-    generate.generate(catalogue, grid, out)
+    output.generate(catalogue, grid, out)
     return out
 
 

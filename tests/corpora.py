@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from lrgen.catalogue import Catalogue
-from lrgen.corpus import Level, ProvedFile
-from lrgen.tasks.example import Example, Material, Scope
+from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
 
 GENERATED = Path(__file__).parent.parent / "generated"
 
@@ -38,7 +38,7 @@ def proved(catalogue: Catalogue, number: int, architecture: str = "ResNet", **va
 
 
 def task(name: str, of: Callable[[Material], Iterator[Example]]) -> Any:
-    """A module of lrgen.tasks, in short."""
+    """A module of lrgen.finetune.tasks, in short."""
     return SimpleNamespace(NAME=name, SUMMARY=f"What {name} asks for.", examples=of)
 
 

@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from lrgen import catalogue as catalogues
-from lrgen.checks import direct, schedule
-from lrgen.checks.subject import CheckFailure, Subject
 from lrgen.records import Candidate, Metric, Unit, Variant, VerifySettings
-from lrgen.render import Renderer
+from lrgen.render.renderer import Renderer
+from lrgen.verify.checks import make_scheduler_trace, schedule
+from lrgen.verify.checks.subject import CheckFailure, Subject
 
 TINY = Path(__file__).parent / "tiny"
 # Traces beyond those that the check looks at: a mutant that differs in none of them does the same as the original.
@@ -149,7 +149,7 @@ def rates_of(
     variant: Variant, make: Callable[..., Any], horizon: int, prm: dict[str, float], metrics: list[float]
 ) -> str:
     """The rates of all groups, step by step, as text; a layer-wise schedule for one, two and four layers."""
-    layers = ((0,), (0, 1), direct.DEPTHS) if variant.layerwise else ((),)
+    layers = ((0,), (0, 1), make_scheduler_trace.DEPTHS) if variant.layerwise else ((),)
     return "; ".join(_rates_of(variant, make, horizon, prm, metrics, depths) for depths in layers)
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lrgen.catalogue import Catalogue
-from lrgen.corpus import Level, ProvedFile
+from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.example import Material
 from lrgen.records import Architecture, Variant
-from lrgen.render import Renderer
-from lrgen.tasks.example import Material
+from lrgen.render.renderer import Renderer
 
 
 def proved(architecture: Architecture, variant: Variant, source: str) -> ProvedFile:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import lrgen as package
-from lrgen import data, verify
+from lrgen import data
 from lrgen.errors import DataError, NoResultError, ParameterError, StoreError, UnknownNameError
 from lrgen.records import Candidate, EpochReport, Outcome, Status, VerifySettings
 from lrgen.store import Store
+from lrgen.verify import run
 
 CONFUSION = ((3, 1), (0, 4))
 
@@ -37,7 +38,7 @@ def database(catalogue, tmp_path: Path) -> str:
     )
     epochs = tuple(EpochReport(epoch, 1.0, 0.5, 1.0, CONFUSION, 0.1, 1.0) for epoch in (1, 2))
     outcome = Outcome(candidate, Status.PROVED, None, "", 1.0, epochs=epochs, accuracy=0.875)
-    Store(url).save(outcome, verify.conditions_of(VerifySettings()), ("cat", "dog"))
+    Store(url).save(outcome, run.conditions_of(VerifySettings()), ("cat", "dog"))
     return url
 
 
@@ -320,7 +321,7 @@ def test_a_checkpoint_is_evaluated(empty, catalogue, monkeypatch):
     """The scores of a checkpoint are those of its network on the held-out images, and they are recorded."""
     import torch
 
-    from lrgen.render import Renderer
+    from lrgen.render.renderer import Renderer
 
     digits = data.load("digits")
     small = dataclasses.replace(digits, test_images=digits.test_images[:60], test_labels=digits.test_labels[:60])
@@ -375,7 +376,7 @@ def save(url: str, catalogue, number: int, accuracies: Sequence[float], model: s
         for epoch, value in enumerate(accuracies, start=1)
     )
     outcome = Outcome(candidate, Status.PROVED, None, "", 1.0, epochs=epochs, accuracy=max(accuracies), **more)
-    Store(url).save(outcome, verify.conditions_of(VerifySettings()), data.CLASSES["digits"])
+    Store(url).save(outcome, run.conditions_of(VerifySettings()), data.CLASSES["digits"])
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrgen.checks.batches import Batches, Scale, augmented
+from lrgen.data.batches import Batches, Scale, augmented
 
 
 def noise(count: int = 50, channels: int = 3, pixels: int = 8) -> torch.Tensor:

@@ -12,12 +12,15 @@ from mutation import TINY
 from torch import nn
 
 from lrgen import catalogue as catalogues
-from lrgen import curves, data, generate, harness, verify
-from lrgen.checks import training
-from lrgen.checks.recording import Recorder
-from lrgen.checks.subject import CheckFailure, Subject
+from lrgen import curves, data
 from lrgen.records import Budget, Candidate, Status, Training, Unit, VerifySettings
+from lrgen.render import output
 from lrgen.store import Store, settings_of
+from lrgen.verify import run as verify
+from lrgen.verify.checks import training
+from lrgen.verify.checks.recorder import Recorder
+from lrgen.verify.checks.subject import CheckFailure, Subject
+from lrgen.verify.engines import local
 
 SHIPPED = catalogues.load()
 CATALOGUE = catalogues.load([TINY])
@@ -29,14 +32,14 @@ def candidate(tmp_path: Path) -> Candidate:
     """A small network with a step schedule."""
     one, variant = CATALOGUE.architecture("Tiny"), CATALOGUE.variant(7)
     [found] = verify.from_selection(CATALOGUE, [(one, variant)], tmp_path / "out")
-    assert generate.path_of(tmp_path / "out", one, variant).is_file()
+    assert output.path_of(tmp_path / "out", one, variant).is_file()
     return found
 
 
 def run(candidate: Candidate, **settings):
     """The outcome of a candidate."""
     asked = VerifySettings(epochs=1, **settings)
-    [outcome] = harness.run([candidate], asked, data.load("digits"), limits=harness.Limits(seconds=120))
+    [outcome] = local.run([candidate], asked, data.load("digits"), limits=local.Limits(seconds=120))
     return outcome
 
 

@@ -12,10 +12,12 @@ from types import ModuleType
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen import curves, generate
+from lrgen import curves
+from lrgen.catalogue import loader
 from lrgen.errors import CatalogueError, UnknownNameError
 from lrgen.records import PastEnd
-from lrgen.render import Renderer
+from lrgen.render import output
+from lrgen.render.renderer import Renderer
 
 # Number: name, unit (E epoch, B batch, M metric), and the variant whose curve it has through another API.
 THE_FIFTY: dict[int, tuple[str, str, int | None]] = {
@@ -356,8 +358,8 @@ def test_the_shipped_files_are_the_same_beside_a_users_templates(own, catalogue,
     """Adding own templates does not change a byte of what the shipped ones render."""
     wider = catalogues.load([own])
     for name, one in (("alone", catalogue), ("beside", wider)):
-        pairs = generate.pairs([one.architecture("ResNet")], [one.variant(1), one.variant(37)])
-        generate.generate(one, pairs, tmp_path / name)
+        pairs = output.pairs([one.architecture("ResNet")], [one.variant(1), one.variant(37)])
+        output.generate(one, pairs, tmp_path / name)
     for stem in ("A0_001", "A0_037"):
         assert (tmp_path / "alone/ResNet" / f"{stem}.py").read_bytes() == (
             tmp_path / "beside/ResNet" / f"{stem}.py"
@@ -672,7 +674,7 @@ def test_a_metric_driven_variant_names_its_metric(own):
 def test_the_shipped_numbers_have_no_gaps(tmp_path, monkeypatch):
     """A number that is left out among the shipped variants is an error that names it."""
     shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
-    monkeypatch.setattr(catalogues, "SHIPPED", tmp_path / "templates")
+    monkeypatch.setattr(loader, "SHIPPED", tmp_path / "templates")
     last = max(variant.number for variant in catalogues.load().variants)
     for path in (tmp_path / "templates").rglob("family.toml"):
         path.write_text(path.read_text().replace(f"number = {last}\n", f"number = {last + 1}\n"))

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lrgen import data, harness
-from lrgen.checks import CHECKS
+from lrgen import data
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify.checks import CHECKS
+from lrgen.verify.engines import local
 
 FOLDER = Path(__file__).parent / "checks"
 FIXTURES = sorted(FOLDER.glob("*/*.py"))
 HEADER = re.compile(r"# held to: (\d+|-); expect: (\w+)(?:: (.*))?")
-LIMITS = harness.Limits(seconds=15, check_seconds=8, output=1 << 20, memory=3 << 29)
+LIMITS = local.Limits(seconds=15, check_seconds=8, output=1 << 20, memory=3 << 29)
 
 
 def fixture_id(path: Path) -> str:
@@ -44,7 +45,7 @@ def outcomes(catalogue) -> dict[Path, Outcome]:
         )
 
     everything = [candidate(path) for path in FIXTURES]
-    found = harness.run(everything, VerifySettings(), data.load("digits"), workers=2, limits=LIMITS)
+    found = local.run(everything, VerifySettings(), data.load("digits"), workers=2, limits=LIMITS)
     return {outcome.candidate.path: outcome for outcome in found}
 
 

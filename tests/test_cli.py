@@ -18,8 +18,9 @@ import pytest
 import typer
 
 import lrgen as package
-from lrgen import cli, verify
+from lrgen import cli
 from lrgen.records import Stage
+from lrgen.verify import run as verify
 
 FIXTURES = Path(__file__).parent / "checks"
 GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # held to variant 1

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 from test_engines import SECONDS, with_harm
 
-from lrgen import cluster
-from lrgen.account import Limits
 from lrgen.records import Stage, Status, VerifySettings
+from lrgen.verify.engines import ray as cluster
+from lrgen.verify.protocol import Limits
 
 
 @pytest.mark.slow

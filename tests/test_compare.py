@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from lrgen import verify
 from lrgen.catalogue import Catalogue
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Series, Store
+from lrgen.verify import run as verify
 
 TINY = Path(__file__).parent / "tiny"
 # Right answers among a hundred, by variant and seed; 41 is the constant schedule.

@@ -6,7 +6,7 @@ import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
-from lrgen.cover import COVERS, cover
+from lrgen.catalogue.pairwise import COVERS, cover
 
 CATALOGUE = catalogues.load()
 

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import text
 
 from lrgen.errors import OutputError, StoreError
-from lrgen.metrics import ClassScores
 from lrgen.records import Status
 from lrgen.store import Series, Store, database, maintenance, migrations, tables
+from lrgen.store.metrics import ClassScores
 from tests.test_store import CLASSES, CONDITIONS, diagonal, epoch, outcome
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -79,7 +79,7 @@ WRITERS = """
 import os, sys
 from tests.test_store import CLASSES, CONDITIONS, epoch, outcome
 from lrgen import catalogue
-from lrgen.metrics import class_scores
+from lrgen.store.metrics import class_scores
 from lrgen.store import Store
 
 url, count, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
@@ -554,9 +554,9 @@ def test_a_place_that_cannot_be_written_is_told(filled, tmp_path):
 
 def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
     """Characters that no database takes do not stop a batch: they are written out in the reason."""
-    from lrgen import verify
-    from lrgen.isolation import Isolation
     from lrgen.records import Stage, VerifySettings
+    from lrgen.verify import run
+    from lrgen.verify.sandbox import Isolation
 
     good = (REPOSITORY / "generated" / "ResNet" / "A0_001.py").read_text()
     bad = good.replace("    step_size =", '    raise ValueError("bad \\ud800 \\0 text")\n    step_size =')
@@ -564,9 +564,9 @@ def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
     for name, text_of in (("bad", bad), ("good", good)):
         (tmp_path / f"{name}.py").write_text(text_of)
     paths = [tmp_path / "bad.py", tmp_path / "good.py"]
-    candidates = verify.from_paths(catalogue, paths, tmp_path, catalogue.variant(1))
+    candidates = run.from_paths(catalogue, paths, tmp_path, catalogue.variant(1))
     how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
-    ended = list(verify.verify(candidates, VerifySettings(stage=Stage.SCHEDULE), store, **how))
+    ended = list(run.verify(candidates, VerifySettings(stage=Stage.SCHEDULE), store, **how))
     assert sorted(one.status for one in ended) == [Status.FAILED, Status.UNPROVEN]
     (failure,) = store.failures()
     assert "bad \\ud800 \\0 text" in failure["reason"]

@@ -9,21 +9,21 @@ from typing import Any
 import orjson
 import pytest
 
-from lrgen import tasks as all_tasks
-from lrgen import verify
-from lrgen.corpus import Level
-from lrgen.dataset import formats, manifest, overlap
-from lrgen.dataset.build import TOO_LONG, Plan, build
-from lrgen.dataset.code import definitions_digest, digest, schedule_digest
-from lrgen.dataset.decontamination import Benchmarks
-from lrgen.dataset.formats import parquet
-from lrgen.dataset.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
-from lrgen.dataset.seen import Seen
 from lrgen.errors import DatasetError, OutputError
+from lrgen.finetune import formats, manifest, overlap
+from lrgen.finetune import tasks as all_tasks
+from lrgen.finetune.build import TOO_LONG, Plan, build
+from lrgen.finetune.corpus import Level
+from lrgen.finetune.decontamination import Benchmarks
+from lrgen.finetune.dedup import Seen
+from lrgen.finetune.example import Material, Scope
+from lrgen.finetune.formats import parquet
+from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
 from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
+from lrgen.source.normalise import definitions_digest, digest, schedule_digest
 from lrgen.store import Store
-from lrgen.tasks.example import Material, Scope
-from lrgen.verify import conditions_of
+from lrgen.verify import run
+from lrgen.verify.run import conditions_of
 from tests import corpora
 from tests.corpora import example, proved, source, task
 
@@ -545,7 +545,7 @@ def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
 
 def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
     """What an older lrgen found is no proof by today's checks."""
-    monkeypatch.setattr(verify, "check_version", lambda: "those of tomorrow")
+    monkeypatch.setattr(run, "check_version", lambda: "those of tomorrow")
     code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED)
     assert code == 2
     assert "A0_001.py was verified by other checks only" in err

@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from lrgen.corpus import Level
-from lrgen.dataset import answers, formats, manifest
-from lrgen.dataset.build import TOO_LONG, Plan, build
-from lrgen.dataset.check import Checked, check
-from lrgen.dataset.formats import parquet
-from lrgen.dataset.formats.lines import encoded
-from lrgen.dataset.rows import Row, id_of
 from lrgen.errors import DatasetError
-from lrgen.tasks import convert, diffs, pieces, wording
-from lrgen.tasks.example import Example, Material, Scope
+from lrgen.finetune import answers, formats, manifest, wording
+from lrgen.finetune.build import TOO_LONG, Plan, build
+from lrgen.finetune.check import Checked, check
+from lrgen.finetune.corpus import Level
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.formats import parquet
+from lrgen.finetune.formats.lines import encoded
+from lrgen.finetune.rows import Row, id_of
+from lrgen.finetune.tasks import convert
+from lrgen.source import diffs, sections
 from tests import corpora
 from tests.corpora import example, proved, source, task
 
@@ -29,7 +30,7 @@ NUMBERS = (1, 6, 12, 25, 31, 37, 41, 60, 100)
 
 def _infill(material):
     for file in material.files:
-        parts = pieces.cut(file.source)
+        parts = sections.cut(file.source)
         yield example(
             [file],
             task="infill",
@@ -476,7 +477,7 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
     evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
 
     def tracing(material, completion):
-        prompt = f"What are the rates?\n\n{wording.fenced(pieces.cut(file.source).alone)}"
+        prompt = f"What are the rates?\n\n{wording.fenced(sections.cut(file.source).alone)}"
         yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
 
     monkeypatch.setattr(answers, "compute", lambda *_: None)
@@ -496,7 +497,7 @@ def test_code_that_is_not_ours_is_not_run_and_told(catalogue, tmp_path):
     evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
 
     def changed(material):
-        code = pieces.cut(file.source).alone.replace("gamma=", "gamma=0.5 * ")
+        code = sections.cut(file.source).alone.replace("gamma=", "gamma=0.5 * ")
         yield Example(
             "trace", "1", wording.fenced(code), "0: 0.1\n5: 0.05\n", Scope.SCHEDULE, (file,), evidence=evidence
         )

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen import cluster, data, harness, isolation
-from lrgen.account import Limits
+from lrgen import data
 from lrgen.errors import EngineError, IsolationError
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify import sandbox
+from lrgen.verify.engines import local
+from lrgen.verify.engines import ray as cluster
+from lrgen.verify.protocol import Limits
 
 FIXTURES = Path(__file__).parent / "checks"
 SECONDS = 120.0
@@ -60,7 +63,7 @@ def run(request: pytest.FixtureRequest) -> Run:
         options["reuse"] = True
     if request.param == "sandboxed":
         try:
-            options["level"] = isolation.available()
+            options["level"] = sandbox.available()
         except IsolationError as error:
             pytest.skip(str(error))
 
@@ -68,7 +71,7 @@ def run(request: pytest.FixtureRequest) -> Run:
         settings, limits = VerifySettings(stage=stage), Limits(seconds=seconds)
         if request.param == "ray":
             return [one for some in cluster.run(files, settings, workers=2, limits=limits) for one in some]
-        return list(harness.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
+        return list(local.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
 
     return run
 
@@ -90,7 +93,7 @@ def test_each_file_ends_as_it_must(run):
 def test_the_numbers_do_not_depend_on_the_engine(run):
     """A training ends with the same confusion matrices as in a process of its own on this machine."""
     [outcome] = run([of_file(GOOD)])
-    [here] = harness.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    [here] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
     assert [epoch.confusion for epoch in outcome.epochs] == [epoch.confusion for epoch in here.epochs]
     assert [epoch.lr for epoch in outcome.epochs] == [epoch.lr for epoch in here.epochs]
 
@@ -141,9 +144,9 @@ def test_nothing_to_do_is_done_at_once(run):
 def test_a_training_in_another_way_is_a_training(how):
     """In bfloat16 or compiled, a file learns with the promised rates, and its numbers are those of that way."""
     settings = VerifySettings(**{how: True})
-    [outcome] = harness.run([of_file(GOOD)], settings, data.load("digits"), limits=Limits(seconds=600.0))
+    [outcome] = local.run([of_file(GOOD)], settings, data.load("digits"), limits=Limits(seconds=600.0))
     assert outcome.status is Status.PROVED, outcome.reason
-    [plain] = harness.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    [plain] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
     assert outcome.epochs[0].train_loss != plain.epochs[0].train_loss
     assert outcome.epochs[0].train_loss == pytest.approx(plain.epochs[0].train_loss, rel=0.1)
 
@@ -153,7 +156,7 @@ def test_a_training_in_another_way_is_a_training(how):
 
 def test_an_outcome_survives_its_journey():
     """What is sent as JSON is the outcome that was there, to the last number."""
-    [outcome] = harness.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    [outcome] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
     assert cluster._outcome(outcome.candidate, json.loads(json.dumps(cluster._answer(outcome)))) == outcome
 
 

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrgen.errors import LrgenError, OutputError
-from lrgen.exporters import reading
-from lrgen.exporters.folder import new_folder
-from lrgen.lemur import key_of, lemur_rows, name_of
+from lrgen.lemur import reader
+from lrgen.lemur.folder import new_folder
+from lrgen.lemur.names import key_of, lemur_rows, name_of
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Series, Store
-from lrgen.verify import conditions_of
+from lrgen.verify.run import conditions_of
 
 CODES = {"A0_001": b"# one\n", "A0_002": b"# two\n"}
 STATISTICS = "stat/train/img-classification_digits_acc_ResNet-A0-001"
@@ -165,8 +165,8 @@ def test_both_layouts_say_the_same(place, exported, lrgen):
 
     def brought(folder: str) -> dict[Series, Any]:
         found = {}
-        for source in reading.sources(place / folder):
-            found |= {dataclasses.replace(series, path=""): runs for series, runs in reading.read(source).items()}
+        for source in reader.sources(place / folder):
+            found |= {dataclasses.replace(series, path=""): runs for series, runs in reader.read(source).items()}
         return found
 
     assert brought("out") == brought("other")
@@ -455,7 +455,7 @@ def theirs(tmp_path: Path) -> Path:
 
 def test_lemurs_own_trials_are_runs_of_their_own(theirs):
     """Each trial is a run, the best the newest; durations become those of the epochs; other metrics stay out."""
-    ((series, runs),) = [item for source in reading.sources(theirs) for item in reading.read(source).items()]
+    ((series, runs),) = [item for source in reader.sources(theirs) for item in reader.read(source).items()]
     sha256 = digest((theirs / "nn" / "AlexNet.py").read_bytes())
     assert (series.model_name, series.scheduler_type) == ("AlexNet", f"file-{sha256[:8]}")
     assert (series.dataset, series.source_sha256) == ("cifar-10", sha256)
@@ -488,11 +488,11 @@ def test_an_answer_that_nngpt_has_not_evaluated_brings_nothing(tmp_path):
     network = tmp_path / "synth_nn" / "B1"
     network.mkdir(parents=True)
     (network / "new_nn.py").write_text("")
-    (source,) = reading.sources(tmp_path / "synth_nn")
-    assert reading.read(source) == {}
+    (source,) = reader.sources(tmp_path / "synth_nn")
+    assert reader.read(source) == {}
     (network / "1.json").write_text('[{"accuracy": 0.5, "task": "img-classification", "metric": "acc"}]')
     with pytest.raises(OutputError, match="1.json: a trial does not say its dataset"):
-        reading.read(source)
+        reader.read(source)
 
 
 # LEMUR's database.

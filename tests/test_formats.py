@@ -6,13 +6,13 @@ import re
 import orjson
 import pytest
 
-from lrgen.dataset import formats
-from lrgen.dataset.code import definitions_digest
-from lrgen.dataset.formats import dpo, kto, messages, nngpt, parquet, prompt_completion
-from lrgen.dataset.formats.lines import LinesWriter
-from lrgen.dataset.rows import FIELDS, NAMES, Rows, Split
 from lrgen.errors import UnknownNameError
-from lrgen.tasks.example import Scope
+from lrgen.finetune import formats
+from lrgen.finetune.example import Scope
+from lrgen.finetune.formats import dpo, kto, messages, nngpt, parquet, prompt_completion
+from lrgen.finetune.formats.lines import LinesWriter
+from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split
+from lrgen.source.normalise import definitions_digest
 from tests.corpora import example, proved, source
 
 every_format = pytest.mark.parametrize("form", formats.LINES, ids=lambda form: form.NAME)

@@ -16,8 +16,8 @@ import pytest
 
 import lrgen as package
 from lrgen import catalogue as catalogues
-from lrgen import generate
 from lrgen.errors import EditedFileError, OutputError
+from lrgen.render import output
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 KEYS = ["sha256", "architecture", "number", "name", "family", "unit", "hyperparameters", "equivalent_to"]
@@ -25,23 +25,23 @@ VERSIONS = ["lrgen", "catalogue", "black"]
 
 
 @pytest.fixture
-def write(catalogue, tmp_path: Path) -> Callable[..., generate.GenerateReport]:
+def write(catalogue, tmp_path: Path) -> Callable[..., output.GenerateReport]:
     """Renders variants of ResNet (or of another model) into ``out``: ``write(1, 7)``."""
 
-    def run(*numbers: int, model: str = "ResNet", force: bool = False) -> generate.GenerateReport:
-        pairs = generate.pairs([catalogue.architecture(model)], [catalogue.variant(number) for number in numbers])
-        return generate.generate(catalogue, pairs, tmp_path / "out", force=force)
+    def run(*numbers: int, model: str = "ResNet", force: bool = False) -> output.GenerateReport:
+        pairs = output.pairs([catalogue.architecture(model)], [catalogue.variant(number) for number in numbers])
+        return output.generate(catalogue, pairs, tmp_path / "out", force=force)
 
     return run
 
 
 @pytest.fixture
-def differences(catalogue, tmp_path: Path) -> Callable[..., list[generate.Difference]]:
+def differences(catalogue, tmp_path: Path) -> Callable[..., list[output.Difference]]:
     """Checks variants of ResNet in ``out``."""
 
-    def run(*numbers: int) -> list[generate.Difference]:
+    def run(*numbers: int) -> list[output.Difference]:
         chosen = [catalogue.variant(number) for number in numbers]
-        return generate.check(catalogue, generate.pairs([catalogue.architecture("ResNet")], chosen), tmp_path / "out")
+        return output.check(catalogue, output.pairs([catalogue.architecture("ResNet")], chosen), tmp_path / "out")
 
     return run
 
@@ -203,10 +203,10 @@ def test_manifests_do_not_depend_on_the_order_of_selection(catalogue, tmp_path):
     """All at once, one after the other, or backwards: the same bytes."""
     one = catalogue.architecture("ResNet")
     chosen = [catalogue.variant(number) for number in (2, 9, 31)]
-    generate.generate(catalogue, generate.pairs([one], chosen), tmp_path / "a")
-    generate.generate(catalogue, [(one, variant) for variant in reversed(chosen)], tmp_path / "b")
+    output.generate(catalogue, output.pairs([one], chosen), tmp_path / "a")
+    output.generate(catalogue, [(one, variant) for variant in reversed(chosen)], tmp_path / "b")
     for variant in (chosen[1], chosen[2], chosen[0]):
-        generate.generate(catalogue, [(one, variant)], tmp_path / "c")
+        output.generate(catalogue, [(one, variant)], tmp_path / "c")
     bytes_of = [(tmp_path / name / "ResNet" / "manifest.json").read_bytes() for name in "abc"]
     assert bytes_of[0] == bytes_of[1] == bytes_of[2]
 
@@ -464,8 +464,8 @@ def test_a_file_that_is_no_text_is_named(write, differences, folder):
 
 def test_the_committed_files_are_what_the_catalogue_renders(catalogue):
     """generated/ResNet in the repository is up to date, so that a change of the templates shows as a diff."""
-    pairs = generate.pairs([catalogue.architecture("ResNet")], catalogue.variants)
-    assert generate.check(catalogue, pairs, REPOSITORY / "generated") == []
+    pairs = output.pairs([catalogue.architecture("ResNet")], catalogue.variants)
+    assert output.check(catalogue, pairs, REPOSITORY / "generated") == []
 
 
 # A render that changes nothing.
@@ -638,7 +638,7 @@ def test_a_folder_in_place_of_a_file_is_named(write, folder):
 def test_a_broken_catalogue_is_found_before_anything_is_written(catalogue, tmp_path, monkeypatch):
     """All files of a selection are rendered before the first is written."""
     from lrgen.errors import CatalogueError
-    from lrgen.render import Renderer
+    from lrgen.render.renderer import Renderer
 
     render = Renderer.render
 
@@ -648,18 +648,18 @@ def test_a_broken_catalogue_is_found_before_anything_is_written(catalogue, tmp_p
         return render(self, one, variant)
 
     monkeypatch.setattr(Renderer, "render", broken)
-    pairs = generate.pairs([catalogue.architecture("ResNet")], [catalogue.variant(number) for number in (1, 2, 3)])
+    pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(number) for number in (1, 2, 3)])
     with pytest.raises(CatalogueError):
-        generate.generate(catalogue, pairs, tmp_path / "out")
+        output.generate(catalogue, pairs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_progress_is_told_once_for_each_file(catalogue, tmp_path):
     """``advance`` is called for files that are written and for files that were there already."""
-    pairs = generate.pairs([catalogue.architecture("ResNet")], [catalogue.variant(1), catalogue.variant(2)])
-    generate.generate(catalogue, pairs[:1], tmp_path / "out")
+    pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(1), catalogue.variant(2)])
+    output.generate(catalogue, pairs[:1], tmp_path / "out")
     calls: list[None] = []
-    generate.generate(catalogue, pairs, tmp_path / "out", advance=lambda: calls.append(None))
+    output.generate(catalogue, pairs, tmp_path / "out", advance=lambda: calls.append(None))
     assert len(calls) == 2
 
 
@@ -669,8 +669,8 @@ def test_a_users_templates_count_for_the_digest_of_the_entries(catalogue, tmp_pa
     own.mkdir(parents=True)
     (own / "notes.toml").write_text("")
     wider = catalogues.load([tmp_path / "own"])
-    pairs = generate.pairs([catalogue.architecture("ResNet")], [catalogue.variant(1)])
+    pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(1)])
     for one in (catalogue, wider):
-        generate.generate(one, pairs, tmp_path / "out")
+        output.generate(one, pairs, tmp_path / "out")
         assert manifest(tmp_path / "out" / "ResNet")["A0_001"]["catalogue"] == one.digest
     assert wider.digest != catalogue.digest

@@ -21,12 +21,13 @@ from typing import Any
 
 import pytest
 
-from lrgen import data, harness
-from lrgen.account import Account, Limits
+from lrgen import data
 from lrgen.catalogue import Catalogue
-from lrgen.checks import training
 from lrgen.data import Dataset
 from lrgen.records import Budget, Candidate, CheckReport, Outcome, Stage, Status, Variant, VerifySettings
+from lrgen.verify.checks import training
+from lrgen.verify.engines import local
+from lrgen.verify.protocol import Account, Limits
 
 FIXTURES = Path(__file__).parent / "checks"
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
@@ -114,13 +115,13 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Outcome]]:
             SECRETS[channel._pipe] = channel._secret
             return behaviours[int(candidate.model_name)](channel._pipe) is not False
 
-        monkeypatch.setattr(harness.worker, "run", run)
-        monkeypatch.setattr(harness.gc, "collect", lambda: 0)  # takes longer than these children
+        monkeypatch.setattr(local.worker, "run", run)
+        monkeypatch.setattr(local.gc, "collect", lambda: 0)  # takes longer than these children
         variant = options.pop("variant", None)
         settings = options.pop("settings", CONTRACT)
         limits = Limits(**{"seconds": PATIENCE} | options.pop("limits", {}))
         candidates = [candidate(str(index), variant) for index in range(len(behaviours))]
-        return harness.run(candidates, settings, None, limits=limits, **options)
+        return local.run(candidates, settings, None, limits=limits, **options)
 
     return start
 
@@ -222,7 +223,7 @@ def test_an_outcome_is_yielded_while_others_still_run(start, tmp_path):
 
 def test_time_over_means_terminate_and_only_then_kill(run, sent, monkeypatch):
     """A child that ignores SIGTERM is waited for, terminated, waited for, and killed."""
-    monkeypatch.setattr(harness, "_GRACE", 0.3)
+    monkeypatch.setattr(local, "_GRACE", 0.3)
 
     def deaf(pipe: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -265,7 +266,7 @@ def test_a_child_that_ends_in_time_gets_no_signal(run, sent):
 
 def test_a_stopped_child_is_killed(run, monkeypatch):
     """A child that has stopped itself cannot sleep through its end."""
-    monkeypatch.setattr(harness, "_GRACE", 0.1)
+    monkeypatch.setattr(local, "_GRACE", 0.1)
     (outcome,) = run(lambda pipe: os.kill(os.getpid(), signal.SIGSTOP), limits={"seconds": 0.3})
     assert outcome.status is Status.TIMED_OUT
 
@@ -714,7 +715,7 @@ def measured(catalogue: Catalogue) -> dict[str, Any]:
     one = candidate("tiny", catalogue.variant(1), source)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Account, "_understand", listen)
-        (outcome,) = harness.run([one], VerifySettings(), data.load("digits"))
+        (outcome,) = local.run([one], VerifySettings(), data.load("digits"))
     assert outcome.status is Status.PROVED, outcome.reason
     return said
 
@@ -1150,16 +1151,16 @@ def test_a_reused_child_whose_process_was_changed_is_replaced(catalogue, monkeyp
     line = "        self.train()\n"
     assert line in source
     changed = source.replace(line, f"{line}        torch.use_deterministic_algorithms(True)\n")
-    run_one = harness.worker.run
+    run_one = local.worker.run
 
     def run(one: Candidate, *others: Any) -> bool:
         noted(tmp_path, one.model_name)
         return run_one(one, *others)
 
-    monkeypatch.setattr(harness.worker, "run", run)
+    monkeypatch.setattr(local.worker, "run", run)
     texts = {"good": source, "changed": changed, "last": source}
     files = [candidate(name, catalogue.variant(1), text) for name, text in texts.items()]
-    outcomes = list(harness.run(files, CONTRACT, None, reuse=True))
+    outcomes = list(local.run(files, CONTRACT, None, reuse=True))
     assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN] * 3
     assert pid_of(tmp_path, "good") == pid_of(tmp_path, "changed") != pid_of(tmp_path, "last")
 
@@ -1169,8 +1170,8 @@ def test_real_files_pass_in_a_reused_child_as_in_their_own(catalogue):
     source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
     files = [candidate("tiny", catalogue.variant(1), source)] * 2
     digits = data.load("digits")
-    reused = list(harness.run(files, VerifySettings(), digits, reuse=True))
-    own = list(harness.run(files[:1], VerifySettings(), digits))
+    reused = list(local.run(files, VerifySettings(), digits, reuse=True))
+    own = list(local.run(files[:1], VerifySettings(), digits))
     assert {outcome.status for outcome in (*reused, *own)} == {Status.PROVED}
     assert len({outcome.accuracy for outcome in (*reused, *own)}) == 1
     assert len({epoch.confusion for outcome in (*reused, *own) for epoch in outcome.epochs[-1:]}) == 1
@@ -1189,7 +1190,7 @@ def test_a_stage_runs_the_checks_up_to_it(catalogue, stage):
     }
     source = (FIXTURES / faults[stage]).read_text(encoding="utf-8")
     one = candidate("tiny", catalogue.variant(1), source)
-    (outcome,) = harness.run([one], VerifySettings(stage=stage), None)
+    (outcome,) = local.run([one], VerifySettings(stage=stage), None)
     assert outcome.status is Status.UNPROVEN, outcome.reason
     assert outcome.stage is None
     assert outcome.reason == f"checked up to the {stage} stage only"

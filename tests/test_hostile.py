@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen import curves, harness, isolation
-from lrgen.account import Limits
-from lrgen.isolation import Level
+from lrgen import curves
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify import sandbox
+from lrgen.verify.engines import local
+from lrgen.verify.protocol import Limits
+from lrgen.verify.sandbox import Level
 
 GOOD = (Path(__file__).parent / "checks/training/passes_epoch_unit.py").read_text(encoding="utf-8")
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
@@ -27,7 +29,7 @@ SANDBOXES = [Level.NAMESPACES, Level.LANDLOCK]
 
 @functools.cache
 def refusal(level: Level) -> str:
-    return isolation._attempt(level)
+    return sandbox._attempt(level)
 
 
 @pytest.fixture(params=SANDBOXES, ids=lambda level: level.value)
@@ -55,7 +57,7 @@ def hostile(harm: str, name: str = "hostile", folder: Path = Path("/files")) -> 
 def end_of(harm: str, level: Level, folder: Path = Path("/files"), **limits: float) -> Outcome:
     """How a file ends that does this."""
     bounds = Limits(**{"seconds": PATIENCE, "check_seconds": PATIENCE} | limits)  # type: ignore[arg-type]  # whole numbers
-    [outcome] = harness.run([hostile(harm, folder=folder)], CONTRACT, None, limits=bounds, level=level)
+    [outcome] = local.run([hostile(harm, folder=folder)], CONTRACT, None, limits=bounds, level=level)
     assert outcome.isolation == level
     return outcome
 
@@ -74,7 +76,7 @@ def test_a_file_may_be_held_to_a_users_own_schedule(level, tmp_path):
     own = replace(shipped, family="mine", curve="flat", constants={}, hyperparameters=())
     assert curves.exists(own, tmp_path)
     candidate = replace(hostile("pass"), variant=own, family_folder=tmp_path)
-    [outcome] = harness.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, level=level)
+    [outcome] = local.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, level=level)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.SCHEDULE
     assert "A0_001 (StepLR_default) has 0.1" in outcome.reason
@@ -162,7 +164,7 @@ def test_a_fork_bomb_is_bounded_and_cleared_away(level):
     outcome = end_of(harm, level)
     assert not outcome.status.ok
     ours = {int(pid) for pid in set(os.listdir("/proc")) - before if pid.isdigit()}
-    assert not ours & harness._children()
+    assert not ours & local._children()
 
 
 def test_memory_is_bounded(level):
@@ -248,7 +250,7 @@ def test_siblings_and_parents_are_not_killed(level):
     files = [hostile("import time\ntime.sleep(1.5)", "sibling"), hostile(harm, "killer"), hostile("pass", "last")]
     limits = Limits(seconds=PATIENCE)
     outcomes = {
-        o.candidate.model_name: o for o in harness.run(files, CONTRACT, None, workers=2, limits=limits, level=level)
+        o.candidate.model_name: o for o in local.run(files, CONTRACT, None, workers=2, limits=limits, level=level)
     }
     assert outcomes["sibling"].status is Status.UNPROVEN, outcomes["sibling"].reason
     assert outcomes["last"].status is Status.UNPROVEN
@@ -273,10 +275,13 @@ def test_a_kill_of_everybody_reaches_nobody_else(level):
         ("F.cross_entropy = lambda *_, **__: torch.zeros(())", "torch.nn.functional.cross_entropy"),
         ("Tensor.argmax = lambda self, **_: self[:, 0].long()", "torch.Tensor.argmax"),
         ("import time\ntime.perf_counter = lambda: 0.0", "time.perf_counter"),
-        ("import sys\nsys.modules['lrgen.checks.training'].judge = lambda *_: ''", "lrgen.checks.training.judge"),
         (
-            "import sys\nsys.modules['lrgen.checks.schedule'].judge.__code__ = (lambda a, b, c: '').__code__",
-            "lrgen.checks.schedule.judge",
+            "import sys\nsys.modules['lrgen.verify.checks.training'].judge = lambda *_: ''",
+            "lrgen.verify.checks.training.judge",
+        ),
+        (
+            "import sys\nsys.modules['lrgen.verify.checks.schedule'].judge.__code__ = (lambda a, b, c: '').__code__",
+            "lrgen.verify.checks.schedule.judge",
         ),
     ],
 )
@@ -330,7 +335,7 @@ def test_a_daemon_does_not_outlive_its_file(level):
             os._exit(0)
         time.sleep(0.3)
     """
-    before = harness._children()
+    before = local._children()
     outcome = end_of(harm, level)
     assert not outcome.status.ok
-    assert harness._children() <= before
+    assert local._children() <= before

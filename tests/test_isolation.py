@@ -25,14 +25,14 @@ from typing import Any
 
 import pytest
 
-from lrgen import isolation
 from lrgen.errors import IsolationError, LrgenError
-from lrgen.isolation import Bounds, Level, landlock, namespaces, privileges, seccomp, syscalls, view
+from lrgen.verify import sandbox
+from lrgen.verify.sandbox import Bounds, Level, landlock, namespaces, privileges, readable_paths, seccomp, syscalls
 
 BOUNDS = Bounds()
 LONG = 60.0
 PATIENCE = 20.0  # seconds until a test gives up waiting for something that must happen
-PACKAGE = Path(isolation.__file__).resolve().parent.parent
+PACKAGE = Path(sandbox.__file__).resolve().parent.parent
 SITE_PACKAGES = Path(pytest.__file__).resolve().parent.parent
 ROOT = os.getuid() == 0
 
@@ -74,7 +74,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(landlock, "_ABI_SCOPES", 99)
     if request.param == "namespaces" and not ROOT:
         pytest.skip("namespaces without user namespaces are root's")
-    if refusal := isolation._attempt(WAYS[request.param]):
+    if refusal := sandbox._attempt(WAYS[request.param]):
         message = f"{request.param}: {refusal}"
         pytest.fail(f"the machine grants what failed: {message}") if granted(request.param) else pytest.skip(message)
     return str(request.param)
@@ -104,7 +104,7 @@ def start(way: str, scratch: Path) -> Callable[..., tuple[int, int]]:
         code = 99
         try:
             os.setsid()
-            isolation.enter(WAYS[way], scratch, {writing, *keep}, bounds, **more)
+            sandbox.enter(WAYS[way], scratch, {writing, *keep}, bounds, **more)
             answer = json.dumps(function()).encode()
             while answer:
                 answer = answer[os.write(writing, answer) :]
@@ -215,7 +215,7 @@ def test_what_lies_elsewhere_is_not_even_seen(inside, scratch, secrets):
         return {name: os.listdir(folder) if os.path.exists(folder) else [] for name, folder in folders.items()}
 
     seen = inside(look)
-    leading = {path.parts[1] for path in (*isolation.readable(), scratch)}
+    leading = {path.parts[1] for path in (*sandbox.readable(), scratch)}
     assert set(seen["root"]) <= leading | {
         "bin",
         "sbin",
@@ -230,9 +230,7 @@ def test_what_lies_elsewhere_is_not_even_seen(inside, scratch, secrets):
     }
     assert sorted(seen["above"]) == sorted(seen["root"])
     assert seen["beside"] == ["scratch"]
-    assert set(seen["home"]) <= {
-        path.relative_to(home).parts[0] for path in isolation.readable() if home in path.parents
-    }
+    assert set(seen["home"]) <= {path.relative_to(home).parts[0] for path in sandbox.readable() if home in path.parents}
     assert set(seen["dev"]) == {"null", "zero", "full", "random", "urandom", "shm"}
 
 
@@ -273,7 +271,7 @@ def test_a_name_that_is_a_link_still_leads_there(inside, tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def fresh_caches() -> Iterator[None]:
-    cached = (isolation.readable, view.links, isolation.available)
+    cached = (sandbox.readable, readable_paths.links, sandbox.available)
     for function in cached:
         function.cache_clear()
     try:
@@ -296,7 +294,7 @@ def test_readable_is_what_the_interpreter_needs(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setattr(sys, "path", [*map(str, traps), str(library), str(library / "inner"), *sys.path])
     with fresh_caches():
-        found = isolation.readable()
+        found = sandbox.readable()
     assert library.resolve() in found
     for needed in (Path(sys.prefix).resolve(), Path(os.__file__).resolve(), PACKAGE):
         assert any(needed.is_relative_to(path) for path in found)
@@ -860,7 +858,7 @@ def test_the_group_is_terminated_before_it_is_killed(start):
 def test_the_level_of_a_process_locks_nothing(tmp_path):
     """Who asks for a process alone gets what was there before."""
     before = (dict(os.environ), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE))
-    isolation.enter(Level.PROCESS, tmp_path, set(), Bounds())
+    sandbox.enter(Level.PROCESS, tmp_path, set(), Bounds())
     assert (dict(os.environ), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE)) == before
 
 
@@ -869,16 +867,16 @@ def test_the_level_of_a_process_locks_nothing(tmp_path):
 )
 def test_the_strongest_level_is_taken(monkeypatch, refused, expected):
     """Namespaces come before Landlock, and what a machine refuses is passed over."""
-    monkeypatch.setattr(isolation, "_attempt", lambda level: "refused" if level in refused else "")
+    monkeypatch.setattr(sandbox, "_attempt", lambda level: "refused" if level in refused else "")
     with fresh_caches():
-        assert isolation.available() is expected
+        assert sandbox.available() is expected
 
 
 def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
     """One sentence says what was refused, what it takes and how to do without."""
-    monkeypatch.setattr(isolation, "_attempt", lambda level: f"[Errno 1] no {level}")
+    monkeypatch.setattr(sandbox, "_attempt", lambda level: f"[Errno 1] no {level}")
     with fresh_caches(), pytest.raises(IsolationError) as caught:
-        isolation.available()
+        sandbox.available()
     text = str(caught.value)
     assert isinstance(caught.value, LrgenError)
     for part in ("[Errno 1] no namespaces", "[Errno 1] no landlock", "5.13", "--isolation process"):
@@ -892,7 +890,7 @@ def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
 def test_what_the_kernel_refuses_is_named(monkeypatch, level, call):
     """The reason for passing over a level is the system call and its error."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {**syscalls.SYSCALLS, call: 100_000})
-    refusal = isolation._attempt(level)
+    refusal = sandbox._attempt(level)
     assert call in refusal
     assert "Function not implemented" in refusal
 
@@ -902,20 +900,20 @@ def test_a_level_is_tried_for_real(monkeypatch, level):
     """A level in which the interpreter could not live is passed over, though the kernel grants it."""
     monkeypatch.setattr(namespaces, "readable", lambda: (PACKAGE,))
     monkeypatch.setattr(landlock, "readable", lambda: (PACKAGE,))
-    assert isolation._attempt(level)
+    assert sandbox._attempt(level)
 
 
 def test_other_machines_are_told(monkeypatch):
     """On a machine whose system calls are not in the tables nothing is tried."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {})
     monkeypatch.setattr(syscalls, "MACHINE", "riscv64")
-    assert "riscv64" in isolation._attempt(Level.NAMESPACES)
+    assert "riscv64" in sandbox._attempt(Level.NAMESPACES)
 
 
 def test_the_scratch_folder_of_a_trial_is_removed(monkeypatch, tmp_path):
     """Asking what a machine gives leaves nothing behind."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with fresh_caches(), contextlib.suppress(IsolationError):
-        isolation.available()
+        sandbox.available()
     assert list(tmp_path.iterdir()) == []
     assert stat.S_ISDIR(tmp_path.stat().st_mode)

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from test_harness import KEPT_CONTRACT, wait_for
 
-from lrgen import harness, verify
 from lrgen.errors import StoreError
-from lrgen.isolation import Isolation
 from lrgen.records import Candidate, Stage, VerifySettings
 from lrgen.store import Store
+from lrgen.verify import run as verify
+from lrgen.verify.engines import local
+from lrgen.verify.sandbox import Isolation
 
 KILLS = 60
 SETTINGS = VerifySettings(stage=Stage.CONTRACT)
@@ -39,14 +40,14 @@ def files(count: int, of: str = "") -> list[Candidate]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that take some milliseconds and pass."""
 
-    def run(candidate: Candidate, settings: object, dataset: object, channel: harness.worker.Channel) -> bool:
+    def run(candidate: Candidate, settings: object, dataset: object, channel: local.worker.Channel) -> bool:
         time.sleep(0.002 + int(candidate.sha256[:2], 16) / 255 * 0.02)
         channel.send(end="syntax", reason="", seconds=0.0, measurement={})
         channel.send(end="contract", reason="", seconds=0.0, measurement=KEPT_CONTRACT)
         return True
 
-    monkeypatch.setattr(harness.worker, "run", run)
-    monkeypatch.setattr(harness.gc, "collect", lambda: 0)
+    monkeypatch.setattr(local.worker, "run", run)
+    monkeypatch.setattr(local.gc, "collect", lambda: 0)
 
 
 @contextlib.contextmanager
@@ -172,14 +173,14 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_recorded(small_disk):
     filler.write_bytes(b"x" * (600 * 1024 - 4096 - sum(path.stat().st_size for path in small_disk.iterdir()) - 40_000))
     how = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     reported: list[str] = []
-    family = harness._children()
+    family = local._children()
     outcomes = (outcome.candidate.model_name for outcome in verify.verify(work, SETTINGS, store, **how))
     with pytest.raises(StoreError, match=r"results\.db: .*(full|I/O)"):
         reported.extend(outcomes)
     store.close()
     filler.unlink()
     assert set(reported) <= set(recorded(database))
-    assert harness._children() <= family
+    assert local._children() <= family
     ended = list(verify.verify(work, SETTINGS, Store(f"sqlite:///{database}"), **how))
     assert sum(outcome.reused for outcome in ended) >= len(reported)
     assert set(recorded(database).values()) == {1}

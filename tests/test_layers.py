@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from lrgen import catalogue as catalogues
 from lrgen.records import Architecture
-from lrgen.render import Renderer
+from lrgen.render.renderer import Renderer
 
 CATALOGUE = catalogues.load([TINY])
 NAMES = [one.name for one in CATALOGUE.architectures]

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from lrgen.metrics import ClassScores, class_scores, group_scores
 from lrgen.records import EpochReport
+from lrgen.store.metrics import ClassScores, class_scores, group_scores
 
 
 def confusion_of(actual: list[int], predicted: list[int], classes: int) -> list[list[int]]:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from lrgen import catalogue as catalogues
-from lrgen import curves, plots
+from lrgen import curves
 from lrgen.errors import OutputError, ParameterError
 from lrgen.records import Metric, Unit
+from lrgen.report import plots
 
 VARIANTS = catalogues.load().variants
 OF_EACH_FAMILY = [family.variants[-1] for family in catalogues.load().families]

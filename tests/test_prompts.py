@@ -4,7 +4,7 @@ import pytest
 
 import lrgen
 from lrgen.config import Settings
-from lrgen.prompts import detect_model, extract_lr
+from lrgen.extraction import detect_model, extract_lr
 
 MODELS = {
     "model_ResNet18 <<<ACTIVE>>>": "ResNet18",

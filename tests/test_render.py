@@ -34,12 +34,14 @@ import torch
 from torch.nn import functional as F
 
 from lrgen import catalogue as catalogues
-from lrgen import curves, generate, render
+from lrgen import curves
 from lrgen.catalogue import OWN_NUMBERS
-from lrgen.checks.comparison import metrics_of
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Unit, Variant
-from lrgen.render import Renderer
+from lrgen.render import output
+from lrgen.render import renderer as render
+from lrgen.render.renderer import Renderer
+from lrgen.verify.checks.reference import metrics_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CATALOGUE = catalogues.load()
@@ -67,7 +69,7 @@ def name_of(pair: tuple[str, int]) -> str:
     return f"{pair[0]}-{pair[1]:03d}"
 
 
-ALL = generate.pairs(CATALOGUE.architectures, CATALOGUE.variants)
+ALL = output.pairs(CATALOGUE.architectures, CATALOGUE.variants)
 WHOLE = ("ResNet", "ResNet18")  # every schedule of these is among the fast tests' files
 every_variant = pytest.mark.parametrize("variant", CATALOGUE.variants, ids=lambda variant: variant.key)
 
@@ -103,13 +105,13 @@ def module_from(path: Path) -> ModuleType:
 @pytest.fixture
 def module(rendered: Path, one: Architecture, variant: Variant) -> ModuleType:
     """The file of a pair, imported."""
-    return module_from(generate.path_of(rendered, one, variant))
+    return module_from(output.path_of(rendered, one, variant))
 
 
 @pytest.fixture
 def text(rendered: Path, one: Architecture, variant: Variant) -> str:
     """The text of the file of a pair."""
-    return generate.path_of(rendered, one, variant).read_text(encoding="utf-8")
+    return output.path_of(rendered, one, variant).read_text(encoding="utf-8")
 
 
 # What a file does.
@@ -153,7 +155,7 @@ def test_importing_a_file_has_no_side_effect(rendered, one, variant, tmp_path, m
     """An import prints nothing, writes nothing, draws nothing and leaves the process as it was."""
     monkeypatch.chdir(tmp_path)
     before = state_of_the_process()
-    module_from(generate.path_of(rendered, one, variant))
+    module_from(output.path_of(rendered, one, variant))
     assert state_of_the_process() == before
     assert capfd.readouterr() == ("", "")
 
@@ -398,7 +400,7 @@ def test_rendering_in_another_order_gives_the_same_text(catalogue, grid, rendere
     renderer = Renderer(catalogue)
     for one, variant in reversed(grid):
         file = renderer.render(one, variant)
-        assert file.text == generate.path_of(rendered, one, variant).read_text(encoding="utf-8")
+        assert file.text == output.path_of(rendered, one, variant).read_text(encoding="utf-8")
         assert file.sha256 == hashlib.sha256(file.text.encode()).hexdigest()
 
 
@@ -577,7 +579,7 @@ def test_ruff_finds_nothing(rendered):
 def types_of(rendered: Path, folder: Path, pairs: Sequence[tuple[Architecture, Variant]]) -> None:
     """Run mypy once on files that get a name each, with a cache that outlives the test: reading torch takes long."""
     for one, variant in pairs:
-        shutil.copy(generate.path_of(rendered, one, variant), folder / f"{one.name}_{variant.key}.py")
+        shutil.copy(output.path_of(rendered, one, variant), folder / f"{one.name}_{variant.key}.py")
     cache = REPOSITORY / ".mypy_cache" / "rendered"
     ran(folder, "mypy", "--config-file=", f"--cache-dir={cache}", ".")
 
@@ -781,5 +783,5 @@ def test_a_read_that_black_breaks_over_two_lines_is_a_read(own):
 if __name__ == "__main__":
     for model, chosen in GOLDEN:
         golden = Renderer(CATALOGUE).render(CATALOGUE.architecture(model), CATALOGUE.variant(chosen))
-        target = generate.path_of(GOLDEN_FOLDER, golden.architecture, golden.variant)
-        generate.write_atomically(target, golden.text)
+        target = output.path_of(GOLDEN_FOLDER, golden.architecture, golden.variant)
+        output.write_atomically(target, golden.text)

@@ -10,19 +10,22 @@ import pytest
 from proved import material_of, proved
 
 from lrgen import catalogue as catalogues
-from lrgen import harness, verify
 from lrgen.catalogue import Catalogue
 from lrgen.errors import OutputError
+from lrgen.finetune import mutants, mutations, wording
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.tasks import judge, prefer, repair
 from lrgen.records import Stage, Status
-from lrgen.tasks import breakages, diffs, judge, prefer, repair, running, wording
-from lrgen.tasks.example import Example, Material, Scope
-from lrgen.tasks.running import Workbench
+from lrgen.source import diffs
+from lrgen.verify import run
+from lrgen.verify.engines import local
 
 TESTS = Path(__file__).resolve().parent
 COMMITTED = sorted((TESTS.parent / "generated" / "ResNet").glob("A0_*.py"))
 NOT_PYTHON = {"colon forgotten", "parenthesis forgotten"}
 UNSEEN = {"gradients not zeroed"}
-KINDS = dict(breakages.BREAKAGES).keys()
+KINDS = dict(mutations.BREAKAGES).keys()
 # Each unit, a schedule of torch's own, one of the file's own, and parameter groups by layer.
 NUMBERS = (1, 31, 37, 172)
 
@@ -50,8 +53,8 @@ def repairs(material, bench) -> list[Example]:
 
 def end_of(material: Material, text: str, file) -> tuple[Status, Stage | None, str]:
     """How a text ends that is held to the schedule of a file."""
-    candidate = running._candidate(material.catalogue, running.Broken(file, "", text))
-    (outcome,) = harness.run([candidate], running.SETTINGS, None)
+    candidate = mutants._candidate(material.catalogue, mutants.Broken(file, "", text))
+    (outcome,) = local.run([candidate], mutants.SETTINGS, None)
     return outcome.status, outcome.stage, outcome.reason
 
 
@@ -68,7 +71,7 @@ def test_every_mistake_finds_a_place():
     """Each kind can be made in a file of the committed network, and there are more than two dozen kinds."""
     found = set()
     for path in COMMITTED:
-        found |= breakages.broken(path.read_text()).keys()
+        found |= mutations.broken(path.read_text()).keys()
     assert found == KINDS
     assert len(found) > 24
 
@@ -78,7 +81,7 @@ def test_a_mistake_is_small_and_meant():
     for path in COMMITTED[::12]:
         text = path.read_text()
         right = ast.dump(ast.parse(text))
-        for kind, texts in breakages.broken(text).items():
+        for kind, texts in mutations.broken(text).items():
             for one in texts[:2]:
                 assert 0 < changed_lines(text, one) <= 14, (path.name, kind)
                 if kind in NOT_PYTHON:
@@ -91,7 +94,7 @@ def test_a_mistake_is_small_and_meant():
 def test_no_two_mistakes_are_the_same_text():
     """What two kinds make alike belongs to the first of them."""
     for path in COMMITTED[::30]:
-        texts = [one for found in breakages.broken(path.read_text()).values() for one in found]
+        texts = [one for found in mutations.broken(path.read_text()).values() for one in found]
         assert len(set(texts)) == len(texts)
 
 
@@ -118,7 +121,7 @@ def test_a_mistake_is_what_its_name_says(number, kind, gone, come):
     """One place of each kind is looked at by hand: what goes, what comes, and what is in brackets stays there."""
     text = (COMMITTED[0].parent / f"A0_{number:03d}.py").read_text()
     assert gone in text
-    texts = [one for one in breakages.broken(text)[kind] if one.count(gone) < text.count(gone)]
+    texts = [one for one in mutations.broken(text)[kind] if one.count(gone) < text.count(gone)]
     assert any(come in one and changed_lines(text, one) <= 14 for one in texts)
 
 
@@ -160,7 +163,7 @@ def test_a_repair_shows_a_whole_file(repairs):
 
 def test_mistakes_in_the_schedule_and_around_it_take_turns(material, repairs):
     """Of five mistakes in a file three are ones of scheduling, though it may offer more places for either."""
-    of_schedule = dict(breakages.OF_SCHEDULE)
+    of_schedule = dict(mutations.OF_SCHEDULE)
     for file in material.files:
         mistakes = [example.evidence["mistake"] for example in repairs if example.files[0] is file]
         inside = sum(mistake in of_schedule for mistake in mistakes)
@@ -171,7 +174,7 @@ def test_mistakes_in_the_schedule_and_around_it_take_turns(material, repairs):
 def test_what_passes_is_counted_and_never_published(material, tmp_path, monkeypatch):
     """A mistake that the checks do not see is no example of any task."""
     unseen = material.files[0].source.replace("            self.optimizer.zero_grad()\n", "")
-    monkeypatch.setattr(breakages, "broken", lambda text: {"gradients not zeroed": [unseen]})
+    monkeypatch.setattr(mutations, "broken", lambda text: {"gradients not zeroed": [unseen]})
     bench = Workbench(tmp_path)
     few = replace(material, files=material.files[:1])
     assert [list(task.examples(few, bench)) for task in (repair, prefer, judge)] == [[], [], []]
@@ -183,12 +186,12 @@ def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
     """Of each kind some place in three dozen files of the committed network is seen, and why it fails is told."""
     resnet = catalogue.architecture("ResNet")
     files = [proved(resnet, catalogue.variant(int(one.stem[-3:])), one.read_text()) for one in COMMITTED]
-    chosen: dict[str, list[running.Broken]] = {}
+    chosen: dict[str, list[mutants.Broken]] = {}
     for file in files:
-        for kind, texts in breakages.broken(file.source).items():
-            chosen.setdefault(kind, []).append(running.Broken(file, kind, texts[-1]))
+        for kind, texts in mutations.broken(file.source).items():
+            chosen.setdefault(kind, []).append(mutants.Broken(file, kind, texts[-1]))
     few = [one for kind in chosen.values() for one in kind[:: -(-len(kind) // 3)]]
-    ends = running._Ends(tmp_path).of([running._candidate(catalogue, one) for one in few], 2)
+    ends = mutants._Ends(tmp_path).of([mutants._candidate(catalogue, one) for one in few], 2)
     seen = {one.mistake for one, end in zip(few, ends, strict=True) if end["status"] == Status.FAILED and end["reason"]}
     assert seen == KINDS - UNSEEN
 
@@ -198,7 +201,7 @@ def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
 
 def test_what_was_run_once_is_not_run_again(material, bench, repairs, monkeypatch):
     """A second build asks the cache, for all three tasks, and writes the same."""
-    monkeypatch.setattr(harness, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
+    monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
     assert list(repair.examples(material, bench)) == repairs
     assert len(list(prefer.examples(material, bench))) == len(repairs)
     assert len(list(judge.examples(material, bench))) == 2 * len(NUMBERS)
@@ -206,8 +209,8 @@ def test_what_was_run_once_is_not_run_again(material, bench, repairs, monkeypatc
 
 def test_other_checks_run_everything_again(material, bench, repairs, monkeypatch):
     """What is known was said by the checks of today."""
-    monkeypatch.setattr(verify, "check_version", lambda: "other")
-    monkeypatch.setattr(harness, "run", lambda *args, **kwargs: pytest.fail("run"))
+    monkeypatch.setattr(run, "check_version", lambda: "other")
+    monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("run"))
     with pytest.raises(pytest.fail.Exception, match="run"):
         list(repair.examples(material, bench))
 
@@ -217,7 +220,7 @@ def test_a_killed_build_leaves_a_cache_that_can_be_read(material, bench, repairs
     known = (bench.cache / "broken.jsonl").read_text()
     (tmp_path / "broken.jsonl").write_text(known[:-40])
     assert list(repair.examples(material, replace(bench, cache=tmp_path))) == repairs
-    monkeypatch.setattr(harness, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
+    monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
     assert list(repair.examples(material, replace(bench, cache=tmp_path))) == repairs
 
 

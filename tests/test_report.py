@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from test_store import CLASSES, CONDITIONS, epoch, outcome
 
-from lrgen import report as reports
 from lrgen.catalogue import Catalogue
 from lrgen.errors import NoResultError, OutputError
 from lrgen.records import Stage, Status, Training
 from lrgen.report import contents, drawing, page
-from lrgen.store import Series, Store, overview
+from lrgen.store import Series, Store
+from lrgen.store import report_queries as overview
 
 HOSTILE = "<script>alert('x')</script>&\"quoted\""
 VOID = {"meta", "link", "wbr"}
@@ -126,7 +126,7 @@ def path(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path
 def page_of(path: Path, catalogue: Catalogue, **chosen: list[str]) -> str:
     store = Store(url(path))
     with contextlib.closing(store):
-        return reports.render(reports.gather(store, catalogue, **chosen), catalogue)
+        return page.render(contents.gather(store, catalogue, **chosen), catalogue)
 
 
 @pytest.fixture(scope="module")
@@ -469,7 +469,7 @@ def test_text_and_lines_stand_out(theme):
 def test_a_line_goes_through_its_accuracies(path, catalogue):
     """The best stand at the top, the first epoch on the left, and the dot at the best epoch."""
     store = Store(url(path))
-    (full,) = reports.gather(store, catalogue, ["ResNet"], ["digits"]).boards
+    (full,) = contents.gather(store, catalogue, ["ResNet"], ["digits"]).boards
     chart = drawing.accuracies(full.entries)
     assert [line.entry.run["scheduler_type"][-3:] for line in chart.named] == ["006", "031", "001", "900", "002"]
     line = chart.named[2]
@@ -581,10 +581,10 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
     """A folder with the page's name, and a file where the folder should be."""
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OutputError, match="index.html: cannot be read"):
-        reports.write("", tmp_path)
+        page.write("", tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        reports.write("", tmp_path / "file")
+        page.write("", tmp_path / "file")
 
 
 def test_nothing_measured_makes_no_page(lrgen, path, catalogue):
@@ -598,7 +598,7 @@ def test_nothing_measured_makes_no_page(lrgen, path, catalogue):
     assert code == 2
     assert "there are no results in empty.db: run lrgen verify first" in err
     with pytest.raises(NoResultError, match="no results of model VGG, dataset digits in .*results.db"):
-        reports.gather(Store(url(path)), catalogue, ["VGG"], ["digits"])
+        contents.gather(Store(url(path)), catalogue, ["VGG"], ["digits"])
     assert not Path("report").exists()
 
 

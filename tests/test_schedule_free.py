@@ -15,7 +15,7 @@ from mutation import TINY, mutate
 from torch import Tensor, nn
 
 from lrgen import catalogue as catalogues
-from lrgen.render import Renderer
+from lrgen.render.renderer import Renderer
 
 NUMBERS = {176: "ScheduleFreeSGD", 177: "ScheduleFreeAdamW"}
 every_optimizer = pytest.mark.parametrize("number", NUMBERS, ids="A0_{:03d}".format)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mutation import Tiny
 
 from lrgen import curves
-from lrgen.checks import direct
-from lrgen.checks.comparison import promised
 from lrgen.records import Metric, Unit, Variant
+from lrgen.verify.checks import make_scheduler_trace
+from lrgen.verify.checks.reference import promised
 
 TINY = Tiny()
 VARIANTS = TINY.catalogue.variants
@@ -58,7 +58,9 @@ def test_a_rendered_schedule_is_its_curve_wherever_it_is_asked(variant, data):
     metrics = fed(data, variant, steps) if variant.unit is Unit.METRIC else None
     one = subject(variant.key)
     found = np.asarray(
-        direct.trace(one, one.module.make_scheduler, horizon, steps, one.prm(lr=lr, **prm), metrics, resume, depths)
+        make_scheduler_trace.trace(
+            one, one.module.make_scheduler, horizon, steps, one.prm(lr=lr, **prm), metrics, resume, depths
+        )
     )
     assert np.isfinite(found).all()
     assert found.min() >= 0

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgen.dataset.rows import Split
-from lrgen.dataset.splits import Splits, assign, components, connected, distinct
 from lrgen.errors import DatasetError, UnknownNameError
-from lrgen.tasks.example import Scope
+from lrgen.finetune.example import Scope
+from lrgen.finetune.rows import Split
+from lrgen.finetune.splits import Splits, assign, components, connected, distinct
 from tests.corpora import example, proved, source
 
 NAMES = [f"n{number}" for number in range(8)]

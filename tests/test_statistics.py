@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lrgen.errors import NoResultError
-from lrgen.statistics import Difference, Run, Verdict, compare, paired, pool
+from lrgen.report.comparison import Difference, Run, Verdict, compare, paired, pool
 
 
 def runs_of(**accuracies: list[float]) -> list[Run]:

@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import event
 
 from lrgen.errors import NoResultError, StoreError
-from lrgen.metrics import class_scores
 from lrgen.records import Candidate, CheckReport, EpochReport, Outcome, Stage, Status, Variant
 from lrgen.store import Conditions, Store, database, key_of, migrations, rows, tables
+from lrgen.store.metrics import class_scores
 
 CLASSES = tuple("abcdefghij")
 CONDITIONS = Conditions(

@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen.corpus import Level, ProvedFile
 from lrgen.errors import DatasetError
-from lrgen.prompts import detect_model, extract_lr
-from lrgen.render import Renderer
-from lrgen.tasks import convert, diffs, edit, explain, infill, pieces, prompts, wording, write
-from lrgen.tasks.example import Example, Material, Scope
+from lrgen.extraction import detect_model, extract_lr
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.tasks import convert, edit, explain, infill, prompts, write
+from lrgen.render.renderer import Renderer
+from lrgen.source import diffs, sections
 
 COMMITTED = Path(__file__).resolve().parent.parent / "generated"
 # Of two more networks each unit, equivalents, the schedules by layer, an optimizer of the variant's own; the last ones
@@ -76,7 +78,7 @@ def examples(material) -> dict[str, list[Example]]:
 def test_the_pieces_of_a_file_are_the_file(material):
     """Head, schedule and network are the file, byte by byte, and the schedule begins and ends where it should."""
     for file in material.files:
-        parts = pieces.cut(file.source)
+        parts = sections.cut(file.source)
         assert parts.head + parts.schedule + parts.network == file.source
         assert ast.parse(parts.schedule).body[-1].name == "make_scheduler"
         assert "make_scheduler" not in parts.head
@@ -87,13 +89,13 @@ def test_a_schedule_alone_is_what_lrgen_schedule_shows(material):
     """The schedule with the imports that were picked for it is the catalogue's own rendering of it."""
     renderer = Renderer(material.catalogue)
     for file in material.files:
-        assert pieces.cut(file.source).alone == renderer.schedule(file.variant)
+        assert sections.cut(file.source).alone == renderer.schedule(file.variant)
 
 
 def test_what_the_network_uses_is_not_cut_out_with_the_schedule(material):
     """An optimizer of the schedule's own stays in the file: only what make_scheduler alone uses is its answer."""
     (file,) = (one for one in material.files if one.name == "ResNet/A0_176")
-    parts = pieces.cut(file.source)
+    parts = sections.cut(file.source)
     assert "class ScheduleFreeSGD" in parts.with_gap
     assert "class Warmup" in parts.answer
 
@@ -101,13 +103,13 @@ def test_what_the_network_uses_is_not_cut_out_with_the_schedule(material):
 def test_a_text_that_is_no_rendered_file_has_no_pieces():
     """Other code is refused, and so is a file without a gap, or with two."""
     with pytest.raises(DatasetError, match="not Python"):
-        pieces.cut("def make_scheduler(\n")
+        sections.cut("def make_scheduler(\n")
     with pytest.raises(DatasetError, match="make_scheduler"):
-        pieces.cut("import math\n")
+        sections.cut("import math\n")
     with pytest.raises(DatasetError, match="0 gaps"):
-        pieces.fill("import math\n", "x = 1\n")
+        sections.fill("import math\n", "x = 1\n")
     with pytest.raises(DatasetError, match="2 gaps"):
-        pieces.fill(pieces.GAP * 2, "x = 1\n")
+        sections.fill(sections.GAP * 2, "x = 1\n")
 
 
 # Diffs.
@@ -275,7 +277,7 @@ def test_the_answer_in_the_gap_is_the_file(examples, material):
     for one in found:
         with_gap = wording.quoted(one.prompt)
         assert "def make_scheduler" not in with_gap
-        filled = pieces.fill(with_gap, one.completion)
+        filled = sections.fill(with_gap, one.completion)
         assert hashlib.sha256(filled.encode()).hexdigest() == one.files[0].sha256 == one.evidence["fills"]
         assert one.scope is Scope.FILE
 
@@ -391,7 +393,7 @@ def test_a_conversion_shows_one_file_and_answers_with_the_other(examples):
     for one in examples["convert"]:
         after, before = one.files
         given, wanted = (
-            file.source if one.scope is Scope.FILE else pieces.cut(file.source).alone for file in (before, after)
+            file.source if one.scope is Scope.FILE else sections.cut(file.source).alone for file in (before, after)
         )
         assert (wording.quoted(one.prompt), one.completion) == (given, wanted)
         assert given != wanted

@@ -14,11 +14,14 @@ from proved import material_of, proved
 
 from lrgen import curves
 from lrgen.errors import CorpusError
+from lrgen.finetune import wording
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.tasks import trace
 from lrgen.records import Unit
-from lrgen.tasks import pieces, trace, tracing, wording
-from lrgen.tasks.example import Example, Material, Scope
-from lrgen.tasks.running import Workbench
-from lrgen.tasks.tracing import Course
+from lrgen.source import sections
+from lrgen.verify import trace as tracing
+from lrgen.verify.trace import Course
 
 TESTS = Path(__file__).resolve().parent
 COMMITTED = TESTS.parent / "generated" / "ResNet"
@@ -215,7 +218,7 @@ def test_a_question_tells_all_that_its_answer_needs(examples):
     for example in examples:
         file, evidence = example.files[0], example.evidence
         code = wording.quoted(example.prompt)
-        assert code in (file.source, pieces.cut(file.source).alone)
+        assert code in (file.source, sections.cut(file.source).alone)
         assert f"total_steps={evidence['horizon']}, prm={json.dumps(evidence['prm'])})" in example.prompt
         assert wording.listed([str(step) for step in evidence["steps"]]) in example.prompt
         assert ("`scheduler.step()`" in example.prompt) == (file.variant.unit is not Unit.METRIC)
@@ -262,7 +265,7 @@ def test_the_parent_has_no_torch(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\nfrom proved import material_of\nfrom lrgen import catalogue\n"
-        "from lrgen.tasks import trace\nfrom lrgen.tasks.running import Workbench\n"
+        "from lrgen.finetune.tasks import trace\nfrom lrgen.finetune.mutants import Workbench\n"
         "material = material_of(catalogue.load(), 'ResNet', [1])\n"
         "assert len(list(trace.examples(material, Workbench(Path('.'), traces=2)))) == 2\n"
         "assert 'torch' not in sys.modules\n"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from lrgen.catalogue import Catalogue
-from lrgen.corpus import Level, ProvedFile
-from lrgen.dataset import formats
-from lrgen.dataset.build import Plan, build
-from lrgen.tasks import infill
-from lrgen.tasks.example import Example, Material, Scope
+from lrgen.finetune import formats
+from lrgen.finetune.build import Plan, build
+from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.tasks import infill
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGE = 33 << 20  # bytes: more than one read block of pyarrow, which guesses the types by the first

@@ -19,13 +19,16 @@ import pytest
 
 import lrgen
 from lrgen import catalogue as catalogues
-from lrgen import data, generate, harness, verify
-from lrgen.catalogue import Catalogue
+from lrgen import data
+from lrgen.catalogue import Catalogue, loader
 from lrgen.errors import DeviceError, IsolationError, OutputError, StaleFileError, StoreError
-from lrgen.isolation import Isolation, Level
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
-from lrgen.render import Renderer
+from lrgen.render import output
+from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
+from lrgen.verify import run as verify
+from lrgen.verify.engines import local
+from lrgen.verify.sandbox import Isolation, Level
 
 FIXTURES = Path(__file__).parent / "checks"
 GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # held to variant 1
@@ -46,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def pairs(catalogue: Catalogue, *numbers: int) -> list[generate.Pair]:
+def pairs(catalogue: Catalogue, *numbers: int) -> list[output.Pair]:
     return [(catalogue.architecture("ResNet"), catalogue.variant(number)) for number in numbers]
 
 
@@ -243,7 +246,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         told["runs"].append((how["level"], [candidate.model_name for candidate in candidates]))
         return told["outcomes"]
 
-    monkeypatch.setattr(harness, "run", run)
+    monkeypatch.setattr(local, "run", run)
     monkeypatch.setattr(data, "load", lambda name, *_: data.Dataset(name, (), *[None] * 4))
     return told
 
@@ -416,7 +419,7 @@ def test_a_result_is_of_the_code_that_judged_it(tmp_path, monkeypatch, name, mat
     """A change of what decides makes all results be measured again, a change elsewhere none."""
     package = tmp_path / "lrgen"
     shutil.copytree(Path(lrgen.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(lrgen, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(verify, "_PACKAGE", package)
     before = verify.check_version()
     assert before == verify.check_version()
     copy(package / name, package / name, "# another line\n")
@@ -495,7 +498,7 @@ def test_a_manifest_makes_no_file_ours(catalogue, rendered_file, out):
     [known] = verify.from_paths(catalogue, [rendered_file], out)
     assert known.ours
     rendered_file.write_text(rendered_file.read_text() + "# more\n")
-    manifest = rendered_file.parent / generate.MANIFEST
+    manifest = rendered_file.parent / output.MANIFEST
     listed = json.loads(manifest.read_text())
     listed["files"][rendered_file.stem]["sha256"] = sha256(rendered_file)
     manifest.write_text(json.dumps(listed))
@@ -537,13 +540,13 @@ def test_durations_of_another_stage_say_nothing(fake, store, tmp_path):
 def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_path, monkeypatch):
     """After an edit of one schedule's template its files are verified again, and no others."""
     templates = shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
-    monkeypatch.setattr(catalogues, "SHIPPED", templates)
+    monkeypatch.setattr(loader, "SHIPPED", templates)
     how = {"workers": 1, "timeout": 60}
 
     def verified() -> list[str]:
         catalogue = catalogues.load()
-        selection = generate.pairs([catalogue.architecture("ResNet")], catalogue.select(families=["step"]))
-        generate.generate(catalogue, selection, tmp_path / "out")
+        selection = output.pairs([catalogue.architecture("ResNet")], catalogue.select(families=["step"]))
+        output.generate(catalogue, selection, tmp_path / "out")
         files = verify.from_selection(catalogue, selection, tmp_path / "out")
         fake["ran"].clear()
         outcomes = list(verify.verify(files, CONTRACT, store, **how))
@@ -562,7 +565,7 @@ def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_pat
 def test_only_what_changed_since_a_manifest(catalogue, out, tmp_path):
     """Files whose bytes an older manifest holds are left out; a manifest that is not there is named."""
     everything = verify.from_selection(catalogue, pairs(catalogue, 1, 13, 31), out)
-    old = shutil.copy(everything[0].path.parent / generate.MANIFEST, tmp_path / "old.json")
+    old = shutil.copy(everything[0].path.parent / output.MANIFEST, tmp_path / "old.json")
     assert verify.changed_since(everything, [old]) == []
     listed = json.loads(old.read_text())
     listed["files"]["A0_013"]["sha256"] = "0" * 64
@@ -634,8 +637,8 @@ def test_a_run_in_which_all_is_known_does_not_load_torch(lrgen, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "2 files: 2 unproven; 2 results reused;" in done.stdout
     modules = set(json.loads(done.stderr.splitlines()[-1]))
-    assert "lrgen.verify" in modules
-    assert {"torch", "sklearn", "pandas", "lrgen.harness"} & modules == set()
+    assert "lrgen.verify.run" in modules
+    assert {"torch", "sklearn", "pandas", "lrgen.verify.engines.local"} & modules == set()
 
 
 @dataclasses.dataclass

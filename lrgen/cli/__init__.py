@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-import lrgen
 from lrgen import config
 from lrgen.cli.corpus import render, verify
 from lrgen.cli.curves import plot, show
@@ -27,6 +26,7 @@ from lrgen.cli.printing import WIDTH, print_json, print_rows
 from lrgen.cli.report import report
 from lrgen.cli.results import results
 from lrgen.errors import LrgenError
+from lrgen.version import __version__
 
 app = typer.Typer(
     name="lrgen",
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"lrgen {lrgen.__version__}")
+        print(f"lrgen {__version__}")
         raise typer.Exit
 
 
@@ -105,7 +105,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     Example: lrgen doctor --json
     """
-    from lrgen.doctor import report
+    from lrgen.cli.doctor import report
 
     rows = [{"what": key, "value": value} for key, value in report(config.load()).items()]
     if as_json:

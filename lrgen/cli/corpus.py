@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from lrgen import catalogue as catalogues
-from lrgen import config, generate
+from lrgen import config
 from lrgen.catalogue import Catalogue
+from lrgen.catalogue.pairwise import COVERS, cover
 from lrgen.cli.options import (
     All,
     AsJson,
@@ -24,11 +25,11 @@ from lrgen.cli.options import (
     select,
 )
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
-from lrgen.cover import COVERS, cover
 from lrgen.errors import ConfigError, UnknownNameError
-from lrgen.generate import Pair
-from lrgen.isolation import Isolation
 from lrgen.records import Outcome, Stage, Status, VerifySettings
+from lrgen.render import output
+from lrgen.render.output import Pair
+from lrgen.verify.sandbox import Isolation
 
 ENGINES = ("local", "ray")
 
@@ -57,7 +58,7 @@ def render(
         _render_check(catalogue, pairs, settings.out, as_json)
         return
     with Progress("rendering", len(pairs)) as progress:
-        report = generate.generate(catalogue, pairs, settings.out, force=force, advance=progress.advance)
+        report = output.generate(catalogue, pairs, settings.out, force=force, advance=progress.advance)
     if as_json:
         print_json(asdict(report) | {"out": str(settings.out)})
     else:
@@ -66,7 +67,7 @@ def render(
 
 
 def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: bool) -> None:
-    differences = generate.check(catalogue, pairs, out)
+    differences = output.check(catalogue, pairs, out)
     if as_json:
         print_json([{"path": str(one.path), "reason": one.reason, "diff": one.diff} for one in differences])
     else:
@@ -177,8 +178,8 @@ def verify(
     if address and engine != "ray":
         raise ConfigError("--address is that of a Ray cluster: it needs --engine ray")
     from lrgen import data
-    from lrgen import verify as verifying
     from lrgen.store import Store
+    from lrgen.verify import run as verifying
 
     data.check_name(settings.dataset, settings.enable_extended_classes)
     # The driver of a cluster need not have the GPUs that its nodes have.
@@ -248,14 +249,14 @@ def _at_a_time(
     settings: config.Settings, device: str, slots: int | None, engine: str, address: str | None, threads: int
 ) -> int:
     """How many files run at a time: the workers or slots that were asked for, or as many as there is room for."""
-    from lrgen import verify as verifying
+    from lrgen.verify import run as verifying
 
     if device == "cpu" and slots:
         raise ConfigError("--slots is for a GPU: on the CPU --workers says how many files run at a time")
     if engine == "ray":
-        from lrgen import cluster
+        from lrgen.verify.engines import ray
 
-        room = cluster.slots(address, device, threads, slots or 1)
+        room = ray.slots(address, device, threads, slots or 1)
         return min(settings.workers or room, room)
     if device != "cpu":
         return slots or verifying.free_slots(device)

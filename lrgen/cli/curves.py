@@ -43,11 +43,11 @@ def show(
     catalogue = catalogues.of(settings)
     chosen = catalogue.variant(variant)
     if code:
-        from lrgen.render import Renderer
+        from lrgen.render.renderer import Renderer
 
         print(Renderer(catalogue).schedule(chosen), end="")
         return
-    from lrgen import plots
+    from lrgen.report import plots
 
     curve = plots.sample(chosen, horizon, _values(values), catalogue.user_folder(chosen))
     if as_json:
@@ -98,7 +98,7 @@ def plot(
         raise ConfigError("nothing to draw: name schedules, a --family, or --all")
     settings = config.load({"templates": tuple(templates) if templates else None})
     catalogue = catalogues.of(settings)
-    from lrgen import plots
+    from lrgen.report import plots
 
     chosen = catalogue.select(variant or (), family or ())
     with Progress("drawing", len(chosen)) as progress:

@@ -14,9 +14,9 @@ from lrgen.cli.printing import Progress, console, print_json
 from lrgen.errors import ConfigError, CorpusError, UnknownNameError
 
 if TYPE_CHECKING:
-    from lrgen.corpus import Refused
-    from lrgen.dataset.build import Built
-    from lrgen.tasks.example import Task
+    from lrgen.finetune.build import Built
+    from lrgen.finetune.corpus import Refused
+    from lrgen.finetune.example import Task
 
 dataset = typer.Typer(no_args_is_help=True, help="Turn verified files into data for fine-tuning language models.")
 
@@ -85,12 +85,12 @@ def dataset_build(
     """
     flags = {"db": db, "out": files, "seed": seed, "workers": workers}
     settings = _settings(flags | {"templates": tuple(templates) if templates else None})
-    from lrgen import corpus, verify
-    from lrgen.dataset import build as building
-    from lrgen.dataset import formats
+    from lrgen.finetune import build as building
+    from lrgen.finetune import corpus, formats
+    from lrgen.finetune.example import Material
+    from lrgen.finetune.mutants import Workbench
     from lrgen.store import Store
-    from lrgen.tasks.example import Material
-    from lrgen.tasks.running import Workbench
+    from lrgen.verify import run
 
     if level not in list(corpus.Level):
         raise UnknownNameError("level", level, list(corpus.Level))
@@ -110,9 +110,9 @@ def dataset_build(
     )
     store = Store(settings.db)
     pairs = select(catalogue, settings, everything, model, variant, family)
-    proved, refused = corpus.collect(store, pairs, settings.out, plan.level, verify.check_version())
+    proved, refused = corpus.collect(store, pairs, settings.out, plan.level, run.check_version())
     _refuse(refused, len(proved), skip_refused, level)
-    bench = Workbench(cache, settings.workers or verify.cores(), accuracies=store.best_of_runs)
+    bench = Workbench(cache, settings.workers or run.cores(), accuracies=store.best_of_runs)
     with Progress("rows", 0) as progress:
         built = building.build(
             Material(catalogue, proved, plan.seed),
@@ -143,9 +143,9 @@ def dataset_check(
     Example: lrgen dataset check out/resnet --sample 50
     """
     settings = _settings({"workers": workers, "templates": tuple(templates) if templates else None})
-    from lrgen import verify
-    from lrgen.dataset.check import check
+    from lrgen.finetune.check import check
     from lrgen.store import Store
+    from lrgen.verify import run
 
     with Progress("checking", 0) as progress:
         checked = check(
@@ -153,7 +153,7 @@ def dataset_check(
             catalogues.of(settings),
             sample=sample,
             store=Store(db) if db else None,
-            workers=settings.workers or verify.cores(),
+            workers=settings.workers or run.cores(),
             timeout=settings.timeout,
             advance=progress.advance,
         )
@@ -193,7 +193,7 @@ def dataset_sample(
     Example: lrgen dataset sample out/resnet -n 1 --task repair
     """
     _settings({})
-    from lrgen.dataset.sample import sample
+    from lrgen.finetune.sample import sample
 
     rows = sample(folder, count, task or ())
     if as_json:
@@ -211,7 +211,7 @@ def _settings(flags: dict[str, Any]) -> config.Settings:
 
 
 def _tasks(names: Sequence[str]) -> "tuple[Task, ...]":
-    from lrgen.tasks import TASKS
+    from lrgen.finetune.tasks import TASKS
 
     known = [one.NAME for one in TASKS]
     for name in names:
@@ -222,7 +222,7 @@ def _tasks(names: Sequence[str]) -> "tuple[Task, ...]":
 
 def _refuse(refused: "Sequence[Refused]", proved: int, skip: bool, level: str) -> None:
     """End when there are files that did not pass, unless they are to be left out and others remain."""
-    from lrgen.corpus import shown
+    from lrgen.finetune.corpus import shown
 
     told = "; ".join(shown(refused))
     if refused and not skip:

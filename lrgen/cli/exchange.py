@@ -73,15 +73,15 @@ def import_lemur(
 
     Example: lrgen import lemur out/lemur
     """
-    from lrgen.exporters import reading
+    from lrgen.lemur import reader
     from lrgen.store import Store
 
     settings = config.load({"db": db})
-    networks = reading.sources(folder)
-    runs: reading.Runs = {}
+    networks = reader.sources(folder)
+    runs: reader.Runs = {}
     with Progress("reading", len(networks)) as progress:
         for source in networks:
-            for series, of_series in reading.read(source).items():
+            for series, of_series in reader.read(source).items():
                 runs.setdefault(series, []).extend(of_series)
             progress.advance()
     brought = sum(map(len, runs.values()))
@@ -115,8 +115,9 @@ def _export(
     db: str | None,
     as_json: bool,
 ) -> None:
-    from lrgen.exporters import lemur, nngpt
-    from lrgen.exporters.measured import Reason, collect
+    from lrgen.lemur import layout as lemur
+    from lrgen.lemur import nngpt
+    from lrgen.lemur.runs import Reason, collect
     from lrgen.store import Store
 
     settings = config.load({"db": db, "out": files, "templates": tuple(templates) if templates else None})

@@ -38,7 +38,7 @@ def model_show(
     one = catalogue.architecture(name or settings.active_model)
     active = one.name == settings.active_model
     if code:
-        from lrgen.render import Renderer
+        from lrgen.render.renderer import Renderer
 
         print(Renderer(catalogue).network(one), end="")
         return

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from lrgen import config, generate
+from lrgen import config
 from lrgen.catalogue import Catalogue
 from lrgen.errors import ConfigError
-from lrgen.generate import Pair
 from lrgen.records import Architecture
+from lrgen.render import output
+from lrgen.render.output import Pair
 
 Models = Annotated[list[str] | None, typer.Option("--model", help="An architecture; repeatable.", metavar="NAME")]
 Variants = Annotated[
@@ -50,7 +51,7 @@ def select(
 ) -> list[Pair]:
     """The grid of the selection options."""
     chosen = architectures(catalogue, settings, everything, models)
-    return generate.pairs(chosen, catalogue.select(variants or (), families or ()))
+    return output.pairs(chosen, catalogue.select(variants or (), families or ()))
 
 
 def architectures(

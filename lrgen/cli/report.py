@@ -23,14 +23,15 @@ def report(
     Example: lrgen report --dataset digits --out report
     """
     settings = config.load({"db": db})
-    from lrgen import report as reports
+    from lrgen.report import contents
+    from lrgen.report import page as pages
     from lrgen.store import Store
 
     catalogue = catalogues.load(settings.templates)
-    gathered = reports.gather(Store(settings.db), catalogue, model or (), dataset or ())
+    gathered = contents.gather(Store(settings.db), catalogue, model or (), dataset or ())
     with Progress("drawing", len(gathered.boards)) as progress:
-        page = reports.render(gathered, catalogue, progress.advance)
-    path = reports.write(page, out)
+        page = pages.render(gathered, catalogue, progress.advance)
+    path = pages.write(page, out)
     told = {
         "path": str(path),
         "bytes": len(page.encode()),

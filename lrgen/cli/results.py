@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from lrgen import catalogue as catalogues
-from lrgen import config, statistics
+from lrgen import config
 from lrgen.cli.options import AsCsv, AsJson, Database, Families
 from lrgen.cli.printing import print_json, print_rows
 from lrgen.errors import ConfigError, NoResultError, UnknownNameError
-from lrgen.statistics import Pool, Standing
+from lrgen.report import comparison
+from lrgen.report.comparison import Pool, Standing
 
 METRICS = ("accuracy",)
 
@@ -81,8 +82,8 @@ def results_classes(
     """
     if by not in _BY:
         raise UnknownNameError("row", by, _BY)
-    from lrgen.metrics import group_scores
     from lrgen.store import Store
+    from lrgen.store.metrics import group_scores
 
     settings = config.load({"db": db})
     store, where = Store(settings.db), (model, scheduler, epoch, dataset)
@@ -185,10 +186,10 @@ def results_compare(
     if not rows:
         where = f" on {dataset}" if dataset else ""
         raise NoResultError(f"no run of {model}{where} was evaluated: run lrgen verify --model {model} --seeds 3")
-    pool = statistics.pool(rows, named)
+    pool = comparison.pool(rows, named)
     constant = (one.key for one in catalogue.variants if (one.family, one.curve) == ("constant", "constant"))
     there = {run.schedule for run in pool.runs}
-    found = statistics.compare(pool.runs, named or next((key for key in constant if key in there), None))
+    found = comparison.compare(pool.runs, named or next((key for key in constant if key in there), None))
     names = {row["scheduler_type"]: row["variant_name"] for row in rows}
     standings = [_standing(one, names[one.schedule], found.baseline) for one in found.standings]
     if as_csv:
@@ -199,7 +200,7 @@ def results_compare(
                 "model_name": model,
                 "metric": metric,
                 "baseline": found.baseline,
-                "confidence": statistics.CONFIDENCE,
+                "confidence": comparison.CONFIDENCE,
                 "confidence_of_each": found.confidence,
                 "conditions": pool.conditions,
                 "failed": pool.failed,
@@ -250,8 +251,8 @@ def _print_comparison(standings: list[dict[str, Any]], confidence: float, pool: 
     if isinstance(shared["settings"], dict) and not shared["budget"]:
         facts.insert(1, f"{shared['settings']['epochs']} epochs")
     print(f"the best epoch's accuracy: {', '.join(filter(None, facts))}")
-    each = f" ({confidence:.2%} each)" if confidence > statistics.CONFIDENCE else ""
-    print(f"paired by seed; the intervals hold together with {statistics.CONFIDENCE:.0%} confidence{each}")
+    each = f" ({confidence:.2%} each)" if confidence > comparison.CONFIDENCE else ""
+    print(f"paired by seed; the intervals hold together with {comparison.CONFIDENCE:.0%} confidence{each}")
     if pool.failed:
         print(f"did not pass the checks, and count: {pool.failed}")
     if pool.left_out:

@@ -1,9 +1,4 @@
-"""A static page of what was measured: one file, nothing from a network, no script.
+"""What was measured, shown: one page without network or script, plots, and comparisons over seeds.
 
-``contents`` is what it says, ``drawing`` its lines, ``page`` the file.
+``contents`` gathers what the page says, ``drawing`` its charts, ``page`` writes it.
 """
-
-from lrgen.report.contents import Report, gather
-from lrgen.report.page import render, write
-
-__all__ = ["Report", "gather", "render", "write"]

@@ -13,7 +13,7 @@ from typing import Any
 from lrgen.catalogue import Catalogue
 from lrgen.errors import NoResultError
 from lrgen.records import Status, Training, Variant
-from lrgen.store import RECORDED, Store, overview
+from lrgen.store import RECORDED, Store, report_queries
 
 # On the whole page.
 MOST_BOARDS = 200
@@ -101,10 +101,10 @@ def gather(store: Store, catalogue: Catalogue, models: Collection[str] = (), dat
     Raises:
         NoResultError: when nothing was recorded of them.
     """
-    best = overview.best_epochs(store)  # before the runs: a verification may be going on
+    best = report_queries.best_epochs(store)  # before the runs: a verification may be going on
     runs = {
         run["id"]: run
-        for run in overview.runs(store)
+        for run in report_queries.runs(store)
         if (not models or run["model_name"] in models) and (not datasets or run["dataset"] in datasets)
     }
     if not runs:
@@ -168,12 +168,12 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Pair]]) -> tupl
         return ()
     longest = min(LONGEST_BOARD, MOST_ROWS // len(boards))
     runs = [run["id"] for board in boards for run, _ in board[:longest]]
-    epochs = _by_run(overview.epochs(store, runs))
+    epochs = _by_run(report_queries.epochs(store, runs))
     first = [(board[0][1]["run_id"], board[0][1]["epoch"]) for board in boards]
-    widest = max(Counter(row["run_id"] for row in overview.recalls(store, first)).values(), default=1)
+    widest = max(Counter(row["run_id"] for row in report_queries.recalls(store, first)).values(), default=1)
     with_classes = max(1, min(LONGEST_HEAT_MAP, MOST_CELLS // (widest * len(boards))))
     chosen = [(best["run_id"], best["epoch"]) for board in boards for _, best in board[: min(longest, with_classes)]]
-    recalls = _by_run(overview.recalls(store, chosen))
+    recalls = _by_run(report_queries.recalls(store, chosen))
     variants = {(variant.number, variant.name): variant for variant in catalogue.variants}
     shown = []
     for board in boards:

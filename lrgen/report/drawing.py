@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrgen import plots
 from lrgen.errors import CatalogueError
 from lrgen.records import Variant
+from lrgen.report import plots
 from lrgen.report.contents import Entry
 
 SIZE = 1000  # of a chart, both ways

@@ -7,10 +7,10 @@ deleted or overwritten.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrgen.metrics import ClassScores
 from lrgen.records import Outcome
-from lrgen.store import bringing, recording
-from lrgen.store.bringing import Epoch
+from lrgen.store import import_runs, recording
+from lrgen.store.import_runs import Epoch
+from lrgen.store.metrics import ClassScores
 from lrgen.store.queries import Queries
 from lrgen.store.recording import RECORDED, Series
 from lrgen.store.rows import TASK, Conditions, insert_outcome, key_of, settings_of
@@ -50,7 +50,7 @@ class Store(Queries):
         Returns how many were new.
         """
         with self.session(write=True) as connection:
-            return sum(bringing.record_runs(connection, series, brought) for series, brought in runs.items())
+            return sum(import_runs.record_runs(connection, series, brought) for series, brought in runs.items())
 
     def record_class(self, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
         """Record the scores of a class that a caller measured; returns the run's id."""

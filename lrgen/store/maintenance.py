@@ -21,8 +21,8 @@ from urllib.parse import quote
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, insert, inspect, select, text
 
 from lrgen.errors import OutputError, StoreError
-from lrgen.metrics import class_scores
 from lrgen.store.database import Database, alone
+from lrgen.store.metrics import class_scores
 from lrgen.store.migrations import MIGRATIONS
 from lrgen.store.recording import RECORDED
 from lrgen.store.tables import CLASS_DATA, METADATA, RUNS, SCHEDULER_RESULTS

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 
-import lrgen
-from lrgen.metrics import ClassScores, class_scores
 from lrgen.store.database import alone
+from lrgen.store.metrics import ClassScores, class_scores
 from lrgen.store.rows import TASK, finite, timestamp
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
+from lrgen.version import __version__
 
 RECORDED = "recorded"
 
@@ -134,7 +134,7 @@ def new_run(connection: Connection, series: Series) -> int:
         "settings": RECORDED,
         "check_version": "",
         "torch": "",
-        "lrgen": lrgen.__version__,
+        "lrgen": __version__,
         "timestamp": timestamp(),
     }
     common = {name: value for name, value in asdict(series).items() if name in RUNS.c}

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, insert
 
-from lrgen.metrics import class_scores
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training
+from lrgen.store.metrics import class_scores
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
 TASK = "img-classification"

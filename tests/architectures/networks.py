@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrgen import catalogue as catalogues
-from lrgen.render import Renderer
+from lrgen.render.renderer import Renderer
 
 CATALOGUE = catalogues.load()
 RENDERER = Renderer(CATALOGUE)

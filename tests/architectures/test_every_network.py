@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
-from lrgen.checks.recording import Recorder
+from lrgen.verify.checks.recorder import Recorder
 
 SLOW = pytest.mark.slow
 

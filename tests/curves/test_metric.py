@@ -23,8 +23,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from transformers import GreedyLR
 
 from lrgen import curves
-from lrgen.checks import comparison
 from lrgen.records import Metric
+from lrgen.verify.checks import reference
 
 from .comparison import BASE_RATES, HORIZONS, key, nearest, variants, whole
 from .test_plateau import LOSSES as TO_PLATEAUS
@@ -548,7 +548,7 @@ def test_a_rendered_schedule_scales_all_parameter_groups(number):
     optimizer = torch.optim.SGD(groups)
     scheduler = make(optimizer, 90, {})
     rates = []
-    for metric in comparison.metrics_of(variant, 112):
+    for metric in reference.metrics_of(variant, 112):
         rates.append([group["lr"] for group in optimizer.param_groups])
         scheduler.step(metric)
     first, second = np.asarray(rates).T

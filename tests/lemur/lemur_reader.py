@@ -3,7 +3,8 @@
     PYTHON_OF_THE_CLIENT lemur_reader.py EXPORT > found.json
 
 A copy of the client gets the export laid over it, and finds it as it finds its own statistics: when ``ab.nn.api`` is
-imported and there is no database yet. What is found are the rows of its ``data``, and what lrgen.lemur makes of them.
+imported and there is no database yet. What is found are the rows of its ``data``, and what lrgen.lemur.names makes of
+them.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):
         from ab.nn.api import data
 
-        from lrgen.lemur import lemur_rows
+        from lrgen.lemur.names import lemur_rows
 
         found = {"data": data().to_dict("records"), "lemur_rows": lemur_rows(dataset="digits")}
     sys.stdout.write(json.dumps(found))

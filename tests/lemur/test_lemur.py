@@ -16,8 +16,8 @@ import pytest
 
 from lrgen.catalogue import Catalogue
 from lrgen.catalogue import load as load_catalogue
-from lrgen.checks.comparison import promised
-from lrgen.render import Renderer
+from lrgen.render.renderer import Renderer
+from lrgen.verify.checks.reference import promised
 
 CLIENT = os.environ.get("LRGEN_LEMUR_PYTHON")
 SCRIPT = Path(__file__).with_name("lemur_client.py")

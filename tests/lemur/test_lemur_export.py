@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from lrgen import verify
 from lrgen.catalogue import Catalogue
-from lrgen.exporters import lemur
-from lrgen.exporters.measured import Measured, collect
+from lrgen.lemur import layout
+from lrgen.lemur.runs import Measured, collect
 from lrgen.records import EpochReport, Outcome, Status, Training, VerifySettings
 from lrgen.store import Store
+from lrgen.verify import run as verify
 
 CLIENT = os.environ.get("LRGEN_LEMUR_PYTHON")
 SCRIPT = Path(__file__).with_name("lemur_reader.py")
@@ -61,7 +61,7 @@ def found(runs: list[Measured], tmp_path_factory: pytest.TempPathFactory) -> Fou
     if not CLIENT:
         pytest.skip("LRGEN_LEMUR_PYTHON does not name the Python of an environment with nn-dataset (make lemur)")
     out, scratch = tmp_path_factory.mktemp("exports") / "out", tmp_path_factory.mktemp("lemur")
-    lemur.export(runs, out)
+    layout.export(runs, out)
     done = subprocess.run(
         [CLIENT, "-B", str(SCRIPT), str(out)],
         cwd=scratch,

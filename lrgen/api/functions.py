@@ -1,0 +1,484 @@
+"""The functions that people call from Python, with the names and parameters of the project's first document.
+
+What the store needs to know beyond those parameters (the dataset, the seed, the database) is an optional keyword: the
+newest run answers, and the configuration names the database. What the first document answered with False or an empty
+frame when something was wrong raises a named error here.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrgen import catalogue, config, data
+from lrgen.errors import ParameterError, UnknownNameError
+from lrgen.records import Collection, Variant
+from lrgen.store.metrics import ClassScores, class_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lrgen.store import Series, Store
+
+METRICS = {"accuracy": "accuracy", "acc": "accuracy", "loss": "loss", "f1": "f1"}
+SOURCES = ("lrgen", "lemur")
+# What every file reads beyond its schedule's own hyperparameters: the least and the greatest value.
+_COMMON = {"lr": (1e-8, 1.0), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999), "weight_decay": (0.0, 1.0)}
+_COUNTS = ("batch", "epoch", "epoch_max")
+_ROUNDING = 1e-6  # of an accuracy that was rounded, or computed in float32
+
+
+_BEST = (
+    *("model_name", "scheduler_type", "variant_name", "dataset", "training", "accuracy", "loss", "epoch", "status"),
+    *("hyperparameters", "seed", "device", "source_sha256", "path", "timestamp"),
+)
+
+
+# Networks.
+
+
+def unique_nn(
+    epoch_max: int | None = None,
+    nns: Sequence[str] | str | None = None,
+    dataset: str | None = None,
+    task: str | None = None,
+    metric: str = "accuracy",
+    *,
+    source: str = "lrgen",
+    db: str | None = None,
+) -> "pd.DataFrame":
+    """The best files, each at its best epoch, and each curve of a network once.
+
+    Args:
+        epoch_max: epochs after this one do not count; by default all do.
+        nns: architectures, or one; by default all.
+        dataset: by default every one.
+        task: ``"img-classification"``; by default every one.
+        metric: ``"accuracy"`` (or ``"acc"``), ``"loss"``, or ``"f1"``, the mean over the classes.
+        source: ``"lrgen"``, or ``"lemur"``: LEMUR's own database, with the package nn-dataset installed.
+        db: database URL; by default that of the configuration.
+
+    Returns:
+        A frame with a row for each (model, scheduler) of its newest run, best first; of those with the same code, and
+        of those of one network whose rates were the same, the best. The columns: model_name, scheduler_type,
+        variant_name, metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path, dataset, task,
+        status, training, seed. Networks that only memorised a few images come last: their scores are not comparable.
+
+    Raises:
+        UnknownNameError: for a metric or a source that does not exist.
+        StoreError, NoResultError: when the database cannot be read, or there is none.
+        LrgenError: when nn-dataset is not installed.
+    """
+    import pandas as pd
+
+    if metric not in METRICS:
+        raise UnknownNameError("metric", metric, METRICS)
+    if isinstance(nns, str):
+        nns = [nns]
+    if source not in SOURCES:
+        raise UnknownNameError("source", source, SOURCES)
+    if source == "lemur":
+        from lrgen.lemur.names import lemur_rows
+
+        rows = lemur_rows(epoch_max, nns, dataset, task, METRICS[metric])
+    else:
+        with _store(db) as store:
+            rows = store.unique(epoch_max, nns, dataset, task, METRICS[metric])
+    columns = (
+        *("model_name", "scheduler_type", "variant_name", "metric_value", "epoch", "accuracy", "loss"),
+        *("hyperparameters", "source_sha256", "path", "dataset", "task", "status", "training", "seed"),
+    )
+    return pd.DataFrame(rows, columns=columns).rename(columns={"source_sha256": "code_hash"})
+
+
+def unique_nn_cls(
+    epoch_max: int | None = None,
+    dataset: str | None = None,
+    task: str | None = "img-classification",
+    metric: str = "accuracy",
+    *,
+    source: str = "lrgen",
+    db: str | None = None,
+) -> "pd.DataFrame":
+    """``unique_nn`` of the image classification models (``lrgen.IMAGE_CLASSIFICATION_MODELS``)."""
+    loaded = catalogue.of(config.load())
+    nns = [one.name for one in loaded.architectures if one.collection is Collection.CORE]
+    return unique_nn(epoch_max, nns, dataset, task, metric, source=source, db=db)
+
+
+def get_active_model() -> str:
+    """The architecture that commands work on when none is named.
+
+    It stands in lrgen.toml (``active_model``), or in the environment as ``LRGEN_ACTIVE_MODEL``.
+
+    Raises:
+        ConfigError: when the configuration cannot be read.
+        UnknownNameError: when there is no such architecture.
+    """
+    settings = config.load()
+    return catalogue.of(settings).architecture(settings.active_model).name
+
+
+def set_active_model(model_name: str) -> bool:
+    """Make an architecture the active one, in the nearest lrgen.toml or a new one in the current folder.
+
+    Returns:
+        True: what cannot be set raises.
+
+    Raises:
+        UnknownNameError: when there is no such architecture; the file stays as it was.
+        ConfigError, OutputError: when lrgen.toml cannot be read or written.
+    """
+    config.keep("active_model", catalogue.of(config.load()).architecture(model_name).name)
+    return True
+
+
+# Results.
+
+
+def init_database(*, db: str | None = None) -> bool:
+    """Create the database with its tables, or bring those that are there to today's form; nothing in it is lost.
+
+    Returns:
+        True: what cannot be done raises.
+
+    Raises:
+        StoreError: when the database cannot be opened or written.
+    """
+    with _store(db) as store:
+        store.prepare()
+    return True
+
+
+def save_scheduler_result(
+    model_name: str,
+    scheduler_type: str,
+    dataset: str,
+    task: str,
+    epoch: int,
+    accuracy: float,
+    loss: float | None,
+    best_accuracy: float | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    confusion: Sequence[Sequence[int]] | None = None,
+    seed: int = 0,
+    db: str | None = None,
+) -> bool:
+    """Record an epoch of your own training. Its run has the status ``recorded``: no check saw the numbers.
+
+    An epoch that is there already is not overwritten: it begins a new run, and the newest run answers.
+
+    Args:
+        epoch: counted from 1.
+        accuracy: of held-out images, in 0–1.
+        best_accuracy: the best so far; by default that of the run's epochs.
+        confusion: classes × classes, actual × predicted; with it the scores of each class are recorded too.
+        seed: of the training; runs with other seeds are others.
+        db: database URL; by default that of the configuration.
+
+    Returns:
+        True: what cannot be recorded raises.
+
+    Raises:
+        ParameterError: for an epoch below 1, an accuracy outside 0–1 or other than the matrix's, a best one below it,
+            or a matrix that is not of the dataset's classes.
+        StoreError: when the database cannot be written; nothing of this was recorded.
+    """
+    _check_epoch(epoch)
+    _check_shares(accuracy=accuracy, best_accuracy=best_accuracy)
+    classes: Sequence[str] = ()
+    if confusion is not None:
+        classes = data.CLASSES.get(dataset) or [str(number) for number in range(len(confusion))]
+        if [len(row) for row in confusion] != [len(classes)] * len(classes):
+            raise ParameterError(f"confusion: {dataset} has {len(classes)} classes, got {len(confusion)} rows")
+        confusion = [[int(count) for count in row] for row in confusion]  # numpy's, perhaps
+        right = sum(row[number] for number, row in enumerate(confusion)) / max(1, sum(map(sum, confusion)))
+        if abs(right - accuracy) > _ROUNDING:
+            raise ParameterError(f"accuracy: the confusion matrix says {right}, got {accuracy}")
+        accuracy = right
+    if best_accuracy is not None and best_accuracy < accuracy - _ROUNDING:
+        raise ParameterError(f"best_accuracy: must be at least the accuracy {accuracy}, got {best_accuracy}")
+    from lrgen.store import Series
+
+    with _store(db) as store:
+        series = Series(model_name, scheduler_type, dataset, task, seed)
+        matrix = {"confusion": confusion, "classes": classes}
+        store.record_epoch(
+            series, epoch, accuracy, loss, best_accuracy=best_accuracy, hyperparameters=hyperparameters, **matrix
+        )
+    return True
+
+
+def get_best_schedulers(
+    model_name: str,
+    dataset: str | None = None,
+    task: str | None = None,
+    limit: int | None = 10,
+    *,
+    db: str | None = None,
+) -> "pd.DataFrame":
+    """The schedules of a network, each at the best epoch of its newest run, best first.
+
+    Raises:
+        StoreError, NoResultError: when the database cannot be read, or there is none.
+    """
+    import pandas as pd
+
+    with _store(db) as store:
+        return pd.DataFrame(store.best(model_name, dataset, limit, task), columns=_BEST)
+
+
+# Classes.
+
+
+def init_class_data(
+    model_name: str,
+    scheduler_type: str,
+    num_classes: int | None = None,
+    epoch: int = 1,
+    *,
+    dataset: str | None = None,
+    seed: int = 0,
+    db: str | None = None,
+) -> bool:
+    """Record which classes will be measured at an epoch: their scores are NULL until they are.
+
+    Args:
+        num_classes: the first so many of the dataset's; by default all.
+        dataset: by default that of the file's newest run, else that of the configuration.
+
+    Returns:
+        True: what cannot be recorded raises.
+
+    Raises:
+        ParameterError: when the dataset has fewer classes, or the epoch is below 1.
+        UnknownNameError: when there is no such dataset.
+        StoreError: when the database cannot be written.
+    """
+    _check_epoch(epoch)
+    with _store(db) as store:
+        series = _series(store, model_name, scheduler_type, dataset, seed)
+        data.check_name(series.dataset, config.load().enable_extended_classes)
+        names = data.CLASSES[series.dataset]
+        if num_classes is not None and not 1 <= num_classes <= len(names):
+            raise ParameterError(f"num_classes: {series.dataset} has {len(names)} classes, got {num_classes}")
+        store.track_classes(series, epoch, names[:num_classes])
+    return True
+
+
+def save_class_accuracy(
+    model_name: str,
+    scheduler_type: str,
+    class_id: int,
+    class_name: str,
+    accuracy: float,
+    precision: float | None = None,
+    recall: float | None = None,
+    f1_score: float | None = None,
+    epoch: int = 1,
+    *,
+    support: int | None = None,
+    dataset: str | None = None,
+    seed: int = 0,
+    db: str | None = None,
+) -> bool:
+    """Record the scores of one class that you measured, each in 0–1.
+
+    Args:
+        dataset: by default that of the file's newest run, else that of the configuration.
+
+    Returns:
+        True: what cannot be recorded raises.
+
+    Raises:
+        ParameterError: for an epoch below 1, a negative class, or a score outside 0–1.
+        StoreError: when the database cannot be written; nothing of this was recorded.
+    """
+    _check_epoch(epoch)
+    _check_shares(accuracy=accuracy, precision=precision, recall=recall, f1_score=f1_score)
+    if class_id < 0:
+        raise ParameterError(f"class_id: must be 0 or greater, got {class_id}")
+    scores = ClassScores(class_id, accuracy, precision, recall, f1_score, support)
+    with _store(db) as store:
+        store.record_class(_series(store, model_name, scheduler_type, dataset, seed), epoch, class_name, scores)
+    return True
+
+
+def get_class_accuracies(
+    model_name: str,
+    scheduler_type: str,
+    epoch: int | None = None,
+    *,
+    dataset: str | None = None,
+    db: str | None = None,
+) -> "pd.DataFrame":
+    """The scores of each class at one evaluated epoch of a file's newest run.
+
+    Args:
+        model_name: an architecture (``"ResNet"``), or the stem of a foreign file.
+        scheduler_type: ``"A0_001"``, or ``file-`` and eight digits of a foreign file's sha256.
+        epoch: counted from 1; by default the one with the best accuracy.
+        dataset: only runs on this dataset; by default whichever was newest.
+        db: database URL; by default that of the configuration.
+
+    Returns:
+        A frame with a row for each class and the columns class_id, class_name, accuracy (the recall of the class),
+        precision, recall, f1_score (all in 0-1), support (held-out images) and epoch. Classes that are tracked and not
+        measured yet have NaN.
+
+    Raises:
+        NoResultError: when that epoch was never evaluated; nothing is made up.
+        StoreError: when the database cannot be read.
+    """
+    import pandas as pd
+
+    with _store(db) as store:
+        return pd.DataFrame(store.classes(model_name, scheduler_type, epoch, dataset))
+
+
+def generate_class_data_for_epoch(
+    model_name: str,
+    scheduler_type: str,
+    epoch: int,
+    num_classes: int | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    dataset: str | None = None,
+    seed: int = 0,
+    db: str | None = None,
+) -> dict[str, float]:
+    """The accuracy of each class at an epoch: computed from the confusion matrix that was recorded when it was run, or
+    from a checkpoint, which is evaluated on the held-out images; that is recorded like ``save_scheduler_result``.
+
+    Args:
+        num_classes: as many as the matrix must have; by default any number.
+        checkpoint: what ``torch.save(net.state_dict(), checkpoint)`` wrote after that epoch.
+        dataset: by default that of the file's newest run, else that of the configuration.
+
+    Returns:
+        Class name → recall, in 0–1.
+
+    Raises:
+        NoResultError: without a checkpoint, when the epoch was never run; nothing is made up.
+        ParameterError: when there are not ``num_classes`` classes, or the epoch is below 1.
+        DataError: when the checkpoint is not of this network, or the dataset is not there.
+        StoreError: when the database cannot be read or written.
+    """
+    _check_epoch(epoch)
+    with _store(db) as store:
+        if checkpoint is None:
+            confusion, names = store.confusion(model_name, scheduler_type, epoch, dataset)
+            _check_count(num_classes, len(names))
+        else:
+            from lrgen.verify.checkpoint import evaluate_checkpoint
+
+            settings = config.load()
+            series = _series(store, model_name, scheduler_type, dataset, seed)
+            data.check_name(series.dataset, settings.enable_extended_classes)
+            loaded = data.load(series.dataset, settings.data_root)
+            names = list(loaded.classes)
+            _check_count(num_classes, len(names))
+            loss, confusion = evaluate_checkpoint(
+                catalogue.of(settings), model_name, scheduler_type, Path(checkpoint), loaded
+            )
+            right = sum(row[number] for number, row in enumerate(confusion)) / sum(map(sum, confusion))
+            store.record_epoch(series, epoch, right, loss, confusion=confusion, classes=names)
+    scores = class_scores(confusion)
+    return {names[one.class_id]: one.accuracy for one in scores if one.accuracy is not None}
+
+
+# Hyperparameters.
+
+
+def get_hyperparams(scheduler_name: str, *, model_name: str | None = None) -> dict[str, float]:
+    """The default hyperparameters of a schedule with a network: lr, momentum and dropout of the network's recipe, and
+    the schedule's own.
+
+    Args:
+        scheduler_name: a name (``"StepLR_default"``), a number, or ``"A0_001"``.
+        model_name: by default the active model.
+
+    Raises:
+        UnknownNameError: when there is no such schedule or network.
+    """
+    settings = config.load()
+    loaded = catalogue.of(settings)
+    variant, recipe = loaded.variant(scheduler_name), loaded.architecture(model_name or settings.active_model).recipe
+    lr = variant.optimizer.lr if variant.optimizer else recipe.lr
+    return {"lr": lr, "momentum": recipe.momentum, "dropout": recipe.dropout, **variant.defaults}
+
+
+def validate_hyperparams(hp: Mapping[str, Any], *, scheduler_name: str | None = None) -> tuple[bool, str]:
+    """Whether hyperparameters lie in their ranges, and if not, what is wrong with the first that does not.
+
+    Args:
+        hp: name → value. A schedule's own lie in the range that the catalogue gives, lr in (0, 1], momentum and dropout
+            in [0, 1), weight_decay in [0, 1]; batch, epoch and epoch_max are whole numbers from 1.
+        scheduler_name: the schedule that they are for; by default a name may be any schedule's.
+
+    Raises:
+        UnknownNameError: when there is no such schedule.
+    """
+    loaded = catalogue.of(config.load())
+    variants = [loaded.variant(scheduler_name)] if scheduler_name is not None else loaded.variants
+    reasons = (_wrong(name, value, variants, scheduler_name) for name, value in hp.items())
+    reason = next(filter(None, reasons), "")
+    return not reason, reason
+
+
+def _wrong(name: str, value: object, variants: Sequence[Variant], scheduler_name: str | None) -> str:
+    if name == "transform":
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return f"{name}: must be a number, got {value!r}"
+    if name in _COUNTS:
+        return "" if value >= 1 and value == int(value) else f"{name}: must be a whole number from 1, got {value}"
+    own = [one for variant in variants for one in variant.hyperparameters if one.name == name]
+    if own:
+        low, high = min(one.low for one in own), max(one.high for one in own)
+    elif name in _COMMON:
+        low, high = _COMMON[name]
+    else:
+        return f"{name}: not a hyperparameter of {scheduler_name or 'any schedule'}"
+    return "" if low <= value <= high else f"{name}: must lie in [{low:g}, {high:g}], got {value}"
+
+
+# What they share.
+
+
+@contextlib.contextmanager
+def _store(db: str | None) -> Iterator["Store"]:
+    from lrgen.store import Store
+
+    store = Store(config.load({"db": db}).db)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _series(store: "Store", model_name: str, scheduler_type: str, dataset: str | None, seed: int) -> "Series":
+    from lrgen.store import Series
+
+    known = dataset or store.dataset_of(model_name, scheduler_type) or config.load().dataset
+    return Series(model_name, scheduler_type, known, seed=seed)
+
+
+def _check_epoch(epoch: object) -> None:
+    if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 1:
+        raise ParameterError(f"epoch: epochs are counted from 1, got {epoch!r}")
+
+
+def _check_shares(**values: object) -> None:
+    for name, value in values.items():
+        if value is not None and not (isinstance(value, int | float | np.number) and 0 <= value <= 1):
+            raise ParameterError(f"{name}: must lie in [0, 1], got {value!r}")
+
+
+def _check_count(wanted: int | None, found: int) -> None:
+    if wanted is not None and wanted != found:
+        raise ParameterError(f"num_classes: {wanted} were asked for, {found} were evaluated")

@@ -1,0 +1,82 @@
+"""A folder under ``templates/architectures`` → its architecture with recipe and budget."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from lrgen.catalogue import toml
+from lrgen.catalogue.toml import Sentence, Table
+from lrgen.errors import CatalogueError
+from lrgen.records import Architecture, Budget, Collection, Recipe
+
+_Layer = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*(\.\*|( [A-Za-z_]\w*(\.\w+)*)*)$")]
+
+
+class _RecipeTable(Table):
+    optimizer: Annotated[str, Field(pattern="^(sgd|adamw)$")]
+    lr: Annotated[float, Field(gt=0)]
+    batch: Annotated[int, Field(ge=1)]
+    source: Sentence
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0, validate_default=True)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_norm: Annotated[float, Field(ge=0)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _decays(cls, weight_decay: float, info: ValidationInfo) -> float:
+        if info.data.get("optimizer") == "adamw" and not weight_decay:
+            raise ValueError("AdamW decays the weights: name by how much")
+        return weight_decay
+
+
+class _BudgetTable(Table):
+    images: Annotated[int, Field(ge=10)]
+    pixels: Annotated[int, Field(ge=8)]
+    batch: Annotated[int, Field(ge=2)]
+    epochs: Annotated[int, Field(ge=1)]
+    lr: Annotated[float, Field(ge=0)] = 0.0
+    own_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
+
+
+class _ArchitectureTable(Table):
+    title: Annotated[str, Field(min_length=1, max_length=22)]  # the first line of a docstring holds a schedule's too
+    summary: Sentence
+    paper: Sentence
+    reference: Sentence
+    parameters: Annotated[int, Field(ge=1)]
+    reference_pixels: Annotated[int, Field(ge=1)]
+    reference_classes: Annotated[int, Field(ge=2)]
+    smallest_input: Annotated[int, Field(ge=1)]
+    layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
+    recipe: _RecipeTable
+    budget: _BudgetTable | None = None
+    collection: Collection = Collection.CORE
+    template: str | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+def architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
+    """The architecture that a folder describes; its template may lie in any of the ``folders`` of templates.
+
+    Raises:
+        CatalogueError: for anything that is wrong with it; it names the file, the key and the value.
+    """
+    path = folder / "architecture.toml"
+    table = toml.read(path, _ArchitectureTable)
+    template = f"architectures/{table.template or f'{folder.name}/network.py.jinja'}"
+    if not any((root / template).is_file() for root in folders):
+        raise CatalogueError(f"{path}: template: there is no {template}")
+    return Architecture(
+        name=folder.name,
+        folder=folder,
+        template=template,
+        recipe=Recipe(**table.recipe.model_dump()),
+        budget=Budget(**table.budget.model_dump()) if table.budget else None,
+        **table.model_dump(exclude={"recipe", "budget", "template"}),
+    )

@@ -1,0 +1,209 @@
+"""The folders of templates → one catalogue of families and architectures, checked as a whole."""
+
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lrgen.catalogue import architectures, schedules
+from lrgen.config import Settings
+from lrgen.errors import CatalogueError, UnknownNameError
+from lrgen.records import Architecture, Family, Variant
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_INSTALLED = _PACKAGE / "templates"  # in a checkout they lie beside the package
+SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "templates"
+
+_HUGGING_FACE = "HF_"  # how the names of the variants begin that are transformers' schedules
+OWN_NUMBERS = 900  # numbers from here on are for the families of users
+
+
+_Named = TypeVar("_Named")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every family, variant and architecture, in the order of their numbers and names."""
+
+    folders: tuple[Path, ...]
+    families: tuple[Family, ...]
+    architectures: tuple[Architecture, ...]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """What changes when any template or catalogue file changes; read when it is first asked for."""
+        return _digest(self.folders)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """All variants in the order of their numbers."""
+        everything = (variant for family in self.families for variant in family.variants)
+        return tuple(sorted(everything, key=lambda variant: variant.number))
+
+    def variant(self, wanted: str | int) -> Variant:
+        """The variant with a number (``7``, ``007``, ``A0_007``) or a name.
+
+        Raises:
+            UnknownNameError: when there is none.
+        """
+        text = str(wanted).strip()
+        digits = text.removeprefix("A0_")
+        for variant in self.variants:
+            if variant.name == text or (digits.isascii() and digits.isdigit() and variant.number == int(digits)):
+                return variant
+        known = [name for variant in self.variants for name in (variant.name, variant.key)]
+        raise UnknownNameError("variant", text, known)
+
+    def family(self, name: str) -> Family:
+        """The family with a name.
+
+        Raises:
+            UnknownNameError: when there is none.
+        """
+        return _named("family", name, {one.name: one for one in self.families})
+
+    def user_folder(self, variant: Variant) -> Path | None:
+        """The folder of the variant's family when it is a user's own, where its ``curves.py`` lies."""
+        folder = self.family(variant.family).folder
+        return None if SHIPPED in folder.parents else folder
+
+    def architecture(self, name: str) -> Architecture:
+        """The architecture with a name.
+
+        Raises:
+            UnknownNameError: when there is none.
+        """
+        return _named("model", name, {one.name: one for one in self.architectures})
+
+    def select(self, variants: Iterable[str] = (), families: Iterable[str] = ()) -> tuple[Variant, ...]:
+        """The variants that are named, lie in a range (``1-50``) or belong to a named family; without any, all.
+
+        Raises:
+            UnknownNameError: for a name that does not exist.
+        """
+        numbers = {number for name in variants for number in self._numbers(name)}
+        numbers |= {variant.number for name in families for variant in self.family(name).variants}
+        return tuple(variant for variant in self.variants if not numbers or variant.number in numbers)
+
+    def _numbers(self, name: str) -> range:
+        first, dash, last = name.partition("-")
+        if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+            return range(self.variant(first).number, self.variant(last).number + 1)
+        number = self.variant(name).number
+        return range(number, number + 1)
+
+
+def _named(kind: str, name: str, known: Mapping[str, _Named]) -> _Named:
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
+
+
+def of(settings: Settings) -> Catalogue:
+    """The catalogue as it is configured: with a user's templates, and without what is switched off."""
+    catalogue = load(settings.templates)
+    if settings.enable_huggingface_schedulers:
+        return catalogue
+    families = (
+        replace(family, variants=tuple(one for one in family.variants if not one.name.startswith(_HUGGING_FACE)))
+        for family in catalogue.families
+    )
+    return replace(catalogue, families=tuple(family for family in families if family.variants))
+
+
+def load(extra: Iterable[Path] = ()) -> Catalogue:
+    """Read the shipped templates and those of a user.
+
+    Raises:
+        CatalogueError: for anything that is wrong with them; it names the file, the key and the value.
+    """
+    folders = (SHIPPED, *(Path(folder) for folder in extra))
+    for folder in folders:
+        if not folder.is_dir():
+            raise CatalogueError(f"there is no folder of templates at {folder}")
+    families = [schedules.family(folder) for folder in _kinds(folders, "schedulers", "family.toml")]
+    networks = [
+        architectures.architecture(folder, folders) for folder in _kinds(folders, "architectures", "architecture.toml")
+    ]
+    if not families or not networks:
+        raise CatalogueError(f"no families or no architectures under {SHIPPED}")
+    _check_unique("family", families)
+    _check_unique("architecture", networks)
+    _check_numbers(families)
+    _check_equivalents(families)
+    return Catalogue(
+        folders=folders,
+        families=tuple(sorted(families, key=lambda family: family.name)),
+        architectures=tuple(sorted(networks, key=lambda architecture: architecture.name)),
+    )
+
+
+def _kinds(folders: Iterable[Path], kind: str, marker: str) -> Iterator[Path]:
+    for root in folders:
+        parent = root / kind
+        if not parent.is_dir():
+            continue
+        for folder in sorted(parent.iterdir()):
+            if not folder.is_dir() or folder.name.startswith(("_", ".")):
+                continue
+            if not (folder / marker).is_file():
+                raise CatalogueError(f"{folder}: there is no {marker}")
+            yield folder
+
+
+def _check_unique(kind: str, items: Iterable[Any]) -> None:
+    seen: dict[str, Path] = {}
+    for item in items:
+        if item.name in seen:
+            raise CatalogueError(f"{item.folder}: there is a {kind} of this name at {seen[item.name]}")
+        seen[item.name] = item.folder
+
+
+def _check_numbers(families: Iterable[Family]) -> None:
+    places: dict[int, Path] = {}
+    names: dict[str, int] = {}
+    for family in families:
+        for variant in family.variants:
+            path = family.folder / "family.toml"
+            if variant.number in places:
+                raise CatalogueError(
+                    f"{path}: number: {variant.number} ({variant.name}) is taken in {places[variant.number]}"
+                )
+            if variant.name in names:
+                raise CatalogueError(f"{path}: name: {variant.name} is taken by variant {names[variant.name]}")
+            places[variant.number] = path
+            names[variant.name] = variant.number
+    for expected, number in enumerate(sorted(n for n in places if n < OWN_NUMBERS), start=1):
+        if SHIPPED not in places[number].parents:
+            raise CatalogueError(f"{places[number]}: number: {number} is lrgen's, your own begin at {OWN_NUMBERS}")
+        if number != expected:
+            raise CatalogueError(f"{places[number]}: number: {number} leaves a gap, there is no variant {expected}")
+
+
+def _check_equivalents(families: Iterable[Family]) -> None:
+    everything = tuple(families)
+    known = {variant.number: variant for family in everything for variant in family.variants}
+    for family in everything:
+        for variant in family.variants:
+            other = variant.equivalent_to
+            if other is None:
+                continue
+            place = f"{family.folder / 'family.toml'}: variant {variant.number}: equivalent_to"
+            if other not in known or other == variant.number:
+                raise CatalogueError(f"{place}: there is no other variant {other}")
+            if known[other].equivalent_to is not None:
+                raise CatalogueError(f"{place}: {other} is itself an equivalent of {known[other].equivalent_to}")
+
+
+def _digest(folders: Iterable[Path]) -> str:
+    """The sha256 of all that decides what is rendered: the templates, their catalogue and the renderer."""
+    digest = hashlib.sha256((_PACKAGE / "render" / "renderer.py").read_bytes())
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".toml", ".jinja"):
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+                digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""A folder under ``templates/schedulers`` → its family with its variants."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, StrictFloat, StrictInt
+
+from lrgen import records
+from lrgen.catalogue import toml
+from lrgen.catalogue.toml import Identifier, Sentence, Table
+from lrgen.errors import CatalogueError
+from lrgen.records import Family, Hyperparameter, Metric, PastEnd, Unit, Variant, WrittenOptimizer
+
+
+class _HyperparameterTable(Table):
+    default: StrictInt | StrictFloat | str
+    meaning: Sentence
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class _OptimizerTable(Table):
+    name: Identifier
+    lr: Annotated[float, Field(gt=0)]
+
+
+class _VariantTable(Table):
+    number: Annotated[int, Field(ge=1, le=999)]
+    name: Identifier
+    title: Sentence
+    summary: Sentence
+    formula: Sentence
+    unit: Unit
+    past_end: PastEnd
+    template: Identifier
+    curve: Identifier
+    source: Sentence
+    paper: str = ""
+    metric: Metric | None = None
+    cadence: Unit | None = None
+    layerwise: bool = False
+    optimizer: _OptimizerTable | None = None
+    hyperparameters: dict[Identifier, _HyperparameterTable] = Field(default_factory=dict)
+    constants: dict[Identifier, Any] = Field(default_factory=dict)
+    equivalent_to: int | None = None
+    equivalent_within: Annotated[float, Field(gt=0)] = 1e-9
+    tolerance: Annotated[float, Field(gt=0, le=1e-3)] = 1e-9
+
+
+class _FamilyTable(Table):
+    title: Sentence
+    summary: Sentence
+    variant: Annotated[list[_VariantTable], Field(min_length=1)]
+
+
+def family(folder: Path) -> Family:
+    """The family that a folder describes.
+
+    Raises:
+        CatalogueError: for anything that is wrong with it; it names the file, the key and the value.
+    """
+    path = folder / "family.toml"
+    table = toml.read(path, _FamilyTable)
+    variants = []
+    for entry in table.variant:
+        template = folder / f"{entry.template}.py.jinja"
+        if not template.is_file():
+            raise CatalogueError(f"{path}: variant {entry.number}: template: there is no {template.name} beside it")
+        clash = entry.hyperparameters.keys() & entry.constants.keys()
+        if clash:
+            raise CatalogueError(f"{path}: variant {entry.number}: {min(clash)} is a hyperparameter and a constant")
+        driven = (entry.metric, entry.cadence) if entry.unit is Unit.METRIC else (None, None)
+        if driven != (entry.metric, entry.cadence) or (entry.unit is Unit.METRIC and None in driven):
+            raise CatalogueError(
+                f"{path}: variant {entry.number}: metric and cadence belong to unit metric, and only to it: "
+                f"got unit {entry.unit.value}, metric {entry.metric}, cadence {entry.cadence}"
+            )
+        if entry.cadence is Unit.METRIC:
+            raise CatalogueError(f"{path}: variant {entry.number}: cadence: must be epoch or batch, got metric")
+        values = entry.model_dump(exclude={"hyperparameters", "optimizer"})
+        hyperparameters = tuple(
+            _hyperparameter(path, entry.number, name, value) for name, value in entry.hyperparameters.items()
+        )
+        optimizer = WrittenOptimizer(**entry.optimizer.model_dump()) if entry.optimizer else None
+        variants.append(Variant(family=folder.name, hyperparameters=hyperparameters, optimizer=optimizer, **values))
+    return Family(folder.name, table.title, table.summary, folder, tuple(variants))
+
+
+def _hyperparameter(path: Path, number: int, name: str, table: _HyperparameterTable) -> Hyperparameter:
+    place = f"{path}: variant {number}: hyperparameters.{name}.default"
+    try:
+        value, text = records.parse_number(table.default)
+    except (ValueError, ZeroDivisionError) as error:
+        raise CatalogueError(
+            f'{place}: neither a number nor a fraction such as "1/3", got {table.default!r}'
+        ) from error
+    if not table.low <= value <= table.high:
+        raise CatalogueError(f"{place}: must lie in [{table.low}, {table.high}], got {value}")
+    return Hyperparameter(name, value, text, table.low, table.high, table.meaning)

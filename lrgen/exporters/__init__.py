@@ -1,1 +1,0 @@
-"""What was measured, in other programs' layouts, and back."""

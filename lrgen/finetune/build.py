@@ -1,0 +1,362 @@
+"""Files → examples of the tasks → rows with their sides → a folder in every format.
+
+All of it streams. Each task's rows go into a shard first: an interrupted build of the same arguments, files and code
+goes on behind the last whole shard. The folder takes its name when everything in it is there.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from lrgen.errors import DatasetError, OutputError
+from lrgen.files import write_atomically
+from lrgen.finetune import card, formats, manifest, overlap, statistics
+from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.decontamination import Benchmarks
+from lrgen.finetune.dedup import Seen
+from lrgen.finetune.example import Example, Material, Scope, Task
+from lrgen.finetune.formats.lines import encoded
+from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.rows import SCHEMA, Row, Rows, Split
+from lrgen.finetune.splits import Side, Splits, distinct
+from lrgen.finetune.tokens import Lengths
+from lrgen.verify import run
+from lrgen.version import __version__
+
+TOO_LONG = "too_long.jsonl"
+_BATCH = 256  # rows whose tokens are counted at a time
+# What an answer must not be seen on both sides of; the three tests may share theirs.
+_EXPOSURE = {Split.TRAIN: 0, Split.VALIDATION: 1}
+_TESTED = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build is asked for, besides the files. ``limit`` is a number of rows, shared out between the tasks."""
+
+    tasks: tuple[Task, ...]
+    formats: tuple[str, ...] = ()
+    level: Level = Level.TRAINING
+    seed: int = 0
+    limit: int | None = None
+    holdout_families: tuple[str, ...] = ()
+    holdout_architectures: tuple[str, ...] = ()
+    tokenizer: Path | None = None
+    max_tokens: int | None = None
+    benchmarks: tuple[Path, ...] = ()
+
+    def arguments(self) -> dict[str, Any]:
+        """As they are published: files by name and hash, nothing of this machine."""
+        return {
+            "tasks": [task.NAME for task in self.tasks],
+            "formats": sorted(self.formats),
+            "level": self.level.value,
+            "seed": self.seed,
+            "limit": self.limit,
+            "holdout_families": sorted(self.holdout_families),
+            "holdout_architectures": sorted(self.holdout_architectures),
+            "tokenizer": _identity(self.tokenizer) if self.tokenizer else None,
+            "max_tokens": self.max_tokens,
+            "decontaminate": sorted(map(_identity, self.benchmarks), key=orjson.dumps),
+        }
+
+
+@dataclass
+class Counts:
+    """How many rows there are, and how many were left out, by reason."""
+
+    rows: int = 0
+    too_long: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Counts") -> None:
+        """Take in the counts of a shard."""
+        self.rows += other.rows
+        self.too_long += other.too_long
+        self.left_out += other.left_out
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build has made."""
+
+    out: Path
+    files: int
+    tally: statistics.Tally
+    counts: Counts
+
+
+def build(
+    material: Material,
+    plan: Plan,
+    out: Path,
+    *,
+    bench: Workbench | None = None,
+    refused: int = 0,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Built:
+    """Make the dataset; ``bench`` is what some tasks run code with, ``refused`` counts files that were left out.
+
+    Raises:
+        DatasetError: when it cannot be made as it was asked for, or not one row comes out.
+        OutputError: when there is something at ``out`` already, or it cannot be written.
+    """
+    target = out.absolute()
+    if target.exists() or target.is_symlink():
+        raise OutputError(f"{out}: is there already: nothing was written")
+    if plan.max_tokens is not None and plan.tokenizer is None:
+        raise DatasetError(f"max_tokens {plan.max_tokens}: tokens are counted only with a tokenizer")
+    formats.named(plan.formats)
+    files, repeated = distinct(material.files)
+    if plan.limit is not None:  # a few rows should be of many kinds of files
+        files.sort(key=lambda file: hashlib.sha256(f"{plan.seed}:{file.name}".encode()).digest())
+    material = Material(material.catalogue, tuple(files), plan.seed)
+    maker = _Maker(material, plan, bench)
+    partial = target.with_name(f".{target.name}.{_fingerprint(material, plan, bench)}.partial")
+    counts = Counts(left_out=Counter({"duplicate files": len(repeated)} if repeated else {}))
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        with _alone(partial):
+            shards = list(maker.shards(partial, advance))
+            for shard in shards:
+                counts.add(_counts(shard))
+            if counts.rows:
+                folder = partial / "dataset"
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                tally = _publish(shards, plan, folder, advance)
+                _describe(folder, material, plan, maker.splits, tally, counts, refused)
+                os.replace(folder, target)
+            shutil.rmtree(partial)
+        if not counts.rows:
+            raise DatasetError(f"not one row came of {len(files)} files and {len(plan.tasks)} tasks: {_said(counts)}")
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    return Built(out, len(files), tally, counts)
+
+
+class _Maker:
+    """Makes the shards: a file of rows, one of those that are too long, and, when both are whole, the counts."""
+
+    def __init__(self, material: Material, plan: Plan, bench: Workbench | None) -> None:
+        self._material = material
+        self._plan = plan
+        self._bench = bench
+        self._rows = Rows(plan.seed)
+        self._lengths = Lengths(plan.tokenizer) if plan.tokenizer else None
+        self._benchmarks = Benchmarks(plan.benchmarks) if plan.benchmarks else None
+        self.splits = Splits(
+            material.catalogue, material.files, plan.seed, plan.holdout_families, plan.holdout_architectures
+        )
+
+    def shards(self, folder: Path, advance: Callable[[int], None]) -> Iterator[Path]:
+        """A shard a task, in their order; those that are whole are not made again."""
+        rest = self._plan.limit
+        for number, task in enumerate(self._plan.tasks):
+            shard = folder / f"{number:02d}-{task.NAME}.jsonl"
+            share = None if rest is None else -(-rest // (len(self._plan.tasks) - number))
+            if not _marker(shard).exists():
+                self._make(task, shard, share, advance)
+            if rest is not None:
+                rest -= _counts(shard).rows
+            yield shard
+
+    def _make(self, task: Task, shard: Path, share: int | None, advance: Callable[[int], None]) -> None:
+        counts = Counts()
+        unseen = self._bench.unseen.total() if self._bench else 0
+        with contextlib.ExitStack() as stack:
+            rows, long = (stack.enter_context(path.open("wb")) for path in (shard, _long(shard)))
+            seen = stack.enter_context(Seen(shard.with_suffix(".seen")))
+            wanted = stack.enter_context(contextlib.closing(self._wanted(task, seen, counts)))
+            while batch := list(itertools.islice(wanted, _BATCH if share is None else min(_BATCH, share))):
+                self._measure(batch)
+                kept = [row for row in batch if not self._is_long(row)]
+                rows.writelines(map(encoded, kept))
+                long.writelines(encoded(row) for row in batch if self._is_long(row))
+                counts.rows += len(kept)
+                counts.too_long += len(batch) - len(kept)
+                share = None if share is None else share - len(kept)
+                advance(len(kept))
+        if self._bench and (passed := self._bench.unseen.total() - unseen):
+            counts.left_out["mistakes that the checks do not see"] = passed
+        write_atomically(_marker(shard), orjson.dumps(vars(counts)).decode())
+
+    def _wanted(self, task: Task, seen: Seen, counts: Counts) -> Generator[Row, None, None]:
+        """The rows of a task that are new, on one side, and in no benchmark."""
+        for example in _examples(task, self._material, self._bench):
+            side = self.splits.side(example)
+            if side is None:
+                counts.left_out["known answers about held-out architectures"] += 1
+                continue
+            row = self._rows.of(example, side.split, side.group)
+            if reason := self._reason(example, row, side, seen):
+                counts.left_out[reason] += 1
+            else:
+                yield row
+
+    def _reason(self, example: Example, row: Row, side: Side, seen: Seen) -> str:
+        """Why a row is left out; empty when it is not."""
+        if seen.meet(bytes.fromhex(row["id"]), 0) is not None:
+            return "duplicate rows"
+        if self._benchmarks and self._benchmarks.overlaps(row):
+            return "overlaps with a benchmark"
+        if example.scope is not Scope.NONE:
+            exposure = exposure_of(side.split)
+            if seen.meet(answer_key(row["completion"]), exposure) not in (None, exposure):
+                return "answers that another side has"
+        return ""
+
+    def _measure(self, batch: Sequence[Row]) -> None:
+        if self._lengths is None:
+            return
+        prompts = self._lengths.of([row["prompt"] for row in batch])
+        completions = self._lengths.of([row["completion"] for row in batch])
+        rejected = self._lengths.of([row["rejected"] or "" for row in batch])
+        for row, prompt, *answers in zip(batch, prompts, completions, rejected, strict=True):
+            row["prompt_tokens"], row["completion_tokens"] = prompt, max(answers)
+
+    def _is_long(self, row: Row) -> bool:
+        limit = self._plan.max_tokens
+        return limit is not None and row["prompt_tokens"] + row["completion_tokens"] > limit
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While no other build works in the folder."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"{folder}: another build of the same dataset is at work there") from error
+        yield
+
+
+def _said(counts: Counts) -> str:
+    reasons = [f"{count} {reason}" for reason, count in counts.left_out.items()]
+    return ", ".join([*reasons, *([f"{counts.too_long} too long"] if counts.too_long else [])]) or "none was made"
+
+
+def exposure_of(split: str) -> int:
+    """What kind of side a split is: learnt from, validated with, or tested with."""
+    return _EXPOSURE.get(Split(split), _TESTED)
+
+
+def answer_key(completion: str) -> bytes:
+    """What tells answers apart; shorter than the bytes of an id."""
+    return hashlib.sha256(completion.encode()).digest()[:10]
+
+
+def shard_rows(shards: Iterable[Path]) -> Iterator[Row]:
+    """The rows of the shards, in their order."""
+    for shard in shards:
+        with shard.open("rb") as lines:
+            yield from map(orjson.loads, lines)
+
+
+def _examples(task: Task, material: Material, bench: Workbench | None) -> Iterator[Example]:
+    if not getattr(task, "NEEDS_BENCH", False):
+        return task.examples(material)
+    with_bench: Any = task
+    examples: Iterator[Example] = with_bench.examples(material, bench)
+    return examples
+
+
+def _publish(shards: Sequence[Path], plan: Plan, folder: Path, advance: Callable[[int], None]) -> statistics.Tally:
+    """Write every format in one pass."""
+    tally = statistics.Tally()
+    writers = formats.writers(formats.named(plan.formats), folder)
+    for count, row in enumerate(shard_rows(shards), start=1):
+        for writer in writers:
+            writer.write(row)
+        tally.add(row)
+        if count % _BATCH == 0:
+            advance(0)
+    for writer in writers:
+        writer.close()
+    if plan.max_tokens is not None:
+        with (folder / TOO_LONG).open("wb") as long:
+            for shard in shards:
+                with _long(shard).open("rb") as lines:
+                    shutil.copyfileobj(lines, long)
+    return tally
+
+
+def _describe(
+    folder: Path,
+    material: Material,
+    plan: Plan,
+    splits: Splits,
+    tally: statistics.Tally,
+    counts: Counts,
+    refused: int,
+) -> None:
+    """Everything beside the rows: statistics, the card, Croissant, and the manifest of it all."""
+    facts = {
+        "schema": SCHEMA,
+        "lrgen": __version__,
+        "versions": _versions(plan),
+        "arguments": plan.arguments(),
+        "held_out": splits.held_out,
+        "corpus": {"files": len(material.files), "refused": refused, "sha256": _corpus_digest(material.files)},
+        "counts": tally.counts() | {"too_long": counts.too_long, "left_out": dict(sorted(counts.left_out.items()))},
+    }
+    overlaps = overlap.measure(folder, tally.samples)
+    statistics.write(folder, tally)
+    card.write(folder, facts, tally, overlaps, {task.NAME: task.SUMMARY for task in plan.tasks})
+    manifest.write(folder, facts)
+
+
+def _fingerprint(material: Material, plan: Plan, bench: Workbench | None) -> str:
+    """Of everything that decides the bytes of a dataset."""
+    package = Path(__file__).parent
+    code = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        code.update(path.read_bytes())
+    what: list[Any] = [plan.arguments(), _versions(plan), _corpus_digest(material.files), material.catalogue.digest]
+    what.append(run.check_version())
+    if bench:
+        networks = sorted({file.architecture.name for file in material.files})
+        what += [bench.breakages, bench.traces, repr([list(bench.accuracies(name)) for name in networks])]
+    return hashlib.sha256(orjson.dumps([*what, code.hexdigest()])).hexdigest()[:12]
+
+
+def _corpus_digest(files: Iterable[ProvedFile]) -> str:
+    rows = [(one.name, one.sha256, one.result_id, one.level, one.accuracy, one.trace) for one in files]
+    return hashlib.sha256(orjson.dumps(rows)).hexdigest()
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Of the libraries that the bytes of a dataset depend on."""
+    libraries = ["pyarrow", "matplotlib", *(["tokenizers"] if plan.tokenizer else [])]
+    return {"lrgen": __version__} | {name: metadata.version(name) for name in libraries}
+
+
+def _identity(path: Path) -> dict[str, str]:
+    try:
+        return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _marker(shard: Path) -> Path:
+    return shard.with_suffix(".done.json")
+
+
+def _long(shard: Path) -> Path:
+    return shard.with_suffix(".long.jsonl")
+
+
+def _counts(shard: Path) -> Counts:
+    values = orjson.loads(_marker(shard).read_bytes())
+    return Counts(values["rows"], values["too_long"], Counter(values["left_out"]))

@@ -1,0 +1,66 @@
+"""What the formats of JSON lines have in common."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+
+from lrgen.finetune.rows import NAMES, Row
+
+if TYPE_CHECKING:
+    from lrgen.finetune.formats import Lines
+
+_TEXTS = frozenset({"id", "task", "prompt", "completion", "rejected", "label"})
+_META = tuple(name for name in NAMES if name not in _TEXTS)
+
+
+def meta(row: Row) -> str:
+    """All columns that no format spells out, as a JSON string."""
+    return orjson.dumps({name: row[name] for name in _META}).decode()
+
+
+def named_lines(split: str) -> str:
+    """``train.jsonl``."""
+    return f"{split}.jsonl"
+
+
+def no_extras(splits: Iterable[str]) -> dict[str, str]:
+    """Nothing beside the lines."""
+    return {}
+
+
+def dataset_info(name: str, splits: Iterable[str], entry: dict[str, Any]) -> dict[str, str]:
+    """LLaMA-Factory's ``dataset_info.json``: an entry a split."""
+    entries = {f"lrgen_{name}_{split}": {"file_name": named_lines(split)} | entry for split in splits}
+    return {"dataset_info.json": orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n"}
+
+
+def encoded(line: dict[str, Any]) -> bytes:
+    """A line as it is written."""
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class LinesWriter:
+    """Writes the rows that a format takes, a file a split; a split without rows has no file."""
+
+    def __init__(self, form: "Lines", folder: Path) -> None:
+        self._form = form
+        self._folder = folder
+        self._files: dict[str, IO[bytes]] = {}
+
+    def write(self, row: Row) -> None:
+        if not self._form.takes(row):
+            return
+        split = row["split"]
+        if split not in self._files:
+            self._folder.mkdir(exist_ok=True)
+            self._files[split] = (self._folder / self._form.file_of(split)).open("wb")
+        self._files[split].write(encoded(self._form.line(row)))
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        if self._files:
+            for name, text in self._form.extras(sorted(self._files)).items():
+                (self._folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,104 @@
+"""All columns of all rows; the same rows are the same bytes."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lrgen.errors import DatasetError
+from lrgen.finetune.rows import FIELDS, SCHEMA, SPLITS, TYPES, Row
+
+NAME = "parquet"
+SUMMARY = "all columns of all rows (pandas, datasets, DuckDB)"
+_ROWS = 2000  # of a row group, at most
+_CHARS = 8 << 20
+
+
+def file_of(split: str) -> str:
+    """``train.parquet``."""
+    return f"{split}.parquet"
+
+
+def schema() -> Any:
+    """The columns as pyarrow wants them."""
+    import pyarrow
+
+    fields = [pyarrow.field(one.name, pyarrow.type_for_alias(TYPES[one.type]), one.nullable) for one in FIELDS]
+    return pyarrow.schema(fields, metadata={"lrgen_schema": str(SCHEMA)})
+
+
+class ParquetWriter:
+    """Writes a file a split; a split without rows has no file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._schema = schema()
+        self._files: dict[str, Any] = {}
+        self._waiting: dict[str, list[Row]] = {}
+        self._chars: dict[str, int] = {}
+
+    def write(self, row: Row) -> None:
+        split = row["split"]
+        waiting = self._waiting.setdefault(split, [])
+        waiting.append(row)
+        self._chars[split] = self._chars.get(split, 0) + row["prompt_chars"] + row["completion_chars"]
+        if len(waiting) == _ROWS or self._chars[split] > _CHARS:
+            self._flush(split)
+
+    def close(self) -> None:
+        for split in SPLITS:
+            if self._waiting.get(split):
+                self._flush(split)
+        for file in self._files.values():
+            file.close()
+
+    def _flush(self, split: str) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        if split not in self._files:
+            self._folder.mkdir(exist_ok=True)
+            path = self._folder / file_of(split)
+            self._files[split] = parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._files[split].write_table(pyarrow.Table.from_pylist(self._waiting[split], schema=self._schema))
+        self._waiting[split] = []
+        self._chars[split] = 0
+
+
+def splits(folder: Path) -> list[str]:
+    """The splits that a dataset has, in their order."""
+    return [split.value for split in SPLITS if (folder / NAME / file_of(split)).is_file()]
+
+
+def is_current(folder: Path, split: str) -> bool:
+    """Whether a split's file has the columns of the schema.
+
+    Raises:
+        DatasetError: when the file is not there or is no Parquet.
+    """
+    with _opened(folder, split) as file:
+        return bool(file.schema_arrow.equals(schema()))
+
+
+def read(folder: Path, split: str, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
+    """The rows of a split of a dataset, one after the other.
+
+    Raises:
+        DatasetError: when the file is not there or is no Parquet.
+    """
+    with _opened(folder, split) as file:
+        for batch in file.iter_batches(batch_size=_ROWS, columns=columns and list(columns)):
+            yield from batch.to_pylist()
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, split: str) -> Iterator[Any]:
+    import pyarrow
+    from pyarrow import parquet
+
+    path = folder / NAME / file_of(split)
+    try:
+        with parquet.ParquetFile(path) as file:
+            yield file
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DatasetError(f"{path}: cannot be read as Parquet: {error}") from error

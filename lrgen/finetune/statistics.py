@@ -1,0 +1,147 @@
+"""What a dataset consists of, counted while it is written, and the page that shows it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lrgen.finetune.overlap import LINES
+from lrgen.finetune.rows import SPLITS, Row
+from lrgen.report.plots import COLOURS
+
+PAGE = "statistics.md"
+FIGURES = "figures"
+_SAMPLE = 200  # answers of each split
+_ACCURACY_STEPS = 20
+
+
+class Tally:
+    """Counts rows, and keeps a sample of the longer answers of each split: those with the least ids."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[tuple[str, str]] = Counter()  # by task and split
+        self.groups: dict[str, set[str]] = {}  # by split
+        self.families: Counter[str] = Counter()
+        self.architectures: Counter[str] = Counter()
+        self.levels: Counter[str] = Counter()
+        self.accuracies: dict[str, float] = {}  # by file
+        self.lengths: Counter[int] = Counter()  # by power of two of the whole text's characters
+        self.tokens: Counter[int] = Counter()  # likewise of its tokens
+        self.chars = 0
+        self._kept: dict[str, list[tuple[str, str]]] = {}
+
+    def add(self, row: Row) -> None:
+        """Count a row."""
+        split = row["split"]
+        self.rows[row["task"], split] += 1
+        if row["scope"] != "none":
+            self.groups.setdefault(split, set()).add(row["group"])
+        self.families[row["family"]] += 1
+        self.architectures[row["architecture"]] += 1
+        self.levels[row["level"]] += 1
+        if row["accuracy"] is not None:
+            self.accuracies[row["source_sha256"]] = row["accuracy"]
+        chars = row["prompt_chars"] + row["completion_chars"]
+        self.chars += chars
+        self.lengths[chars.bit_length()] += 1
+        if row["prompt_tokens"] is not None:
+            self.tokens[(row["prompt_tokens"] + row["completion_tokens"]).bit_length()] += 1
+        if row["completion"].count("\n") >= LINES:
+            kept = self._kept.setdefault(split, [])
+            kept.append((row["id"], row["completion"]))
+            if len(kept) == 2 * _SAMPLE:
+                kept.sort()
+                del kept[_SAMPLE:]
+
+    @property
+    def samples(self) -> dict[str, list[str]]:
+        """By split the sampled answers."""
+        kept = {split.value: sorted(self._kept[split])[:_SAMPLE] for split in SPLITS if split in self._kept}
+        return {split: [completion for _, completion in pairs] for split, pairs in kept.items()}
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return self.rows.total()
+
+    def by_split(self) -> dict[str, int]:
+        """Rows by split, in the order of the splits."""
+        return {split.value: count for split in SPLITS if (count := self._of(1, split))}
+
+    def by_task(self) -> dict[str, int]:
+        """Rows by task, in the order in which they were counted."""
+        return {task: self._of(0, task) for task in dict.fromkeys(task for task, _ in self.rows)}
+
+    def counts(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {"rows": self.total, "splits": self.by_split(), "tasks": self.by_task()}
+
+    def _of(self, place: int, name: str) -> int:
+        return sum(count for key, count in self.rows.items() if key[place] == name)
+
+
+def write(folder: Path, tally: Tally) -> None:
+    """Write the page and its figures."""
+    (folder / FIGURES).mkdir()
+    parts = [f"# Statistics\n\n{tally.total:,} rows, {tally.chars:,} characters.\n", split_table(tally)]
+    for name, title, bars in _charts(tally):
+        _draw(folder / FIGURES / f"{name}.svg", title, bars)
+        parts.append(f"## {title}\n\n![{title}]({FIGURES}/{name}.svg)\n")
+    (folder / PAGE).write_text("\n".join(parts), encoding="utf-8")
+
+
+def split_table(tally: Tally) -> str:
+    """Tasks against splits, in Markdown."""
+    splits = list(tally.by_split())
+    lines = [f"| task | {' | '.join(splits)} | all |", f"|---|{'---:|' * (len(splits) + 1)}"]
+    for task, total in tally.by_task().items():
+        lines.append(f"| {task} | {' | '.join(f'{tally.rows[task, split]:,}' for split in splits)} | {total:,} |")
+    totals = " | ".join(f"{count:,}" for count in tally.by_split().values())
+    lines.append(f"| all | {totals} | {tally.total:,} |")
+    return "\n".join(lines) + "\n"
+
+
+def _charts(tally: Tally) -> list[tuple[str, str, dict[str, int]]]:
+    """Name, title and bars of each figure that has something to show."""
+    steps = Counter(min(_ACCURACY_STEPS - 1, int(one * _ACCURACY_STEPS)) for one in tally.accuracies.values())
+    accuracies = {f"{100 * step // _ACCURACY_STEPS} %": steps[step] for step in range(_ACCURACY_STEPS)}
+    charts = [
+        ("tasks", "Rows by task", tally.by_task()),
+        ("splits", "Rows by split", tally.by_split()),
+        ("families", "Rows by family of schedules", _sorted(tally.families)),
+        ("architectures", "Rows by architecture", _sorted(tally.architectures)),
+        ("levels", "Rows by the last check that was passed", _sorted(tally.levels)),
+        ("characters", "Rows by characters of prompt and answer", _powers(tally.lengths)),
+        ("tokens", "Rows by tokens of prompt and answer", _powers(tally.tokens)),
+        ("accuracies", "Files by held-out accuracy", accuracies if tally.accuracies else {}),
+    ]
+    return [chart for chart in charts if chart[2]]
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name or "of no file": counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}
+
+
+def _powers(counts: Mapping[int, int]) -> dict[str, int]:
+    if not counts:
+        return {}
+    return {f"< {1 << power:,}": counts.get(power, 0) for power in range(min(counts), max(counts) + 1)}
+
+
+def _draw(path: Path, title: str, bars: Mapping[str, int]) -> None:
+    """Horizontal bars; the same each time."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    with plt.rc_context({"svg.hashsalt": "lrgen", "svg.fonttype": "none", "font.size": 8}):
+        figure, axis = plt.subplots(figsize=(6, 0.6 + 0.22 * len(bars)), layout="constrained")
+        drawn = axis.barh(list(bars), list(bars.values()), color=COLOURS[0])
+        axis.bar_label(drawn, [f"{count:,}" for count in bars.values()], padding=2, fontsize=7)
+        axis.invert_yaxis()
+        axis.margins(x=0.12)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_title(title, fontsize=9)
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
+        plt.close(figure)

@@ -1,0 +1,107 @@
+"""The same learning rates through another API: both files are verified, and their rates were compared."""
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Any
+
+from lrgen import curves
+from lrgen.catalogue import Catalogue
+from lrgen.errors import DatasetError
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.records import Variant
+from lrgen.source import sections
+
+NAME = "convert"
+SUMMARY = "A schedule, or a whole file → the same learning rates through another API."
+_EXACT = 1e-9
+HORIZONS = (1, 2, 3, 10, 90, 391, 1000)
+
+_OF_SCHEDULES = (
+    "Write the same schedule with {api}. The learning rate must be the same at every step.",
+    "Rewrite this `make_scheduler` so that it uses {api}, without changing any learning rate.",
+    "I want the learning rates of this code from {api}. Convert it; keep the hyperparameters.",
+)
+_OF_FILES = (
+    "Make this module use {api} for its schedule; the learning rate must stay the same at every step. Show the file.",
+    "Port the schedule of this file to {api}, without changing a single learning rate. Answer with the whole file.",
+)
+
+
+def examples(material: Material) -> Iterator[Example]:
+    """For each ordered pair of equivalents the schedule alone, once, and the whole file for each network."""
+    alike: dict[tuple[int, str], list[ProvedFile]] = {}
+    for file in material.files:
+        alike.setdefault((_root(file.variant), file.architecture.name), []).append(file)
+    schedules: dict[tuple[int, int], list[tuple[ProvedFile, ProvedFile]]] = {}
+    for files in alike.values():
+        for before, after in permutations(files, 2):
+            schedules.setdefault((before.variant.number, after.variant.number), []).append((before, after))
+            yield _example(material, before, after, _OF_FILES, Scope.FILE)
+    for pairs in schedules.values():
+        before, after = material.chance(NAME, pairs[0][0].variant.key, pairs[0][1].variant.key).choice(pairs)
+        yield _example(material, before, after, _OF_SCHEDULES, Scope.SCHEDULE)
+
+
+def compared(catalogue: Catalogue, before: ProvedFile, after: ProvedFile) -> dict[str, Any]:
+    """How the rates of two files are known to be the same: by their traces, else by their curves.
+
+    Raises:
+        DatasetError: when they are not the same.
+    """
+    if before.trace is not None and before.trace == after.trace:
+        return {"same_trace": before.trace}
+    within = _within(before, after)
+    difference = max(_difference(catalogue, before.variant, after.variant, horizon) for horizon in HORIZONS)
+    if not difference <= within:
+        raise DatasetError(f"{before.name} and {after.name}: equivalents whose curves differ by {difference:g}")
+    return {"same_curve_within": within, "horizons": list(HORIZONS)}
+
+
+def _root(variant: Variant) -> int:
+    """The number that all equivalents of a schedule have in common."""
+    return variant.equivalent_to or variant.number
+
+
+def _within(before: ProvedFile, after: ProvedFile) -> float:
+    return max(before.variant.equivalent_within, after.variant.equivalent_within)
+
+
+def _difference(catalogue: Catalogue, one: Variant, other: Variant, horizon: int) -> float:
+    """How far two curves lie apart up to twice the horizon, as a fraction of the base rate."""
+    base_lr = 0.1  # the least for which ``equivalent_within`` is declared
+    first, second = (
+        curves.rates(variant, range(2 * horizon + 1), horizon, base_lr, folder=catalogue.user_folder(variant))
+        for variant in (one, other)
+    )
+    return float(abs(first - second).max()) / base_lr
+
+
+def _example(
+    material: Material, before: ProvedFile, after: ProvedFile, requests: tuple[str, ...], scope: Scope
+) -> Example:
+    whole = scope is Scope.FILE
+    key = f"{before.name if whole else before.variant.key}-{after.variant.key}"
+    given, answer = (one.source if whole else sections.cut(one.source).alone for one in (before, after))
+    asked = material.chance(NAME, key).choice(requests).format(api=_api(before, after))
+    within = _within(before, after)
+    if within > _EXACT:
+        asked += f" A difference of {within:g} of the base rate is fine."
+    return Example(
+        task=NAME,
+        key=key,
+        prompt=f"{asked}\n\n{wording.fenced(given)}",
+        completion=answer,
+        scope=scope,
+        files=(after, before),
+        evidence={"equals" if whole else "schedule_of": after.sha256, **compared(material.catalogue, before, after)},
+    )
+
+
+def _api(before: ProvedFile, after: ProvedFile) -> str:
+    """How the answer computes the rates, in contrast to what is given."""
+    implementation = wording.implementation(after.source)
+    if implementation != wording.implementation(before.source):
+        return implementation
+    return f"the formula of `{after.variant.source}`"

@@ -1,0 +1,129 @@
+"""Code → what its schedule is: family, unit, formula, hyperparameters, end and paper, all from the catalogue."""
+
+from collections.abc import Callable, Iterator
+
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.wording import bullets
+from lrgen.records import Family
+from lrgen.source import sections
+
+NAME = "explain"
+SUMMARY = "A schedule, or a whole file → its family, unit, formula, hyperparameters, end and source."
+PER_SCHEDULE = 3
+
+_OF_SCHEDULES = (
+    "Explain this learning-rate schedule.",
+    "What does the learning rate do here? Name the kind of schedule, its formula and its hyperparameters.",
+    "I found this `make_scheduler` in a repository. Which schedule is it?",
+    "Document this scheduler: formula, hyperparameters with defaults and ranges, and what happens past the end.",
+    "Describe the schedule that this code makes, in words and as a formula.",
+    "Which schedule is this, and where does it come from?",
+)
+_OF_FILES = (
+    "Which learning-rate schedule does this file use? Explain it completely.",
+    "Review how the learning rate evolves in this training module.",
+    "Explain how this network is trained, above all its learning-rate schedule.",
+    "What is trained here, and with which schedule? Give unit, formula and hyperparameters.",
+)
+
+
+def examples(material: Material) -> Iterator[Example]:
+    """``PER_SCHEDULE`` questions about each schedule alone, and one about each file as a whole."""
+    with_variant: dict[int, list[ProvedFile]] = {}
+    for file in material.files:
+        with_variant.setdefault(file.variant.number, []).append(file)
+    for files in with_variant.values():
+        variant = files[0].variant
+        chance = material.chance(NAME, variant.key)
+        forms = zip(chance.sample(_OF_SCHEDULES, PER_SCHEDULE), chance.sample(LAYOUTS, PER_SCHEDULE), strict=True)
+        for turn, (question, layout) in enumerate(forms, start=1):
+            file = chance.choice(files)
+            code = wording.fenced(sections.cut(file.source).alone)
+            answer = layout(file, material.catalogue.family(variant.family))
+            # The code alone does not say who steps it.
+            asked = f"{question} It is stepped {wording.advances(variant)}.\n\n{code}"
+            yield _example(f"{variant.key}/{turn}", asked, answer, Scope.SCHEDULE, file)
+    for file in material.files:
+        chance = material.chance(NAME, file.name)
+        network = f"The file trains {file.architecture.title}. {file.architecture.summary} {wording.training(file)}"
+        question = f"{chance.choice(_OF_FILES)}\n\n{wording.fenced(file.source)}"
+        answer = chance.choice(LAYOUTS)(file, material.catalogue.family(file.variant.family))
+        yield _example(file.name, question, f"{network}\n\n{answer}", Scope.FILE, file)
+
+
+def _example(key: str, prompt: str, answer: str, scope: Scope, file: ProvedFile) -> Example:
+    return Example(NAME, key, prompt, answer, scope, (file,), evidence={"described_by": file.variant.key})
+
+
+def _as_prose(file: ProvedFile, family: Family) -> str:
+    variant = file.variant
+    own = wording.hyperparameters(variant)
+    parameters = f"Its hyperparameters are:\n\n{bullets(own)}" if own else "It has no hyperparameters of its own."
+    return f"""\
+This is a schedule of the family "{family.title}": {variant.title}. {wording.summary(variant)} It is implemented with \
+{wording.implementation(file.source)} and advances {wording.advances(variant)}.
+
+{wording.formula(variant)}
+
+{parameters}
+
+{wording.past_end(variant)} Reference: {_reference(file)}."""
+
+
+def _as_bullets(file: ProvedFile, family: Family) -> str:
+    variant = file.variant
+    lines = [
+        f"**Schedule:** {variant.title}. {wording.summary(variant)}",
+        f"**Family:** {family.title}. {wording.marked(family.summary)}",
+        f"**Unit:** it advances {wording.advances(variant)}; `total_steps` counts {wording.counted_in(variant)}.",
+        f"**Implemented with:** {wording.implementation(file.source)}.",
+        *(f"**Hyperparameter** {line}." for line in wording.hyperparameters(variant)),
+        *(() if variant.hyperparameters else ("**Hyperparameters:** none of its own.",)),
+        f"**Past the end:** {wording.past_end(variant)}",
+        f"**Reference:** {_reference(file)}.",
+    ]
+    return f"{bullets(lines)}\n\n{wording.formula(variant)}"
+
+
+def _in_sections(file: ProvedFile, family: Family) -> str:
+    variant = file.variant
+    return f"""\
+## {variant.title[0].upper()}{variant.title[1:]}
+
+{wording.summary(variant)}
+
+### Formula
+{wording.formula(variant)}
+
+### When it advances
+It advances {wording.advances(variant)}. {wording.past_end(variant)}
+
+### Hyperparameters
+{bullets(wording.hyperparameters(variant)) or "None of its own."}
+
+### Where it belongs
+Family "{family.title}". Implemented with {wording.implementation(file.source)}. Reference: {_reference(file)}."""
+
+
+def _formula_first(file: ProvedFile, family: Family) -> str:
+    variant = file.variant
+    own = wording.hyperparameters(variant)
+    parameters = f"where\n\n{bullets(own)}" if own else "It has no hyperparameters of its own."
+    return f"""\
+{wording.formula(variant)}
+
+{parameters}
+
+In words: {wording.summary(variant)} It belongs to the family "{family.title}": {variant.title}. It is implemented \
+with {wording.implementation(file.source)} and advances {wording.advances(variant)}. {wording.past_end(variant)}
+
+Reference: {_reference(file)}."""
+
+
+LAYOUTS: tuple[Callable[[ProvedFile, Family], str], ...] = (_as_prose, _as_bullets, _in_sections, _formula_first)
+
+
+def _reference(file: ProvedFile) -> str:
+    return ", ".join(filter(None, (file.variant.source, file.variant.paper)))

@@ -1,0 +1,45 @@
+"""A file without ``make_scheduler`` and what only it uses → these: put back, they give the file, byte by byte."""
+
+from collections.abc import Iterator
+
+from lrgen.finetune import wording
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.source import sections
+
+NAME = "infill"
+SUMMARY = "A file without make_scheduler → the function, and what only it uses."
+
+_REQUESTS = (
+    "`make_scheduler` is missing in this file. Write what belongs at the comment; answer with that code alone.",
+    "Fill in the gap that the TODO marks, so that the file does what its docstring says. Give only the missing code.",
+    "The scheduler of this module has been cut out. Complete it where the comment stands.",
+    "Complete the file: the code for the comment `TODO`, and nothing else. The schedule is {title}. {summary}",
+    "Write `make_scheduler(optimizer, total_steps, prm)` for this module. {summary} {past_end}{defaults}",
+    "What is missing at the TODO? Implement the scheduler with {implementation}; it is stepped {advances}.{defaults}",
+)
+
+
+def examples(material: Material) -> Iterator[Example]:
+    """One gap for each file."""
+    for file in material.files:
+        request = material.chance(NAME, file.name).choice(_REQUESTS)
+        variant = file.variant
+        defaults = wording.defaults(variant)
+        asked = request.format(
+            title=variant.title,
+            summary=wording.summary(variant),
+            past_end=wording.past_end(variant),
+            implementation=wording.implementation(file.source),
+            advances=wording.advances(variant),
+            defaults=f" Defaults: {defaults}." if defaults else "",
+        )
+        parts = sections.cut(file.source)
+        yield Example(
+            task=NAME,
+            key=file.name,
+            prompt=f"{asked}\n\n{wording.fenced(parts.with_gap)}",
+            completion=parts.answer,
+            scope=Scope.FILE,
+            files=(file,),
+            evidence={"fills": file.sha256},
+        )

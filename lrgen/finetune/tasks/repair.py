@@ -1,0 +1,65 @@
+"""A broken file and the harness's own reason → the file that passes. Each broken file was run, and failed for it."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from lrgen.finetune import wording
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.mutants import Failure, Workbench, failures
+from lrgen.source import diffs
+
+NAME = "repair"
+SUMMARY = "A broken file and the reason of its failure → the mended file, or the diff that mends it."
+NEEDS_BENCH = True
+
+_REQUESTS = (
+    "This training module does not pass its checks.",
+    "What is wrong in my file? It fails.",
+    "Something is wrong with this module. Please repair it.",
+    "Fix the module below, and change nothing that works.",
+    "Find the mistake in this file and correct it.",
+)
+_VERDICTS = (
+    "The {stage} check says: {reason}",
+    "FAILED in the {stage} check: {reason}",
+    "stage: {stage}\nreason: {reason}",
+)
+_WANTS_DIFF = (
+    f"Answer with a unified diff of `{diffs.FILE_NAME}`.",
+    f"Only show the patch to `{diffs.FILE_NAME}` (`git apply` must take it).",
+)
+_WANTS_FILE = ("Answer with the whole mended file.", "Return the complete file as it should be.")
+
+
+def examples(material: Material, bench: Workbench) -> Iterator[Example]:
+    """One for each mistake that the checks saw: the mended file, or the diff, by chance."""
+    for failure in failures(material, bench):
+        file, broken = failure.broken.file, failure.broken.text
+        chance = material.chance(NAME, file.name, failure.broken.mistake)
+        asked = chance.choice(_REQUESTS)
+        verdict = chance.choice(_VERDICTS).format(stage=failure.stage, reason=failure.reason)
+        as_diff = chance.random() < 0.5
+        wanted = chance.choice(_WANTS_DIFF if as_diff else _WANTS_FILE)
+        yield Example(
+            task=NAME,
+            key=f"{file.name}/{failure.broken.mistake}",
+            prompt=f"{asked} {wanted}\n\n{verdict}\n\n{wording.fenced(broken)}",
+            completion=diffs.unified(broken, file.source) if as_diff else file.source,
+            scope=Scope.FILE,
+            files=(file,),
+            evidence=_evidence(failure, as_diff),
+        )
+
+
+def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:
+    mended = failure.broken.file.sha256
+    broken = hashlib.sha256(failure.broken.text.encode()).hexdigest()
+    answer = {"applies_to": broken, "gives": mended} if as_diff else {"equals": mended}
+    return {
+        **answer,
+        "mistake": failure.broken.mistake,
+        "broken": broken,
+        "failed": failure.stage.value,
+        "reason": failure.reason,
+    }

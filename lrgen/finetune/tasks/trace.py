@@ -1,0 +1,229 @@
+"""Code and a horizon → the learning rate at given steps, as the code had it when it was run.
+
+Every rate that is published was computed twice, by the file's ``make_scheduler`` and by the curve (lrgen.curves), and
+both are written alike.
+"""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lrgen import curves
+from lrgen.catalogue import Catalogue
+from lrgen.errors import CorpusError
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import ProvedFile
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.mutants import Workbench
+from lrgen.records import Metric, Unit, Variant
+from lrgen.source import sections
+from lrgen.verify import trace
+from lrgen.verify.trace import Course
+
+NAME = "trace"
+SUMMARY = "Code, a horizon and hyperparameters → the learning rate at given steps."
+NEEDS_BENCH = True
+
+_QUESTIONS = 8  # about one course, the first of them with the whole file
+_LOOKED_AT = 40  # steps of a course at most
+_COURSES = 8  # that are run at a time
+_EPOCHS = (5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 100, 120, 150, 200)
+_BATCHES = (5, 8, 10, 12, 16, 20, 25, 32, 40, 50)
+_RATES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0003)
+_DEPTHS = (0, 1, 2, 3)
+_NOTHING = 1e-12  # of the base rate: what rounding leaves of zero
+
+_OPENINGS = (
+    "What learning rates does this code produce?",
+    "Work out the learning rate by hand.",
+    "Read the code and say which learning rate it sets.",
+    "I want to check a schedule before I train with it.",
+    "Trace the scheduler below.",
+)
+_ANSWERS = (
+    "Answer with a line for each step, `step: rate`, to six significant digits.",
+    "Give six significant digits, a line for each step in the form `step: rate`.",
+)
+_TABLES = (
+    "Answer with a table, `| step | learning rate |`, to six significant digits.",
+    "Put the rates into a Markdown table with the columns step and learning rate, to six significant digits.",
+)
+
+
+def examples(material: Material, bench: Workbench) -> Iterator[Example]:
+    """``bench.traces`` questions about each schedule, in the code of one network or another.
+
+    Raises:
+        CorpusError: when a schedule does not do what its curve says.
+    """
+    count: dict[int, int] = {}
+    for file, courses, found in trace.run(_requests(material, bench.traces), bench.workers):
+        for course, rates in zip(courses, found, strict=True):
+            done = count.get(file.variant.number, 0)
+            asked = list(_questions(material, file, course, rates, done))[: bench.traces - done]
+            count[file.variant.number] = done + len(asked)
+            yield from asked
+
+
+def _requests(material: Material, count: int) -> Iterator[tuple[ProvedFile, tuple[Course, ...]]]:
+    """As many courses of each schedule as the questions need, some at a time, each time in the code of any network."""
+    schedules: dict[int, list[ProvedFile]] = {}
+    for file in material.files:
+        schedules.setdefault(file.variant.number, []).append(file)
+    for number, files in schedules.items():
+        wanted = math.ceil(count / _QUESTIONS)
+        for begin in range(0, wanted, _COURSES):
+            chance = material.chance(NAME, number, begin)
+            file = chance.choice(files)
+            yield file, tuple(_course(file.variant, chance) for _ in range(min(_COURSES, wanted - begin)))
+
+
+def _course(variant: Variant, chance: random.Random) -> Course:
+    horizon = chance.choice(_EPOCHS)
+    if variant.unit is Unit.BATCH:
+        horizon = chance.randint(2, 12) * chance.choice(_BATCHES)
+    prm = {"lr": chance.choice(_RATES)}
+    for one in variant.hyperparameters:
+        value = round(chance.uniform(one.low, one.high), 2)
+        if chance.random() < 0.4 and one.low <= value <= one.high:
+            prm[one.name] = value
+    if variant.metric is None:
+        metrics, last = None, horizon + max(2, horizon // 4)
+    else:
+        metrics = _metrics(variant.metric, chance)
+        last = len(metrics) - 1
+    at = sorted(chance.sample(range(last + 1), min(_LOOKED_AT, last + 1)))
+    return Course(horizon, prm, tuple(at), metrics, _DEPTHS if variant.layerwise else ())
+
+
+def _metrics(metric: Metric, chance: random.Random) -> tuple[float, ...]:
+    """Losses that fall, stand still and rise again, or accuracies that do the opposite."""
+    losses = [round(chance.uniform(1.5, 2.5), 3)]
+    for _ in range(chance.randint(9, 19)):
+        losses.append(round(losses[-1] * chance.choice((1.0, 1.0, chance.uniform(0.8, 1.1))), 3))
+    return tuple(losses) if metric is Metric.LOSS else tuple(round(1 - loss / 4, 3) for loss in losses)
+
+
+def _questions(
+    material: Material, file: ProvedFile, course: Course, rates: trace.Rates, done: int
+) -> Iterator[Example]:
+    """The questions about a course; about those of a schedule before it there were ``done``."""
+    written = _written(material.catalogue, file, course, rates)
+    for index in range(_QUESTIONS):
+        key = f"{file.variant.key}/{done + index + 1}"
+        chance = material.chance(NAME, key)
+        group = chance.randrange(len(written))
+        known = list(written[group])
+        steps = sorted(chance.sample(known, min(len(known), chance.randint(3, 8))))
+        if not steps:
+            continue
+        answer = {step: written[group][step] for step in steps}
+        asked = _Question(file, course, course.depths[group] if course.depths else None, steps, index == 0)
+        as_table = chance.random() < 0.3
+        yield Example(
+            task=NAME,
+            key=key,
+            prompt=asked.text(chance, _TABLES if as_table else _ANSWERS),
+            completion=_table(answer) if as_table else "".join(f"{step}: {rate}\n" for step, rate in answer.items()),
+            scope=Scope.FILE if asked.whole else Scope.SCHEDULE,
+            files=(file,),
+            evidence=asked.evidence(),
+        )
+
+
+def _table(answer: dict[int, str]) -> str:
+    rows = "".join(f"| {step} | {rate} |\n" for step, rate in answer.items())
+    return f"| step | learning rate |\n| ---: | ---: |\n{rows}"
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of a course: the rates of one group at some steps."""
+
+    file: ProvedFile
+    course: Course
+    depth: int | None
+    steps: list[int]
+    whole: bool
+
+    def text(self, chance: random.Random, answers: Sequence[str]) -> str:
+        """The question in words, under the code."""
+        code = self.file.source if self.whole else sections.cut(self.file.source).alone
+        return (
+            f"{chance.choice(_OPENINGS)}\n\n{wording.fenced(code)}\n\n{self._setting()} {self._wanted()} "
+            f"{chance.choice(answers)}"
+        )
+
+    def evidence(self) -> dict[str, Any]:
+        """All that it takes to compute the answer again."""
+        course = self.course
+        found: dict[str, Any] = {"traced": self.file.sha256, "horizon": course.horizon, "prm": dict(course.prm)}
+        if course.metrics is not None:
+            found["metrics"] = list(course.metrics)
+        if self.depth is not None:
+            found |= {"depths": list(course.depths), "depth": self.depth}
+        return found | {"steps": self.steps}
+
+    def _setting(self) -> str:
+        course, variant = self.course, self.file.variant
+        groups = ""
+        if course.depths:
+            depths = wording.listed([str(depth) for depth in course.depths])
+            groups = f" The optimizer has {len(course.depths)} parameter groups, their `depth` is {depths}."
+        step = "`scheduler.step()` is called once"
+        if course.metrics is not None:
+            step = f"`scheduler.step(metric)` is called with {', '.join(map(str, course.metrics))}, in this order: once"
+        return (
+            f"`make_scheduler(optimizer, total_steps={course.horizon}, prm={json.dumps(course.prm)})` is given an "
+            f"optimizer with the learning rate {course.prm['lr']:g}.{groups} {step} per "
+            f"{'batch' if variant.per_batch else 'epoch'}."
+        )
+
+    def _wanted(self) -> str:
+        steps = wording.listed([str(step) for step in self.steps])
+        group = "" if self.depth is None else f" of the group of depth {self.depth}"
+        return (
+            f"What is the learning rate{group} at the steps {steps}? Step 0 is before the first call of "
+            "`scheduler.step`, step n after n calls."
+        )
+
+
+def _written(catalogue: Catalogue, file: ProvedFile, course: Course, rates: trace.Rates) -> list[dict[int, str]]:
+    """The rate of each group at each step, where the executed one and the curve's are written alike."""
+    base = course.prm["lr"]
+    promised = _promised(catalogue, file.variant, course)
+    found = np.asarray(rates)
+    apart = ~(np.abs(found - promised) <= file.variant.tolerance * base)
+    if apart.any():
+        group, column = np.argwhere(apart)[0]
+        raise CorpusError(
+            f"{file.path}: the rate at step {course.at[column]} of horizon {course.horizon} with {dict(course.prm)} is "
+            f"{found[group, column]:g}, its curve has {promised[group, column]:g}: verify it again"
+        )
+    return [
+        {
+            step: _digits(executed, base)
+            for step, executed, right in zip(course.at, group, curve, strict=True)
+            if _digits(executed, base) == _digits(right, base)
+        }
+        for group, curve in zip(found.tolist(), promised.tolist(), strict=True)
+    ]
+
+
+def _promised(catalogue: Catalogue, variant: Variant, course: Course) -> curves.Rates:
+    """What the curve has at the steps of a course: groups × steps."""
+    prm = {name: value for name, value in course.prm.items() if name != "lr"}
+    folder = catalogue.user_folder(variant)
+    if course.metrics is not None:
+        everything = curves.follow(variant, course.metrics, course.horizon, course.prm["lr"], prm, folder)
+        return everything[np.newaxis, list(course.at)]
+    return curves.rates(variant, course.at, course.horizon, course.prm["lr"], prm, folder, course.depths or (0,))
+
+
+def _digits(rate: float, base: float) -> str:
+    return f"{rate if abs(rate) > _NOTHING * base else 0:.6g}"

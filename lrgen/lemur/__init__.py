@@ -1,0 +1,1 @@
+"""LEMUR's and NNGPT's folders: names, layouts, readers and writers."""

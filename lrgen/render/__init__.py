@@ -1,0 +1,1 @@
+"""Rendering: templates and records → source text → files with a manifest."""

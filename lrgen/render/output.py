@@ -1,0 +1,219 @@
+"""Selection → ``OUT/<Architecture>/A0_NNN.py`` with a manifest each.
+
+A manifest says of every rendered file what it is and which versions wrote it. A file whose bytes are neither what
+its manifest says nor what the catalogue renders was changed by hand, and is not overwritten without being asked.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lrgen.catalogue import Catalogue
+from lrgen.errors import EditedFileError, OutputError
+from lrgen.files import write_atomically
+from lrgen.records import Architecture, RenderedFile, Variant
+from lrgen.version import __version__
+
+MANIFEST = "manifest.json"
+Pair = tuple[Architecture, Variant]
+
+
+@dataclass(frozen=True)
+class GenerateReport:
+    """How many files a render wrote and how many were there already."""
+
+    written: int
+    unchanged: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file on disk that is not what the catalogue renders; ``diff`` is unified."""
+
+    path: Path
+    reason: str
+    diff: str
+
+
+def pairs(architectures: Iterable[Architecture], variants: Iterable[Variant]) -> list[Pair]:
+    """The grid of a selection, in the order of names and numbers."""
+    chosen = sorted(variants, key=lambda variant: variant.number)
+    return [(one, variant) for one in sorted(architectures, key=lambda one: one.name) for variant in chosen]
+
+
+def path_of(out: Path, architecture: Architecture, variant: Variant) -> Path:
+    """Where the file of a pair lies."""
+    return out / architecture.name / f"{variant.key}.py"
+
+
+def generate(
+    catalogue: Catalogue,
+    selection: Iterable[Pair],
+    out: Path,
+    *,
+    force: bool = False,
+    advance: Callable[[], None] = lambda: None,
+) -> GenerateReport:
+    """Write the selected files and their manifest entries; other files and entries stay as they are.
+
+    Nothing is written when any of the files was edited by hand, unless ``force`` is set. ``advance`` is called once
+    for each pair.
+
+    Raises:
+        EditedFileError: when a file on disk would be overwritten that lrgen did not write.
+        OutputError: when the folder cannot be read or written.
+    """
+    versions = _versions(catalogue)
+    renderer = None
+    manifests: dict[Path, dict[str, Any]] = {}
+    pending: dict[Path, list[tuple[RenderedFile, bool]]] = {}
+    unchanged = 0
+    edited = []
+    for architecture, variant in selection:
+        advance()
+        path = path_of(out, architecture, variant)
+        folder = path.parent
+        if folder not in manifests:
+            manifests[folder] = read_manifest(folder)
+        entry = manifests[folder].get(variant.key)
+        present = _sha256(path)
+        wanted = {**_identity(architecture, variant), **versions}
+        if entry and present == entry.get("sha256") and all(entry.get(key) == wanted[key] for key in wanted):
+            unchanged += 1
+            continue
+        if renderer is None:
+            from lrgen.render.renderer import Renderer  # black and Jinja cost more to import than an unchanged render
+
+            renderer = Renderer(catalogue)
+        file = renderer.render(architecture, variant)
+        if present not in (None, file.sha256, entry and entry.get("sha256")):
+            edited.append(path)
+        pending.setdefault(folder, []).append((file, present != file.sha256))
+        unchanged += present == file.sha256
+    if edited and not force:
+        more = f" and {len(edited) - 1} more" if len(edited) > 1 else ""
+        raise EditedFileError(f"{edited[0]}{more} was changed by hand: nothing was written (--force overwrites)")
+    written = 0
+    for folder, files in pending.items():
+        entries = dict(manifests[folder])
+        try:
+            for file, changed in files:
+                if changed:
+                    write_atomically(folder / f"{file.variant.key}.py", file.text)
+                    written += 1
+                entries[file.variant.key] = {**describe(file), **versions}
+        finally:
+            write_atomically(folder / MANIFEST, _manifest_text(folder.name, entries))
+    return GenerateReport(written, unchanged)
+
+
+def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Difference]:
+    """What differs between the selected files on disk and what the catalogue renders; writes nothing.
+
+    The versions in a manifest may differ, what it says of a file may not. A file with a variant's name that no
+    variant has is a difference as well.
+    """
+    from lrgen.render.renderer import Renderer
+
+    renderer = Renderer(catalogue)
+    known = {variant.key for variant in catalogue.variants}
+    differences = []
+    manifests: dict[Path, dict[str, Any]] = {}
+    for architecture, variant in selection:
+        path = path_of(out, architecture, variant)
+        if path.parent not in manifests:
+            manifests[path.parent] = read_manifest(path.parent)
+            for stray in sorted(path.parent.glob("A0_*.py")):
+                if stray.stem not in known:
+                    differences.append(Difference(stray, "is of no variant", ""))
+            for key in sorted(manifests[path.parent].keys() - known):
+                differences.append(Difference(path.parent / MANIFEST, f"lists {key}, which is of no variant", ""))
+        file = renderer.render(architecture, variant)
+        try:
+            text = path.read_bytes().decode() if path.exists() else None
+        except (OSError, UnicodeDecodeError) as error:
+            raise OutputError(f"{path}: cannot be read: {error}") from error
+        if text != file.text:
+            lines = difflib.unified_diff(
+                (text or "").splitlines(keepends=True), file.text.splitlines(keepends=True), str(path), "catalogue"
+            )
+            reason = "is missing" if text is None else "differs from the catalogue"
+            differences.append(Difference(path, reason, "".join(lines)))
+            continue
+        entry = manifests[path.parent].get(variant.key, {})
+        wanted = describe(file)
+        wrong = sorted(key for key in wanted if entry.get(key) != wanted[key])
+        if wrong:
+            diff = "".join(f"-{key}: {entry.get(key)!r}\n+{key}: {wanted[key]!r}\n" for key in wrong)
+            differences.append(Difference(path.parent / MANIFEST, f"says something else of {variant.key}", diff))
+    return differences
+
+
+def describe(file: RenderedFile) -> dict[str, Any]:
+    """What a manifest says of a file, without the versions that wrote it."""
+    return {"sha256": file.sha256, **_identity(file.architecture, file.variant)}
+
+
+def _identity(architecture: Architecture, variant: Variant) -> dict[str, Any]:
+    return {
+        "architecture": architecture.name,
+        "number": variant.number,
+        "name": variant.name,
+        "family": variant.family,
+        "unit": variant.unit.value,
+        "hyperparameters": variant.defaults,
+        "equivalent_to": variant.equivalent_to,
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The entries of a folder's manifest by file stem; empty when there is none.
+
+    Raises:
+        OutputError: when the manifest cannot be read.
+    """
+    path = folder / MANIFEST
+    return read_entries(path) if path.exists() else {}
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """The entries of a manifest by file stem.
+
+    Raises:
+        OutputError: when there is none, or it cannot be read.
+    """
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
+            raise TypeError("files is not a table of entries")
+        for key, entry in files.items():
+            if not {"sha256", "architecture", "number"} <= entry.keys():
+                raise ValueError(f"{key} has no sha256, architecture or number")
+        return files
+    except FileNotFoundError as error:
+        raise OutputError(f"{path}: there is no such manifest") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise OutputError(f"{path}: not a manifest: {error}") from error
+
+
+def _versions(catalogue: Catalogue) -> dict[str, str]:
+    return {"lrgen": __version__, "catalogue": catalogue.digest, "black": metadata.version("black")}
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _manifest_text(architecture: str, entries: dict[str, Any]) -> str:
+    ordered = {key: entries[key] for key in sorted(entries)}
+    return json.dumps({"architecture": architecture, "files": ordered}, indent=1) + "\n"

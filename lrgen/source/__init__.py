@@ -1,0 +1,1 @@
+"""Python source as text: sections, differences and normal forms; nothing here is executed."""

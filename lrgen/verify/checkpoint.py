@@ -1,0 +1,55 @@
+"""A trained network, evaluated again: what its checkpoint knows of a dataset."""
+
+import pickle
+import types
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrgen.catalogue import Catalogue
+from lrgen.data import Dataset
+from lrgen.data.batches import Batches, Scale
+from lrgen.errors import DataError
+from lrgen.render.renderer import Renderer
+from lrgen.verify.checks.training import evaluate
+
+_BATCH = 256
+
+
+def evaluate_checkpoint(
+    catalogue: Catalogue, model_name: str, scheduler_type: str, checkpoint: Path, dataset: Dataset
+) -> tuple[float, list[list[int]]]:
+    """The mean cross-entropy over the held-out images and their confusion matrix (actual × predicted), with the weights
+    of a checkpoint in the network that lrgen renders. Images are normalised as in the training check.
+
+    Args:
+        checkpoint: what ``torch.save(net.state_dict(), checkpoint)`` wrote; read without executing anything in it.
+
+    Raises:
+        UnknownNameError: when there is no such network or schedule.
+        DataError: when the checkpoint cannot be read, or is not of this network with as many classes.
+    """
+    architecture, variant = catalogue.architecture(model_name), catalogue.variant(scheduler_type)
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise DataError(f"{checkpoint}: not a checkpoint that can be read: {_first_line(error)}") from error
+    module: Any = types.ModuleType(f"{model_name}_{scheduler_type}")
+    exec(compile(Renderer(catalogue).render(architecture, variant).text, module.__name__, "exec"), module.__dict__)
+    images = torch.from_numpy(dataset.train_images)
+    recipe = architecture.recipe
+    prm = {"lr": recipe.lr, "momentum": recipe.momentum, "dropout": recipe.dropout}
+    net = module.Net((1, *images.shape[1:]), (len(dataset.classes),), prm, torch.device("cpu"))
+    try:
+        net.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        what = f"{model_name} with {len(dataset.classes)} classes"
+        raise DataError(f"{checkpoint}: not the weights of {what}: {_first_line(error)}") from error
+    labels = torch.from_numpy(dataset.test_labels)
+    held_out = Batches(torch.from_numpy(dataset.test_images), labels, _BATCH, Scale.of(images))
+    return evaluate(net, held_out, len(dataset.classes))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,324 @@
+"""Does the network learn real data, with the rates that it promises?"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lrgen import curves
+from lrgen.data import Dataset
+from lrgen.data.batches import Batches, Scale
+from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
+from lrgen.verify.checks.recorder import Recorder
+from lrgen.verify.checks.reference import as_array, first_difference, named, promised, worst, wrong_depths
+from lrgen.verify.checks.subject import CheckFailure, Subject
+
+STAGE = Stage.TRAINING
+# The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
+TIMES_CHANCE = 5.0
+# The share of the images to memorise that the best epoch must classify rightly.
+MEMORISED = 0.9
+# The share of the base rate that the budgets count on; most schedules have a higher mean.
+MEAN_RATE = 0.5
+# How many times the budget's base rate the highest rate may be.
+HIGHEST_RATE = 3.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file is trained. Without a ``budget`` on the dataset's training images, and evaluated on held-out ones;
+    with one on a few of them, and evaluated on the same, the statistics of batch norm being those of these images.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    budget: Budget | None = None
+
+    @property
+    def training(self) -> Training:
+        """The plan's name in the results."""
+        return Training.MEMORISED if self.budget else Training.FULL
+
+
+def plan_of(candidate: Candidate, settings: VerifySettings) -> Plan:
+    """A budget counts on the processor, unless the whole training is asked for."""
+    budget = candidate.budget
+    if budget is None or settings.full or settings.device != "cpu":
+        return Plan(settings.epochs, settings.batch_size, candidate.prm["lr"])
+    lr = candidate.prm["lr"]
+    if candidate.variant is not None and candidate.variant.optimizer is not None:
+        lr *= budget.own_rate
+    elif budget.lr:
+        lr = budget.lr
+    return Plan(budget.epochs, budget.batch, lr * _raised(candidate, budget), budget)
+
+
+def _raised(candidate: Candidate, budget: Budget) -> float:
+    """How many times the budget's rate the base rate must be for the schedule's mean to be what the budget counts on.
+
+    A budget has some dozens of updates. A schedule that spends them near zero (a warm-up of 10,000 updates, a fourth
+    power) would say nothing about the network.
+    """
+    variant = candidate.variant
+    if variant is None or variant.unit is Unit.METRIC:
+        return 1.0
+    updates = -(-budget.images // budget.batch)
+    steps, horizon = _steps(variant, budget.epochs, updates)
+    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
+    rates = curves.rates(variant, steps, horizon, 1.0, prm, candidate.family_folder)
+    return max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+
+
+def _steps(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:
+    """The step of the schedule at each update of a training, and its horizon."""
+    total = epochs * updates
+    if variant.per_batch:
+        return np.arange(total), total
+    return np.repeat(np.arange(epochs), updates), epochs
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+    """Train and evaluate; the epochs' confusion matrices, losses and rates."""
+    data, settings = subject.dataset, subject.settings
+    assert data is not None
+    plan = plan_of(subject.candidate, settings)
+    torch.manual_seed(settings.seed)
+    train, test = _batches(data, plan, settings.seed, subject.device)
+    prm = subject.prm(**{**subject.candidate.prm, "lr": plan.lr, "batch": plan.batch_size, "epoch_max": plan.epochs})
+    if plan.budget and plan.budget.dropout is not None and "dropout" in prm:
+        prm["dropout"] = plan.budget.dropout
+    shape = (plan.batch_size, *train.shape)
+    assert subject.module is not None
+    epochs = []
+    try:
+        torch.manual_seed(settings.seed)
+        net: Any = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
+        net.train_setup(prm)
+        if settings.compile:
+            net.compile()
+        watched = _Watched(net)
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        for epoch in range(1, plan.epochs + 1):
+            started = time.perf_counter()
+            with _precision(subject):
+                result = watched.learn(train)
+                if plan.budget:
+                    _settle(net, test)
+                loss, confusion = evaluate(net, test, len(data.classes))
+            epochs.append(watched.report(epoch, result, loss, confusion, time.perf_counter() - started))
+            if not watched.finite:
+                break
+        if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
+            raise CheckFailure("no parameter moves in training")
+    except (CheckFailure, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise CheckFailure(f"training raises {subject.explain(error)}") from error
+    return {
+        "epochs": epochs,
+        "updates": len(train),
+        "depths": [group.get("depth", 0) for group in net.optimizer.param_groups],
+        "support": np.bincount(test.labels.cpu().numpy(), minlength=len(data.classes)).tolist(),
+    }
+
+
+def _precision(subject: Subject) -> torch.autocast:
+    """Of an epoch. Without a cache: that keeps the weights as they were before the first update."""
+    kind, enabled = subject.device.type, subject.settings.autocast
+    return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+
+def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
+    """All losses finite, the rates those of the curve, the best epoch well above chance."""
+    epochs, plan = measurement["epochs"], plan_of(candidate, settings)
+    for epoch in epochs:
+        if not epoch["finite"]:
+            return f"the loss is not finite in epoch {epoch['epoch']} (update {epoch['bad_update']})"
+        if [sum(row) for row in epoch["confusion"]] != measurement["support"]:
+            return f"the confusion matrix of epoch {epoch['epoch']} does not hold the evaluated images"
+    if len(epochs) != plan.epochs:
+        return f"{len(epochs)} of {plan.epochs} epochs were run"
+    reason = _judge_rates(candidate, plan, measurement)
+    if reason:
+        return reason
+    best = max(report.accuracy for report in reports(measurement))
+    wanted = MEMORISED if plan.budget else TIMES_CHANCE / len(measurement["support"])
+    if best < wanted:
+        images = f"{sum(measurement['support'])} images to memorise" if plan.budget else "held-out images"
+        right = f"{best:.3f} of the {images} are right in the best of {len(epochs)} epochs"
+        return f"does not learn: {right}, {wanted:.2f} must be"
+    return ""
+
+
+def _judge_rates(candidate: Candidate, plan: Plan, measurement: dict[str, Any]) -> str:
+    variant, updates = candidate.variant, measurement["updates"]
+    if variant is None:
+        return ""
+    base_lr, epochs = plan.lr, measurement["epochs"]
+    if any(len(epoch["rates"]) != updates for epoch in epochs):
+        return f"an epoch of {updates} batches has another number of updates"
+    total = plan.epochs * updates
+    rows = [row for epoch in epochs for row in epoch["rates"]]
+    found = as_array([list(rates) for rates in zip(*rows, strict=True)], total)
+    reason = wrong_depths(variant, measurement["depths"])
+    if reason or found is None or len(found) != len(measurement["depths"]):
+        return reason or "an update does not have a rate for each parameter group"
+    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
+    steps, horizon = _steps(variant, plan.epochs, updates)
+    metrics: list[float] = []
+    if variant.unit is Unit.METRIC:
+        by_batch = [batch for epoch in epochs for batch in epoch[f"batch_{variant.metric}"]]
+        by_epoch = [epoch[f"train_{variant.metric}"] for epoch in epochs]
+        metrics = (by_batch if variant.cadence is Unit.BATCH else by_epoch)[:-1]
+    wanted = promised(variant, steps, horizon, base_lr, prm, candidate.family_folder, measurement["depths"], metrics)
+    at = first_difference(found, wanted, variant.tolerance * base_lr)
+    if at is None:
+        return ""
+    rate, right, group = worst(found, wanted, at)
+    return (
+        f"the rate is wrong in training, epoch {at // updates + 1}, batch {at % updates + 1}{group}: "
+        f"{rate:.6g} where {named(variant)} has {right:.6g}"
+    )
+
+
+def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
+    """The measured epochs as records.
+
+    Raises:
+        ValueError: when a confusion matrix is none: not of classes by classes, or not of counts.
+    """
+    classes = len(measurement["support"])
+    for epoch in measurement["epochs"]:
+        rows = epoch["confusion"]
+        counts = [count for row in rows for count in row]
+        if [len(row) for row in rows] != [classes] * classes or not classes:
+            raise ValueError("a confusion matrix has another shape")
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            raise ValueError("a confusion matrix does not hold counts")
+    return tuple(
+        EpochReport(
+            epoch=epoch["epoch"],
+            train_loss=epoch["train_loss"],
+            train_accuracy=epoch["train_accuracy"],
+            loss=epoch["loss"],
+            confusion=tuple(tuple(row) for row in epoch["confusion"]),
+            lr=max(epoch["rates"][-1]) if epoch["rates"] else math.nan,
+            seconds=epoch["seconds"],
+        )
+        for epoch in measurement["epochs"]
+    )
+
+
+def _batches(data: Dataset, plan: Plan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
+    """What is trained on and what is evaluated: the dataset's two parts, or the images to memorise twice."""
+    train_images, train_labels = data.train_images, data.train_labels
+    test_images, test_labels = data.test_images, data.test_labels
+    crop, flip = data.crop, data.flip
+    if plan.budget:
+        count = len(data.classes)
+        chosen = first_of_each(train_labels, -(-plan.budget.images // count), count)[: plan.budget.images]
+        train_images, train_labels = train_images[chosen], train_labels[chosen]
+        test_images, test_labels = train_images, train_labels
+        crop, flip = 0, False  # it is these images that must be known
+    images, held_out = (torch.from_numpy(part).to(device) for part in (train_images, test_images))
+    if plan.budget and plan.budget.pixels != images.shape[-1]:
+        images = held_out = _resized(images, plan.budget.pixels)
+    scale = Scale.of(images)
+    train = Batches(images, torch.from_numpy(train_labels).to(device), plan.batch_size, scale, seed, crop, flip)
+    return train, Batches(held_out, torch.from_numpy(test_labels).to(device), 4 * plan.batch_size, scale)
+
+
+def first_of_each(labels: NDArray[np.int64], count: int, classes: int) -> NDArray[np.int64]:
+    """The positions of the first ``count`` images of each class, one of each class after the other."""
+    places = [np.flatnonzero(labels == label)[:count] for label in range(classes)]
+    return np.array([own[rank] for rank in range(count) for own in places if rank < len(own)], dtype=np.int64)
+
+
+def _resized(images: Tensor, pixels: int) -> Tensor:
+    sized = nn.functional.interpolate(images.float(), size=(pixels, pixels), mode="bilinear", antialias=True)
+    return sized.round().clamp(0, 255).to(torch.uint8)
+
+
+class _Watched:
+    """A network that is trained: records the rates of each update, and the loss of each batch."""
+
+    def __init__(self, net: Any) -> None:
+        self._net = net
+        self._rates: list[list[float]] = []
+        self._recorder = Recorder(net.criterion)
+        self.finite = True
+        net.optimizer.register_step_pre_hook(
+            lambda optimizer, *_: self._rates.append([float(group["lr"]) for group in optimizer.param_groups])
+        )
+
+    def learn(self, train: Batches) -> Any:
+        """One epoch."""
+        self._rates.clear()
+        self._recorder.clear()
+        with self._recorder:
+            return self._net.learn(train)
+
+    def report(
+        self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
+    ) -> dict[str, Any]:
+        """One epoch as JSON; the means are over images, as they were differentiated."""
+        losses, right = self._recorder.losses, self._recorder.accuracies
+        bad = next((index for index, value in enumerate(losses, start=1) if not math.isfinite(value)), None)
+        returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
+        returned_loss = float(returned[1])
+        if bad is None and not (math.isfinite(loss) and (result is None or math.isfinite(returned_loss))):
+            bad = len(self._rates)
+        self.finite = bad is None
+        return {
+            "epoch": epoch,
+            "train_loss": self._recorder.mean(losses) if losses else returned_loss,
+            "train_accuracy": self._recorder.mean(right) if right else float(returned[0]),
+            "batch_loss": losses,
+            "batch_accuracy": right,
+            "loss": loss,
+            "confusion": confusion,
+            "rates": list(self._rates),
+            "seconds": seconds,
+            "finite": self.finite,
+            "bad_update": bad,
+        }
+
+
+@torch.no_grad()
+def _settle(net: Any, images: Batches) -> None:
+    """Estimate the statistics of batch norm anew, over the images to memorise and with the weights as they are.
+
+    The running averages lag behind by some hundred updates, more than a budget has; what is asked is whether the
+    weights know the images.
+    """
+    net.eval()
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average
+        norm.train()
+    for batch, _ in images:
+        net(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+@torch.no_grad()
+def evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
+    """Mean cross-entropy over the evaluated images, and the confusion matrix (actual × predicted)."""
+    net.eval()
+    counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)
+    loss = torch.zeros((), device=test.labels.device)
+    for images, labels in test:
+        logits = net(images).float()
+        loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+        counts += torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes * classes)
+    return (loss / len(test.labels)).item(), counts.view(classes, classes).tolist()

@@ -1,0 +1,323 @@
+"""Files → outcomes: what each is held to, what is known of it already, and the record of what is new."""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from lrgen import curves
+from lrgen.catalogue import Catalogue
+from lrgen.errors import DeviceError, OutputError, StaleFileError
+from lrgen.records import Architecture, Candidate, Outcome, Recipe, Variant, VerifySettings
+from lrgen.render import output
+from lrgen.render.output import Pair
+from lrgen.render.renderer import Renderer
+from lrgen.store import Conditions, Store, key_of
+from lrgen.verify import sandbox as sandboxes
+from lrgen.verify.sandbox import Isolation, Level
+from lrgen.version import __version__
+
+if TYPE_CHECKING:
+    from lrgen.verify.protocol import Limits
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+# The code that decides how a file ends: a change of it makes every recorded result one of other checks.
+_DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "records.py")
+# Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
+_SLOT = 4 << 30
+# What a file of unknown architecture is trained with.
+_FOREIGN = Recipe(optimizer="sgd", lr=0.01, batch=64, source="", dropout=0.2)
+
+
+def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Candidate]:
+    """The selected rendered files; those that are missing are rendered first.
+
+    Raises:
+        StaleFileError: when a file on disk is not what the catalogue renders.
+    """
+    selected = list(selection)
+    missing = [pair for pair in selected if not output.path_of(out, *pair).exists()]
+    output.generate(catalogue, missing, out)
+    differences = output.check(catalogue, selected, out)
+    if differences:
+        more = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
+        raise StaleFileError(f"{differences[0].path} {differences[0].reason}{more}: run lrgen render")
+    return [
+        _candidate(catalogue, output.path_of(out, architecture, variant), architecture, variant, True)
+        for architecture, variant in selected
+    ]
+
+
+def from_paths(
+    catalogue: Catalogue, paths: Iterable[Path], out: Path, held_to: Variant | None = None
+) -> list[Candidate]:
+    """Files by path, a folder meaning the Python files in it.
+
+    A file whose sha256 stands in a manifest beside it or under ``out`` is held to that entry's variant, another one
+    to ``held_to``, and without that to its own ``make_scheduler``.
+
+    Raises:
+        OutputError: when there is no such file.
+    """
+    known = _known_hashes(out)
+    renderer = Renderer(catalogue)
+    candidates = []
+    for path in _files(paths):
+        sha256 = hashlib.sha256(_read(path)).hexdigest()
+        entry = _hashes(path.parent).get(sha256) or known.get(sha256)
+        if entry is not None:
+            architecture, variant = catalogue.architecture(entry[0]), catalogue.variant(entry[1])
+            ours = renderer.render(architecture, variant).sha256 == sha256  # a manifest may be anybody's
+            candidates.append(_candidate(catalogue, path, architecture, variant, ours))
+        else:
+            candidates.append(_candidate(catalogue, path, None, held_to))
+    return candidates
+
+
+def changed_since(candidates: Iterable[Candidate], manifests: Iterable[Path]) -> list[Candidate]:
+    """The files whose bytes are not those of an entry of the manifests.
+
+    Raises:
+        OutputError: when a manifest cannot be read.
+    """
+    old = {entry["sha256"] for path in manifests for entry in output.read_entries(path).values()}
+    return [candidate for candidate in candidates if candidate.sha256 not in old]
+
+
+def verify(
+    candidates: Iterable[Candidate],
+    settings: VerifySettings,
+    store: Store,
+    *,
+    workers: int,
+    timeout: float,
+    force: bool = False,
+    isolation: Isolation | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    data_root: Path = Path("data"),
+    download: bool = False,
+    started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
+) -> Iterator[Outcome]:
+    """Yield each file's outcome: first those that the store knows, then the new ones as they are recorded.
+
+    Files run in a sandbox or in a mere process as ``isolation`` says; without it those in a sandbox that the catalogue
+    does not render; those that are expected to take longest come first. ``started`` is called once before anything is
+    run, with the number of reused outcomes and the seconds that each other file is expected to take, by ``id``.
+    ``engine`` is ``local`` or ``ray``, the latter on the cluster at the ``address``, whose nodes have the dataset under
+    the same ``data_root``.
+
+    Raises:
+        DataError: when the dataset is not there, cannot be downloaded, or is damaged.
+        EngineError: when there is no such cluster.
+        IsolationError: when a file needs a sandbox and this machine gives none; nothing was run.
+    """
+    everything = list(candidates)
+    conditions = conditions_of(settings)
+    known = {} if force else store.reusable(everything, conditions)
+    remaining = [candidate for candidate in everything if key_of(candidate) not in known]
+    expected = _expected(remaining, store.durations(conditions) if remaining else {})
+    batches = [(level, _longest_first(files, expected)) for level, files in _by_level(remaining, isolation)]
+    started(len(known), expected)
+    for candidate in everything:
+        if key_of(candidate) in known:
+            yield replace(known[key_of(candidate)], candidate=candidate)
+    if not remaining:
+        return
+    store.prepare()
+    from lrgen import data
+    from lrgen.verify.engines import local  # torch, which an unchanged corpus need not load
+    from lrgen.verify.protocol import Limits
+
+    dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
+    limits = Limits(seconds=timeout, memory=_memory_share(workers))
+    for level, files in batches:
+        reuse = settings.device != "cpu" and level is Level.PROCESS  # a CUDA context takes seconds to make
+        how: _How = {"workers": workers, "limits": limits, "level": level, "reuse": reuse}
+        if engine == "ray":
+            from lrgen.verify.engines import ray
+
+            ended = ray.run(files, settings, address=address, data_root=data_root, **how)
+        else:
+            ended = _one_by_one(local.run(files, settings, dataset, **how))
+        with contextlib.closing(ended):
+            for outcomes in ended:
+                store.save_all(outcomes, conditions, dataset.classes if dataset else ())
+                yield from outcomes
+
+
+def _one_by_one(outcomes: Generator[Outcome, None, None]) -> Generator[list[Outcome], None, None]:
+    with contextlib.closing(outcomes):
+        for outcome in outcomes:
+            yield [outcome]
+
+
+class _How(TypedDict):
+    """What every engine is told."""
+
+    workers: int
+    limits: "Limits"
+    level: Level
+    reuse: bool
+
+
+def _by_level(candidates: Iterable[Candidate], asked: Isolation | None) -> list[tuple[Level, list[Candidate]]]:
+    """The files by how they are kept apart: in a mere process those that lrgen wrote itself, unless it is asked for."""
+    process: list[Candidate] = []
+    sandbox: list[Candidate] = []
+    for candidate in candidates:
+        wanted = asked or (Isolation.PROCESS if candidate.ours else Isolation.SANDBOX)
+        (process if wanted is Isolation.PROCESS else sandbox).append(candidate)
+    found = [(Level.PROCESS, process)] if process else []
+    return [*found, (sandboxes.available(), sandbox)] if sandbox else found
+
+
+def _expected(candidates: list[Candidate], seconds: Mapping[tuple[str, str], float]) -> dict[int, float]:
+    """By id, the seconds that each file is expected to take: as long as the last time, or as the others of its
+    architecture, or as the longest of all.
+    """
+    by_model: dict[str, list[float]] = {}
+    for (model, _), took in seconds.items():
+        by_model.setdefault(model, []).append(took)
+    means = {model: sum(taken) / len(taken) for model, taken in by_model.items()}
+    longest = max(means.values(), default=1.0)
+    return {
+        id(one): seconds.get((one.model_name, one.scheduler_type), means.get(one.model_name, longest))
+        for one in candidates
+    }
+
+
+def _longest_first(candidates: list[Candidate], expected: Mapping[int, float]) -> list[Candidate]:
+    """So that the last worker does not run alone; files of equal length stay in their order."""
+    return sorted(candidates, key=lambda candidate: -expected[id(candidate)])
+
+
+def conditions_of(settings: VerifySettings) -> Conditions:
+    """Everything besides the files that decides how they end."""
+    return Conditions(
+        settings=json.dumps(asdict(settings), sort_keys=True),
+        check_version=check_version(),
+        torch=metadata.version("torch"),
+        device=settings.device.split(":")[0],
+        dataset=settings.dataset,
+        seed=settings.seed,
+        lrgen=__version__,
+    )
+
+
+def check_version() -> str:
+    """A digest of the code that decides: the checks, the curves, the data and what runs them."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in _DECIDES for path in _PACKAGE.glob(pattern)):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def resolve_device(name: str) -> str:
+    """``auto`` → ``cuda:0`` or ``cpu``; a device that is not there is an error.
+
+    Raises:
+        DeviceError: when torch has no such device here.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+        raise DeviceError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
+    if kind == "cpu":
+        return "cpu"
+    count = _cuda_devices()
+    if kind == "auto":
+        return "cuda:0" if count else "cpu"
+    if int(index or 0) >= count:
+        raise DeviceError(f"device {name} is not here: torch sees {count} CUDA device{'s' * (count != 1)}")
+    return f"cuda:{int(index or 0)}"
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_slots(device: str) -> int:
+    """How many files a GPU has free memory for at a time, at most one a core.
+
+    Asked in a process of its own: whoever looks at a GPU keeps a context on it, and cannot fork any more.
+    """
+    index = int(device.partition(":")[2] or 0)
+    code = f"import torch; print(torch.cuda.mem_get_info({index})[0])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise DeviceError(f"device {device} cannot be used: {answer.stderr.strip().splitlines()[-1]}")
+    return max(1, min(int(answer.stdout) // _SLOT, cores()))
+
+
+def _cuda_devices() -> int:
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _memory_share(workers: int) -> int:
+    """Resident bytes that a file may use: its share of nine tenths of the machine."""
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 0.9 / workers)
+
+
+def _candidate(
+    catalogue: Catalogue, path: Path, architecture: Architecture | None, variant: Variant | None, ours: bool = False
+) -> Candidate:
+    content = _read(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    recipe = architecture.recipe if architecture else _FOREIGN
+    folder = catalogue.family(variant.family).folder if variant else None
+    return Candidate(
+        path=path,
+        source=content.decode("utf-8", "surrogateescape"),
+        sha256=sha256,
+        model_name=architecture.name if architecture else path.stem,
+        scheduler_type=variant.key if architecture and variant else f"file-{sha256[:8]}",
+        variant=variant if variant and curves.exists(variant, folder) else None,
+        prm={
+            "lr": variant.optimizer.lr if variant and variant.optimizer else recipe.lr,
+            "momentum": recipe.momentum,
+            "dropout": recipe.dropout,
+        },
+        family_folder=catalogue.user_folder(variant) if variant else None,
+        budget=architecture.budget if architecture else None,
+        ours=ours,
+    )
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(path.glob("*.py"))
+        else:
+            yield path
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _hashes(folder: Path) -> dict[str, tuple[str, int]]:
+    """sha256 → (architecture, variant number) of a folder's manifest."""
+    entries = output.read_manifest(folder).values()
+    return {entry["sha256"]: (entry["architecture"], entry["number"]) for entry in entries}
+
+
+def _known_hashes(out: Path) -> dict[str, tuple[str, int]]:
+    known: dict[str, tuple[str, int]] = {}
+    for manifest in sorted(out.glob(f"*/{output.MANIFEST}")):
+        known |= _hashes(manifest.parent)
+    return known

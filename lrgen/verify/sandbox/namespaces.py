@@ -1,0 +1,147 @@
+"""Everything else does not exist: namespaces and a file system of its own."""
+
+import contextlib
+import os
+import signal
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lrgen.verify.sandbox.privileges import CAP_SYS_ADMIN, Bounds, close_all_but, drop_privileges, limit, own_id
+from lrgen.verify.sandbox.readable_paths import DEVICES, MACHINE_VIEWS, links, readable
+from lrgen.verify.sandbox.seccomp import RULES, lock
+from lrgen.verify.sandbox.syscalls import PR_SET_DUMPABLE, REFUSED, call
+
+_SHARED_MEMORY = 64 << 20
+_FILES_OF_A_TMPFS = 1 << 14
+FAILED = 70
+_OUTSIDE = 0  # the number of a parent that is outside the namespace
+_NEW_MOUNTS_PIDS_NETWORK_IPC_NAMES = 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000
+_NEW_USERS = 0x10000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8  # the attributes of mount_setattr have the same values
+_MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
+_MNT_DETACH, _AT_FDCWD, _AT_RECURSIVE = 2, -100, 0x8000
+
+
+def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
+    own = own_id(CAP_SYS_ADMIN)
+    _move_into_namespaces(own)
+    _change_root(scratch, bounds, devices)
+    limit(bounds, bounds.processes)
+    drop_privileges(own)
+    lock(_OUTSIDE, REFUSED.values(), RULES)
+
+
+def _move_into_namespaces(own: int | None) -> None:
+    """Return in a new process inside new namespaces; this one waits for it.
+
+    The first process of a namespace takes all others with it when it ends, but no signal of theirs can end it, which
+    a file would notice. So the first is one that only waits for this one's end, and the file runs in the second.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", _NEW_MOUNTS_PIDS_NETWORK_IPC_NAMES | (0 if own else _NEW_USERS))
+    if not own:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    lifeline, held = os.pipe()
+    first = os.fork()
+    if first == 0:
+        _be_first(lifeline, own)
+    inner = os.fork()
+    if inner:
+        _follow(inner, first, held)
+    os.close(lifeline)
+    os.close(held)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _be_first(lifeline: int, own: int | None) -> NoReturn:
+    """Reap orphans, until the process outside closes its end of the pipe by ending."""
+    try:
+        close_all_but({lifeline})
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        drop_privileges(own)
+        call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+        os.read(lifeline, 1)
+    finally:
+        os._exit(0)
+
+
+def _follow(inner: int, first: int, held: int) -> NoReturn:
+    """Wait for the inner process, end whatever it left behind, and end as it ended."""
+    code = FAILED
+    try:
+        close_all_but({held})
+        _, status = os.waitpid(inner, 0)
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            if number != signal.SIGKILL:
+                signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        code = os.WEXITSTATUS(status)
+    finally:
+        os._exit(code)
+
+
+def _change_root(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
+    """Make a file system of what may be read and the scratch folder, and leave the old one."""
+    os.umask(0o022)
+    kept = links()
+    root = str(scratch)  # where the new root is put together
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+    _tmpfs(root, 1 << 20, 755)
+    for path in (*readable(), *filter(Path.exists, map(Path, MACHINE_VIEWS))):
+        _bind(path, root, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    for device in (*DEVICES, *devices):
+        _bind(device, root, _MS_NOSUID | _MS_NOEXEC)
+    _tmpfs(f"{root}/dev/shm", _SHARED_MEMORY)
+    _tmpfs(f"{root}{scratch}", bounds.scratch_bytes)
+    os.makedirs(f"{root}/proc")
+    with contextlib.suppress(PermissionError):  # in a container that hides parts of its own: the folder stays empty
+        _mount("proc", f"{root}/proc", "proc", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    os.chdir(root)
+    call("pivot_root", b".", b".")
+    call("umount2", b".", _MNT_DETACH)
+    os.chdir("/")
+    for name, target in kept:
+        if not os.path.lexists(name):
+            name.parent.mkdir(parents=True, exist_ok=True)
+            name.symlink_to(target)
+    _set_attributes("/", _MS_RDONLY)
+    call("sethostname", b"sandbox", len(b"sandbox"))
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    try:
+        call("mount", *(part.encode() if part else None for part in (source, target, kind)), flags, options.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"mount {source} {target}") from error
+
+
+def _tmpfs(target: str, size: int, mode: int = 1777) -> None:
+    os.makedirs(target, exist_ok=True)
+    _mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={size},nr_inodes={_FILES_OF_A_TMPFS},mode={mode}")
+
+
+def _bind(path: Path, root: str, attributes: int) -> None:
+    """Show a file or a folder, with all that is mounted in it, under the new root."""
+    target = Path(f"{root}{path}")
+    if path.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    _mount(str(path), str(target), None, _MS_BIND | _MS_REC)
+    _set_attributes(str(target), attributes, _AT_RECURSIVE)
+
+
+def _set_attributes(target: str, attributes: int, flags: int = 0) -> None:
+    """Add attributes to a mount; those that it has, some of them locked, stay."""
+    data = struct.pack("4Q", attributes, 0, 0, 0)
+    call("mount_setattr", _AT_FDCWD, target.encode(), flags, data, len(data))

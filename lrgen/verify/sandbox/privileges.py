@@ -1,0 +1,143 @@
+"""What a child has from its parent and gives up: environment, descriptors, limits, capabilities, its uid."""
+
+import ctypes
+import errno
+import os
+import resource
+import stat
+import struct
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrgen.verify.sandbox.readable_paths import readable
+from lrgen.verify.sandbox.syscalls import (
+    PR_CAP_AMBIENT,
+    PR_CAP_AMBIENT_CLEAR_ALL,
+    PR_CAPBSET_DROP,
+    PR_SET_KEEPCAPS,
+    call,
+)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much one child may have: tasks (threads included), bytes of a file, of the scratch folder, open files."""
+
+    processes: int = 64
+    file_bytes: int = 64 << 20
+    scratch_bytes: int = 256 << 20
+    open_files: int = 256
+
+
+_ENVIRONMENT = """
+PATH LANG LC_ALL TZ OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS CUBLAS_WORKSPACE_CONFIG CUDA_VISIBLE_DEVICES
+"""
+_ENVIRONMENT_PREFIX = "NVIDIA_"
+_OWN_IDS = 2_000_000_000  # uids and gids from here on are nobody's; the process id is added
+_WHOLE_MAP = ["0", "0", str(2**32 - 1)]
+NO_CAPS, CAP_DAC_READ_SEARCH = 0, 1 << 2
+_CAPS_TO_CHANGE_IDS = 1 << 0 | 1 << 6 | 1 << 7 | 1 << 8  # CHOWN, SETGID, SETUID, SETPCAP
+CAP_SYS_ADMIN = 1 << 21
+_CAP_VERSION = struct.pack("Ii", 0x20080522, 0)
+
+
+def forget_environment(scratch: Path) -> None:
+    """Keep a short list of variables, and overwrite the block in which the parent was given all of them."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT.split() or name.startswith(_ENVIRONMENT_PREFIX)
+    }
+    os.environ.clear()
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = map(int, fields[47:49])  # env_start, env_end: proc(5)
+    if 0 < start < end:
+        ctypes.memset(start, 0, end - start)
+    os.environ.update(kept | {"HOME": str(scratch), "TMPDIR": str(scratch), "USER": "sandbox", "LOGNAME": "sandbox"})
+    tempfile.tempdir = None
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    low = 0
+    for descriptor in sorted(keep):
+        if low < descriptor:  # an empty range from 0 closes everything (CPython 3.11)
+            os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, 2**31 - 1)
+
+
+def limit(bounds: Bounds, tasks: int) -> None:
+    """Set the limits of a process, never above those that it has."""
+    for kind, wanted in (
+        (resource.RLIMIT_FSIZE, bounds.file_bytes),
+        (resource.RLIMIT_NOFILE, bounds.open_files),
+        (resource.RLIMIT_NPROC, tasks),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def tasks_of_user() -> int:
+    """How many tasks the kernel counts for a uid that the child shares with others."""
+    tasks = 0
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and folder.stat().st_uid == os.getuid():
+                tasks += len(os.listdir(folder / "task"))
+        except OSError:  # it has ended, or is another user's
+            continue
+    return tasks
+
+
+def own_id(needed: int, scratch: Path | None = None) -> int | None:
+    """A uid and gid for this child alone, which no limit and no signal of others counts for.
+
+    None when the process cannot change its own, or could not find its files and the scratch folder with it.
+    """
+    held = _capabilities()
+    if held & (wanted := needed | _CAPS_TO_CHANGE_IDS) != wanted:
+        return None
+    if Path("/proc/self/uid_map").read_text().split() != _WHOLE_MAP:
+        return None
+    if scratch and not held & CAP_DAC_READ_SEARCH and not all(map(_open_to_all, (*readable(), scratch.parent))):
+        return None
+    return _OWN_IDS + os.getpid()
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents) and bool(
+        path.stat().st_mode & stat.S_IROTH
+    )
+
+
+def _capabilities() -> int:
+    """The effective ones, one bit each."""
+    data = ctypes.create_string_buffer(24)
+    call("capget", _CAP_VERSION, data)
+    words = struct.unpack("6I", data.raw)
+    return int(words[0] | words[3] << 32)
+
+
+def drop_privileges(own: int | None, spared: int = 0) -> None:
+    """Take the own ids, if any, and give up every capability but the spared ones that were held with them.
+
+    What is spared is CAP_DAC_READ_SEARCH where Landlock decides what may be read: the interpreter of root may lie in
+    a folder that is closed to others.
+    """
+    spared = _capabilities() & spared if own else 0
+    call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    try:
+        for capability in range(64):
+            call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
+    except OSError as error:  # EINVAL: there are no more; EPERM: it holds none that it could drop
+        if error.errno not in (errno.EINVAL, errno.EPERM):
+            raise
+    if own:
+        call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        os.setgroups([])
+        os.setresgid(own, own, own)
+        os.setresuid(own, own, own)
+    call("capset", _CAP_VERSION, struct.pack("6I", spared, spared, 0, 0, 0, 0))

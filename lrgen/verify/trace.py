@@ -1,0 +1,136 @@
+"""What ``make_scheduler`` of a verified file does to one dummy parameter, in processes that have torch loaded.
+
+A child reads a request a line and answers each with a line; both are JSON::
+
+    {"name": "ResNet/A0_001", "source": "...", "courses": [{"horizon": 90, "prm": {...}, "at": [0, 30], ...}]}
+    {"rates": [[[0.1, 0.01]]]}                       courses × parameter groups × steps
+    {"error": "..."}
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from lrgen.errors import CorpusError
+
+Rates = list[list[float]]
+
+
+class SourceFile(Protocol):
+    """A file whose ``make_scheduler`` is executed; ``name`` and ``path`` are what errors say of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+
+_File = TypeVar("_File", bound=SourceFile)
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run of a schedule: its horizon, its hyperparameters (``lr`` with them), and the steps that are looked at.
+
+    ``metrics`` is what a metric-driven schedule is fed with, ``depths`` are those of a layer-wise one's groups.
+    """
+
+    horizon: int
+    prm: Mapping[str, float]
+    at: tuple[int, ...]
+    metrics: tuple[float, ...] | None = None
+    depths: tuple[int, ...] = ()
+
+
+def run(
+    requests: Iterable[tuple[_File, tuple[Course, ...]]], workers: int
+) -> Generator[tuple[_File, tuple[Course, ...], list[Rates]], None, None]:
+    """Each file with its courses and their rates, in the order of the requests, ``workers`` of them at a time.
+
+    Raises:
+        CorpusError: when a file's schedule raises, or its child ends.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    children: list[subprocess.Popen[str]] = []
+    waiting: deque[tuple[_File, tuple[Course, ...], subprocess.Popen[str]]] = deque()
+
+    def first() -> tuple[_File, tuple[Course, ...], list[Rates]]:
+        file, courses, child = waiting.popleft()
+        return file, courses, _answer(child, file)
+
+    with contextlib.ExitStack() as stack:
+        for index, (file, courses) in enumerate(requests):
+            if len(waiting) == workers:
+                yield first()
+            if len(children) < workers:
+                command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
+                child = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                )
+                children.append(stack.enter_context(child))
+                stack.callback(child.kill)
+            child = children[index % workers]
+            _ask(child, file, courses)
+            waiting.append((file, courses, child))
+        while waiting:
+            yield first()
+
+
+def _ask(child: "subprocess.Popen[str]", file: SourceFile, courses: Iterable[Course]) -> None:
+    assert child.stdin is not None
+    request = {"name": file.name, "source": file.source, "courses": [asdict(course) for course in courses]}
+    with contextlib.suppress(BrokenPipeError):  # it has ended: there will be no answer
+        child.stdin.write(json.dumps(request) + "\n")
+        child.stdin.flush()
+
+
+def _answer(child: "subprocess.Popen[str]", file: SourceFile) -> list[Rates]:
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    answer: dict[str, Any] = json.loads(line) if line else {"error": "the process that traces it has ended"}
+    if "error" in answer:
+        raise CorpusError(f"{file.path}: its schedule cannot be traced: {answer['error']}")
+    return list(answer["rates"])
+
+
+def serve() -> None:
+    """Answer requests until there are no more."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's, which ends its children itself
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a file prints is no answer
+    for line in sys.stdin:
+        answers.write(json.dumps(_rates(**json.loads(line))) + "\n")
+        answers.flush()
+
+
+def _rates(name: str, source: str, courses: list[dict[str, Any]]) -> dict[str, Any]:
+    from lrgen.records import Candidate, VerifySettings
+    from lrgen.verify.checks import make_scheduler_trace
+    from lrgen.verify.checks.subject import CheckFailure, Subject
+
+    subject = Subject(Candidate(Path(f"{name}.py"), source, "", "", "", None, {}), VerifySettings())
+    make = subject.load().make_scheduler
+    found = []
+    for course in courses:
+        at = course["at"]
+        prm, metrics, depths = subject.prm(**course["prm"]), course["metrics"], course["depths"]
+        try:
+            groups = make_scheduler_trace.trace(subject, make, course["horizon"], max(at) + 1, prm, metrics, (), depths)
+        except CheckFailure as failure:
+            return {"error": str(failure)}
+        found.append([[group[step] for step in at] for group in groups])
+    return {"rates": found}
