@@ -10,8 +10,7 @@ from typing import Any
 from lrgen.catalogue import Catalogue
 from lrgen.finetune.corpus import Level, ProvedFile
 from lrgen.finetune.example import Example, Material, Scope
-
-GENERATED = Path(__file__).parent.parent / "generated"
+from tests.paths import GENERATED
 
 
 @functools.cache

@@ -22,8 +22,8 @@ from lrgen.records import Candidate, Metric, Unit, Variant, VerifySettings
 from lrgen.render.renderer import Renderer
 from lrgen.verify.checks import make_scheduler_trace, schedule
 from lrgen.verify.checks.subject import CheckFailure, Subject
+from tests.paths import TINY
 
-TINY = Path(__file__).parent / "tiny"
 # Traces beyond those that the check looks at: a mutant that differs in none of them does the same as the original.
 WIDE_HORIZONS = (*range(1, 21), 40, 90)
 
@@ -37,7 +37,7 @@ ALIKE = (
     ('group.get("depth", 0)', "without depths there is one group, and only differences of depths count"),
 )
 OPTIMIZERS = ("A0_176", "A0_177")
-OPTIMIZER = "a number of the optimizer, not of its rate: tests/test_schedule_free.py compares the weights"
+OPTIMIZER = "a number of the optimizer, not of its rate: tests/render/test_schedule_free.py compares the weights"
 
 
 def why_alike(mutant: "Mutant") -> str:

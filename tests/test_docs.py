@@ -2,14 +2,12 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from docs import build
 from lrgen.cli import app
-
-ROOT = Path(__file__).parent.parent
+from tests.paths import REPOSITORY
 
 
 def commands_of(group, prefix=()):
@@ -25,7 +23,7 @@ def commands_of(group, prefix=()):
 
 def test_the_references_are_current(catalogue):
     """docs/cli.md, docs/schedules.md and docs/architectures.md are what ``make docs`` writes."""
-    stale = [name for name, text in build.texts(catalogue) if (ROOT / "docs" / name).read_text() != text]
+    stale = [name for name, text in build.texts(catalogue) if (REPOSITORY / "docs" / name).read_text() != text]
     assert stale == []
 
 
@@ -33,14 +31,14 @@ def test_the_pictures_are_current(catalogue, tmp_path):
     """Every picture is drawn from the curves as they are, and none is left of a family that is gone."""
     build.pictures(catalogue, tmp_path)
     drawn = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.svg")}
-    kept = {path.relative_to(ROOT / "docs"): path.read_text() for path in (ROOT / "docs").rglob("*.svg")}
+    kept = {path.relative_to(REPOSITORY / "docs"): path.read_text() for path in (REPOSITORY / "docs").rglob("*.svg")}
     assert drawn.keys() == kept.keys()
     assert [name for name in drawn if drawn[name] != kept[name]] == []
 
 
 def test_every_schedule_is_documented(catalogue):
     """Each schedule has its heading, its formula and each of its hyperparameters in docs/schedules.md."""
-    document = (ROOT / "docs" / "schedules.md").read_text()
+    document = (REPOSITORY / "docs" / "schedules.md").read_text()
     entries = dict(re.findall(r"^### (A0_\d{3}) (.*?)(?=^##|\Z)", document, re.MULTILINE | re.DOTALL))
     assert list(entries) == [one.key for family in catalogue.families for one in family.variants]
     for variant in catalogue.variants:
@@ -62,8 +60,8 @@ PAGES = ("results", "comparing", "finetuning", "dataset", "verifying", "lemur")
 def test_every_command_line_in_the_documents_is_understood(document):
     """Each ``lrgen …`` line names a command and options that exist."""
     known = {" ".join(command) for command in commands_of(app)}
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
-    inline = re.findall(r"`(lrgen [a-z][^`<]*)`", (ROOT / document).read_text())
+    blocks = re.findall(r"```bash\n(.*?)```", (REPOSITORY / document).read_text(), re.DOTALL)
+    inline = re.findall(r"`(lrgen [a-z][^`<]*)`", (REPOSITORY / document).read_text())
     lines = re.findall(r"^(lrgen .*?)\s*(?:#.*)?$", "\n".join((*blocks, *inline)), re.MULTILINE)
     assert lines
     for line in lines:
@@ -72,7 +70,7 @@ def test_every_command_line_in_the_documents_is_understood(document):
         if name not in known:
             assert any(command.startswith(f"{name} ") for command in known), line
             continue
-        reference = (ROOT / "docs" / "cli.md").read_text().split(f"## lrgen {name}\n")[1].split("\n## ")[0]
+        reference = (REPOSITORY / "docs" / "cli.md").read_text().split(f"## lrgen {name}\n")[1].split("\n## ")[0]
         for option in (word for word in words if word.startswith("--")):
             assert option in reference, line
 
@@ -83,13 +81,13 @@ def test_every_setting_in_the_readme_exists():
 
     from lrgen.config import Settings
 
-    block = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = re.search(r"```toml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     assert block is not None
     assert Settings.model_validate(tomllib.loads(block[1])) == Settings()
 
 
 def test_the_rendered_code_in_the_readme_is_the_rendered_file():
     """The schedule that the README shows stands in the committed file."""
-    shown = re.search(r"```python\n(def make_scheduler.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shown = re.search(r"```python\n(def make_scheduler.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     assert shown is not None
-    assert shown[1] in (ROOT / "generated" / "ResNet" / "A0_034.py").read_text()
+    assert shown[1] in (REPOSITORY / "generated" / "ResNet" / "A0_034.py").read_text()

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import lrgen as package
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.paths import REPOSITORY
 
 
 @pytest.fixture(scope="session")

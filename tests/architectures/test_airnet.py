@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, module, settle
 from pytorchcv.model_provider import get_model
 from torch import nn
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, module, settle
 
 GATED = [True] * 3 + [False] + [True] * 3 + [False] + [True] * 5 + [False] * 3
 

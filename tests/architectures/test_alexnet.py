@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import Tensor, nn
 from torchvision import models
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_alexnet_is_torchvisions():

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from networks import assert_equal, at_reference, build, copy_weights, count, settle
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
+
+from tests.architectures.networks import assert_equal, at_reference, build, copy_weights, count, settle
 
 
 def votes(net: nn.Module, images: Tensor) -> Tensor:

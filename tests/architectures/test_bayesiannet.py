@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from networks import build, module
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
+
+from tests.architectures.networks import build, module
 
 
 def gaussians(net: nn.Module) -> list[Any]:

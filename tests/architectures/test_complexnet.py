@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import build, module, stir
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tests.architectures.networks import build, module, stir
 
 
 def blocks() -> Any:

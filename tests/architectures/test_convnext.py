@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, module, settle
 from torch import nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, module, settle
 
 
 @cache

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from networks import build, copy_weights, module, stir
 from torch import Tensor, nn
 from torchvision.models.convnext import CNBlock
+
+from tests.architectures.networks import build, copy_weights, module, stir
 
 NAME = "ConvNeXtTransformer"
 

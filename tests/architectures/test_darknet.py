@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from pytorchcv.model_provider import get_model
 from torch import nn
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_darknet_is_pytorchcvs():

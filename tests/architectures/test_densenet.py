@@ -3,9 +3,10 @@
 from itertools import pairwise
 
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
 from torchvision import models
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_densenet_is_torchvisions():

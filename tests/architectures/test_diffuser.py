@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import build, module
 from torch import nn
+
+from tests.architectures.networks import build, module
 
 # The channels of each map and how many pixels of the stem's a side of its pixels has.
 LEVELS = [(32, 1), (32, 2), (64, 2), (64, 4), (96, 4), (96, 8), (128, 8)]

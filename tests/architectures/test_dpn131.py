@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from networks import CATALOGUE, assert_equal, at_reference, build, copy_weights, count, settle
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
+
+from tests.architectures.networks import CATALOGUE, assert_equal, at_reference, build, copy_weights, count, settle
 
 
 def pytorchcvs(classes: int) -> nn.Module:

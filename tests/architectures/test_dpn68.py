@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from functools import cache
 
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def pytorchcvs(classes: int) -> nn.Module:

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
 from torchvision.models import efficientnet_v2_s
 from torchvision.ops import StochasticDepth
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_efficientnetv2_is_torchvisions():

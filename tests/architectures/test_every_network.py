@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from networks import CATALOGUE, at_reference, build, count, module, stir
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from lrgen.verify.checks.recorder import Recorder
+from tests.architectures.networks import CATALOGUE, at_reference, build, count, module, stir
 
 SLOW = pytest.mark.slow
 

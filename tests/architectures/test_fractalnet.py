@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 import torch
-from networks import assert_is, build, module
 from pytorchcv.model_provider import get_model
 from torch import Tensor, nn
+
+from tests.architectures.networks import assert_is, build, module
 
 
 def test_fractalnet_is_pytorchcvs():

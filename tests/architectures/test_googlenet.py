@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
 from torch.nn import functional as F
 from torchvision import models
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def torchvisions(classes: int = 1000) -> nn.Module:

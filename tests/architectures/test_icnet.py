@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from networks import CATALOGUE, build, copy_weights, count, settle
 from torch import Tensor, nn
+
+from tests.architectures.networks import CATALOGUE, build, copy_weights, count, settle
 
 LABELS = "conv_cls"  # the reference's three classifiers of pixels
 

@@ -6,11 +6,12 @@ from functools import partial
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, at_reference, build, copy_weights, module, settle
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.maxvit import MaxVitBlock
 from torchvision.ops import StochasticDepth
+
+from tests.architectures.networks import assert_equal, assert_is, at_reference, build, copy_weights, module, settle
 
 
 def distinct(reference: nn.Module) -> nn.Module:

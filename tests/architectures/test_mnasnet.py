@@ -1,8 +1,9 @@
 """MNASNet: torchvision's, which is MnasNet-B1."""
 
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torchvision.models import mnasnet1_0
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_mnasnet_is_torchvisions():

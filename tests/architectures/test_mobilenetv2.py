@@ -1,10 +1,11 @@
 """MobileNetV2: torchvision's."""
 
 import torch
-from networks import assert_equal, assert_is, at_reference, build, copy_weights, settle
 from torch import nn
 from torchvision.models import mobilenet_v2
 from torchvision.models.mobilenetv2 import MobileNetV2
+
+from tests.architectures.networks import assert_equal, assert_is, at_reference, build, copy_weights, settle
 
 
 def test_mobilenetv2_is_torchvisions():

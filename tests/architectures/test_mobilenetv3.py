@@ -1,9 +1,10 @@
 """MobileNetV3: torchvision's large one."""
 
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
 from torchvision.models import mobilenet_v3_large
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_mobilenetv3_is_torchvisions():

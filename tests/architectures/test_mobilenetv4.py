@@ -2,7 +2,8 @@
 
 import timm
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_mobilenetv4_is_timms():

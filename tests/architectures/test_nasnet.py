@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from pytorchcv.model_provider import get_model
 from pytorchcv.models.nasnet import FirstUnit, NASNetInitBlock, NormalUnit, Reduction1Unit
 from torch import Tensor, nn
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 RENAMED = (
     (r"path\.path(\d)\.conv", r"previous.conv\1"),

@@ -1,8 +1,9 @@
 """RegNet: torchvision's regnet_y_400mf."""
 
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torchvision import models
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_regnet_is_torchvisions():

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from networks import build, count, stir
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from tests.architectures.networks import build, count, stir
 
 
 def resnet_20(x: Tensor, weights: dict[str, Tensor], *, training: bool) -> Tensor:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from networks import build, count, stir
 from torch import nn
+
+from tests.architectures.networks import build, count, stir
 
 
 @pytest.fixture(scope="module")

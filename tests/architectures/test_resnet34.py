@@ -1,8 +1,9 @@
 """ResNet34: torchvision's."""
 
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
 from torchvision import models
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_resnet34_is_torchvisions():

@@ -1,9 +1,10 @@
 """ShuffleNet: torchvision's ShuffleNetV2 at width 1.0."""
 
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
 from torchvision.models import shufflenet_v2_x1_0
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 def test_shufflenet_is_torchvisions():

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, count, settle
 from torch import nn
 from torchvision import models
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, count, settle
 
 
 def test_squeezenet_is_torchvisions():

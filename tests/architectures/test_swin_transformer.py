@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from networks import assert_equal, assert_is, at_reference, build, copy_weights, module, stir
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import StochasticDepth
+
+from tests.architectures.networks import assert_equal, assert_is, at_reference, build, copy_weights, module, stir
 
 
 def distinct(reference: nn.Module) -> nn.Module:

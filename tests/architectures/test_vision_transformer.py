@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from networks import CATALOGUE, RENDERER, assert_equal, assert_is, build, copy_weights, stir
 from torch import Tensor, nn
 from torchvision import models
+
+from tests.architectures.networks import CATALOGUE, RENDERER, assert_equal, assert_is, build, copy_weights, stir
 
 
 def awake(reference: Any) -> Any:

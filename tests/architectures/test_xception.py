@@ -4,8 +4,9 @@ from functools import cache
 
 import timm
 import torch
-from networks import assert_equal, assert_is, build, copy_weights, settle
 from torch import nn
+
+from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
 @cache

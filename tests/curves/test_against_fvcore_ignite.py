@@ -5,7 +5,7 @@ import pytest
 from fvcore.common import param_scheduler as fv
 from ignite.handlers.param_scheduler import LinearCyclicalScheduler, PiecewiseLinear
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, whole
 
 EVEN = (2, 10, 90, 1000)
 LONG = (10, 90, 1000)  # shorter ones have no warm-up steps, or phases that do not end on whole steps

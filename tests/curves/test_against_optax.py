@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, whole
 
 
 @pytest.fixture(scope="module", autouse=True)

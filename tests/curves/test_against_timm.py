@@ -4,7 +4,7 @@ import pytest
 import torch
 from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler, PolyLRScheduler, StepLRScheduler, WSDLRScheduler
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, whole
 
 
 def base(optimizer) -> float:

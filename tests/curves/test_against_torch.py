@@ -6,7 +6,7 @@ import pytest
 from torch.optim import lr_scheduler as ls
 from torch.optim.swa_utils import SWALR
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, whole
 
 
 def base(optimizer) -> float:

@@ -3,7 +3,7 @@
 import pytest
 from transformers import optimization as hf
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace
 
 
 def polynomial(optimizer, horizon: int, climb: int, power: float):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, seen, variants
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, seen, variants
 
 
 def some(fraction: float, horizon: int) -> int:

@@ -17,8 +17,18 @@ from torch.optim import lr_scheduler as ls
 from torch.optim.swa_utils import SWALR
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    held,
+    key,
+    nearest,
+    seen,
+    trace,
+    variants,
+    whole,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

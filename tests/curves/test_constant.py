@@ -15,8 +15,7 @@ from transformers import optimization as hf
 
 from lrgen import curves
 from lrgen.curves.constant import rectification
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
 
 
 def constant_factor(T, lr, warmup="0.05", factor="1/3"):

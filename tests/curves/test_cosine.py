@@ -15,8 +15,7 @@ from timm.scheduler import CosineLRScheduler
 from transformers import optimization as hf
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,8 +11,7 @@ from torch.optim import lr_scheduler as ls
 from transformers import get_cosine_schedule_with_warmup
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
 
 
 def simulated(kind, horizon, **arguments) -> np.ndarray:

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from timm.scheduler import TanhLRScheduler, WSDLRScheduler
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
 
 NEW = [number for number, variant in variants().items() if variant.family == "exponential" and number > 50]
 

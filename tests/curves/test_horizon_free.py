@@ -16,8 +16,7 @@ from timm.scheduler import WSDLRScheduler
 from transformers import get_constant_schedule_with_warmup, get_inverse_sqrt_schedule
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
 
 LONG = (10, 90, 1000)  # at shorter ones there is no climb, or no cooldown
 

@@ -19,8 +19,7 @@ from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
 
 LAYERS = (1, 2, 4, 11)
 anything = settings(max_examples=60, deadline=None, derandomize=True, database=None)

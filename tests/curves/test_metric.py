@@ -16,7 +16,6 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mutation import Tiny
 from optax.contrib import reduce_on_plateau
 from timm.scheduler import PlateauLRScheduler
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -25,10 +24,10 @@ from transformers import GreedyLR
 from lrgen import curves
 from lrgen.records import Metric
 from lrgen.verify.checks import reference
-
-from .comparison import BASE_RATES, HORIZONS, key, nearest, variants, whole
-from .test_plateau import LOSSES as TO_PLATEAUS
-from .test_plateau import RECORDED, assert_followed
+from tests.curves.comparison import BASE_RATES, HORIZONS, key, nearest, variants, whole
+from tests.curves.test_plateau import LOSSES as TO_PLATEAUS
+from tests.curves.test_plateau import RECORDED, assert_followed
+from tests.mutation import Tiny
 
 NAN, INF = math.nan, math.inf
 FAMILY = (157, 158, 159, 160, 161, 162, 163, 164, 165)

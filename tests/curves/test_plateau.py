@@ -14,8 +14,7 @@ from optax.contrib import reduce_on_plateau
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, key, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, key, variants, whole
 
 PLATEAUS = {31: ("5/90", 0.1), 32: ("10/90", 0.1), 33: ("3/90", 0.5)}  # number: patience over the horizon, factor
 

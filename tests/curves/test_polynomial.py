@@ -17,8 +17,18 @@ from timm.scheduler import PolyLRScheduler
 from transformers import optimization as hf
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    held,
+    key,
+    nearest,
+    seen,
+    trace,
+    variants,
+    whole,
+)
 
 NEW = [number for number, variant in variants().items() if variant.family == "polynomial" and number > 50]
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from lrgen import curves
-
-from .comparison import key, variants
+from tests.curves.comparison import key, variants
 
 RECORDED = json.loads((Path(__file__).parent / "recorded.json").read_text())
 NUMBERS = sorted({trace["number"] for trace in RECORDED["traces"]})

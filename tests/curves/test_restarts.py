@@ -19,8 +19,18 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from transformers.optimization import get_cosine_schedule_with_warmup
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    held,
+    key,
+    nearest,
+    seen,
+    trace,
+    variants,
+    whole,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

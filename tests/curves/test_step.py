@@ -13,8 +13,18 @@ from timm.scheduler import MultiStepLRScheduler, StepLRScheduler
 from torch.optim import lr_scheduler as ls
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    held,
+    key,
+    nearest,
+    seen,
+    trace,
+    variants,
+    whole,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

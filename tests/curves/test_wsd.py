@@ -16,8 +16,7 @@ from timm.scheduler import WSDLRScheduler
 from transformers import optimization as hf
 
 from lrgen import curves
-
-from .comparison import BASE_RATES, HORIZONS, assert_promised, key, seen, trace, variants
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, seen, trace, variants
 
 DEFAULTS = {  # warm-up and decay
     132: ("0.05", "0.2"),

@@ -1,1 +1,0 @@
-"""The curves against other people's schedules, one library a file."""

@@ -1,0 +1,272 @@
+"""Questions about learning rates: each answer is what the code does, and what a formula by hand says."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lrgen import curves
+from lrgen.errors import CorpusError
+from lrgen.finetune import wording
+from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.tasks import trace
+from lrgen.records import Unit
+from lrgen.source import sections
+from lrgen.verify import trace as tracing
+from lrgen.verify.trace import Course
+from tests.paths import GENERATED, REPOSITORY
+from tests.proved import material_of, proved
+
+COMMITTED = GENERATED / "ResNet"
+TRACES = 20
+
+
+@pytest.fixture(scope="module")
+def material(catalogue) -> Material:
+    """The committed files: every schedule."""
+    resnet = catalogue.architecture("ResNet")
+    files = [proved(resnet, one, (COMMITTED / f"{one.key}.py").read_text()) for one in catalogue.variants]
+    return Material(catalogue, files, seed=0)
+
+
+@pytest.fixture(scope="module")
+def examples(material, tmp_path_factory) -> list[Example]:
+    return list(trace.examples(material, Workbench(tmp_path_factory.mktemp("cache"), workers=2, traces=TRACES)))
+
+
+@pytest.fixture
+def bench(tmp_path) -> Workbench:
+    return Workbench(tmp_path, workers=1, traces=3)
+
+
+def answered(example: Example) -> dict[int, float]:
+    """The rates of an answer by step, from lines or from a table."""
+    rows = re.findall(r"^(?:\| )?(\d+)(?: \||:) (\S+)", example.completion, re.MULTILINE)
+    return {int(step): float(rate) for step, rate in rows}
+
+
+def of(examples: list[Example], number: int) -> list[Example]:
+    return [example for example in examples if example.files[0].variant.number == number]
+
+
+def check(example: Example, formula) -> None:
+    """Compare an answer with a formula of the step, the horizon and the hyperparameters, to six digits."""
+    rates, evidence = answered(example), example.evidence
+    assert list(rates) == evidence["steps"]
+    for step, rate in rates.items():
+        right = formula(step, evidence["horizon"], **evidence["prm"])
+        assert math.isclose(rate, right, rel_tol=5e-6, abs_tol=1e-12), (example.key, step)
+
+
+# Answers by hand.
+
+
+def test_a_course_is_what_the_schedule_does(material):
+    """Step decay at a third and two thirds of nine epochs; half a cosine of four; a warm-up of two batches of four;
+    and a factor of 0.95 by a file that prints, which does not get between the answers.
+    """
+    files = {file.variant.number: file for file in material.files}
+    text = files[3].source.replace("    return ExponentialLR", "    print('{}')\n    return ExponentialLR")
+    printing = proved(files[3].architecture, files[3].variant, text)
+    requests = [
+        (files[1], (Course(9, {"lr": 0.1}, (0, 2, 3, 5, 6, 9)),)),
+        (files[6], (Course(4, {"lr": 0.1}, (0, 1, 2, 3, 4, 5)),)),
+        (files[37], (Course(4, {"lr": 0.1, "warmup": 0.5}, (0, 1, 2, 3, 4)), Course(4, {"lr": 1.0}, (0,)))),
+        (printing, (Course(5, {"lr": 0.1}, (0, 1)),)),
+    ]
+    found = [rates for _, _, courses in tracing.run(requests, workers=2) for rates in courses]
+    wanted = [
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.0001],
+        [0.1, 0.05 * (1 + math.sqrt(0.5)), 0.05, 0.05 * (1 - math.sqrt(0.5)), 0, 0],
+        [0, 0.05, 0.1, 0.05, 0],
+        [1.0],
+        [0.1, 0.095],
+    ]
+    for rates, right in zip(found, wanted, strict=True):
+        assert np.allclose(rates, [right], atol=1e-12)
+
+
+def test_step_decay_is_answered_right(examples):
+    """The base rate times gamma for every step size that is over."""
+    for example in of(examples, 1):
+        check(
+            example,
+            lambda step, horizon, lr, gamma=0.1, step_fraction=1 / 3: (
+                lr * gamma ** (step // max(1, round(step_fraction * horizon)))
+            ),
+        )
+
+
+def test_half_a_cosine_is_answered_right(examples):
+    """Zero at the horizon and past it."""
+    for example in of(examples, 6):
+        check(example, lambda step, horizon, lr: lr * (1 + math.cos(math.pi * min(1, step / horizon))) / 2)
+
+
+def test_a_warm_up_is_answered_right(examples):
+    """The climb is linear from zero, and what follows is constant."""
+    for example in of(examples, 40):
+        check(
+            example,
+            lambda step, horizon, lr, warmup=0.1: (
+                lr * min(1, step / round(warmup * horizon) if warmup * horizon else 1)
+            ),
+        )
+
+
+def test_a_layer_has_its_own_rate(examples):
+    """The question names a group by its depth, and the answer is that group's."""
+    depths = set()
+    for example in of(examples, 172):
+        depth = example.evidence["depth"]
+        depths.add(depth)
+        assert f"of the group of depth {depth} at" in example.prompt
+        assert "`depth` is 0, 1, 2 and 3" in example.prompt
+        check(example, lambda *args, depth=depth, **prm: _layer(*args, depth=depth, **prm))
+    assert len(depths) > 2
+
+
+def _layer(step, horizon, lr, depth, layer_decay=0.75, warmup=0.05):
+    climb = round(warmup * horizon)
+    cosine = (1 + math.cos(math.pi * (min(step, horizon) - climb) / max(1, horizon - climb))) / 2
+    return lr * layer_decay ** (3 - depth) * (step / climb if step < climb else cosine)
+
+
+def test_a_plateau_is_answered_right(examples):
+    """The metrics stand in the question; by them the rate falls to a tenth after too many without improvement."""
+    fell = False
+    for example in of(examples, 31):
+        metrics, evidence = example.evidence["metrics"], example.evidence
+        assert f"is called with {', '.join(map(str, metrics))}, in this order" in example.prompt
+        patience = max(1, round(evidence["prm"].get("patience", 5 / 90) * evidence["horizon"]))
+        rate, best, bad, rates = evidence["prm"]["lr"], math.inf, 0, []
+        for metric in metrics:
+            rates.append(rate)
+            better = metric < best * (1 - 1e-4)
+            best, bad = (metric, 0) if better else (best, bad + 1)
+            if bad > patience:
+                rate, bad = rate / 10, 0
+        fell |= rates[-1] < rates[0]
+        for step, found in answered(example).items():
+            assert math.isclose(found, rates[step], rel_tol=5e-6)
+    assert fell
+
+
+def test_every_published_rate_is_the_curves(examples):
+    """Over all schedules, what is published to six digits is what the independent curve has."""
+    for example in examples:
+        variant, evidence = example.files[0].variant, example.evidence
+        prm = {name: value for name, value in evidence["prm"].items() if name != "lr"}
+        lr, horizon, steps = evidence["prm"]["lr"], evidence["horizon"], evidence["steps"]
+        if variant.unit is Unit.METRIC:
+            right = curves.follow(variant, evidence["metrics"], horizon, lr, prm)[steps]
+        else:
+            depths = evidence.get("depths", [0])
+            right = curves.rates(variant, steps, horizon, lr, prm, depths=depths)[
+                depths.index(evidence.get("depth", 0))
+            ]
+        assert list(answered(example)) == steps
+        assert np.allclose(list(answered(example).values()), right, rtol=5e-6, atol=1e-12 * lr), example.key
+
+
+# What is refused.
+
+
+def test_a_file_that_leaves_its_curve_is_refused(material, bench):
+    """A file that was verified and does something else now stops the build, by its name."""
+    file = material.files[3]
+    edited = proved(file.architecture, file.variant, file.source.replace("power=2.0", "power=2.1"))
+    assert edited.source != file.source
+    with pytest.raises(CorpusError, match=r"A0_004\.py: the rate at step \d+ of horizon \d+ .* verify it again"):
+        list(trace.examples(replace(material, files=[edited]), bench))
+
+
+def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(material):
+    """What rounding leaves of zero is zero; what is within the tolerance and written otherwise is left out."""
+    course = Course(4, {"lr": 0.1}, (0, 2, 3, 4))
+    executed = [[0.1, 0.05 + 1e-12, 0.05 * (1 - math.sqrt(0.5)) + 9e-11, 1e-18]]
+    written = trace._written(material.catalogue, material.files[5], course, executed)
+    assert written == [{0: "0.1", 2: "0.05", 3: "0.0146447", 4: "0"}]
+    executed[0][3] = 5e-11
+    assert 4 not in trace._written(material.catalogue, material.files[5], course, executed)[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [("raise ValueError('no')", "raises at horizon .* ValueError: no"), ("import os; os._exit(3)", "has ended")],
+)
+def test_a_file_that_raises_is_refused(material, bench, broken, reason):
+    """So does one whose scheduler raises, or that takes its process with it."""
+    file = material.files[2]
+    edited = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
+    with pytest.raises(CorpusError, match=rf"A0_003\.py: its schedule cannot be traced: .*{reason}"):
+        list(trace.examples(replace(material, files=[proved(file.architecture, file.variant, edited)]), bench))
+
+
+# Questions.
+
+
+def test_a_question_tells_all_that_its_answer_needs(examples):
+    """The code, the horizon, every hyperparameter that is not the default, and the steps stand in it."""
+    for example in examples:
+        file, evidence = example.files[0], example.evidence
+        code = wording.quoted(example.prompt)
+        assert code in (file.source, sections.cut(file.source).alone)
+        assert f"total_steps={evidence['horizon']}, prm={json.dumps(evidence['prm'])})" in example.prompt
+        assert wording.listed([str(step) for step in evidence["steps"]]) in example.prompt
+        assert ("`scheduler.step()`" in example.prompt) == (file.variant.unit is not Unit.METRIC)
+        assert ("| step | learning rate |" in example.completion) == (" table" in example.prompt.split("```")[-1])
+        assert example.scope is (Scope.FILE if code == file.source else Scope.SCHEDULE)
+
+
+def test_questions_are_of_many_kinds(examples):
+    """Whole files and schedules alone, tables and lines, defaults and other values, steps past the end: all occur."""
+    assert {wording.quoted(one.prompt) == one.files[0].source for one in examples} == {True, False}
+    assert {"|" in one.completion for one in examples} == {True, False}
+    assert {len(one.evidence["prm"]) > 1 for one in examples} == {True, False}
+    assert any(max(one.evidence["steps"]) > one.evidence["horizon"] for one in examples)
+    assert all(len(one.evidence["steps"]) > 1 for one in examples)
+
+
+def test_each_schedule_has_as_many_questions_as_were_asked_for(examples, material):
+    """No two of them are the same."""
+    assert len(examples) == TRACES * len(material.files)
+    assert len({example.key for example in examples}) == len(examples)
+    assert len({example.prompt for example in examples}) == len(examples)
+
+
+def test_any_network_may_show_a_schedule(catalogue, tmp_path):
+    """The files of a schedule share its questions; the schedule itself reads the same in each."""
+    materials = [material_of(catalogue, model, (1, 37)) for model in ("ResNet", "AlexNet")]
+    both = replace(materials[0], files=[*materials[0].files, *materials[1].files])
+    found = list(trace.examples(both, Workbench(tmp_path, traces=200)))
+    assert len(found) == 400
+    assert {example.files[0].name for example in found} == {file.name for file in both.files}
+
+
+def test_the_seed_alone_decides(material, examples, tmp_path):
+    """The number of workers and the other files change nothing; another seed changes the questions."""
+    some = replace(material, files=material.files[30:33])
+    again = list(trace.examples(some, Workbench(tmp_path, workers=1, traces=TRACES)))
+    assert again == [one for number in (31, 32, 33) for one in of(examples, number)]
+    other = replace(some, seed=1)
+    assert list(trace._requests(other, TRACES)) != list(trace._requests(some, TRACES))
+
+
+def test_the_parent_has_no_torch(tmp_path):
+    """Only the children that trace load it."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\nfrom tests.proved import material_of\nfrom lrgen import catalogue\n"
+        "from lrgen.finetune.tasks import trace\nfrom lrgen.finetune.mutants import Workbench\n"
+        "material = material_of(catalogue.load(), 'ResNet', [1])\n"
+        "assert len(list(trace.examples(material, Workbench(Path('.'), traces=2)))) == 2\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(REPOSITORY)], cwd=tmp_path, check=True)

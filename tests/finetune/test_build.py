@@ -1,0 +1,609 @@
+"""A dataset is whole or not there, the same each time, and says what was left out of it."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from lrgen.errors import DatasetError, OutputError
+from lrgen.finetune import formats, manifest, overlap
+from lrgen.finetune import tasks as all_tasks
+from lrgen.finetune.build import TOO_LONG, Plan, build
+from lrgen.finetune.corpus import Level
+from lrgen.finetune.decontamination import Benchmarks
+from lrgen.finetune.dedup import Seen
+from lrgen.finetune.example import Material, Scope
+from lrgen.finetune.formats import parquet
+from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
+from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
+from lrgen.source.normalise import definitions_digest, digest, schedule_digest
+from lrgen.store import Store
+from lrgen.verify import run
+from lrgen.verify.run import conditions_of
+from tests import corpora
+from tests.corpora import example, proved, source, task
+from tests.paths import REPOSITORY
+
+NUMBERS = (1, 6, 25, 31, 37, 41, 60, 100)
+
+
+@pytest.fixture
+def material(catalogue):
+    return Material(catalogue, tuple(proved(catalogue, number) for number in NUMBERS), 0)
+
+
+def plan(*tasks: Any, **values: Any) -> Plan:
+    return Plan(tasks or corpora.TASKS, **{"level": Level.SCHEDULE, "formats": formats.NAMES} | values)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    return [row for split in parquet.splits(folder) for row in parquet.read(folder, split)]
+
+
+# Rows.
+
+
+def test_a_row_is_right_by_itself(catalogue):
+    """What is made of any example has every column, of its type, and an id that its texts give."""
+    file = proved(catalogue, 1, accuracy=0.5)
+    for one in (example(), example([file]), example([file], rejected="x"), example([file], label=False)):
+        row = Rows(0).of(one, Split.TRAIN, "group")
+        assert tuple(row) == NAMES
+        assert list(problems(row)) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("completion", "other", "the id is not the hash"),
+        ("prompt", " ", "is empty"),
+        ("prompt_chars", 1, "the lengths in characters"),
+        ("unit", "second", "unit must be one of batch, epoch, metric"),
+        ("accuracy", "good", "accuracy must be of type float64"),
+        ("seed", None, "seed must be of type int64"),
+        ("evidence", "[]", "evidence is not a JSON object"),
+        ("schema", 2, "schema must be 1"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said(catalogue, column, value, said):
+    """Each kind of damage in a sentence that names the column."""
+    row = Rows(0).of(example([proved(catalogue, 1)]), Split.TRAIN, "group") | {column: value}
+    assert any(said in problem for problem in problems(row))
+
+
+def test_an_id_tells_rows_apart():
+    """Each of the texts, and the label, makes another id; a pair is not the same as a plain answer."""
+    ids = {
+        id_of("a", "b", "c", None, None),
+        id_of("x", "b", "c", None, None),
+        id_of("a", "x", "c", None, None),
+        id_of("a", "b", "x", None, None),
+        id_of("a", "b", "c", "d", None),
+        id_of("a", "b", "c", None, True),
+        id_of("a", "b", "c", None, False),
+    }
+    assert len(ids) == 7
+
+
+def test_a_row_names_the_lowest_level_of_its_files(catalogue):
+    """And the accuracy and the run of the first."""
+    files = [proved(catalogue, 1, level=Level.TRAINING, accuracy=0.9), proved(catalogue, 6, level=Level.CONTRACT)]
+    row = Rows(0).of(example(files), Split.TRAIN, "group")
+    assert (row["level"], row["accuracy"], row["result_id"]) == ("contract", 0.9, 1)
+
+
+def test_the_schema_is_documented():
+    """docs/dataset.md has the table of the columns as the code has it."""
+    assert table() in (REPOSITORY / "docs" / "dataset.md").read_text(encoding="utf-8")
+    assert all(one.meaning for one in FIELDS)
+
+
+# Code.
+
+
+def test_code_is_compared_by_its_syntax_tree():
+    """Formatting, comments and docstrings make no difference, names and numbers do."""
+    one = 'def f(x):\n    """Doc."""\n    return x + 1  # why\n'
+    assert digest(one) == digest("def f(x):\n\n    return (x + 1)\n") != digest("def f(x): return x + 2")
+    assert definitions_digest("a text") is definitions_digest("x = 1") is None
+    assert definitions_digest(one) == digest(one)
+
+
+def test_a_schedule_is_compared_with_what_it_refers_to():
+    """The network does not matter, and the class that the scheduler is made of does."""
+    changed = source(37).replace("0.5 * (1 + math.cos", "0.25 * (1 + math.cos")
+    assert changed != source(37)
+    assert schedule_digest(source(37)) != schedule_digest(changed)
+    assert schedule_digest(source(37)) == schedule_digest(source(37).replace("nn.Conv2d", "nn.LazyConv2d"))
+
+
+# Building.
+
+
+def test_a_dataset_has_everything(material, tmp_path):
+    """Rows in every format, the card, the statistics, and a manifest of it all; nothing else is left behind."""
+    built = build(material, plan(), tmp_path / "out")
+    files = content(tmp_path / "out")
+    listed = manifest.read(tmp_path / "out")["files"]
+    assert listed.keys() == files.keys() - {"manifest.json"}
+    assert {name.split("/")[0] for name in files} >= {*formats.NAMES, "README.md", "croissant.json", "statistics.md"}
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == built.tally.total == built.counts.rows
+    assert [problem for row in rows for problem in problems(row)] == []
+    assert {row["task"] for row in rows} == {"write", "name", "count", "prefer", "judge"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+def test_a_dataset_is_the_same_each_time(material, tmp_path):
+    """Byte by byte, wherever it is built; another seed makes another one."""
+    for name in ("one", "deeper/other"):
+        build(material, plan(), tmp_path / name)
+    assert content(tmp_path / "one") == content(tmp_path / "deeper" / "other")
+    build(dataclasses.replace(material, seed=1), plan(seed=1), tmp_path / "two")
+    assert content(tmp_path / "one")["parquet/train.parquet"] != content(tmp_path / "two")["parquet/train.parquet"]
+
+
+def test_nothing_of_this_machine_is_published(material, tmp_path):
+    """No file names the folder that it was built in, or the files of the user."""
+    benchmark = tmp_path / "mine" / "benchmark.jsonl"
+    benchmark.parent.mkdir()
+    benchmark.write_text('{"text": "one two three four five six seven eight nine"}\n')
+    build(material, plan(benchmarks=(benchmark,)), tmp_path / "out")
+    for name, data in content(tmp_path / "out").items():
+        assert str(tmp_path).encode() not in data, name
+
+
+def test_groups_are_on_one_side(material, tmp_path):
+    """No group, and no answer of a task that depends on a file, is in training and elsewhere."""
+    build(material, plan(), tmp_path / "out")
+    rows = [row for row in rows_of(tmp_path / "out") if row["scope"] != "none"]
+    groups: dict[str, set[str]] = {}
+    answers: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        groups.setdefault(row["group"], set()).add(row["split"])
+        answers.setdefault((row["task"], row["completion"]), set()).add(row["split"])
+    assert {len(splits) for splits in (*groups.values(), *answers.values())} == {1}
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+
+
+def test_an_interrupted_build_goes_on(material, tmp_path):
+    """What was whole is not made again, and the result is that of a build that was not interrupted."""
+    made = []
+    interrupted = True
+
+    def first(material):
+        made.append("first")
+        yield from corpora.WRITE.examples(material)
+
+    def second(material):
+        for number, one in enumerate(corpora.NAME.examples(material)):
+            if number == 5 and interrupted:
+                raise KeyboardInterrupt
+            yield one
+
+    tasks = plan(task("write", first), task("name", second))
+    with pytest.raises(KeyboardInterrupt):
+        build(material, tasks, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    interrupted = False
+    build(material, tasks, tmp_path / "out")
+    assert made == ["first"]
+    build(material, tasks, tmp_path / "whole")
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+def test_other_arguments_begin_anew(material, tmp_path):
+    """What was interrupted is not gone on with under another seed or with other files."""
+    made = []
+
+    def interrupting(material):
+        made.append(material.seed)
+        yield from corpora.WRITE.examples(material)
+        raise KeyboardInterrupt
+
+    for seed in (0, 1):
+        changed = dataclasses.replace(material, seed=seed)
+        with pytest.raises(KeyboardInterrupt):
+            build(changed, plan(corpora.COUNT, task("write", interrupting), seed=seed), tmp_path / "out")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert made == [0, 1]
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_is_there_is_not_overwritten(material, tmp_path, what):
+    """Not even an empty folder."""
+    if what == "folder":
+        (tmp_path / "out").mkdir()
+    else:
+        (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="out: is there already: nothing was written"):
+        build(material, plan(), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_two_builds_of_the_same_do_not_meet(material, tmp_path):
+    """The second one says that the first is at work."""
+
+    def meanwhile(material):
+        with pytest.raises(OutputError, match="another build of the same dataset is at work"):
+            build(material, whole, tmp_path / "out")
+        yield from corpora.WRITE.examples(material)
+
+    whole = plan(task("write", meanwhile))
+    assert build(material, whole, tmp_path / "out").counts.rows == len(NUMBERS)
+
+
+# What is left out.
+
+
+def test_rows_are_there_once(material, tmp_path):
+    """The same question with the same answer is one row; the others are counted."""
+
+    def twice(material):
+        for one in corpora.COUNT.examples(material):
+            yield one
+            yield dataclasses.replace(one, key=f"{one.key} again")
+
+    built = build(material, plan(task("count", twice)), tmp_path / "out")
+    assert built.counts.rows == 30
+    assert built.counts.left_out == {"duplicate rows": 30}
+    assert manifest.read(tmp_path / "out")["counts"]["left_out"] == {"duplicate rows": 30}
+
+
+def test_files_are_there_once(material, tmp_path):
+    """A second file with the same network, code and trace yields nothing."""
+    copy = dataclasses.replace(material.files[0], variant=material.catalogue.variant(2))
+    doubled = dataclasses.replace(material, files=(*material.files, copy))
+    built = build(doubled, plan(corpora.WRITE), tmp_path / "out")
+    assert (built.files, built.counts.left_out) == (len(NUMBERS), {"duplicate files": 1})
+
+
+def test_an_answer_is_not_on_two_sides(material, tmp_path):
+    """What is learnt from is not tested with: of equal answers of different groups one side keeps its own."""
+
+    def alike(material):
+        for file in material.files:
+            yield example([file], task="name", completion="It falls.", scope=Scope.SCHEDULE)
+
+    built = build(material, plan(task("name", alike)), tmp_path / "out")
+    assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 1
+    assert built.counts.left_out["answers that another side has"] == len(NUMBERS) - built.counts.rows > 0
+
+
+def test_computed_answers_may_be_alike(material, tmp_path):
+    """What stands on no file has few answers, on all sides."""
+    build(material, plan(corpora.COUNT), tmp_path / "out")
+    assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 3
+
+
+def test_rows_that_overlap_with_a_benchmark_are_left_out(material, tmp_path):
+    """And counted; nothing else is."""
+    words = source(37).split("\n\n")[1].split()
+    text = " ".join([*words, "and", "more"])
+    (tmp_path / "benchmark.jsonl").write_text(json.dumps({"deep": [{"text": text}]}) + "\n")
+    whole = build(material, plan(corpora.WRITE), tmp_path / "whole")
+    built = build(material, plan(corpora.WRITE, benchmarks=(tmp_path / "benchmark.jsonl",)), tmp_path / "out")
+    left_out = {row["variant"] for row in rows_of(tmp_path / "whole")} - {
+        row["variant"] for row in rows_of(tmp_path / "out")
+    }
+    assert "A0_037" in left_out
+    assert built.counts.left_out["overlaps with a benchmark"] == len(left_out) == 8 - built.counts.rows
+    assert whole.counts.left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "overlaps"),
+    [
+        ("Zero ONE, two three; four five six seven eight nine ten eleven twelve thirteen!", True),
+        ("one two three four five six seven eight nine ten eleven twelve", False),
+        ("one two three four five six seven eight nine ten eleven twelve fourteen", False),
+        ("so a b c d e f g h ends", True),
+        ("def f(x):\n    # another comment\n    return (x)\n", False),
+        ("def area(width, height):\n    # hidden\n    return (width * height)\n", True),
+    ],
+    ids=["13 words", "12 words", "the 13th differs", "a short text", "other code", "the same code"],
+)
+def test_the_rule_of_overlap(tmp_path, text, overlaps):
+    """Thirteen words in a row, a shorter text as a whole, or the same syntax tree."""
+    texts = [
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen",
+        "a b c d e f g h",
+        'def area(width, height):\n    """Of a rectangle: this width, this height."""\n    return width * height\n',
+    ]
+    path = tmp_path / "benchmark.jsonl"
+    path.write_bytes(b"".join(orjson.dumps({"text": one}, option=orjson.OPT_APPEND_NEWLINE) for one in texts))
+    row = {"prompt": "", "completion": text, "rejected": None}
+    assert Benchmarks([path]).overlaps(row) is overlaps
+    assert Benchmarks([path]).overlaps({"prompt": text, "completion": "", "rejected": None}) is overlaps
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"text": "too short"}'])
+def test_a_benchmark_that_compares_with_nothing_is_refused(tmp_path, text):
+    """It would look as if the dataset had been compared."""
+    (tmp_path / "benchmark.jsonl").write_text(text)
+    with pytest.raises(DatasetError, match="benchmark.jsonl"):
+        Benchmarks([tmp_path / "benchmark.jsonl"])
+
+
+@pytest.mark.parametrize("limit", [7, 20, 1000])
+def test_a_limit_is_shared_out(material, tmp_path, limit):
+    """Each task gets its part, and what one does not use the next ones may."""
+    built = build(material, plan(limit=limit), tmp_path / "out")
+    counts = built.tally.by_task()
+    assert sum(counts.values()) == min(limit, 8 + 8 + 30 + 8 + 16)
+    if limit < 40:
+        assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_a_limit_takes_files_of_many_kinds(catalogue, tmp_path):
+    """The few rows are not those of the first files."""
+    files = tuple(proved(catalogue, number, name) for name in ("AlexNet", "ResNet", "VGG") for number in NUMBERS)
+    build(Material(catalogue, files, 0), plan(corpora.WRITE, limit=12), tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 12
+    assert {row["architecture"] for row in rows} == {"AlexNet", "ResNet", "VGG"}
+
+
+@pytest.fixture
+def tokenizer(tmp_path) -> Path:
+    """One that counts words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.enable_truncation(5)
+    words.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path / "tokenizer.json"
+
+
+def test_tokens_are_counted(material, tokenizer, tmp_path):
+    """Of prompt and answer, of the longer one of a pair, and whatever the tokenizer would cut."""
+    build(material, plan(tokenizer=tokenizer), tmp_path / "out")
+    for row in rows_of(tmp_path / "out"):
+        longest = max(len(row["completion"].split()), len((row["rejected"] or "").split()))
+        assert (row["prompt_tokens"], row["completion_tokens"]) == (len(row["prompt"].split()), longest)
+
+
+def test_rows_that_are_too_long_are_put_aside(material, tokenizer, tmp_path):
+    """Whole, in a file of their own, and counted; without a limit there is no such file."""
+    built = build(material, plan(corpora.WRITE, corpora.COUNT, tokenizer=tokenizer, max_tokens=100), tmp_path / "out")
+    long = [orjson.loads(line) for line in (tmp_path / "out" / TOO_LONG).read_bytes().splitlines()]
+    assert (len(long), built.counts.too_long, built.counts.rows) == (8, 8, 30)
+    assert all(row["completion_tokens"] > 100 and list(problems(row)) == [] for row in long)
+    build(material, plan(corpora.WRITE, tokenizer=tokenizer), tmp_path / "unlimited")
+    assert not (tmp_path / "unlimited" / TOO_LONG).exists()
+
+
+def test_a_limit_of_tokens_needs_a_tokenizer(material, tmp_path):
+    """A broken one is named."""
+    with pytest.raises(DatasetError, match="max_tokens 5: tokens are counted only with a tokenizer"):
+        build(material, plan(max_tokens=5), tmp_path / "out")
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(DatasetError, match="broken.json: not a tokenizer.json"):
+        build(material, plan(tokenizer=tmp_path / "broken.json"), tmp_path / "out")
+
+
+def test_no_row_is_an_error(material, tmp_path):
+    """That says what was left out; nothing is left behind."""
+
+    def nothing(material):
+        yield from ()
+
+    with pytest.raises(DatasetError, match="not one row came of 8 files and 1 tasks: none was made"):
+        build(material, plan(task("nothing", nothing)), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seen_remembers_the_first_mark(tmp_path):
+    """A key is met once as new."""
+    with Seen(tmp_path / "seen") as seen:
+        assert [seen.meet(key, mark) for key, mark in ((b"a", 0), (b"b", 1), (b"a", 2), (b"b", 1))] == [
+            None,
+            None,
+            0,
+            1,
+        ]
+    assert list(tmp_path.iterdir()) == []
+
+
+# What is said of it.
+
+
+def test_the_card_names_the_files_of_each_split(material, tmp_path):
+    """The header is what the Hub reads, which takes one file format a folder: Parquet, all splits of it."""
+    build(material, plan(holdout_families=("step",)), tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    header = text.split("---\n")[1]
+    paths = [line.split(": ")[1] for line in header.splitlines() if line.startswith("    path: ")]
+    there = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out" / "parquet").iterdir()}
+    assert set(paths) == there
+    assert "license: mit\n" in header
+    assert header.count("- config_name: ") == header.count("- config_name: default\n") == 1
+    assert "size_categories:\n- n<1K\n" in header
+    assert table() in text
+    assert "Held out: step." in text
+
+
+def test_croissant_names_every_file_and_column(material, tmp_path):
+    """Each data file with its hash, each column with a type, and nothing is referred to that is not there."""
+    build(material, plan(), tmp_path / "out")
+    whole = json.loads((tmp_path / "out" / "croissant.json").read_text())
+    assert whole["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    files = {one["@id"]: one for one in whole["distribution"] if one["@type"] == "cr:FileObject"}
+    listed = manifest.read(tmp_path / "out")["files"]
+    assert {name: one["sha256"] for name, one in files.items()} == {
+        name: entry["sha256"] for name, entry in listed.items() if name.endswith((".jsonl", ".parquet"))
+    }
+    (records,) = whole["recordSet"]
+    assert tuple(one["source"]["extract"]["column"] for one in records["field"]) == NAMES
+    sets = {one["@id"] for one in whole["distribution"] if one["@type"] == "cr:FileSet"}
+    assert {one["source"]["fileSet"]["@id"] for one in records["field"]} == sets
+    terms = {key for one in (whole, *whole["distribution"], records, *records["field"]) for key in one}
+    assert {"recordSet", "field", "source", "includes", "key", "dataType"} <= terms & whole["@context"].keys()
+
+
+def test_the_manifest_says_how_it_was_made(material, tokenizer, tmp_path):
+    """With what arguments, files by name and hash, and of which files."""
+    build(material, plan(tokenizer=tokenizer, limit=10), tmp_path / "out", refused=3)
+    facts = manifest.read(tmp_path / "out")
+    assert facts["arguments"]["tokenizer"] == {"name": "tokenizer.json", "sha256": manifest.entry(tokenizer)["sha256"]}
+    assert (facts["arguments"]["limit"], facts["arguments"]["level"]) == (10, "schedule")
+    assert (facts["corpus"]["files"], facts["corpus"]["refused"]) == (8, 3)
+    assert facts["counts"]["rows"] == sum(facts["counts"]["splits"].values()) == 10
+
+
+def test_text_overlap_is_measured(material, tmp_path):
+    """An answer counts as inside when it stands in a training text as it is; equal texts are wholly alike."""
+    build(material, plan(corpora.NAME), tmp_path / "out")
+    trained = next(row for row in rows_of(tmp_path / "out") if row["split"] == "train")
+    part = "\n".join(trained["prompt"].splitlines()[10:40]) + "\n"
+    others = [part.replace("self", "selves"), "\n".join(reversed(part.splitlines())) + "\n"]
+    found = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, *others], "validation": []})
+    assert [(one.split, one.answers, one.inside, one.greatest) for one in found] == [("test", 3, 1, 1.0)]
+    assert found[0].median < 1
+
+
+# The command.
+
+
+@pytest.fixture
+def place(tmp_path, lrgen, catalogue, monkeypatch):
+    """The current folder: rendered files, of which two passed up to the schedule, one failed, and one was never run."""
+    monkeypatch.setattr(all_tasks, "TASKS", (corpora.WRITE, corpora.COUNT), raising=False)
+    store = Store(f"sqlite:///{tmp_path}/db/ab.nn.db")
+    for number, status in ((1, Status.UNPROVEN), (37, Status.UNPROVEN), (41, Status.FAILED), (60, None)):
+        path = tmp_path / "generated" / "ResNet" / f"A0_{number:03d}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source(number))
+        if status:
+            file = proved(catalogue, number)
+            candidate = Candidate(path, file.source, file.sha256, "ResNet", path.stem, file.variant, {"lr": 0.1})
+            passed = status.ok
+            checks = [CheckReport(stage, True, "", 0.1) for stage in (Stage.SYNTAX, Stage.CONTRACT)]
+            checks.append(CheckReport(Stage.SCHEDULE, passed, "" if passed else "too high", 0.1))
+            end = (None, "") if passed else (Stage.SCHEDULE, "too high")
+            outcome = Outcome(candidate, status, *end, 0.3, checks=tuple(checks))
+            store.save(outcome, conditions_of(VerifySettings(stage=Stage.SCHEDULE)), ())
+    store.close()
+    return tmp_path
+
+
+PASSED = ("--variant", "1", "--variant", "37", "--level", "schedule")
+
+
+def test_build_check_and_look(place, lrgen):
+    """The three commands, as tables and as JSON."""
+    code, out, _ = lrgen("dataset", "build", "--out", "data", *PASSED)
+    assert (code, out.splitlines()[0].split(":")[0]) == (0, "32 rows of 2 files written to data")
+    code, out, _ = lrgen("dataset", "build", "--out", "more", *PASSED, "--task", "write", "--format", "kto", "--json")
+    told = json.loads(out)
+    assert (code, told["rows"], told["tasks"], told["files"]) == (0, 2, {"write": 2}, 2)
+    assert [path.name for path in sorted((place / "more").iterdir()) if path.is_dir()] == ["figures", "parquet"]
+    assert lrgen("dataset", "check", "data", "--sample", 0, "--db", "sqlite:///db/ab.nn.db")[0] == 0
+    code, out, _ = lrgen("dataset", "sample", "data", "-n", 2, "--task", "write", "--json")
+    assert {row["variant"] for row in json.loads(out)} == {"A0_001", "A0_037"}
+    code, out, _ = lrgen("dataset", "sample", "data", "-n", 1, "--task", "count")
+    assert code == 0
+    assert "Count to" in out
+
+
+def test_check_says_what_is_wrong(place, lrgen):
+    """It ends with 1 and a sentence for each problem."""
+    lrgen("dataset", "build", "--out", "data", *PASSED)
+    with (place / "data" / "messages" / "train.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    code, out, _ = lrgen("dataset", "check", "data")
+    assert code == 1
+    assert "messages/train.jsonl: is not the file that the manifest names" in out
+    code, out, _ = lrgen("dataset", "check", "data", "--json")
+    assert (code, len(json.loads(out)["problems"])) == (1, 2)
+
+
+def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
+    """Until it is left out, which is counted; nothing is written before."""
+    select = ("--variant", "1", "--variant", "41", "--variant", "60", "--level", "schedule")
+    code, _, err = lrgen("dataset", "build", "--out", "data", *select)
+    assert code == 2
+    assert (
+        "2 of 3 files did not pass up to schedule: generated/ResNet/A0_041.py failed in the schedule check: too high"
+        in err
+    )
+    assert "A0_060.py was never verified" in err
+    assert not (place / "data").exists()
+    code, out, _ = lrgen("dataset", "build", "--out", "data", *select, "--skip-refused", "--json")
+    assert (code, json.loads(out)["refused"], json.loads(out)["files"]) == (0, 2, 1)
+
+
+def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
+    """What an older lrgen found is no proof by today's checks."""
+    monkeypatch.setattr(run, "check_version", lambda: "those of tomorrow")
+    code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED)
+    assert code == 2
+    assert "A0_001.py was verified by other checks only" in err
+
+
+def test_a_lower_level_must_be_asked_for(place, lrgen):
+    """Files that were verified up to the schedule are not enough for the default."""
+    code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "1")
+    assert code == 2
+    assert "was not verified up to training" in err
+    assert lrgen("dataset", "build", "--out", "data", "--variant", "1", "--level", "contract")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--task", "writ"], "unknown task 'writ': did you mean write?"),
+        (["--format", "chat"], "unknown format 'chat'"),
+        (["--level", "syntax"], "unknown level 'syntax'"),
+        (["--holdout-family", "cosin"], "unknown family 'cosin'"),
+        (["--holdout-model", "VGG"], "holdout model VGG: no selected file is of it"),
+        (["--max-tokens", "5"], "tokens are counted only with a tokenizer"),
+        (["--tokenizer", "none.json"], "none.json"),
+        (["--decontaminate", "none.jsonl"], "none.jsonl: cannot be read"),
+        (["--variant", "999"], "unknown variant '999'"),
+        (["--files", "elsewhere"], "is not rendered"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_a_sentence(place, lrgen, arguments, said):
+    """It ends with 2 and leaves nothing behind."""
+    code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED, *arguments)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert [path for path in place.iterdir() if "data" in path.name] == []
+
+
+def test_nothing_that_passed_is_an_error(place, lrgen):
+    """Also when what did not pass is left out."""
+    code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "41", "--skip-refused")
+    assert code == 2
+    assert "no file is left that passed up to training" in err
+
+
+def test_a_folder_that_is_no_dataset_is_named(place, lrgen):
+    """By check and by sample."""
+    for command in ("check", "sample"):
+        code, _, err = lrgen("dataset", command, "generated")
+        assert code == 2
+        assert "generated/manifest.json: cannot be read" in err
+
+
+def test_datasets_can_be_switched_off(place, lrgen):
+    """enable_fine_tuning: every command of them ends with 2."""
+    lrgen("dataset", "build", "--out", "data", *PASSED)
+    (place / "lrgen.toml").write_text("enable_fine_tuning = false\n")
+    for command in (["build", "--out", "more", *PASSED], ["check", "data"], ["sample", "data"]):
+        code, _, err = lrgen("dataset", *command)
+        assert code == 2
+        assert "enable_fine_tuning is off" in err
+    shutil.rmtree(place / "data")

@@ -1,0 +1,10 @@
+"""Where the tests find what they read."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = TESTS.parent
+GENERATED = REPOSITORY / "generated"
+GOLDEN = TESTS / "render" / "golden"
+FIXTURES = TESTS / "verify" / "checks"  # a folder a check: passes_….py and fails_….py
+TINY = TESTS / "tiny"  # templates of a network that is small enough for everything

@@ -1,0 +1,787 @@
+"""The rendered files: what each does when it is run, and what it looks like when it is read.
+
+A few files lie under tests/render/golden and are compared byte by byte. When a change of the templates is meant, write
+them anew from the repository's folder and review the diff::
+
+    python -m tests.test_render
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import black
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lrgen import catalogue as catalogues
+from lrgen import curves
+from lrgen.catalogue import OWN_NUMBERS
+from lrgen.errors import CatalogueError
+from lrgen.records import Architecture, Unit, Variant
+from lrgen.render import output
+from lrgen.render import renderer as render
+from lrgen.render.renderer import Renderer
+from lrgen.verify.checks.reference import metrics_of
+from tests import paths
+from tests.paths import REPOSITORY
+
+CATALOGUE = catalogues.load()
+GOLDEN = [("ResNet", 1), ("ResNet", 13), ("ResNet", 31), ("ResNet18", 37)]
+
+# Every unit, the longest and the shortest schedules, both networks: what is looked at where all files take minutes.
+SAMPLE = [("ResNet", n) for n in (1, 12, 20, 31, 35, 43)] + [("ResNet18", n) for n in (10, 13, 41)]
+# One schedule of each unit, for what depends on the unit alone.
+OF_EACH_UNIT = [(one.name, n) for one in CATALOGUE.architectures for n in (1, 31, 37)]
+
+FIXED_NAMES = {"epoch", "epoch_max"}
+DEPTHS = (0, 1, 2)
+ADVANCES = {
+    (Unit.EPOCH, None, None): "The schedule advances once per epoch.",
+    (Unit.BATCH, None, None): "The schedule advances once per batch.",
+    (Unit.METRIC, "epoch", "loss"): "The schedule advances once per epoch, by the epoch's mean training loss.",
+    (Unit.METRIC, "epoch", "accuracy"): "The schedule advances once per epoch, by the epoch's training accuracy.",
+    (Unit.METRIC, "batch", "loss"): "The schedule advances once per batch, by the batch's mean training loss.",
+}
+
+
+def name_of(pair: tuple[str, int]) -> str:
+    """How a file is called in the report."""
+    return f"{pair[0]}-{pair[1]:03d}"
+
+
+ALL = output.pairs(CATALOGUE.architectures, CATALOGUE.variants)
+WHOLE = ("ResNet", "ResNet18")  # every schedule of these is among the fast tests' files
+every_variant = pytest.mark.parametrize("variant", CATALOGUE.variants, ids=lambda variant: variant.key)
+
+
+def of_files(fast: Sequence[tuple[str, int]], slow: Sequence[tuple[str, int]] = ()) -> Any:
+    """Parametrize over files by the names of their model and variant; the slow ones are part of make test-all."""
+    parameters = []
+    quick = set(fast)
+    for name, number in [*fast, *(pair for pair in slow if pair not in quick)]:
+        marks = [] if (name, number) in quick else [pytest.mark.slow]
+        found = CATALOGUE.architecture(name), CATALOGUE.variant(number)
+        parameters.append(pytest.param(*found, id=name_of((name, number)), marks=marks))
+    return pytest.mark.parametrize(("one", "variant"), parameters)
+
+
+# A file is composed of a schedule, a network and the training methods of a unit: each of these is looked at here, and
+# each combination by black, ruff, mypy and the checks in the slow tests.
+PARTS = [("ResNet", variant.number) for variant in CATALOGUE.variants]
+PARTS += [pair for pair in OF_EACH_UNIT if pair not in PARTS]
+every_file = of_files(PARTS)
+
+
+def module_from(path: Path) -> ModuleType:
+    """A file, imported under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"rendered_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def module(rendered: Path, one: Architecture, variant: Variant) -> ModuleType:
+    """The file of a pair, imported."""
+    return module_from(output.path_of(rendered, one, variant))
+
+
+@pytest.fixture
+def text(rendered: Path, one: Architecture, variant: Variant) -> str:
+    """The text of the file of a pair."""
+    return output.path_of(rendered, one, variant).read_text(encoding="utf-8")
+
+
+# What a file does.
+
+
+@every_file
+def test_a_file_imports_nothing_but_torch_and_the_standard_library(text):
+    """Whoever has torch can run it."""
+    imported = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add(str(node.module).split(".")[0])
+    assert "torch" in imported
+    assert imported - {"torch"} <= sys.stdlib_module_names
+
+
+def state_of_the_process() -> dict[str, object]:
+    """What an import might change."""
+    return {
+        "files": sorted(Path().rglob("*")),
+        "folder": Path.cwd(),
+        "environment": dict(os.environ),
+        "path": list(sys.path),
+        "random": random.getstate(),
+        "numpy": np.random.get_state()[1].tobytes(),
+        "torch": torch.get_rng_state().tolist(),
+        "dtype": torch.get_default_dtype(),
+        "threads": (torch.get_num_threads(), threading.active_count()),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic": (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark),
+        "warnings": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+    }
+
+
+@every_file
+def test_importing_a_file_has_no_side_effect(rendered, one, variant, tmp_path, monkeypatch, capfd):
+    """An import prints nothing, writes nothing, draws nothing and leaves the process as it was."""
+    monkeypatch.chdir(tmp_path)
+    before = state_of_the_process()
+    module_from(output.path_of(rendered, one, variant))
+    assert state_of_the_process() == before
+    assert capfd.readouterr() == ("", "")
+
+
+@every_file
+def test_a_file_holds_definitions_only(text):
+    """Nothing runs at import time: a docstring, imports, functions, classes of methods, no decorator but no_grad."""
+    docstring, *body = ast.parse(text).body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(docstring.value, ast.Constant)
+    for node in body:
+        assert isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
+        members = node.body if isinstance(node, ast.ClassDef) else [node]
+        for member in members:
+            if isinstance(member, ast.FunctionDef):
+                assert {ast.unparse(one) for one in member.decorator_list} <= {"torch.no_grad()"}
+                assert all(isinstance(default, ast.Constant) for default in member.args.defaults)
+            elif isinstance(member, ast.AnnAssign):  # the type of a buffer
+                assert member.value is None
+            elif member is not node:
+                assert isinstance(member, ast.Expr)
+                assert isinstance(member.value, ast.Constant)
+
+
+@every_file
+def test_the_supported_hyperparameters_are_those_of_the_recipe_and_the_variant(module, one, variant):
+    """lr, momentum and weight_decay of the training, and what the variant declares: no more, no less."""
+    wanted = {"lr"} | set(variant.defaults)
+    wanted |= {"momentum"} if one.recipe.optimizer == "sgd" or variant.optimizer else set()
+    wanted |= {"weight_decay"} if one.recipe.weight_decay else set()
+    wanted |= {"dropout"} if one.recipe.dropout else set()
+    assert module.supported_hyperparameters() == wanted
+
+
+def reads(text: str) -> Iterator[tuple[str, ast.expr | None]]:
+    """The name and the default of each read from ``prm`` or ``self.prm``."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Subscript):
+            source, arguments = node.value, [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            source, arguments = node.func.value, node.args
+        else:
+            continue
+        if ast.unparse(source) in ("prm", "self.prm"):
+            assert isinstance(arguments[0], ast.Constant)
+            yield str(arguments[0].value), arguments[1] if len(arguments) > 1 else None
+
+
+@every_file
+def test_every_hyperparameter_is_read_and_every_read_one_is_declared(text, module):
+    """What is declared is read from ``prm``, and nothing else is, the horizon apart."""
+    assert {name for name, _ in reads(text)} - FIXED_NAMES == module.supported_hyperparameters()
+
+
+@every_file
+def test_every_default_stands_in_the_file_as_a_number(text, one, variant):
+    """A reader sees each default where it is used, as a number or a fraction of two."""
+    wanted = dict(variant.defaults)
+    if one.recipe.weight_decay:
+        wanted["weight_decay"] = one.recipe.weight_decay
+    if one.recipe.dropout:
+        wanted["dropout"] = one.recipe.dropout
+    found = {name: default for name, default in reads(text) if name not in {*FIXED_NAMES, "lr", "momentum"}}
+    assert found.keys() == wanted.keys()
+    for name, default in found.items():
+        parts = [default.left, default.right] if isinstance(default, ast.BinOp) else [default]
+        assert all(isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in parts)
+        assert eval(ast.unparse(default)) == wanted[name]
+
+
+def trace(make: Callable[..., Any], variant: Variant, horizon: int, steps: int, prm: dict, lr: float = 0.1) -> list:
+    """The learning rates of each step: of a dummy parameter, or of one for each depth where the schedule is layer-wise.
+    A metric-driven schedule sees metrics that improve, stall and worsen.
+    """
+    depths: list[dict[str, Any]] = [{"depth": depth} for depth in DEPTHS] if variant.layerwise else [{}]
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], **depth} for depth in depths]
+    optimizer = torch.optim.SGD(groups, lr=lr)
+    scheduler = make(optimizer, horizon, prm)
+    rates = []
+    for metric in metrics_of(variant, steps):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step(*([metric] if variant.unit is Unit.METRIC else []))
+    return rates
+
+
+@every_variant
+@pytest.mark.parametrize("horizon", [1, 2, 7, 90])
+def test_a_rendered_schedule_follows_its_curve(rendered, variant, horizon):
+    """``make_scheduler`` gives the rates that the independent formula promises, past the horizon too."""
+    module = module_from(rendered / "ResNet" / f"{variant.key}.py")
+    steps = 2 * horizon + 3
+    if variant.unit is Unit.METRIC:
+        promised = curves.follow(variant, metrics_of(variant, steps)[:-1], horizon, 0.1)
+    else:
+        promised = curves.rates(variant, range(steps), horizon, 0.1, depths=DEPTHS if variant.layerwise else [0])
+    rates = trace(module.make_scheduler, variant, horizon, steps, {})
+    assert np.abs(np.array(rates).T - promised).max() <= variant.tolerance * 0.1
+
+
+TUNABLE = [(variant, parameter) for variant in CATALOGUE.variants for parameter in variant.hyperparameters]
+
+
+@pytest.mark.parametrize(
+    ("variant", "parameter"), TUNABLE, ids=[f"{variant.key}-{parameter.name}" for variant, parameter in TUNABLE]
+)
+def test_a_hyperparameter_has_the_variants_default_and_changes_the_behaviour(rendered, variant, parameter):
+    """The rates without it are those with the declared default, and another value gives other rates."""
+    make = module_from(rendered / "ResNet" / f"{variant.key}.py").make_scheduler
+    ends = (parameter.low, parameter.high)
+    others = {*ends, *((parameter.default + end) / 2 for end in ends)} - {parameter.default}
+    steps = 400 if variant.unit is Unit.METRIC else 95  # a floor is reached late
+    left_out = trace(make, variant, 90, steps, {})
+    assert trace(make, variant, 90, steps, {parameter.name: parameter.default}) == left_out
+    assert any(trace(make, variant, 90, steps, {parameter.name: other}) != left_out for other in others)
+
+
+def batches(sizes: Sequence[int], pixels: int = 32, classes: int = 10) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """A loader of random images."""
+    torch.manual_seed(0)
+    return [(torch.randn(size, 3, pixels, pixels), torch.randint(classes, (size,))) for size in sizes]
+
+
+def net_of(module: ModuleType, classes: int = 10, **prm: float) -> Any:
+    """The file's network with what LEMUR's evaluator passes, and its training set up."""
+    torch.manual_seed(0)
+    values = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **prm}
+    net = module.Net((2, 3, 32, 32), (classes,), values, torch.device("cpu"))
+    net.train_setup(values)
+    return net
+
+
+class Recorder:
+    """Notes with which horizon a file makes its scheduler, and when it steps that and the optimizer."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.horizons: list[int] = []
+        self.events: list[str] = []
+        self.metrics: list[tuple] = []
+        self._make = module.make_scheduler
+        module.make_scheduler = self.make  # type: ignore[attr-defined]
+
+    def make(self, optimizer: torch.optim.Optimizer, total_steps: int, prm: dict) -> Any:
+        """Stands in for ``make_scheduler``."""
+        scheduler = self._make(optimizer, total_steps, prm)
+        self.horizons.append(total_steps)
+        optimizer.register_step_post_hook(lambda *_: self.events.append("optimizer"))
+        step = scheduler.step
+
+        def noted(*metric: float) -> None:
+            self.events.append("scheduler")
+            self.metrics.append(metric)
+            step(*metric)
+
+        scheduler.step = noted
+        return scheduler
+
+
+@of_files([pair for pair in PARTS if pair[0] in WHOLE])
+def test_learn_advances_the_schedule_in_the_unit_of_the_variant(module, variant):
+    """Once after the batches of an epoch, or after each update; the horizon is that of the whole run in this unit."""
+    recorder = Recorder(module)
+    net = net_of(module, epoch_max=4)
+    # A stand-in for the network: the unit is not a matter of convolutions.
+    net.forward = lambda images: next(net.parameters()).sum() * images.mean((1, 2, 3))[:, None].expand(-1, 10)
+    if variant.per_batch:
+        assert (recorder.horizons, net.scheduler) == ([], None)
+    losses = []
+    net.criterion.register_forward_hook(lambda module, inputs, loss: losses.append(loss.item()))
+    returned = [net.learn(batches([2, 2, 2])) for _ in range(2)]
+    if variant.per_batch:
+        assert recorder.horizons == [4 * 3]
+        assert recorder.events == ["optimizer", "scheduler"] * 6
+    else:
+        assert recorder.horizons == [4]
+        assert recorder.events == (["optimizer"] * 3 + ["scheduler"]) * 2
+    fed = {
+        (None, None): [()] * len(recorder.metrics),
+        ("epoch", "loss"): [(loss,) for _, loss in returned],
+        ("epoch", "accuracy"): [(accuracy,) for accuracy, _ in returned],
+        ("batch", "loss"): [(loss,) for loss in losses],
+    }
+    assert recorder.metrics == fed[variant.cadence, variant.metric]
+
+
+@of_files([pair for pair in OF_EACH_UNIT if pair[0] in WHOLE])
+def test_learn_moves_the_network_and_returns_the_accuracy_and_loss_of_the_epoch(module):
+    """What it returns are means over the images, also where the batches differ in size; every parameter moves."""
+    sizes = [2, 5, 3]
+    still = net_of(module, lr=0.0)
+    loader = batches(sizes)
+    accuracy, loss = still.learn(loader)
+    with torch.no_grad():
+        logits = torch.cat([still(images) for images, _ in loader])
+    labels = torch.cat([labels for _, labels in loader])
+    assert loss == pytest.approx(F.cross_entropy(logits, labels).item(), abs=1e-5)
+    assert accuracy == pytest.approx((logits.argmax(1) == labels).double().mean().item())
+    assert isinstance(accuracy, float)
+    assert isinstance(loss, float)
+
+    moving = net_of(module)
+    before = {name: value.clone() for name, value in moving.named_parameters()}
+    moving.eval()
+    moving.learn(loader)
+    assert moving.training
+    moved = {name for name, value in moving.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == before.keys()
+
+
+@of_files([pair for pair in OF_EACH_UNIT if pair[0] == "ResNet"], OF_EACH_UNIT)
+@pytest.mark.parametrize(
+    ("prm", "epochs"), [({"epoch_max": 7, "epoch": 3}, 7), ({"epoch": 3}, 3), ({}, 90)], ids=["max", "epoch", "neither"]
+)
+def test_the_horizon_is_epoch_max_else_epoch_else_ninety(module, variant, prm, epochs):
+    """Optuna's path passes epoch_max, the direct path epoch, the evaluator neither."""
+    recorder = Recorder(module)
+    net = net_of(module, **prm)
+    net.learn(batches([2, 2]))
+    assert recorder.horizons == [epochs * 2 if variant.per_batch else epochs]
+
+
+@every_variant
+def test_a_schedule_alone_can_be_pasted_elsewhere(catalogue, variant):
+    """``Renderer.schedule`` is the imports and ``make_scheduler`` of the file: it runs by itself, and follows suit."""
+    renderer = Renderer(catalogue)
+    alone = renderer.schedule(variant)
+    namespace: dict[str, Any] = {}
+    exec(compile(alone, variant.key, "exec"), namespace)
+    whole: dict[str, Any] = {"__name__": variant.key}
+    exec(compile(renderer.render(catalogue.architecture("ResNet"), variant).text, variant.key, "exec"), whole)
+    assert "Net" not in namespace
+    assert trace(namespace["make_scheduler"], variant, 30, 33, {}) == trace(
+        whole["make_scheduler"], variant, 30, 33, {}
+    )
+
+
+# Rendering.
+
+
+def test_rendering_in_another_order_gives_the_same_text(catalogue, grid, rendered):
+    """A file does not depend on what was rendered before it."""
+    renderer = Renderer(catalogue)
+    for one, variant in reversed(grid):
+        file = renderer.render(one, variant)
+        assert file.text == output.path_of(rendered, one, variant).read_text(encoding="utf-8")
+        assert file.sha256 == hashlib.sha256(file.text.encode()).hexdigest()
+
+
+ELSEWHERE = {"PYTHONHASHSEED": "4242", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
+
+
+def test_rendering_in_another_process_gives_the_same_bytes(rendered, tmp_path):
+    """Another hash seed, locale, time zone and folder, no cache, another order of selection: the same folder."""
+    both = [word for name in WHOLE for word in ("--model", name)]
+    # The manifests of the shared folder came from one selection, these come from two.
+    for selection in (["--variant", "31-50", "--model", WHOLE[-1]], both):
+        render_in(tmp_path, *selection, **ELSEWHERE, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    for name in WHOLE:
+        assert contents(tmp_path / "out" / name) == contents(rendered / name)
+
+
+@pytest.mark.slow
+def test_the_whole_grid_is_the_same_bytes_in_another_process(rendered, tmp_path):
+    """``lrgen render --all``, with another hash seed, locale, time zone and folder and without a cache."""
+    render_in(tmp_path, "--all", **ELSEWHERE, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert contents(tmp_path / "out") == contents(rendered)
+
+
+def render_in(folder: Path, *selection: str, **environment: str) -> None:
+    """``lrgen render`` in a process of its own, into the folder's ``out``."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith("LRGEN_")}
+    subprocess.run(
+        [sys.executable, "-m", "lrgen", "render", *selection, "--out", "out"],
+        cwd=folder,
+        env=base | {"PYTHONPATH": str(REPOSITORY)} | environment,
+        check=True,
+        capture_output=True,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file under a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Callable[..., str]:
+    """Renders ResNet's A0_001 anew with the formatted fragments that the cache under ``tmp_path`` holds."""
+
+    def run() -> str:
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        render_in(tmp_path, "--variant", "1", XDG_CACHE_HOME=str(tmp_path / "cache"))
+        return (tmp_path / "out" / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
+
+    return run
+
+
+def test_formatted_fragments_are_kept_for_the_next_render(cached, tmp_path, rendered):
+    """The second render takes the fragments from the cache, and makes the same file of them."""
+    wanted = (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
+    assert cached() == wanted
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert kept
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert cached() == wanted
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()} == before
+    for path in kept:
+        text = path.read_text().partition("\n")[2].replace("total_steps", "horizon")
+        path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+    assert "horizon" in cached()
+
+
+def test_a_damaged_cache_does_not_reach_a_file(cached, tmp_path, rendered):
+    """Whatever stands in place of a kept fragment is not used: the file is what it is without a cache."""
+    cached()
+    damage = [b"", b"\xff\xfe", b"x = 1\n", b"0" * 64 + b"\nx = 1"]
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert len(kept) >= len(damage)
+    for number, path in enumerate(kept):
+        path.write_bytes(damage[number % len(damage)])
+    assert cached() == (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(cached, tmp_path, rendered):
+    """A regular file in place of the cache folder costs time and nothing else."""
+    (tmp_path / "cache").write_text("mine")
+    assert cached() == (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
+    assert (tmp_path / "cache").read_text() == "mine"
+
+
+def test_a_user_without_a_home_can_render(monkeypatch):
+    """A container's user may have no home folder: then nothing is kept."""
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    render._black.cache_clear()
+    render._imports.cache_clear()
+    assert Renderer(CATALOGUE).render(*ALL[0]).text
+
+
+@pytest.mark.parametrize(("name", "number"), GOLDEN, ids=map(name_of, GOLDEN))
+def test_a_golden_file_is_rendered_byte_by_byte(rendered, name, number):
+    """A change of what is rendered shows as a diff; ``python -m tests.test_render`` accepts it."""
+    stem = f"A0_{number:03d}.py"
+    assert (rendered / name / stem).read_bytes() == (paths.GOLDEN / name / stem).read_bytes()
+
+
+def test_no_golden_file_is_left_over():
+    """Each golden file is compared with one that is rendered."""
+    wanted = {f"{name}/A0_{number:03d}.py" for name, number in GOLDEN}
+    assert contents(paths.GOLDEN).keys() == wanted
+
+
+# What a file looks like.
+
+
+@every_file
+def test_the_docstring_says_which_model_which_schedule_and_which_unit(text, one, variant):
+    """One line names the model and the schedule, the paragraph below says what the rate does and when it advances."""
+    first, paragraph = str(ast.get_docstring(ast.parse(text))).split("\n\n")
+    assert first == f"{one.title} image classifier with {variant.title}."
+    advances = ADVANCES[variant.unit, variant.cadence, variant.metric]
+    assert " ".join(paragraph.split()) == f"{variant.summary} {advances}"
+
+
+@every_file
+def test_a_file_reads_in_the_order_of_the_contract(text):
+    """Imports, hyperparameters, schedule, blocks, Net."""
+    body = ast.parse(text).body
+    names = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    assert names[0] == "supported_hyperparameters"
+    assert names[-1] == "Net"
+    schedule = names.index("make_scheduler")
+    blocks = {
+        node.name for node in body if isinstance(node, ast.ClassDef) and "nn.Module" in map(ast.unparse, node.bases)
+    }
+    assert all(names.index(block) > schedule for block in blocks)
+
+
+@every_file
+def test_no_line_is_longer_than_88_columns(text):
+    """black's width holds for docstrings and comments as well; the file ends with one line feed."""
+    assert max(map(len, text.splitlines())) <= 88
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert not re.search(r"[ \t]$|\r|\t", text, re.MULTILINE)
+
+
+@of_files(SAMPLE)
+def test_black_leaves_a_file_unchanged(text):
+    """Composed of fragments that were formatted alone, a file is what black makes of the whole."""
+    assert black.format_str(text, mode=black.Mode()) == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [one.name for one in CATALOGUE.architectures])
+def test_black_leaves_every_file_unchanged(rendered, name):
+    """The proof of the composition on the whole grid."""
+    for path in sorted((rendered / name).glob("A0_*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert black.format_str(text, mode=black.Mode()) == text, path.name
+
+
+def ran(folder: Path, *command: str) -> str:
+    """The output of a linter in a folder that has no configuration; fails when the linter does."""
+    done = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_ruff_finds_nothing(rendered):
+    """ruff's defaults, on every file; import order too."""
+    ran(rendered, "ruff", "check", "--isolated", "--no-cache", ".")
+    ran(rendered, "ruff", "check", "--isolated", "--no-cache", "--select", "I", "--target-version", "py311", ".")
+
+
+def types_of(rendered: Path, folder: Path, pairs: Sequence[tuple[Architecture, Variant]]) -> None:
+    """Run mypy once on files that get a name each, with a cache that outlives the test: reading torch takes long."""
+    for one, variant in pairs:
+        shutil.copy(output.path_of(rendered, one, variant), folder / f"{one.name}_{variant.key}.py")
+    cache = REPOSITORY / ".mypy_cache" / "rendered"
+    ran(folder, "mypy", "--config-file=", f"--cache-dir={cache}", ".")
+
+
+def has_own_training(name: str) -> bool:
+    """Whether an architecture's loss is its own."""
+    return (CATALOGUE.architecture(name).folder / "training.py.jinja").is_file()
+
+
+def test_mypy_finds_nothing(rendered, tmp_path):
+    """mypy's defaults: a file of each schedule template and each network, of each unit where the training differs."""
+    templates = {(variant.family, variant.template): variant for variant in reversed(CATALOGUE.variants)}
+    sample = {("ResNet", variant.number) for variant in templates.values()}
+    sample |= {(name, n) for name, n in OF_EACH_UNIT if n == 1 or name in WHOLE or has_own_training(name)}
+    types_of(rendered, tmp_path, [(CATALOGUE.architecture(name), CATALOGUE.variant(number)) for name, number in sample])
+
+
+@pytest.mark.slow
+def test_mypy_finds_nothing_in_any_file(rendered, tmp_path):
+    """mypy's defaults, on the whole grid."""
+    types_of(rendered, tmp_path, ALL)
+
+
+# Arguments that a contract demands: LEMUR's of Net, ours of make_scheduler, torch's of multipliers and optimizers.
+DEMANDED = {("__init__", "prm"), ("make_scheduler", "prm"), ("make_scheduler", "total_steps")}
+DEMANDED |= {("__call__", "step"), ("constant", "step"), ("step", "closure")}
+
+
+def test_no_argument_is_dead(rendered):
+    """Whatever a function takes it uses, but for the arguments that its caller always passes."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "ARG"]
+    done = subprocess.run([*command, "--output-format", "json", "."], cwd=rendered, capture_output=True, check=False)
+    dead = set()
+    for found in json.loads(done.stdout):
+        path, row = Path(found["filename"]), found["location"]["row"]
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        owner = max((node for node in functions if node.lineno <= row), key=lambda node: node.lineno)
+        argument = found["message"].split("`")[1]
+        if (owner.name, argument) not in DEMANDED:
+            dead.add(f"{path}:{row}: {owner.name}({argument})")
+    assert not dead
+
+
+@every_file
+def test_no_attribute_is_dead(text):
+    """Whatever a class keeps it reads."""
+    attributes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)]
+    kept = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    read = {node.attr for node in attributes if isinstance(node.ctx, ast.Load)}
+    assert kept <= read
+
+
+@every_file
+def test_a_file_looks_written_by_hand(text):
+    """No banner, and no word of how it came about."""
+    assert not re.search(
+        r"generated|lrgen|jinja|template|catalogue|do not edit|todo|fixme|\{\{|\{%", text, re.IGNORECASE
+    )
+
+
+# LEMUR's static contract.
+
+
+@every_file
+def test_lemurs_static_reader_accepts_a_file(text):
+    """Imports first; ``supported_hyperparameters`` starts with a literal set; each of its keys is quoted twice."""
+    tree = ast.parse(text)
+    assert re.search(r"^(import|from) ", text, re.MULTILINE).start() < text.index("def ")
+    [supported] = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "supported_hyperparameters"
+    ]
+    assert isinstance(supported.body[0], ast.Return)
+    assert isinstance(supported.body[0].value, ast.Set)
+    quoted = Counter(re.findall(r"""["'](\w+)["']""", text))
+    for key in ast.literal_eval(supported.body[0].value):
+        assert quoted[key] >= 2, key
+
+
+@every_file
+def test_net_has_the_methods_that_lemur_calls(text, module):
+    """The signatures of ``__init__``, ``train_setup``, ``learn`` and ``forward``, and the name of the loss."""
+    wanted = {
+        "__init__": ["self", "in_shape", "out_shape", "prm", "device"],
+        "train_setup": ["self", "prm"],
+        "learn": ["self", "train_data"],
+        "forward": ["self", "x"],
+    }
+    found = {name: list(inspect.signature(getattr(module.Net, name)).parameters) for name in wanted}
+    assert found == wanted
+    assert issubclass(module.Net, torch.nn.Module)
+    assert list(inspect.signature(module.make_scheduler).parameters) == ["optimizer", "total_steps", "prm"]
+    learn = ast.parse(textwrap.dedent(inspect.getsource(module.Net.learn)))
+    assert "loss" in {
+        node.id for node in ast.walk(learn) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    setup = ast.parse(textwrap.dedent(inspect.getsource(module.Net.train_setup)))
+    kept = {
+        node.attr for node in ast.walk(setup) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    assert kept >= {"criterion", "optimizer", "scheduler"}
+
+
+def test_no_two_files_are_the_same_to_lemur(grid, rendered):
+    """LEMUR's identity, the md5 of the text without white space, is unique over all files that are looked at."""
+    identities = Counter(
+        hashlib.md5(re.sub(r"\s", "", path.read_text()).encode()).hexdigest() for path in rendered.rglob("A0_*.py")
+    )
+    assert len(identities) == len(grid)
+
+
+def test_the_schedule_alone_tells_the_files_of_a_model_apart(catalogue):
+    """Two variants differ in what ``make_scheduler`` says or in the unit, not only in the words of the docstring."""
+    renderer = Renderer(catalogue)
+    codes = Counter((renderer.schedule(variant), variant.unit) for variant in catalogue.variants)
+    assert [code for code, count in codes.items() if count > 1] == []
+
+
+# Broken templates.
+
+FAMILY = """title = "Mine"
+summary = "Mine."
+
+[[variant]]
+number = {number}
+name = "Mine"
+title = "a schedule of mine"
+summary = "The learning rate is what I say."
+formula = "1"
+unit = "epoch"
+past_end = "hold"
+template = "mine"
+curve = "mine"
+source = "me"
+
+[variant.hyperparameters]
+factor = {{ default = 0.5, meaning = "how much" }}
+"""
+SCHEDULE = """from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    return ConstantLR(optimizer, total_iters=total_steps, factor={body})
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a folder with a family of one variant, with a piece of its template."""
+
+    def make(body: str) -> Path:
+        folder = tmp_path / "own" / "schedulers" / "mine"
+        folder.mkdir(parents=True)
+        folder.joinpath("family.toml").write_text(FAMILY.format(number=OWN_NUMBERS))
+        folder.joinpath("mine.py.jinja").write_text(SCHEDULE.replace("{body}", body))
+        return tmp_path / "own"
+
+    return make
+
+
+PRM = '{{ prm("factor") }}'
+BROKEN = {
+    "declared and never read": ("0.5", "factor is declared and never read"),
+    "read by template and not declared": (PRM + ' * {{ prm("other") }}', "declares no hyperparameter 'other'"),
+    "read by code and not declared": (PRM + ' * prm.get("other", 1.0)', "other is read and not declared"),
+    "indexed and not declared": (PRM + ' * prm["other"]', "other is read and not declared"),
+    "unknown word": (PRM + " * {{ other }}", "'other' is undefined"),
+    "not a template": (PRM + " * {{ other", "mine.py.jinja"),
+    "unknown filter": (PRM + " * {{ 1 | other }}", "other"),
+    "missing part": (PRM + '{% include "nothing.jinja" %}', "nothing.jinja"),
+    "not Python": (PRM + " +", "does not render Python"),
+    "unterminated text": (PRM + ' + """', "does not render Python"),
+}
+
+
+@pytest.mark.parametrize(("body", "fragment"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_template_is_named_and_nothing_is_written(lrgen, own, tmp_path, body, fragment):
+    """A template that is no template, no Python, or reads what is not declared stops the whole selection."""
+    code, out, err = lrgen("render", "--templates", own(body), "--variant", "1", "--variant", "Mine", "--out", "out")
+    assert (code, out) == (2, "")
+    assert fragment in err
+    assert "mine" in err or f"variant {OWN_NUMBERS}" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("expression", ["1 / 0", "1 + 'a'", "'a' | number"])
+def test_an_expression_that_fails_while_rendering_is_a_broken_template(own, expression):
+    """Arithmetic in a template fails as a CatalogueError that names the template, and not as a traceback."""
+    wider = catalogues.load([own(PRM + " * {{ " + expression + " }}")])
+    with pytest.raises(CatalogueError, match="mine.py.jinja"):
+        Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine"))
+
+
+def test_a_read_that_black_breaks_over_two_lines_is_a_read(own):
+    """How long a line is does not decide whether a hyperparameter counts as read."""
+    long = "something_that_takes_a_long_name(" * 2 + "prm.get('factor', " + "1 + " * 16 + "0.5)))"
+    wider = catalogues.load([own(long)])
+    text = Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine")).text
+    assert "prm.get(\n" in text
+
+
+if __name__ == "__main__":
+    for model, chosen in GOLDEN:
+        golden = Renderer(CATALOGUE).render(CATALOGUE.architecture(model), CATALOGUE.variant(chosen))
+        target = output.path_of(paths.GOLDEN, golden.architecture, golden.variant)
+        output.write_atomically(target, golden.text)

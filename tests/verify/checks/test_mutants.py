@@ -1,0 +1,67 @@
+"""The schedule check lets every variant's own code pass, and stops it once a number in it is changed."""
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from lrgen.catalogue import Catalogue
+from tests.mutation import Mutant, examine, why_alike
+
+
+@pytest.fixture(scope="module")
+def examined(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What ``examine`` finds, in a child: this process must not train, since others of its tests fork."""
+    path = tmp_path_factory.mktemp("schedules") / "examined.json"
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            path.write_text(json.dumps(examine(catalogue.variants)))
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def mutants(examined: dict[str, Any]) -> list[Mutant]:
+    return [Mutant(*entry) for entry in examined["mutants"]]
+
+
+def test_every_variant_passes_as_it_is_rendered(catalogue, examined):
+    """The schedule that the templates render is the one that the curves compute, for every variant."""
+    failed = {key: reason for key, reason in examined["verdicts"].items() if reason}
+    assert failed == {}
+    assert len(examined["verdicts"]) == len(catalogue.variants) >= 50
+
+
+def test_every_number_of_a_schedule_matters(mutants, record_property):
+    """A template of which one number is edited, and which then trains otherwise, does not pass: at least 99 of 100."""
+    different = [mutant for mutant in mutants if mutant.differs]
+    caught = [mutant for mutant in different if mutant.reason]
+    survivors = "\n".join(f"{one.key}: {one.place}" for one in different if not one.reason)
+    share = f"{len(caught)} of {len(different)} mutants are caught"
+    record_property("caught", share)
+    assert len(different) >= 900
+    assert len(caught) >= 0.99 * len(different), f"{share}, not these:\n{survivors}"
+
+
+def test_a_mutant_is_caught_for_what_its_rate_does(mutants):
+    """The reason names a rate, or what make_scheduler raises, so that a person knows where to look."""
+    caught = [mutant for mutant in mutants if mutant.reason]
+    vague = [mutant for mutant in caught if "rate" not in mutant.reason and "raises" not in mutant.reason]
+    assert vague == []
+    assert all(" A0_" in mutant.reason or "raises" in mutant.reason for mutant in caught)
+
+
+def test_a_mutant_that_is_not_caught_says_why(mutants):
+    """Those that trace as the original at all horizons and hyperparameters that were tried are few, with a reason."""
+    same = [mutant for mutant in mutants if not mutant.differs]
+    assert [f"{mutant.key}: {mutant.place}" for mutant in same if not why_alike(mutant)] == []
+    assert len(same) <= 0.05 * len(mutants)

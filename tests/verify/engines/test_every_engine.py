@@ -1,0 +1,167 @@
+"""What holds for every way of running files: a process each, one process for many, a sandbox each, a Ray cluster."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrgen import catalogue as catalogues
+from lrgen import data
+from lrgen.errors import EngineError, IsolationError
+from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify import sandbox
+from lrgen.verify.engines import local
+from lrgen.verify.engines import ray as cluster
+from lrgen.verify.protocol import Limits
+from tests.paths import FIXTURES
+
+SECONDS = 120.0
+
+Run = Callable[..., list[Outcome]]
+
+
+def of_file(name: str, source: str | None = None) -> Candidate:
+    """A fixture as a candidate that is held to variant 1, or another source under its name."""
+    text = source or (FIXTURES / name).read_text(encoding="utf-8")
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    prm = {"lr": 0.1, "momentum": 0.9, "dropout": 0.2}
+    return Candidate(FIXTURES / name, text, sha256, Path(name).stem, "file", catalogues.load().variant(1), prm)
+
+
+GOOD = "training/passes_epoch_unit.py"
+ENDS = {
+    GOOD: Status.PROVED,
+    "contract/fails_no_net.py": Status.FAILED,
+    "schedule/fails_wrong_gamma.py": Status.FAILED,
+    "training/fails_exits.py": Status.CRASHED,
+}
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster of this machine alone."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(
+    params=["fork", "reused", "sandboxed", pytest.param("ray", marks=pytest.mark.slow)],
+)
+def run(request: pytest.FixtureRequest) -> Run:
+    """All files through one of the engines, up to a stage."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+    options: dict[str, Any] = {}
+    if request.param == "reused":
+        options["reuse"] = True
+    if request.param == "sandboxed":
+        try:
+            options["level"] = sandbox.available()
+        except IsolationError as error:
+            pytest.skip(str(error))
+
+    def run(files: list[Candidate], stage: Stage = Stage.TRAINING, seconds: float = SECONDS) -> list[Outcome]:
+        settings, limits = VerifySettings(stage=stage), Limits(seconds=seconds)
+        if request.param == "ray":
+            return [one for some in cluster.run(files, settings, workers=2, limits=limits) for one in some]
+        return list(local.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
+
+    return run
+
+
+def test_each_file_ends_as_it_must(run):
+    """Every file has one outcome, and it is the one that its fault or its virtue asks for."""
+    files = [of_file(name) for name in ENDS]
+    outcomes = run(files)
+    assert Counter(id(outcome.candidate) for outcome in outcomes) == Counter(map(id, files))
+    found = {f"{outcome.candidate.path.parent.name}/{outcome.candidate.path.name}": outcome for outcome in outcomes}
+    assert {name: outcome.status for name, outcome in found.items()} == ENDS
+    proved = found[GOOD]
+    assert [check.stage for check in proved.checks] == list(Stage)
+    assert [epoch.epoch for epoch in proved.epochs] == [1, 2, 3, 4, 5]
+    assert proved.accuracy == max(epoch.accuracy for epoch in proved.epochs)
+    assert all(sum(map(sum, epoch.confusion)) == 300 for epoch in proved.epochs)
+
+
+def test_the_numbers_do_not_depend_on_the_engine(run):
+    """A training ends with the same confusion matrices as in a process of its own on this machine."""
+    [outcome] = run([of_file(GOOD)])
+    [here] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    assert [epoch.confusion for epoch in outcome.epochs] == [epoch.confusion for epoch in here.epochs]
+    assert [epoch.lr for epoch in outcome.epochs] == [epoch.lr for epoch in here.epochs]
+
+
+def with_harm(code: str, name: str) -> Candidate:
+    """The good file, which does something else when it is built."""
+    source = (FIXTURES / GOOD).read_text(encoding="utf-8")
+    line = "        self.device = device\n"
+    assert source.count(line) == 1
+    return of_file(f"training/{name}.py", source.replace(line, f"{line}        {code}\n"))
+
+
+def test_a_file_that_crashes_or_hangs_ends_itself_only(run):
+    """The others end as they would alone."""
+    files = [
+        with_harm("import os; os.abort()", "crashes"),
+        with_harm("import time; time.sleep(600)", "hangs"),
+        of_file(GOOD),
+        of_file(GOOD),
+    ]
+    outcomes = run(files, Stage.CONTRACT, seconds=6.0)
+    found = Counter((outcome.candidate.path.stem, outcome.status) for outcome in outcomes)
+    assert found == {
+        ("crashes", Status.CRASHED): 1,
+        ("hangs", Status.TIMED_OUT): 1,
+        ("passes_epoch_unit", Status.UNPROVEN): 2,
+    }
+
+
+def test_output_and_reasons_arrive(run):
+    """What a file prints, and why it failed and where, is told as it was."""
+    [outcome] = run([with_harm("print('built'); raise ValueError('no such thing')", "raises")], Stage.CONTRACT)
+    assert outcome.status is Status.FAILED
+    assert outcome.stage is Stage.CONTRACT
+    assert re.search(r"ValueError: no such thing \(line \d+\)", outcome.reason)
+    assert "built" in outcome.output
+
+
+def test_nothing_to_do_is_done_at_once(run):
+    """Without files there are no outcomes."""
+    assert run([]) == []
+
+
+# Options of the training.
+
+
+@pytest.mark.parametrize("how", ["autocast", pytest.param("compile", marks=pytest.mark.slow)])
+def test_a_training_in_another_way_is_a_training(how):
+    """In bfloat16 or compiled, a file learns with the promised rates, and its numbers are those of that way."""
+    settings = VerifySettings(**{how: True})
+    [outcome] = local.run([of_file(GOOD)], settings, data.load("digits"), limits=Limits(seconds=600.0))
+    assert outcome.status is Status.PROVED, outcome.reason
+    [plain] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    assert outcome.epochs[0].train_loss != plain.epochs[0].train_loss
+    assert outcome.epochs[0].train_loss == pytest.approx(plain.epochs[0].train_loss, rel=0.1)
+
+
+# Ray.
+
+
+def test_an_outcome_survives_its_journey():
+    """What is sent as JSON is the outcome that was there, to the last number."""
+    [outcome] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    assert cluster._outcome(outcome.candidate, json.loads(json.dumps(cluster._answer(outcome)))) == outcome
+
+
+def test_without_ray_a_sentence_says_what_to_install(monkeypatch):
+    """The extra is named."""
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(EngineError, match=r"lrgen\[ray\]"):
+        cluster.slots(None, "cpu", 1, 1)

@@ -1,0 +1,56 @@
+"""A Ray cluster that loses a node."""
+
+import os
+from collections import Counter
+
+import pytest
+
+from lrgen.records import Stage, Status, VerifySettings
+from lrgen.verify.engines import ray as cluster
+from lrgen.verify.protocol import Limits
+from tests.verify.engines.test_every_engine import SECONDS, with_harm
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_no_file():
+    """Of two nodes one is killed half-way: every file has its outcome, once, and the other node has done the rest."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = nodes.add_node(num_cpus=1)
+    try:
+        ray.init(address=nodes.address, log_to_driver=False)
+        files = [with_harm(f"import time; time.sleep(0.2)  # {index}", f"file{index}") for index in range(24)]
+        outcomes = []
+        options = {"workers": 2, "limits": Limits(seconds=SECONDS), "address": nodes.address}
+        killed = False
+        for some in cluster.run(files, VerifySettings(stage=Stage.CONTRACT), **options):
+            outcomes += some
+            if len(outcomes) >= 8 and not killed:
+                nodes.remove_node(second, allow_graceful=False)
+                killed = True
+        assert Counter(id(outcome.candidate) for outcome in outcomes) == Counter(map(id, files))
+        assert {outcome.status for outcome in outcomes} == {Status.UNPROVEN}
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+        os.environ.pop("RAY_ADDRESS", None)
+
+
+@pytest.mark.slow
+def test_a_harness_that_is_killed_is_replaced():
+    """A file that kills the harness beside its actor is given up after three of them; the others are verified."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
+        files = [harm, with_harm("pass", "good")]
+        settings, limits = VerifySettings(stage=Stage.CONTRACT), Limits(seconds=SECONDS)
+        outcomes = [one for some in cluster.run(files, settings, workers=1, limits=limits) for one in some]
+        found = {outcome.candidate.path.stem: outcome for outcome in outcomes}
+        assert found["good"].status is Status.UNPROVEN
+        assert found["kills"].status is Status.CRASHED
+        assert "was lost 3 times" in found["kills"].reason
+    finally:
+        ray.shutdown()
