@@ -59,7 +59,7 @@ def layerwise_cosine(
 ) -> Rates:
     """``warmup_cosine`` times ``layer_decay`` to the number of layers that follow (timm's layer decay)."""
     scale: float = layer_decay ** (deepest - depth)
-    return scale * warmup_cosine(step, horizon, warmup=warmup)
+    return scale * warmup_cosine(step, horizon, warmup_fraction=warmup)
 
 
 def layerwise_triangle(

@@ -76,7 +76,7 @@ def test_a_cosine_is_what_transformers_does_up_to_the_horizon_and_stays(number):
 @pytest.mark.parametrize("warmup", ["0", "0.37", "0.5", "1"])
 @pytest.mark.parametrize("number", sorted((FOR_EVER | UP_TO_THE_HORIZON).keys() - {41}), ids=key)
 def test_a_climb_of_any_length_is_transformers_climb(number, warmup):
-    """The hyperparameter ``warmup`` is transformers' warm-up over the horizon, from none of it to all of it.
+    """The hyperparameter ``warmup_fraction`` is transformers' warm-up over the horizon, from none of it to all of it.
 
     All but the square root are held from T on: after a climb of T steps transformers' restarts would still fall.
     """
@@ -86,4 +86,4 @@ def test_a_climb_of_any_length_is_transformers_climb(number, warmup):
         if number in POLYNOMIALS and climb == horizon:
             continue  # transformers' polynomial divides by the steps that remain, here none
         rates = rates_of(make, horizon, climb, 0.1, seen(horizon) if number == 42 else horizon + 1)
-        assert_promised(number, horizon, 0.1, held(rates, seen(horizon)), {"warmup": float(warmup)})
+        assert_promised(number, horizon, 0.1, held(rates, seen(horizon)), {"warmup_fraction": float(warmup)})

@@ -144,9 +144,9 @@ def hard_restarts(t, T, cycles, warmup=0.1):
     return climb_then(t, T, warmup, after)
 
 
-def warm_cosine(t, T, warmup=0.1, min_lr_ratio=0.0):
+def warm_cosine(t, T, warmup_fraction=0.1, min_lr_ratio=0.0):
     """A climb, then half a cosine to a floor."""
-    return climb_then(t, T, warmup, lambda since, rest: cosine(since, rest, min_lr_ratio))
+    return climb_then(t, T, warmup_fraction, lambda since, rest: cosine(since, rest, min_lr_ratio))
 
 
 def square_root(t, T, warmup=0.1):
@@ -194,13 +194,13 @@ BY_HAND = {
     34: lambda t, T, lr, **prm: swa(t, T, lambda at: cosine(at, T), half_cosine, **prm),
     35: lambda t, T, lr, warmup=0.2, **prm: swa(t, T, lambda at: ramp(at, T, warmup), line, **prm),
     36: lambda t, T, lr, warmup=0.1: polynomial(t, T, lr, 1, 0.0, warmup),
-    37: lambda t, T, lr, warmup=0.1: warm_cosine(t, T, warmup),
+    37: lambda t, T, lr, warmup_fraction=0.1: warm_cosine(t, T, warmup_fraction),
     38: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 1, warmup),
     39: lambda t, T, lr, warmup=0.1: polynomial(t, T, lr, 2, 1e-7, warmup),
     40: lambda t, T, lr, warmup=0.1: flat(t, T, warmup),
     41: lambda t, T, lr: 1.0,
     42: lambda t, T, lr, warmup=0.1: square_root(t, T, warmup),
-    43: lambda t, T, lr, warmup=0.1, min_lr_ratio=0.01: warm_cosine(t, T, warmup, min_lr_ratio),
+    43: lambda t, T, lr, warmup_fraction=0.1, min_lr_ratio=0.01: warm_cosine(t, T, warmup_fraction, min_lr_ratio),
     44: lambda t, T, lr, warmup=0.05: polynomial(t, T, lr, 1, 0.0, warmup),
     45: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 2, warmup),
     46: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 3, warmup),
