@@ -199,7 +199,7 @@ BY_HAND = {
     39: lambda t, T, lr, warmup=0.1: polynomial(t, T, lr, 2, 1e-7, warmup),
     40: lambda t, T, lr, warmup=0.1: flat(t, T, warmup),
     41: lambda t, T, lr: 1.0,
-    42: lambda t, T, lr, warmup=0.1: square_root(t, T, warmup),
+    42: lambda t, T, lr, warmup_fraction=0.1: square_root(t, T, warmup_fraction),
     43: lambda t, T, lr, warmup_fraction=0.1, min_lr_ratio=0.01: warm_cosine(t, T, warmup_fraction, min_lr_ratio),
     44: lambda t, T, lr, warmup=0.05: polynomial(t, T, lr, 1, 0.0, warmup),
     45: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 2, warmup),

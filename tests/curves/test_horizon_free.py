@@ -1,4 +1,4 @@
-"""A0_147 to A0_156 against transformers, timm, megatron, optax and scikit-learn, and by hand from their sources."""
+"""A0_147 to A0_156 against transformers, timm, Megatron-LM, optax and scikit-learn, and written out by hand."""
 
 from math import floor, log, sqrt
 from types import SimpleNamespace
@@ -18,37 +18,37 @@ from transformers import get_constant_schedule_with_warmup, get_inverse_sqrt_sch
 from lrgen import curves
 from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
 
-LONG = (10, 90, 1000)  # at shorter ones there is no climb, or no cooldown
+LONG = (10, 90, 1000)  # at shorter ones there is no warm-up or no cooldown
 
 
 @pytest.fixture(scope="module", autouse=True)
 def float64():
-    """Jax computes in float32 unless it is told not to, which would hide differences below 1e-7."""
+    """Jax computes in float32 by default, which would hide differences below 1e-7."""
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     yield
     jax.config.update("jax_enable_x64", before)
 
 
-@pytest.mark.parametrize(("prm", "warmup"), [({}, "0.04"), ({"warmup": 0.3}, "0.3")])
+@pytest.mark.parametrize(("prm", "warmup"), [({}, "0.04"), ({"warmup_fraction": 0.3}, "0.3")])
 def test_noam_is_the_inverse_square_root_of_transformers_one_step_ahead(prm, warmup):
-    """A0_147 at step t is transformers' schedule at t + 1 with its climb as the timescale: Noam counts from 1."""
+    """A0_147 at step t is transformers' schedule at t + 1 with its warm-up as the timescale: Noam counts from 1."""
     for horizon in HORIZONS:
-        climb = whole(warmup, horizon)
+        warmup_steps = whole(warmup, horizon)
         for lr in BASE_RATES:
-            make = lambda opt, T, climb=climb: get_inverse_sqrt_schedule(opt, climb, timescale=climb)  # noqa: E731
+            make = lambda opt, T, W=warmup_steps: get_inverse_sqrt_schedule(opt, W, timescale=W)  # noqa: E731
             assert_promised(147, horizon, lr, trace(make, horizon, lr, seen(horizon) + 1)[1:], prm)
 
 
-def megatron(horizon, lr, climb, steps):
-    """The rates of megatron's inverse square root at some steps."""
+def megatron(horizon, lr, warmup_steps, steps):
+    """The learning rates of Megatron-LM's inverse square root schedule at some steps."""
     optimizer = SimpleNamespace(param_groups=[{"params": []}])
     scheduler = OptimizerParamScheduler(
         optimizer,
         init_lr=0.0,
         max_lr=lr,
         min_lr=0.0,
-        lr_warmup_steps=climb,
+        lr_warmup_steps=warmup_steps,
         lr_decay_steps=10 * seen(horizon),
         lr_decay_style="inverse-square-root",
         start_wd=0.0,
@@ -64,8 +64,8 @@ def megatron(horizon, lr, climb, steps):
 
 
 @pytest.mark.parametrize("number", [147, 149], ids=key)
-def test_an_inverse_square_root_is_megatrons(number):
-    """A0_147 equals megatron's schedule one step ahead; A0_149 equals its decay, with the base rate before that."""
+def test_an_inverse_square_root_schedule_is_megatrons(number):
+    """A0_147 equals Megatron-LM's schedule one step ahead; A0_149 equals its decay after a constant phase."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             if number == 147:
@@ -76,9 +76,9 @@ def test_an_inverse_square_root_is_megatrons(number):
             assert_promised(number, horizon, lr, rates)
 
 
-@pytest.mark.parametrize(("prm", "flat"), [({}, "0.1"), ({"flat": 0.3}, "0.3")])
-def test_a_flat_start_ends_in_the_inverse_square_root_of_transformers(prm, flat):
-    """A0_149 is the base rate for k steps and then transformers' schedule without a climb and with k as timescale."""
+@pytest.mark.parametrize(("prm", "flat"), [({}, "0.1"), ({"flat_fraction": 0.3}, "0.3")])
+def test_a_constant_phase_precedes_the_inverse_square_root_of_transformers(prm, flat):
+    """A0_149 is constant for k steps, then equals transformers' schedule without a warm-up and with timescale k."""
     for horizon in HORIZONS:
         steps = whole(flat, horizon)
         for lr in BASE_RATES:
@@ -88,7 +88,7 @@ def test_a_flat_start_ends_in_the_inverse_square_root_of_transformers(prm, flat)
 
 
 def timm(lr, steps, **arguments):
-    """The rates of timm's scheduler of three phases at some steps."""
+    """The learning rates of timm's WSD scheduler at some steps."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = WSDLRScheduler(optimizer, **arguments)
     rates = []
@@ -98,37 +98,40 @@ def timm(lr, steps, **arguments):
     return rates
 
 
-RSQRT = [({}, "0.05", "0.15", "0.2"), ({"warmup": 0.3, "timescale": 0.4, "decay": 0.5}, "0.3", "0.4", "0.5")]
+RSQRT = [
+    ({}, "0.05", "0.15", "0.2"),
+    ({"warmup_fraction": 0.3, "timescale_fraction": 0.4, "decay_fraction": 0.5}, "0.3", "0.4", "0.5"),
+]
 
 
 @pytest.mark.parametrize(("prm", "warmup", "timescale", "decay"), RSQRT)
-def test_an_inverse_square_root_with_a_cooldown_is_timms(prm, warmup, timescale, decay):
-    """A0_148 equals timm's rsqrt with a linear decay at each step, the ones past the horizon included."""
+def test_inverse_square_root_decay_with_a_cooldown_is_timms(prm, warmup, timescale, decay):
+    """A0_148 equals timm's rsqrt with linear decay at each step, including those past the horizon."""
     for horizon in HORIZONS:
-        climb = nearest(warmup, horizon)
+        warmup_steps = nearest(warmup, horizon)
         for lr in BASE_RATES:
             rates = timm(
                 lr,
                 range(seen(horizon)),
-                t_initial=horizon - climb,
+                t_initial=horizon - warmup_steps,
                 decay_t=whole(decay, horizon),
                 stable_fn="rsqrt",
                 stable_timescale=whole(timescale, horizon),
                 decay_fn="linear",
-                warmup_t=climb,
+                warmup_t=warmup_steps,
             )
             assert_promised(148, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize("horizon", LONG)
-def test_a_power_law_is_timms_under_transformers_climb(horizon):
-    """A0_150 is transformers' climb to the base rate, which it leaves at step 0.3 ** (1 / 0.51) T - 1 on timm's power.
+def test_a_power_law_is_timms_after_transformers_warm_up(horizon):
+    """A0_150 is transformers' constant schedule with warm-up, then timm's power law.
 
-    There the power law of the fraction that is done comes down to 1; timm's counts in units of that many steps.
+    The power law takes over at step 0.3 ** (1 / 0.51) T - 1, where it is 1; timm's time scale is that many steps.
     """
     scale = horizon * 0.3 ** (1 / 0.51)
     for lr in BASE_RATES:
-        climb = lambda opt, T: get_constant_schedule_with_warmup(opt, nearest("0.05", T))  # noqa: E731
+        warmup = lambda opt, T: get_constant_schedule_with_warmup(opt, nearest("0.05", T))  # noqa: E731
         power = timm(
             lr,
             range(seen(horizon)),
@@ -137,17 +140,17 @@ def test_a_power_law_is_timms_under_transformers_climb(horizon):
             stable_fn="power",
             stable_timescale=scale,
             stable_power=0.51,
-            warmup_t=scale - 1,  # it need not be whole; what timm does before it is not looked at
+            warmup_t=scale - 1,  # need not be an integer; earlier steps are not compared
         )
-        rates = trace(climb, horizon, lr, seen(horizon))
-        leaves = floor(scale - 1) + 1
-        assert_promised(150, horizon, lr, rates[:leaves] + power[leaves:])
+        rates = trace(warmup, horizon, lr, seen(horizon))
+        start = floor(scale - 1) + 1
+        assert_promised(150, horizon, lr, rates[:start] + power[start:])
 
 
 @pytest.mark.parametrize("horizon", LONG)
-def test_a_power_law_with_a_linear_tail_is_timms_power_and_optaxs_line(horizon):
-    """A0_151 is timm's climb and power law up to 0.9 T and from there optax's line to zero, where it stays."""
-    climb, turn = nearest("0.05", horizon), horizon - nearest("0.1", horizon)
+def test_a_power_law_with_a_cooldown_is_timms_and_optaxs(horizon):
+    """A0_151 is timm's warm-up and power law up to 0.9 T, then optax's linear schedule to zero."""
+    warmup_steps, turn = nearest("0.05", horizon), horizon - nearest("0.1", horizon)
     for lr in BASE_RATES:
         rates = timm(
             lr,
@@ -155,9 +158,9 @@ def test_a_power_law_with_a_linear_tail_is_timms_power_and_optaxs_line(horizon):
             t_initial=100 * horizon,
             decay_t=1,
             stable_fn="power",
-            stable_timescale=max(1, climb),
+            stable_timescale=max(1, warmup_steps),
             stable_power=0.51,
-            warmup_t=climb,
+            warmup_t=warmup_steps,
         )
         line = optax.linear_schedule(rates.pop(), 0.0, horizon - turn)
         tail = np.asarray(line(np.arange(seen(horizon) - turn, dtype=np.float64)))
@@ -166,19 +169,19 @@ def test_a_power_law_with_a_linear_tail_is_timms_power_and_optaxs_line(horizon):
 
 
 @pytest.mark.parametrize("horizon", [20, 90, 1000])
-def test_a_held_noam_decays_as_transformers_inverse_square_root(horizon):
-    """A0_152 after its hold is transformers' schedule at its climb, without the steps that were held."""
-    climb, hold = nearest("0.05", horizon), nearest("0.25", horizon)
+def test_noam_hold_decays_as_transformers_inverse_square_root(horizon):
+    """After its hold phase A0_152 is transformers' schedule from the end of the warm-up on."""
+    warmup_steps, hold = nearest("0.05", horizon), nearest("0.25", horizon)
     for lr in BASE_RATES:
-        make = lambda opt, T: get_inverse_sqrt_schedule(opt, climb, timescale=climb)  # noqa: E731
-        decay = trace(make, horizon, lr, seen(horizon) - hold)[climb:]
-        start = [lr * (step + 1) / (climb + 1) for step in range(climb)]
+        make = lambda opt, T: get_inverse_sqrt_schedule(opt, warmup_steps, timescale=warmup_steps)  # noqa: E731
+        decay = trace(make, horizon, lr, seen(horizon) - hold)[warmup_steps:]
+        start = [lr * (step + 1) / (warmup_steps + 1) for step in range(warmup_steps)]
         assert_promised(152, horizon, lr, [*start, *[lr] * hold, *decay])
 
 
 @pytest.mark.parametrize(("prm", "low"), [({}, 0.1), ({"min_lr_ratio": 1e-4}, 1e-4)])
-def test_an_exponential_range_test_is_optaxs_growth_to_the_base_rate(prm, low):
-    """A0_154 equals optax's exponential schedule that takes T - 1 steps from its start to the base rate, its bound."""
+def test_an_exponential_range_test_is_optaxs_exponential_schedule(prm, low):
+    """A0_154 equals optax's exponential schedule with T - 1 steps to the base learning rate, which bounds it."""
     for horizon in HORIZONS[1:]:  # at horizon 1 optax would divide by no steps
         for lr in BASE_RATES:
             schedule = optax.exponential_decay(low * lr, horizon - 1, 1 / low, end_value=lr)
@@ -188,8 +191,8 @@ def test_an_exponential_range_test_is_optaxs_growth_to_the_base_rate(prm, low):
 
 
 @pytest.mark.parametrize("horizon", [20, 100, 1000])
-def test_a_range_test_in_levels_is_optaxs_growth_by_stairs(horizon):
-    """A0_155 equals optax's constants one after the other, evenly spaced from a tenth to all of the base rate."""
+def test_a_staircase_range_test_is_joined_optax_constants(horizon):
+    """A0_155 equals joined optax constants, equally spaced from a tenth of the base learning rate to all of it."""
     for lr in BASE_RATES:
         levels = [optax.constant_schedule(float(rate)) for rate in np.linspace(0.1 * lr, lr, 20)]
         schedule = optax.join_schedules(levels, [horizon // 20 * level for level in range(1, 20)])
@@ -199,8 +202,8 @@ def test_a_range_test_in_levels_is_optaxs_growth_by_stairs(horizon):
 
 
 @pytest.mark.parametrize(("prm", "power_t"), [({}, 0.25), ({"power_t": 0.5}, 0.5), ({"power_t": 1.0}, 1.0)])
-def test_inverse_scaling_is_the_rate_that_scikit_learn_uses(prm, power_t):
-    """A0_156 is how far SGDRegressor really moves its intercept at each update when its error is 1."""
+def test_inverse_scaling_is_scikit_learns(prm, power_t):
+    """A0_156 equals the change of SGDRegressor's intercept at each update, measured with an error of 1."""
     for lr in BASE_RATES:
         model = SGDRegressor(penalty=None, learning_rate="invscaling", eta0=lr, power_t=power_t)
         model.partial_fit([[0.0]], [1.0])
@@ -209,7 +212,7 @@ def test_inverse_scaling_is_the_rate_that_scikit_learn_uses(prm, power_t):
             before = float(model.intercept_[0])
             model.partial_fit([[0.0]], [before + 1])
             rates.append(float(model.intercept_[0]) - before)
-        for horizon in (1, 90, 1000):  # it depends on none
+        for horizon in (1, 90, 1000):  # it does not depend on the horizon
             assert_promised(156, horizon, lr, rates, prm)
 
 
@@ -218,74 +221,78 @@ def some(fraction: float, horizon: int) -> int:
     return max(1, round(fraction * horizon))
 
 
-def by_hand_147(t, T, warmup=0.04):
+def by_hand_147(t, T, warmup_fraction=0.04):
     """The transformer's formula at step_num = t + 1, over its value at step_num = warmup_steps."""
-    climb = some(warmup, T)
+    warmup_steps = some(warmup_fraction, T)
 
     def rate(step_num):
-        return min(1 / sqrt(step_num), step_num / climb**1.5)
+        return min(1 / sqrt(step_num), step_num / warmup_steps**1.5)
 
-    return rate(t + 1) / rate(climb)
-
-
-def by_hand_148(t, T, warmup=0.05, timescale=0.15, decay=0.2):
-    """Big Vision's factors: the climb, the shifted square root, the cooldown."""
-    climb = round(warmup * T)
-    rate = t / climb if t < climb else 1 / sqrt((some(timescale, T) + t - climb) / some(timescale, T))
-    return rate * min(1, (T - t) / some(decay, T))
+    return rate(t + 1) / rate(warmup_steps)
 
 
-def by_hand_150(t, T, warmup=0.05, amplitude=0.3, exponent=0.51):
-    """The paper's ``min(lr_max, a n ** b)`` with b negative and n the part of training after this update."""
-    climb = round(warmup * T)
+def by_hand_148(t, T, warmup_fraction=0.05, timescale_fraction=0.15, decay_fraction=0.2):
+    """Big Vision's factors: warm-up, shifted inverse square root, cooldown."""
+    warmup_steps = round(warmup_fraction * T)
+    timescale = some(timescale_fraction, T)
+    rate = t / warmup_steps if t < warmup_steps else 1 / sqrt((timescale + t - warmup_steps) / timescale)
+    return rate * min(1, (T - t) / some(decay_fraction, T))
+
+
+def by_hand_150(t, T, warmup_fraction=0.05, final_lr_ratio=0.3, exponent=0.51):
+    """The paper's ``min(lr_max, a n ** b)`` with negative b; n is the fraction of training after this update."""
+    warmup_steps = round(warmup_fraction * T)
     n = (t + 1) / T
-    return min(1.0, amplitude * n**-exponent) * (t / climb if t < climb else 1)
+    return min(1.0, final_lr_ratio * n**-exponent) * (t / warmup_steps if t < warmup_steps else 1)
 
 
-def by_hand_151(t, T, warmup=0.05, exponent=0.51, decay=0.1):
-    """OLMo-core's three phases; without a climb its power law has to count from 1."""
-    climb = round(warmup * T)
-    turn = max(climb, T - round(decay * T))
+def by_hand_151(t, T, warmup_fraction=0.05, exponent=0.51, decay_fraction=0.1):
+    """OLMo-core's three phases; without a warm-up the power law counts from 1."""
+    warmup_steps = round(warmup_fraction * T)
+    turn = max(warmup_steps, T - round(decay_fraction * T))
 
     def law(step):
-        return (step / climb) ** -exponent if climb else (step + 1) ** -exponent
+        return (step / warmup_steps) ** -exponent if warmup_steps else (step + 1) ** -exponent
 
-    if t < climb:
-        return t / climb
+    if t < warmup_steps:
+        return t / warmup_steps
     if t < turn:
         return law(t)
     return law(turn) * (T - t) / (T - turn) if turn < T else 0.0
 
 
-def by_hand_152(t, T, warmup=0.05, hold=0.25, exponent=0.5):
-    """NeMo's phases; without a climb, which it refuses, the decay counts from 1."""
-    climb, held_steps = round(warmup * T), round(hold * T)
-    if t < climb:
-        return (t + 1) / (climb + 1)
-    if t < climb + held_steps:
+def by_hand_152(t, T, warmup_fraction=0.05, hold_fraction=0.25, exponent=0.5):
+    """NeMo's phases; without a warm-up, which NeMo rejects, the decay counts from 1."""
+    warmup_steps, held_steps = round(warmup_fraction * T), round(hold_fraction * T)
+    if t < warmup_steps:
+        return (t + 1) / (warmup_steps + 1)
+    if t < warmup_steps + held_steps:
         return 1.0
-    return climb**exponent / (t - held_steps) ** exponent if climb else 1 / (t - held_steps + 1) ** exponent
+    if warmup_steps == 0:
+        return 1 / (t - held_steps + 1) ** exponent
+    return warmup_steps**exponent / (t - held_steps) ** exponent
 
 
-def by_hand_153(t, T, warmup=0.05, lr_batches=0.25, lr_epochs=0.2):
-    """icefall's docstring for 20 epochs, in batches and epochs."""
+def by_hand_153(t, T, warmup_fraction=0.05, lr_batches_fraction=0.25, lr_epochs_fraction=0.2):
+    """The formula of icefall's docstring, for 20 epochs."""
     batch, epoch = t, 0
     while 20 * t >= (epoch + 1) * T:
         epoch += 1
-    many_batches, many_epochs, climb = lr_batches * T, 20 * lr_epochs, round(warmup * T)
-    factor = ((batch**2 + many_batches**2) / many_batches**2) ** -0.25
-    factor *= ((epoch**2 + many_epochs**2) / many_epochs**2) ** -0.25
-    return factor * (1.0 if batch >= climb else 0.5 + (1.0 - 0.5) * (batch / climb))
+    batch_scale, epoch_scale = lr_batches_fraction * T, 20 * lr_epochs_fraction
+    warmup_steps = round(warmup_fraction * T)
+    factor = ((batch**2 + batch_scale**2) / batch_scale**2) ** -0.25
+    factor *= ((epoch**2 + epoch_scale**2) / epoch_scale**2) ** -0.25
+    return factor * (1.0 if batch >= warmup_steps else 0.5 + (1.0 - 0.5) * (batch / warmup_steps))
 
 
 def by_hand_154(t, T, min_lr_ratio=0.1):
-    """Even steps of the logarithm."""
+    """Equal steps in the logarithm."""
     last = max(1, T - 1)
     return 10 ** (log(min_lr_ratio, 10) * (last - min(t, last)) / last)
 
 
 def by_hand_155(t, T, min_lr_ratio=0.1):
-    """DeepSpeed's ``min_lr (1 + step_rate floor(t / step_size))``, its step size not whole; written out for a bound."""
+    """DeepSpeed's ``min_lr (1 + step_rate floor(t / step_size))`` for any horizon, up to the last level."""
     level = 0
     while level < 19 and 20 * t >= (level + 1) * T:
         level += 1
@@ -295,7 +302,7 @@ def by_hand_155(t, T, min_lr_ratio=0.1):
 BY_HAND = {
     147: by_hand_147,
     148: by_hand_148,
-    149: lambda t, T, flat=0.1: 1 / sqrt(max(t, some(flat, T)) / some(flat, T)),
+    149: lambda t, T, flat_fraction=0.1: 1 / sqrt(max(t, some(flat_fraction, T)) / some(flat_fraction, T)),
     150: by_hand_150,
     151: by_hand_151,
     152: by_hand_152,
@@ -308,20 +315,20 @@ HELD = {148, 151, 154, 155}
 
 
 def by_hand(number, horizon, lr, prm):
-    """The rates of all steps that are compared."""
+    """The learning rates at all compared steps."""
     at = [min(t, horizon) if number in HELD else t for t in range(seen(horizon))]
     return [lr * BY_HAND[number](t, horizon, **prm) for t in at]
 
 
 def test_every_schedule_of_the_family_is_compared():
-    """All horizon-free variants from 51 on are written out here."""
+    """Each horizon-free variant above A0_050 is written out here."""
     numbers = [number for number, variant in variants().items() if variant.family == "horizon_free" and number > 50]
     assert sorted(BY_HAND) == numbers
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
-def test_a_curve_says_what_the_formula_of_its_source_says(number):
-    """The curve equals the formula written out for one step, at every horizon and base rate, also past the end."""
+def test_a_curve_equals_the_formula_of_its_source(number):
+    """The curve equals the formula written out by hand at every horizon and base learning rate, also past the end."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
@@ -330,14 +337,14 @@ def test_a_curve_says_what_the_formula_of_its_source_says(number):
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
-def test_a_hyperparameter_does_in_the_curve_what_the_formula_says(number, data):
-    """The curve equals the formula for hyperparameters anywhere in their ranges."""
+def test_a_curve_equals_its_formula_for_any_hyperparameters(number, data):
+    """The curve equals the formula for any hyperparameters in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
     assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
-POINTS = {  # step of horizon 1000: part of the base rate
+POINTS = {  # step at horizon 1000: ratio to the base learning rate
     147: {0: 1 / 40, 39: 1.0, 159: 0.5, 999: 0.2, 3999: 0.1},
     148: {0: 0.0, 25: 0.5, 50: 1.0, 500: 0.5, 800: sqrt(1 / 6), 1000: 0.0, 2000: 0.0},
     149: {0: 1.0, 100: 1.0, 400: 0.5, 10_000: 0.1},
@@ -352,7 +359,7 @@ POINTS = {  # step of horizon 1000: part of the base rate
 
 
 @pytest.mark.parametrize("number", POINTS, ids=key)
-def test_a_schedule_passes_through_the_points_that_its_numbers_give(number):
-    """The rates at some steps, computed by head, are those that the schedule's sentence gives."""
+def test_a_curve_passes_through_known_points(number):
+    """At horizon 1000 a curve passes through points computed by hand."""
     rates = curves.rates(variants()[number], list(POINTS[number]), 1000)
     assert rates.tolist() == pytest.approx(list(POINTS[number].values()), abs=1e-12)
