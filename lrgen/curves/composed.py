@@ -19,7 +19,7 @@ def warmup_then_step(
     """A linear climb over W steps, then step decay counted from there (torch ``SequentialLR``)."""
     climb = whole_steps(warmup, horizon)
     decay = step_decay(np.maximum(step - climb, 0), horizon, step_fraction=step_fraction, gamma=gamma)
-    climb_rates: Rates = linear_ramp(step, horizon, warmup=warmup, start_factor=start_factor) * decay
+    climb_rates: Rates = linear_ramp(step, horizon, warmup_fraction=warmup, start_factor=start_factor) * decay
     return climb_rates
 
 
@@ -44,7 +44,7 @@ def warmup_then_swa(
     """A linear climb, constant until s, then along a line to ``swa_ratio`` (torch ``SWALR``)."""
     start, length = _swa_steps(horizon, swa_start, anneal_fraction)
     weight = 1 - np.clip((step - start) / length, 0, 1)
-    base = linear_ramp(np.minimum(step, start), horizon, warmup=warmup, start_factor=start_factor)
+    base = linear_ramp(np.minimum(step, start), horizon, warmup_fraction=warmup, start_factor=start_factor)
     return swa_ratio + (base - swa_ratio) * weight
 
 
@@ -132,7 +132,7 @@ def warmup_times_exponential(
     step: Rates, horizon: int, *, warmup: float, final_ratio: float, start_factor: float
 ) -> Rates:
     """``linear_ramp`` times ``final_ratio ** (t / T)`` (torch ``ChainedScheduler`` of its two classes)."""
-    climb: Rates = linear_ramp(step, horizon, warmup=warmup, start_factor=start_factor)
+    climb: Rates = linear_ramp(step, horizon, warmup_fraction=warmup, start_factor=start_factor)
     return climb * np.power(final_ratio, step / horizon)
 
 
@@ -150,7 +150,7 @@ def warmup_hold_step_cosine(
     drop = max(whole_steps(warmup, horizon), round(drop_at * horizon))
     start = max(drop, round(cosine_start * horizon))
     cosine = half_cosine(np.maximum(step - start, 0), max(1, horizon - start))
-    held: Rates = linear_ramp(step, horizon, warmup=warmup, start_factor=start_factor)
+    held: Rates = linear_ramp(step, horizon, warmup_fraction=warmup, start_factor=start_factor)
     return np.where(step < drop, held, gamma * cosine)
 
 

@@ -11,40 +11,57 @@ def exponential(step: Rates, horizon: int, *, gamma: float) -> Rates:
 
 
 def exponential_to(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
-    """``final_lr_ratio ** (t / T)`` (fvcore ``ExponentialParamScheduler``; torch ``ExponentialLR`` by its root)."""
+    """``final_lr_ratio ** (t / T)``.
+
+    torch ``ExponentialLR`` and fvcore ``ExponentialParamScheduler``.
+    """
     return np.power(final_lr_ratio, step / horizon)
 
 
-def warmup_exponential(step: Rates, horizon: int, *, warmup: float, min_lr_ratio: float, decay_rate: float) -> Rates:
-    """``t / W``, then ``max(min_lr_ratio, decay_rate ** ((t - W) / (T - W)))``, W = round(warmup T).
+def warmup_exponential(
+    step: Rates, horizon: int, *, warmup_fraction: float, min_lr_ratio: float, decay_rate: float
+) -> Rates:
+    """``t / W``, then ``max(m, decay_rate ** ((t - W) / (T - W)))``.
 
-    optax ``warmup_exponential_decay_schedule`` with an end value.
+    W = round(warmup_fraction T), m = min_lr_ratio; optax ``warmup_exponential_decay_schedule`` with an ``end_value``.
     """
-    climb = round(warmup * horizon)
-    decay = np.exp(np.log(decay_rate) / max(1, horizon - climb) * np.maximum(step - climb, 0))
-    return np.where(step < climb, step / max(1, climb), np.maximum(decay, min_lr_ratio))
+    warmup_steps = round(warmup_fraction * horizon)
+    decay = np.exp(np.log(decay_rate) / max(1, horizon - warmup_steps) * np.maximum(step - warmup_steps, 0))
+    return np.where(step < warmup_steps, step / max(1, warmup_steps), np.maximum(decay, min_lr_ratio))
 
 
-def half_bell(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
-    """``final_lr_ratio ** ((t / T) ** 2)`` (torch ``MultiplicativeLR`` with an exponential factor)."""
+def half_gaussian(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
+    """``final_lr_ratio ** ((t / T) ** 2)``.
+
+    torch ``MultiplicativeLR`` with a factor that decays exponentially.
+    """
     return np.power(final_lr_ratio, np.square(step / horizon))
 
 
 def exponential_rise(step: Rates, horizon: int, *, initial_lr_ratio: float) -> Rates:
-    """``initial_lr_ratio ** (1 - t / T)`` (optax ``exponential_decay`` with a rate above one)."""
+    """``initial_lr_ratio ** (1 - t / T)``.
+
+    optax ``exponential_decay`` with a ``decay_rate`` above 1.
+    """
     return np.power(initial_lr_ratio, (horizon - step) / horizon)
 
 
 def inverse_time(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
-    """``f T / (f T + (1 - f) t)``, f = final_lr_ratio (keras ``InverseTimeDecay`` at the rate ``1 / f - 1``)."""
-    reached = final_lr_ratio * horizon
-    return reached / (reached + (1 - final_lr_ratio) * step)
+    """``f T / (f T + (1 - f) t)``, f = final_lr_ratio.
+
+    keras ``InverseTimeDecay`` with ``decay_rate = 1 / f - 1``.
+    """
+    scale = final_lr_ratio * horizon
+    return scale / (scale + (1 - final_lr_ratio) * step)
 
 
 def inverse_time_staircase(step: Rates, horizon: int, *, step_fraction: float, decay_rate: float) -> Rates:
-    """``1 / (1 + decay_rate floor(t / s))``, s steps a drop (keras ``InverseTimeDecay(staircase=True)``)."""
-    drops = np.floor_divide(step, whole_steps(step_fraction, horizon))
-    return np.reciprocal(1 + decay_rate * drops)
+    """``1 / (1 + decay_rate floor(t / s))``.
+
+    s is the number of steps per interval. keras ``InverseTimeDecay`` with ``staircase=True``.
+    """
+    intervals = np.floor_divide(step, whole_steps(step_fraction, horizon))
+    return np.reciprocal(1 + decay_rate * intervals)
 
 
 def inverse_power(step: Rates, horizon: int, *, growth: float, power: float) -> Rates:
@@ -53,28 +70,32 @@ def inverse_power(step: Rates, horizon: int, *, growth: float, power: float) -> 
 
 
 def tanh_decay(step: Rates, horizon: int, *, lower: float, upper: float, min_lr_ratio: float) -> Rates:
-    """``m + (1 - m) (1 - tanh(lower (1 - t / T) + upper t / T)) / 2``, m = min_lr_ratio (timm ``TanhLRScheduler``).
+    """``m + (1 - m) (1 - tanh(lower (1 - t / T) + upper t / T)) / 2``.
 
-    Half of one minus a hyperbolic tangent is a logistic function of twice its argument.
+    m = min_lr_ratio; timm ``TanhLRScheduler``. Computed as a logistic function:
+    ``(1 - tanh(x)) / 2 = 1 / (1 + exp(2 x))``.
     """
     argument = lower + (upper - lower) * step / horizon
     return min_lr_ratio + (1 - min_lr_ratio) / (1 + np.exp(2 * argument))
 
 
-def hyperbolic(step: Rates, horizon: int, *, horizon_ratio: float, min_lr_ratio: float, log_space: bool) -> Rates:
-    """``1 + (1 - m) (h(t) - h(0))`` or, in log space, ``m ** (h(0) - h(t))``; m = min_lr_ratio.
+def hyperbolic(step: Rates, horizon: int, *, horizon_fraction: float, min_lr_ratio: float, log_space: bool) -> Rates:
+    """``1 + (1 - m) (h(t) - h(0))`` or, in log space, ``m ** (h(0) - h(t))``.
 
-    ``h(t) = sqrt((T - t) / U * (2 - (T + t) / U))`` with ``U = T / horizon_ratio``: ``HyperbolicLR`` and
-    ``ExpHyperbolicLR`` of the paper's own code.
+    m = min_lr_ratio and ``h(t) = sqrt((T - t) / U * (2 - (T + t) / U))`` with ``U = T / horizon_fraction``.
+    ``HyperbolicLR`` and ``ExpHyperbolicLR`` of the paper's reference implementation.
     """
     progress = step / horizon
-    first = np.sqrt(horizon_ratio * (2 - horizon_ratio))
-    drop: Rates = first - np.sqrt(horizon_ratio * (1 - progress) * (2 - horizon_ratio * (1 + progress)))
+    start = np.sqrt(horizon_fraction * (2 - horizon_fraction))
+    decay: Rates = start - np.sqrt(horizon_fraction * (1 - progress) * (2 - horizon_fraction * (1 + progress)))
     if log_space:
-        return np.power(min_lr_ratio, drop)
-    return 1 - (1 - min_lr_ratio) * drop
+        return np.power(min_lr_ratio, decay)
+    return 1 - (1 - min_lr_ratio) * decay
 
 
-def sigmoid(step: Rates, horizon: int, *, midpoint: float, steepness: float) -> Rates:
-    """``1 / (1 + exp(steepness (t / T - midpoint)))`` (Caffe ``sigmoid``), as a hyperbolic tangent."""
-    return 0.5 - 0.5 * np.tanh(steepness / 2 * (step / horizon - midpoint))
+def sigmoid(step: Rates, horizon: int, *, midpoint_fraction: float, steepness: float) -> Rates:
+    """``1 / (1 + exp(steepness (t / T - midpoint_fraction)))``.
+
+    Caffe ``sigmoid``, computed as a hyperbolic tangent.
+    """
+    return 0.5 - 0.5 * np.tanh(steepness / 2 * (step / horizon - midpoint_fraction))

@@ -13,39 +13,57 @@ def step_decay(step: Rates, horizon: int, *, step_fraction: float, gamma: float)
 
 
 def multistep(step: Rates, horizon: int, *, milestones: Sequence[float], gamma: float) -> Rates:
-    """``gamma`` to the number of milestones that have passed (torch ``MultiStepLR``)."""
+    """``gamma`` to the power of the number of milestones reached.
+
+    torch ``MultiStepLR``.
+    """
     passed = sum((step >= whole_steps(fraction, horizon)).astype(float) for fraction in milestones)
     return np.power(gamma, passed)
 
 
-def single_drop(step: Rates, horizon: int, *, drop_at: float, gamma: float) -> Rates:
-    """1 up to and including ``drop_at`` of the horizon, ``gamma`` strictly after it."""
-    return np.where(step > drop_at * horizon, gamma, 1.0)
+def single_drop(step: Rates, horizon: int, *, milestone_fraction: float, gamma: float) -> Rates:
+    """``1 if t <= milestone_fraction * T else gamma``."""
+    return np.where(step > milestone_fraction * horizon, gamma, 1.0)
 
 
-def warmup_two_drops(step: Rates, horizon: int, *, warmup: float, decay: float, levels: Sequence[float]) -> Rates:
-    """A climb from zero over W steps, 1, and a level for each half of the last ``decay`` of T (DeepSeek LLM)."""
-    climb, drops = round(warmup * horizon), [round((1 - part) * horizon) for part in (decay, decay / 2)]
-    level = np.array([1.0, *levels])[np.searchsorted(drops, step, side="right")]
-    return np.where(step < climb, step / max(1, climb), level)
+def warmup_two_drops(
+    step: Rates, horizon: int, *, warmup_fraction: float, decay_fraction: float, decay_ratios: Sequence[float]
+) -> Rates:
+    """``t / W``, then 1, then two lower ratios late in training (DeepSeek LLM).
 
-
-def warmup_staircase(step: Rates, horizon: int, *, warmup: float, gamma: float, drops: int, horizons: int) -> Rates:
-    """A climb ``(t + 1)/(W + 1)``, then ``gamma`` to the number of intervals since the start (timm
-    ``StepLRScheduler`` with ``warmup_prefix=False``); so many drops in so many horizons.
+    Each of the ``decay_ratios`` is held for half of the last ``decay_fraction`` of T.
     """
-    climb = round(warmup * horizon)
+    warmup_steps = round(warmup_fraction * horizon)
+    milestones = [round((1 - fraction) * horizon) for fraction in (decay_fraction, decay_fraction / 2)]
+    stages = np.array([1.0, *decay_ratios])[np.searchsorted(milestones, step, side="right")]
+    return np.where(step < warmup_steps, step / max(1, warmup_steps), stages)
+
+
+def warmup_staircase(
+    step: Rates, horizon: int, *, warmup_fraction: float, gamma: float, drops: int, horizons: int
+) -> Rates:
+    """``(t + 1) / (W + 1)``, then a staircase counted from step 0.
+
+    The staircase has ``drops`` decays per ``horizons`` horizons. timm ``StepLRScheduler`` with ``warmup_prefix=False``.
+    """
+    warmup_steps = round(warmup_fraction * horizon)
     stairs = staircase(step, horizons * horizon, gamma=gamma, drops=drops)
-    return np.where(step < climb, (step + 1) / (climb + 1), stairs)
+    return np.where(step < warmup_steps, (step + 1) / (warmup_steps + 1), stairs)
 
 
 def staircase(step: Rates, horizon: int, *, gamma: float, drops: int) -> Rates:
-    """``gamma`` to the number of T / drops that have passed, which need not be whole steps (torchvision's recipe)."""
+    """``gamma ** floor(drops t / T)``.
+
+    An interval need not be a whole number of steps (torchvision's recipe for MobileNetV3).
+    """
     return np.power(gamma, step * drops // horizon)
 
 
 def halvings(step: Rates, horizon: int, *, gamma: float, halvings: int) -> Rates:
-    """``gamma`` to the number of times that the remaining steps have halved, up to a limit (FractalNet)."""
+    """``gamma`` to the power of the number of halvings of the remaining steps.
+
+    At most ``halvings`` are counted (FractalNet).
+    """
     passed = sum((horizon - step <= horizon / 2.0**k).astype(float) for k in range(1, halvings + 1))
     return np.power(gamma, passed)
 
@@ -56,27 +74,36 @@ def piecewise(
     *,
     boundaries: Sequence[float],
     values: Sequence[float],
-    rebound: float,
+    rebound_ratio: float,
     min_lr_ratio: float,
 ) -> Rates:
-    """A value for each stretch (keras ``PiecewiseConstantDecay``, whose boundaries belong to the stretch before)."""
-    rate = np.full_like(step, values[0])
-    for fraction, value in zip(boundaries, (*values[1:], rebound, min_lr_ratio), strict=True):
-        rate = np.where(step >= whole_steps(fraction, horizon), value, rate)
-    return rate
+    """One value per interval between the boundaries.
+
+    keras ``PiecewiseConstantDecay``, except that there a boundary belongs to the interval before it.
+    """
+    multiplier = np.full_like(step, values[0])
+    for fraction, value in zip(boundaries, (*values[1:], rebound_ratio, min_lr_ratio), strict=True):
+        multiplier = np.where(step >= whole_steps(fraction, horizon), value, multiplier)
+    return multiplier
 
 
-def cosine_staircase(step: Rates, horizon: int, *, min_lr_ratio: float, levels: int) -> Rates:
-    """Half a cosine, its value at the beginning of each of ``levels`` stages: ``cos^2(pi j / (2 levels))``."""
-    return min_lr_ratio + (1 - min_lr_ratio) * np.cos(np.pi / 2 * _stage(step, horizon, levels) / levels) ** 2
+def cosine_staircase(step: Rates, horizon: int, *, min_lr_ratio: float, stages: int) -> Rates:
+    """``m + (1 - m) cos^2(pi j / (2 stages))``, j the current stage.
+
+    Cosine decay to m = min_lr_ratio, sampled at the start of each stage.
+    """
+    return min_lr_ratio + (1 - min_lr_ratio) * np.cos(np.pi / 2 * _stage(step, horizon, stages) / stages) ** 2
 
 
-def linear_staircase(step: Rates, horizon: int, *, min_lr_ratio: float, levels: int) -> Rates:
-    """A line from 1 to ``min_lr_ratio``, its value at the beginning of each of ``levels`` stages."""
-    return 1 - (1 - min_lr_ratio) * _stage(step, horizon, levels) / levels
+def linear_staircase(step: Rates, horizon: int, *, min_lr_ratio: float, stages: int) -> Rates:
+    """``1 - (1 - m) j / stages``, j the current stage.
+
+    Linear decay to m = min_lr_ratio, sampled at the start of each stage.
+    """
+    return 1 - (1 - min_lr_ratio) * _stage(step, horizon, stages) / stages
 
 
-def _stage(step: Rates, horizon: int, levels: int) -> Rates:
-    """How many of the stages after the first have begun."""
-    begins = np.arange(1, levels) * horizon / levels
-    return np.searchsorted(begins, step, side="right").astype(np.float64)
+def _stage(step: Rates, horizon: int, stages: int) -> Rates:
+    """The index of the current stage, from 0."""
+    starts = np.arange(1, stages) * horizon / stages
+    return np.searchsorted(starts, step, side="right").astype(np.float64)

@@ -134,8 +134,8 @@ OTHER_NUMBERS = [  # number, hyperparameters other than the defaults, torch's cl
     (12, {"final_amplitude": 0.5}, lambda opt, T: cyclic(opt, whole("0.1", T), "exp_range", 0.5 ** (1 / T)), seen),
     (13, {"warmup": 0.45}, lambda opt, T: one_cycle(opt, T, 0.45, "cos", 25.0), lambda T: T - 1),
     (14, {"warmup": 0.45}, lambda opt, T: one_cycle(opt, T, 0.45, "linear", 10.0), lambda T: T - 1),
-    (15, {"warmup": 0.4}, lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.4", T)), seen),
-    (16, {"warmup": 0.4}, lambda opt, T: ls.ConstantLR(opt, 0.5, whole("0.4", T)), seen),
+    (15, {"warmup_fraction": 0.4}, lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.4", T)), seen),
+    (16, {"warmup_fraction": 0.4}, lambda opt, T: ls.ConstantLR(opt, 0.5, whole("0.4", T)), seen),
     (19, {"gamma": 0.9}, lambda opt, T: ls.MultiplicativeLR(opt, lambda epoch: 0.9), seen),
     (20, {"step_fraction": 0.2, "gamma": 0.5},
      lambda opt, T: step_times_cosine(opt, T, whole("0.2", T), 0.5), lambda T: T),
@@ -147,7 +147,7 @@ OTHER_NUMBERS = [  # number, hyperparameters other than the defaults, torch's cl
     (26, {"min_lr_ratio": 0.4}, lambda opt, T: ls.CosineAnnealingLR(opt, T, 0.4 * base(opt)), lambda T: T),
     (27, {"warmup": 0.45}, lambda opt, T: one_cycle(opt, T, 0.45, "linear", 25.0), lambda T: T - 1),
     (28, {"min_lr_ratio": 0.3}, lambda opt, T: cyclic(opt, whole("0.05", T), "triangular", floor=0.3), seen),
-    (30, {"drop_at": 0.25, "gamma": 0.5}, lambda opt, T: ls.MultiStepLR(opt, [T // 4 + 1], 0.5), seen),
+    (30, {"milestone_fraction": 0.25, "gamma": 0.5}, lambda opt, T: ls.MultiStepLR(opt, [T // 4 + 1], 0.5), seen),
 ]  # fmt: skip
 
 

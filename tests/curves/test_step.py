@@ -1,4 +1,4 @@
-"""A0_061 to A0_070: the family's stairs against timm, optax, fvcore and torch."""
+"""A0_061 to A0_070, the step decays, against timm, optax, fvcore and torch."""
 
 from fractions import Fraction
 from math import ceil
@@ -29,7 +29,7 @@ from tests.curves.comparison import (
 
 @pytest.fixture(scope="module", autouse=True)
 def float64():
-    """Jax computes in float32 unless it is told not to, which would hide differences below 1e-7."""
+    """JAX computes in float64; its default, float32, would hide small differences."""
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     yield
@@ -37,14 +37,17 @@ def float64():
 
 
 def of_timm(kind, T, lr, **arguments) -> list[float]:
-    """What one of timm's schedulers says of each step."""
+    """The learning rate of one of timm's schedulers at each step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = kind(optimizer, **arguments)
     return [scheduler._get_lr(t)[0] for t in range(seen(T))]
 
 
 def drops(*fractions: str, gamma: str):
-    """timm's drops at parts of the horizon; its drop m is made at step m - 1, by its own account."""
+    """timm's MultiStepLRScheduler with milestones at fractions of the horizon.
+
+    timm applies the decay of milestone m at step m - 1, hence the ``+ 1``.
+    """
 
     def rates(T, lr, gamma=gamma):
         steps = [whole(fraction, T) + 1 for fraction in fractions]
@@ -53,21 +56,24 @@ def drops(*fractions: str, gamma: str):
     return rates
 
 
-def deepseek(T, lr, warmup="0.05", decay="0.2"):
-    """optax's line and three constants, joined where the climb ends and the two lower stages begin."""
-    climb, first = nearest(warmup, T), nearest(str(1 - Fraction(decay)), T)
-    second = nearest(str(1 - Fraction(decay) / 2), T)
-    levels = [optax.constant_schedule(level * lr) for level in (1.0, 0.316, 0.1)]
-    schedule = optax.join_schedules([optax.linear_schedule(0.0, lr, climb), *levels], [climb, first, second])
+def deepseek(T, lr, warmup_fraction="0.05", decay_fraction="0.2"):
+    """optax's linear schedule and three constants, joined at the three boundaries."""
+    warmup_steps, first = nearest(warmup_fraction, T), nearest(str(1 - Fraction(decay_fraction)), T)
+    second = nearest(str(1 - Fraction(decay_fraction) / 2), T)
+    stages = [optax.constant_schedule(ratio * lr) for ratio in (1.0, 0.316, 0.1)]
+    schedule = optax.join_schedules(
+        [optax.linear_schedule(0.0, lr, warmup_steps), *stages], [warmup_steps, first, second]
+    )
     return np.asarray(schedule(np.arange(seen(T))))
 
 
-def efficientnet(T, lr, warmup="5/350", gamma="0.97"):
-    """timm's stairs at exact parts of a step, counted from the start as its warm-up without a prefix does.
+def efficientnet(T, lr, warmup_fraction="5/350", gamma="0.97"):
+    """timm's StepLRScheduler with a fractional interval and ``warmup_prefix=False``.
 
-    Its line begins at warmup_lr_init and would reach the base rate at step W: one step up of W + 1 at first.
+    Its warm-up increases linearly from warmup_lr_init and would reach the base learning rate at step W; an initial
+    value of 1 / (W + 1) gives the catalogue's ``(t + 1) / (W + 1)``.
     """
-    climb = nearest(warmup, T)
+    warmup_steps = nearest(warmup_fraction, T)
     interval = Fraction("2.4") / 350 * T
     return of_timm(
         StepLRScheduler,
@@ -75,21 +81,24 @@ def efficientnet(T, lr, warmup="5/350", gamma="0.97"):
         lr,
         decay_t=interval,
         decay_rate=float(gamma),
-        warmup_t=climb,
-        warmup_lr_init=lr / (climb + 1),
+        warmup_t=warmup_steps,
+        warmup_lr_init=lr / (warmup_steps + 1),
         warmup_prefix=False,
     )
 
 
 def halvings(T, lr, gamma="0.1"):
-    """timm's drops at the first whole steps from which on a half, a quarter … remains, and no more."""
+    """timm's decays at the first steps with at most 1/2, 1/4, 1/8 and 1/16 remaining."""
     steps = [ceil(T * (1 - Fraction(1, 2**k))) for k in (1, 2, 3, 4)]
     return of_timm(MultiStepLRScheduler, T, lr, decay_t=[step + 1 for step in steps], decay_rate=float(gamma))
 
 
-def piecewise(T, lr, rebound="0.6", min_lr_ratio="0.05"):
-    """optax's factors from one value to the next; it keeps one a step, so equal boundaries share theirs."""
-    values = [Fraction(value) for value in ("1", "0.3", rebound, min_lr_ratio)]
+def piecewise(T, lr, rebound_ratio="0.6", min_lr_ratio="0.05"):
+    """optax's piecewise constant schedule, which takes factors instead of values.
+
+    It keeps one factor per step, so equal boundaries share the product.
+    """
+    values = [Fraction(value) for value in ("1", "0.3", rebound_ratio, min_lr_ratio)]
     factors: dict[int, Fraction] = {}
     for fraction, before, after in zip(("0.1", "0.5", "0.6"), values, values[1:], strict=False):
         step = whole(fraction, T)
@@ -99,17 +108,17 @@ def piecewise(T, lr, rebound="0.6", min_lr_ratio="0.05"):
 
 
 def stairs(T, lr, step_fraction="0.1", gamma="0.5"):
-    """timm's stairs of whole steps."""
+    """timm's StepLRScheduler with a whole number of steps per interval."""
     return of_timm(StepLRScheduler, T, lr, decay_t=whole(step_fraction, T), decay_rate=float(gamma))
 
 
 def mobilenetv3(T, lr, gamma="0.973"):
-    """timm's stairs at exact parts of a step: every other of 600 epochs."""
+    """timm's StepLRScheduler with a fractional interval: two of 600 epochs."""
     return of_timm(StepLRScheduler, T, lr, decay_t=Fraction(2, 600) * T, decay_rate=float(gamma))
 
 
 def stages(T, values) -> list[float]:
-    """Each value from the first whole step on that lies in its share of the horizon; the last one for ever."""
+    """Each value over its fraction of the horizon, then the last one past the horizon."""
     count = len(values)
     begins = [ceil(Fraction(k * T, count)) for k in range(count + 1)]
     rates = [value for k, value in enumerate(values) for _ in range(begins[k], begins[k + 1])]
@@ -117,15 +126,15 @@ def stages(T, values) -> list[float]:
 
 
 def cosine_stages(T, lr, min_lr_ratio="0"):
-    """Torch's cosine over eight epochs, one a stage."""
+    """torch's CosineAnnealingLR over eight epochs, one per stage."""
     floor = float(min_lr_ratio) * lr
     return stages(T, trace(lambda opt, T: ls.CosineAnnealingLR(opt, 8, floor), T, lr, 8))
 
 
 def linear_stages(T, lr, min_lr_ratio="0"):
-    """fvcore's line at tenths of its way."""
-    line = fv.LinearParamScheduler(lr, float(min_lr_ratio) * lr)
-    return stages(T, [line(k / 10) for k in range(10)])
+    """fvcore's linear schedule, sampled at tenths."""
+    linear = fv.LinearParamScheduler(lr, float(min_lr_ratio) * lr)
+    return stages(T, [linear(k / 10) for k in range(10)])
 
 
 ORACLES = {
@@ -142,35 +151,55 @@ ORACLES = {
 }
 
 
-def test_every_staircase_is_compared():
-    """The oracles are those of all variants of the family from 51 on."""
+def test_every_step_decay_is_compared():
+    """Every variant of the family from 51 on has an oracle."""
     assert sorted(ORACLES) == sorted(v.number for v in variants().values() if v.family == "step" and v.number > 50)
 
 
 @pytest.mark.parametrize("number", ORACLES, ids=key)
-def test_a_staircase_is_what_its_oracle_does_also_past_the_horizon(number):
-    """The curve equals the oracle with the variant's numbers at each step, the ones past the horizon included."""
+def test_a_step_decay_equals_its_oracle_also_past_the_horizon(number):
+    """The curve equals its oracle at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, ORACLES[number](horizon, lr))
 
 
 GAMMAS = [{"gamma": gamma} for gamma in ("0", "0.5", "1")]
-FLOORS = [{"min_lr_ratio": floor} for floor in ("0.25", "0.9", "1")]
+MINIMA = [{"min_lr_ratio": ratio} for ratio in ("0.25", "0.9", "1")]
 OTHER_NUMBERS = [
     *((number, prm) for number in (61, 63, 64, 66, 67, 68) for prm in GAMMAS),
-    *((62, prm) for prm in ({"warmup": "0"}, {"warmup": "0.6"}, {"decay": "0.5"}, {"decay": "0"})),
-    *((62, prm) for prm in ({"warmup": "0", "decay": "1"}, {"warmup": "0.25", "decay": "0.75"})),
-    *((63, prm) for prm in ({"warmup": "0"}, {"warmup": "0.3", "gamma": "0.9"}, {"warmup": "1"})),
-    *((65, prm) for prm in ({"rebound": "0.9"}, {"min_lr_ratio": "0"}, {"rebound": "0.2", "min_lr_ratio": "1"})),
+    *(
+        (62, prm)
+        for prm in (
+            {"warmup_fraction": "0"},
+            {"warmup_fraction": "0.6"},
+            {"decay_fraction": "0.5"},
+            {"decay_fraction": "0"},
+        )
+    ),
+    *(
+        (62, prm)
+        for prm in (
+            {"warmup_fraction": "0", "decay_fraction": "1"},
+            {"warmup_fraction": "0.25", "decay_fraction": "0.75"},
+        )
+    ),
+    *(
+        (63, prm)
+        for prm in ({"warmup_fraction": "0"}, {"warmup_fraction": "0.3", "gamma": "0.9"}, {"warmup_fraction": "1"})
+    ),
+    *(
+        (65, prm)
+        for prm in ({"rebound_ratio": "0.9"}, {"min_lr_ratio": "0"}, {"rebound_ratio": "0.2", "min_lr_ratio": "1"})
+    ),
     *((66, prm) for prm in ({"step_fraction": "0"}, {"step_fraction": "0.3", "gamma": "0.7"}, {"step_fraction": "1"})),
-    *((number, prm) for number in (69, 70) for prm in FLOORS),
+    *((number, prm) for number in (69, 70) for prm in MINIMA),
 ]
 
 
 @pytest.mark.parametrize(("number", "prm"), OTHER_NUMBERS, ids=[f"{key(n)}-{prm}" for n, prm in OTHER_NUMBERS])
 def test_a_hyperparameter_is_the_argument_of_the_oracle(number, prm):
-    """With other hyperparameters than its defaults, the curve equals the oracle with those arguments."""
+    """With non-default hyperparameters the curve equals the oracle with those arguments."""
     values = {name: float(Fraction(value)) for name, value in prm.items()}
     for horizon in HORIZONS:
         assert_promised(number, horizon, 0.1, ORACLES[number](horizon, 0.1, **prm), values)
@@ -185,64 +214,64 @@ RECIPES = {  # epochs of the publication, and torch's class with the numbers tha
 
 
 @pytest.mark.parametrize("number", RECIPES, ids=key)
-def test_a_staircase_is_the_published_recipe_at_its_own_length(number):
-    """Over as many epochs as the publication trained, the curve has the publication's numbers."""
+def test_a_step_decay_is_the_published_recipe_at_its_original_length(number):
+    """Over the original number of epochs the curve has the published milestones."""
     epochs, make = RECIPES[number]
     assert_promised(number, epochs, 0.1, trace(make, epochs, 0.1, seen(epochs)))
 
 
-def test_the_stairs_of_efficientnet_are_the_published_ones():
-    """A0_063 climbs for 5 of 350 epochs and has then dropped as often as 2.4 epochs fit into those that are done."""
-    climb = [0.1 * (epoch + 1) / 6 for epoch in range(5)]
+def test_the_staircase_of_efficientnet_is_the_published_one():
+    """A0_063 has 5 warm-up epochs of 350, then decays by 0.97 every 2.4 epochs."""
+    warmup = [0.1 * (epoch + 1) / 6 for epoch in range(5)]
     decay = [0.1 * 0.97 ** (10 * epoch // 24) for epoch in range(5, 350)]
-    assert_promised(63, 350, 0.1, climb + decay)
+    assert_promised(63, 350, 0.1, warmup + decay)
 
 
 @pytest.mark.parametrize(("number", "drops"), [(63, 875 / 6), (68, 300)])
 @pytest.mark.parametrize("horizon", [10, 90, 1000])
-def test_a_fine_staircase_falls_as_far_in_a_short_training(number, drops, horizon):
-    """Where an interval is shorter than a step the rate takes several drops at once: at T it has fallen as far."""
+def test_a_fine_staircase_decays_equally_far_in_a_short_training(number, drops, horizon):
+    """At T the total decay is the same, also where an interval is shorter than a step."""
     gamma = {63: 0.97, 68: 0.973}[number]
     end = curves.rates(variants()[number], horizon, horizon, 1.0)
     assert end == pytest.approx(gamma ** int(drops), rel=1e-12)
 
 
-def test_a_climb_longer_than_the_high_stage_ends_in_a_lower_one():
-    """A0_062 climbs for as long as it is told to, and takes the level of the moment at which it has done so."""
-    climb = [step / 95 for step in range(95)]
-    assert_promised(62, 100, 1.0, [*climb, *[0.1] * 20], {"warmup": 0.95})
-    climb = [step / 85 for step in range(85)]
-    assert_promised(62, 100, 1.0, [*climb, *[0.316] * 5, *[0.1] * 20], {"warmup": 0.85})
+def test_a_warm_up_that_overlaps_the_decay_phase_ends_at_a_lower_stage():
+    """A0_062 completes its warm-up, then takes the stage of the current step."""
+    warmup = [step / 95 for step in range(95)]
+    assert_promised(62, 100, 1.0, [*warmup, *[0.1] * 20], {"warmup_fraction": 0.95})
+    warmup = [step / 85 for step in range(85)]
+    assert_promised(62, 100, 1.0, [*warmup, *[0.316] * 5, *[0.1] * 20], {"warmup_fraction": 0.85})
 
 
-def test_piecewise_rates_rise_again():
-    """A0_065 goes down, up and down: a tenth at 1, four at 0.3, one at 0.6, and the rest at 0.05."""
+def test_a_piecewise_constant_learning_rate_can_increase_again():
+    """A0_065 is 1, 0.3, 0.6 and 0.05 for one, four, one and the remaining tenths."""
     for tenth in (1, 9, 100):
         rates = [rate for rate, tenths in ((1.0, 1), (0.3, 4), (0.6, 1), (0.05, 9)) for _ in range(tenths * tenth)]
         assert_promised(65, 10 * tenth, 1.0, rates)
 
 
 @pytest.mark.parametrize("number", [69, 70], ids=key)
-def test_a_staircase_to_zero_is_above_it_to_the_end(number):
-    """The last stage is one step away from the foot, so that the last epochs still learn, and stays past the end."""
+def test_a_staircase_to_zero_stays_positive(number):
+    """The last stage is one stage above zero and is held past the horizon."""
     last = {69: 0.0380602337443566, 70: 0.1}[number]  # (1 + cos(7 pi / 8)) / 2
-    levels = {69: 8, 70: 10}[number]
-    for horizon in (levels, 90, 1000):
+    stage_count = {69: 8, 70: 10}[number]
+    for horizon in (stage_count, 90, 1000):
         rates = curves.rates(variants()[number], np.arange(seen(horizon)), horizon, 1.0)
-        assert len(set(rates)) == levels
+        assert len(set(rates)) == stage_count
         assert rates[0] == 1.0
         assert rates[horizon - 1 :] == pytest.approx(held([last], seen(horizon) - horizon + 1), abs=1e-12)
 
 
 @pytest.mark.parametrize("number", ORACLES, ids=key)
-def test_a_staircase_begins_at_the_base_rate_in_a_run_of_one_step(number):
-    """In a training of a single step no drop and no climb comes before it."""
+def test_a_step_decay_is_at_the_base_learning_rate_in_a_training_of_one_step(number):
+    """At horizon 1 neither a warm-up nor a decay precedes the only step."""
     assert_promised(number, 1, 0.1, [0.1])
 
 
 @pytest.mark.parametrize("number", [61, 64, 66, 67, 68, 69, 70], ids=key)
-def test_a_staircase_only_falls(number):
-    """Without a climb and without set values the rate begins at the base rate and never rises."""
+def test_a_step_decay_never_increases(number):
+    """Without warm-up and set values the learning rate starts at lr and never increases."""
     rates = curves.rates(variants()[number], np.arange(2500), 1000, 0.1)
     assert rates[0] == 0.1
     assert (np.diff(rates) <= 0).all()
