@@ -1,4 +1,4 @@
-"""Cyclical rates (Smith, https://arxiv.org/abs/1506.01186)."""
+"""Cyclical learning rates (Smith, https://arxiv.org/abs/1506.01186)."""
 
 import numpy as np
 
@@ -6,41 +6,51 @@ from lrgen.curves import Rates, whole_steps
 
 
 def cyclic(
-    step: Rates, horizon: int, *, min_lr_ratio: float, half_cycle: float, mode: str, final_amplitude: float = 1.0
+    step: Rates,
+    horizon: int,
+    *,
+    min_lr_ratio: float,
+    half_cycle_fraction: float,
+    mode: str,
+    final_amplitude_ratio: float = 1.0,
 ) -> Rates:
-    """A triangle wave between ``min_lr_ratio`` and 1 (torch ``CyclicLR``).
+    """Triangular cycles between ``min_lr_ratio`` and 1 (torch ``CyclicLR``).
 
-    Its height is constant (``triangular``), halves in each cycle (``triangular2``) or falls to ``final_amplitude``
-    of itself over the horizon (``exp_range``).
+    The amplitude is constant (``triangular``), is halved after each cycle (``triangular2``), or decays to
+    ``final_amplitude_ratio`` over the horizon (``exp_range``).
     """
-    half = whole_steps(half_cycle, horizon)
-    wave = 1 - np.abs((step / half) % 2 - 1)
+    half_cycle_steps = whole_steps(half_cycle_fraction, horizon)
+    height = 1 - np.abs((step / half_cycle_steps) % 2 - 1)
     if mode == "triangular2":
-        wave = wave * 0.5 ** (step // (2 * half))
+        height = height * 0.5 ** (step // (2 * half_cycle_steps))
     elif mode == "exp_range":
-        wave = wave * np.power(final_amplitude, step / horizon)
-    return min_lr_ratio + (1 - min_lr_ratio) * wave
+        height = height * np.power(final_amplitude_ratio, step / horizon)
+    return min_lr_ratio + (1 - min_lr_ratio) * height
 
 
-def asymmetric_triangles(step: Rates, horizon: int, *, min_lr_ratio: float, cycle: float, rise: float) -> Rates:
-    """Triangles between ``min_lr_ratio`` and 1 whose climb is a part of the cycle (torch ``CyclicLR``).
+def asymmetric_triangles(
+    step: Rates, horizon: int, *, min_lr_ratio: float, cycle_fraction: float, rise_fraction: float
+) -> Rates:
+    """Asymmetric triangular cycles between ``min_lr_ratio`` and 1 (torch ``CyclicLR`` with ``step_size_down``).
 
-    Of the two lines of a triangle the lower one is the rate; both take a step at least.
+    The height is the minimum of the increasing and the decreasing line; each phase takes at least one step.
     """
-    length = round(cycle * horizon)
-    up = whole_steps(rise, length)
-    down = max(1, length - up)
-    place = np.mod(step, up + down)
-    return min_lr_ratio + (1 - min_lr_ratio) * np.minimum(place / up, (up + down - place) / down)
+    cycle_steps = round(cycle_fraction * horizon)
+    step_size_up = whole_steps(rise_fraction, cycle_steps)
+    step_size_down = max(1, cycle_steps - step_size_up)
+    since_start = np.mod(step, step_size_up + step_size_down)
+    height = np.minimum(since_start / step_size_up, (step_size_up + step_size_down - since_start) / step_size_down)
+    return min_lr_ratio + (1 - min_lr_ratio) * height
 
 
-def wave(step: Rates, horizon: int, *, min_lr_ratio: float, half_cycle: float, shape: str) -> Rates:
-    """Between ``min_lr_ratio`` and 1 along a sine or parabolic arches, from below, or along lines, from above.
+def wave(step: Rates, horizon: int, *, min_lr_ratio: float, half_cycle_fraction: float, shape: str) -> Rates:
+    """Sinusoidal, parabolic or triangular cycles between ``min_lr_ratio`` and 1.
 
-    The first two are Smith's other windows; the lines are ignite's ``LinearCyclicalScheduler`` from 1 to the bound.
+    The first two are Smith's Hann and Welch windows and start at the minimum. The triangles start at the maximum, as
+    ignite's ``LinearCyclicalScheduler`` does.
     """
-    half = whole_steps(half_cycle, horizon)
-    phase = np.mod(step, 2 * half) / half
+    half_cycle_steps = whole_steps(half_cycle_fraction, horizon)
+    phase = np.mod(step, 2 * half_cycle_steps) / half_cycle_steps
     if shape == "sine":
         height = np.sin(np.pi * phase / 2) ** 2
     elif shape == "parabola":
@@ -50,48 +60,52 @@ def wave(step: Rates, horizon: int, *, min_lr_ratio: float, half_cycle: float, s
     return min_lr_ratio + (1 - min_lr_ratio) * height
 
 
-def bouncing_cosine(step: Rates, horizon: int, *, min_lr_ratio: float, half_cycle: float) -> Rates:
-    """A whole cosine wave between 1 and ``min_lr_ratio`` (torch ``CosineAnnealingLR``, also past its ``T_max``)."""
-    half = whole_steps(half_cycle, horizon)
-    return 1 - (1 - min_lr_ratio) * np.sin(np.pi * np.mod(step, 2 * half) / (2 * half)) ** 2
+def cosine_wave(step: Rates, horizon: int, *, min_lr_ratio: float, half_cycle_fraction: float) -> Rates:
+    """A cosine wave between 1 and ``min_lr_ratio`` (torch ``CosineAnnealingLR``, also past its ``T_max``)."""
+    half_cycle_steps = whole_steps(half_cycle_fraction, horizon)
+    cycle_steps = 2 * half_cycle_steps
+    return 1 - (1 - min_lr_ratio) * np.sin(np.pi * np.mod(step, cycle_steps) / cycle_steps) ** 2
 
 
-def anneal_then_saw(
+def decay_then_cycles(
     step: Rates,
     horizon: int,
     *,
-    anneal_start: float,
-    saw_start: float,
-    annealed_ratio: float,
-    peak: float,
+    decay_start_fraction: float,
+    cycle_start_fraction: float,
+    decayed_lr_ratio: float,
+    max_lr_ratio: float,
     min_lr_ratio: float,
-    cycle: float,
+    cycle_fraction: float,
 ) -> Rates:
-    """1, a line to ``annealed_ratio``, then cycles from ``peak`` to ``min_lr_ratio`` and back (FGE's training).
+    """1, linear decay to ``decayed_lr_ratio``, then triangular cycles from ``max_lr_ratio`` (training for FGE).
 
-    No line of a cycle is longer than half of it: the distance to the nearer end of the cycle says how far down it is.
+    The position in a cycle is measured by the distance to its nearer end.
     """
-    start, turn = round(anneal_start * horizon), round(saw_start * horizon)
-    anneal = 1 - (1 - annealed_ratio) * np.clip((step - start) / max(turn - start, 1), 0, 1)
-    length = whole_steps(cycle, horizon)
-    place = np.mod(step - turn, length)
-    down = 2 * np.minimum(place, length - place) / length
-    return np.where(step < turn, anneal, peak * (1 - down) + min_lr_ratio * down)
+    decay_start, cycle_start = round(decay_start_fraction * horizon), round(cycle_start_fraction * horizon)
+    decay_progress = np.clip((step - decay_start) / max(cycle_start - decay_start, 1), 0, 1)
+    decay = 1 - (1 - decayed_lr_ratio) * decay_progress
+    cycle_steps = whole_steps(cycle_fraction, horizon)
+    since_start = np.mod(step - cycle_start, cycle_steps)
+    depth = 2 * np.minimum(since_start, cycle_steps - since_start) / cycle_steps
+    return np.where(step < cycle_start, decay, max_lr_ratio * (1 - depth) + min_lr_ratio * depth)
 
 
-def halving_sine(step: Rates, horizon: int, *, min_lr_ratio: float, cycle: float) -> Rates:
-    """Arches of a sine on a floor, each half as high as the one before (``SinDecay2`` of ParameterSchedulers.jl)."""
-    arch, length = _arches(step, horizon, cycle)
-    return min_lr_ratio + (1 - min_lr_ratio) * arch * np.exp2(-np.floor(step / length))
+def halving_sine(step: Rates, horizon: int, *, min_lr_ratio: float, cycle_fraction: float) -> Rates:
+    """A rectified sine whose amplitude is halved after each cycle (``SinDecay2`` of ParameterSchedulers.jl)."""
+    height, cycle_steps = _rectified_sine(step, horizon, cycle_fraction)
+    return min_lr_ratio + (1 - min_lr_ratio) * height * np.exp2(-np.floor(step / cycle_steps))
 
 
-def decaying_sine(step: Rates, horizon: int, *, min_lr_ratio: float, cycle: float, final_amplitude: float) -> Rates:
-    """Arches of a sine on a floor, ``final_amplitude`` as high after T steps (``SinExp`` of ParameterSchedulers.jl)."""
-    arch, _ = _arches(step, horizon, cycle)
-    return min_lr_ratio + (1 - min_lr_ratio) * arch * np.power(final_amplitude, step / horizon)
+def decaying_sine(
+    step: Rates, horizon: int, *, min_lr_ratio: float, cycle_fraction: float, final_amplitude_ratio: float
+) -> Rates:
+    """A rectified sine whose amplitude decays exponentially (``SinExp`` of ParameterSchedulers.jl)."""
+    height, _ = _rectified_sine(step, horizon, cycle_fraction)
+    return min_lr_ratio + (1 - min_lr_ratio) * height * np.power(final_amplitude_ratio, step / horizon)
 
 
-def _arches(step: Rates, horizon: int, cycle: float) -> tuple[Rates, int]:
-    """``|sin(pi t / c)|`` and the length c of an arch, two steps at least."""
-    length = max(2, round(cycle * horizon))
-    return np.sin(np.pi * np.mod(step, length) / length), length
+def _rectified_sine(step: Rates, horizon: int, cycle_fraction: float) -> tuple[Rates, int]:
+    """``|sin(pi t / c)|`` and the number of steps c of a cycle, at least two."""
+    cycle_steps = max(2, round(cycle_fraction * horizon))
+    return np.sin(np.pi * np.mod(step, cycle_steps) / cycle_steps), cycle_steps

@@ -67,17 +67,17 @@ def restarts(t, T, first_cycle, factor):
     return half_cosine(t / length)
 
 
-def triangles(t, T, height=lambda cycle: 1.0, min_lr_ratio=0.1, half_cycle=0.1):
+def triangles(t, T, height=lambda cycle: 1.0, min_lr_ratio=0.1, half_cycle_fraction=0.1):
     """Up and down between two bounds."""
-    half = some(half_cycle, T)
+    half = some(half_cycle_fraction, T)
     cycle, place = divmod(t, 2 * half)
     wave = place / half if place < half else (2 * half - place) / half
     return min_lr_ratio + (1 - min_lr_ratio) * wave * height(cycle)
 
 
-def triangles_decaying(t, T, final_amplitude=0.01, **prm):
+def triangles_decaying(t, T, final_amplitude_ratio=0.01, **prm):
     """Triangles under an exponential."""
-    return triangles(t, T, lambda cycle: final_amplitude ** (t / T), **prm)
+    return triangles(t, T, lambda cycle: final_amplitude_ratio ** (t / T), **prm)
 
 
 def one_cycle(t, T, warmup, fall, div_factor):
@@ -188,7 +188,9 @@ BY_HAND = {
     25: lambda t, T, lr, gamma=0.1: milestones(t, T, (0.25, 0.5, 0.75, 0.9), gamma),
     26: lambda t, T, lr, min_lr_ratio=0.1: cosine(t, T, min_lr_ratio),
     27: lambda t, T, lr, warmup=0.3: one_cycle(t, T, warmup, line, 25),
-    28: lambda t, T, lr, half_cycle=0.05, **prm: triangles(t, T, half_cycle=half_cycle, **prm),
+    28: lambda t, T, lr, half_cycle_fraction=0.05, **prm: triangles(
+        t, T, half_cycle_fraction=half_cycle_fraction, **prm
+    ),
     29: lambda t, T, lr: power(t, T, 4),
     30: lambda t, T, lr, milestone_fraction=0.5, gamma=0.1: gamma if t > milestone_fraction * T else 1.0,
     34: lambda t, T, lr, **prm: swa(t, T, lambda at: cosine(at, T), half_cosine, **prm),

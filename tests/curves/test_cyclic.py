@@ -1,4 +1,4 @@
-"""A0_116 to A0_123 against the cycles of torch, ignite and transformers, and by hand from their sources' formulas."""
+"""A0_116 to A0_123 against torch, ignite and transformers, and against a second implementation."""
 
 from math import cos, floor, pi, sin
 
@@ -15,166 +15,175 @@ from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, 
 
 
 def simulated(kind, horizon, **arguments) -> np.ndarray:
-    """The values that one of ignite's schedulers would set."""
+    """The values that a scheduler of ignite sets."""
     return np.array([value for _, value in kind.simulate_values(seen(horizon), param_name="lr", **arguments)])
 
 
-def triangles(horizon, half_cycle, start, end) -> np.ndarray:
-    """Ignite's cycles from one value to another and back."""
-    size = 2 * whole(half_cycle, horizon)
+def ignite_triangles(horizon, half_cycle_fraction, start, end) -> np.ndarray:
+    """Ignite's linear cycles from ``start`` to ``end`` and back."""
+    size = 2 * whole(half_cycle_fraction, horizon)
     return simulated(LinearCyclicalScheduler, horizon, start_value=start, end_value=end, cycle_size=size)
 
 
-def cosines(horizon, half_cycle) -> np.ndarray:
-    """Waves between 1 and 0: a whole cosine, which transformers does not end with its training steps."""
-    size = 2 * whole(half_cycle, horizon)
+def hf_cosine_wave(horizon, half_cycle_fraction) -> np.ndarray:
+    """Transformers' cosine schedule with one cycle, which continues past its training steps as a wave."""
+    size = 2 * whole(half_cycle_fraction, horizon)
     return np.array(
         trace(lambda opt, T: get_cosine_schedule_with_warmup(opt, 0, size, num_cycles=1), horizon, 1.0, seen(horizon))
     )
 
 
 CYCLES = {
-    117: lambda T: 1 - 0.9 * cosines(T, "0.1"),
-    118: lambda T: 1 - 0.9 * triangles(T, "0.1", 1.0, 0.0) ** 2,  # no library has a parabola
-    119: lambda T: 0.1 + 0.9 * cosines(T, "1/6"),
-    121: lambda T: triangles(T, "0.125", 1.0, 0.2),
+    117: lambda T: 1 - 0.9 * hf_cosine_wave(T, "0.1"),
+    118: lambda T: 1 - 0.9 * ignite_triangles(T, "0.1", 1.0, 0.0) ** 2,  # no library has parabolic cycles
+    119: lambda T: 0.1 + 0.9 * hf_cosine_wave(T, "1/6"),
+    121: lambda T: ignite_triangles(T, "0.125", 1.0, 0.2),
 }
 
 
 @pytest.mark.parametrize("number", CYCLES, ids=key)
-def test_a_cycle_is_what_other_libraries_do_also_past_the_horizon(number):
-    """The curve equals ignite's triangles or transformers' waves at each step, the ones past the horizon included."""
+def test_curve_equals_other_libraries_also_past_the_horizon(number):
+    """The curve equals ignite's triangles or transformers' cosine wave at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, lr * CYCLES[number](horizon))
 
 
 @pytest.mark.parametrize("horizon", [20, 90, 1000])
-def test_a_saw_after_training_is_ignites_lines_and_then_its_cycles(horizon):
-    """A0_120 equals ignite's line of 1, 1, 0.01 up to 0.7 T and then ignite's cycles from a half to a twentieth."""
-    start, turn = nearest("0.4", horizon), nearest("0.7", horizon)
-    corners = [(0, 1.0), (start, 1.0), (turn, 0.01)]
-    train = simulated(PiecewiseLinear, horizon, milestones_values=corners)
+def test_ensembling_cycles_equal_ignites_linear_pieces_and_cycles(horizon):
+    """A0_120 equals ignite's piecewise-linear schedule up to 0.7 T and ignite's cycles from 0.5 to 0.05 after it."""
+    decay_start, cycle_start = nearest("0.4", horizon), nearest("0.7", horizon)
+    milestones = [(0, 1.0), (decay_start, 1.0), (cycle_start, 0.01)]
+    decay = simulated(PiecewiseLinear, horizon, milestones_values=milestones)
     size = whole("0.1", horizon)
-    saw = simulated(LinearCyclicalScheduler, horizon, start_value=0.5, end_value=0.05, cycle_size=size)
+    cycles = simulated(LinearCyclicalScheduler, horizon, start_value=0.5, end_value=0.05, cycle_size=size)
     for lr in BASE_RATES:
-        assert_promised(120, horizon, lr, lr * np.concatenate([train[:turn], saw[:-turn]]))
+        assert_promised(120, horizon, lr, lr * np.concatenate([decay[:cycle_start], cycles[:-cycle_start]]))
 
 
-def asymmetric(optimizer, horizon, cycle="0.2", rise="0.15", floor_ratio=0.1):
-    """Torch's cycles, the first phase a part of the whole."""
+def torch_asymmetric(optimizer, horizon, cycle_fraction="0.2", rise_fraction="0.15", min_lr_ratio=0.1):
+    """Torch's CyclicLR whose increasing phase is a fraction of the cycle."""
     lr = optimizer.defaults["lr"]
-    length = nearest(cycle, horizon)
-    up = whole(rise, length)
-    return ls.CyclicLR(optimizer, floor_ratio * lr, lr, up, max(1, length - up), cycle_momentum=False)
+    cycle_steps = nearest(cycle_fraction, horizon)
+    up = whole(rise_fraction, cycle_steps)
+    return ls.CyclicLR(optimizer, min_lr_ratio * lr, lr, up, max(1, cycle_steps - up), cycle_momentum=False)
 
 
-def bouncing(optimizer, horizon, half_cycle="1/6", floor_ratio=0.1):
-    """Torch's cosine, which climbs again after its last step."""
+def torch_cosine_wave(optimizer, horizon, half_cycle_fraction="1/6", min_lr_ratio=0.1):
+    """Torch's CosineAnnealingLR, which increases again past ``T_max``."""
     lr = optimizer.defaults["lr"]
-    return ls.CosineAnnealingLR(optimizer, whole(half_cycle, horizon), floor_ratio * lr)
+    return ls.CosineAnnealingLR(optimizer, whole(half_cycle_fraction, horizon), min_lr_ratio * lr)
 
 
 TORCH = [
-    (116, {}, asymmetric),
-    (116, {"cycle": 0.4, "rise": 0.6, "min_lr_ratio": 0.3}, lambda opt, T: asymmetric(opt, T, "0.4", "0.6", 0.3)),
-    (116, {"rise": 1.0}, lambda opt, T: asymmetric(opt, T, rise="1")),
-    (119, {}, bouncing),
-    (119, {"half_cycle": 0.25, "min_lr_ratio": 0.4}, lambda opt, T: bouncing(opt, T, "0.25", 0.4)),
+    (116, {}, torch_asymmetric),
+    (
+        116,
+        {"cycle_fraction": 0.4, "rise_fraction": 0.6, "min_lr_ratio": 0.3},
+        lambda opt, T: torch_asymmetric(opt, T, "0.4", "0.6", 0.3),
+    ),
+    (116, {"rise_fraction": 1.0}, lambda opt, T: torch_asymmetric(opt, T, rise_fraction="1")),
+    (119, {}, torch_cosine_wave),
+    (119, {"half_cycle_fraction": 0.25, "min_lr_ratio": 0.4}, lambda opt, T: torch_cosine_wave(opt, T, "0.25", 0.4)),
 ]
 
 
 @pytest.mark.parametrize(("number", "prm", "make"), TORCH, ids=[f"{key(number)}-{prm}" for number, prm, _ in TORCH])
-def test_a_cycle_is_what_its_torch_class_does_also_past_the_horizon(number, prm, make):
-    """The curve equals torch's class with the same arguments at each step, the ones past the horizon included."""
+def test_curve_equals_its_torch_class_also_past_the_horizon(number, prm, make):
+    """The curve equals torch's class with the same arguments at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, trace(make, horizon, lr, seen(horizon)), prm)
 
 
-def some(fraction: float, horizon: int, least: int = 1) -> int:
-    """Whole steps, not less than some."""
-    return max(least, round(fraction * horizon))
+def at_least(minimum: int, fraction: float, horizon: int) -> int:
+    """A fraction of the horizon in whole steps, but no fewer than ``minimum``."""
+    return max(minimum, round(fraction * horizon))
 
 
-def between(low: float, height: float) -> float:
-    """The rate at a height between a lower bound and 1."""
-    return low + (1 - low) * height
+def rescaled(min_lr_ratio: float, height: float) -> float:
+    """A height between 0 and 1, rescaled to lie between ``min_lr_ratio`` and 1."""
+    return min_lr_ratio + (1 - min_lr_ratio) * height
 
 
-def triangle(t, half):
-    """From 0 to 1 and back."""
-    place = t % (2 * half)
-    return place / half if place < half else (2 * half - place) / half
+def triangle(t, half_cycle_steps):
+    """A triangle wave from 0 to 1 and back."""
+    since_start = t % (2 * half_cycle_steps)
+    if since_start < half_cycle_steps:
+        return since_start / half_cycle_steps
+    return (2 * half_cycle_steps - since_start) / half_cycle_steps
 
 
-def by_hand_116(t, T, min_lr_ratio=0.1, cycle=0.2, rise=0.15):
-    """The climb and the fall of one cycle, counted from its start."""
-    length = round(cycle * T)
-    up = some(rise, length)
-    down = max(1, length - up)
-    place = t % (up + down)
-    return between(min_lr_ratio, place / up if place < up else 1 - (place - up) / down)
+def by_hand_116(t, T, min_lr_ratio=0.1, cycle_fraction=0.2, rise_fraction=0.15):
+    """The increasing and the decreasing phase of a cycle, counted from the start of the cycle."""
+    cycle_steps = round(cycle_fraction * T)
+    up = at_least(1, rise_fraction, cycle_steps)
+    down = max(1, cycle_steps - up)
+    since_start = t % (up + down)
+    return rescaled(min_lr_ratio, since_start / up if since_start < up else 1 - (since_start - up) / down)
 
 
-def by_hand_120(t, T, peak=0.5, min_lr_ratio=0.05, cycle=0.1):
-    """Train, anneal, then FGE's formula: a(x) = (1 - 2x) a1 + 2x a2 up to x = 1/2, then (2 - 2x) a2 + (2x - 1) a1."""
-    start, turn = round(0.4 * T), round(0.7 * T)
-    if t < start:
+def by_hand_120(t, T, max_lr_ratio=0.5, min_lr_ratio=0.05, cycle_fraction=0.1):
+    """Constant, linear decay, then FGE: a(x) = (1 - 2x) a1 + 2x a2 up to x = 1/2, then (2 - 2x) a2 + (2x - 1) a1."""
+    decay_start, cycle_start = round(0.4 * T), round(0.7 * T)
+    if t < decay_start:
         return 1.0
-    if t < turn:
-        return (1.0 * (turn - t) + 0.01 * (t - start)) / (turn - start)
-    size = some(cycle, T)
-    x = (t - turn) % size / size
+    if t < cycle_start:
+        return (1.0 * (cycle_start - t) + 0.01 * (t - decay_start)) / (cycle_start - decay_start)
+    cycle_steps = at_least(1, cycle_fraction, T)
+    x = (t - cycle_start) % cycle_steps / cycle_steps
     if x <= 0.5:
-        return (1 - 2 * x) * peak + 2 * x * min_lr_ratio
-    return (2 - 2 * x) * min_lr_ratio + (2 * x - 1) * peak
+        return (1 - 2 * x) * max_lr_ratio + 2 * x * min_lr_ratio
+    return (2 - 2 * x) * min_lr_ratio + (2 * x - 1) * max_lr_ratio
 
 
-def julia(t, period, ratio):
-    """ParameterSchedulers.jl counts its iterations from 1 and scales |sin| by the distance of its two ends."""
+def julia(t, period, min_lr_ratio):
+    """ParameterSchedulers.jl counts iterations from 1 and scales |sin| by the difference of its two bounds."""
     iteration = t + 1
-    return abs(1 - ratio) * abs(sin(pi * (iteration - 1) / period))
+    return abs(1 - min_lr_ratio) * abs(sin(pi * (iteration - 1) / period))
 
 
-def by_hand_122(t, T, min_lr_ratio=0.05, cycle=0.2):
+def by_hand_122(t, T, min_lr_ratio=0.05, cycle_fraction=0.2):
     """``SinDecay2``."""
-    period = some(cycle, T, 2)
+    period = at_least(2, cycle_fraction, T)
     return julia(t, period, min_lr_ratio) / 2 ** floor(t / period) + min_lr_ratio
 
 
-def by_hand_123(t, T, min_lr_ratio=0.05, cycle=0.125, final_amplitude=0.1):
-    """``SinExp``, whose decay for each step is the T-th root of that over training."""
-    return julia(t, some(cycle, T, 2), min_lr_ratio) * (final_amplitude ** (1 / T)) ** t + min_lr_ratio
+def by_hand_123(t, T, min_lr_ratio=0.05, cycle_fraction=0.125, final_amplitude_ratio=0.1):
+    """``SinExp``, whose decay per step is the T-th root of the decay over training."""
+    period = at_least(2, cycle_fraction, T)
+    return julia(t, period, min_lr_ratio) * (final_amplitude_ratio ** (1 / T)) ** t + min_lr_ratio
 
 
 BY_HAND = {
     116: by_hand_116,
-    117: lambda t, T, min_lr_ratio=0.1, half_cycle=0.1: between(
-        min_lr_ratio, 0.5 * (1 - cos(pi * triangle(t, some(half_cycle, T))))
+    117: lambda t, T, min_lr_ratio=0.1, half_cycle_fraction=0.1: rescaled(
+        min_lr_ratio, 0.5 * (1 - cos(pi * triangle(t, at_least(1, half_cycle_fraction, T))))
     ),
-    118: lambda t, T, min_lr_ratio=0.1, half_cycle=0.1: between(
-        min_lr_ratio, 1 - (1 - triangle(t, some(half_cycle, T))) ** 2
+    118: lambda t, T, min_lr_ratio=0.1, half_cycle_fraction=0.1: rescaled(
+        min_lr_ratio, 1 - (1 - triangle(t, at_least(1, half_cycle_fraction, T))) ** 2
     ),
-    119: lambda t, T, min_lr_ratio=0.1, half_cycle=1 / 6: between(
-        min_lr_ratio, 0.5 * (1 + cos(2 * pi * t / (2 * some(half_cycle, T))))
+    119: lambda t, T, min_lr_ratio=0.1, half_cycle_fraction=1 / 6: rescaled(
+        min_lr_ratio, 0.5 * (1 + cos(2 * pi * t / (2 * at_least(1, half_cycle_fraction, T))))
     ),
     120: by_hand_120,
-    121: lambda t, T, min_lr_ratio=0.2, half_cycle=0.125: between(min_lr_ratio, 1 - triangle(t, some(half_cycle, T))),
+    121: lambda t, T, min_lr_ratio=0.2, half_cycle_fraction=0.125: rescaled(
+        min_lr_ratio, 1 - triangle(t, at_least(1, half_cycle_fraction, T))
+    ),
     122: by_hand_122,
     123: by_hand_123,
 }
 
 
-def test_every_schedule_of_the_family_is_compared():
-    """All cyclic variants from 51 on are written out here."""
+def test_every_variant_of_the_family_has_a_second_implementation():
+    """Each cyclic variant from 51 on has a second implementation in this file."""
     numbers = [number for number, variant in variants().items() if variant.family == "cyclic" and number > 50]
     assert sorted(BY_HAND) == numbers
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
-def test_a_curve_says_what_the_formula_of_its_source_says(number):
-    """The curve equals the formula written out for one step, at every horizon and base rate, and goes on with it."""
+def test_curve_equals_the_second_implementation(number):
+    """The curve equals the second implementation at each horizon and base rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_promised(number, horizon, lr, [lr * BY_HAND[number](t, horizon) for t in range(seen(horizon))])
@@ -183,15 +192,15 @@ def test_a_curve_says_what_the_formula_of_its_source_says(number):
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
-def test_a_hyperparameter_does_in_the_curve_what_the_formula_says(number, data):
-    """The curve equals the formula for hyperparameters anywhere in their ranges."""
+def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, data):
+    """The curve equals the second implementation for hyperparameters anywhere in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
     expected = [0.1 * BY_HAND[number](t, horizon, **prm) for t in range(seen(horizon))]
     assert_promised(number, horizon, 0.1, expected, prm)
 
 
-TURNS = {  # step of horizon 1000: part of the base rate
+LANDMARKS = {  # number: multipliers at some steps of horizon 1000
     116: {0: 0.1, 15: 0.55, 30: 1.0, 115: 0.55, 200: 0.1, 230: 1.0, 1030: 1.0},
     117: {0: 0.1, 50: 0.55, 100: 1.0, 200: 0.1, 1100: 1.0},
     118: {0: 0.1, 50: 0.775, 100: 1.0, 150: 0.775, 200: 0.1, 1100: 1.0},
@@ -203,15 +212,15 @@ TURNS = {  # step of horizon 1000: part of the base rate
 }
 
 
-@pytest.mark.parametrize("number", TURNS, ids=key)
-def test_a_cycle_turns_where_its_numbers_say(number):
-    """The rates at the turns and half-way between them are the ones that the sentence of the schedule gives."""
-    rates = curves.rates(variants()[number], list(TURNS[number]), 1000)
-    assert rates.tolist() == pytest.approx(list(TURNS[number].values()), abs=1e-12)
+@pytest.mark.parametrize("number", LANDMARKS, ids=key)
+def test_curve_passes_through_its_landmarks(number):
+    """The multipliers at the extrema and halfway between them are those that the catalogue's summary gives."""
+    rates = curves.rates(variants()[number], list(LANDMARKS[number]), 1000)
+    assert rates.tolist() == pytest.approx(list(LANDMARKS[number].values()), abs=1e-12)
 
 
-def test_the_arches_of_a_decaying_sine_touch_their_envelope():
-    """A0_123 is never above 0.05 + 0.95 * 0.1 ** (t / T), and touches that in the middle of each arch."""
+def test_a_decaying_sine_touches_its_envelope():
+    """A0_123 never exceeds 0.05 + 0.95 * 0.1 ** (t / T), and reaches it in the middle of each cycle."""
     steps = np.arange(0, 16_000)
     rates, envelope = curves.rates(variants()[123], steps, 8000), 0.05 + 0.95 * 0.1 ** (steps / 8000)
     assert (rates <= envelope + 1e-12).all()
