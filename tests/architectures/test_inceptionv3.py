@@ -10,7 +10,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def torchvisions(classes: int = 1000) -> nn.Module:
-    """torchvision's inception_v3 with its auxiliary head and random weights."""
+    """torchvision's inception_v3 with its auxiliary classifier and random weights."""
     torch.manual_seed(1)
     return models.inception_v3(weights=None, num_classes=classes, aux_logits=True, init_weights=False)
 
@@ -24,27 +24,27 @@ def padded() -> nn.Module:
 
 
 def test_inceptionv3_is_torchvisions():
-    """At 299 pixels it has the parameters of torchvision's inception_v3, and with its weights its scores."""
+    """At 299 pixels it has the parameters of torchvision's inception_v3, and with its weights its logits."""
     assert_is("InceptionV3", torchvisions())
 
 
 @pytest.mark.parametrize("pixels", [16, 64, 75])
-def test_inceptionv3_makes_room_for_small_images(pixels):
-    """Under 75 pixels it is torchvision's with a padded stem, under 64 with one that does not stride or pool either."""
+def test_inceptionv3_pads_its_stem_for_small_images(pixels):
+    """Below 75 pixels it is torchvision's with a padded stem, below 64 with one of stride 1 without pools as well."""
     reference = padded() if pixels < 75 else torchvisions(classes=10)
     if pixels < 64:
         reference.Conv2d_1a_3x3.conv.stride = (1, 1)
         reference.maxpool1 = reference.maxpool2 = nn.Identity()
-    head, reference.AuxLogits = reference.AuxLogits, None  # torchvision's cannot look at so few pixels in training
+    aux, reference.AuxLogits = reference.AuxLogits, None  # torchvision's needs a larger feature map in training
     settle(reference, pixels, batch=8)
-    reference.AuxLogits = head
+    reference.AuxLogits = aux
     net = build("InceptionV3", pixels)
     copy_weights(reference, net)
     assert_equal(net, reference, pixels)
 
 
-def test_inceptionv3s_auxiliary_head_is_torchvisions():
-    """In training at 299 pixels, dropout off, it returns the scores and those of the head, as torchvision's does."""
+def test_inceptionv3s_auxiliary_classifier_is_torchvisions():
+    """In training at 299 pixels without dropout, it returns the logits and auxiliary logits of torchvision's."""
     net, reference = build("InceptionV3", 299), torchvisions(classes=10)
     copy_weights(settle(reference, 299, batch=2), net)
     for module in (*net.modules(), *reference.modules()):
@@ -52,14 +52,14 @@ def test_inceptionv3s_auxiliary_head_is_torchvisions():
             module.p = 0.0
     images = torch.randn(3, 3, 299, 299)
     with torch.no_grad():
-        scores, aux = net.train()(images)
+        logits, aux_logits = net.train()(images)
         wanted = reference.train()(images)
-    torch.testing.assert_close(scores, wanted.logits, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(aux, wanted.aux_logits, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(logits, wanted.logits, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(aux_logits, wanted.aux_logits, rtol=1e-3, atol=1e-3)
 
 
-def test_inceptionv3s_auxiliary_head_looks_at_any_number_of_pixels():
-    """Where torchvision's head fails for want of pixels, ours is its layers on an average of 5x5."""
+def test_inceptionv3s_auxiliary_classifier_takes_any_feature_map():
+    """Where the feature map is too small for torchvision's, the same layers follow a 5x5 adaptive average pool."""
     net, reference = build("InceptionV3", 16), torchvisions(classes=10).AuxLogits
     settle(reference, 17, channels=768)
     copy_weights(reference, net.aux)
@@ -69,8 +69,8 @@ def test_inceptionv3s_auxiliary_head_looks_at_any_number_of_pixels():
         torch.testing.assert_close(net.aux.eval()(x), reference.fc(wanted.flatten(1)), rtol=1e-4, atol=1e-4)
 
 
-def test_inceptionv3s_auxiliary_head_vanishes_in_evaluation():
-    """In evaluation the scores come alone, and the head is not run."""
+def test_inceptionv3s_auxiliary_classifier_is_skipped_in_evaluation():
+    """In evaluation it returns the logits only, and the auxiliary classifier is not run."""
     net = build("InceptionV3", 16).eval()
     run = []
     net.aux.register_forward_hook(lambda module, inputs, output: run.append(module))
@@ -79,22 +79,22 @@ def test_inceptionv3s_auxiliary_head_vanishes_in_evaluation():
     assert run == []
 
 
-def test_inceptionv3s_auxiliary_loss_weighs_four_tenths():
-    """``learn`` returns the loss of the scores and 0.4 times that of the auxiliary head."""
+def test_inceptionv3s_auxiliary_loss_has_weight_0_4():
+    """``learn`` returns the loss of the logits plus 0.4 times that of the auxiliary logits."""
     net = build("InceptionV3", 16)
     net.train_setup({"lr": 0.0, "momentum": 0.9, "epoch_max": 1})
     outputs = []
     net.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     labels = torch.tensor([3, 1, 4, 1])
     accuracy, loss = net.learn([(torch.randn(4, 3, 16, 16), labels)])
-    scores, aux = outputs[0]
-    wanted = F.cross_entropy(scores, labels) + 0.4 * F.cross_entropy(aux, labels)
+    logits, aux_logits = outputs[0]
+    wanted = F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(aux_logits, labels)
     assert loss == pytest.approx(wanted.item(), rel=1e-5)
-    assert accuracy == pytest.approx(scores.argmax(1).eq(labels).float().mean().item())
+    assert accuracy == pytest.approx(logits.argmax(1).eq(labels).float().mean().item())
 
 
-def test_inceptionv3s_auxiliary_loss_reaches_the_layers_below_its_head():
-    """The gradient of the head's loss enters the trunk before the last reduction, and reaches nothing above."""
+def test_inceptionv3s_auxiliary_loss_trains_the_layers_before_it():
+    """The gradient of the auxiliary loss reaches all layers before the last downsampling module, and none after it."""
     net = build("InceptionV3", 16).train()
     net(torch.randn(2, 3, 16, 16))[1].square().sum().backward()
     got = {name.split(".")[0] for name, value in net.named_parameters() if value.grad is not None}
@@ -104,7 +104,7 @@ def test_inceptionv3s_auxiliary_loss_reaches_the_layers_below_its_head():
 
 @pytest.mark.parametrize("size", [(299, 299), (96, 64), (64, 32)])
 def test_inceptionv3s_shorter_side_decides(size):
-    """Images that are narrow on either side go through; only from 75 pixels on is nothing padded."""
+    """The shorter side decides: below 75 pixels the stem is padded, below 64 it has stride 1."""
     net = build("InceptionV3", size).eval()
     assert net.conv1a[0].padding == ((0, 0) if min(size) >= 75 else (1, 1))
     assert net.conv1a[0].stride == ((2, 2) if min(size) >= 64 else (1, 1))

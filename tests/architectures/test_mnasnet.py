@@ -7,7 +7,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def test_mnasnet_is_torchvisions():
-    """4,383,312 parameters, and torchvision's scores with torchvision's weights."""
+    """4,383,312 parameters, and torchvision's logits with torchvision's weights."""
     assert_is("MNASNet", mnasnet1_0(weights=None))
 
 
@@ -22,8 +22,8 @@ def test_mnasnet_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_mnasnet_forgets_statistics_as_fast_as_others_do():
-    """A short run ends with statistics of its own images: a batch counts a tenth, not 3 of 10,000 as in torchvision."""
+def test_mnasnets_batch_norm_has_the_default_momentum():
+    """The running statistics have momentum 0.1, not 0.0003 as in torchvision, so they adapt in a short run."""
     net = build("MNASNet").train()
     images = 5 + torch.randn(8, 3, 32, 32)
     with torch.no_grad():
@@ -32,8 +32,8 @@ def test_mnasnet_forgets_statistics_as_fast_as_others_do():
     torch.testing.assert_close(net.stem[1].running_mean, wanted)
 
 
-def test_mnasnet_filters_with_the_kernels_that_the_search_found():
-    """3x3 and 5x5 depthwise kernels by stage, and strides of 2 where a stage of 40, 80 or 192 channels begins."""
+def test_mnasnet_has_the_kernel_sizes_of_the_search():
+    """Depthwise kernels are 3x3 or 5x5 by stage; the stages of 40, 80 and 192 channels begin with stride 2."""
     blocks = build("MNASNet").blocks
     kernels = [block.depthwise[0].kernel_size[0] for block in blocks]
     assert kernels == [3] * 3 + [5] * 3 + [5] * 3 + [3] * 2 + [5] * 4 + [3]

@@ -9,7 +9,7 @@ from tests.architectures.networks import assert_equal, assert_is, at_reference, 
 
 
 def test_mobilenetv2_is_torchvisions():
-    """3,504,872 parameters, and torchvision's scores with torchvision's weights."""
+    """3,504,872 parameters, and torchvision's logits with torchvision's weights."""
     assert_is("MobileNetV2", mobilenet_v2(weights=None))
 
 
@@ -24,8 +24,8 @@ def test_mobilenetv2_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_mobilenetv2_narrows_linearly_and_adds_where_the_shape_stays():
-    """With a last normalisation of zeros a block returns its input or nothing: only ten of them have a shortcut."""
+def test_mobilenetv2s_linear_projections_and_shortcuts():
+    """With a zero last batch norm a block returns its input or zeros; ten of the 17 blocks have a shortcut."""
     net = build("MobileNetV2").eval()
     x = torch.randn(1, 3, 32, 32)
     shortcuts = []
@@ -42,6 +42,6 @@ def test_mobilenetv2_narrows_linearly_and_adds_where_the_shape_stays():
 
 
 def test_mobilenetv2_reads_dropout():
-    """The rate is the file's hyperparameter, 0.2 when none is given as in torchvision."""
+    """The dropout probability is a hyperparameter; its default is 0.2 as in torchvision."""
     assert at_reference("MobileNetV2", dropout=0.7).dropout.p == 0.7
     assert type(build("MobileNetV2"))((2, 3, 32, 32), (10,), {}, torch.device("cpu")).dropout.p == 0.2

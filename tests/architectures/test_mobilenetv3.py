@@ -8,7 +8,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def test_mobilenetv3_is_torchvisions():
-    """5,483,032 parameters, and torchvision's scores with torchvision's weights."""
+    """5,483,032 parameters, and torchvision's logits with torchvision's weights."""
     assert_is("MobileNetV3", mobilenet_v3_large(weights=None))
 
 
@@ -23,22 +23,22 @@ def test_mobilenetv3_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_mobilenetv3_closes_its_gates():
-    """A gate is one number from 0 to 1 a channel: far below zero it is shut, far above it lets all pass."""
-    gate = build("MobileNetV3").blocks[3].gate
+def test_mobilenetv3s_squeeze_and_excitation_scales_channels():
+    """Squeeze-and-excitation scales each channel by a number in [0, 1]; extreme biases saturate it at 0 and 1."""
+    se = build("MobileNetV3").blocks[3].se
     x = torch.randn(2, 72, 8, 8)
     with torch.no_grad():
-        scale = gate(x) / x
+        scale = se(x) / x
         assert 0 < scale.min() < scale.max() < 1
         torch.testing.assert_close(scale, scale[:, :, :1, :1].expand_as(x))
-        nn.init.constant_(gate.excite.bias, -100)
-        assert gate(x).eq(0).all()
-        nn.init.constant_(gate.excite.bias, 100)
-        assert torch.equal(gate(x), x)
+        nn.init.constant_(se.fc2.bias, -100)
+        assert se(x).eq(0).all()
+        nn.init.constant_(se.fc2.bias, 100)
+        assert torch.equal(se(x), x)
 
 
 def test_mobilenetv3_drops_the_hidden_features():
-    """In training half of the classifier's hidden features are left out at a rate of 0.5, in evaluation none."""
+    """With dropout 0.5 half of the classifier's hidden features are dropped in training, and none in evaluation."""
     net = build("MobileNetV3", dropout=0.5)
     seen = []
     net.dropout.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output)))

@@ -7,7 +7,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def test_mobilenetv4_is_timms():
-    """3,774,024 parameters, and timm's scores with timm's weights."""
+    """3,774,024 parameters, and timm's logits with timm's weights."""
     assert_is("MobileNetV4", timm.create_model("mobilenetv4_conv_small"))
 
 
@@ -22,19 +22,19 @@ def test_mobilenetv4_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_mobilenetv4_uses_the_bottlenecks_that_the_search_found():
+def test_mobilenetv4_has_the_bottlenecks_of_the_paper():
     """Extra depthwise, inverted bottleneck and ConvNeXt-like blocks in the order of the paper's table."""
     kinds = {(True, True): "ExtraDW", (False, True): "IB", (True, False): "ConvNext", (False, False): "FFN"}
     blocks = build("MobileNetV4").blocks
-    found = [kinds[bool(len(list(one.start.children()))), bool(len(list(one.middle.children())))] for one in blocks]
+    found = [kinds[bool(block.dw_start.state_dict()), bool(block.dw_mid.state_dict())] for block in blocks]
     assert found == ["ExtraDW", *["IB"] * 4, "ConvNext", "ExtraDW", "ExtraDW", *["IB"] * 4]
 
 
-def test_mobilenetv4_normalises_the_head_over_the_images_alone():
-    """The last convolution sees pooled features: one value an image and channel."""
+def test_mobilenetv4s_head_convolution_follows_the_pooling():
+    """The input of the head convolution is pooled to one value per image and channel."""
     net = build("MobileNetV4").train()
     seen = []
-    net.head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
+    net.conv_head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
     with torch.no_grad():
         net(torch.randn(4, 3, 32, 32))
     assert seen == [(4, 960, 1, 1)]

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 RENAMED = (
-    (r"path\.path(\d)\.conv", r"previous.conv\1"),
-    (r"path\.bn", "previous.bn"),
-    (r"conv1x1_prev\.conv", "previous.1"),
-    (r"conv1x1_prev\.bn", "previous.2"),
-    (r"conv1x1\.conv", "current.1"),
-    (r"conv1x1\.bn", "current.2"),
-    (r"comb(\d)_(left|right)\.conv(\d)\.conv\.dw_conv", r"\2\1.depthwise\3"),
-    (r"comb(\d)_(left|right)\.conv(\d)\.conv\.pw_conv", r"\2\1.pointwise\3"),
-    (r"comb(\d)_(left|right)\.conv(\d)\.bn", r"\2\1.bn\3"),
+    (r"path\.path(\d)\.conv", r"preprocess_prev.conv\1"),
+    (r"path\.bn", "preprocess_prev.bn"),
+    (r"conv1x1_prev\.conv", "preprocess_prev.1"),
+    (r"conv1x1_prev\.bn", "preprocess_prev.2"),
+    (r"conv1x1\.conv", "preprocess.1"),
+    (r"conv1x1\.bn", "preprocess.2"),
+    (r"comb(\d)_(left|right)\.conv(\d)\.conv\.dw_conv", r"comb\1_\2.depthwise\3"),
+    (r"comb(\d)_(left|right)\.conv(\d)\.conv\.pw_conv", r"comb\1_\2.pointwise\3"),
+    (r"comb(\d)_(left|right)\.conv(\d)\.bn", r"comb\1_\2.bn\3"),
     (r"stem1_unit", "stem.0"),
     (r"stem2_unit", "stem.1"),
     (r"init_block\.", ""),
@@ -30,7 +30,7 @@ RENAMED = (
 
 
 def names(theirs: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Our names of pytorchcv's weights: its units are our cells, counted through."""
+    """pytorchcv's weights under our names: its units are our cells, numbered consecutively."""
     cells: list[str] = []
     for key, value in theirs.items():
         name = key
@@ -44,7 +44,7 @@ def names(theirs: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 class Cifar(nn.Module):
-    """pytorchcv's cells behind one 3x3 convolution, as the paper builds its networks for CIFAR."""
+    """pytorchcv's cells after a single 3x3 convolution: the paper's CIFAR network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,13 +73,13 @@ class Cifar(nn.Module):
 
 
 def test_nasnet_is_pytorchcvs():
-    """At 224 pixels it has pytorchcv's parameters and, with pytorchcv's weights, gives pytorchcv's scores."""
+    """At 224 pixels it has pytorchcv's parameters and, with pytorchcv's weights, gives pytorchcv's logits."""
     torch.manual_seed(1)
     assert_is("NASNet", get_model("nasnet_4a1056"), names)
 
 
 def test_nasnets_small_stem_is_a_single_convolution():
-    """At 32 pixels it is pytorchcv's cells behind a 3x3 convolution of stride 1, which the first cell gets twice."""
+    """At 32 pixels it is pytorchcv's cells after a 3x3 convolution, both inputs of the first cell."""
     torch.manual_seed(1)
     reference = settle(Cifar(), 32)
     net = build("NASNet", 32)
@@ -87,8 +87,8 @@ def test_nasnets_small_stem_is_a_single_convolution():
     assert_equal(net, reference, 32)
 
 
-def test_nasnets_cells_are_fed_by_the_two_before():
-    """Each cell gets the outputs of the last two; a normal cell gives six times its width, a reduction four times."""
+def test_nasnets_cells_take_the_two_previous_outputs():
+    """Each cell takes the last two outputs; a normal cell has six times ``channels``, a reduction cell four times."""
     net = build("NASNet", 64).eval()
     inputs, outputs = [], []
     for cell in (*net.stem, *net.cells):
@@ -98,17 +98,17 @@ def test_nasnets_cells_are_fed_by_the_two_before():
     with torch.no_grad():
         net(torch.randn(1, 3, 64, 64))
     assert inputs[0][0] is inputs[0][1] is outputs[0]
-    for index, (current, previous) in enumerate(inputs[1:], start=1):
-        assert current is outputs[index]
-        assert previous is outputs[index - 1]
+    for index, (x, x_prev) in enumerate(inputs[1:], start=1):
+        assert x is outputs[index]
+        assert x_prev is outputs[index - 1]
     found = [tuple(output.shape[1:3]) for output in outputs]
     wanted = [(32, 31), (44, 16), (88, 8), *[(264, 8)] * 4, (352, 4), *[(528, 4)] * 4, (704, 2), *[(1056, 2)] * 4]
     assert found == wanted
 
 
 @pytest.mark.parametrize("size", [7, 8])
-def test_nasnets_reductions_halve_odd_and_even_sizes_alike(size):
-    """All branches of a reduction, and the path that halves the output before it, give half the size, rounded up."""
+def test_nasnets_reduction_cells_halve_odd_and_even_sizes(size):
+    """A reduction cell and the factorized reduction of the output before it halve the resolution, rounded up."""
     net = build("NASNet", 32).eval()
     x = torch.randn(1, 264, size, size)
     with torch.no_grad():

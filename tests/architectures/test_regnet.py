@@ -7,7 +7,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def test_regnet_is_torchvisions():
-    """At 224 pixels it has the parameters of torchvision's, and with its weights the same scores."""
+    """At 224 pixels it has the parameters of torchvision's, and with its weights the same logits."""
     assert_is("RegNet", models.regnet_y_400mf(weights=None))
 
 
@@ -22,22 +22,22 @@ def test_regnet_keeps_the_resolution_of_small_images_in_its_stem():
 
 
 def test_regnets_groups_are_eight_channels_wide():
-    """The design space's one group width holds for all sixteen blocks, whatever their width."""
+    """The group width is 8 in all sixteen blocks, whatever their number of channels."""
     net = build("RegNet")
     blocks = [block for stage in (net.stage1, net.stage2, net.stage3, net.stage4) for block in stage]
     assert len(blocks) == 16
     assert all(block.conv2.out_channels // block.conv2.groups == 8 for block in blocks)
 
 
-def test_regnets_gates_scale_whole_channels():
-    """Squeeze-and-excitation multiplies each channel of an image by one number between 0 and 1, made of all means."""
+def test_regnets_squeeze_and_excitation_scales_channels():
+    """Squeeze-and-excitation scales each channel by a number in (0, 1) that depends on the means of all channels."""
     se = build("RegNet").stage2[0].se
     x = 1 + torch.rand(2, 104, 5, 5)
     scales = se(x) / x
     assert scales.amin() > 0
     assert scales.amax() < 1
     torch.testing.assert_close(scales, scales[:, :, :1, :1].expand_as(scales))
-    x[0, 7] += 3  # one channel moves the gates of others, of its image alone
+    x[0, 7] += 3  # one channel changes the scales of the others, in its own image only
     changed = (se(x) / x - scales).abs().amax(dim=(2, 3)) > 1e-6
     assert changed[0].sum() > 50
     assert not changed[1].any()

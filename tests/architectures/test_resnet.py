@@ -46,7 +46,7 @@ def test_resnet_has_the_size_that_he_et_al_report():
 @pytest.mark.parametrize("pixels", [32, 33, 224])
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 def test_resnet_computes_what_the_paper_says(pixels, training):
-    """With the file's weights, an independent functional ResNet-20 gives the same scores, odd sizes included."""
+    """With the file's weights, an independent functional ResNet-20 gives the same logits, odd sizes included."""
     net = stir(build("ResNet")).train(training)
     weights = {name: value.clone() for name, value in net.state_dict().items()}
     images = torch.randn(2, 3, pixels, pixels)

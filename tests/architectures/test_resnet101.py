@@ -7,7 +7,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def test_resnet101_is_torchvisions():
-    """At 224 pixels it has the parameters of torchvision's, and with its weights the same scores."""
+    """At 224 pixels it has the parameters of torchvision's, and with its weights the same logits."""
     assert_is("ResNet101", models.resnet101(weights=None))
 
 
@@ -29,8 +29,8 @@ def test_resnet101_has_101_weighted_layers():
     assert sum("downsample" not in name for name in weighted) == 101
 
 
-def test_resnet101_subsamples_in_the_3x3_convolutions():
-    """The stride of a stage is that of its first block's middle convolution, not of the 1x1 before it."""
+def test_resnet101_downsamples_in_the_3x3_convolutions():
+    """A stage downsamples in the 3x3 convolution of its first block, not in the 1x1 convolution before it."""
     net = build("ResNet101")
     for stage, stride in ((net.layer1, 1), (net.layer2, 2), (net.layer3, 2), (net.layer4, 2)):
         assert stage[0].conv1.stride == (1, 1)

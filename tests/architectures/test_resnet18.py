@@ -31,7 +31,7 @@ def test_resnet18_has_torchvisions_parameters_by_name_and_shape(torchvisions):
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 def test_resnet18_computes_what_torchvisions_does(torchvisions, training):
-    """With torchvision's weights loaded, the scores of 224-pixel images are equal to 1e-4."""
+    """With torchvision's weights loaded, the logits of 224-pixel images are equal to 1e-4."""
     net, reference = build("ResNet18", 224, 1000).train(training), torchvisions().train(training)
     net.load_state_dict(reference.state_dict())
     images = torch.randn(2, 3, 224, 224)
@@ -55,7 +55,7 @@ def test_resnet18_keeps_the_resolution_of_small_images(torchvisions):
 
 @pytest.mark.parametrize(("pixels", "small"), [(28, True), (32, True), (63, True), (64, False), (224, False)])
 def test_resnet18_changes_its_stem_at_64_pixels(pixels, small):
-    """Below 64 pixels the first stage sees the image in full size, from there on a quarter of it."""
+    """Below 64 pixels the first stage has the resolution of the image, from 64 pixels on a quarter of it."""
     net = build("ResNet18", pixels).eval()
     seen = []
     net.layer1.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[-1]))
@@ -67,7 +67,7 @@ def test_resnet18_changes_its_stem_at_64_pixels(pixels, small):
 
 @pytest.mark.parametrize("pixels", [32, 224])
 def test_resnet18_starts_as_torchvisions_does(pixels):
-    """Convolutions are drawn with the variance of Kaiming's fan-out, normalisations start as the identity."""
+    """Convolutions have Kaiming initialisation in fan-out mode, and batch norms start as the identity."""
     net = build("ResNet18", pixels)
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d):

@@ -7,7 +7,7 @@ from tests.architectures.networks import assert_equal, assert_is, build, copy_we
 
 
 def test_resnet34_is_torchvisions():
-    """At 224 pixels it has the parameters of torchvision's, and with its weights the same scores."""
+    """At 224 pixels it has the parameters of torchvision's, and with its weights the same logits."""
     assert_is("ResNet34", models.resnet34(weights=None))
 
 

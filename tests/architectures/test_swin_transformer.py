@@ -25,7 +25,7 @@ def distinct(reference: nn.Module) -> nn.Module:
 
 
 def in_order(net: nn.Module) -> Callable[[dict[str, Tensor]], Iterable[tuple[str, Tensor]]]:
-    """Pairs by the order of registration; torchvision also keeps the indices that we compute."""
+    """Pairs by the order of registration; torchvision's state also holds the relative position indices."""
 
     def names(state: dict[str, Tensor]) -> Iterable[tuple[str, Tensor]]:
         theirs = [value for name, value in state.items() if not name.endswith("relative_position_index")]
@@ -36,7 +36,7 @@ def in_order(net: nn.Module) -> Callable[[dict[str, Tensor]], Iterable[tuple[str
 
 @cache
 def small() -> tuple[Any, nn.Module]:
-    """The network of small images and torchvision's with patches of 2 and windows of 4, of the same weights."""
+    """The network for small images and torchvision's with 2x2 patches, 4x4 windows and the same weights."""
     reference = models.SwinTransformer([2, 2], 96, [2, 2, 6, 2], [3, 6, 12, 24], [4, 4], num_classes=10)
     net = build("SwinTransformer")
     copy_weights(stir(distinct(reference)), net, in_order(net))
@@ -44,13 +44,13 @@ def small() -> tuple[Any, nn.Module]:
 
 
 def test_swin_is_torchvisions():
-    """28,288,354 parameters, and the same scores."""
+    """28,288,354 parameters, and the same logits."""
     assert_is("SwinTransformer", distinct(models.swin_t(weights=None)), in_order(at_reference("SwinTransformer")))
 
 
 @pytest.mark.parametrize("size", [(100, 100), (64, 150)])
-def test_windows_that_do_not_divide_a_map_are_filled_as_torchvisions_are(size):
-    """Maps of 25, 13, 7 and 4 positions a side, and of unlike sides, give torchvision's scores."""
+def test_feature_maps_are_padded_to_windows_as_torchvisions_are(size):
+    """Feature maps of 25, 13, 7 and 4 positions a side, and non-square ones, give torchvision's logits."""
     reference = stir(distinct(models.swin_t(weights=None, num_classes=10))).eval()
     net = build("SwinTransformer", size).eval()
     copy_weights(reference, net, in_order(net))
@@ -61,12 +61,12 @@ def test_windows_that_do_not_divide_a_map_are_filled_as_torchvisions_are(size):
 
 @pytest.mark.parametrize("pixels", [32, 22])
 def test_a_small_image_gets_small_patches_and_windows(pixels):
-    """Below 64 pixels it is torchvision's with patches of 2 and windows of 4, also where they do not divide."""
+    """Below 64 pixels it is torchvision's with 2x2 patches and 4x4 windows, also where the windows do not divide."""
     assert_equal(*small(), pixels)
 
 
-def test_every_other_block_looks_across_the_windows():
-    """In the first block a position sees the 4x4 of its window, in the second one the 4x4 that lie two further."""
+def test_every_other_block_attends_across_the_windows():
+    """In the first block a position attends to its 4x4 window, in the second to the window shifted by two."""
     net, _ = small()
     for block, first, seen_side in ((0, 4, 4), (1, 6, 4)):
         x = torch.randn(1, 16, 16, 96, requires_grad=True)
@@ -77,8 +77,8 @@ def test_every_other_block_looks_across_the_windows():
         assert torch.equal(seen, wanted)
 
 
-def test_a_shifted_window_does_not_join_the_edges_of_the_map():
-    """The corner of a shifted block sees the 2x2 that are left there, and nothing of the opposite edges."""
+def test_a_shifted_window_does_not_join_opposite_borders():
+    """In a shifted block the corner attends to the 2x2 positions left there, and to none at the opposite borders."""
     net, _ = small()
     x = torch.randn(1, 16, 16, 96, requires_grad=True)
     net.stage1[1].attention(x)[0, 0, 0].sum().backward()
@@ -87,10 +87,10 @@ def test_a_shifted_window_does_not_join_the_edges_of_the_map():
     assert seen.sum() == 4
 
 
-def test_swins_stochastic_depth_has_torchvisions_rates():
+def test_swins_stochastic_depth_has_torchvisions_probabilities():
     """From 0 in the first of the 12 blocks to 0.2 in the last."""
-    theirs = [one.p for one in models.swin_t(weights=None).modules() if isinstance(one, StochasticDepth)]
+    expected = [layer.p for layer in models.swin_t(weights=None).modules() if isinstance(layer, StochasticDepth)]
     file = module("SwinTransformer", 1)
-    ours = [one.rate for one in small()[0].modules() if isinstance(one, file.StochasticDepth)]
-    assert ours == pytest.approx(theirs)
-    assert ours[-1] == 0.2
+    found = [layer.p for layer in small()[0].modules() if isinstance(layer, file.StochasticDepth)]
+    assert found == pytest.approx(expected)
+    assert found[-1] == 0.2

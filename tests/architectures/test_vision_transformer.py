@@ -12,7 +12,7 @@ from tests.architectures.networks import CATALOGUE, RENDERER, assert_equal, asse
 
 
 def awake(reference: Any) -> Any:
-    """torchvision's network with another head than the zeros that it starts with."""
+    """torchvision's network with a random head instead of its initial zeros."""
     torch.manual_seed(1)
     nn.init.normal_(reference.heads.head.weight, std=0.02)
     return reference
@@ -24,14 +24,14 @@ def ours(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         name = key
         for old, new in {
             "class_token": "embedding.class_token",
-            "conv_proj": "embedding.projection",
-            "encoder.pos_embedding": "embedding.positions",
+            "conv_proj": "embedding.proj",
+            "encoder.pos_embedding": "embedding.pos_embedding",
             "encoder.layers.encoder_layer_": "blocks.",
             "encoder.ln": "norm",
             "ln_1": "norm1",
             "ln_2": "norm2",
             "self_attention.in_proj_": "attention.qkv.",
-            "self_attention.out_proj": "attention.merge",
+            "self_attention.out_proj": "attention.proj",
             "heads.head": "head",
         }.items():
             name = name.replace(old, new)
@@ -39,12 +39,12 @@ def ours(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def test_the_vision_transformer_is_torchvisions():
-    """86,567,656 parameters, and the same scores."""
+    """86,567,656 parameters, and the same logits."""
     assert_is("VisionTransformer", awake(models.vit_b_16(weights=None)), ours)
 
 
-def test_a_small_image_is_cut_into_patches_of_four():
-    """At 24 pixels it is torchvision's with patches of 4: 36 of them."""
+def test_a_small_image_gets_4x4_patches():
+    """At 24 pixels it is torchvision's with 36 patches of 4x4 pixels."""
     reference = awake(models.VisionTransformer(24, 4, 12, 12, 768, 3072, num_classes=10))
     net = build("VisionTransformer", 24)
     copy_weights(stir(reference), net, ours)
@@ -52,24 +52,24 @@ def test_a_small_image_is_cut_into_patches_of_four():
 
 
 @pytest.mark.parametrize(("size", "patches"), [((32, 64), 8 * 16), ((64, 96), 4 * 6), ((299, 299), 18 * 18)])
-def test_each_patch_has_a_position(size, patches):
-    """As many embeddings as whole patches fit into the image, and one for the class token."""
-    assert build("VisionTransformer", size).embedding.positions.shape == (1, 1 + patches, 768)
+def test_each_patch_has_a_position_embedding(size, patches):
+    """There is one position embedding for each whole patch, and one for the class token."""
+    assert build("VisionTransformer", size).embedding.pos_embedding.shape == (1, 1 + patches, 768)
 
 
-def test_only_the_positions_tell_patches_apart():
-    """Without their embeddings the patches may be shuffled; with them the scores change."""
+def test_only_the_position_embeddings_distinguish_patches():
+    """Swapping patches changes the logits with position embeddings, and not without them."""
     net = build("VisionTransformer", 8).eval()
     image = torch.randn(1, 3, 8, 8)
     swapped = torch.cat([image[:, :, 4:], image[:, :, :4]], dim=2)  # the upper two of four patches for the lower
     with torch.no_grad():
         assert (net(swapped) - net(image)).abs().max() > 1e-3
-        net.embedding.positions.zero_()
+        net.embedding.pos_embedding.zero_()
         torch.testing.assert_close(net(swapped), net(image), rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_is_a_hyperparameter():
-    """Two training passes differ by the dropout that ``prm`` asks for, and agree where it asks for none."""
+    """Two training passes differ with the dropout of ``prm``, and agree with dropout 0."""
     text = RENDERER.render(CATALOGUE.architecture("VisionTransformer"), CATALOGUE.variant(1)).text
     assert '"dropout"' in text.split("def supported_hyperparameters")[1].split("def ")[0]
     images = torch.randn(2, 3, 8, 8)

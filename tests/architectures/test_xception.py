@@ -17,12 +17,12 @@ def timms(classes: int = 1000) -> nn.Module:
 
 
 def test_xception_is_timms():
-    """At 299 pixels it has timm's parameters and, with timm's weights, gives timm's scores."""
+    """At 299 pixels it has timm's parameters and, with timm's weights, gives timm's logits."""
     assert_is("Xception", timms())
 
 
-def test_xceptions_small_stem_only_drops_the_stride():
-    """At 32 pixels it is timm's with a stem of stride 1 that pads, so that the first block sees all 32 pixels."""
+def test_xception_keeps_the_resolution_of_small_images():
+    """At 32 pixels it is timm's with a padded stem of stride 1, which keeps the resolution."""
     reference = timm.create_model("legacy_xception", num_classes=10)
     reference.conv1.stride = (1, 1)
     reference.conv1.padding = reference.conv2.padding = (1, 1)
@@ -36,7 +36,7 @@ def test_xceptions_feature_maps_have_the_papers_sizes():
     """Figure 5 of the paper: 19 pixels and 728 channels through the middle flow, 10 pixels and 2048 at the end."""
     net = build("Xception", 299).eval()
     sizes = []
-    for stage in (*net.entry, *net.middle, net.exit, net.conv4):
+    for stage in (*net.entry_flow, *net.middle_flow, net.exit_flow, net.conv4):
         stage.register_forward_hook(lambda module, inputs, output: sizes.append(tuple(output.shape[1:])))
     with torch.no_grad():
         net(torch.randn(1, 3, 299, 299))
@@ -44,12 +44,12 @@ def test_xceptions_feature_maps_have_the_papers_sizes():
     assert sizes == [*entry, *[(728, 19, 19)] * 8, (1024, 10, 10), (2048, 10, 10)]
 
 
-def test_xception_convolves_space_and_channels_apart():
-    """Beyond the stem a convolution is a 3x3 one of single channels or a 1x1 one; the main path has 36 layers."""
+def test_xceptions_convolutions_are_depthwise_or_pointwise():
+    """After the stem each convolution is 3x3 depthwise or 1x1 pointwise; the main path has 36 layers."""
     net = build("Xception")
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)][2:]
     kinds = {(module.kernel_size, module.groups == module.in_channels) for module in convolutions}
     assert kinds == {((3, 3), True), ((1, 1), False)}
-    # "36 convolutional layers": the two of the stem and 34 separable ones; four shortcuts stand beside them.
+    # "36 convolutional layers": the two of the stem and 34 separable ones; the four shortcuts are not counted.
     assert sum(module.groups > 1 for module in convolutions) + 2 == 36
     assert sum(module.stride == (2, 2) for module in convolutions) == 4
