@@ -1,4 +1,7 @@
-"""Metric-driven schedules, as state machines over the metrics that they are fed with."""
+"""Metric-driven schedules as state machines: each takes the metrics and returns the learning rates.
+
+The result starts with the initial learning rate, followed by the learning rate after each metric.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -7,14 +10,16 @@ from itertools import accumulate, pairwise
 from lrgen.curves import whole_steps
 
 
-def plateau(metrics: Sequence[float], horizon: int, *, patience: float, factor: float, base_lr: float) -> list[float]:
-    """The rate at first and after each metric (torch ``ReduceLROnPlateau``, mode min, threshold 1e-4 relative).
+def plateau(
+    metrics: Sequence[float], horizon: int, *, patience_fraction: float, factor: float, base_lr: float
+) -> list[float]:
+    """Reduction on plateaus (torch ``ReduceLROnPlateau``, mode min, relative threshold 1e-4).
 
-    A metric is better when it is below ``(1 - 1e-4)`` times the best; NaN never is. After more than
-    ``max(1, round(patience T))`` metrics in a row that are not better, the rate is multiplied by ``factor`` and the
-    count begins again. A change of the rate by no more than 1e-8 is not made.
+    A metric is an improvement when it is below ``(1 - 1e-4)`` times the best; NaN never is. After more than
+    ``max(1, round(patience_fraction T))`` consecutive metrics without improvement, the learning rate is multiplied by
+    ``factor`` and the count restarts. A change by at most 1e-8 is not applied.
     """
-    allowed = whole_steps(patience, horizon)
+    patience = whole_steps(patience_fraction, horizon)
     best, bad, rate = math.inf, 0, base_lr
     rates = [rate]
     for metric in metrics:
@@ -22,7 +27,7 @@ def plateau(metrics: Sequence[float], horizon: int, *, patience: float, factor: 
             best, bad = metric, 0
         else:
             bad += 1
-        if bad > allowed:
+        if bad > patience:
             bad = 0
             if rate - rate * factor > 1e-8:
                 rate *= factor
@@ -31,205 +36,242 @@ def plateau(metrics: Sequence[float], horizon: int, *, patience: float, factor: 
 
 
 def accuracy_plateau(
-    metrics: Sequence[float], horizon: int, *, patience: float, factor: float, threshold: float, base_lr: float
+    metrics: Sequence[float],
+    horizon: int,
+    *,
+    patience_fraction: float,
+    factor: float,
+    threshold: float,
+    base_lr: float,
 ) -> list[float]:
-    """The rate at first and after each accuracy (torch ``ReduceLROnPlateau``, mode max, threshold absolute).
+    """Reduction on plateaus of the accuracy (torch ``ReduceLROnPlateau``, mode max, absolute threshold).
 
-    As ``plateau``, but an accuracy is better when it is more than ``threshold`` above the best.
+    As ``plateau``, but an accuracy is an improvement when it exceeds the best by more than ``threshold``.
     """
-    falls = _falls(metrics, -math.inf, lambda metric, best: metric > best + threshold, whole_steps(patience, horizon))
-    return _lowered(falls, base_lr, factor)
+
+    def is_better(metric: float, best: float) -> bool:
+        return metric > best + threshold
+
+    reductions = _reductions(metrics, -math.inf, is_better, whole_steps(patience_fraction, horizon))
+    return _reduced(reductions, base_lr, factor)
 
 
 def plateau_with_cooldown(
     metrics: Sequence[float],
     horizon: int,
     *,
-    patience: float,
-    cooldown: float,
+    patience_fraction: float,
+    cooldown_fraction: float,
     min_lr_ratio: float,
     factor: float,
     base_lr: float,
 ) -> list[float]:
-    """The rate at first and after each loss (torch ``ReduceLROnPlateau`` with ``cooldown`` and ``min_lr``).
+    """Reduction on plateaus with a cooldown and a minimum (torch ``ReduceLROnPlateau``'s ``cooldown`` and ``min_lr``).
 
-    As ``plateau``, but the ``round(cooldown T)`` losses after a fall are never counted as not better, and the rate
-    stops at ``min_lr_ratio`` of the base rate.
+    As ``plateau``, but the ``round(cooldown_fraction T)`` losses after a reduction never count as bad, and the learning
+    rate is at least ``min_lr_ratio`` times the base learning rate.
     """
-    rest = round(cooldown * horizon)
-    falls = _falls(metrics, math.inf, _is_lower, whole_steps(patience, horizon), rest)
-    return _lowered(falls, base_lr, factor, min_lr_ratio * base_lr)
+    cooldown = round(cooldown_fraction * horizon)
+    reductions = _reductions(metrics, math.inf, _is_lower, whole_steps(patience_fraction, horizon), cooldown)
+    return _reduced(reductions, base_lr, factor, min_lr_ratio * base_lr)
 
 
 def warmup_then_plateau(
-    metrics: Sequence[float], horizon: int, *, warmup: float, patience: float, factor: float, base_lr: float
+    metrics: Sequence[float],
+    horizon: int,
+    *,
+    warmup_fraction: float,
+    patience_fraction: float,
+    factor: float,
+    base_lr: float,
 ) -> list[float]:
-    """The rate at first and after each loss: a climb that heeds no loss, then torch's plateaus.
+    """A warm-up that ignores the losses, then reduction on plateaus.
 
-    ``(t + 1) / (W + 1)`` of the base rate in the first ``W = round(warmup T)`` steps, whose losses are forgotten; from
-    the first loss at the full rate on it is ``plateau``. ESPnet's and fairseq's plateau schedulers do so, with a climb
-    by updates.
+    ``(t + 1) / (W + 1)`` times the base learning rate in the first ``W = round(warmup_fraction T)`` steps, whose losses
+    are discarded, then ``plateau``. ESPnet's and fairseq's plateau schedulers do the same with a warm-up in updates.
     """
-    length = round(warmup * horizon)
-    falls = _falls(metrics[length:], math.inf, _is_lower, whole_steps(patience, horizon))
-    climb = [base_lr - base_lr * left / (length + 1) for left in range(length, 0, -1)]
-    return [*climb, *_lowered(falls, base_lr, factor)][: len(metrics) + 1]
+    warmup_steps = round(warmup_fraction * horizon)
+    after_warmup = metrics[warmup_steps:]
+    reductions = _reductions(after_warmup, math.inf, _is_lower, whole_steps(patience_fraction, horizon))
+    warmup = [base_lr - base_lr * left / (warmup_steps + 1) for left in range(warmup_steps, 0, -1)]
+    return [*warmup, *_reduced(reductions, base_lr, factor)][: len(metrics) + 1]
 
 
 def smoothed_plateau(
-    metrics: Sequence[float], horizon: int, *, patience: float, smoothing: float, factor: float, base_lr: float
+    metrics: Sequence[float],
+    horizon: int,
+    *,
+    patience_fraction: float,
+    ema_decay: float,
+    factor: float,
+    base_lr: float,
 ) -> list[float]:
-    """The rate at first and after each loss: torch's plateaus of an exponentially weighted mean.
+    """Reduction on plateaus of a bias-corrected exponential moving average (fastai's smoothed loss).
 
-    Each finite loss has ``smoothing`` times the weight of the next one, as in a bias-corrected moving average (fastai's
-    smoothed loss); one that is not finite has no weight and is not better.
+    Each finite loss has ``ema_decay`` times the weight of the next one. A loss that is not finite has no weight and is
+    no improvement.
     """
     total, weights = 0.0, 0.0
     means = []
     for loss in metrics:
         if math.isfinite(loss):
-            total, weights = smoothing * total + loss, smoothing * weights + 1
+            total, weights = ema_decay * total + loss, ema_decay * weights + 1
         means.append(total / weights if math.isfinite(loss) else math.nan)
-    return _lowered(_falls(means, math.inf, _is_lower, whole_steps(patience, horizon)), base_lr, factor)
+    reductions = _reductions(means, math.inf, _is_lower, whole_steps(patience_fraction, horizon))
+    return _reduced(reductions, base_lr, factor)
 
 
 def greedy(
     metrics: Sequence[float],
     horizon: int,
     *,
-    start: float,
-    patience: float,
+    initial_lr_ratio: float,
+    patience_fraction: float,
     min_lr_ratio: float,
     factor: float,
     threshold: float,
-    warmup: float,
-    cooldown: float,
-    reset: float,
+    warmup_fraction: float,
+    cooldown_fraction: float,
+    reset_fraction: float,
     base_lr: float,
 ) -> list[float]:
-    """The rate at first and after each loss (transformers ``GreedyLR`` with ``eps=0``, between fractions of the rate).
+    """Increases and reductions by the loss (transformers ``GreedyLR`` with ``eps=0`` and relative bounds).
 
-    A loss below the best less ``threshold`` prolongs a run of good ones, another a run of bad ones. A good run longer
-    than ``max(1, round(patience T))`` divides the rate by ``factor``, up to the base rate, and the next
-    ``round(warmup T)`` losses are not looked at; a bad one multiplies it, down to ``min_lr_ratio``, and the next
-    ``round(cooldown T)`` are not. When ``max(1, round(reset T))`` reductions have ended at that bound without an
-    increase among them, the rate is ``start`` again and the best loss is forgotten.
+    A loss below the best minus ``threshold`` is good, any other is bad. After more than
+    ``max(1, round(patience_fraction T))`` consecutive good losses the learning rate is divided by ``factor``, up to the
+    base learning rate, and the next ``round(warmup_fraction T)`` losses are skipped. After as many bad losses it is
+    multiplied by ``factor``, down to ``min_lr_ratio``, and the next ``round(cooldown_fraction T)`` are skipped. When
+    ``max(1, round(reset_fraction T))`` reductions have ended at the minimum without an increase between them, the
+    learning rate is reset to ``initial_lr_ratio`` and the best loss is discarded.
     """
-    longest, attempts = whole_steps(patience, horizon), whole_steps(reset, horizon)
-    multiplier, best = start, math.inf
-    good, bad, resumes, stuck = 0, 0, 0, 0
+    patience, reset_after = whole_steps(patience_fraction, horizon), whole_steps(reset_fraction, horizon)
+    multiplier, best = initial_lr_ratio, math.inf
+    good, bad, resume_at, at_min = 0, 0, 0, 0
     multipliers = [multiplier]
     for step, loss in enumerate(metrics):
-        if step >= resumes:
+        if step >= resume_at:
             if loss < best - threshold:
                 best, good, bad = loss, good + 1, 0
             else:
                 good, bad = 0, bad + 1
-            if good > longest:
-                multiplier, good, stuck = min(multiplier / factor, 1.0), 0, 0
-                resumes = step + 1 + round(warmup * horizon)
-            elif bad > longest:
+            if good > patience:
+                multiplier, good, at_min = min(multiplier / factor, 1.0), 0, 0
+                resume_at = step + 1 + round(warmup_fraction * horizon)
+            elif bad > patience:
                 multiplier, bad = max(multiplier * factor, min_lr_ratio), 0
-                stuck += multiplier == min_lr_ratio
-                resumes = step + 1 + round(cooldown * horizon)
-                if stuck == attempts:
-                    multiplier, best, stuck = start, math.inf, 0
+                at_min += multiplier == min_lr_ratio
+                resume_at = step + 1 + round(cooldown_fraction * horizon)
+                if at_min == reset_after:
+                    multiplier, best, at_min = initial_lr_ratio, math.inf, 0
         multipliers.append(multiplier)
     return [base_lr * multiplier for multiplier in multipliers]
 
 
 def plateau_triggers_cooldown(
-    metrics: Sequence[float], horizon: int, *, patience: float, decay: float, base_lr: float
+    metrics: Sequence[float], horizon: int, *, patience_fraction: float, decay_fraction: float, base_lr: float
 ) -> list[float]:
-    """The rate at first and after each loss: constant, then a line to zero of ``D = max(1, round(decay T))`` steps.
+    """Constant, then linear decay to zero over ``D = max(1, round(decay_fraction T))`` steps.
 
-    The line leaves the base rate at the step whose loss made the first plateau (as torch's ``ReduceLROnPlateau`` sees
-    it), at step ``T - D`` if there was none before.
+    The decay starts at the step whose loss makes the first plateau, as torch's ``ReduceLROnPlateau`` detects it, or at
+    step ``T - D`` if there is none before.
     """
-    length = whole_steps(decay, horizon)
-    falls = _falls(metrics, math.inf, _is_lower, whole_steps(patience, horizon))
-    corner = min(falls.index(True) if True in falls else len(falls), horizon - length)
-    return [base_lr * min(1.0, max(0.0, (corner + length - step) / length)) for step in range(len(metrics) + 1)]
+    decay_steps = whole_steps(decay_fraction, horizon)
+    reductions = _reductions(metrics, math.inf, _is_lower, whole_steps(patience_fraction, horizon))
+    start = min(reductions.index(True) if True in reductions else len(reductions), horizon - decay_steps)
+    remaining = (min(1.0, max(0.0, (start + decay_steps - step) / decay_steps)) for step in range(len(metrics) + 1))
+    return [base_lr * multiplier for multiplier in remaining]
 
 
 def accumulated_plateau(
-    metrics: Sequence[float], horizon: int, *, window: float, patience: float, factor: float, base_lr: float
+    metrics: Sequence[float],
+    horizon: int,
+    *,
+    window_fraction: float,
+    patience_fraction: float,
+    factor: float,
+    base_lr: float,
 ) -> list[float]:
-    """The rate at first and after each loss (optax ``reduce_on_plateau`` with an ``accumulation_size``).
+    """Reduction on plateaus of averaged losses (optax ``reduce_on_plateau`` with an ``accumulation_size``).
 
-    The means of ``w = max(1, round(window T))`` losses each are the metrics of ``plateau``, of which more than
-    ``max(1, round(patience T / w))`` must be no better. optax counts the one that makes the rate fall to its patience.
+    The metrics of ``plateau`` are the means of ``w = max(1, round(window_fraction T))`` losses each, and its patience
+    is ``max(1, round(patience_fraction T / w))`` means. The patience of optax is greater by one.
     """
-    size = whole_steps(window, horizon)
-    means = [sum(metrics[end - size : end]) / size for end in range(size, len(metrics) + 1, size)]
-    falls = _falls(means, math.inf, _is_lower, max(1, round(patience * horizon / size)))
-    return [rate for rate in _lowered(falls, base_lr, factor) for _ in range(size)][: len(metrics) + 1]
+    window = whole_steps(window_fraction, horizon)
+    means = [sum(metrics[end - window : end]) / window for end in range(window, len(metrics) + 1, window)]
+    reductions = _reductions(means, math.inf, _is_lower, max(1, round(patience_fraction * horizon / window)))
+    return [rate for rate in _reduced(reductions, base_lr, factor) for _ in range(window)][: len(metrics) + 1]
 
 
 def newbob(
-    metrics: Sequence[float], horizon: int, *, gamma: float, threshold: float, patience: float, base_lr: float
+    metrics: Sequence[float], horizon: int, *, gamma: float, threshold: float, patience_fraction: float, base_lr: float
 ) -> list[float]:
-    """The rate at first and after each loss (SpeechBrain ``NewBobScheduler``).
+    """Reduction after small improvements (SpeechBrain ``NewBobScheduler``).
 
-    A loss is poor when it is below the one before by less than ``threshold`` of that one; after a loss of 0 every one
-    gains 0. Every poor one after ``round(patience T)`` others, in a row or not, multiplies the rate by ``gamma``.
+    A loss is bad when its improvement relative to the previous one is below ``threshold``; after a loss of 0 the
+    improvement is 0. Each bad loss after ``round(patience_fraction T)`` others, consecutive or not, multiplies the
+    learning rate by ``gamma``.
     """
     pairs = pairwise([math.nan, *metrics])
-    gains = [1 - loss / before if before and math.isfinite(before) else 0 * before for before, loss in pairs]
-    poor = accumulate((gain < threshold for gain in gains), initial=0)
-    return [base_lr * gamma ** (count // (round(patience * horizon) + 1)) for count in poor]
+    improvements = [
+        1 - loss / previous if previous and math.isfinite(previous) else 0 * previous for previous, loss in pairs
+    ]
+    bad = accumulate((improvement < threshold for improvement in improvements), initial=0)
+    return [base_lr * gamma ** (count // (round(patience_fraction * horizon) + 1)) for count in bad]
 
 
 def bold_driver(
-    metrics: Sequence[float], horizon: int, *, start: float, growth: float, factor: float, base_lr: float
+    metrics: Sequence[float], horizon: int, *, initial_lr_ratio: float, growth: float, factor: float, base_lr: float
 ) -> list[float]:
-    """The rate at first and after each loss: the bold driver of batch back-propagation, without undoing a bad step.
+    """The bold driver of batch back-propagation, without undoing a bad step.
 
-    Begins at ``start``. A loss below the last one, and the first, lets the rate grow by ``growth`` of itself, up to the
-    base rate; one above it or NaN multiplies the rate by ``factor``. NaN is not the last loss of any other.
+    The learning rate starts at ``initial_lr_ratio``. It is multiplied by ``1 + growth``, up to the base learning rate,
+    after the first loss and after each loss below the previous one, and by ``factor`` after a higher loss or NaN. NaN
+    does not become the previous loss.
     """
-    before, multiplier = math.inf, start
+    previous, multiplier = math.inf, initial_lr_ratio
     multipliers = [multiplier]
     for loss in metrics:
-        if not loss >= before:
+        if not loss >= previous:
             multiplier = multiplier * factor if math.isnan(loss) else min(1.0, multiplier + growth * multiplier)
-        elif loss > before:
+        elif loss > previous:
             multiplier *= factor
-        before = before if math.isnan(loss) else loss
+        previous = previous if math.isnan(loss) else loss
         multipliers.append(multiplier)
     return [base_lr * multiplier for multiplier in multipliers]
 
 
 def _is_lower(loss: float, best: float) -> bool:
-    """Torch's relative threshold of 1e-4."""
+    """An improvement by torch's relative threshold of 1e-4."""
     return loss < best * (1 - 1e-4)
 
 
-def _falls(
-    readings: Iterable[float],
+def _reductions(
+    metrics: Iterable[float],
     worst: float,
     is_better: Callable[[float, float], bool],
     patience: int,
-    rest: int = 0,
+    cooldown: int = 0,
 ) -> list[bool]:
-    """Whether the rate falls after each reading: it does when the last better one, or the end of the ``rest`` after
-    the last fall, was more than ``patience`` readings ago.
+    """Whether the learning rate is reduced after each metric.
+
+    It is when the last improvement, or the end of the cooldown after the last reduction, was more than ``patience``
+    metrics ago.
     """
     best, counted_from = worst, -1
-    falls = []
-    for place, reading in enumerate(readings):
-        if is_better(reading, best):
-            best, counted_from = reading, max(place, counted_from)
-        falls.append(place - counted_from > patience)
-        if falls[-1]:
-            counted_from = place + rest
-    return falls
+    reductions = []
+    for position, metric in enumerate(metrics):
+        if is_better(metric, best):
+            best, counted_from = metric, max(position, counted_from)
+        reductions.append(position - counted_from > patience)
+        if reductions[-1]:
+            counted_from = position + cooldown
+    return reductions
 
 
-def _lowered(falls: Iterable[bool], base_lr: float, factor: float, lowest: float = 0.0) -> list[float]:
-    """The rate at first and after each reading; as in torch a change by no more than 1e-8 is not made."""
+def _reduced(reductions: Iterable[bool], base_lr: float, factor: float, min_lr: float = 0.0) -> list[float]:
+    """The learning rates, initially and after each metric; as in torch a change by at most 1e-8 is not applied."""
     rates = [base_lr]
-    for fall in falls:
-        lower = max(rates[-1] * factor, lowest)
-        rates.append(lower if fall and rates[-1] - lower > 1e-8 else rates[-1])
+    for reduction in reductions:
+        reduced = max(rates[-1] * factor, min_lr)
+        rates.append(reduced if reduction and rates[-1] - reduced > 1e-8 else rates[-1])
     return rates

@@ -1,4 +1,4 @@
-"""A0_031 to A0_033 against torch's ReduceLROnPlateau and optax's, fed with the same losses."""
+"""A0_031 to A0_033 against torch's ReduceLROnPlateau and optax's, driven by the same losses."""
 
 import math
 from itertools import pairwise
@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lrgen import curves
 from tests.curves.comparison import BASE_RATES, HORIZONS, key, variants, whole
 
-PLATEAUS = {31: ("5/90", 0.1), 32: ("10/90", 0.1), 33: ("3/90", 0.5)}  # number: patience over the horizon, factor
+PLATEAUS = {31: ("5/90", 0.1), 32: ("10/90", 0.1), 33: ("3/90", 0.5)}  # number: patience_fraction, factor
 
 # Mean training losses of a small network with dropout on 300 handwritten digits, SGD 0.1, momentum 0.9, 90 epochs.
 RECORDED = (
@@ -43,20 +43,20 @@ LOSSES = {
     "better by just the threshold": tuple(0.9999**step for step in range(60)),
     "better by less than the threshold": tuple(0.99991**step for step in range(60)),
     "better by more than the threshold": tuple(0.99989**step for step in range(60)),
-    "zero, below which nothing is better by a part of it": (1.0, 0.0, *(0.0,) * 30),
+    "zero, relative to which nothing improves": (1.0, 0.0, *(0.0,) * 30),
     "negative, where torch's relative threshold lets a tie count as better": (1.0, *(-1.0,) * 40),
-    "so long a plateau that the rate falls below 1e-8": (1.0,) * 700,
+    "a plateau until the learning rate is below 1e-8": (1.0,) * 700,
 }
 
 
 def torch_rates(number: int, losses, horizon: int, lr: float) -> list[float]:
-    """What torch makes of the losses: the rate at first and after each of them."""
+    """The initial learning rate of torch's scheduler and that after each loss."""
     patience, factor = PLATEAUS[number]
     return torch_plateau(losses, lr, whole(patience, horizon), factor)
 
 
 def torch_plateau(losses, lr: float, patience: int, factor: float) -> list[float]:
-    """Torch's own defaults for all the rest: mode min, relative threshold 1e-4, changes of 1e-8 and less not made."""
+    """Torch's scheduler with its defaults: mode min, relative threshold 1e-4, no changes by at most 1e-8."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
     rates = [optimizer.param_groups[0]["lr"]]
@@ -67,7 +67,7 @@ def torch_plateau(losses, lr: float, patience: int, factor: float) -> list[float
 
 
 def assert_followed(number: int, losses, horizon: int, lr: float, expected, prm=None) -> None:
-    """The curve's rates are the expected ones, to 1e-9 of the base rate."""
+    """The curve equals the expected learning rates to within 1e-9 of the base learning rate."""
     rates = curves.follow(variants()[number], losses, horizon, lr, prm)
     assert rates.shape == (len(losses) + 1,)
     difference = np.abs(rates - np.asarray(expected))
@@ -80,16 +80,16 @@ def assert_followed(number: int, losses, horizon: int, lr: float, expected, prm=
 
 @pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("number", PLATEAUS, ids=key)
-def test_a_plateau_curve_does_what_torch_does(number, losses):
-    """Fed with the same losses, the curve has torch's rate after each of them."""
+def test_a_plateau_curve_equals_torchs(number, losses):
+    """Driven by the same losses, the curve equals torch's scheduler after each of them."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             assert_followed(number, losses, horizon, lr, torch_rates(number, losses, horizon, lr))
 
 
 @pytest.mark.parametrize("number", PLATEAUS, ids=key)
-def test_the_recorded_losses_make_the_rate_fall(number):
-    """The comparison is about something: over the recorded losses the rate of each variant falls more than once."""
+def test_the_recorded_losses_reduce_the_learning_rate(number):
+    """The comparison is not trivial: over the recorded losses each variant is reduced more than once."""
     rates = curves.follow(variants()[number], RECORDED * 2, 90)
     assert len(set(rates)) > 2
 
@@ -101,15 +101,15 @@ def test_the_recorded_losses_make_the_rate_fall(number):
     horizon=st.integers(1, 120),
     patience=st.floats(0, 0.2),
 )
-def test_a_plateau_curve_does_what_torch_does_with_any_losses(number, losses, horizon, patience):
-    """Whatever the losses and the patience are, infinite ones and NaN included, the curve has torch's rates."""
+def test_a_plateau_curve_equals_torchs_for_any_losses(number, losses, horizon, patience):
+    """The curve equals torch's scheduler for any losses, infinite ones and NaN included, and any patience."""
     expected = torch_plateau(losses, 0.1, max(1, round(patience * horizon)), PLATEAUS[number][1])
-    assert_followed(number, losses, horizon, 0.1, expected, {"patience": patience})
+    assert_followed(number, losses, horizon, 0.1, expected, {"patience_fraction": patience})
 
 
 @pytest.mark.parametrize("number", PLATEAUS, ids=key)
-def test_a_plateau_curve_does_what_optax_does(number):
-    """Over the recorded losses the curve has optax's scale, whose patience counts the step of the fall itself."""
+def test_a_plateau_curve_equals_optaxs(number):
+    """Over the recorded losses the curve equals optax's rule, whose patience is greater by one."""
     patience, factor = PLATEAUS[number]
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)  # its scale has the type of the parameters
@@ -121,8 +121,8 @@ def test_a_plateau_curve_does_what_optax_does(number):
             for loss in RECORDED:
                 _, state = update(jnp.ones(1, dtype=jnp.float64), state, value=jnp.float64(loss))
                 rates.append(0.1 * float(state.scale))
-            falls = [0 < rate - after <= 1e-8 for rate, after in pairwise(rates)]
-            steps = falls.index(True) if True in falls else len(RECORDED)  # torch does not make so small a change
+            tiny = [0 < rate - after <= 1e-8 for rate, after in pairwise(rates)]
+            steps = tiny.index(True) if True in tiny else len(RECORDED)  # torch does not apply a tiny change
             assert_followed(number, RECORDED[:steps], horizon, 0.1, rates[: steps + 1])
     finally:
         jax.config.update("jax_enable_x64", before)
