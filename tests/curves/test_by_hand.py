@@ -58,9 +58,9 @@ def cosine(t, T, min_lr_ratio=0.0):
     return min_lr_ratio * (1 - half_cosine(t / T)) + half_cosine(t / T)
 
 
-def restarts(t, T, first_cycle, factor):
+def restarts(t, T, first_cycle_fraction, factor):
     """Half a cosine in cycles, each longer by a factor."""
-    length = some(first_cycle, T)
+    length = some(first_cycle_fraction, T)
     while t >= length:
         t -= length
         length *= factor
@@ -135,13 +135,13 @@ def polynomial(t, T, lr, exponent, end=1e-7, warmup=0.1):
     return climb_then(t, T, warmup, towards(end, exponent)(lr, t, T))
 
 
-def hard_restarts(t, T, cycles, warmup=0.1):
+def hard_restarts(t, T, cycles, warmup_fraction=0.1):
     """A climb, then whole cycles; zero at the end."""
 
     def after(since, rest):
         return 0.0 if since >= rest else half_cosine((cycles * since) % rest / rest)
 
-    return climb_then(t, T, warmup, after)
+    return climb_then(t, T, warmup_fraction, after)
 
 
 def warm_cosine(t, T, warmup_fraction=0.1, min_lr_ratio=0.0):
@@ -168,8 +168,8 @@ BY_HAND = {
     5: lambda t, T, lr: power(t, T, 3),
     6: lambda t, T, lr: cosine(t, T),
     7: lambda t, T, lr, min_lr_ratio=0.01: cosine(t, T, min_lr_ratio),
-    8: lambda t, T, lr, first_cycle=1 / 9: restarts(t, T, first_cycle, 2),
-    9: lambda t, T, lr, first_cycle=2 / 9: restarts(t, T, first_cycle, 1),
+    8: lambda t, T, lr, first_cycle_fraction=1 / 9: restarts(t, T, first_cycle_fraction, 2),
+    9: lambda t, T, lr, first_cycle_fraction=2 / 9: restarts(t, T, first_cycle_fraction, 1),
     10: lambda t, T, lr, **prm: triangles(t, T, **prm),
     11: lambda t, T, lr, **prm: triangles(t, T, lambda cycle: 1 / 2**cycle, **prm),
     12: lambda t, T, lr, **prm: triangles_decaying(t, T, **prm),
@@ -197,15 +197,15 @@ BY_HAND = {
     35: lambda t, T, lr, warmup=0.2, **prm: swa(t, T, lambda at: ramp(at, T, warmup), line, **prm),
     36: lambda t, T, lr, warmup_fraction=0.1: polynomial(t, T, lr, 1, 0.0, warmup_fraction),
     37: lambda t, T, lr, warmup_fraction=0.1: warm_cosine(t, T, warmup_fraction),
-    38: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 1, warmup),
+    38: lambda t, T, lr, warmup_fraction=0.1: hard_restarts(t, T, 1, warmup_fraction),
     39: lambda t, T, lr, warmup_fraction=0.1: polynomial(t, T, lr, 2, 1e-7, warmup_fraction),
     40: lambda t, T, lr, warmup_fraction=0.1: flat(t, T, warmup_fraction),
     41: lambda t, T, lr: 1.0,
     42: lambda t, T, lr, warmup_fraction=0.1: square_root(t, T, warmup_fraction),
     43: lambda t, T, lr, warmup_fraction=0.1, min_lr_ratio=0.01: warm_cosine(t, T, warmup_fraction, min_lr_ratio),
     44: lambda t, T, lr, warmup_fraction=0.05: polynomial(t, T, lr, 1, 0.0, warmup_fraction),
-    45: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 2, warmup),
-    46: lambda t, T, lr, warmup=0.1: hard_restarts(t, T, 3, warmup),
+    45: lambda t, T, lr, warmup_fraction=0.1: hard_restarts(t, T, 2, warmup_fraction),
+    46: lambda t, T, lr, warmup_fraction=0.1: hard_restarts(t, T, 3, warmup_fraction),
     47: lambda t, T, lr, warmup_fraction=0.1: polynomial(t, T, lr, 1, 1e-7, warmup_fraction),
     48: lambda t, T, lr, warmup_fraction=0.1: polynomial(t, T, lr, 3, 1e-7, warmup_fraction),
     49: lambda t, T, lr, warmup_fraction=0.2: flat(t, T, warmup_fraction),
