@@ -151,10 +151,10 @@ def test_window_and_grid_attention_cover_the_feature_map():
     assert (far[0].abs().sum(dim=2) > 0).all()
 
 
-def test_maxvits_stochastic_depth_has_torchvisions_probabilities():
+def test_maxvits_stochastic_depth_has_torchvisions_rates():
     """From 0 in the first of the 11 layers to 0.2 in the last, in all residual branches of a layer."""
     expected = [layer.p for layer in models.maxvit_t(weights=None).modules() if isinstance(layer, StochasticDepth)]
     file = module("MaxVit", 1)
-    found = [layer.p for layer in build("MaxVit").modules() if isinstance(layer, file.StochasticDepth)]
+    found = [layer.rate for layer in build("MaxVit").modules() if isinstance(layer, file.StochasticDepth)]
     assert sorted(set(found)) == pytest.approx([0.02 * layer for layer in range(11)])
-    assert found[3:] == pytest.approx(expected[2:])  # torchvision omits it in an MBConv with probability 0
+    assert found[3:] == pytest.approx(expected[2:])  # torchvision omits it in an MBConv with rate 0

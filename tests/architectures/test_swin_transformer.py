@@ -87,10 +87,10 @@ def test_a_shifted_window_does_not_join_opposite_borders():
     assert seen.sum() == 4
 
 
-def test_swins_stochastic_depth_has_torchvisions_probabilities():
+def test_swins_stochastic_depth_has_torchvisions_rates():
     """From 0 in the first of the 12 blocks to 0.2 in the last."""
     expected = [layer.p for layer in models.swin_t(weights=None).modules() if isinstance(layer, StochasticDepth)]
     file = module("SwinTransformer", 1)
-    found = [layer.p for layer in small()[0].modules() if isinstance(layer, file.StochasticDepth)]
+    found = [layer.rate for layer in small()[0].modules() if isinstance(layer, file.StochasticDepth)]
     assert found == pytest.approx(expected)
     assert found[-1] == 0.2
