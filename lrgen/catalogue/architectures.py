@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from lrgen.catalogue import toml
-from lrgen.catalogue.toml import Sentence, Table
+from lrgen.catalogue.toml import Identifier, Sentence, Table
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Budget, Collection, Recipe
 
@@ -14,7 +14,7 @@ _Layer = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*(\.\*|( [A-Za-z_]\w
 
 
 class _RecipeTable(Table):
-    optimizer: Annotated[str, Field(pattern="^(sgd|adamw)$")]
+    optimizer: Identifier
     lr: Annotated[float, Field(gt=0)]
     batch: Annotated[int, Field(ge=1)]
     source: Sentence
@@ -72,6 +72,11 @@ def architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
     template = f"architectures/{table.template or f'{folder.name}/network.py.jinja'}"
     if not any((root / template).is_file() for root in folders):
         raise CatalogueError(f"{path}: template: there is no {template}")
+    optimizer = table.recipe.optimizer
+    if optimizer == "own" or not any((root / f"training/optimizer/{optimizer}.py.jinja").is_file() for root in folders):
+        files = (file for root in folders for file in (root / "training/optimizer").glob("*.py.jinja"))
+        known = sorted({file.name.partition(".")[0] for file in files} - {"own"})  # own: a variant's optimizer
+        raise CatalogueError(f"{path}: recipe.optimizer: must be one of {', '.join(known)}, got {optimizer!r}")
     return Architecture(
         name=folder.name,
         folder=folder,

@@ -96,7 +96,7 @@ def describe_model(one: Architecture) -> dict[str, Any]:
 
 def in_short(recipe: Recipe) -> str:
     """A recipe in a few words: ``SGD 0.1, wd 5e-4``."""
-    optimizer = {"sgd": "SGD", "adamw": "AdamW"}[recipe.optimizer]
+    optimizer = {"sgd": "SGD", "adamw": "AdamW"}.get(recipe.optimizer, recipe.optimizer)
     parts = [f"{optimizer} {recipe.lr:g}"]
     parts += [f"wd {recipe.weight_decay:g}"] if recipe.weight_decay else []
     parts += [f"clip {recipe.clip_norm:g}"] if recipe.clip_norm else []

@@ -131,7 +131,8 @@ def training(file: ProvedFile) -> str:
         traits.append("Nesterov momentum" if recipe.nesterov and not own else "momentum")
     if recipe.weight_decay:
         traits.append(f"weight decay (`weight_decay`, {recipe.weight_decay:g} by default)")
-    name = f"`{own.name}`, written out in the file" if own else {"sgd": "`SGD`", "adamw": "`AdamW`"}[recipe.optimizer]
+    usual = {"sgd": "SGD", "adamw": "AdamW"}.get(recipe.optimizer, recipe.optimizer)
+    name = f"`{own.name}`, written out in the file" if own else f"`{usual}`"
     smoothing = f" with a label smoothing of {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
     clipping = f" Gradients are clipped to a norm of {recipe.clip_norm:g}." if recipe.clip_norm else ""
     groups = (

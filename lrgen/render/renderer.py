@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import textwrap
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import black
 import black.parsing
 import jinja2
+import jinja2.nodes
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import CatalogueError, OutputError
@@ -27,6 +29,7 @@ from lrgen.files import write_atomically
 from lrgen.records import Architecture, Hyperparameter, Metric, RenderedFile, Unit, Variant
 
 _WIDTH = 88
+_LOOP = "training/loop.py.jinja"
 _ADVANCES = {
     Unit.EPOCH: "The schedule advances once per epoch.",
     Unit.BATCH: "The schedule advances once per batch.",
@@ -49,6 +52,7 @@ class Renderer:
         )
         self._jinja.filters["number"] = _number
         self._fragments: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {}
+        self._blocks_of: dict[str, tuple[set[str], set[str]]] = {}
 
     def render(self, architecture: Architecture, variant: Variant) -> RenderedFile:
         """The file of one architecture with one schedule.
@@ -106,25 +110,59 @@ class Renderer:
         return self._fragment(("network", architecture.name), architecture.template, values)
 
     def _training(self, architecture: Architecture, variant: Variant, schedule: str) -> tuple[tuple[str, ...], str]:
-        own = f"architectures/{architecture.name}/training.py.jinja"
-        known = (architecture.folder / "training.py.jinja").is_file()
-        template = own if known else "training.py.jinja"
         returns = _RETURNS.search(schedule)
         if returns is None:
             raise CatalogueError(f"{variant.template}: has no make_scheduler(...) with a class that it returns")
-        layers = architecture.layers if variant.layerwise else ()
-        traits = (variant.unit, variant.metric, variant.cadence, variant.optimizer, layers)
-        scheduler_class = returns[1] if variant.per_batch else ""
-        values = {"recipe": architecture.recipe, "config": architecture.config, "layers": layers}
-        imports, code = self._fragment(
-            ("training", template, scheduler_class, repr((*traits, architecture.recipe, architecture.config))),
-            template,
-            {**values, "variant": variant, "scheduler_class": scheduler_class},
-        )
+        own = (architecture.folder / "training.py.jinja").is_file()
+        template = f"architectures/{architecture.name}/training.py.jinja" if own else _LOOP
+        base = {}
+        for axis, choice in _axes(architecture, variant):
+            base[axis], template = template, f"training/{axis}/{choice}.py.jinja"
+        values = {
+            "base": base,
+            "recipe": architecture.recipe,
+            "config": architecture.config,
+            "layers": architecture.layers if variant.layerwise else (),
+            "optimizer": variant.optimizer,
+            "scheduler_class": returns[1] if variant.per_batch else "",
+        }
+        key = ("training", template, repr(values))
+        if key not in self._fragments:
+            self._check_blocks((_LOOP, *base.values(), template))
+        imports, code = self._fragment(key, template, values)
         header, methods = code.split("\n", 1)
         if not header.startswith("class Net"):
             raise CatalogueError(f"{template}: must hold imports and a class Net with the training methods")
         return imports, methods.lstrip("\n")
+
+    def _check_blocks(self, templates: Iterable[str]) -> None:
+        """Require each template to exist and to override blocks of those before it; Jinja ignores any other block."""
+        known: set[str] = set()
+        for template in templates:
+            outer, every = self._blocks(template)
+            if known and not outer <= known:
+                raise CatalogueError(f"{template}: the training loop has no block '{min(outer - known)}'")
+            known |= every
+
+    def _blocks(self, template: str) -> tuple[set[str], set[str]]:
+        """The names of a template's outermost blocks, and of all its blocks."""
+        if template not in self._blocks_of:
+            path = next((root / template for root in self._catalogue.folders if (root / template).is_file()), None)
+            if path is None:
+                folder = Path(template).parent
+                names = {file.name for root in self._catalogue.folders for file in (root / folder).glob("*.py.jinja")}
+                raise CatalogueError(f"there is no {template}; {folder} has {', '.join(sorted(names)) or 'no files'}")
+            try:
+                source = path.read_text(encoding="utf-8")
+                tree = self._jinja.parse(source)
+            except (jinja2.TemplateError, UnicodeDecodeError) as error:
+                raise CatalogueError(f"{template}: {error}") from error
+            place, axis, *_ = Path(template).parts
+            if place == "training" and template != _LOOP and f"{{% extends base.{axis} %}}" not in source:
+                raise CatalogueError(f"{template}: must begin with {{% extends base.{axis} %}}")
+            outer = {node.name for node in tree.body if isinstance(node, jinja2.nodes.Block)}
+            self._blocks_of[template] = outer, {block.name for block in tree.find_all(jinja2.nodes.Block)}
+        return self._blocks_of[template]
 
     def _fragment(self, key: tuple[str, ...], template: str, values: dict[str, Any]) -> tuple[tuple[str, ...], str]:
         """Imports and black-formatted code of one template, rendered once."""
@@ -142,6 +180,24 @@ class Renderer:
             except black.parsing.InvalidInput as error:
                 raise CatalogueError(f"{template}: does not render Python: {error}") from error
         return self._fragments[key]
+
+
+def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, str]]:
+    """The axes on which training loops differ, each with the choice of this file, from the inside out.
+
+    A choice is the file ``training/<axis>/<choice>.py.jinja``; it extends the one before it.
+    """
+    recipe, unit = architecture.recipe, variant.cadence or variant.unit
+    yield "optimizer", "own" if variant.optimizer else recipe.optimizer
+    if recipe.label_smoothing:
+        yield "criterion", "label_smoothing"
+    if variant.layerwise:
+        yield "layers", "layerwise"
+    yield "unit", unit.value
+    if variant.metric:
+        yield "metric", f"{unit.value}_{variant.metric.value}"
+    if recipe.clip_norm:
+        yield "clip", "norm"
 
 
 @functools.cache

@@ -480,7 +480,8 @@ BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
         in_architecture("parameters = 30730", 'parameters = "many"'),
         ["parameters", "got 'many'"],
     ),
-    "unknown optimizer": (in_architecture('"sgd"', '"lion"'), ["recipe.optimizer", "got 'lion'"]),
+    "unknown optimizer": (in_architecture('"sgd"', '"lion"'), ["recipe.optimizer", "adamw, sgd", "got 'lion'"]),
+    "optimizer of a variant in a recipe": (in_architecture('"sgd"', '"own"'), ["recipe.optimizer", "got 'own'"]),
     "AdamW that does not decay": (
         in_architecture('"sgd"', '"adamw"'),
         ["recipe.weight_decay", "AdamW decays", "got 0.0"],

@@ -1,0 +1,173 @@
+"""The training loop of a rendered file: a skeleton of blocks, and a template for each choice on each axis."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from lrgen import catalogue as catalogues
+from lrgen.catalogue import SHIPPED, Catalogue
+from lrgen.errors import CatalogueError
+from lrgen.records import Metric, Unit
+from lrgen.render.renderer import Renderer
+
+CHOICES = sorted(path.relative_to(SHIPPED).as_posix() for path in (SHIPPED / "training").glob("*/*"))
+
+ARCHITECTURE = """title = "Linear"
+summary = "A linear classifier of the pixels."
+paper = "https://example.org/linear"
+reference = "a textbook"
+parameters = 30730
+reference_pixels = 32
+reference_classes = 10
+smallest_input = 1
+layers = ["fc"]
+
+[recipe]
+optimizer = "mixed"
+lr = 0.01
+batch = 32
+source = "a textbook"
+clip_norm = 1.0
+"""
+NETWORK = '''import torch
+from torch import Tensor, nn
+
+class Net(nn.Module):
+    """A linear classifier of the pixels."""
+
+    def __init__(self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.fc = nn.Linear(in_shape[1] * in_shape[2] * in_shape[3], out_shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.flatten(1))
+'''
+LOSS = """{% extends "training/loop.py.jinja" %}
+{%- block loss %}
+            logits = self(images)
+            loss = self.criterion(logits, labels) + 0.0 * logits.square().mean()
+{%- endblock %}
+"""
+# Adds an import, replaces the update, wraps the forward pass and adds to what is there after the update.
+MIXED = """{% extends base.optimizer %}
+{%- block imports %}
+from torch.optim import RMSprop
+{{- super() }}
+{%- endblock %}
+{%- block optimizer %}
+        self.optimizer = RMSprop({% block parameters %}self.parameters(){% endblock %}, lr=prm["lr"])
+        self.scaler = torch.amp.GradScaler("cpu")
+        self.updates = 0
+{%- endblock %}
+{%- block forward %}
+            with torch.autocast("cpu", torch.bfloat16):
+{{- super() | indent(4) }}
+{%- endblock %}
+{%- block backward %}
+            self.scaler.scale(loss).backward()
+            self.scaler.unscale_(self.optimizer)
+{%- endblock %}
+{%- block update %}
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+{%- endblock %}
+{%- block after_update %}
+{{- super() }}
+            self.updates += 1
+{%- endblock %}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A user's folder: an architecture with a loss of its own, whose recipe names an optimizer template of its own."""
+    root = tmp_path / "own"
+    for path, text in {
+        "architectures/Linear/architecture.toml": ARCHITECTURE,
+        "architectures/Linear/network.py.jinja": NETWORK,
+        "architectures/Linear/training.py.jinja": LOSS,
+        "training/optimizer/mixed.py.jinja": MIXED,
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def render_every_choice(catalogue: Catalogue) -> None:
+    """Render every architecture with a variant of each kind, and with metrics that no shipped variant combines."""
+    traits = ("unit", "cadence", "metric", "layerwise", "optimizer")
+    variants = list({tuple(getattr(one, name) for name in traits): one for one in catalogue.variants}.values())
+    by_metric = next(variant for variant in variants if variant.unit is Unit.METRIC)
+    for cadence in (Unit.EPOCH, Unit.BATCH):
+        variants += [dataclasses.replace(by_metric, cadence=cadence, metric=metric) for metric in Metric]
+    renderer = Renderer(catalogue)
+    for architecture in catalogue.architectures:
+        for variant in variants:
+            renderer.render(architecture, variant)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_each_choice_is_a_file_and_is_named_when_it_is_missing(catalogue, tmp_path, choice):
+    """Without its file a choice is an error that names the file, so no file is left over and none holds two choices."""
+    shutil.copytree(SHIPPED, tmp_path / "templates")
+    (tmp_path / "templates" / choice).unlink()
+    with pytest.raises(CatalogueError, match=f"there is no {choice}; {Path(choice).parent} has "):
+        render_every_choice(dataclasses.replace(catalogue, folders=(tmp_path / "templates",)))
+
+
+def test_an_unknown_choice_is_named(catalogue):
+    """A choice without a template is an error that names the template and those that there are."""
+    resnet = catalogue.architecture("ResNet")
+    unknown = dataclasses.replace(resnet, recipe=dataclasses.replace(resnet.recipe, optimizer="lion"))
+    with pytest.raises(CatalogueError, match=r"there is no training/optimizer/lion\.py\.jinja; .* adamw\.py\.jinja"):
+        Renderer(catalogue).render(unknown, catalogue.variant(1))
+
+
+def test_a_misspelt_block_is_named(own):
+    """A block that the training loop does not have is an error; Jinja alone would drop it."""
+    template = own / "training/optimizer/mixed.py.jinja"
+    template.write_text(MIXED.replace("block after_update", "block after_updates"))
+    wider = catalogues.load([own])
+    with pytest.raises(CatalogueError, match=r"mixed\.py\.jinja: the training loop has no block 'after_updates'"):
+        Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
+
+
+def test_a_template_of_another_axis_is_refused(own):
+    """A choice extends the base of its own axis: with that of another, choices would be left out."""
+    template = own / "training/optimizer/mixed.py.jinja"
+    template.write_text(MIXED.replace("base.optimizer", "base.unit"))
+    wider = catalogues.load([own])
+    with pytest.raises(CatalogueError, match=r"mixed\.py\.jinja: must begin with {% extends base\.optimizer %}"):
+        Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
+
+
+@pytest.mark.parametrize("number", [1, 31, 37, 170])
+def test_a_users_choice_composes_with_every_other_axis(own, number):
+    """One added file replaces, wraps and extends blocks of the loop; loss, unit, metric and clipping stay in place."""
+    wider = catalogues.load([own])
+    file = Renderer(wider).render(wider.architecture("Linear"), wider.variant(number))
+    module = ModuleType("linear")
+    exec(compile(file.text, "linear.py", "exec"), module.__dict__)
+    net = module.Net((1, 3, 4, 4), (10,), {}, torch.device("cpu"))
+    net.train_setup({"lr": 0.01, "epoch_max": 2})
+    seen = []
+    net.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    net.learn([(torch.randn(4, 3, 4, 4), torch.tensor([0, 1, 2, 3]))] * 3)
+    assert type(net.optimizer) is torch.optim.RMSprop
+    assert seen == [torch.bfloat16] * 3
+    assert net.updates == 3
+    order = [
+        "torch.autocast",
+        "    logits = self(images)",
+        "logits.square()",
+        "unscale_",
+        "clip_grad_norm_",
+        "step(self.",
+    ]
+    places = [file.text.index(text) for text in order]
+    assert places == sorted(places)
