@@ -81,7 +81,8 @@ def _prefer(material: Material) -> Iterator[Example]:
 def _judge(material: Material) -> Iterator[Example]:
     for file in material.files:
         bad = {"failed": "syntax"}
-        yield example([file], task="judge", prompt=f"Is {file.name} good?", label=True)
+        good = {"equals": file.sha256}
+        yield example([file], task="judge", prompt=f"Is {file.name} good?", label=True, evidence=good)
         yield example(
             [file], task="judge", prompt=f"Is {file.name} bad?", completion=f"# {file.name}", label=False, evidence=bad
         )

@@ -25,10 +25,10 @@ from lrgen.finetune import card, formats, manifest, overlap, statistics
 from lrgen.finetune.corpus import Level, ProvedFile
 from lrgen.finetune.decontamination import Benchmarks
 from lrgen.finetune.dedup import Seen
-from lrgen.finetune.example import Example, Material, Scope, Task
+from lrgen.finetune.example import Example, Material, Row, Scope, Task
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.mutants import Workbench
-from lrgen.finetune.rows import SCHEMA, Row, Rows, Split
+from lrgen.finetune.rows import SCHEMA, Rows, Split
 from lrgen.finetune.splits import Side, Splits, distinct
 from lrgen.finetune.tokens import Lengths
 from lrgen.verify import run

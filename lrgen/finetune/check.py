@@ -4,10 +4,11 @@ It believes nothing but the bytes: hashes, columns, splits, every line of every 
 they are executed again. Foreign code runs in a sandbox, as everywhere.
 """
 
+import hashlib
 import itertools
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +18,17 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, LrgenError
-from lrgen.finetune import answers, card, formats, manifest, statistics
+from lrgen.finetune import card, formats, grading, manifest, statistics
 from lrgen.finetune.build import TOO_LONG, answer_key, exposure_of
-from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.corpus import Level
 from lrgen.finetune.dedup import Seen
-from lrgen.finetune.example import Scope
+from lrgen.finetune.example import Reference, Row, Scope, Task
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.lines import encoded
-from lrgen.finetune.rows import SCHEMA, Row, Split, problems
-from lrgen.records import Candidate, Stage, Status, VerifySettings
-from lrgen.render.renderer import Renderer
+from lrgen.finetune.grading import Submission
+from lrgen.finetune.rows import SCHEMA, Split, problems
+from lrgen.finetune.tasks import trace as tracing
+from lrgen.records import Candidate, Outcome, Status
 from lrgen.store import Store
 from lrgen.verify import run as verify
 from lrgen.verify import trace
@@ -73,10 +75,11 @@ def check(
     """
     facts = manifest.read(folder)
     checked = Checked()
+    reference = Reference(catalogue)
     checked.tell(_files(folder, facts))
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lrgen-")))
-        inspection = _Inspection(facts, catalogue, scratch, stack.enter_context(Seen(scratch / "seen")))
+        inspection = _Inspection(facts, reference, stack.enter_context(Seen(scratch / "seen")))
         for split in parquet.splits(folder):
             try:
                 if not parquet.is_current(folder, split):
@@ -95,8 +98,8 @@ def check(
             return checked  # what is damaged is not executed
         files = inspection.files(sample)
         checked.executed = len(files)
-        checked.tell(_executed(files, catalogue, scratch, workers, timeout, advance))
-        checked.tell(_traced(folder, catalogue, sample, workers, checked))
+        checked.tell(_executed(files, reference, scratch, workers, timeout, advance))
+        checked.tell(_traced(folder, reference, sample, workers, checked))
     return checked
 
 
@@ -117,31 +120,25 @@ def _files(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: is not in the manifest"
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A whole file that an answer makes, the schedule that it is held to, and whether it is said to pass."""
+# What rows say of one file: a submission for each task, and for right and wrong answers.
+_Made = dict[tuple[str, bool], Submission]
 
-    path: Path
-    variant: str
-    row: str
-    passes: bool
+# Which key of a row's evidence has the sha256 of the file that its answer makes.
+_MAKES = ("equals", "fills", "gives")
 
 
 class _Inspection:
     """What is looked at row by row, and what is remembered between rows."""
 
-    def __init__(self, facts: Mapping[str, Any], catalogue: Catalogue, scratch: Path, seen: Seen) -> None:
+    def __init__(self, facts: Mapping[str, Any], reference: Reference, seen: Seen) -> None:
         self._facts = facts
-        self._catalogue = catalogue
-        self._renderer = Renderer(catalogue)
+        self._reference = reference
         self._arguments = facts["arguments"]
         self._seen = seen
-        self._folder = scratch / "files"
-        self._folder.mkdir()
         self._groups: dict[str, str] = {}
         self._sides: dict[str, int] = {}
         self._sources: dict[str, tuple[str, str]] = {}
-        self._made: dict[Path, _Made] = {}
+        self._made: dict[str, _Made] = {}
         self.rows: Counter[tuple[str, str]] = Counter()
         self.results: dict[tuple[str, int | None], float | None] = {}
 
@@ -176,14 +173,31 @@ class _Inspection:
             yield f"the family {row['family']} is held out"
         if row["architecture"] in held_out.get("architectures", ()) and row["split"] not in hard:
             yield f"the architecture {row['architecture']} is held out"
-        if reason := answers.missing(row):
-            yield reason
+        yield from _unsaid(row)
         try:
-            for text, passes in answers.files_of(row, self._renderer, self._catalogue):
-                self._keep(row, text, passes)
-            answers.compute(row, self._catalogue)
+            if task := grading.task_of(row):
+                yield from self._graded(task, row)
         except (LrgenError, ValueError, KeyError, TypeError, SyntaxError) as error:
             yield f"the answer is not what its evidence says: {error}"
+
+    def _graded(self, task: Task, row: Row) -> Iterator[str]:
+        """What is wrong with the row's own answers as far as it can be said without executing a file; the files that
+        they make are kept.
+        """
+        evidence = orjson.loads(row["evidence"])
+        own = Submission(row, grading.gold(row))
+        text = task.assemble(row, own.completion, self._reference)
+        if text is None:
+            grade = task.grade(row, own.completion, self._reference, None)
+            if not grade.passed:
+                yield f"the answer is not what its evidence says: {grade.reason}"
+            return
+        named = next((evidence[key] for key in _MAKES if key in evidence), None)
+        if named is not None and hashlib.sha256(text.encode()).hexdigest() != named:
+            raise DatasetError(f"it does not give the file {named[:12]}… that its evidence names")
+        self._keep(own, text, True)
+        if row["rejected"] is not None and "failed" in evidence:
+            self._keep(Submission(row, row["rejected"]), row["rejected"], False)
 
     def _among_others(self, row: Row) -> Iterator[str]:
         """What is wrong with the row, given the rows before it."""
@@ -218,16 +232,24 @@ class _Inspection:
             if counts.get(what) != dict(found):
                 yield f"{manifest.NAME}: {what} are said to have {counts.get(what)} rows and have {dict(found)}"
 
-    def _keep(self, row: Row, text: str, passes: bool) -> None:
-        """Lay a file by, to be executed."""
-        path = self._folder / f"{answer_key(text).hex()}-{row['variant']}-{passes}.py"
-        if path not in self._made:
-            path.write_text(text, encoding="utf-8")
-            self._made[path] = _Made(path, row["variant"], row["id"], passes)
+    def _keep(self, submission: Submission, text: str, right: bool) -> None:
+        """Remember a file, to be executed, and whether the answer that makes it is a right one."""
+        row = submission.row
+        files = self._made.setdefault(f"{answer_key(text).hex()}-{row['variant']}", {})
+        files.setdefault((row["task"], right), submission)
 
     def files(self, sample: int | None) -> list[_Made]:
         """The files to execute, a sample of them or all."""
-        return [self._made[path] for path in sorted(self._made)[:sample]]
+        return [self._made[key] for key in sorted(self._made)[:sample]]
+
+
+def _unsaid(row: Row) -> Iterator[str]:
+    """What a row should say of how its answer was verified, and does not."""
+    evidence, task = orjson.loads(row["evidence"]), grading.task_of(row)
+    if task and not any(key in evidence for key in task.EVIDENCE):
+        yield f"its evidence says none of {', '.join(task.EVIDENCE)}"
+    if row["label"] is not None and ("failed" in evidence) == row["label"]:
+        yield f"its label is {row['label']}, and its evidence says the opposite"
 
 
 def _too_long(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -288,57 +310,54 @@ def _runs(store: Store, results: Mapping[tuple[str, int | None], float | None]) 
             yield f"the run {result_id} measured an accuracy of {run['accuracy']}, and a row says {accuracy}"
 
 
-def _traced(folder: Path, catalogue: Catalogue, sample: int | None, workers: int, checked: Checked) -> Iterator[str]:
-    """The learning rates of answers are those that the code of their questions sets, when it is run again."""
-    renderer = Renderer(catalogue)
+def _traced(folder: Path, reference: Reference, sample: int | None, workers: int, checked: Checked) -> Iterator[str]:
+    """The learning rates of answers are those that the code of their questions sets, when it is executed again."""
     waiting: deque[tuple[Row, int]] = deque()
     not_run: list[str] = []
 
-    def requests() -> Iterator[tuple[ProvedFile, tuple[trace.Course, ...]]]:
+    def requests() -> Iterator[tuple[tracing.ShownCode, tuple[trace.Course, ...]]]:
         for split in parquet.splits(folder):
             for row in parquet.read(folder, split):
+                if grading.task_of(row) is not tracing:
+                    continue
                 try:
-                    found = answers.course_of(row, renderer, catalogue)
+                    code, course, group = tracing.asked(row, reference)
                 except LrgenError as error:
                     not_run.append(f"row {row['id']}: {error}")
                     continue
-                if found:
-                    file, course, group = found
-                    waiting.append((row, group))
-                    yield file, (course,)
+                waiting.append((row, group))
+                yield code, (course,)
 
     with closing(trace.run(itertools.islice(requests(), sample), workers)) as traces:
         for _, _, (rates,) in traces:
             row, group = waiting.popleft()
             checked.traced += 1
-            try:
-                answers.compare(row, rates[group])
-            except DatasetError as error:
-                yield f"row {row['id']}: executed, {error}"
+            grade = tracing.compared(row, row["completion"], rates[group])
+            if not grade.passed:
+                yield f"row {row['id']}: executed, {grade.reason}"
     yield from not_run
 
 
 def _executed(
-    files: list[_Made],
-    catalogue: Catalogue,
+    files: Sequence[_Made],
+    reference: Reference,
     scratch: Path,
     workers: int,
     timeout: float,
     advance: Callable[[int], None],
 ) -> Iterator[str]:
     """Every file ends as it is said to, when it goes through the checks up to the schedule."""
-    made = {one.path: one for one in files}
-    candidates: list[Candidate] = []
-    for variant in sorted({one.variant for one in files}):
-        paths = [one.path for one in files if one.variant == variant]
-        candidates += verify.from_paths(catalogue, paths, scratch, catalogue.variant(variant))
     store = Store(f"sqlite:///{scratch}/runs.db")
-    settings = VerifySettings(stage=Stage.SCHEDULE)
-    for outcome in verify.verify(candidates, settings, store, workers=workers, timeout=timeout):
-        advance(1)
-        one = made[outcome.candidate.path]
-        if one.passes and not outcome.status.ok:
-            yield f"row {one.row}: executed, its file {outcome.status} in {outcome.stage}: {outcome.reason}"
-        if not one.passes and outcome.status.ok:
-            yield f"row {one.row}: executed, the file that is said to fail passes"
+
+    def runner(candidates: Sequence[Candidate]) -> Iterator[Outcome]:
+        for outcome in verify.verify(candidates, grading.SETTINGS, store, workers=workers, timeout=timeout):
+            advance(1)
+            yield outcome
+
+    claims = [(submission, right) for file in files for (_, right), submission in file.items()]
+    grades = grading.grade_all((submission for submission, _ in claims), reference, runner)
+    for (submission, right), grade in zip(claims, grades, strict=True):
+        if grade.passed != right:
+            reason = grade.reason or "the file that is said to fail passes"
+            yield f"row {submission.row['id']}: executed, {reason}"
     store.close()

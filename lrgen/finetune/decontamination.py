@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from lrgen.errors import DatasetError
-from lrgen.finetune.rows import Row
+from lrgen.finetune.example import Row
 from lrgen.source.normalise import definitions_digest
 
 GRAM = 13

@@ -5,18 +5,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from lrgen.finetune.corpus import Level, ProvedFile
-from lrgen.finetune.example import Example, Scope
+from lrgen.finetune.example import Example, Row, Scope
 from lrgen.records import Unit
 from lrgen.version import __version__
 
 SCHEMA = 1
 LICENCE = "MIT"
 _ID_DIGITS = 24
-
-Row = dict[str, Any]
 
 
 class Split(StrEnum):

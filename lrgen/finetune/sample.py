@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lrgen.errors import UnknownNameError
 from lrgen.finetune import manifest
+from lrgen.finetune.example import Row
 from lrgen.finetune.formats import parquet
-from lrgen.finetune.rows import Row
 
 
 def sample(folder: Path, count: int, tasks: Collection[str] = ()) -> list[Row]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lrgen.finetune.example import Row
 from lrgen.finetune.overlap import LINES
-from lrgen.finetune.rows import SPLITS, Row
+from lrgen.finetune.rows import SPLITS
 from lrgen.report.plots import COLOURS
 
 PAGE = "statistics.md"

@@ -43,6 +43,15 @@ def apply(diff: str, text: str) -> str:
     return "".join(new + old[done:])
 
 
+def patched(answer: str, text: str) -> str:
+    """The text after an answer that is a diff of it; an answer that is no diff is the whole new text.
+
+    Raises:
+        DatasetError: when it is a diff, and not one of this text.
+    """
+    return apply(answer, text) if answer.startswith("--- ") else answer
+
+
 def _hunks(diff: str) -> Iterator[tuple[int, list[str]]]:
     """Of each hunk the index of its first line in the old text, and its lines."""
     lines = diff.splitlines(keepends=True)

@@ -95,6 +95,22 @@ def fill(with_gap: str, answer: str) -> str:
     return with_gap.replace(GAP, answer)
 
 
+def torch_schedulers(code: str) -> frozenset[str]:
+    """The classes of torch's schedulers that code uses, however it imports them; LRScheduler is none of them.
+
+    Raises:
+        SyntaxError: when it is not Python.
+    """
+    body = ast.parse(code).body
+    used, found = _used(body), set()
+    for node in (node for statement in body for node in ast.walk(statement)):
+        if isinstance(node, ast.ImportFrom) and node.module in _SCHEDULERS:
+            found |= {alias.name for alias in node.names if (alias.asname or alias.name) in used}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(("lr_scheduler", "swa_utils")):
+            found.add(node.attr)
+    return frozenset(found - {"LRScheduler"})
+
+
 def _begin(lines: list[str], above: ast.stmt) -> int:
     """The index of the first line of what stands below a statement; a comment above a statement belongs to it."""
     at = above.end_lineno or 0

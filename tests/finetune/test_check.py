@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from lrgen.errors import DatasetError
-from lrgen.finetune import answers, formats, manifest, wording
+from lrgen.finetune import formats, manifest, wording
 from lrgen.finetune.build import TOO_LONG, Plan, build
 from lrgen.finetune.check import Checked, check
 from lrgen.finetune.corpus import Level
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Grade, Material, Scope
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.rows import Row, id_of
 from lrgen.finetune.tasks import convert
+from lrgen.finetune.tasks import trace as trace_task
 from lrgen.source import diffs, sections
 from tests import corpora
 from tests.corpora import example, proved, source, task
@@ -350,7 +351,7 @@ def a_diff_does_not_apply(folder: Path) -> None:
     rewrite(folder, change)
 
 
-@damage("the rate at step 5 is said to be 0.02, and is 0.01")
+@damage("the learning rate at step 5 is said to be 0.02, and is 0.01")
 def a_rate_is_wrong(folder: Path) -> None:
     rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n5: 0.02\n"))
 
@@ -480,7 +481,7 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
         prompt = f"What are the rates?\n\n{wording.fenced(sections.cut(file.source).alone)}"
         yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
 
-    monkeypatch.setattr(answers, "compute", lambda *_: None)
+    monkeypatch.setattr(trace_task, "grade", lambda *_: Grade.right())
     for name, last, told in (("right", "0.05", []), ("wrong", "0.1", ["step 5 is said to be 0.1, and is 0.05"])):
         completion = f"0: 0.1\n5: {last}\n"
         plan = Plan((task("trace", functools.partial(tracing, completion=completion)),), level=Level.SCHEDULE)

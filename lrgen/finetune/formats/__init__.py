@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lrgen.errors import UnknownNameError
+from lrgen.finetune.example import Row
 from lrgen.finetune.formats import dpo, kto, messages, nngpt, parquet, prompt_completion
 from lrgen.finetune.formats.lines import LinesWriter
-from lrgen.finetune.rows import Row
 
 
 class Lines(Protocol):

@@ -6,7 +6,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
-from lrgen.finetune.rows import NAMES, Row
+from lrgen.finetune.example import Row
+from lrgen.finetune.rows import NAMES
 
 if TYPE_CHECKING:
     from lrgen.finetune.formats import Lines

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from lrgen.finetune.example import Row
 from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
-from lrgen.finetune.rows import Row
 
 NAME = "messages"
 SUMMARY = "conversations (TRL, Axolotl, Unsloth, LLaMA-Factory)"

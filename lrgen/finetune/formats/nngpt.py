@@ -6,9 +6,9 @@ A whole file is answered as NNGPT reads it, ``<hp>{json}</hp>`` and ``<nn>code</
 
 from typing import Any
 
+from lrgen.finetune.example import Row
 from lrgen.finetune.formats import messages
 from lrgen.finetune.formats.lines import named_lines, no_extras
-from lrgen.finetune.rows import Row
 from lrgen.source.normalise import definitions_digest
 
 NAME = "nngpt"

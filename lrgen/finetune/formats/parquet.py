@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lrgen.errors import DatasetError
-from lrgen.finetune.rows import FIELDS, SCHEMA, SPLITS, TYPES, Row
+from lrgen.finetune.example import Row
+from lrgen.finetune.rows import FIELDS, SCHEMA, SPLITS, TYPES
 
 NAME = "parquet"
 SUMMARY = "all columns of all rows (pandas, datasets, DuckDB)"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from lrgen.finetune.example import Row
 from lrgen.finetune.formats import messages
 from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
-from lrgen.finetune.rows import Row
 
 NAME = "prompt_completion"
 SUMMARY = "prompts with completions (TRL, whose loss is then on the completion alone)"

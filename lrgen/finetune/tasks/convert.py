@@ -1,5 +1,6 @@
 """The same learning rates through another API: both files are verified, and their rates were compared."""
 
+import dataclasses
 from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
@@ -9,12 +10,13 @@ from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
-from lrgen.records import Variant
-from lrgen.source import sections
+from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
+from lrgen.records import Outcome, Variant
+from lrgen.source import normalise, sections
 
 NAME = "convert"
 SUMMARY = "A schedule, or a whole file → the same learning rates through another API."
+EVIDENCE = ("equals", "schedule_of")
 _EXACT = 1e-9
 HORIZONS = (1, 2, 3, 10, 90, 391, 1000)
 
@@ -42,6 +44,40 @@ def examples(material: Material) -> Iterator[Example]:
     for pairs in schedules.values():
         before, after = material.chance(NAME, pairs[0][0].variant.key, pairs[0][1].variant.key).choice(pairs)
         yield _example(material, before, after, _OF_SCHEDULES, Scope.SCHEDULE)
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The completion, or, where the question is about a schedule alone, the rendered file with it as the schedule."""
+    if row["scope"] != Scope.SCHEDULE:
+        return completion
+    rendered = reference.renderer.render(reference.architecture(row), reference.variant(row))
+    around = sections.cut(rendered.text)
+    return f"{around.head}{completion}\n\n{around.network}"
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the file passes the checks, with the learning rates of its row's schedule, by the API that was asked
+    for, and is not the code of the question once more.
+    """
+    assert outcome is not None
+    grade = Grade.of_outcome(outcome)
+    if not grade.passed:
+        return grade
+    try:
+        reason = _not_converted(row, completion)
+    except (SyntaxError, KeyError):  # it is the rest of the file that makes it one
+        reason = "it does not define make_scheduler by itself"
+    return dataclasses.replace(grade, passed=False, reason=reason, fraction=0.0) if reason else grade
+
+
+def _not_converted(row: Row, completion: str) -> str:
+    """Why code with the right learning rates is no answer; empty when it is one."""
+    wanted, used = (sections.torch_schedulers(text) for text in (row["completion"], completion))
+    if used != wanted:
+        names = [wording.listed([f"`{name}`" for name in sorted(names)]) or "none" for names in (wanted, used)]
+        return f"of torch's schedulers it was to use {names[0]}, and it uses {names[1]}"
+    given = normalise.schedule_digest(wording.quoted(row["prompt"]))
+    return "it is the code of the question" if normalise.schedule_digest(completion) == given else ""
 
 
 def compared(catalogue: Catalogue, before: ProvedFile, after: ProvedFile) -> dict[str, Any]:

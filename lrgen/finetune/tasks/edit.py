@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.wording import listed
+from lrgen.records import Outcome
 from lrgen.source import diffs, sections
 
 NAME = "edit"
 SUMMARY = "A file and the schedule it should have → a unified diff, or the whole new file."
+EVIDENCE = ("equals", "gives")
 PER_FILE = 2
 
 _WANTS_DIFF = (
@@ -44,6 +46,21 @@ def examples(material: Material) -> Iterator[Example]:
                 files=(after, before),
                 evidence={"applies_to": before.sha256, "gives": after.sha256} if as_diff else {"equals": after.sha256},
             )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The file after the diff that the completion is; a completion that is no diff is the new file.
+
+    Raises:
+        DatasetError: when the diff does not apply to the file of the question.
+    """
+    return diffs.patched(completion, wording.quoted(row["prompt"]))
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the new file passes the checks, with the learning rates of the schedule that was asked for."""
+    assert outcome is not None
+    return Grade.of_outcome(outcome)
 
 
 def _asked(before: ProvedFile, after: ProvedFile, change: Callable[[ProvedFile, ProvedFile], str]) -> str:

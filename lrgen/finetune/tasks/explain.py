@@ -1,17 +1,24 @@
 """Code → what its schedule is: family, unit, formula, hyperparameters, end and paper, all from the catalogue."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.wording import bullets
-from lrgen.records import Family
+from lrgen.records import Family, Hyperparameter, Outcome, PastEnd, Variant
 from lrgen.source import sections
 
 NAME = "explain"
 SUMMARY = "A schedule, or a whole file → its family, unit, formula, hyperparameters, end and source."
+EVIDENCE = ("described_by",)
 PER_SCHEDULE = 3
+
+_PAST_END = {
+    PastEnd.HOLD: r"\b(stays?|holds?|held|constant|remains?|unchanged)\b",
+    PastEnd.CONTINUE: r"\b(open-ended|goes on|continues?|keeps on)\b",
+}
 
 _OF_SCHEDULES = (
     "Explain this learning-rate schedule.",
@@ -55,6 +62,59 @@ def examples(material: Material) -> Iterator[Example]:
 
 def _example(key: str, prompt: str, answer: str, scope: Scope, file: ProvedFile) -> Example:
     return Example(NAME, key, prompt, answer, scope, (file,), evidence={"described_by": file.variant.key})
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> None:
+    """No file: an explanation is compared with the catalogue."""
+    return None
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when all facts of the catalogue are stated: family, unit, formula, each hyperparameter with its default,
+    and what happens past the end.
+    """
+    variant = reference.variant(row)
+    stated = facts(variant, reference.catalogue.family(variant.family), completion)
+    missing = [name for name, there in stated.items() if not there]
+    if not missing:
+        return Grade.right()
+    if len(missing) == len(stated):
+        return Grade(False, "it states no fact of the schedule")
+    return Grade(False, f"it does not state {wording.listed(missing)}", EXTRACTED, 1 - len(missing) / len(stated))
+
+
+def facts(variant: Variant, family: Family, text: str) -> dict[str, bool]:
+    """By name the facts that an explanation must state, and whether a text states them."""
+    return {
+        "the family": family.title.casefold() in text.casefold(),
+        "the unit": wording.advances(variant) in text,
+        "the formula": _squeezed(variant.formula) in _squeezed(text),
+        **{f"the default of `{one.name}`": _states_default(one, text) for one in variant.hyperparameters},
+        "what happens past the end": _says_past_end(text) == {variant.past_end},
+    }
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\s`]", "", text)
+
+
+def _states_default(parameter: Hyperparameter, text: str) -> bool:
+    """Whether a line that names a hyperparameter gives its default: ``0.1 by default``, ``default 0.1``, ``= 0.1``."""
+    numbers = "|".join({re.escape(wording.number(parameter)), re.escape(f"{parameter.default:g}")})
+    number = rf"(?<![\w./])(?:{numbers})(?![\w/]|\.\d)"
+    given = (
+        rf"{number} by default|\bdefaults?\b(?: is| to| of|:|=)* `?{number}"
+        rf"|`?{parameter.name}`?(?: is| =|=|:| \() ?`?{number}"
+    )
+    lines = (line for line in text.splitlines() if re.search(rf"\b{parameter.name}\b", line))
+    return any(re.search(given, line) for line in lines)
+
+
+def _says_past_end(text: str) -> set[PastEnd]:
+    """What a text says about the steps beyond the horizon."""
+    about = [one for one in re.split(r"(?<=[.!?;])\s", text) if re.search(r"\b(beyond|past|after|open-ended)\b", one)]
+    about = [one for one in about if re.search(r"total_steps|\bend\b|\bhorizon\b|open-ended", one)]
+    return {end for end, words in _PAST_END.items() if any(re.search(words, one) for one in about)}
 
 
 def _as_prose(file: ProvedFile, family: Family) -> str:

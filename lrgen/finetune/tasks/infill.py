@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from lrgen.finetune import wording
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
+from lrgen.records import Outcome
 from lrgen.source import sections
 
 NAME = "infill"
 SUMMARY = "A file without make_scheduler → the function, and what only it uses."
+EVIDENCE = ("fills",)
 
 _REQUESTS = (
     "`make_scheduler` is missing in this file. Write what belongs at the comment; answer with that code alone.",
@@ -43,3 +45,18 @@ def examples(material: Material) -> Iterator[Example]:
             files=(file,),
             evidence={"fills": file.sha256},
         )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The file of the question with the completion in its gap.
+
+    Raises:
+        DatasetError: when the question has no gap.
+    """
+    return sections.fill(wording.quoted(row["prompt"]), completion)
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the file passes the checks, with the learning rates of its row's schedule."""
+    assert outcome is not None
+    return Grade.of_outcome(outcome)

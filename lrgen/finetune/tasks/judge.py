@@ -1,14 +1,21 @@
 """An instruction and a file → whether the file is a good one (KTO): verified files, and broken ones that failed."""
 
+import re
 from collections.abc import Iterator
 
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.mutants import Workbench, failures
 from lrgen.finetune.tasks import write
+from lrgen.records import Outcome
 
 NAME = "judge"
 SUMMARY = "An instruction and a file → whether it is a good one: as many good ones as bad ones."
+EVIDENCE = ("equals", "failed")
 NEEDS_BENCH = True
+
+_VERDICTS = {True: "good", False: "bad"}
+_SAID = {"good": True, "yes": True, "true": True, "bad": False, "no": False, "false": False}
+_WORD = re.compile(r"[a-z]+")
 
 
 def examples(material: Material, bench: Workbench) -> Iterator[Example]:
@@ -33,3 +40,29 @@ def examples(material: Material, bench: Workbench) -> Iterator[Example]:
                 label=label,
                 evidence=evidence,
             )
+
+
+def verdict(label: bool) -> str:
+    """The answer to the question whether the file of a row with this label is a good one."""
+    return _VERDICTS[label]
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The file that is judged, whatever the completion says of it."""
+    file: str = row["completion"]
+    return file
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the first word of the completion (good or bad, yes or no, true or false) is what the checks say of the
+    file.
+    """
+    assert outcome is not None
+    word = _WORD.search(completion.lower())
+    said = _SAID.get(word[0]) if word else None
+    if said is None:
+        return Grade(False, "it does not begin with a verdict")
+    if said == outcome.status.ok:
+        return Grade.right()
+    found = "passes" if outcome.status.ok else Grade.of_outcome(outcome).reason.removeprefix("its file ")
+    return Grade(False, f"the file that is said to {'pass' if said else 'fail'} {found}", EXTRACTED)

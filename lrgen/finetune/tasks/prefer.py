@@ -10,15 +10,16 @@ from typing import Any
 
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.mutants import Workbench, failures
 from lrgen.finetune.tasks import write
-from lrgen.records import Status, Training
+from lrgen.records import Outcome, Status, Training
 from lrgen.report import comparison
 from lrgen.report.comparison import CONFIDENCE, Difference, Verdict
 
 NAME = "prefer"
 SUMMARY = "An instruction → the better of two files: passed before failed, or measurably more accurate."
+EVIDENCE = ("failed", "difference")
 NEEDS_BENCH = True
 
 
@@ -57,6 +58,19 @@ def examples(material: Material, bench: Workbench) -> Iterator[Example]:
             rejected=worse.source,
             evidence=_evidence(won),
         )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The completion, which is the file."""
+    return completion
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the file passes the checks, with the learning rates of the better file's schedule: the worse of two
+    files that both pass has those of another one.
+    """
+    assert outcome is not None
+    return Grade.of_outcome(outcome)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 The settings are the shipped ones, whatever lrgen.toml says, so that the examples are the same everywhere.
 """
 
+import functools
 import json
 import random
 import re
@@ -12,15 +13,19 @@ from dataclasses import dataclass
 from lrgen import catalogue, extraction
 from lrgen.config import Settings
 from lrgen.errors import DatasetError
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune import wording
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
+from lrgen.records import Outcome
 
 NAME = "prompts"
 SUMMARY = "A text → the network that is active in it, and the learning rate, as JSON."
+EVIDENCE = ("read_by",)
 PER_PATTERN = 8
 SETTINGS = Settings()
 
 _DETECTION, _RATES = SETTINGS.prompt.model_detection, SETTINGS.prompt.lr_extraction
 _NO_RATE = f"{_RATES.default_lr:g} if no rate from {_RATES.lr_range[0]:g} to {_RATES.lr_range[1]:g} is given"
+_TYPES = {"model": (str, type(None)), "learning_rate": (int, float)}
 _WITHIN = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.025, 0.03, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5)
 _OUTSIDE = ("2", "5.0", "10", "1e-4", "3e-5", "0.0005", "0")
 _EPOCHS = (5, 10, 20, 30, 50, 90, 100, 150, 200, 300)
@@ -53,7 +58,7 @@ def examples(material: Material) -> Iterator[Example]:
     Raises:
         DatasetError: when ``lrgen.extraction`` reads something else in a text than what was put there.
     """
-    names = [one.name for one in catalogue.of(SETTINGS).architectures]
+    names = _networks()
     for number, pattern in enumerate(PATTERNS, start=1):
         seen: set[str] = set()
         for turn in range(1, PER_PATTERN + 1):
@@ -76,6 +81,37 @@ def examples(material: Material) -> Iterator[Example]:
                 scope=Scope.NONE,
                 evidence={"read_by": "lrgen.extraction"},
             )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> None:
+    """No file: the text is read again."""
+    return None
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when it is a JSON object with the two keys alone, and the values that ``lrgen.extraction`` reads."""
+    text = row["prompt"].partition("\n\n")[2]
+    right = {
+        "model": extraction.detect_model(text, SETTINGS, _networks()),
+        "learning_rate": extraction.extract_lr(text, SETTINGS),
+    }
+    try:
+        found = json.loads(completion)
+    except (ValueError, RecursionError):
+        return Grade(False, "it is not JSON")
+    if not isinstance(found, dict) or found.keys() != right.keys():
+        return Grade(False, f"it is not a JSON object with the keys {wording.listed(sorted(right))}")
+    wrong = [name for name, value in right.items() if type(found[name]) not in _TYPES[name] or found[name] != value]
+    if not wrong:
+        return Grade.right()
+    told = wording.listed([f"{name} is {right[name]!r}, not {found[name]!r}"[:200] for name in wrong])
+    return Grade(False, told, EXTRACTED, 1 - len(wrong) / len(right))
+
+
+@functools.cache
+def _networks() -> list[str]:
+    """The names of the networks that lrgen ships."""
+    return [one.name for one in catalogue.of(SETTINGS).architectures]
 
 
 def written(pattern: Pattern, names: list[str], chance: random.Random) -> tuple[str, str | None, float]:

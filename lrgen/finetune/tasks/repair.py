@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrgen.finetune import wording
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.mutants import Failure, Workbench, failures
+from lrgen.records import Outcome
 from lrgen.source import diffs
 
 NAME = "repair"
 SUMMARY = "A broken file and the reason of its failure → the mended file, or the diff that mends it."
+EVIDENCE = ("equals", "gives")
 NEEDS_BENCH = True
 
 _REQUESTS = (
@@ -50,6 +52,21 @@ def examples(material: Material, bench: Workbench) -> Iterator[Example]:
             files=(file,),
             evidence=_evidence(failure, as_diff),
         )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The file after the diff that the completion is; a completion that is no diff is the new file.
+
+    Raises:
+        DatasetError: when the diff does not apply to the file of the question.
+    """
+    return diffs.patched(completion, wording.quoted(row["prompt"]))
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the mended file passes the checks, with the learning rates of the file that was mutated."""
+    assert outcome is not None
+    return Grade.of_outcome(outcome)
 
 
 def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:

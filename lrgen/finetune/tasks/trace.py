@@ -7,27 +7,32 @@ both are written alike.
 import json
 import math
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lrgen import curves
 from lrgen.catalogue import Catalogue
-from lrgen.errors import CorpusError
+from lrgen.errors import CorpusError, DatasetError
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.mutants import Workbench
-from lrgen.records import Metric, Unit, Variant
+from lrgen.records import Metric, Outcome, Unit, Variant
 from lrgen.source import sections
 from lrgen.verify import trace
 from lrgen.verify.trace import Course
 
 NAME = "trace"
 SUMMARY = "Code, a horizon and hyperparameters → the learning rate at given steps."
+EVIDENCE = ("traced",)
 NEEDS_BENCH = True
+TOLERANCE = 1e-5
+"""Of a learning rate, relative to it: six significant digits are asked for."""
 
 _QUESTIONS = 8  # about one course, the first of them with the whole file
 _LOOKED_AT = 40  # steps of a course at most
@@ -37,6 +42,13 @@ _BATCHES = (5, 8, 10, 12, 16, 20, 25, 32, 40, 50)
 _RATES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0003)
 _DEPTHS = (0, 1, 2, 3)
 _NOTHING = 1e-12  # of the base rate: what rounding leaves of zero
+
+# ``5: 0.1``, ``- step 5: 0.1``, ``| 5 | 0.1 |``, ``5 = 1e-1``.
+_STEP = re.compile(
+    r"^[ \t]*(?:[-*] )?\|?[ \t]*(?:step )?`?(\d{1,9})`?[ \t]*[:=|]"
+    r"[ \t]*`?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)`?[ \t|]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 _OPENINGS = (
     "What learning rates does this code produce?",
@@ -68,6 +80,84 @@ def examples(material: Material, bench: Workbench) -> Iterator[Example]:
             asked = list(_questions(material, file, course, rates, done))[: bench.traces - done]
             count[file.variant.number] = done + len(asked)
             yield from asked
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> None:
+    """No file: numbers are compared with the curve."""
+    return None
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when it gives the steps that were asked for and no other, with the curve's learning rates to
+    ``TOLERANCE``.
+    """
+    spec, group = _spec_of(row)
+    promised = _promised(reference.catalogue, reference.variant(row), spec)
+    return compared(row, completion, promised[group].tolist())
+
+
+def compared(row: Row, completion: str, rates: Sequence[float]) -> Grade:
+    """The grade of a completion, given the learning rates at the steps of its row, in their order."""
+    evidence = json.loads(row["evidence"])
+    steps: list[int] = evidence["steps"]
+    said = [(int(step), float(rate)) for step, rate in _STEP.findall(completion)]
+    if not said:
+        return Grade(False, "it gives no learning rate of any step")
+    near = TOLERANCE**2 * evidence["prm"]["lr"]  # of zero
+    found = dict(said)
+    wrong = [
+        (step, right)
+        for step, right in zip(steps, rates, strict=True)
+        if step in found and not abs(found[step] - right) <= TOLERANCE * abs(right) + near
+    ]
+    given = sorted(step for step, _ in said)
+    fraction = (len(found.keys() & set(steps)) - len(wrong)) / len(steps)
+    if given != steps:
+        return Grade(
+            False, f"it has the steps {given}, and {steps} were asked for"[:300], EXTRACTED, min(fraction, 0.99)
+        )
+    if wrong:
+        step, right = wrong[0]
+        reason = f"the learning rate at step {step} is said to be {found[step]:g}, and is {right:g}"
+        return Grade(False, reason, EXTRACTED, fraction)
+    return Grade.right()
+
+
+@dataclass(frozen=True)
+class ShownCode:
+    """The code of a question, ready to be executed by lrgen.verify.trace."""
+
+    name: str
+    source: str
+    path: Path
+
+
+def asked(row: Row, reference: Reference) -> tuple[ShownCode, Course, int]:
+    """The code of a row's question, what it is executed with, and the parameter group that is asked for.
+
+    Raises:
+        DatasetError: when the code is not what the catalogue renders, which is not ours to run.
+    """
+    architecture, variant = reference.architecture(row), reference.variant(row)
+    source = reference.renderer.render(architecture, variant).text
+    if wording.quoted(row["prompt"]) not in (source, sections.cut(source).alone):
+        raise DatasetError(f"the code of its question is not what lrgen renders as {variant.key}, and was not run")
+    name = f"{architecture.name}/{variant.key}"
+    return ShownCode(name, source, Path(f"{name}.py")), *_spec_of(row)
+
+
+def _spec_of(row: Row) -> tuple[Course, int]:
+    """What the evidence of a row says that its schedule is run with, and the index of the parameter group."""
+    evidence = json.loads(row["evidence"])
+    metrics, depths = evidence.get("metrics"), tuple(evidence.get("depths", ()))
+    course = Course(
+        horizon=evidence["horizon"],
+        prm=evidence["prm"],
+        at=tuple(evidence["steps"]),
+        metrics=tuple(metrics) if metrics is not None else None,
+        depths=depths,
+    )
+    return course, depths.index(evidence["depth"]) if depths else 0
 
 
 def _requests(material: Material, count: int) -> Iterator[tuple[ProvedFile, tuple[Course, ...]]]:

@@ -6,11 +6,13 @@ from itertools import chain, islice
 
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
 from lrgen.finetune.wording import bullets
+from lrgen.records import Outcome
 
 NAME = "write"
 SUMMARY = "An instruction, terse or detailed → the whole file."
+EVIDENCE = ("equals",)
 PER_FILE = 2
 
 
@@ -29,6 +31,17 @@ def examples(material: Material) -> Iterator[Example]:
                 files=(file,),
                 evidence={"equals": file.sha256},
             )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """The completion, which is the file."""
+    return completion
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Right when the file passes the checks, with the learning rates of its row's schedule."""
+    assert outcome is not None
+    return Grade.of_outcome(outcome)
 
 
 # Brief: what is wanted, not how the file is built.
