@@ -1,4 +1,4 @@
-"""The one-cycle policy (Smith & Topin, https://arxiv.org/abs/1708.07120)."""
+"""The one-cycle policy (Smith & Topin, https://arxiv.org/abs/1708.07120) and triangular schedules."""
 
 from itertools import pairwise
 
@@ -11,112 +11,141 @@ def one_cycle(
     step: Rates,
     horizon: int,
     *,
-    warmup: float,
+    warmup_fraction: float,
     anneal: str,
     div_factor: float,
     final_div_factor: float,
     three_phase: bool = False,
 ) -> Rates:
-    """Climb from ``1 / div_factor`` to 1, then fall to ``1 / (div_factor final_div_factor)`` (torch ``OneCycleLR``).
+    """From ``1 / div_factor`` to 1, then to ``1 / (div_factor final_div_factor)`` (torch ``OneCycleLR``).
 
-    The climb ends at step ``warmup T - 1``, which need not be whole, and the fall at ``T - 1``; the rate stays there.
-    A climb of no steps at all, which torch divides by, takes one step. With three phases the climb is taken back, in
-    as many steps, before the fall.
+    The peak is at step ``warmup_fraction T - 1``, which need not be whole, and the decay ends at step ``T - 1``. A
+    warm-up of zero steps, by which torch would divide, takes one step. With three phases the curve returns to its
+    initial value in as many steps before the final decay.
     """
     t = np.minimum(step, horizon - 1)
-    top = warmup * horizon - 1
-    if top == 0:
-        top = 1.0
-    start = 1 / div_factor
-    end = start / final_div_factor
-    climb = start + (1 - start) * _shape(t / top, anneal)
-    turn, height = (2 * top, start) if three_phase else (top, 1.0)
-    fall = height + (end - height) * _shape((t - turn) / max(horizon - 1 - turn, 1e-300), anneal)
+    peak = warmup_fraction * horizon - 1
+    if peak == 0:
+        peak = 1.0
+    initial = 1 / div_factor
+    final = initial / final_div_factor
+    warmup = initial + (1 - initial) * _annealed(t / peak, anneal)
+    decay_start, start_value = (2 * peak, initial) if three_phase else (peak, 1.0)
+    progress = (t - decay_start) / max(horizon - 1 - decay_start, 1e-300)
+    decay = start_value + (final - start_value) * _annealed(progress, anneal)
     if three_phase:
-        back = 1 + (start - 1) * _shape((t - top) / top, anneal)
-        fall = np.where(t <= turn, back, fall)
-    return np.where(t <= top, climb, fall)
+        return_to_initial = 1 + (initial - 1) * _annealed((t - peak) / peak, anneal)
+        decay = np.where(t <= decay_start, return_to_initial, decay)
+    return np.where(t <= peak, warmup, decay)
 
 
-def triangle(step: Rates, horizon: int, *, warmup: float, min_lr_ratio: float) -> Rates:
-    """From ``min_lr_ratio`` to 1 at ``round(warmup T)`` and back at T (AllenNLP's ``SlantedTriangular``)."""
-    peak = round(warmup * horizon)
-    return _lines(step, (0, min_lr_ratio), (peak, 1.0), (horizon, min_lr_ratio))
+def triangle(step: Rates, horizon: int, *, warmup_fraction: float, min_lr_ratio: float) -> Rates:
+    """From ``min_lr_ratio`` to 1 at ``round(warmup_fraction T)`` and back at T (AllenNLP's ``SlantedTriangular``)."""
+    peak = round(warmup_fraction * horizon)
+    return _interpolated(step, (0, min_lr_ratio), (peak, 1.0), (horizon, min_lr_ratio))
 
 
-def late_triangle(step: Rates, horizon: int, *, peak_at: float, min_lr_ratio: float) -> Rates:
-    """From ``min_lr_ratio`` to 1 at ``round(peak_at T)``, then to zero at T."""
-    return _lines(step, (0, min_lr_ratio), (round(peak_at * horizon), 1.0), (horizon, 0.0))
+def late_triangle(step: Rates, horizon: int, *, peak_fraction: float, min_lr_ratio: float) -> Rates:
+    """From ``min_lr_ratio`` to 1 at ``round(peak_fraction T)``, then to zero at T."""
+    return _interpolated(step, (0, min_lr_ratio), (round(peak_fraction * horizon), 1.0), (horizon, 0.0))
 
 
-def dawnbench(step: Rates, horizon: int, *, warmup: float, decay: float, knee_lr_ratio: float, corners: str) -> Rates:
+def dawnbench(
+    step: Rates, horizon: int, *, warmup_fraction: float, decay_fraction: float, knee_lr_ratio: float, milestones: str
+) -> Rates:
     """From zero to 1, to ``knee_lr_ratio``, to zero (ignite's ``PiecewiseLinear``)."""
-    peak = round(warmup * horizon)
-    knee = max(peak, horizon - round(decay * horizon))
-    return _lines(step, (0, 0.0), (peak, 1.0), (knee, knee_lr_ratio), (horizon, 0.0))
+    peak = round(warmup_fraction * horizon)
+    knee = max(peak, horizon - round(decay_fraction * horizon))
+    return _interpolated(step, (0, 0.0), (peak, 1.0), (knee, knee_lr_ratio), (horizon, 0.0))
 
 
 def annihilation(
     step: Rates,
     horizon: int,
     *,
-    warmup: float,
-    decay: float,
+    warmup_fraction: float,
+    decay_fraction: float,
     div_factor: float,
     final_div_factor: float,
-    corners: str,
+    milestones: str,
 ) -> Rates:
     """From ``1 / div_factor`` to 1 and back, then to ``1 / (div_factor final_div_factor)``.
 
-    This is optax's ``linear_onecycle_schedule``, which cuts the ends of its phases where they are rounded here.
+    This is optax's ``linear_onecycle_schedule``, which truncates the ends of its phases where they are rounded here.
     """
-    peak = round(warmup * horizon)
-    back = max(peak, horizon - round(decay * horizon))
-    low = 1 / div_factor
-    return _lines(step, (0, low), (peak, 1.0), (back, low), (horizon, low / final_div_factor))
+    peak = round(warmup_fraction * horizon)
+    cycle_end = max(peak, horizon - round(decay_fraction * horizon))
+    initial = 1 / div_factor
+    return _interpolated(step, (0, initial), (peak, 1.0), (cycle_end, initial), (horizon, initial / final_div_factor))
 
 
 def two_peaks(
-    step: Rates, horizon: int, *, valley_at: float, min_lr_ratio: float, second_peak: float, corners: str
+    step: Rates,
+    horizon: int,
+    *,
+    valley_fraction: float,
+    min_lr_ratio: float,
+    second_peak_ratio: float,
+    milestones: str,
 ) -> Rates:
-    """Two triangles with their peaks in their middles, 1 and ``second_peak`` high."""
-    valley = round(valley_at * horizon)
-    middles = valley // 2, (valley + horizon) // 2
-    low = min_lr_ratio
-    return _lines(step, (0, low), (middles[0], 1.0), (valley, low), (middles[1], second_peak), (horizon, 0.0))
+    """Two triangular cycles with peaks of 1 and ``second_peak_ratio`` at their midpoints."""
+    valley = round(valley_fraction * horizon)
+    first_peak, second_peak = valley // 2, (valley + horizon) // 2
+    return _interpolated(
+        step,
+        (0, min_lr_ratio),
+        (first_peak, 1.0),
+        (valley, min_lr_ratio),
+        (second_peak, second_peak_ratio),
+        (horizon, 0.0),
+    )
 
 
-def fit_one_cycle(step: Rates, horizon: int, *, warmup: float, div_factor: float, final_div_factor: float) -> Rates:
-    """From ``1 / div_factor`` to 1 at ``warmup T``, then to ``1 / final_div_factor`` at T (fastai)."""
-    x = step / horizon
-    climb = 1 - (1 - 1 / div_factor) * _shape(1 - x / max(warmup, 1e-300), "cos")
-    fall = 1 / final_div_factor + (1 - 1 / final_div_factor) * _shape((1 - x) / (1 - warmup), "cos")
-    return np.where(x < warmup, climb, fall)
+def fit_one_cycle(
+    step: Rates, horizon: int, *, warmup_fraction: float, div_factor: float, final_div_factor: float
+) -> Rates:
+    """From ``1 / div_factor`` to 1 at ``warmup_fraction T``, then to ``1 / final_div_factor`` at T (fastai)."""
+    progress = step / horizon
+    warmup = 1 - (1 - 1 / div_factor) * _annealed(1 - progress / max(warmup_fraction, 1e-300), "cos")
+    remaining = (1 - progress) / (1 - warmup_fraction)
+    decay = 1 / final_div_factor + (1 - 1 / final_div_factor) * _annealed(remaining, "cos")
+    return np.where(progress < warmup_fraction, warmup, decay)
 
 
 def cycle_then_decay(
-    step: Rates, horizon: int, *, half_cycle: float, min_lr_ratio: float, decay_rate: float, interval: float
+    step: Rates,
+    horizon: int,
+    *,
+    half_cycle_fraction: float,
+    min_lr_ratio: float,
+    decay_rate: float,
+    interval_fraction: float,
 ) -> Rates:
     """From ``min_lr_ratio`` to 1 and back, then ``min_lr_ratio / (1 + decay_rate n / s)`` (DeepSpeed's ``OneCycle``).
 
-    The decay divides its n steps by the interval s.
+    The decay counts n steps from the end of the cycle; an interval has s steps.
     """
-    half, s = whole_steps(half_cycle, horizon), whole_steps(interval, horizon)
-    cycle = _lines(step, (0, min_lr_ratio), (half, 1.0), (2 * half, min_lr_ratio))
-    n = np.maximum(step - 2 * half, 0)
-    return np.where(step < 2 * half, cycle, min_lr_ratio * s / (s + decay_rate * n))
+    half_cycle_steps, interval_steps = (
+        whole_steps(half_cycle_fraction, horizon),
+        whole_steps(interval_fraction, horizon),
+    )
+    cycle_steps = 2 * half_cycle_steps
+    cycle = _interpolated(step, (0, min_lr_ratio), (half_cycle_steps, 1.0), (cycle_steps, min_lr_ratio))
+    n = np.maximum(step - cycle_steps, 0)
+    decay = min_lr_ratio * interval_steps / (interval_steps + decay_rate * n)
+    return np.where(step < cycle_steps, cycle, decay)
 
 
-def _lines(step: Rates, *corners: tuple[int, float]) -> Rates:
-    """Straight lines from corner to corner; of corners at the same step the last one counts from there on."""
-    rates = np.full_like(step, corners[0][1])
-    for (start, first), (end, last) in pairwise(corners):
+def _interpolated(step: Rates, *milestones: tuple[int, float]) -> Rates:
+    """Linear interpolation between milestones; of several at the same step, the last applies from there on."""
+    rates = np.full_like(step, milestones[0][1])
+    for (start, initial), (end, final) in pairwise(milestones):
         progress = np.clip((step - start) / (end - start), 0, 1) if end > start else np.ones_like(step)
-        rates = np.where(step >= start, first + (last - first) * progress, rates)
+        rates = np.where(step >= start, initial + (final - initial) * progress, rates)
     return rates
 
 
-def _shape(x: Rates, anneal: str) -> Rates:
-    """From 0 at x = 0 to 1 at x = 1, along a line or half a cosine."""
+def _annealed(x: Rates, anneal: str) -> Rates:
+    """From 0 at x = 0 to 1 at x = 1, linearly or along a cosine."""
     x = np.clip(x, 0, 1)
     return np.sin(np.pi * x / 2) ** 2 if anneal == "cos" else x

@@ -80,9 +80,9 @@ def triangles_decaying(t, T, final_amplitude_ratio=0.01, **prm):
     return triangles(t, T, lambda cycle: final_amplitude_ratio ** (t / T), **prm)
 
 
-def one_cycle(t, T, warmup, fall, div_factor):
+def one_cycle(t, T, warmup_fraction, fall, div_factor):
     """Up to the peak at warmup T - 1 and down at T - 1; a climb of no steps takes one."""
-    t, top = min(t, T - 1), warmup * T - 1
+    t, top = min(t, T - 1), warmup_fraction * T - 1
     if top == 0:
         top = 1
     first, last = 1 / div_factor, 1 / div_factor / 1e4
@@ -173,8 +173,8 @@ BY_HAND = {
     10: lambda t, T, lr, **prm: triangles(t, T, **prm),
     11: lambda t, T, lr, **prm: triangles(t, T, lambda cycle: 1 / 2**cycle, **prm),
     12: lambda t, T, lr, **prm: triangles_decaying(t, T, **prm),
-    13: lambda t, T, lr, warmup=0.3: one_cycle(t, T, warmup, half_cosine, 25),
-    14: lambda t, T, lr, warmup=0.1: one_cycle(t, T, warmup, line, 10),
+    13: lambda t, T, lr, warmup_fraction=0.3: one_cycle(t, T, warmup_fraction, half_cosine, 25),
+    14: lambda t, T, lr, warmup_fraction=0.1: one_cycle(t, T, warmup_fraction, line, 10),
     15: lambda t, T, lr, warmup_fraction=0.1: ramp(t, T, warmup_fraction),
     16: lambda t, T, lr, warmup_fraction=0.1: 0.5 if t < some(warmup_fraction, T) else 1.0,
     17: lambda t, T, lr, min_lr_ratio=0.1: max(min_lr_ratio, (T - t) / T),
@@ -187,7 +187,7 @@ BY_HAND = {
     24: lambda t, T, lr, step_fraction=0.5, gamma=0.1: steps(t, T, step_fraction, gamma),
     25: lambda t, T, lr, gamma=0.1: milestones(t, T, (0.25, 0.5, 0.75, 0.9), gamma),
     26: lambda t, T, lr, min_lr_ratio=0.1: cosine(t, T, min_lr_ratio),
-    27: lambda t, T, lr, warmup=0.3: one_cycle(t, T, warmup, line, 25),
+    27: lambda t, T, lr, warmup_fraction=0.3: one_cycle(t, T, warmup_fraction, line, 25),
     28: lambda t, T, lr, half_cycle_fraction=0.05, **prm: triangles(
         t, T, half_cycle_fraction=half_cycle_fraction, **prm
     ),
@@ -254,4 +254,4 @@ def test_a_climb_that_torch_divides_by_takes_one_step(number, horizon, warmup):
     shape = half_cosine if number == 13 else line
     fall = [first / 1e4 + (1 - first / 1e4) * shape(step / (horizon - 2)) for step in range(1, horizon - 1)]
     expected = [first, 1.0, *fall]
-    assert_promised(number, horizon, 1.0, held(expected, seen(horizon)), {"warmup": warmup})
+    assert_promised(number, horizon, 1.0, held(expected, seen(horizon)), {"warmup_fraction": warmup})
