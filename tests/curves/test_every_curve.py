@@ -187,8 +187,8 @@ def test_a_metric_horizon_of_no_steps_is_refused():
 
 def test_an_unknown_hyperparameter_is_refused():
     """A hyperparameter that the variant has not is an error that names both, also if it is one of the constants."""
-    with pytest.raises(ValueError, match=r"^variant 6 has no hyperparameter warmup$"):
-        curves.rates(VARIANTS[6], [0], 10, prm={"warmup": 0.1})
+    with pytest.raises(ValueError, match=r"^variant 6 has no hyperparameter warmup_fraction$"):
+        curves.rates(VARIANTS[6], [0], 10, prm={"warmup_fraction": 0.1})
     with pytest.raises(ValueError, match=r"^variant 4 has no hyperparameter power$"):
         curves.rates(VARIANTS[4], [0], 10, prm={"power": 0.5})
     with pytest.raises(ValueError, match=r"^variant 33 has no hyperparameter factor$"):
@@ -205,10 +205,10 @@ def test_a_hyperparameter_out_of_its_range_is_refused(value):
 
 
 def test_a_narrower_range_is_kept():
-    """The one-cycles refuse a climb longer than 0.9 of the horizon, which torch could not end."""
-    assert curves.rates(VARIANTS[13], [0], 10, prm={"warmup": 0.9}).shape == (1,)
-    with pytest.raises(ValueError, match=r"^warmup must lie in \[0\.0, 0\.9\], got 0\.91 \(variant 13\)$"):
-        curves.rates(VARIANTS[13], [0], 10, prm={"warmup": 0.91})
+    """The one-cycle variants refuse a warm-up longer than 0.9 T, whose decay torch could not end."""
+    assert curves.rates(VARIANTS[13], [0], 10, prm={"warmup_fraction": 0.9}).shape == (1,)
+    with pytest.raises(ValueError, match=r"^warmup_fraction must lie in \[0\.0, 0\.9\], got 0\.91 \(variant 13\)$"):
+        curves.rates(VARIANTS[13], [0], 10, prm={"warmup_fraction": 0.91})
 
 
 @every_metric_variant
