@@ -140,7 +140,7 @@ OTHER_NUMBERS = [  # number, hyperparameters other than the defaults, torch's cl
     (19, {"gamma": 0.9}, lambda opt, T: ls.MultiplicativeLR(opt, lambda epoch: 0.9), seen),
     (20, {"step_fraction": 0.2, "gamma": 0.5},
      lambda opt, T: step_times_cosine(opt, T, whole("0.2", T), 0.5), lambda T: T),
-    (21, {"warmup": 0.2, "step_fraction": 0.15, "gamma": 0.5},
+    (21, {"warmup_fraction": 0.2, "step_fraction": 0.15, "gamma": 0.5},
      lambda opt, T: climb_then_steps(opt, whole("0.2", T), whole("0.15", T), 0.5), seen),
     (22, {"gamma": 0.9}, lambda opt, T: ls.ExponentialLR(opt, 0.9), seen),
     (24, {"step_fraction": 0.2, "gamma": 0.5}, lambda opt, T: ls.StepLR(opt, whole("0.2", T), 0.5), seen),
@@ -172,9 +172,9 @@ def test_a_line_to_a_floor_is_torchs_line_that_ends_there(horizon):
 
 SWA = [  # number, hyperparameters, base schedule, anneal, begin, part of the base rate at the end
     (34, {}, ls.CosineAnnealingLR, "cos", "0.75", 0.05),
-    (34, {"swa_start": 0.4, "swa_ratio": 0.9}, ls.CosineAnnealingLR, "cos", "0.4", 0.9),
+    (34, {"swa_start_fraction": 0.4, "swa_ratio": 0.9}, ls.CosineAnnealingLR, "cos", "0.4", 0.9),
     (35, {}, lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.2", T)), "linear", "0.75", 0.05),
-    (35, {"warmup": 0.6, "swa_start": 0.4, "swa_ratio": 0.3},
+    (35, {"warmup_fraction": 0.6, "swa_start_fraction": 0.4, "swa_ratio": 0.3},
      lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.6", T)), "linear", "0.4", 0.3),
 ]  # fmt: skip
 

@@ -102,16 +102,16 @@ def ramp(t, T, warmup, first=0.1):
     return first + (1 - first) * t / climb if t < climb else 1.0
 
 
-def warm_steps(t, T, warmup=0.1, step_fraction=0.3, gamma=0.1):
+def warm_steps(t, T, warmup_fraction=0.1, step_fraction=0.3, gamma=0.1):
     """A climb, then steps counted from its end."""
-    climb = some(warmup, T)
-    return ramp(t, T, warmup) if t < climb else steps(t - climb, T, step_fraction, gamma)
+    climb = some(warmup_fraction, T)
+    return ramp(t, T, warmup_fraction) if t < climb else steps(t - climb, T, step_fraction, gamma)
 
 
-def swa(t, T, base, fall, swa_start=0.75, swa_ratio=0.05):
+def swa(t, T, base, fall, swa_start_fraction=0.75, swa_ratio=0.05):
     """A base schedule until a moment, then over a tenth to the SWA rate; never past the horizon."""
     length = some(0.1, T)
-    start = some(swa_start, T)
+    start = some(swa_start_fraction, T)
     start = T - length if start + length > T else start
     if t <= start:
         return base(t)
@@ -194,7 +194,7 @@ BY_HAND = {
     29: lambda t, T, lr: power(t, T, 4),
     30: lambda t, T, lr, milestone_fraction=0.5, gamma=0.1: gamma if t > milestone_fraction * T else 1.0,
     34: lambda t, T, lr, **prm: swa(t, T, lambda at: cosine(at, T), half_cosine, **prm),
-    35: lambda t, T, lr, warmup=0.2, **prm: swa(t, T, lambda at: ramp(at, T, warmup), line, **prm),
+    35: lambda t, T, lr, warmup_fraction=0.2, **prm: swa(t, T, lambda at: ramp(at, T, warmup_fraction), line, **prm),
     36: lambda t, T, lr, warmup_fraction=0.1: polynomial(t, T, lr, 1, 0.0, warmup_fraction),
     37: lambda t, T, lr, warmup_fraction=0.1: warm_cosine(t, T, warmup_fraction),
     38: lambda t, T, lr, warmup_fraction=0.1: hard_restarts(t, T, 1, warmup_fraction),
