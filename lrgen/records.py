@@ -107,7 +107,8 @@ class Variant:
 
     ``source`` is the code that does the same, or did it first, ``paper`` an address or a citation (empty: none is
     known). A metric-driven variant is fed with ``metric``, once per ``cadence`` (epoch or batch). A ``layerwise`` one
-    gives each parameter group a rate of its own, by the group's depth in the network. ``tolerance`` bounds the
+    gives each parameter group a rate of its own, by the group's depth in the network. ``curves_folder`` is where the
+    ``curves.py`` of a user's own family lies (None: the curve is one of lrgen.curves). ``tolerance`` bounds the
     difference of a trace from the curve, ``equivalent_within`` that of the curve from its equivalent's; both are
     fractions of the base rate, the latter at a base rate of at least 0.1.
     """
@@ -133,6 +134,7 @@ class Variant:
     equivalent_to: int | None = None
     equivalent_within: float = 1e-9
     tolerance: float = 1e-9
+    curves_folder: Path | None = None
 
     @property
     def key(self) -> str:
@@ -248,7 +250,6 @@ class Candidate:
     scheduler_type: str
     variant: Variant | None
     prm: dict[str, float]
-    family_folder: Path | None = None
     budget: Budget | None = None
     ours: bool = False
 

@@ -64,11 +64,6 @@ class Catalogue:
         """
         return _named("family", name, {one.name: one for one in self.families})
 
-    def user_folder(self, variant: Variant) -> Path | None:
-        """The folder of the variant's family when it is a user's own, where its ``curves.py`` lies."""
-        folder = self.family(variant.family).folder
-        return None if SHIPPED in folder.parents else folder
-
     def architecture(self, name: str) -> Architecture:
         """The architecture with a name.
 
@@ -123,7 +118,10 @@ def load(extra: Iterable[Path] = ()) -> Catalogue:
     for folder in folders:
         if not folder.is_dir():
             raise CatalogueError(f"there is no folder of templates at {folder}")
-    families = [schedules.family(folder) for folder in _kinds(folders, "schedulers", "family.toml")]
+    families = [
+        schedules.family(folder, own=SHIPPED not in folder.parents)
+        for folder in _kinds(folders, "schedulers", "family.toml")
+    ]
     networks = [
         architectures.architecture(folder, folders) for folder in _kinds(folders, "architectures", "architecture.toml")
     ]

@@ -53,8 +53,8 @@ class _FamilyTable(Table):
     variant: Annotated[list[_VariantTable], Field(min_length=1)]
 
 
-def family(folder: Path) -> Family:
-    """The family that a folder describes.
+def family(folder: Path, own: bool = False) -> Family:
+    """The family that a folder describes; the curves of a user's ``own`` lie in the same folder.
 
     Raises:
         CatalogueError: for anything that is wrong with it; it names the file, the key and the value.
@@ -82,7 +82,8 @@ def family(folder: Path) -> Family:
             _hyperparameter(path, entry.number, name, value) for name, value in entry.hyperparameters.items()
         )
         optimizer = WrittenOptimizer(**entry.optimizer.model_dump()) if entry.optimizer else None
-        variants.append(Variant(family=folder.name, hyperparameters=hyperparameters, optimizer=optimizer, **values))
+        values |= {"hyperparameters": hyperparameters, "optimizer": optimizer}
+        variants.append(Variant(family=folder.name, curves_folder=folder if own else None, **values))
     return Family(folder.name, table.title, table.summary, folder, tuple(variants))
 
 

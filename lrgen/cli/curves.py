@@ -49,7 +49,7 @@ def show(
         return
     from lrgen.report import plots
 
-    curve = plots.sample(chosen, horizon, _values(values), catalogue.user_folder(chosen))
+    curve = plots.sample(chosen, horizon, _values(values))
     if as_json:
         rates: Any = curve.rates.tolist()
         drawn = {"horizon": horizon, "multipliers": rates if chosen.layerwise else rates[0]}
@@ -109,7 +109,6 @@ def plot(
             horizon=horizon,
             prm=_values(values),
             compare=compare,
-            folder_of=catalogue.user_folder,
             advance=progress.advance,
         )
     print(f"{len(chosen)} curve{'s' * (len(chosen) != 1)} drawn in {out}")

@@ -28,44 +28,49 @@ Rates = NDArray[np.float64]
 
 def rates(
     variant: Variant,
-    steps: ArrayLike,
+    steps: ArrayLike | None,
     horizon: int,
     base_lr: float = 1.0,
     prm: Mapping[str, float] | None = None,
-    folder: Path | None = None,
+    *,
+    metrics: Sequence[float] | None = None,
     depths: Sequence[int] | None = None,
 ) -> Rates:
-    """The learning rate that the variant promises at each step: an array of the steps' shape.
+    """The learning rate of the variant at each step: an array of the steps' shape.
 
     Args:
-        variant: a schedule whose unit is the epoch or the batch.
-        steps: step numbers from 0, also past the horizon; any shape.
+        variant: any schedule; its curve is a function of this package, or of a user's own ``curves.py``.
+        steps: step numbers from 0, also past the horizon; any shape. None: 0 … horizon, and for a metric-driven
+            schedule the initial rate and the one after each metric.
         horizon: planned number of steps in the variant's unit, at least 1.
         base_lr: the rate that the multipliers apply to.
         prm: hyperparameters that differ from the variant's defaults.
-        folder: the family's folder, for a user's own family with a ``curves.py``.
+        metrics: what a metric-driven schedule is given: the rate of step n follows from the first n of them.
         depths: the depth in the network of each parameter group, 0 for the input's; the result then has the shape
             (groups, *steps). Without it there is one group, which is the deepest.
 
     Raises:
         CatalogueError: when the variant's curve does not exist or takes other parameters.
-        ParameterError: for a metric-driven variant, a horizon below 1, a depth below 0, or a hyperparameter that is
-            unknown or out of range.
+        ParameterError: for a horizon below 1, a step or a depth below 0, a hyperparameter that is unknown or out of
+            range, and metrics that are missing, too few, or given to a schedule that is not driven by one.
     """
-    if variant.unit is Unit.METRIC:
-        raise ParameterError(f"variant {variant.number} is driven by a metric: use follow()")
-    t = np.asarray(steps, dtype=np.float64)
+    if (metrics is not None) != (variant.unit is Unit.METRIC):
+        wrong = "is not driven by a metric" if metrics is not None else "is driven by a metric: metrics are missing"
+        raise ParameterError(f"variant {variant.number} {wrong}")
+    last = horizon if metrics is None else len(metrics)
+    t = np.asarray(np.arange(max(0, last) + 1) if steps is None else steps, dtype=np.float64)
     if not np.all(t >= 0):
         raise ParameterError(f"steps must be at least 0, got {np.min(t)} (variant {variant.number})")
-    if variant.past_end is PastEnd.HOLD:
-        t = np.minimum(t, horizon)
     groups = [0] if depths is None else list(depths)
     if not groups or min(groups) < 0:
         raise ParameterError(f"depths must be at least 0, got {groups} (variant {variant.number})")
 
     def of_group(depth: int) -> Rates:
         place = {"depth": depth, "deepest": max(groups)} if variant.layerwise else {}
-        multiplier = _call(variant, t, horizon, base_lr, prm, folder, place)
+        if metrics is not None:
+            return _after(variant, metrics, t, _call(variant, list(metrics), horizon, base_lr, prm, place))
+        at = np.minimum(t, horizon) if variant.past_end is PastEnd.HOLD else t
+        multiplier = _call(variant, at, horizon, base_lr, prm, place)
         return np.broadcast_to(base_lr * np.asarray(multiplier, dtype=np.float64), t.shape)
 
     distinct = {depth: of_group(depth) for depth in (set(groups) if variant.layerwise else {0})}
@@ -74,22 +79,12 @@ def rates(
     return np.stack([distinct[depth if variant.layerwise else 0] for depth in groups])
 
 
-def follow(
-    variant: Variant,
-    metrics: Sequence[float],
-    horizon: int,
-    base_lr: float = 1.0,
-    prm: Mapping[str, float] | None = None,
-    folder: Path | None = None,
-) -> Rates:
-    """The learning rates of a metric-driven variant: first the initial one, then one after each metric.
-
-    Raises:
-        CatalogueError, ParameterError: as ``rates``.
-    """
-    if variant.unit is not Unit.METRIC:
-        raise ParameterError(f"variant {variant.number} is not driven by a metric: use rates()")
-    return np.asarray(_call(variant, list(metrics), horizon, base_lr, prm, folder, {}), dtype=np.float64)
+def _after(variant: Variant, metrics: Sequence[float], t: Rates, everything: ArrayLike) -> Rates:
+    """Of the initial rate and those after each metric, the ones that are asked for."""
+    if np.any(t > len(metrics)):
+        needed = f"step {int(np.max(t))} takes as many metrics, got {len(metrics)}"
+        raise ParameterError(f"{needed} (variant {variant.number})")
+    return np.asarray(everything, dtype=np.float64)[t.astype(np.int64)]
 
 
 def _call(
@@ -98,7 +93,6 @@ def _call(
     horizon: int,
     base_lr: float,
     prm: Mapping[str, float] | None,
-    folder: Path | None,
     place: Mapping[str, int],
 ) -> ArrayLike:
     if not horizon >= 1:  # NaN is not
@@ -112,7 +106,7 @@ def _call(
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise ParameterError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
         values[name] = value
-    function = lookup(variant, folder)
+    function = lookup(variant)
     if "base_lr" in inspect.signature(function).parameters:
         values["base_lr"] = base_lr
     try:
@@ -123,13 +117,13 @@ def _call(
         return function(*bound.args, **bound.kwargs)
 
 
-def lookup(variant: Variant, folder: Path | None = None) -> Callable[..., ArrayLike]:
+def lookup(variant: Variant) -> Callable[..., ArrayLike]:
     """The function that computes the variant's curve.
 
     Raises:
         CatalogueError: when there is none.
     """
-    function = _function(variant, folder)
+    function = _function(variant)
     if function is None:
         raise CatalogueError(
             f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}"
@@ -137,14 +131,14 @@ def lookup(variant: Variant, folder: Path | None = None) -> Callable[..., ArrayL
     return function
 
 
-def exists(variant: Variant, folder: Path | None = None) -> bool:
+def exists(variant: Variant) -> bool:
     """Whether there is anything to compare the variant's files with."""
-    return _function(variant, folder) is not None
+    return _function(variant) is not None
 
 
-def _function(variant: Variant, folder: Path | None) -> Callable[..., ArrayLike] | None:
+def _function(variant: Variant) -> Callable[..., ArrayLike] | None:
     """A public function that the family's module defines itself, and did not import."""
-    module = _module(variant.family, folder)
+    module = _module(variant.family, variant.curves_folder)
     function = getattr(module, variant.curve, None)
     if module is None or not inspect.isfunction(function) or function.__module__ != module.__name__:
         return None

@@ -46,7 +46,7 @@ def trace(variant: Variant, horizon: int) -> Rates:
         return curves.rates(variant, np.arange(horizon), horizon, depths=DEPTHS)
     losses = 1 / (1 + np.arange(horizon - 1) * 5 // horizon)
     metrics = 1 - losses / 2 if variant.metric is Metric.ACCURACY else losses
-    return np.broadcast_to(curves.follow(variant, metrics.tolist(), horizon), (len(DEPTHS), horizon))
+    return curves.rates(variant, None, horizon, metrics=metrics.tolist(), depths=DEPTHS)
 
 
 def distances(variants: Sequence[Variant], horizon: int) -> dict[tuple[int, int], float]:

@@ -84,19 +84,17 @@ def _key(candidate: Candidate) -> tuple[str, str, str]:
 def _candidate(row: Row, text: str, sha256: str, reference: Reference) -> Candidate:
     """The file that a completion makes, as it is verified: against the schedule of its row."""
     architecture, variant = reference.architecture(row), reference.variant(row)
-    folder = reference.catalogue.user_folder(variant)
     return Candidate(
         path=Path(architecture.name) / f"{variant.key}.py",
         source=text,
         sha256=sha256,
         model_name=architecture.name,
         scheduler_type=variant.key,
-        variant=variant if curves.exists(variant, folder) else None,
+        variant=variant if curves.exists(variant) else None,
         prm={
             "lr": variant.optimizer.lr if variant.optimizer else architecture.recipe.lr,
             "momentum": architecture.recipe.momentum,
             "dropout": architecture.recipe.dropout,
         },
-        family_folder=folder,
         budget=architecture.budget,
     )

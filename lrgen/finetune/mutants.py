@@ -91,20 +91,18 @@ def _broken(material: Material, count: int) -> Iterator[Broken]:
 def _candidate(catalogue: Catalogue, broken: Broken) -> Candidate:
     """A broken file as it is verified: held to the schedule of the original."""
     architecture, variant = broken.file.architecture, broken.file.variant
-    folder = catalogue.user_folder(variant)
     return Candidate(
         path=Path(f"{broken.file.name}.py"),
         source=broken.text,
         sha256=hashlib.sha256(broken.text.encode()).hexdigest(),
         model_name=architecture.name,
         scheduler_type=variant.key,
-        variant=variant if curves.exists(variant, folder) else None,
+        variant=variant if curves.exists(variant) else None,
         prm={
             "lr": variant.optimizer.lr if variant.optimizer else architecture.recipe.lr,
             "momentum": architecture.recipe.momentum,
             "dropout": architecture.recipe.dropout,
         },
-        family_folder=folder,
         budget=architecture.budget,
     )
 

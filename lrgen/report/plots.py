@@ -58,22 +58,17 @@ def example_metrics(variant: Variant, count: int) -> NDArray[np.float64]:
     return 1 - loss / 2 if variant.metric is Metric.ACCURACY else loss
 
 
-def sample(
-    variant: Variant, horizon: int = HORIZON, prm: Mapping[str, float] | None = None, folder: Path | None = None
-) -> Curve:
+def sample(variant: Variant, horizon: int = HORIZON, prm: Mapping[str, float] | None = None) -> Curve:
     """The variant's rates at steps 0 … horizon, as fractions of the base rate.
 
     Raises:
         CatalogueError: when the variant has no curve.
         ParameterError: for a horizon below 1, or a hyperparameter that is unknown or out of range.
     """
-    if variant.unit is Unit.METRIC:
-        metrics = example_metrics(variant, max(0, horizon))
-        rates = curves.follow(variant, metrics.tolist(), horizon, 1.0, prm, folder)
-        return Curve(variant, rates[None], metrics)
-    steps = np.arange(max(0, horizon) + 1)
+    metrics = example_metrics(variant, max(0, horizon)) if variant.unit is Unit.METRIC else None
+    fed = None if metrics is None else metrics.tolist()
     depths = DEPTHS if variant.layerwise else (0,)
-    return Curve(variant, curves.rates(variant, steps, horizon, 1.0, prm, folder, depths))
+    return Curve(variant, curves.rates(variant, None, horizon, 1.0, prm, metrics=fed, depths=depths), metrics)
 
 
 def chart(curve: Curve, width: int = 64, height: int = 8) -> str:
@@ -114,7 +109,6 @@ def save(
     horizon: int = HORIZON,
     prm: Mapping[str, float] | None = None,
     compare: bool = False,
-    folder_of: Callable[[Variant], Path | None] = lambda variant: None,
     columns: int = 5,
     advance: Callable[[], None] = lambda: None,
 ) -> None:
@@ -130,7 +124,7 @@ def save(
         raise OutputError(f"{path}: a picture's name must end in {', '.join(SUFFIXES)}, got {path.suffix or 'none'!r}")
     if not variants:
         raise ParameterError("there is no schedule to draw: the selection is empty")
-    drawn = [sample(one, horizon, prm, folder_of(one)) for one in variants]
+    drawn = [sample(one, horizon, prm) for one in variants]
     plt = _pyplot(path.suffix.lower())
     figure = _comparison(plt, drawn, advance) if compare else _multiples(plt, families, drawn, columns, advance)
     try:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, insert
@@ -104,8 +103,8 @@ def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
     variant = candidate.variant
     if variant is None:
         return None
-    own = (candidate.family_folder or Path()) / "curves.py"
-    code = own.read_bytes() if candidate.family_folder and own.is_file() else b""
+    own = variant.curves_folder / "curves.py" if variant.curves_folder else None
+    code = own.read_bytes() if own and own.is_file() else b""
     return {
         "curve": f"{variant.family}.{variant.curve}",
         "unit": variant.unit,

@@ -276,20 +276,18 @@ def _candidate(
     content = _read(path)
     sha256 = hashlib.sha256(content).hexdigest()
     recipe = architecture.recipe if architecture else _FOREIGN
-    folder = catalogue.family(variant.family).folder if variant else None
     return Candidate(
         path=path,
         source=content.decode("utf-8", "surrogateescape"),
         sha256=sha256,
         model_name=architecture.name if architecture else path.stem,
         scheduler_type=variant.key if architecture and variant else f"file-{sha256[:8]}",
-        variant=variant if variant and curves.exists(variant, folder) else None,
+        variant=variant if variant and curves.exists(variant) else None,
         prm={
             "lr": variant.optimizer.lr if variant and variant.optimizer else recipe.lr,
             "momentum": recipe.momentum,
             "dropout": recipe.dropout,
         },
-        family_folder=catalogue.user_folder(variant) if variant else None,
         budget=architecture.budget if architecture else None,
         ours=ours,
     )

@@ -329,6 +329,8 @@ def test_a_users_family_and_architecture_stand_beside_the_shipped_ones(own, cata
     assert wider.variants[-1].name == "Triangle"
     assert {one.name for one in wider.architectures} == {one.name for one in catalogue.architectures} | {"Linear"}
     assert {one.name for one in wider.families} == {one.name for one in catalogue.families} | {"triangle"}
+    assert {one.curves_folder for one in catalogue.variants} == {None}
+    assert wider.variants[-1].curves_folder == wider.family("triangle").folder
 
 
 def test_a_users_file_renders_imports_and_follows_its_curve(lrgen, own, tmp_path):
@@ -349,7 +351,7 @@ def test_a_users_file_renders_imports_and_follows_its_curve(lrgen, own, tmp_path
     for _ in range(9):
         rates.append(net.optimizer.param_groups[0]["lr"])
         net.learn([batch, batch])
-    promised = curves.rates(variant, range(9), 7, 0.1, folder=wider.family("triangle").folder)
+    promised = curves.rates(variant, range(9), 7, 0.1)
     assert rates == pytest.approx(promised, abs=1e-10)
     assert max(rates) > 0.08
 

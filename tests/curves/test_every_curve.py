@@ -70,7 +70,7 @@ def test_a_metric_driven_rate_is_a_number_from_zero_to_the_base_rate(variant, da
     """Whatever the metrics, there is a rate before and after each, finite, never negative, never above the base."""
     metrics = data.draw(st.lists(st.floats(), max_size=120), label="metrics")
     horizon = data.draw(st.integers(1, 400), label="horizon")
-    rates = curves.follow(variant, metrics, horizon, 0.1, drawn(data, variant))
+    rates = curves.rates(variant, None, horizon, 0.1, drawn(data, variant), metrics=metrics)
     assert len(rates) == len(metrics) + 1
     assert np.isfinite(rates).all()
     assert rates.min() >= 0
@@ -83,7 +83,7 @@ def test_a_metric_driven_rate_is_a_number_from_zero_to_the_base_rate(variant, da
 def test_a_plateau_rate_never_rises_and_never_vanishes(number, data):
     """Whatever the metrics, the rate of a plain plateau rule begins at the base rate, only falls, stays above zero."""
     metrics = data.draw(st.lists(st.floats(), max_size=120), label="metrics")
-    rates = curves.follow(VARIANTS[number], metrics, 90, 0.1, drawn(data, VARIANTS[number]))
+    rates = curves.rates(VARIANTS[number], None, 90, 0.1, drawn(data, VARIANTS[number]), metrics=metrics)
     assert rates[0] == 0.1
     assert rates.min() > 0
     assert (np.diff(rates) <= 0).all()
@@ -152,7 +152,7 @@ def test_each_hyperparameter_changes_the_curve(variant):
         if variant.unit is not Unit.METRIC:
             return curves.rates(variant, range(90), 90, prm=prm, depths=[0, 1, 2])
         accuracy = variant.metric is Metric.ACCURACY
-        return curves.follow(variant, 1 - LOSSES / 2 if accuracy else LOSSES, 5000, prm=prm)
+        return curves.rates(variant, None, 5000, prm=prm, metrics=1 - LOSSES / 2 if accuracy else LOSSES)
 
     for parameter in variant.hyperparameters:
         other = {parameter.name: 0.45 * (parameter.low + parameter.high)}
@@ -182,7 +182,7 @@ def test_a_horizon_of_no_steps_is_refused(number, horizon):
 def test_a_metric_horizon_of_no_steps_is_refused():
     """The same error comes for a variant that follows a metric."""
     with pytest.raises(ValueError, match=r"^horizon must be at least 1, got 0 \(variant 31\)$"):
-        curves.follow(VARIANTS[31], [1.0], 0)
+        curves.rates(VARIANTS[31], None, 0, metrics=[1.0])
 
 
 def test_an_unknown_hyperparameter_is_refused():
@@ -192,7 +192,7 @@ def test_an_unknown_hyperparameter_is_refused():
     with pytest.raises(ValueError, match=r"^variant 4 has no hyperparameter power$"):
         curves.rates(VARIANTS[4], [0], 10, prm={"power": 0.5})
     with pytest.raises(ValueError, match=r"^variant 33 has no hyperparameter factor$"):
-        curves.follow(VARIANTS[33], [1.0], 10, prm={"factor": 0.5})
+        curves.rates(VARIANTS[33], None, 10, prm={"factor": 0.5}, metrics=[1.0])
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf")])
@@ -201,7 +201,7 @@ def test_a_hyperparameter_out_of_its_range_is_refused(value):
     with pytest.raises(ValueError, match=rf"^gamma must lie in \[0\.0, 1\.0\], got {value} \(variant 1\)$"):
         curves.rates(VARIANTS[1], [0], 10, prm={"gamma": value})
     with pytest.raises(ValueError, match=rf"^patience must lie in \[0\.0, 1\.0\], got {value} \(variant 32\)$"):
-        curves.follow(VARIANTS[32], [1.0], 10, prm={"patience": value})
+        curves.rates(VARIANTS[32], None, 10, prm={"patience": value}, metrics=[1.0])
 
 
 def test_a_narrower_range_is_kept():
@@ -213,16 +213,36 @@ def test_a_narrower_range_is_kept():
 
 @every_metric_variant
 def test_a_metric_variant_has_no_rate_by_step(variant):
-    """A variant that follows a metric is refused by rates(), which points to follow()."""
-    with pytest.raises(ValueError, match=rf"^variant {variant.number} is driven by a metric: use follow\(\)$"):
+    """The rates of a variant that is driven by a metric follow from metrics: without them there are none."""
+    with pytest.raises(ValueError, match=rf"^variant {variant.number} is driven by a metric: metrics are missing$"):
         curves.rates(variant, [0], 10)
 
 
 @every_step_variant
 def test_a_variant_by_step_follows_no_metric(variant):
-    """A variant that counts steps is refused by follow(), which points to rates()."""
-    with pytest.raises(ValueError, match=rf"^variant {variant.number} is not driven by a metric: use rates\(\)$"):
-        curves.follow(variant, [1.0], 10)
+    """Metrics are refused by a variant that counts steps."""
+    with pytest.raises(ValueError, match=rf"^variant {variant.number} is not driven by a metric$"):
+        curves.rates(variant, None, 10, metrics=[1.0])
+
+
+@every_metric_variant
+def test_the_rates_of_a_metric_variant_are_looked_up_by_step(variant):
+    """Steps choose among the initial rate and those after each metric; every group has the same rates."""
+    metrics = [0.5, 0.5, 0.5, 0.25, 0.75] * 4
+    everything = curves.rates(variant, None, 10, 0.1, metrics=metrics)
+    assert everything.shape == (21,)
+    assert everything[0] == curves.rates(variant, 0, 10, 0.1, metrics=[])
+    steps = [[20, 0], [3, 3]]
+    assert (curves.rates(variant, steps, 10, 0.1, metrics=metrics) == everything[steps]).all()
+    assert (curves.rates(variant, steps, 10, 0.1, metrics=metrics, depths=[0, 2]) == everything[[steps] * 2]).all()
+    with pytest.raises(ValueError, match=rf"^step 21 takes as many metrics, got 20 \(variant {variant.number}\)$"):
+        curves.rates(variant, [0, 21], 10, metrics=metrics)
+
+
+@every_step_variant
+def test_without_steps_the_rates_are_those_of_the_whole_horizon(variant):
+    """From step 0 to the horizon, both included."""
+    assert (curves.rates(variant, None, 9, 0.1) == curves.rates(variant, range(10), 9, 0.1)).all()
 
 
 def test_a_curve_that_does_not_exist_is_an_error_of_the_catalogue():
@@ -248,10 +268,10 @@ def test_a_family_of_the_user_brings_its_own_curves(tmp_path):
     (tmp_path / "curves.py").write_text(
         "def falling(step, horizon, *, depth):\n    return 1 - depth * step / horizon\n"
     )
-    own = replace(VARIANTS[41], family="of_my_own", curve="falling", constants={"depth": 0.5})
-    assert curves.exists(own, tmp_path)
-    assert curves.rates(own, [0, 5, 10, 15], 10, 2.0, folder=tmp_path).tolist() == [2.0, 1.5, 1.0, 1.0]
+    own = replace(VARIANTS[41], family="of_my_own", curve="falling", constants={"depth": 0.5}, curves_folder=tmp_path)
+    assert curves.exists(own)
+    assert curves.rates(own, [0, 5, 10, 15], 10, 2.0).tolist() == [2.0, 1.5, 1.0, 1.0]
     with pytest.raises(CatalogueError, match=r"there is no falling for family of_my_own"):
-        curves.rates(own, [0], 10)
+        curves.rates(replace(own, curves_folder=None), [0], 10)
     with pytest.raises(CatalogueError, match=r"there is no rising for family of_my_own"):
-        curves.rates(replace(own, curve="rising"), [0], 10, folder=tmp_path)
+        curves.rates(replace(own, curve="rising"), [0], 10)

@@ -237,7 +237,7 @@ def test_any_warm_up_and_reduction_on_plateaus_are_timms(losses, horizon, warmup
 def test_the_losses_of_the_warm_up_are_discarded():
     """The warm-up of A0_159 is linear up to the base learning rate, and a best loss in it is discarded."""
     losses = [1e-9] * 9 + [1.0 - 0.01 * step for step in range(80)]
-    rates = curves.follow(variants()[159], losses, 90, 0.5)
+    rates = curves.rates(variants()[159], None, 90, 0.5, metrics=losses)
     assert rates[:10] == pytest.approx(0.5 * np.arange(1, 11) / 10, rel=1e-12)
     assert (rates[9:] == 0.5).all()
 
@@ -324,10 +324,10 @@ def test_greedy_is_transformers_for_any_losses(losses, horizon, initial, minimum
 
 def test_greedy_reaches_its_bounds_and_resets():
     """Over bursts A0_161 reaches both bounds; a learning rate that stays at the minimum is reset to the initial one."""
-    rates = curves.follow(variants()[161], BURSTS, 90, 1.0)
+    rates = curves.rates(variants()[161], None, 90, 1.0, metrics=BURSTS)
     assert rates[0] == 0.5
     assert (rates.min(), rates.max()) == (0.1, 1.0)
-    stuck = curves.follow(variants()[161], (1.0,) * 400, 90, 1.0)
+    stuck = curves.rates(variants()[161], None, 90, 1.0, metrics=(1.0,) * 400)
     jumps = [(before, after) for before, after in pairwise(stuck) if after > before]
     assert jumps == [(0.1, 0.5)] * len(jumps)
     assert len(jumps) > 3
@@ -365,7 +365,7 @@ def test_torchs_first_reduction_starts_the_cooldown_for_any_losses(losses, horiz
 
 def test_the_cooldown_ends_at_the_horizon_without_a_plateau():
     """With losses that always improve A0_162 is constant until a fifth of the horizon remains and zero at its end."""
-    rates = curves.follow(variants()[162], decreasing_by_fraction(0.01, 130), 100, 0.1)
+    rates = curves.rates(variants()[162], None, 100, 0.1, metrics=decreasing_by_fraction(0.01, 130))
     assert (rates[:81] == 0.1).all()
     assert rates[81:101] == pytest.approx(0.1 * np.arange(19, -1, -1) / 20, abs=1e-15)
     assert (rates[100:] == 0).all()
@@ -467,7 +467,9 @@ def test_newbob_follows_its_documentation_for_any_losses(losses, horizon, gamma,
 
 def test_newbob_reproduces_speechbrains_example():
     """The losses 10, 2 and 2.5 of SpeechBrain's docstring halve the learning rate after the third one."""
-    rates = curves.follow(variants()[164], [10.0, 2.0, 2.5], 90, 1.0, {"gamma": 0.5, "patience_fraction": 0.0})
+    rates = curves.rates(
+        variants()[164], None, 90, 1.0, {"gamma": 0.5, "patience_fraction": 0.0}, metrics=[10.0, 2.0, 2.5]
+    )
     assert rates.tolist() == [1.0, 1.0, 1.0, 0.5]
 
 
@@ -507,7 +509,7 @@ def test_the_bold_driver_follows_the_signs_of_any_losses(losses, horizon, start,
 
 def test_the_bold_driver_by_hand():
     """A0_165 starts at 0.5, increases twice, halves, ignores a tie, halves after NaN and increases again."""
-    rates = curves.follow(variants()[165], [2.0, 1.9, 2.5, 2.5, NAN, 2.4], 7, 1.0)
+    rates = curves.rates(variants()[165], None, 7, 1.0, metrics=[2.0, 1.9, 2.5, 2.5, NAN, 2.4])
     assert rates == pytest.approx([0.5, 0.525, 0.55125, 0.275625, 0.275625, 0.1378125, 0.144703125], abs=1e-15)
 
 
@@ -524,7 +526,7 @@ def test_every_metric_driven_variant_is_compared():
 def test_the_recorded_run_changes_the_learning_rate(number):
     """The comparisons are not trivial: over the recorded run each variant has several learning rates."""
     recorded = RECORDED_ACCURACIES if variants()[number].metric is Metric.ACCURACY else RECORDED
-    assert len(set(curves.follow(variants()[number], recorded * 2, 90))) > 2
+    assert len(set(curves.rates(variants()[number], None, 90, metrics=recorded * 2))) > 2
 
 
 @pytest.mark.parametrize("number", FAMILY, ids=key)
@@ -536,7 +538,7 @@ def test_a_learning_rate_is_finite_and_bounded(number, data):
     horizon = data.draw(st.integers(1, 400), label="horizon")
     lr = data.draw(st.sampled_from(BASE_RATES), label="lr")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    rates = curves.follow(variants()[number], metrics, horizon, lr, prm)
+    rates = curves.rates(variants()[number], None, horizon, lr, prm, metrics=metrics)
     assert len(rates) == len(metrics) + 1
     assert np.isfinite(rates).all()
     assert rates.min() >= 0

@@ -68,7 +68,7 @@ def torch_plateau(losses, lr: float, patience: int, factor: float) -> list[float
 
 def assert_followed(number: int, losses, horizon: int, lr: float, expected, prm=None) -> None:
     """The curve equals the expected learning rates to within 1e-9 of the base learning rate."""
-    rates = curves.follow(variants()[number], losses, horizon, lr, prm)
+    rates = curves.rates(variants()[number], None, horizon, lr, prm, metrics=losses)
     assert rates.shape == (len(losses) + 1,)
     difference = np.abs(rates - np.asarray(expected))
     worst = int(np.argmax(difference))
@@ -90,7 +90,7 @@ def test_a_plateau_curve_equals_torchs(number, losses):
 @pytest.mark.parametrize("number", PLATEAUS, ids=key)
 def test_the_recorded_losses_reduce_the_learning_rate(number):
     """The comparison is not trivial: over the recorded losses each variant is reduced more than once."""
-    rates = curves.follow(variants()[number], RECORDED * 2, 90)
+    rates = curves.rates(variants()[number], None, 90, metrics=RECORDED * 2)
     assert len(set(rates)) > 2
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrgen import curves
 from lrgen.catalogue import Catalogue
 from lrgen.catalogue import load as load_catalogue
+from lrgen.records import Unit
 from lrgen.render.renderer import Renderer
-from lrgen.verify.checks.reference import promised
 
 CLIENT = os.environ.get("LRGEN_LEMUR_PYTHON")
 SCRIPT = Path(__file__).with_name("lemur_client.py")
@@ -133,8 +134,8 @@ def test_the_client_reads_the_schedules_rates(results, case, catalogue):
     batches = math.ceil(case.images[0] / BATCH) if variant.per_batch else 1
     steps = batches * np.arange(1, case.epochs + 1)
     prm = {name: found["hyperparameters"].get(name, value) for name, value in variant.defaults.items()}
-    losses = found["curves"]["train_loss"]
-    wanted = promised(variant, steps, batches * case.epochs, case.lr, prm, None, [0], losses)[0]
+    losses = found["curves"]["train_loss"] if variant.unit is Unit.METRIC else None
+    wanted = curves.rates(variant, steps, batches * case.epochs, case.lr, prm, metrics=losses)
     assert found["curves"]["lr"] == pytest.approx(wanted.tolist(), abs=1e-9 * case.lr)
 
 

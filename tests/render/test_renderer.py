@@ -249,7 +249,7 @@ def test_a_rendered_schedule_follows_its_curve(rendered, variant, horizon):
     module = module_from(rendered / "ResNet" / f"{variant.key}.py")
     steps = 2 * horizon + 3
     if variant.unit is Unit.METRIC:
-        promised = curves.follow(variant, metrics_of(variant, steps)[:-1], horizon, 0.1)
+        promised = curves.rates(variant, None, horizon, 0.1, metrics=metrics_of(variant, steps)[:-1])
     else:
         promised = curves.rates(variant, range(steps), horizon, 0.1, depths=DEPTHS if variant.layerwise else [0])
     rates = trace(module.make_scheduler, variant, horizon, steps, {})

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify.checks import make_scheduler_trace
-from lrgen.verify.checks.reference import promised
 from tests.mutation import Tiny
 
 TINY = Tiny()
@@ -65,7 +64,8 @@ def test_a_rendered_schedule_is_its_curve_wherever_it_is_asked(variant, data):
     assert np.isfinite(found).all()
     assert found.min() >= 0
     assert found.max() <= lr * (1 + 1e-12)
-    wanted = promised(variant, np.arange(steps), horizon, lr, prm, None, depths or (0,), (metrics or [])[:-1])
+    before = metrics[:-1] if metrics is not None else None
+    wanted = curves.rates(variant, np.arange(steps), horizon, lr, prm, metrics=before, depths=depths or (0,))
     assert np.abs(found - wanted).max() <= variant.tolerance * lr
 
 

@@ -31,7 +31,7 @@ def test_a_sample_is_the_curve(variant):
     assert drawn.rates.max() <= 1 + 1e-12
     if variant.unit is Unit.METRIC:
         assert drawn.metrics is not None
-        assert (drawn.rates[0] == curves.follow(variant, drawn.metrics.tolist(), 50)).all()
+        assert (drawn.rates[0] == curves.rates(variant, None, 50, metrics=drawn.metrics.tolist())).all()
     else:
         assert (drawn.rates[-1] == curves.rates(variant, range(51), 50)).all()
 

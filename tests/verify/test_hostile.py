@@ -74,9 +74,9 @@ def test_a_file_may_be_held_to_a_users_own_schedule(level, tmp_path):
     curve = "def flat(step, horizon):\n    return 0 * step + 1\n"
     (tmp_path / "curves.py").write_text(curve)
     shipped = catalogues.load().variant(1)
-    own = replace(shipped, family="mine", curve="flat", constants={}, hyperparameters=())
-    assert curves.exists(own, tmp_path)
-    candidate = replace(hostile("pass"), variant=own, family_folder=tmp_path)
+    own = replace(shipped, family="mine", curve="flat", constants={}, hyperparameters=(), curves_folder=tmp_path)
+    assert curves.exists(own)
+    candidate = replace(hostile("pass"), variant=own)
     [outcome] = local.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, level=level)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.SCHEDULE

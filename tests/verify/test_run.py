@@ -432,9 +432,11 @@ def test_a_result_is_of_the_curve_that_it_was_held_to(catalogue, store, tmp_path
     folder = tmp_path / "templates" / "schedulers" / "mine"
     folder.mkdir(parents=True)
     (folder / "curves.py").write_text("def flat(step, horizon):\n    return 0 * step + 0.5\n")
-    variant = dataclasses.replace(catalogue.variant(1), family="mine", curve="flat", constants={"a": 1})
+    variant = dataclasses.replace(
+        catalogue.variant(1), family="mine", curve="flat", constants={"a": 1}, curves_folder=folder
+    )
     (file,) = candidates(tmp_path, "a")
-    file = dataclasses.replace(file, variant=variant, family_folder=folder)
+    file = dataclasses.replace(file, variant=variant)
     conditions = verify.conditions_of(CONTRACT)
     store.save(Outcome(file, Status.FAILED, Stage.SCHEDULE, "the rate is wrong", 1.0), conditions, ())
     assert store.reusable([file], conditions)

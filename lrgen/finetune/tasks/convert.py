@@ -6,7 +6,6 @@ from itertools import permutations
 from typing import Any
 
 from lrgen import curves
-from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
@@ -80,7 +79,7 @@ def _not_converted(row: Row, completion: str) -> str:
     return "it is the code of the question" if normalise.schedule_digest(completion) == given else ""
 
 
-def compared(catalogue: Catalogue, before: ProvedFile, after: ProvedFile) -> dict[str, Any]:
+def compared(before: ProvedFile, after: ProvedFile) -> dict[str, Any]:
     """How the rates of two files are known to be the same: by their traces, else by their curves.
 
     Raises:
@@ -89,7 +88,7 @@ def compared(catalogue: Catalogue, before: ProvedFile, after: ProvedFile) -> dic
     if before.trace is not None and before.trace == after.trace:
         return {"same_trace": before.trace}
     within = _within(before, after)
-    difference = max(_difference(catalogue, before.variant, after.variant, horizon) for horizon in HORIZONS)
+    difference = max(_difference(before.variant, after.variant, horizon) for horizon in HORIZONS)
     if not difference <= within:
         raise DatasetError(f"{before.name} and {after.name}: equivalents whose curves differ by {difference:g}")
     return {"same_curve_within": within, "horizons": list(HORIZONS)}
@@ -104,13 +103,10 @@ def _within(before: ProvedFile, after: ProvedFile) -> float:
     return max(before.variant.equivalent_within, after.variant.equivalent_within)
 
 
-def _difference(catalogue: Catalogue, one: Variant, other: Variant, horizon: int) -> float:
+def _difference(one: Variant, other: Variant, horizon: int) -> float:
     """How far two curves lie apart up to twice the horizon, as a fraction of the base rate."""
     base_lr = 0.1  # the least for which ``equivalent_within`` is declared
-    first, second = (
-        curves.rates(variant, range(2 * horizon + 1), horizon, base_lr, folder=catalogue.user_folder(variant))
-        for variant in (one, other)
-    )
+    first, second = (curves.rates(variant, range(2 * horizon + 1), horizon, base_lr) for variant in (one, other))
     return float(abs(first - second).max()) / base_lr
 
 
@@ -131,7 +127,7 @@ def _example(
         completion=answer,
         scope=scope,
         files=(after, before),
-        evidence={"equals" if whole else "schedule_of": after.sha256, **compared(material.catalogue, before, after)},
+        evidence={"equals" if whole else "schedule_of": after.sha256, **compared(before, after)},
     )
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from lrgen import curves
-from lrgen.catalogue import Catalogue
 from lrgen.errors import CorpusError, DatasetError
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import ProvedFile
@@ -92,7 +91,7 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     ``TOLERANCE``.
     """
     spec, group = _spec_of(row)
-    promised = _promised(reference.catalogue, reference.variant(row), spec)
+    promised = _promised(reference.variant(row), spec)
     return compared(row, completion, promised[group].tolist())
 
 
@@ -203,7 +202,7 @@ def _questions(
     material: Material, file: ProvedFile, course: Course, rates: trace.Rates, done: int
 ) -> Iterator[Example]:
     """The questions about a course; about those of a schedule before it there were ``done``."""
-    written = _written(material.catalogue, file, course, rates)
+    written = _written(file, course, rates)
     for index in range(_QUESTIONS):
         key = f"{file.variant.key}/{done + index + 1}"
         chance = material.chance(NAME, key)
@@ -283,10 +282,10 @@ class _Question:
         )
 
 
-def _written(catalogue: Catalogue, file: ProvedFile, course: Course, rates: trace.Rates) -> list[dict[int, str]]:
+def _written(file: ProvedFile, course: Course, rates: trace.Rates) -> list[dict[int, str]]:
     """The rate of each group at each step, where the executed one and the curve's are written alike."""
     base = course.prm["lr"]
-    promised = _promised(catalogue, file.variant, course)
+    promised = _promised(file.variant, course)
     found = np.asarray(rates)
     apart = ~(np.abs(found - promised) <= file.variant.tolerance * base)
     if apart.any():
@@ -305,14 +304,11 @@ def _written(catalogue: Catalogue, file: ProvedFile, course: Course, rates: trac
     ]
 
 
-def _promised(catalogue: Catalogue, variant: Variant, course: Course) -> curves.Rates:
+def _promised(variant: Variant, course: Course) -> curves.Rates:
     """What the curve has at the steps of a course: groups × steps."""
     prm = {name: value for name, value in course.prm.items() if name != "lr"}
-    folder = catalogue.user_folder(variant)
-    if course.metrics is not None:
-        everything = curves.follow(variant, course.metrics, course.horizon, course.prm["lr"], prm, folder)
-        return everything[np.newaxis, list(course.at)]
-    return curves.rates(variant, course.at, course.horizon, course.prm["lr"], prm, folder, course.depths or (0,))
+    lr, metrics, depths = course.prm["lr"], course.metrics, course.depths or (0,)
+    return curves.rates(variant, course.at, course.horizon, lr, prm, metrics=metrics, depths=depths)
 
 
 def _digits(rate: float, base: float) -> str:

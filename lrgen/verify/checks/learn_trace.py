@@ -5,7 +5,6 @@ schedule and not the convolutions is paid for.
 import inspect
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify.checks.make_scheduler_trace import BASE_LR, reloaded, trace
 from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.reference import as_array, first_difference, named, promised, worst, wrong_depths
+from lrgen.verify.checks.reference import as_array, first_difference, named, worst, wrong_depths
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject, random_batches
 
 BATCHES = (1, 2, 7)
@@ -202,7 +202,7 @@ def _run(
     }
 
 
-def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | None, folder: Path | None) -> str:
+def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | None) -> str:
     """Where the rates of ``learn`` leave the variant's curve; empty when they do not."""
     epochs = EPOCHS + _PAST_END
     found = as_array(run["rates"], batches * epochs)
@@ -213,8 +213,8 @@ def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | Non
         return reason or "learn changes the number of parameter groups"
     steps = np.arange(batches * epochs) if variant.per_batch else np.repeat(np.arange(epochs), batches)
     horizon = EPOCHS * batches if variant.per_batch else EPOCHS
-    metrics = run["fed"][variant.cadence][variant.metric][:-1] if variant.unit is Unit.METRIC else ()
-    wanted = promised(variant, steps, horizon, BASE_LR, {}, folder, run["depths"], metrics)
+    metrics = run["fed"][variant.cadence][variant.metric][:-1] if variant.unit is Unit.METRIC else None
+    wanted = curves.rates(variant, steps, horizon, BASE_LR, metrics=metrics, depths=run["depths"])
     at = first_difference(found, wanted, variant.tolerance * BASE_LR)
     if at is None:
         return ""

@@ -6,15 +6,15 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from lrgen import curves
 from lrgen.records import Unit, Variant
-from lrgen.verify.checks.reference import as_array, first_difference, metrics_of, named, promised, worst
+from lrgen.verify.checks.reference import as_array, first_difference, metrics_of, named, worst
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject
 
 HORIZONS = (1, 2, 3, 5, 7, 10, 90, 1000, 3000)
@@ -75,7 +75,7 @@ def measure(subject: Subject, variant: Variant, make: Callable[..., Any]) -> lis
         metrics = metrics_of(variant, case.steps) if variant.unit is Unit.METRIC else None
         rates = trace(subject, make, case.horizon, case.steps, prm, metrics, case.resume, case.depths)
         traces.append(rates)
-        reason = judge(variant, case, rates, subject.candidate.family_folder)
+        reason = judge(variant, case, rates)
         if reason:
             raise CheckFailure(reason)
     return traces
@@ -135,12 +135,12 @@ def reloaded(state: Any) -> Any:
     return torch.load(saved, weights_only=True)
 
 
-def judge(variant: Variant, case: Case, rates: list[list[float]], folder: Path | None) -> str:
+def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
     """Where a trace leaves the curve; empty when it does not."""
     horizon, steps = case.horizon, case.steps
-    metrics = metrics_of(variant, steps)[:-1] if variant.unit is Unit.METRIC else ()
-    at_steps = np.arange(steps)
-    wanted = promised(variant, at_steps, horizon, case.base_lr, case.prm, folder, case.depths or (0,), metrics)
+    metrics = metrics_of(variant, steps)[:-1] if variant.unit is Unit.METRIC else None
+    at_steps, depths = np.arange(steps), case.depths or (0,)
+    wanted = curves.rates(variant, at_steps, horizon, case.base_lr, case.prm, metrics=metrics, depths=depths)
     found = as_array(rates, steps)
     if found is None or len(found) != len(wanted):
         return f"the trace at horizon {horizon} does not have {steps} rates"

@@ -1,14 +1,11 @@
 """What the traces of a file are compared with, and how a difference is told."""
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrgen import curves
-from lrgen.records import Metric, Unit, Variant
+from lrgen.records import Metric, Variant
 
 Traces = NDArray[np.float64]
 
@@ -46,23 +43,6 @@ def losses(count: int) -> list[float]:
 def accuracies(count: int) -> list[float]:
     """An accuracy to feed a metric-driven schedule with: the losses turned over, from 0 to 1."""
     return [0.9 - 0.3 * loss for loss in losses(count)]
-
-
-def promised(
-    variant: Variant,
-    steps: NDArray[np.int64],
-    horizon: int,
-    base_lr: float,
-    prm: Mapping[str, float],
-    folder: Path | None,
-    depths: Sequence[int],
-    metrics: Sequence[float] = (),
-) -> Traces:
-    """The variant's curve at the steps, groups × steps; ``metrics`` are those that came before each step."""
-    if variant.unit is Unit.METRIC:
-        rates = curves.follow(variant, metrics, horizon, base_lr, prm, folder)[steps]
-        return np.broadcast_to(rates, (len(depths), len(steps)))
-    return curves.rates(variant, steps, horizon, base_lr, prm, folder, depths)
 
 
 def as_array(rates: list[list[float]], steps: int) -> Traces | None:

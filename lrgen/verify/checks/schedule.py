@@ -30,7 +30,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
     """Compare each trace with the variant's curve; without a variant, ``learn`` with the file's own scheduler."""
-    variant, folder = candidate.variant, candidate.family_folder
+    variant = candidate.variant
     learn_cases = learn_trace.cases(variant)
     if len(measurement["learn"]) != len(learn_cases):
         return "the schedule was not measured completely"
@@ -41,11 +41,11 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     if len(measurement["direct"]) != len(direct_cases):
         return "the schedule was not measured completely"
     for case, rates in zip(direct_cases, measurement["direct"], strict=True):
-        reason = make_scheduler_trace.judge(variant, case, rates, folder)
+        reason = make_scheduler_trace.judge(variant, case, rates)
         if reason:
             return reason
     for run, (batches, resume) in zip(measurement["learn"], learn_cases, strict=True):
-        reason = learn_trace.judge(variant, run, batches, resume, folder)
+        reason = learn_trace.judge(variant, run, batches, resume)
         if reason:
             return reason
     return ""

@@ -15,7 +15,7 @@ from lrgen.data import Dataset
 from lrgen.data.batches import Batches, Scale
 from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
 from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.reference import as_array, first_difference, named, promised, worst, wrong_depths
+from lrgen.verify.checks.reference import as_array, first_difference, named, worst, wrong_depths
 from lrgen.verify.checks.subject import CheckFailure, Subject
 
 STAGE = Stage.TRAINING
@@ -71,7 +71,7 @@ def _raised(candidate: Candidate, budget: Budget) -> float:
     updates = -(-budget.images // budget.batch)
     steps, horizon = _steps(variant, budget.epochs, updates)
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    rates = curves.rates(variant, steps, horizon, 1.0, prm, candidate.family_folder)
+    rates = curves.rates(variant, steps, horizon, 1.0, prm)
     return max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
 
 
@@ -171,12 +171,13 @@ def _judge_rates(candidate: Candidate, plan: Plan, measurement: dict[str, Any]) 
         return reason or "an update does not have a rate for each parameter group"
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
     steps, horizon = _steps(variant, plan.epochs, updates)
-    metrics: list[float] = []
+    metrics: list[float] | None = None
     if variant.unit is Unit.METRIC:
         by_batch = [batch for epoch in epochs for batch in epoch[f"batch_{variant.metric}"]]
         by_epoch = [epoch[f"train_{variant.metric}"] for epoch in epochs]
         metrics = (by_batch if variant.cadence is Unit.BATCH else by_epoch)[:-1]
-    wanted = promised(variant, steps, horizon, base_lr, prm, candidate.family_folder, measurement["depths"], metrics)
+    depths = measurement["depths"]
+    wanted = curves.rates(variant, steps, horizon, base_lr, prm, metrics=metrics, depths=depths)
     at = first_difference(found, wanted, variant.tolerance * base_lr)
     if at is None:
         return ""

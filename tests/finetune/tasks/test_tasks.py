@@ -403,10 +403,10 @@ def test_traces_are_evidence_before_curves(material):
     """Equal traces prove a conversion; without them the curves do, and curves that differ refuse it."""
     plain, closed, other = (material.files[number - 1] for number in (6, 23, 7))
     seen = [replace(file, trace="0123456789abcdef") for file in (plain, closed)]
-    assert convert.compared(material.catalogue, *seen) == {"same_trace": "0123456789abcdef"}
-    assert convert.compared(material.catalogue, plain, closed)["same_curve_within"] == 1e-9
+    assert convert.compared(*seen) == {"same_trace": "0123456789abcdef"}
+    assert convert.compared(plain, closed)["same_curve_within"] == 1e-9
     with pytest.raises(DatasetError, match="differ by"):
-        convert.compared(material.catalogue, plain, other)
+        convert.compared(plain, other)
 
 
 # prompts

@@ -164,13 +164,9 @@ def test_every_published_rate_is_the_curves(examples):
         variant, evidence = example.files[0].variant, example.evidence
         prm = {name: value for name, value in evidence["prm"].items() if name != "lr"}
         lr, horizon, steps = evidence["prm"]["lr"], evidence["horizon"], evidence["steps"]
-        if variant.unit is Unit.METRIC:
-            right = curves.follow(variant, evidence["metrics"], horizon, lr, prm)[steps]
-        else:
-            depths = evidence.get("depths", [0])
-            right = curves.rates(variant, steps, horizon, lr, prm, depths=depths)[
-                depths.index(evidence.get("depth", 0))
-            ]
+        metrics, depths = evidence.get("metrics"), evidence.get("depths", [0])
+        right = curves.rates(variant, steps, horizon, lr, prm, metrics=metrics, depths=depths)
+        right = right[depths.index(evidence.get("depth", 0))]
         assert list(answered(example)) == steps
         assert np.allclose(list(answered(example).values()), right, rtol=5e-6, atol=1e-12 * lr), example.key
 
@@ -191,10 +187,10 @@ def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(material):
     """What rounding leaves of zero is zero; what is within the tolerance and written otherwise is left out."""
     course = Course(4, {"lr": 0.1}, (0, 2, 3, 4))
     executed = [[0.1, 0.05 + 1e-12, 0.05 * (1 - math.sqrt(0.5)) + 9e-11, 1e-18]]
-    written = trace._written(material.catalogue, material.files[5], course, executed)
+    written = trace._written(material.files[5], course, executed)
     assert written == [{0: "0.1", 2: "0.05", 3: "0.0146447", 4: "0"}]
     executed[0][3] = 5e-11
-    assert 4 not in trace._written(material.catalogue, material.files[5], course, executed)[0]
+    assert 4 not in trace._written(material.files[5], course, executed)[0]
 
 
 @pytest.mark.parametrize(
