@@ -119,8 +119,9 @@ def bench_curves() -> None:
 
     from lrgen import curves
     from lrgen.curves import pairs
-    from lrgen.records import Candidate, Unit
+    from lrgen.records import Unit
     from lrgen.render.renderer import Renderer
+    from lrgen.verify.candidate import candidate_of
     from lrgen.verify.checks import make_scheduler_trace
     from lrgen.verify.checks.reference import metrics_of
     from lrgen.verify.checks.subject import Subject
@@ -144,7 +145,7 @@ def bench_curves() -> None:
     subjects = []
     for one in catalogue.variants:
         path, text = Path(f"/{one.key}.py"), renderer.render(network, one).text
-        subject = Subject(Candidate(path, text, "", "ResNet", one.key, one, {}), VerifySettings())
+        subject = Subject(candidate_of(path, text.encode(), network, one), VerifySettings())
         subject.load()
         subjects.append(subject)
 

@@ -178,6 +178,11 @@ class Recipe:
     clip_norm: float = 0.0
     dropout: float = 0.0
 
+    def prm_for(self, variant: Variant | None) -> dict[str, float]:
+        """The values that every caller passes to a file; an optimizer that a variant writes out has its own ``lr``."""
+        own = variant.optimizer if variant else None
+        return {"lr": own.lr if own else self.lr, "momentum": self.momentum, "dropout": self.dropout}
+
 
 @dataclass(frozen=True)
 class Budget:

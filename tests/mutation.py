@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from lrgen import catalogue as catalogues
-from lrgen.records import Candidate, Metric, Unit, Variant, VerifySettings
+from lrgen.records import Metric, Unit, Variant, VerifySettings
 from lrgen.render.renderer import Renderer
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import make_scheduler_trace, schedule
 from lrgen.verify.checks.subject import CheckFailure, Subject
 from tests.paths import TINY
@@ -75,7 +76,7 @@ class Tiny:
         assert text.count(own) == 1
         source = text if schedule is None else text.replace(own, schedule)
         path = Path(f"/tiny/{variant.key}.py")
-        return Subject(Candidate(path, source, "", "Tiny", variant.key, variant, {"lr": 0.1}), VerifySettings())
+        return Subject(candidate_of(path, source.encode(), self._network, variant), VerifySettings())
 
 
 def check(subject: Subject) -> str:

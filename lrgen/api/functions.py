@@ -408,8 +408,7 @@ def get_hyperparams(scheduler_name: str, *, model_name: str | None = None) -> di
     settings = config.load()
     loaded = catalogue.of(settings)
     variant, recipe = loaded.variant(scheduler_name), loaded.architecture(model_name or settings.active_model).recipe
-    lr = variant.optimizer.lr if variant.optimizer else recipe.lr
-    return {"lr": lr, "momentum": recipe.momentum, "dropout": recipe.dropout, **variant.defaults}
+    return recipe.prm_for(variant) | variant.defaults
 
 
 def validate_hyperparams(hp: Mapping[str, Any], *, scheduler_name: str | None = None) -> tuple[bool, str]:

@@ -1,15 +1,14 @@
 """Many completions graded at once: the files that they make go through the checks in one call of a harness."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrgen import curves
 from lrgen.errors import DatasetError
 from lrgen.finetune.example import Grade, Reference, Row, Task
 from lrgen.finetune.tasks import TASKS, judge
 from lrgen.records import Candidate, Outcome, Stage, VerifySettings
+from lrgen.verify.candidate import candidate_of
 
 SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
 """The checks that grade a file: all up to the schedule."""
@@ -53,14 +52,14 @@ def grade_all(submissions: Iterable[Submission], reference: Reference, runner: R
     for index, (task, one) in enumerate((_known_task(one.row), one) for one in everything):
         try:
             text = task.assemble(one.row, one.completion, reference)
-            sha256 = hashlib.sha256(text.encode()).hexdigest() if text is not None else ""
+            content = text.encode() if text is not None else None
         except (DatasetError, UnicodeEncodeError) as error:
             grades[index] = Grade(False, str(error))
             continue
-        if text is None:
+        if content is None:
             grades[index] = task.grade(one.row, one.completion, reference, None)
         else:
-            candidate = _candidate(one.row, text, sha256, reference)
+            candidate = _candidate(one.row, content, reference)
             waiting[index] = _key(candidate)
             candidates.setdefault(waiting[index], candidate)
     outcomes = {_key(outcome.candidate): outcome for outcome in runner(list(candidates.values()))} if candidates else {}
@@ -81,20 +80,7 @@ def _key(candidate: Candidate) -> tuple[str, str, str]:
     return candidate.sha256, candidate.model_name, candidate.scheduler_type
 
 
-def _candidate(row: Row, text: str, sha256: str, reference: Reference) -> Candidate:
+def _candidate(row: Row, content: bytes, reference: Reference) -> Candidate:
     """The file that a completion makes, as it is verified: against the schedule of its row."""
     architecture, variant = reference.architecture(row), reference.variant(row)
-    return Candidate(
-        path=Path(architecture.name) / f"{variant.key}.py",
-        source=text,
-        sha256=sha256,
-        model_name=architecture.name,
-        scheduler_type=variant.key,
-        variant=variant if curves.exists(variant) else None,
-        prm={
-            "lr": variant.optimizer.lr if variant.optimizer else architecture.recipe.lr,
-            "momentum": architecture.recipe.momentum,
-            "dropout": architecture.recipe.dropout,
-        },
-        budget=architecture.budget,
-    )
+    return candidate_of(Path(architecture.name) / f"{variant.key}.py", content, architecture, variant)

@@ -11,14 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lrgen import curves
-from lrgen.catalogue import Catalogue
 from lrgen.errors import OutputError
 from lrgen.finetune import mutations as breakages
 from lrgen.finetune.corpus import ProvedFile
 from lrgen.finetune.example import Material
 from lrgen.records import Candidate, Stage, Status, VerifySettings
 from lrgen.verify import run
+from lrgen.verify.candidate import candidate_of
 
 SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
 _AT_ONCE = 64
@@ -69,7 +68,7 @@ def failures(material: Material, bench: Workbench) -> Iterator[Failure]:
     ends = _Ends(bench.cache)
     everything = _broken(material, bench.breakages)
     while some := list(itertools.islice(everything, _AT_ONCE)):
-        found = ends.of([_candidate(material.catalogue, one) for one in some], bench.workers)
+        found = ends.of([candidate(one) for one in some], bench.workers)
         for one, end in zip(some, found, strict=True):
             if end["status"] == Status.FAILED:
                 yield Failure(one, Stage(end["stage"]), end["reason"])
@@ -88,23 +87,10 @@ def _broken(material: Material, count: int) -> Iterator[Broken]:
             yield Broken(file, mistake, chance.choice(possible[mistake]))
 
 
-def _candidate(catalogue: Catalogue, broken: Broken) -> Candidate:
-    """A broken file as it is verified: held to the schedule of the original."""
-    architecture, variant = broken.file.architecture, broken.file.variant
-    return Candidate(
-        path=Path(f"{broken.file.name}.py"),
-        source=broken.text,
-        sha256=hashlib.sha256(broken.text.encode()).hexdigest(),
-        model_name=architecture.name,
-        scheduler_type=variant.key,
-        variant=variant if curves.exists(variant) else None,
-        prm={
-            "lr": variant.optimizer.lr if variant.optimizer else architecture.recipe.lr,
-            "momentum": architecture.recipe.momentum,
-            "dropout": architecture.recipe.dropout,
-        },
-        budget=architecture.budget,
-    )
+def candidate(broken: Broken) -> Candidate:
+    """A broken file as it is verified: against the schedule of the original."""
+    file = broken.file
+    return candidate_of(Path(f"{file.name}.py"), broken.text.encode(), file.architecture, file.variant)
 
 
 class _Ends:

@@ -197,14 +197,8 @@ def _lowest(files: tuple[ProvedFile, ...]) -> str:
 
 def _hyperparameters(file: ProvedFile) -> dict[str, float]:
     """What a trainer passes to the file: the recipe of its network, and the defaults of its schedule."""
-    recipe, optimizer = file.architecture.recipe, file.variant.optimizer
-    common = {
-        "batch": recipe.batch,
-        "dropout": recipe.dropout,
-        "lr": optimizer.lr if optimizer else recipe.lr,
-        "momentum": recipe.momentum,
-    }
-    return common | file.variant.defaults
+    recipe = file.architecture.recipe
+    return {"batch": recipe.batch} | recipe.prm_for(file.variant) | file.variant.defaults
 
 
 def _is_object(text: str) -> bool:

@@ -38,8 +38,7 @@ def evaluate_checkpoint(
     module: Any = types.ModuleType(f"{model_name}_{scheduler_type}")
     exec(compile(Renderer(catalogue).render(architecture, variant).text, module.__name__, "exec"), module.__dict__)
     images = torch.from_numpy(dataset.train_images)
-    recipe = architecture.recipe
-    prm = {"lr": recipe.lr, "momentum": recipe.momentum, "dropout": recipe.dropout}
+    prm = architecture.recipe.prm_for(variant)
     net = module.Net((1, *images.shape[1:]), (len(dataset.classes),), prm, torch.device("cpu"))
     try:
         net.load_state_dict(state)

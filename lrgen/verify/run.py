@@ -12,15 +12,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from lrgen import curves
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DeviceError, OutputError, StaleFileError
-from lrgen.records import Architecture, Candidate, Outcome, Recipe, Variant, VerifySettings
+from lrgen.records import Candidate, Outcome, Variant, VerifySettings
 from lrgen.render import output
 from lrgen.render.output import Pair
 from lrgen.render.renderer import Renderer
 from lrgen.store import Conditions, Store, key_of
 from lrgen.verify import sandbox as sandboxes
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.sandbox import Isolation, Level
 from lrgen.version import __version__
 
@@ -32,8 +32,6 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "records.py")
 # Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
 _SLOT = 4 << 30
-# What a file of unknown architecture is trained with.
-_FOREIGN = Recipe(optimizer="sgd", lr=0.01, batch=64, source="", dropout=0.2)
 
 
 def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Candidate]:
@@ -49,10 +47,7 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
     if differences:
         more = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
         raise StaleFileError(f"{differences[0].path} {differences[0].reason}{more}: run lrgen render")
-    return [
-        _candidate(catalogue, output.path_of(out, architecture, variant), architecture, variant, True)
-        for architecture, variant in selected
-    ]
+    return [candidate_of(path := output.path_of(out, *pair), _read(path), *pair, ours=True) for pair in selected]
 
 
 def from_paths(
@@ -70,14 +65,15 @@ def from_paths(
     renderer = Renderer(catalogue)
     candidates = []
     for path in _files(paths):
-        sha256 = hashlib.sha256(_read(path)).hexdigest()
+        content = _read(path)
+        sha256 = hashlib.sha256(content).hexdigest()
         entry = _hashes(path.parent).get(sha256) or known.get(sha256)
         if entry is not None:
             architecture, variant = catalogue.architecture(entry[0]), catalogue.variant(entry[1])
             ours = renderer.render(architecture, variant).sha256 == sha256  # a manifest may be anybody's
-            candidates.append(_candidate(catalogue, path, architecture, variant, ours))
+            candidates.append(candidate_of(path, content, architecture, variant, ours=ours))
         else:
-            candidates.append(_candidate(catalogue, path, None, held_to))
+            candidates.append(candidate_of(path, content, None, held_to))
     return candidates
 
 
@@ -268,29 +264,6 @@ def _cuda_devices() -> int:
 def _memory_share(workers: int) -> int:
     """Resident bytes that a file may use: its share of nine tenths of the machine."""
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 0.9 / workers)
-
-
-def _candidate(
-    catalogue: Catalogue, path: Path, architecture: Architecture | None, variant: Variant | None, ours: bool = False
-) -> Candidate:
-    content = _read(path)
-    sha256 = hashlib.sha256(content).hexdigest()
-    recipe = architecture.recipe if architecture else _FOREIGN
-    return Candidate(
-        path=path,
-        source=content.decode("utf-8", "surrogateescape"),
-        sha256=sha256,
-        model_name=architecture.name if architecture else path.stem,
-        scheduler_type=variant.key if architecture and variant else f"file-{sha256[:8]}",
-        variant=variant if variant and curves.exists(variant) else None,
-        prm={
-            "lr": variant.optimizer.lr if variant and variant.optimizer else recipe.lr,
-            "momentum": recipe.momentum,
-            "dropout": recipe.dropout,
-        },
-        budget=architecture.budget if architecture else None,
-        ours=ours,
-    )
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -118,11 +118,12 @@ def serve() -> None:
 
 
 def _rates(name: str, source: str, courses: list[dict[str, Any]]) -> dict[str, Any]:
-    from lrgen.records import Candidate, VerifySettings
+    from lrgen.records import VerifySettings
+    from lrgen.verify.candidate import candidate_of
     from lrgen.verify.checks import make_scheduler_trace
     from lrgen.verify.checks.subject import CheckFailure, Subject
 
-    subject = Subject(Candidate(Path(f"{name}.py"), source, "", "", "", None, {}), VerifySettings())
+    subject = Subject(candidate_of(Path(f"{name}.py"), source.encode()), VerifySettings())
     make = subject.load().make_scheduler
     found = []
     for course in courses:

@@ -18,6 +18,7 @@ from lrgen.errors import DataError, NoResultError, ParameterError, StoreError, U
 from lrgen.records import Candidate, EpochReport, Outcome, Status, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run
+from lrgen.verify.candidate import candidate_of
 
 CONFUSION = ((3, 1), (0, 4))
 
@@ -368,9 +369,8 @@ def save(url: str, catalogue, number: int, accuracies: Sequence[float], model: s
     """A run of a variant whose epochs have these accuracies (of ten classes with ten images each)."""
     variant = catalogue.variant(number)
     source = more.pop("source", f"{model} {number}")
-    sha256 = hashlib.sha256(source.encode()).hexdigest()
     path = Path(f"generated/{model}/{variant.key}.py")
-    candidate = Candidate(path, source, sha256, model, variant.key, variant, {"lr": 0.1})
+    candidate = candidate_of(path, source.encode(), catalogue.architecture(model), variant)
     epochs = tuple(
         EpochReport(epoch, 1.0, 0.5, 1.0 / epoch, tuple(map(tuple, diagonal([round(10 * value)] * 10))), 0.1, 1.0)
         for epoch, value in enumerate(accuracies, start=1)

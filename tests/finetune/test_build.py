@@ -19,10 +19,11 @@ from lrgen.finetune.dedup import Seen
 from lrgen.finetune.example import Material, Scope
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
-from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
+from lrgen.records import CheckReport, Outcome, Stage, Status, VerifySettings
 from lrgen.source.normalise import definitions_digest, digest, schedule_digest
 from lrgen.store import Store
 from lrgen.verify import run
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.run import conditions_of
 from tests import corpora
 from tests.corpora import example, proved, source, task
@@ -486,7 +487,7 @@ def place(tmp_path, lrgen, catalogue, monkeypatch):
         path.write_text(source(number))
         if status:
             file = proved(catalogue, number)
-            candidate = Candidate(path, file.source, file.sha256, "ResNet", path.stem, file.variant, {"lr": 0.1})
+            candidate = candidate_of(path, file.source.encode(), file.architecture, file.variant)
             passed = status.ok
             checks = [CheckReport(stage, True, "", 0.1) for stage in (Stage.SYNTAX, Stage.CONTRACT)]
             checks.append(CheckReport(Stage.SCHEDULE, passed, "" if passed else "too high", 0.1))

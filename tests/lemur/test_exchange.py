@@ -19,8 +19,9 @@ from lrgen.errors import LrgenError, OutputError
 from lrgen.lemur import reader
 from lrgen.lemur.folder import new_folder
 from lrgen.lemur.names import key_of, lemur_rows, name_of
-from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training, VerifySettings
+from lrgen.records import EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Series, Store
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.run import conditions_of
 
 CODES = {"A0_001": b"# one\n", "A0_002": b"# two\n"}
@@ -42,10 +43,7 @@ def epoch(number: int, right: int, total: int = 10) -> EpochReport:
 
 def outcome(path: Path, catalogue, *epochs: EpochReport, **values: Any) -> Outcome:
     """How the verification of a rendered file of the ResNet ended."""
-    code = path.read_bytes()
-    prm = {"lr": 0.1, "momentum": 0.9, "dropout": 0.0}
-    variant = catalogue.variant(path.stem)
-    candidate = Candidate(path, code.decode(), digest(code), "ResNet", path.stem, variant, prm)
+    candidate = candidate_of(path, path.read_bytes(), catalogue.architecture("ResNet"), catalogue.variant(path.stem))
     standard = {"accuracy": 1.0, "training": Training.FULL, "base_lr": 0.1}
     return Outcome(candidate, Status.PROVED, None, "", 3.0, epochs=epochs, **standard | values)
 

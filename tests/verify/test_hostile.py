@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from lrgen import catalogue as catalogues
 from lrgen import curves
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.verify import sandbox
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.protocol import Limits
 from lrgen.verify.sandbox import Level
@@ -50,9 +50,8 @@ def hostile(harm: str, name: str = "hostile", folder: Path = Path("/files")) -> 
         marker, f"def harm() -> None:\n{textwrap.indent(textwrap.dedent(harm), '    ')}\n\n\n{marker}"
     )
     source = source.replace(call, call.replace("\n", "\n        harm()\n", 1))
-    sha256 = hashlib.sha256(source.encode()).hexdigest()
     variant = catalogues.load().variant(1)
-    return Candidate(folder / f"{name}.py", source, sha256, name, "file", variant, {"lr": 0.1})
+    return replace(candidate_of(folder / f"{name}.py", source.encode(), variant=variant), prm={"lr": 0.1})
 
 
 def end_of(harm: str, level: Level, folder: Path = Path("/files"), **limits: float) -> Outcome:

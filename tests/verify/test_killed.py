@@ -1,7 +1,6 @@
 """Whatever is killed whenever: what was reported is recorded, nothing is recorded twice, the next run does the rest."""
 
 import contextlib
-import hashlib
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ from lrgen.errors import StoreError
 from lrgen.records import Candidate, Stage, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run as verify
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.sandbox import Isolation
 from tests.verify.engines.test_local import KEPT_CONTRACT, wait_for
@@ -28,25 +28,20 @@ SETTINGS = VerifySettings(stage=Stage.CONTRACT)
 
 def files(count: int, of: str = "") -> list[Candidate]:
     """Files that the stand-in for the checks below passes."""
-    texts = [f"# {of} {index}" for index in range(count)]
-    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    return [
-        Candidate(Path(f"/files/{index}.py"), text, sha256, f"net{index}", "file", None, {"lr": 0.1})
-        for index, (text, sha256) in enumerate(zip(texts, hashes, strict=True))
-    ]
+    return [candidate_of(Path(f"/files/net{index}.py"), f"# {of} {index}".encode()) for index in range(count)]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that take some milliseconds and pass."""
 
-    def run(candidate: Candidate, settings: object, dataset: object, channel: local.worker.Channel) -> bool:
+    def run(candidate: Candidate, settings: object, dataset: object, channel: local.child_process.Channel) -> bool:
         time.sleep(0.002 + int(candidate.sha256[:2], 16) / 255 * 0.02)
         channel.send(end="syntax", reason="", seconds=0.0, measurement={})
         channel.send(end="contract", reason="", seconds=0.0, measurement=KEPT_CONTRACT)
         return True
 
-    monkeypatch.setattr(local.worker, "run", run)
+    monkeypatch.setattr(local.child_process, "run", run)
     monkeypatch.setattr(local.gc, "collect", lambda: 0)
 
 

@@ -27,6 +27,7 @@ from lrgen.render import output
 from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import run as verify
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.sandbox import Isolation, Level
 from tests.paths import FIXTURES
@@ -255,8 +256,7 @@ def candidates(tmp_path: Path, *names: str) -> list[Candidate]:
     found = []
     for name in names:
         path = copy(GOOD, tmp_path / "files" / f"{name}.py", f"# {name}\n")
-        key = f"file-{sha256(path)[:8]}"
-        found.append(Candidate(path, path.read_text(), sha256(path), name, key, None, {"lr": 0.1}))
+        found.append(candidate_of(path, path.read_bytes()))
     return found
 
 

@@ -52,7 +52,7 @@ def repairs(material, bench) -> list[Example]:
 
 def end_of(material: Material, text: str, file) -> tuple[Status, Stage | None, str]:
     """How a text ends that is held to the schedule of a file."""
-    candidate = mutants._candidate(material.catalogue, mutants.Broken(file, "", text))
+    candidate = mutants.candidate(mutants.Broken(file, "", text))
     (outcome,) = local.run([candidate], mutants.SETTINGS, None)
     return outcome.status, outcome.stage, outcome.reason
 
@@ -190,7 +190,7 @@ def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
         for kind, texts in mutations.broken(file.source).items():
             chosen.setdefault(kind, []).append(mutants.Broken(file, kind, texts[-1]))
     few = [one for kind in chosen.values() for one in kind[:: -(-len(kind) // 3)]]
-    ends = mutants._Ends(tmp_path).of([mutants._candidate(catalogue, one) for one in few], 2)
+    ends = mutants._Ends(tmp_path).of([mutants.candidate(one) for one in few], 2)
     seen = {one.mistake for one, end in zip(few, ends, strict=True) if end["status"] == Status.FAILED and end["reason"]}
     assert seen == KINDS - UNSEEN
 

@@ -77,7 +77,7 @@ def test_a_course_is_what_the_schedule_does(material):
     requests = [
         (files[1], (Course(9, {"lr": 0.1}, (0, 2, 3, 5, 6, 9)),)),
         (files[6], (Course(4, {"lr": 0.1}, (0, 1, 2, 3, 4, 5)),)),
-        (files[37], (Course(4, {"lr": 0.1, "warmup": 0.5}, (0, 1, 2, 3, 4)), Course(4, {"lr": 1.0}, (0,)))),
+        (files[37], (Course(4, {"lr": 0.1, "warmup_fraction": 0.5}, (0, 1, 2, 3, 4)), Course(4, {"lr": 1.0}, (0,)))),
         (printing, (Course(5, {"lr": 0.1}, (0, 1)),)),
     ]
     found = [rates for _, _, courses in tracing.run(requests, workers=2) for rates in courses]

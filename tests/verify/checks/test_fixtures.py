@@ -1,19 +1,21 @@
 """Every fixture under tests/verify/checks ends as its first line says."""
 
-import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lrgen import data
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import CHECKS
 from lrgen.verify.engines import local
 from tests.paths import FIXTURES
 
 FILES = sorted(FIXTURES.glob("*/*.py"))
 HEADER = re.compile(r"# held to: (\d+|-); expect: (\w+)(?:: (.*))?")
+PRM = {"lr": 0.1, "momentum": 0.9, "dropout": 0.2}
 LIMITS = local.Limits(seconds=15, check_seconds=8, output=1 << 20, memory=3 << 29)
 
 
@@ -33,16 +35,8 @@ def outcomes(catalogue) -> dict[Path, Outcome]:
 
     def candidate(path: Path) -> Candidate:
         held_to = header(path)[0]
-        source = path.read_bytes()
-        return Candidate(
-            path=path,
-            source=source.decode("utf-8", "surrogateescape"),
-            sha256=hashlib.sha256(source).hexdigest(),
-            model_name=path.stem,
-            scheduler_type="file",
-            variant=None if held_to == "-" else catalogue.variant(held_to),
-            prm={"lr": 0.1, "momentum": 0.9, "dropout": 0.2},
-        )
+        variant = None if held_to == "-" else catalogue.variant(held_to)
+        return replace(candidate_of(path, path.read_bytes(), variant=variant), prm=PRM)
 
     everything = [candidate(path) for path in FILES]
     found = local.run(everything, VerifySettings(), data.load("digits"), workers=2, limits=LIMITS)

@@ -1,11 +1,10 @@
 """What holds for every way of running files: a process each, one process for many, a sandbox each, a Ray cluster."""
 
-import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from lrgen import data
 from lrgen.errors import EngineError, IsolationError
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.verify import sandbox
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.engines import ray as cluster
 from lrgen.verify.protocol import Limits
@@ -27,10 +27,9 @@ Run = Callable[..., list[Outcome]]
 
 def of_file(name: str, source: str | None = None) -> Candidate:
     """A fixture as a candidate that is held to variant 1, or another source under its name."""
-    text = source or (FIXTURES / name).read_text(encoding="utf-8")
-    sha256 = hashlib.sha256(text.encode()).hexdigest()
-    prm = {"lr": 0.1, "momentum": 0.9, "dropout": 0.2}
-    return Candidate(FIXTURES / name, text, sha256, Path(name).stem, "file", catalogues.load().variant(1), prm)
+    content = source.encode() if source else (FIXTURES / name).read_bytes()
+    built = candidate_of(FIXTURES / name, content, variant=catalogues.load().variant(1))
+    return replace(built, prm={"lr": 0.1, "momentum": 0.9, "dropout": 0.2})
 
 
 GOOD = "training/passes_epoch_unit.py"

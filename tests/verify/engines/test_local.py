@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import faulthandler
-import hashlib
 import json
 import math
 import os
@@ -25,6 +24,7 @@ from lrgen import data
 from lrgen.catalogue import Catalogue
 from lrgen.data import Dataset
 from lrgen.records import Budget, Candidate, CheckReport, Outcome, Stage, Status, Variant, VerifySettings
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import training
 from lrgen.verify.engines import local
 from lrgen.verify.protocol import Account, Limits
@@ -47,8 +47,7 @@ Behaviour = Callable[[int], None]
 
 
 def candidate(name: str, variant: Variant | None = None, source: str = "") -> Candidate:
-    sha256 = hashlib.sha256(source.encode()).hexdigest()
-    return Candidate(Path(f"/files/{name}.py"), source, sha256, name, "file", variant, {"lr": 0.1})
+    return replace(candidate_of(Path(f"/files/{name}.py"), source.encode(), variant=variant), prm={"lr": 0.1})
 
 
 SECRETS: dict[int, str] = {}  # in a child: what its messages are signed with
