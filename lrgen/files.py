@@ -1,10 +1,22 @@
-"""Files that are there whole, or not at all."""
+"""Files that are there whole, or not at all, and the one error of those that cannot be read."""
 
 import contextlib
 import os
 from pathlib import Path
 
 from lrgen.errors import OutputError
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        OutputError: when it is not there or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def write_atomically(path: Path, text: str) -> None:

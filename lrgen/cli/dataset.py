@@ -90,7 +90,7 @@ def dataset_build(
     from lrgen.finetune.example import Material
     from lrgen.finetune.mutants import Workbench
     from lrgen.store import Store
-    from lrgen.verify import run
+    from lrgen.verify import run, verdicts
 
     if level not in list(corpus.Level):
         raise UnknownNameError("level", level, list(corpus.Level))
@@ -110,7 +110,7 @@ def dataset_build(
     )
     store = Store(settings.db)
     pairs = select(catalogue, settings, everything, model, variant, family)
-    proved, refused = corpus.collect(store, pairs, settings.out, plan.level, run.check_version())
+    proved, refused = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
     _refuse(refused, len(proved), skip_refused, level)
     bench = Workbench(cache, settings.workers or run.cores(), accuracies=store.best_of_runs)
     with Progress("rows", 0) as progress:

@@ -31,7 +31,7 @@ from lrgen.finetune.mutants import Workbench
 from lrgen.finetune.rows import SCHEMA, Rows, Split
 from lrgen.finetune.splits import Side, Splits, distinct
 from lrgen.finetune.tokens import Lengths
-from lrgen.verify import run
+from lrgen.verify import verdicts
 from lrgen.version import __version__
 
 TOO_LONG = "too_long.jsonl"
@@ -324,7 +324,7 @@ def _fingerprint(material: Material, plan: Plan, bench: Workbench | None) -> str
     for path in sorted(package.rglob("*.py")):
         code.update(path.read_bytes())
     what: list[Any] = [plan.arguments(), _versions(plan), _corpus_digest(material.files), material.catalogue.digest]
-    what.append(run.check_version())
+    what.append(verdicts.check_version())
     if bench:
         networks = sorted({file.architecture.name for file in material.files})
         what += [bench.breakages, bench.traces, repr([list(bench.accuracies(name)) for name in networks])]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from lrgen.errors import CorpusError
+from lrgen.files import read_bytes
 from lrgen.records import Architecture, Stage, Status, Training, Variant
 from lrgen.render import output
 from lrgen.render.output import Pair
@@ -66,13 +66,13 @@ def collect(
     than a failure.
 
     Raises:
-        CorpusError: when a file cannot be read.
+        OutputError: when a file cannot be read.
         StoreError, NoResultError: when the database cannot be read.
     """
     pairs = list(pairs)
     refused = [Refused(path, "is not rendered") for pair in pairs if not (path := output.path_of(out, *pair)).exists()]
     selected = [pair for pair in pairs if output.path_of(out, *pair).exists()]
-    contents = [_read(output.path_of(out, *pair)) for pair in selected]
+    contents = [read_bytes(output.path_of(out, *pair)) for pair in selected]
     hashes = [hashlib.sha256(content).hexdigest() for content in contents]
     everything = store.final_runs(hashes)
     runs = _answering(run for run in everything if run["check_version"] == check_version)
@@ -105,13 +105,6 @@ def collect(
                 )
             )
     return proved, refused
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _answering(runs: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:

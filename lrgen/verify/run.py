@@ -2,34 +2,30 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from lrgen.catalogue import Catalogue
-from lrgen.errors import DeviceError, OutputError, StaleFileError
+from lrgen.errors import DeviceError, StaleFileError
+from lrgen.files import read_bytes
 from lrgen.records import Candidate, Outcome, Variant, VerifySettings
 from lrgen.render import output
 from lrgen.render.output import Pair
 from lrgen.render.renderer import Renderer
-from lrgen.store import Conditions, Store, key_of
+from lrgen.store import Store, key_of
 from lrgen.verify import sandbox as sandboxes
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.sandbox import Isolation, Level
-from lrgen.version import __version__
+from lrgen.verify.verdicts import conditions_of
 
 if TYPE_CHECKING:
     from lrgen.verify.protocol import Limits
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-# The code that decides how a file ends: a change of it makes every recorded result one of other checks.
-_DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "records.py")
 # Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
 _SLOT = 4 << 30
 
@@ -47,7 +43,8 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
     if differences:
         more = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
         raise StaleFileError(f"{differences[0].path} {differences[0].reason}{more}: run lrgen render")
-    return [candidate_of(path := output.path_of(out, *pair), _read(path), *pair, ours=True) for pair in selected]
+    paths = [output.path_of(out, *pair) for pair in selected]
+    return [candidate_of(path, read_bytes(path), *pair, ours=True) for path, pair in zip(paths, selected, strict=True)]
 
 
 def from_paths(
@@ -65,7 +62,7 @@ def from_paths(
     renderer = Renderer(catalogue)
     candidates = []
     for path in _files(paths):
-        content = _read(path)
+        content = read_bytes(path)
         sha256 = hashlib.sha256(content).hexdigest()
         entry = _hashes(path.parent).get(sha256) or known.get(sha256)
         if entry is not None:
@@ -195,27 +192,6 @@ def _longest_first(candidates: list[Candidate], expected: Mapping[int, float]) -
     return sorted(candidates, key=lambda candidate: -expected[id(candidate)])
 
 
-def conditions_of(settings: VerifySettings) -> Conditions:
-    """Everything besides the files that decides how they end."""
-    return Conditions(
-        settings=json.dumps(asdict(settings), sort_keys=True),
-        check_version=check_version(),
-        torch=metadata.version("torch"),
-        device=settings.device.split(":")[0],
-        dataset=settings.dataset,
-        seed=settings.seed,
-        lrgen=__version__,
-    )
-
-
-def check_version() -> str:
-    """A digest of the code that decides: the checks, the curves, the data and what runs them."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in _DECIDES for path in _PACKAGE.glob(pattern)):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def resolve_device(name: str) -> str:
     """``auto`` → ``cuda:0`` or ``cpu``; a device that is not there is an error.
 
@@ -272,13 +248,6 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(path.glob("*.py"))
         else:
             yield path
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _hashes(folder: Path) -> dict[str, tuple[str, int]]:

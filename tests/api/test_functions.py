@@ -17,7 +17,7 @@ from lrgen import data
 from lrgen.errors import DataError, NoResultError, ParameterError, StoreError, UnknownNameError
 from lrgen.records import Candidate, EpochReport, Outcome, Status, VerifySettings
 from lrgen.store import Store
-from lrgen.verify import run
+from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
 
 CONFUSION = ((3, 1), (0, 4))
@@ -39,7 +39,7 @@ def database(catalogue, tmp_path: Path) -> str:
     )
     epochs = tuple(EpochReport(epoch, 1.0, 0.5, 1.0, CONFUSION, 0.1, 1.0) for epoch in (1, 2))
     outcome = Outcome(candidate, Status.PROVED, None, "", 1.0, epochs=epochs, accuracy=0.875)
-    Store(url).save(outcome, run.conditions_of(VerifySettings()), ("cat", "dog"))
+    Store(url).save(outcome, verdicts.conditions_of(VerifySettings()), ("cat", "dog"))
     return url
 
 
@@ -376,7 +376,7 @@ def save(url: str, catalogue, number: int, accuracies: Sequence[float], model: s
         for epoch, value in enumerate(accuracies, start=1)
     )
     outcome = Outcome(candidate, Status.PROVED, None, "", 1.0, epochs=epochs, accuracy=max(accuracies), **more)
-    Store(url).save(outcome, run.conditions_of(VerifySettings()), data.CLASSES["digits"])
+    Store(url).save(outcome, verdicts.conditions_of(VerifySettings()), data.CLASSES["digits"])
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from lrgen.catalogue import Catalogue
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Series, Store
 from lrgen.verify import run as verify
+from lrgen.verify import verdicts
 from tests.paths import TINY
 
 # Right answers among a hundred, by variant and seed; 41 is the constant schedule.
@@ -53,7 +54,7 @@ def save(store: Store, catalogue: Catalogue) -> Callable[..., None]:
         outcome = Outcome(
             candidate, status, Stage.TRAINING if failed else None, "for a reason" if failed else "", 2.0, epochs=epochs
         )
-        store.save(outcome, verify.conditions_of(VerifySettings(seed=seed, **asked)), ("a", "b"))
+        store.save(outcome, verdicts.conditions_of(VerifySettings(seed=seed, **asked)), ("a", "b"))
 
     return saved
 

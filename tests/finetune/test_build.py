@@ -22,9 +22,9 @@ from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, tab
 from lrgen.records import CheckReport, Outcome, Stage, Status, VerifySettings
 from lrgen.source.normalise import definitions_digest, digest, schedule_digest
 from lrgen.store import Store
-from lrgen.verify import run
+from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.run import conditions_of
+from lrgen.verify.verdicts import conditions_of
 from tests import corpora
 from tests.corpora import example, proved, source, task
 from tests.paths import REPOSITORY
@@ -546,7 +546,7 @@ def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
 
 def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
     """What an older lrgen found is no proof by today's checks."""
-    monkeypatch.setattr(run, "check_version", lambda: "those of tomorrow")
+    monkeypatch.setattr(verdicts, "check_version", lambda: "those of tomorrow")
     code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED)
     assert code == 2
     assert "A0_001.py was verified by other checks only" in err

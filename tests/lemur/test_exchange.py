@@ -22,7 +22,7 @@ from lrgen.lemur.names import key_of, lemur_rows, name_of
 from lrgen.records import EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Series, Store
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.run import conditions_of
+from lrgen.verify.verdicts import conditions_of
 
 CODES = {"A0_001": b"# one\n", "A0_002": b"# two\n"}
 STATISTICS = "stat/train/img-classification_digits_acc_ResNet-A0-001"

@@ -15,6 +15,7 @@ from lrgen.lemur.runs import Measured, collect
 from lrgen.records import EpochReport, Outcome, Status, Training, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run as verify
+from lrgen.verify import verdicts
 
 CLIENT = os.environ.get("LRGEN_LEMUR_PYTHON")
 SCRIPT = Path(__file__).with_name("lemur_reader.py")
@@ -45,7 +46,7 @@ def runs(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> list
             training=Training.FULL,
             base_lr=0.1,
         )
-        conditions = verify.conditions_of(VerifySettings(epochs=2))
+        conditions = verdicts.conditions_of(VerifySettings(epochs=2))
         store.save(outcome, conditions, ("a", "b"))
         if candidate.scheduler_type == "A0_001":
             store.save(outcome, replace(conditions, dataset="cifar-10"), ("a", "b"))

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-import lrgen
 from lrgen import catalogue as catalogues
 from lrgen import data
 from lrgen.catalogue import Catalogue, loader
@@ -27,6 +26,7 @@ from lrgen.render import output
 from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import run as verify
+from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.sandbox import Isolation, Level
@@ -325,7 +325,7 @@ def test_outcomes_are_recorded_before_they_are_told(fake, store, tmp_path):
     first = next(outcomes)
     outcomes.close()
     assert fake["closed"]
-    assert set(store.reusable(files, verify.conditions_of(VerifySettings()))) == {key_of(first.candidate)}
+    assert set(store.reusable(files, verdicts.conditions_of(VerifySettings()))) == {key_of(first.candidate)}
 
 
 def test_a_database_that_fails_ends_the_children(fake, store, tmp_path, monkeypatch):
@@ -394,61 +394,6 @@ def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
     assert right / sum(one["support"] for one in classes) == pytest.approx(outcome.accuracy)
     (again,) = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
     assert (again.status, again.accuracy, again.reused) == (Status.PROVED, outcome.accuracy, True)
-
-
-# What makes a result another one.
-
-
-@pytest.mark.parametrize(
-    ("name", "matters"),
-    [
-        ("checks/schedule.py", True),
-        ("checks/subject.py", True),
-        ("curves/cosine.py", True),
-        ("curves/__init__.py", True),
-        ("worker.py", True),
-        ("harness.py", True),
-        ("account.py", True),
-        ("data/cifar.py", True),
-        ("cli/__init__.py", False),
-        ("render.py", False),
-        ("store/__init__.py", False),
-    ],
-)
-def test_a_result_is_of_the_code_that_judged_it(tmp_path, monkeypatch, name, matters):
-    """A change of what decides makes all results be measured again, a change elsewhere none."""
-    package = tmp_path / "lrgen"
-    shutil.copytree(Path(lrgen.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(verify, "_PACKAGE", package)
-    before = verify.check_version()
-    assert before == verify.check_version()
-    copy(package / name, package / name, "# another line\n")
-    assert (verify.check_version() != before) == matters
-
-
-@pytest.mark.parametrize("what", ["curve", "constants", "defaults"])
-def test_a_result_is_of_the_curve_that_it_was_held_to(catalogue, store, tmp_path, what):
-    """Who repairs the curve of his own family, or edits its numbers, is not told what the old one said."""
-    folder = tmp_path / "templates" / "schedulers" / "mine"
-    folder.mkdir(parents=True)
-    (folder / "curves.py").write_text("def flat(step, horizon):\n    return 0 * step + 0.5\n")
-    variant = dataclasses.replace(
-        catalogue.variant(1), family="mine", curve="flat", constants={"a": 1}, curves_folder=folder
-    )
-    (file,) = candidates(tmp_path, "a")
-    file = dataclasses.replace(file, variant=variant)
-    conditions = verify.conditions_of(CONTRACT)
-    store.save(Outcome(file, Status.FAILED, Stage.SCHEDULE, "the rate is wrong", 1.0), conditions, ())
-    assert store.reusable([file], conditions)
-    if what == "curve":
-        (folder / "curves.py").write_text("def flat(step, horizon):\n    return 0 * step + 1\n")
-        changed = file
-    elif what == "constants":
-        changed = dataclasses.replace(file, variant=dataclasses.replace(variant, constants={"a": 2}))
-    else:
-        hyperparameters = tuple(dataclasses.replace(one, default=0.25) for one in variant.hyperparameters)
-        changed = dataclasses.replace(file, variant=dataclasses.replace(variant, hyperparameters=hyperparameters))
-    assert store.reusable([changed], conditions) == {}
 
 
 # How files are kept apart, and in which order they run.
@@ -535,8 +480,9 @@ def test_durations_of_another_stage_say_nothing(fake, store, tmp_path):
     """A file whose contract was checked in a second may train for a minute."""
     how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
     list(verify.verify(candidates(tmp_path, "a"), CONTRACT, store, **how))
-    assert store.durations(verify.conditions_of(CONTRACT)) == {("a", candidates(tmp_path, "a")[0].scheduler_type): 1.0}
-    assert store.durations(verify.conditions_of(VerifySettings())) == {}
+    key = candidates(tmp_path, "a")[0].scheduler_type
+    assert store.durations(verdicts.conditions_of(CONTRACT)) == {("a", key): 1.0}
+    assert store.durations(verdicts.conditions_of(VerifySettings())) == {}
 
 
 def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from lrgen.finetune.mutants import Workbench
 from lrgen.finetune.tasks import judge, prefer, write
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Store
-from lrgen.verify import run
+from lrgen.verify import verdicts
 from tests.paths import TINY
 from tests.proved import material_of
 
@@ -84,7 +84,7 @@ class Measured:
         epoch = EpochReport(1, 1.0, 0.5, 1.0, confusion, 0.1, 1.0)
         stage = None if status.ok else Stage.TRAINING
         outcome = Outcome(candidate, status, stage, "" if status.ok else "no", 1.0, epochs=(epoch,), training=training)
-        self.store.save(outcome, run.conditions_of(VerifySettings(seed=seed, **other)), ("a", "b"))
+        self.store.save(outcome, verdicts.conditions_of(VerifySettings(seed=seed, **other)), ("a", "b"))
 
     def runs(self, table: dict[int, tuple[float, ...]], **other: Any) -> None:
         """Save runs under the seeds 0, 1, 2 …"""

@@ -3,20 +3,24 @@
 import ast
 import difflib
 import hashlib
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
-from lrgen.errors import OutputError
+from lrgen.errors import StoreError
 from lrgen.finetune import mutants, mutations, wording
 from lrgen.finetune.example import Example, Material, Scope
 from lrgen.finetune.mutants import Workbench
 from lrgen.finetune.tasks import judge, prefer, repair
-from lrgen.records import Stage, Status
+from lrgen.records import Outcome, Stage, Status
 from lrgen.source import diffs
-from lrgen.verify import run
+from lrgen.verify import verdicts
 from lrgen.verify.engines import local
 from tests.paths import GENERATED, TINY
 from tests.proved import material_of, proved
@@ -190,8 +194,9 @@ def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
         for kind, texts in mutations.broken(file.source).items():
             chosen.setdefault(kind, []).append(mutants.Broken(file, kind, texts[-1]))
     few = [one for kind in chosen.values() for one in kind[:: -(-len(kind) // 3)]]
-    ends = mutants._Ends(tmp_path).of([mutants.candidate(one) for one in few], 2)
-    seen = {one.mistake for one, end in zip(few, ends, strict=True) if end["status"] == Status.FAILED and end["reason"]}
+    with closing(verdicts.cache_in(tmp_path)) as known:
+        ends = mutants.ends_of(few, known, 2)
+    seen = {one.mistake for one, end in zip(few, ends, strict=True) if end.status is Status.FAILED and end.reason}
     assert seen == KINDS - UNSEEN
 
 
@@ -208,25 +213,36 @@ def test_what_was_run_once_is_not_run_again(material, bench, repairs, monkeypatc
 
 def test_other_checks_run_everything_again(material, bench, repairs, monkeypatch):
     """What is known was said by the checks of today."""
-    monkeypatch.setattr(run, "check_version", lambda: "other")
+    monkeypatch.setattr(verdicts, "check_version", lambda: "other")
     monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("run"))
     with pytest.raises(pytest.fail.Exception, match="run"):
         list(repair.examples(material, bench))
 
 
-def test_a_killed_build_leaves_a_cache_that_can_be_read(material, bench, repairs, tmp_path, monkeypatch):
-    """Half a line at the end of the cache is passed over, and what is added to it is found again."""
-    known = (bench.cache / "broken.jsonl").read_text()
-    (tmp_path / "broken.jsonl").write_text(known[:-40])
-    assert list(repair.examples(material, replace(bench, cache=tmp_path))) == repairs
-    monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
-    assert list(repair.examples(material, replace(bench, cache=tmp_path))) == repairs
+def test_an_interrupted_build_goes_on_where_it_was(material, repairs, tmp_path, monkeypatch):
+    """What was run before the interrupt is known to the next build, which runs the rest and writes the same."""
+    run_all, ran = local.run, []
+
+    def noted(candidates, *args: Any, stop: bool, **how: Any) -> Iterator[Outcome]:
+        for outcome in run_all(candidates, *args, **how):
+            ran.append(outcome.candidate.sha256)
+            yield outcome
+            if stop and len(ran) == 3:
+                raise KeyboardInterrupt
+
+    bench = Workbench(tmp_path, workers=2, breakages=5)
+    monkeypatch.setattr(local, "run", partial(noted, stop=True))
+    with pytest.raises(KeyboardInterrupt):
+        list(repair.examples(material, bench))
+    monkeypatch.setattr(local, "run", partial(noted, stop=False))
+    assert list(repair.examples(material, bench)) == repairs
+    assert len(ran) == len(set(ran)) >= len(repairs)
 
 
 def test_a_cache_that_cannot_be_read_is_named(material, tmp_path):
     """The error names the file."""
-    (tmp_path / "broken.jsonl").mkdir()
-    with pytest.raises(OutputError, match=r"broken\.jsonl: cannot be read"):
+    (tmp_path / "verdicts.db").mkdir()
+    with pytest.raises(StoreError, match=r"verdicts\.db: unable to open"):
         list(repair.examples(material, Workbench(tmp_path)))
 
 

@@ -16,6 +16,7 @@ from lrgen.records import Budget, Candidate, Status, Training, Unit, VerifySetti
 from lrgen.render import output
 from lrgen.store import Store, settings_of
 from lrgen.verify import run as verify
+from lrgen.verify import verdicts
 from lrgen.verify.checks import training
 from lrgen.verify.checks.recorder import Recorder
 from lrgen.verify.checks.subject import CheckFailure, Subject
@@ -132,7 +133,7 @@ def test_a_budget_is_a_limit(candidate):
 
 def test_a_result_is_reused_only_for_the_same_budget(candidate):
     """Another budget is another training."""
-    conditions = verify.conditions_of(VerifySettings())
+    conditions = verdicts.conditions_of(VerifySettings())
     keys = {
         settings_of(replace(candidate, budget=budget), conditions)
         for budget in (None, BUDGET, replace(BUDGET, images=40))
@@ -143,7 +144,7 @@ def test_a_result_is_reused_only_for_the_same_budget(candidate):
 def test_what_was_trained_is_recorded_and_full_trainings_come_first(candidate, tmp_path):
     """The leaderboard says full or memorised, with the rate that was used; what was memorised stands below."""
     store = Store(f"sqlite:///{tmp_path / 'results.db'}")
-    conditions = verify.conditions_of(VerifySettings())
+    conditions = verdicts.conditions_of(VerifySettings())
     classes = data.load("digits").classes
     memorised = run(replace(candidate, budget=BUDGET))
     full = replace(run(candidate), candidate=replace(candidate, model_name="Other"))
