@@ -4,6 +4,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def first_line(error: object) -> str:
+    """The first line of what an error says, or its type when it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class LrgenError(Exception):
     """Anything that lrgen refuses to do; the command line prints it as one sentence and exits with 2."""
 

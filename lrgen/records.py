@@ -1,5 +1,6 @@
 """The frozen records and enumerations that every other module speaks in; imports nothing of ours."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -308,9 +309,8 @@ class EpochReport:
 
     @property
     def accuracy(self) -> float:
-        """The share of images on the diagonal of the confusion matrix."""
-        total = sum(map(sum, self.confusion))
-        return sum(row[i] for i, row in enumerate(self.confusion)) / total if total else 0.0
+        """The fraction of images that were classified correctly."""
+        return accuracy_of(self.confusion)
 
 
 @dataclass(frozen=True)
@@ -337,6 +337,12 @@ class Outcome:
     output: str = ""
     isolation: str = "process"
     trace: str | None = None
+
+
+def accuracy_of(confusion: Sequence[Sequence[int]]) -> float:
+    """The fraction of images on the diagonal of a confusion matrix; 0 of none."""
+    correct, total = sum(row[index] for index, row in enumerate(confusion)), sum(map(sum, confusion))
+    return correct / total if total else 0.0
 
 
 def parse_number(value: float | str) -> tuple[float, str]:

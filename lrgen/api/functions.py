@@ -15,7 +15,7 @@ import numpy as np
 
 from lrgen import catalogue, config, data
 from lrgen.errors import ParameterError, UnknownNameError
-from lrgen.records import Collection, Variant
+from lrgen.records import Collection, Variant, accuracy_of
 from lrgen.store.metrics import ClassScores, class_scores
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def save_scheduler_result(
         if [len(row) for row in confusion] != [len(classes)] * len(classes):
             raise ParameterError(f"confusion: {dataset} has {len(classes)} classes, got {len(confusion)} rows")
         confusion = [[int(count) for count in row] for row in confusion]  # numpy's, perhaps
-        right = sum(row[number] for number, row in enumerate(confusion)) / max(1, sum(map(sum, confusion)))
+        right = accuracy_of(confusion)
         if abs(right - accuracy) > _ROUNDING:
             raise ParameterError(f"accuracy: the confusion matrix says {right}, got {accuracy}")
         accuracy = right
@@ -385,8 +385,8 @@ def generate_class_data_for_epoch(
             loss, confusion = evaluate_checkpoint(
                 catalogue.of(settings), model_name, scheduler_type, Path(checkpoint), loaded
             )
-            right = sum(row[number] for number, row in enumerate(confusion)) / sum(map(sum, confusion))
-            store.record_epoch(series, epoch, right, loss, confusion=confusion, classes=names)
+            accuracy = accuracy_of(confusion)
+            store.record_epoch(series, epoch, accuracy, loss, confusion=confusion, classes=names)
     scores = class_scores(confusion)
     return {names[one.class_id]: one.accuracy for one in scores if one.accuracy is not None}
 

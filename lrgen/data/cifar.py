@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrgen.data.dataset import Dataset
-from lrgen.errors import DataError
+from lrgen.errors import DataError, first_line
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def load(name: str, root: Path, download: bool) -> Dataset:
     try:
         from torchvision.datasets import CIFAR10, CIFAR100
     except (ImportError, RuntimeError) as error:  # the latter: one that was built for another torch
-        raise DataError(f"{name} is read by torchvision, which cannot be imported: {_first_line(error)}") from error
+        raise DataError(f"{name} is read by torchvision, which cannot be imported: {first_line(error)}") from error
     kind: Any = CIFAR10 if name == "cifar-10" else CIFAR100
     folder = root / kind.base_folder
     if not download and not folder.is_dir():
@@ -59,7 +59,7 @@ def load(name: str, root: Path, download: bool) -> Dataset:
     try:
         parts = [kind(str(root), train=train, download=download) for train in (True, False)]
     except RuntimeError as error:
-        raise DataError(f"{folder} is not {name} as it was published (md5 sums): {_first_line(error)}") from error
+        raise DataError(f"{folder} is not {name} as it was published (md5 sums): {first_line(error)}") from error
     except OSError as error:
         raise DataError(f"{name} cannot be downloaded or read in {root}: {error}") from error
     classes = tuple(parts[0].classes)
@@ -81,7 +81,3 @@ def _unpickled(path: Path) -> Any:
     """A file whose md5 sum torchvision has just compared with the published one."""
     with path.open("rb") as file:
         return pickle.load(file, encoding="latin1")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

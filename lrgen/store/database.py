@@ -2,21 +2,25 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
 from sqlalchemy import URL, Connection, create_engine, event, exc, text
 from sqlalchemy.engine import make_url
 
-from lrgen.errors import NoResultError, StoreError
+from lrgen.errors import NoResultError, StoreError, first_line
 from lrgen.store.migrations import is_current, migrate
 
+PARAMETERS = 400  # pairs of values in one statement: SQLite may take no more than 999 parameters
 _BUSY_SECONDS = 60  # many writers that never pause may keep one waiting for seconds: it is better than to fail
+
+T = TypeVar("T")
 
 
 class Database:
@@ -45,7 +49,7 @@ class Database:
         except ModuleNotFoundError as error:
             raise StoreError(f"{self.place}: PostgreSQL needs psycopg: pip install 'lrgen[postgres]'") from error
         except exc.SQLAlchemyError as error:
-            raise StoreError(f"{self.place}: {_first_line(error)}") from error
+            raise StoreError(f"{self.place}: {first_line(error)}") from error
         if self.sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -97,9 +101,9 @@ class Database:
                 yield connection
         except exc.DBAPIError as error:
             outcome = "; nothing of this was recorded" if write else ""
-            raise StoreError(f"{self.place}: {_first_line(error.orig)}{outcome}") from error
+            raise StoreError(f"{self.place}: {first_line(error.orig)}{outcome}") from error
         except exc.SQLAlchemyError as error:
-            raise StoreError(f"{self.place}: {_first_line(error)}") from error
+            raise StoreError(f"{self.place}: {first_line(error)}") from error
         except OSError as error:
             raise StoreError(f"{self.place}: {error.strerror}") from error
 
@@ -145,5 +149,8 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _first_line(error: object) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+def chunks(items: Iterable[T], size: int = PARAMETERS) -> Iterator[list[T]]:
+    """The items in lists of at most ``size``; by default as many pairs as one statement takes parameters."""
+    rest = iter(items)
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk

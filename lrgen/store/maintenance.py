@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,8 @@ from urllib.parse import quote
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, insert, inspect, select, text
 
 from lrgen.errors import OutputError, StoreError
-from lrgen.store.database import Database, alone
+from lrgen.records import accuracy_of
+from lrgen.store.database import Database, alone, chunks
 from lrgen.store.metrics import class_scores
 from lrgen.store.migrations import MIGRATIONS
 from lrgen.store.recording import RECORDED
@@ -101,7 +102,7 @@ def _contradiction(database: Database, result: dict[str, Any]) -> str:
     c, confusion = CLASS_DATA, result["confusion"]
     if any(len(row) != len(confusion) for row in confusion):
         return "the confusion matrix is not square"
-    right = sum(row[number] for number, row in enumerate(confusion)) / max(1, sum(map(sum, confusion)))
+    right = accuracy_of(confusion)
     if result["accuracy"] is None or abs(result["accuracy"] - right) > _TOLERANCE:
         return f"accuracy is {result['accuracy']}, the confusion matrix says {right}"
     wanted = {one.class_id: one for one in class_scores(confusion)}
@@ -183,7 +184,7 @@ def _write_csv(rows: Rows, table: Table, path: Path) -> Iterator[int]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(table.c.keys())
-        for chunk in _chunks(rows):
+        for chunk in chunks(rows, _CHUNK):
             writer.writerows([_text(row[column.name], column) for column in table.c] for row in chunk)
             yield len(chunk)
 
@@ -194,7 +195,7 @@ def _write_parquet(rows: Rows, table: Table, path: Path) -> Iterator[int]:
 
     schema = pa.schema([(column.name, _arrow(pa, column)) for column in table.c])
     with parquet.ParquetWriter(path, schema) as writer:
-        for chunk in _chunks(rows):
+        for chunk in chunks(rows, _CHUNK):
             plain = [
                 {c.name: _json(row[c.name]) if isinstance(c.type, JSON) else row[c.name] for c in table.c}
                 for row in chunk
@@ -318,14 +319,14 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
         results = {(run_id, epoch): result_id for run_id, epoch, result_id in connection.execute(known_results)}
         known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(growing))
         classes = {tuple(row) for row in connection.execute(known_classes)}
-        for chunk in _chunks(_as_ours(source.rows(r), runs)):
+        for chunk in chunks(_as_ours(source.rows(r), runs), _CHUNK):
             new = [row for row in chunk if (row["run_id"], row["epoch"]) not in results]
             if new:
                 inserted = insert(r).returning(r.c.id, sort_by_parameter_order=True)
                 ids = connection.execute(inserted, [_without_id(row) for row in new]).scalars()
                 results |= {(row["run_id"], row["epoch"]): one for row, one in zip(new, ids, strict=True)}
             advance(len(chunk))
-        for chunk in _chunks(_as_ours(source.rows(c), runs)):
+        for chunk in chunks(_as_ours(source.rows(c), runs), _CHUNK):
             values = [
                 _without_id(row) | {"result_id": results.get((row["run_id"], row["epoch"]))}
                 for row in chunk
@@ -394,17 +395,6 @@ def _rows(database: Database, query: Any, table: Table) -> Rows:
     while rows := database.rows(query.where(table.c.id > last).order_by(table.c.id).limit(_CHUNK)):
         yield from rows
         last = rows[-1]["id"]
-
-
-def _chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 _TABLES = (RUNS, SCHEDULER_RESULTS, CLASS_DATA)

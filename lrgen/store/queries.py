@@ -8,12 +8,10 @@ from sqlalchemy import ColumnElement, exists, func, select
 
 from lrgen.errors import NoResultError
 from lrgen.records import Candidate, Outcome, Status, Training
-from lrgen.store.database import Database
+from lrgen.store.database import Database, chunks
 from lrgen.store.recording import RECORDED
 from lrgen.store.rows import CandidateKey, Conditions, key_of, outcome_of, settings_of
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
-
-_CHUNK = 500
 
 
 class Queries(Database):
@@ -27,11 +25,11 @@ class Queries(Database):
         hashes = sorted({candidate.sha256 for candidate in wanted.values()})
         found: dict[CandidateKey, Outcome] = {}
         with self.session() as connection:
-            for begin in range(0, len(hashes), _CHUNK):
+            for some in chunks(hashes):
                 rows = connection.execute(
                     select(RUNS)
                     .where(
-                        RUNS.c.source_sha256.in_(hashes[begin : begin + _CHUNK]),
+                        RUNS.c.source_sha256.in_(some),
                         RUNS.c.check_version == conditions.check_version,
                         RUNS.c.torch == conditions.torch,
                         RUNS.c.device == conditions.device,
@@ -263,9 +261,8 @@ class Queries(Database):
         ]
         final = RUNS.c.status.in_([status.value for status in Status if status.final])
         found: list[dict[str, Any]] = []
-        for begin in range(0, len(wanted), _CHUNK):
-            chunk = RUNS.c.source_sha256.in_(wanted[begin : begin + _CHUNK])
-            found += self.rows(select(*columns).where(chunk, final))
+        for some in chunks(wanted):
+            found += self.rows(select(*columns).where(RUNS.c.source_sha256.in_(some), final))
         return sorted(found, key=lambda row: row["id"])
 
     def dataset_of(self, model: str, scheduler_type: str) -> str | None:

@@ -1,16 +1,13 @@
 """What a report asks of a whole database; each answer names its run, so that every number can be traced to one."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import func, select, tuple_
 
-from lrgen.store.database import Database
+from lrgen.store.database import Database, chunks
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
-_CHUNK = 400
-
-T = TypeVar("T")
 Rows = list[dict[str, Any]]
 
 
@@ -36,7 +33,7 @@ def epochs(database: Database, run_ids: Iterable[int]) -> Rows:
     """The accuracy of every evaluated epoch of some runs, in the order of runs and epochs."""
     r = SCHEDULER_RESULTS
     query = select(r.c.run_id, r.c.epoch, r.c.accuracy).order_by(r.c.run_id, r.c.epoch)
-    return [row for chunk in _chunks(sorted(run_ids)) for row in database.rows(query.where(r.c.run_id.in_(chunk)))]
+    return [row for chunk in chunks(sorted(run_ids)) for row in database.rows(query.where(r.c.run_id.in_(chunk)))]
 
 
 def recalls(database: Database, epochs: Iterable[tuple[int, int]]) -> Rows:
@@ -45,10 +42,4 @@ def recalls(database: Database, epochs: Iterable[tuple[int, int]]) -> Rows:
     columns = (c.c.run_id, c.c.class_id, c.c.class_name, c.c.recall)
     query = select(*columns).order_by(c.c.run_id, c.c.class_id)
     here = tuple_(c.c.run_id, c.c.epoch)
-    return [row for chunk in _chunks(sorted(epochs)) for row in database.rows(query.where(here.in_(chunk)))]
-
-
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """At most as many at a time as a statement takes parameters."""
-    for begin in range(0, len(values), _CHUNK):
-        yield values[begin : begin + _CHUNK]
+    return [row for chunk in chunks(sorted(epochs)) for row in database.rows(query.where(here.in_(chunk)))]

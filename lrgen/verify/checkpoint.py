@@ -10,7 +10,7 @@ import torch
 from lrgen.catalogue import Catalogue
 from lrgen.data import Dataset
 from lrgen.data.batches import Batches, Scale
-from lrgen.errors import DataError
+from lrgen.errors import DataError, first_line
 from lrgen.render.renderer import Renderer
 from lrgen.verify.checks.training import evaluate
 
@@ -34,7 +34,7 @@ def evaluate_checkpoint(
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise DataError(f"{checkpoint}: not a checkpoint that can be read: {_first_line(error)}") from error
+        raise DataError(f"{checkpoint}: not a checkpoint that can be read: {first_line(error)}") from error
     module: Any = types.ModuleType(f"{model_name}_{scheduler_type}")
     exec(compile(Renderer(catalogue).render(architecture, variant).text, module.__name__, "exec"), module.__dict__)
     images = torch.from_numpy(dataset.train_images)
@@ -44,11 +44,7 @@ def evaluate_checkpoint(
         net.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         what = f"{model_name} with {len(dataset.classes)} classes"
-        raise DataError(f"{checkpoint}: not the weights of {what}: {_first_line(error)}") from error
+        raise DataError(f"{checkpoint}: not the weights of {what}: {first_line(error)}") from error
     labels = torch.from_numpy(dataset.test_labels)
     held_out = Batches(torch.from_numpy(dataset.test_images), labels, _BATCH, Scale.of(images))
     return evaluate(net, held_out, len(dataset.classes))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from lrgen.records import Stage, Status, Training
 from lrgen.report import contents, drawing, page
 from lrgen.store import Series, Store
 from lrgen.store import report_queries as overview
+from lrgen.store.database import chunks
 from tests.store.test_store import CLASSES, CONDITIONS, epoch, outcome
 
 HOSTILE = "<script>alert('x')</script>&\"quoted\""
@@ -345,7 +347,7 @@ def test_more_runs_are_asked_for_than_a_statement_takes(path, monkeypatch):
     """They are asked for in parts, and come back in order."""
     store = Store(url(path))
     whole = overview.epochs(store, range(1, 11))
-    monkeypatch.setattr(overview, "_CHUNK", 2)
+    monkeypatch.setattr(overview, "chunks", partial(chunks, size=2))
     assert overview.epochs(store, range(1, 11)) == whole
     assert len(overview.recalls(store, [(3, 2), (2, 2), (4, 1)])) == 30
 

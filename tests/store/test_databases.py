@@ -17,6 +17,7 @@ from sqlalchemy import text
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import Status
 from lrgen.store import Series, Store, database, maintenance, migrations, tables
+from lrgen.store.database import chunks
 from lrgen.store.metrics import ClassScores
 from tests.paths import REPOSITORY
 from tests.store.test_store import CLASSES, CONDITIONS, diagonal, epoch, outcome
@@ -570,3 +571,15 @@ def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
     assert sorted(one.status for one in ended) == [Status.FAILED, Status.UNPROVEN]
     (failure,) = store.failures()
     assert "bad \\ud800 \\0 text" in failure["reason"]
+
+
+@pytest.mark.parametrize(
+    ("count", "lengths"),
+    [(0, []), (1, [1]), (400, [400]), (401, [400, 1])],
+)
+def test_chunks_hold_every_item_once_and_in_order(count, lengths):
+    """By default there are as many as one statement takes, and the last chunk holds what is left."""
+    found = list(chunks(range(count)))
+    assert [len(chunk) for chunk in found] == lengths
+    assert [item for chunk in found for item in chunk] == list(range(count))
+    assert list(chunks("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]

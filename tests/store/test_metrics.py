@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from lrgen.records import EpochReport
+from lrgen.records import EpochReport, accuracy_of
 from lrgen.store.metrics import ClassScores, class_scores, group_scores
 
 
@@ -121,3 +121,9 @@ def test_a_group_that_is_never_predicted_has_no_precision():
     """Nothing was taken for it: 0, as for a class, and no division by zero."""
     (group,) = group_scores([[0, 4], [0, 4]], ("a", "b"), {"a": ("a",)})
     assert (group.accuracy, group.precision) == (0.0, 0.0)
+
+
+def test_the_accuracy_of_no_images_is_zero():
+    """A confusion matrix of zeros, or of no classes, has an accuracy and raises nothing."""
+    assert accuracy_of([]) == accuracy_of([[0, 0], [0, 0]]) == 0.0
+    assert accuracy_of([[3, 1], [0, 4]]) == 0.875

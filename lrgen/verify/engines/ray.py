@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lrgen import data
-from lrgen.errors import EngineError
+from lrgen.errors import EngineError, first_line
 from lrgen.records import (
     Candidate,
     CheckReport,
@@ -144,7 +144,7 @@ def _connected(address: str | None) -> Any:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise EngineError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"there is no Ray cluster at {address}: {first_line(error)}") from error
     return ray
 
 
