@@ -25,6 +25,7 @@ from lrgen.catalogue.pairwise import cover
 from lrgen.records import Candidate, Outcome, VerifySettings
 from lrgen.render import output
 from lrgen.render.output import Pair
+from lrgen.verify import plan
 from lrgen.verify import run as verify
 from lrgen.verify.engines import local
 from lrgen.verify.protocol import Limits
@@ -40,9 +41,7 @@ def main() -> None:
     parser.add_argument("--slots", default="1,2,4,8")
     asked = parser.parse_args()
     slots = [int(count) for count in asked.slots.split(",")]
-    print(
-        f"{_name(asked.device)}, {verify.cores()} cores, Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    print(f"{_name(asked.device)}, {plan.cores()} cores, Python {platform.python_version()}, torch {torch.__version__}")
     catalogue = catalogues.load()
     settings = VerifySettings(device=asked.device)
     with tempfile.TemporaryDirectory() as folder:

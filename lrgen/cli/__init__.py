@@ -13,18 +13,20 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from lrgen import config
-from lrgen.cli.corpus import render, verify
-from lrgen.cli.curves import plot, show
 from lrgen.cli.database import database
 from lrgen.cli.dataset import dataset
+from lrgen.cli.doctor import doctor
 from lrgen.cli.exchange import exports, imports
 from lrgen.cli.listing import lists
 from lrgen.cli.models import models
-from lrgen.cli.options import AsJson, State
-from lrgen.cli.printing import WIDTH, print_json, print_rows
+from lrgen.cli.options import State
+from lrgen.cli.plot import plot
+from lrgen.cli.printing import WIDTH
+from lrgen.cli.render import render
 from lrgen.cli.report import report
 from lrgen.cli.results import results
+from lrgen.cli.show import show
+from lrgen.cli.verify import verify
 from lrgen.errors import LrgenError
 from lrgen.version import __version__
 
@@ -41,6 +43,7 @@ app.command()(verify)
 app.command()(show)
 app.command()(plot)
 app.command()(report)
+app.command()(doctor)
 app.add_typer(lists, name="list")
 app.add_typer(models, name="model")
 app.add_typer(results, name="results")
@@ -97,18 +100,3 @@ def _options(
 ) -> None:
     State.verbosity = -1 if quiet else verbose
     State.debug = debug
-
-
-@app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """What a bug report should say of this machine.
-
-    Example: lrgen doctor --json
-    """
-    from lrgen.cli.doctor import report
-
-    rows = [{"what": key, "value": value} for key, value in report(config.load()).items()]
-    if as_json:
-        print_json({row["what"]: row["value"] for row in rows})
-    else:
-        print_rows(rows, ("what", "value"), False)

@@ -12,6 +12,7 @@ from lrgen import config
 from lrgen.cli.options import All, AsJson, Database, Families, Models, Templates, Variants, select
 from lrgen.cli.printing import Progress, console, print_json
 from lrgen.errors import ConfigError, CorpusError, UnknownNameError
+from lrgen.verify import plan as planning
 
 if TYPE_CHECKING:
     from lrgen.finetune.build import Built
@@ -90,7 +91,7 @@ def dataset_build(
     from lrgen.finetune.example import Material
     from lrgen.finetune.mutants import Workbench
     from lrgen.store import Store
-    from lrgen.verify import run, verdicts
+    from lrgen.verify import verdicts
 
     if level not in list(corpus.Level):
         raise UnknownNameError("level", level, list(corpus.Level))
@@ -112,7 +113,7 @@ def dataset_build(
     pairs = select(catalogue, settings, everything, model, variant, family)
     proved, refused = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
     _refuse(refused, len(proved), skip_refused, level)
-    bench = Workbench(cache, settings.workers or run.cores(), accuracies=store.best_of_runs)
+    bench = Workbench(cache, settings.workers or planning.cores(), accuracies=store.best_of_runs)
     with Progress("rows", 0) as progress:
         built = building.build(
             Material(catalogue, proved, plan.seed),
@@ -145,7 +146,6 @@ def dataset_check(
     settings = _settings({"workers": workers, "templates": tuple(templates) if templates else None})
     from lrgen.finetune.check import check
     from lrgen.store import Store
-    from lrgen.verify import run
 
     with Progress("checking", 0) as progress:
         checked = check(
@@ -153,7 +153,7 @@ def dataset_check(
             catalogues.of(settings),
             sample=sample,
             store=Store(db) if db else None,
-            workers=settings.workers or run.cores(),
+            workers=settings.workers or planning.cores(),
             timeout=settings.timeout,
             advance=progress.advance,
         )

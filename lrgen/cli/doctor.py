@@ -1,4 +1,4 @@
-"""What a bug report should say of this machine."""
+"""``lrgen doctor``: what a bug report should say of this machine."""
 
 import os
 import platform
@@ -8,11 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from lrgen import catalogue, config
+from lrgen.cli.options import AsJson
+from lrgen.cli.printing import print_json, print_rows
 from lrgen.errors import IsolationError
 from lrgen.verify import sandbox
 from lrgen.version import __version__
 
 _PACKAGES = ("torch", "black", "jinja2", "sqlalchemy", "scikit-learn", "numpy", "pandas", "typer", "pydantic")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """What a bug report should say of this machine.
+
+    Example: lrgen doctor --json
+    """
+    rows = [{"what": key, "value": value} for key, value in report(config.load()).items()]
+    if as_json:
+        print_json({row["what"]: row["value"] for row in rows})
+    else:
+        print_rows(rows, ("what", "value"), False)
 
 
 def report(settings: config.Settings) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import typer
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.curves import describe
 from lrgen.cli.models import describe_model, in_short
 from lrgen.cli.options import AsJson, Families, Templates
 from lrgen.cli.printing import print_rows
+from lrgen.cli.show import describe
 from lrgen.errors import UnknownNameError
 from lrgen.records import Recipe, Unit
 

@@ -30,6 +30,10 @@ Database = Annotated[
     str | None, typer.Option("--db", help="Database URL. (default: sqlite:///db/ab.nn.db)", metavar="URL")
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder that holds the datasets. (default: data)", metavar="DIR")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A hyperparameter that differs from its default; repeatable.", metavar="NAME=VALUE"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")]
 
@@ -70,3 +74,17 @@ def architectures(
             f"only the active model, {settings.active_model}, can be selected: enable_multi_model_support is off"
         )
     return list(found.values())
+
+
+def hyperparameters(given: list[str] | None) -> dict[str, float]:
+    """The values of ``--set``: ``warmup=0.2`` → {"warmup": 0.2}."""
+    found = {}
+    for one in given or ():
+        name, equals, value = one.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise ConfigError(f"--set takes NAME=VALUE with a number, got {one!r}")
+    return found

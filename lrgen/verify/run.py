@@ -3,15 +3,13 @@
 import contextlib
 import hashlib
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from lrgen.catalogue import Catalogue
-from lrgen.errors import DeviceError, StaleFileError
+from lrgen.errors import StaleFileError
 from lrgen.files import read_bytes
 from lrgen.records import Candidate, Outcome, Variant, VerifySettings
 from lrgen.render import output
@@ -20,14 +18,12 @@ from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import sandbox as sandboxes
 from lrgen.verify.candidate import candidate_of
+from lrgen.verify.plan import VerifyPlan
 from lrgen.verify.sandbox import Isolation, Level
 from lrgen.verify.verdicts import conditions_of
 
 if TYPE_CHECKING:
     from lrgen.verify.protocol import Limits
-
-# Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
-_SLOT = 4 << 30
 
 
 def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Candidate]:
@@ -84,6 +80,37 @@ def changed_since(candidates: Iterable[Candidate], manifests: Iterable[Path]) ->
     return [candidate for candidate in candidates if candidate.sha256 not in old]
 
 
+def execute(
+    plan: VerifyPlan,
+    candidates: Sequence[Candidate],
+    store: Store,
+    started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
+) -> Generator[tuple[Outcome, int], None, None]:
+    """Run a plan: each file's outcome with the seed that it was run under, one seed after the other.
+
+    Raises:
+        DataError, EngineError, IsolationError: as ``verify``, which it calls for each seed.
+    """
+    for settings in plan.settings:
+        outcomes = verify(
+            candidates,
+            settings,
+            store,
+            workers=max(1, min(plan.workers, len(candidates))),
+            timeout=plan.timeout,
+            force=plan.force,
+            isolation=plan.isolation,
+            engine=plan.engine,
+            address=plan.address,
+            data_root=plan.data_root,
+            download=plan.download,
+            started=started,
+        )
+        with contextlib.closing(outcomes):
+            for outcome in outcomes:
+                yield outcome, settings.seed
+
+
 def verify(
     candidates: Iterable[Candidate],
     settings: VerifySettings,
@@ -98,7 +125,7 @@ def verify(
     data_root: Path = Path("data"),
     download: bool = False,
     started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Yield each file's outcome: first those that the store knows, then the new ones as they are recorded.
 
     Files run in a sandbox or in a mere process as ``isolation`` says; without it those in a sandbox that the catalogue
@@ -190,51 +217,6 @@ def _expected(candidates: list[Candidate], seconds: Mapping[tuple[str, str], flo
 def _longest_first(candidates: list[Candidate], expected: Mapping[int, float]) -> list[Candidate]:
     """So that the last worker does not run alone; files of equal length stay in their order."""
     return sorted(candidates, key=lambda candidate: -expected[id(candidate)])
-
-
-def resolve_device(name: str) -> str:
-    """``auto`` → ``cuda:0`` or ``cpu``; a device that is not there is an error.
-
-    Raises:
-        DeviceError: when torch has no such device here.
-    """
-    kind, _, index = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
-        raise DeviceError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
-    if kind == "cpu":
-        return "cpu"
-    count = _cuda_devices()
-    if kind == "auto":
-        return "cuda:0" if count else "cpu"
-    if int(index or 0) >= count:
-        raise DeviceError(f"device {name} is not here: torch sees {count} CUDA device{'s' * (count != 1)}")
-    return f"cuda:{int(index or 0)}"
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def free_slots(device: str) -> int:
-    """How many files a GPU has free memory for at a time, at most one a core.
-
-    Asked in a process of its own: whoever looks at a GPU keeps a context on it, and cannot fork any more.
-    """
-    index = int(device.partition(":")[2] or 0)
-    code = f"import torch; print(torch.cuda.mem_get_info({index})[0])"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise DeviceError(f"device {device} cannot be used: {answer.stderr.strip().splitlines()[-1]}")
-    return max(1, min(int(answer.stdout) // _SLOT, cores()))
-
-
-def _cuda_devices() -> int:
-    if not list(Path("/dev").glob("nvidia[0-9]*")):
-        return 0
-    import torch
-
-    return torch.cuda.device_count()
 
 
 def _memory_share(workers: int) -> int:

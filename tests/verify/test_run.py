@@ -20,7 +20,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen import data
 from lrgen.catalogue import Catalogue, loader
-from lrgen.errors import DeviceError, IsolationError, OutputError, StaleFileError, StoreError
+from lrgen.errors import IsolationError, OutputError, StaleFileError, StoreError
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.render import output
 from lrgen.render.renderer import Renderer
@@ -521,39 +521,6 @@ def test_only_what_changed_since_a_manifest(catalogue, out, tmp_path):
     assert [one.scheduler_type for one in verify.changed_since(everything, [old])] == ["A0_013"]
     with pytest.raises(OutputError, match=r"nowhere\.json: there is no such manifest"):
         verify.changed_since(everything, [tmp_path / "nowhere.json"])
-
-
-# Devices.
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "resolved"),
-    [("auto", 0, "cpu"), ("auto", 2, "cuda:0"), ("cpu", 2, "cpu"), ("cuda", 1, "cuda:0"), ("cuda:1", 2, "cuda:1")],
-)
-def test_a_device_is_resolved(monkeypatch, name, count, resolved):
-    """``auto`` is the first GPU where there is one, else the processor."""
-    monkeypatch.setattr(verify, "_cuda_devices", lambda: count)
-    assert verify.resolve_device(name) == resolved
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("cuda", "device cuda is not here: torch sees 0 CUDA devices"),
-        ("cuda:0", "device cuda:0 is not here: torch sees 0 CUDA devices"),
-        ("gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
-        ("cuda:x", "device must be auto, cpu, cuda or cuda:N, got 'cuda:x'"),
-        ("cuda:-1", "device must be auto, cpu, cuda or cuda:N, got 'cuda:-1'"),
-        ("cpu:0", "device must be auto, cpu, cuda or cuda:N, got 'cpu:0'"),
-        ("", "device must be auto, cpu, cuda or cuda:N, got ''"),
-    ],
-)
-def test_a_device_that_is_not_there_is_named(monkeypatch, name, told):
-    """A device that cannot be used is an error that names it, before any child is started."""
-    monkeypatch.setattr(verify, "_cuda_devices", lambda: 0)
-    with pytest.raises(DeviceError) as raised:
-        verify.resolve_device(name)
-    assert str(raised.value) == told
 
 
 # The program as a whole: what it loads, and what an interruption leaves.

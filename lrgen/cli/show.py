@@ -1,6 +1,5 @@
-"""``lrgen show`` and ``lrgen plot``: what a schedule is and what it looks like."""
+"""``lrgen show``: what a schedule does."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,15 +9,11 @@ from rich.table import Table
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.catalogue import Catalogue
-from lrgen.cli.options import AsJson, Families, Templates
-from lrgen.cli.printing import Progress, console, print_json
+from lrgen.cli.options import AsJson, Set, Templates, hyperparameters
+from lrgen.cli.printing import console, print_json
 from lrgen.errors import ConfigError
 from lrgen.records import Metric, PastEnd, Unit, Variant
 
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="A hyperparameter that differs from its default; repeatable.", metavar="NAME=VALUE"),
-]
 _PAST_END = {PastEnd.HOLD: "the last rate is held", PastEnd.CONTINUE: "the schedule goes on by its formula"}
 _FED_WITH = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
 
@@ -49,7 +44,7 @@ def show(
         return
     from lrgen.report import plots
 
-    curve = plots.sample(chosen, horizon, _values(values))
+    curve = plots.sample(chosen, horizon, hyperparameters(values))
     if as_json:
         rates: Any = curve.rates.tolist()
         drawn = {"horizon": horizon, "multipliers": rates if chosen.layerwise else rates[0]}
@@ -74,44 +69,6 @@ def show(
     print(plots.chart(curve))
     if curve.metrics is not None:
         print(f"fed with a {chosen.metric} that improves, stalls, improves and stalls, a quarter of the time each")
-
-
-def plot(
-    variant: Annotated[list[str] | None, typer.Argument(help="Schedules by number, range or name.")] = None,
-    family: Families = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every schedule.")] = False,
-    horizon: Annotated[int, typer.Option(help="Steps of the curves.")] = 300,
-    values: Set = None,
-    compare: Annotated[bool, typer.Option("--compare", help="All in one panel, with a legend.")] = False,
-    out: Annotated[Path, typer.Option("--out", help="A .png, .svg or .pdf file.", metavar="FILE")] = Path("curves.png"),
-    templates: Templates = None,
-) -> None:
-    """Draw curves: a panel for each, by family, or all of them in one.
-
-    Example: lrgen plot --family cosine --out cosine.svg
-
-    Example: lrgen plot 6 37 wsd_linear --compare
-    """
-    if everything and (variant or family):
-        raise ConfigError("--all and a selection exclude each other")
-    if not (everything or variant or family):
-        raise ConfigError("nothing to draw: name schedules, a --family, or --all")
-    settings = config.load({"templates": tuple(templates) if templates else None})
-    catalogue = catalogues.of(settings)
-    from lrgen.report import plots
-
-    chosen = catalogue.select(variant or (), family or ())
-    with Progress("drawing", len(chosen)) as progress:
-        plots.save(
-            catalogue.families,
-            chosen,
-            out,
-            horizon=horizon,
-            prm=_values(values),
-            compare=compare,
-            advance=progress.advance,
-        )
-    print(f"{len(chosen)} curve{'s' * (len(chosen) != 1)} drawn in {out}")
 
 
 def describe(variant: Variant) -> dict[str, Any]:
@@ -153,17 +110,3 @@ def _facts(catalogue: Catalogue, variant: Variant) -> list[tuple[str, str]]:
         ("optimizer", f"its own, {variant.optimizer.name}" if variant.optimizer else ""),
     ]
     return [(name, text) for name, text in facts if text]
-
-
-def _values(given: list[str] | None) -> dict[str, float]:
-    """``warmup=0.2`` → {"warmup": 0.2}."""
-    found = {}
-    for one in given or ():
-        name, equals, value = one.partition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"--set takes NAME=VALUE with a number, got {one!r}")
-    return found

@@ -1,7 +1,6 @@
-"""``lrgen render`` and ``lrgen verify``."""
+"""``lrgen verify``: files through the checks."""
 
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,57 +25,10 @@ from lrgen.cli.options import (
 )
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
 from lrgen.errors import ConfigError, UnknownNameError
-from lrgen.records import Outcome, Stage, Status, VerifySettings
-from lrgen.render import output
+from lrgen.records import Outcome, Status
 from lrgen.render.output import Pair
-from lrgen.verify.sandbox import Isolation
-
-ENGINES = ("local", "ray")
-
-
-def render(
-    everything: All = False,
-    model: Models = None,
-    variant: Variants = None,
-    family: Families = None,
-    out: Out = None,
-    templates: Templates = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when files differ.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write the selected files; without a selection those of the active model.
-
-    Example: lrgen render --model ResNet18 --family cosine
-    """
-    settings = config.load({"out": out, "templates": tuple(templates) if templates else None})
-    catalogue = catalogues.of(settings)
-    pairs = select(catalogue, settings, everything, model, variant, family)
-    if check:
-        _render_check(catalogue, pairs, settings.out, as_json)
-        return
-    with Progress("rendering", len(pairs)) as progress:
-        report = output.generate(catalogue, pairs, settings.out, force=force, advance=progress.advance)
-    if as_json:
-        print_json(asdict(report) | {"out": str(settings.out)})
-    else:
-        files = "file" if report.written == 1 else "files"
-        print(f"{report.written} {files} written to {settings.out}, {report.unchanged} unchanged")
-
-
-def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: bool) -> None:
-    differences = output.check(catalogue, pairs, out)
-    if as_json:
-        print_json([{"path": str(one.path), "reason": one.reason, "diff": one.diff} for one in differences])
-    else:
-        for one in differences:
-            print(f"{one.path} {one.reason}")
-            print(one.diff, end="")
-        print(f"{len(pairs)} files checked, {len(differences)} differences")
-    if differences:
-        raise typer.Exit(1)
+from lrgen.verify import plan as planning
+from lrgen.verify.plan import VerifyRequest
 
 
 def verify(
@@ -167,30 +119,31 @@ def verify(
     flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
     flags["data_root"] = data_root
     settings = config.load(flags)
-    if stage not in list(Stage):
-        raise UnknownNameError("stage", stage, list(Stage))
-    if seeds > 1 and stage != Stage.TRAINING:
-        raise ConfigError(f"--seeds repeats the training check: with --stage {stage} each run would be the same")
-    if isolation is not None and isolation not in list(Isolation):
-        raise UnknownNameError("isolation", isolation, list(Isolation))
-    if engine not in ENGINES:
-        raise UnknownNameError("engine", engine, ENGINES)
-    if address and engine != "ray":
-        raise ConfigError("--address is that of a Ray cluster: it needs --engine ray")
-    from lrgen import data
+    plan = planning.plan(
+        settings,
+        VerifyRequest(
+            stage=stage,
+            seeds=seeds,
+            full=full,
+            compile=compiled,
+            autocast=autocast,
+            slots=slots,
+            isolation=isolation,
+            engine=engine,
+            address=address,
+            download=download,
+            force=force,
+        ),
+    )
     from lrgen.store import Store
-    from lrgen.verify import run as verifying
+    from lrgen.verify import run
 
-    data.check_name(settings.dataset, settings.enable_extended_classes)
-    # The driver of a cluster need not have the GPUs that its nodes have.
-    elsewhere = engine == "ray" and settings.device.startswith("cuda")
-    on = "cuda:0" if elsewhere else verifying.resolve_device(settings.device)
     catalogue = catalogues.of(settings)
     if path:
         if everything or model or variant or family or covering:
             raise ConfigError("verify takes either paths or a selection, not both")
         claim = catalogue.variant(held_to) if held_to else None
-        candidates = verifying.from_paths(catalogue, path, settings.out, claim)
+        candidates = run.from_paths(catalogue, path, settings.out, claim)
     else:
         if held_to:
             raise ConfigError("--as needs a path: rendered files are held to what their manifest says")
@@ -198,43 +151,16 @@ def verify(
             pairs = _covered(catalogue, settings, covering, model, bool(everything or variant or family))
         else:
             pairs = select(catalogue, settings, everything, model, variant, family)
-        candidates = verifying.from_selection(catalogue, pairs, settings.out)
+        candidates = run.from_selection(catalogue, pairs, settings.out)
     if since:
-        candidates = verifying.changed_since(candidates, since)
-    threads = max(1, verifying.cores() // (settings.workers or verifying.cores()))
-    count = max(1, min(_at_a_time(settings, on, slots, engine, address, threads), len(candidates)))
-    asked = VerifySettings(
-        stage=Stage(stage),
-        dataset=settings.dataset,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        device=on,
-        threads=threads,
-        full=full,
-        compile=compiled,
-        autocast=autocast,
-    )
+        candidates = run.changed_since(candidates, since)
     store = Store(settings.db)
     ended: list[tuple[Outcome, int]] = []
     begun = time.monotonic()
     with Progress("verifying", len(candidates) * seeds) as progress:
-        for under in range(settings.seed, settings.seed + seeds):
-            for outcome in verifying.verify(
-                candidates,
-                replace(asked, seed=under),
-                store,
-                workers=count,
-                timeout=settings.timeout,
-                force=force or not settings.enable_database_caching,
-                isolation=Isolation(isolation) if isolation else None,
-                engine=engine,
-                address=address,
-                data_root=settings.data_root,
-                download=download,
-                started=progress.begin,
-            ):
-                ended.append((outcome, under))
-                progress.outcome(outcome)
+        for outcome, under in run.execute(plan, candidates, store, started=progress.begin):
+            ended.append((outcome, under))
+            progress.outcome(outcome)
     order = {id(candidate): index for index, candidate in enumerate(candidates)}
     ended.sort(key=lambda one: order[id(one[0].candidate)])
     if as_json:
@@ -243,24 +169,6 @@ def verify(
         print_outcomes(ended, time.monotonic() - begun, settings.db)
     if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome, _ in ended):
         raise typer.Exit(1)
-
-
-def _at_a_time(
-    settings: config.Settings, device: str, slots: int | None, engine: str, address: str | None, threads: int
-) -> int:
-    """How many files run at a time: the workers or slots that were asked for, or as many as there is room for."""
-    from lrgen.verify import run as verifying
-
-    if device == "cpu" and slots:
-        raise ConfigError("--slots is for a GPU: on the CPU --workers says how many files run at a time")
-    if engine == "ray":
-        from lrgen.verify.engines import ray
-
-        room = ray.slots(address, device, threads, slots or 1)
-        return min(settings.workers or room, room)
-    if device != "cpu":
-        return slots or verifying.free_slots(device)
-    return settings.workers or verifying.cores()
 
 
 def _covered(

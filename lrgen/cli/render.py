@@ -1,0 +1,60 @@
+"""``lrgen render``: the selected files, written or compared with what is on disk."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrgen import catalogue as catalogues
+from lrgen import config
+from lrgen.catalogue import Catalogue
+from lrgen.cli.options import All, AsJson, Families, Models, Out, Templates, Variants, select
+from lrgen.cli.printing import Progress, print_json
+from lrgen.render import output
+from lrgen.render.output import Pair
+
+
+def render(
+    everything: All = False,
+    model: Models = None,
+    variant: Variants = None,
+    family: Families = None,
+    out: Out = None,
+    templates: Templates = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when files differ.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the selected files; without a selection those of the active model.
+
+    Example: lrgen render --model ResNet18 --family cosine
+    """
+    settings = config.load({"out": out, "templates": tuple(templates) if templates else None})
+    catalogue = catalogues.of(settings)
+    pairs = select(catalogue, settings, everything, model, variant, family)
+    if check:
+        _render_check(catalogue, pairs, settings.out, as_json)
+        return
+    with Progress("rendering", len(pairs)) as progress:
+        report = output.generate(catalogue, pairs, settings.out, force=force, advance=progress.advance)
+    if as_json:
+        print_json(asdict(report) | {"out": str(settings.out)})
+    else:
+        files = "file" if report.written == 1 else "files"
+        print(f"{report.written} {files} written to {settings.out}, {report.unchanged} unchanged")
+
+
+def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: bool) -> None:
+    differences = output.check(catalogue, pairs, out)
+    if as_json:
+        print_json([{"path": str(one.path), "reason": one.reason, "diff": one.diff} for one in differences])
+    else:
+        for one in differences:
+            print(f"{one.path} {one.reason}")
+            print(one.diff, end="")
+        print(f"{len(pairs)} files checked, {len(differences)} differences")
+    if differences:
+        raise typer.Exit(1)
