@@ -236,7 +236,7 @@ def bench_queue(folder: Path) -> None:
 
     print("queue: files through checks that do nothing, two at a time")
     ways = [("a process each", 100, {}), ("a process each", 1000, {})]
-    ways += [(f"a sandbox each ({available()})", 100, {"level": available()})]
+    ways += [(f"a sandbox each ({available()})", 100, {"mechanism": available()})]
     ways += [("one process for many", count, {"reuse": True}) for count in (100, 1000, 10_000)]
     for what, count, how in ways:
         before = resident()

@@ -319,7 +319,7 @@ class Outcome:
 
     ``stage`` is the check that it did not get through, ``accuracy`` that of its best epoch, ``training`` what was asked
     of it and ``base_lr`` the rate it was given (all None when no epoch was run), ``output`` the end of what it printed.
-    ``isolation`` says how the file was kept apart (isolation.Level), ``reused`` that all of this was recorded by an
+    ``isolation`` says how the file was kept apart (sandbox.Mechanism), ``reused`` that all of this was recorded by an
     earlier run. Two files whose rates were the same have the same ``trace`` (checks.schedule; None: it was not seen).
     """
 

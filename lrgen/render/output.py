@@ -32,7 +32,7 @@ class GenerateReport:
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """A file on disk that is not what the catalogue renders; ``diff`` is unified."""
 
     path: Path
@@ -112,7 +112,7 @@ def generate(
     return GenerateReport(written, unchanged)
 
 
-def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Difference]:
+def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Mismatch]:
     """What differs between the selected files on disk and what the catalogue renders; writes nothing.
 
     The versions in a manifest may differ, what it says of a file may not. A file with a variant's name that no
@@ -130,9 +130,9 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Di
             manifests[path.parent] = read_manifest(path.parent)
             for stray in sorted(path.parent.glob("A0_*.py")):
                 if stray.stem not in known:
-                    differences.append(Difference(stray, "is of no variant", ""))
+                    differences.append(Mismatch(stray, "is of no variant", ""))
             for key in sorted(manifests[path.parent].keys() - known):
-                differences.append(Difference(path.parent / MANIFEST, f"lists {key}, which is of no variant", ""))
+                differences.append(Mismatch(path.parent / MANIFEST, f"lists {key}, which is of no variant", ""))
         file = renderer.render(architecture, variant)
         try:
             text = path.read_bytes().decode() if path.exists() else None
@@ -143,14 +143,14 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Di
                 (text or "").splitlines(keepends=True), file.text.splitlines(keepends=True), str(path), "catalogue"
             )
             reason = "is missing" if text is None else "differs from the catalogue"
-            differences.append(Difference(path, reason, "".join(lines)))
+            differences.append(Mismatch(path, reason, "".join(lines)))
             continue
         entry = manifests[path.parent].get(variant.key, {})
         wanted = describe(file)
         wrong = sorted(key for key in wanted if entry.get(key) != wanted[key])
         if wrong:
             diff = "".join(f"-{key}: {entry.get(key)!r}\n+{key}: {wanted[key]!r}\n" for key in wrong)
-            differences.append(Difference(path.parent / MANIFEST, f"says something else of {variant.key}", diff))
+            differences.append(Mismatch(path.parent / MANIFEST, f"says something else of {variant.key}", diff))
     return differences
 
 

@@ -25,7 +25,7 @@ LONGEST_HEAT_MAP = 30
 LONGEST_FAILURES = 200
 
 Row = dict[str, Any]
-Pair = tuple[Row, Row]  # a run and its best epoch
+Ranked = tuple[Row, Row]  # a run and its best epoch
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _file(run: Row) -> tuple[str, str]:
     return run["model_name"], run["scheduler_type"]
 
 
-def _boards(best: list[Row], runs: dict[int, Row]) -> list[list[Pair]]:
+def _boards(best: list[Row], runs: dict[int, Row]) -> list[list[Ranked]]:
     """The runs and their best epochs, a list for each leaderboard, best first; those trained in full come first."""
     groups = defaultdict(list)
     for row in best:
@@ -155,14 +155,14 @@ def _board_of(run: Row) -> tuple[str, bool, bool, str]:
     return run["dataset"], memorised, elsewhere, "" if elsewhere else run["model_name"]
 
 
-def _place(pair: Pair) -> tuple[Any, ...]:
+def _place(pair: Ranked) -> tuple[Any, ...]:
     """The order of a leaderboard: by accuracy, then loss, then name; what was not measured comes last."""
     run, best = pair
     accuracy, loss = best["accuracy"], best["loss"]
     return accuracy is None, -(accuracy or 0.0), loss is None, loss or 0.0, _file(run)
 
 
-def _shown(store: Store, catalogue: Catalogue, boards: list[list[Pair]]) -> tuple[Board, ...]:
+def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tuple[Board, ...]:
     """The best of each leaderboard, with their epochs and classes."""
     if not boards:
         return ()

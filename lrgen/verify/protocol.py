@@ -15,7 +15,7 @@ from typing import Any
 
 from lrgen.records import Candidate, CheckReport, EpochReport, Outcome, Stage, Status, VerifySettings
 from lrgen.verify.checks import schedule, training, up_to
-from lrgen.verify.sandbox import Level
+from lrgen.verify.sandbox import Mechanism
 
 # How much longer than here a check may claim to have taken: the clocks are read in two processes.
 _SLACK = 1.0
@@ -32,7 +32,7 @@ class Limits:
     messages: int = 64 << 20
     memory: int = 0
 
-    def of(self, stage: Stage, plan: training.Plan) -> float:
+    def of(self, stage: Stage, plan: training.TrainingPlan) -> float:
         """The seconds that a check may take; the budget of a training is its own limit."""
         if stage is not Stage.TRAINING:
             return min(self.seconds, self.check_seconds)
@@ -46,7 +46,7 @@ class Account:
     candidate: Candidate
     settings: VerifySettings
     limits: Limits
-    level: Level = Level.PROCESS
+    mechanism: Mechanism = Mechanism.PROCESS
     secret: str = field(default_factory=lambda: os.urandom(16).hex())
     stage: Stage = Stage.SYNTAX
     checks: list[CheckReport] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Account:
             training=self.plan.training if self.epochs else None,
             base_lr=self.plan.lr if self.epochs else None,
             output=self._tail.decode(errors="replace"),
-            isolation=self.level.value,
+            isolation=self.mechanism.value,
             trace=self.trace,
         )
 

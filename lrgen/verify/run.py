@@ -19,7 +19,7 @@ from lrgen.store import Store, key_of
 from lrgen.verify import sandbox as sandboxes
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.plan import VerifyPlan
-from lrgen.verify.sandbox import Isolation, Level
+from lrgen.verify.sandbox import Isolation, Mechanism
 from lrgen.verify.verdicts import conditions_of
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def verify(
     known = {} if force else store.reusable(everything, conditions)
     remaining = [candidate for candidate in everything if key_of(candidate) not in known]
     expected = _expected(remaining, store.durations(conditions) if remaining else {})
-    batches = [(level, _longest_first(files, expected)) for level, files in _by_level(remaining, isolation)]
+    batches = [(mechanism, _longest_first(files, expected)) for mechanism, files in _by_mechanism(remaining, isolation)]
     started(len(known), expected)
     for candidate in everything:
         if key_of(candidate) in known:
@@ -158,9 +158,9 @@ def verify(
 
     dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
-    for level, files in batches:
-        reuse = settings.device != "cpu" and level is Level.PROCESS  # a CUDA context takes seconds to make
-        how: _How = {"workers": workers, "limits": limits, "level": level, "reuse": reuse}
+    for mechanism, files in batches:
+        reuse = settings.device != "cpu" and mechanism is Mechanism.PROCESS  # a CUDA context takes seconds to make
+        how: _How = {"workers": workers, "limits": limits, "mechanism": mechanism, "reuse": reuse}
         if engine == "ray":
             from lrgen.verify.engines import ray
 
@@ -184,18 +184,18 @@ class _How(TypedDict):
 
     workers: int
     limits: "Limits"
-    level: Level
+    mechanism: Mechanism
     reuse: bool
 
 
-def _by_level(candidates: Iterable[Candidate], asked: Isolation | None) -> list[tuple[Level, list[Candidate]]]:
+def _by_mechanism(candidates: Iterable[Candidate], asked: Isolation | None) -> list[tuple[Mechanism, list[Candidate]]]:
     """The files by how they are kept apart: in a mere process those that lrgen wrote itself, unless it is asked for."""
     process: list[Candidate] = []
     sandbox: list[Candidate] = []
     for candidate in candidates:
         wanted = asked or (Isolation.PROCESS if candidate.ours else Isolation.SANDBOX)
         (process if wanted is Isolation.PROCESS else sandbox).append(candidate)
-    found = [(Level.PROCESS, process)] if process else []
+    found = [(Mechanism.PROCESS, process)] if process else []
     return [*found, (sandboxes.available(), sandbox)] if sandbox else found
 
 

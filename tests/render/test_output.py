@@ -36,10 +36,10 @@ def write(catalogue, tmp_path: Path) -> Callable[..., output.GenerateReport]:
 
 
 @pytest.fixture
-def differences(catalogue, tmp_path: Path) -> Callable[..., list[output.Difference]]:
+def differences(catalogue, tmp_path: Path) -> Callable[..., list[output.Mismatch]]:
     """Checks variants of ResNet in ``out``."""
 
-    def run(*numbers: int) -> list[output.Difference]:
+    def run(*numbers: int) -> list[output.Mismatch]:
         chosen = [catalogue.variant(number) for number in numbers]
         return output.check(catalogue, output.pairs([catalogue.architecture("ResNet")], chosen), tmp_path / "out")
 

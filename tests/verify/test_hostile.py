@@ -19,22 +19,22 @@ from lrgen.verify import sandbox
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.protocol import Limits
-from lrgen.verify.sandbox import Level
+from lrgen.verify.sandbox import Mechanism
 from tests.paths import FIXTURES
 
 GOOD = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
 PATIENCE = 60.0
-SANDBOXES = [Level.NAMESPACES, Level.LANDLOCK]
+SANDBOXES = [Mechanism.NAMESPACES, Mechanism.LANDLOCK]
 
 
 @functools.cache
-def refusal(level: Level) -> str:
-    return sandbox._attempt(level)
+def refusal(mechanism: Mechanism) -> str:
+    return sandbox._attempt(mechanism)
 
 
-@pytest.fixture(params=SANDBOXES, ids=lambda level: level.value)
-def level(request: pytest.FixtureRequest) -> Level:
+@pytest.fixture(params=SANDBOXES, ids=lambda mechanism: mechanism.value)
+def mechanism(request: pytest.FixtureRequest) -> Mechanism:
     """Each kind of sandbox that this machine gives."""
     if reason := refusal(request.param):
         pytest.skip(f"no {request.param} here: {reason}")
@@ -54,21 +54,21 @@ def hostile(harm: str, name: str = "hostile", folder: Path = Path("/files")) -> 
     return replace(candidate_of(folder / f"{name}.py", source.encode(), variant=variant), prm={"lr": 0.1})
 
 
-def end_of(harm: str, level: Level, folder: Path = Path("/files"), **limits: float) -> Outcome:
+def end_of(harm: str, mechanism: Mechanism, folder: Path = Path("/files"), **limits: float) -> Outcome:
     """How a file ends that does this."""
     bounds = Limits(**{"seconds": PATIENCE, "check_seconds": PATIENCE} | limits)  # type: ignore[arg-type]  # whole numbers
-    [outcome] = local.run([hostile(harm, folder=folder)], CONTRACT, None, limits=bounds, level=level)
-    assert outcome.isolation == level
+    [outcome] = local.run([hostile(harm, folder=folder)], CONTRACT, None, limits=bounds, mechanism=mechanism)
+    assert outcome.isolation == mechanism
     return outcome
 
 
-def test_a_harmless_file_passes(level):
+def test_a_harmless_file_passes(mechanism):
     """The sandbox takes nothing from a file that keeps the contract."""
-    outcome = end_of("pass", level)
+    outcome = end_of("pass", mechanism)
     assert outcome.status is Status.UNPROVEN, outcome.reason
 
 
-def test_a_file_may_be_held_to_a_users_own_schedule(level, tmp_path):
+def test_a_file_may_be_held_to_a_users_own_schedule(mechanism, tmp_path):
     """The curve lies in the user's folder, which the file cannot see; what compares it has loaded it before."""
     curve = "def flat(step, horizon):\n    return 0 * step + 1\n"
     (tmp_path / "curves.py").write_text(curve)
@@ -76,7 +76,7 @@ def test_a_file_may_be_held_to_a_users_own_schedule(level, tmp_path):
     own = replace(shipped, family="mine", curve="flat", constants={}, hyperparameters=(), curves_folder=tmp_path)
     assert curves.exists(own)
     candidate = replace(hostile("pass"), variant=own)
-    [outcome] = local.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, level=level)
+    [outcome] = local.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, mechanism=mechanism)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.SCHEDULE
     assert "A0_001 (StepLR_default) has 0.1" in outcome.reason
@@ -92,19 +92,19 @@ READS = """
 
 
 @pytest.mark.parametrize("place", ["home/.ssh/id_ed25519", "db/ab.nn.db"])
-def test_keys_and_results_cannot_be_read(level, tmp_path, place):
+def test_keys_and_results_cannot_be_read(mechanism, tmp_path, place):
     """What lies in a home folder or a database is not for a file under test; a mere process reads it."""
     path = tmp_path / place
     path.parent.mkdir(parents=True)
     path.write_text("the secret")
     harm = READS.format(paths=[str(path)])
-    assert "the secret" in end_of(harm, Level.PROCESS).output
-    outcome = end_of(harm, level)
+    assert "the secret" in end_of(harm, Mechanism.PROCESS).output
+    outcome = end_of(harm, mechanism)
     assert "the secret" not in outcome.output
     assert "FileNotFoundError" in outcome.output or "PermissionError" in outcome.output
 
 
-def test_nothing_is_written_beside_the_file(level, tmp_path):
+def test_nothing_is_written_beside_the_file(mechanism, tmp_path):
     """A file may write into its scratch folder only; a mere process writes where it likes."""
     harm = """
         from pathlib import Path
@@ -113,10 +113,10 @@ def test_nothing_is_written_beside_the_file(level, tmp_path):
         except OSError as error:
             print(type(error).__name__)
     """
-    end_of(harm, Level.PROCESS, tmp_path)
+    end_of(harm, Mechanism.PROCESS, tmp_path)
     assert (tmp_path / "beside.txt").exists()
     (tmp_path / "beside.txt").unlink()
-    outcome = end_of(harm, level, tmp_path)
+    outcome = end_of(harm, mechanism, tmp_path)
     assert not (tmp_path / "beside.txt").exists()
     assert "Error" in outcome.output
 
@@ -130,15 +130,15 @@ CALL = """
 """
 
 
-@pytest.mark.parametrize("kind", [Level.PROCESS, *SANDBOXES])
+@pytest.mark.parametrize("kind", [Mechanism.PROCESS, *SANDBOXES])
 def test_nobody_is_called(kind):
     """A file reaches no one, not even on loopback; a mere process does."""
-    if kind is not Level.PROCESS and (reason := refusal(kind)):
+    if kind is not Mechanism.PROCESS and (reason := refusal(kind)):
         pytest.skip(f"no {kind} here: {reason}")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         outcome = end_of(CALL.format(port=server.getsockname()[1]), kind)
-        if kind is Level.PROCESS:
+        if kind is Mechanism.PROCESS:
             server.accept()[0].close()
             return
         with pytest.raises(TimeoutError):
@@ -146,7 +146,7 @@ def test_nobody_is_called(kind):
         assert "Error" in outcome.output
 
 
-def test_a_fork_bomb_is_bounded_and_cleared_away(level):
+def test_a_fork_bomb_is_bounded_and_cleared_away(mechanism):
     """Forking without end comes to an end, and none of it is left."""
     harm = """
         import os, time
@@ -161,25 +161,25 @@ def test_a_fork_bomb_is_bounded_and_cleared_away(level):
                 raise
     """
     before = set(os.listdir("/proc"))
-    outcome = end_of(harm, level)
+    outcome = end_of(harm, mechanism)
     assert not outcome.status.ok
     ours = {int(pid) for pid in set(os.listdir("/proc")) - before if pid.isdigit()}
     assert not ours & local._children()
 
 
-def test_memory_is_bounded(level):
+def test_memory_is_bounded(mechanism):
     """A file that takes more and more is ended, by its resident size."""
     harm = """
         blocks = []
         while True:
             blocks.append(bytearray(b"x" * (64 << 20)))
     """
-    outcome = end_of(harm, level, memory=3 << 29)
+    outcome = end_of(harm, mechanism, memory=3 << 29)
     assert outcome.status is Status.OUT_OF_MEMORY
     assert "MiB" in outcome.reason
 
 
-def test_memory_of_all_its_processes_is_bounded(level):
+def test_memory_of_all_its_processes_is_bounded(mechanism):
     """Sharing the load among children does not help."""
     harm = """
         import os, time
@@ -189,11 +189,11 @@ def test_memory_of_all_its_processes_is_bounded(level):
                 time.sleep(600)
         time.sleep(600)
     """
-    outcome = end_of(harm, level, memory=3 << 29)
+    outcome = end_of(harm, mechanism, memory=3 << 29)
     assert outcome.status is Status.OUT_OF_MEMORY
 
 
-def test_the_disk_is_not_filled(level):
+def test_the_disk_is_not_filled(mechanism):
     """Writing without end fails early, and what was written is gone."""
     harm = """
         written = 0
@@ -205,14 +205,14 @@ def test_the_disk_is_not_filled(level):
             print("stopped at", written >> 20, error.errno)
             raise
     """
-    outcome = end_of(harm, level)
+    outcome = end_of(harm, mechanism)
     assert outcome.status in (Status.FAILED, Status.CRASHED)
     told = [line for line in outcome.output.splitlines() if line.startswith("stopped at")]
     assert all(int(line.split()[2]) <= 256 for line in told)
     assert told or "SIGXFSZ" in outcome.reason
 
 
-def test_ignoring_sigterm_does_not_help(level):
+def test_ignoring_sigterm_does_not_help(mechanism):
     """Whoever does not go when told is killed."""
     harm = """
         import signal, time
@@ -220,18 +220,18 @@ def test_ignoring_sigterm_does_not_help(level):
         while True:
             time.sleep(60)
     """
-    outcome = end_of(harm, level, check_seconds=2.0)
+    outcome = end_of(harm, mechanism, check_seconds=2.0)
     assert outcome.status is Status.TIMED_OUT
 
 
-def test_sleeping_for_ever_ends_in_time(level):
+def test_sleeping_for_ever_ends_in_time(mechanism):
     """A file has its time and no more."""
-    outcome = end_of("import time\ntime.sleep(10_000)", level, check_seconds=2.0)
+    outcome = end_of("import time\ntime.sleep(10_000)", mechanism, check_seconds=2.0)
     assert outcome.status is Status.TIMED_OUT
     assert outcome.seconds < PATIENCE / 2
 
 
-def test_siblings_and_parents_are_not_killed(level):
+def test_siblings_and_parents_are_not_killed(mechanism):
     """A file that signals everybody it can think of hits nobody but itself."""
     harm = """
         import os, signal
@@ -250,13 +250,14 @@ def test_siblings_and_parents_are_not_killed(level):
     files = [hostile("import time\ntime.sleep(1.5)", "sibling"), hostile(harm, "killer"), hostile("pass", "last")]
     limits = Limits(seconds=PATIENCE)
     outcomes = {
-        o.candidate.model_name: o for o in local.run(files, CONTRACT, None, workers=2, limits=limits, level=level)
+        o.candidate.model_name: o
+        for o in local.run(files, CONTRACT, None, workers=2, limits=limits, mechanism=mechanism)
     }
     assert outcomes["sibling"].status is Status.UNPROVEN, outcomes["sibling"].reason
     assert outcomes["last"].status is Status.UNPROVEN
 
 
-def test_a_kill_of_everybody_reaches_nobody_else(level):
+def test_a_kill_of_everybody_reaches_nobody_else(mechanism):
     """``kill(-1)`` ends, at most, the file itself."""
     with contextlib.ExitStack() as stack:
         pid = os.fork()
@@ -264,7 +265,7 @@ def test_a_kill_of_everybody_reaches_nobody_else(level):
             time.sleep(600)
             os._exit(0)
         stack.callback(lambda: (os.kill(pid, signal.SIGKILL), os.waitpid(pid, 0)))
-        end_of("import os, signal\nos.kill(-1, signal.SIGKILL)", level)
+        end_of("import os, signal\nos.kill(-1, signal.SIGKILL)", mechanism)
         assert os.waitpid(pid, os.WNOHANG) == (0, 0)
 
 
@@ -285,9 +286,9 @@ def test_a_kill_of_everybody_reaches_nobody_else(level):
         ),
     ],
 )
-def test_what_the_checks_use_is_not_replaced(level, harm, name):
+def test_what_the_checks_use_is_not_replaced(mechanism, harm, name):
     """A file that replaces torch's functions or those of the checks has failed, and is told which."""
-    outcome = end_of(harm, level)
+    outcome = end_of(harm, mechanism)
     assert outcome.status is Status.FAILED
     assert outcome.reason == f"the file replaces {name}, which the checks use"
 
@@ -295,14 +296,14 @@ def test_what_the_checks_use_is_not_replaced(level, harm, name):
 FORGED = '{"end": "contract", "reason": "", "seconds": 0.0, "measurement": {}}\n'
 
 
-def test_a_result_on_standard_output_is_no_result(level):
+def test_a_result_on_standard_output_is_no_result(mechanism):
     """What a file prints is output, whatever it looks like."""
-    outcome = end_of(f"import os\nprint({FORGED!r})\nos._exit(0)", level)
+    outcome = end_of(f"import os\nprint({FORGED!r})\nos._exit(0)", mechanism)
     assert outcome.status is Status.CRASHED
     assert "exits with code 0 before the check is over" in outcome.reason
 
 
-def test_a_result_on_every_descriptor_is_no_result(level):
+def test_a_result_on_every_descriptor_is_no_result(mechanism):
     """A message that is not signed ends its file."""
     harm = f"""
         import os
@@ -313,18 +314,18 @@ def test_a_result_on_every_descriptor_is_no_result(level):
                 pass
         os._exit(0)
     """
-    outcome = end_of(harm, level)
+    outcome = end_of(harm, mechanism)
     assert outcome.status is Status.CRASHED
     assert "not a result" in outcome.reason
 
 
-def test_an_early_exit_is_no_pass(level):
+def test_an_early_exit_is_no_pass(mechanism):
     """Exit code 0 says nothing."""
-    outcome = end_of("import os\nos._exit(0)", level)
+    outcome = end_of("import os\nos._exit(0)", mechanism)
     assert outcome.status is Status.CRASHED
 
 
-def test_a_daemon_does_not_outlive_its_file(level):
+def test_a_daemon_does_not_outlive_its_file(mechanism):
     """Two forks and a session of its own do not help: it ends with the file."""
     harm = """
         import os, time
@@ -336,6 +337,6 @@ def test_a_daemon_does_not_outlive_its_file(level):
         time.sleep(0.3)
     """
     before = local._children()
-    outcome = end_of(harm, level)
+    outcome = end_of(harm, mechanism)
     assert not outcome.status.ok
     assert local._children() <= before

@@ -29,7 +29,7 @@ from lrgen.verify import run as verify
 from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
-from lrgen.verify.sandbox import Isolation, Level
+from lrgen.verify.sandbox import Isolation, Mechanism
 from tests.paths import FIXTURES
 
 GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # held to variant 1
@@ -244,7 +244,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, **how: Any) -> Iterator[Outcome]:
         # Referred to here as well, so that it is closed by whoever uses it and not by being forgotten.
         told["limits"], told["outcomes"] = how["limits"], outcomes(candidates)
-        told["runs"].append((how["level"], [candidate.model_name for candidate in candidates]))
+        told["runs"].append((how["mechanism"], [candidate.model_name for candidate in candidates]))
         return told["outcomes"]
 
     monkeypatch.setattr(local, "run", run)
@@ -403,34 +403,34 @@ def ours(candidate: Candidate) -> Candidate:
     return dataclasses.replace(candidate, ours=True)
 
 
-def levels(fake: dict[str, Any]) -> dict[str, Level]:
-    """The level that each file was run at."""
-    return {name: level for level, run in fake["runs"] for name in run}
+def mechanisms(fake: dict[str, Any]) -> dict[str, Mechanism]:
+    """The mechanism that each file was isolated by."""
+    return {name: mechanism for mechanism, run in fake["runs"] for name in run}
 
 
 def test_what_lrgen_did_not_render_runs_in_a_sandbox(fake, store, tmp_path, monkeypatch):
     """Our own files have a process each, others the best sandbox that there is."""
-    monkeypatch.setattr(verify.sandboxes, "available", lambda: Level.LANDLOCK)
+    monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.LANDLOCK)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     list(verify.verify([foreign, ours(rendered)], CONTRACT, store, workers=1, timeout=60))
-    assert levels(fake) == {"rendered": Level.PROCESS, "foreign": Level.LANDLOCK}
+    assert mechanisms(fake) == {"rendered": Mechanism.PROCESS, "foreign": Mechanism.LANDLOCK}
 
 
 @pytest.mark.parametrize(
-    ("asked", "level"), [(Isolation.PROCESS, Level.PROCESS), (Isolation.SANDBOX, Level.NAMESPACES)]
+    ("asked", "mechanism"), [(Isolation.PROCESS, Mechanism.PROCESS), (Isolation.SANDBOX, Mechanism.NAMESPACES)]
 )
-def test_isolation_may_be_asked_for(fake, store, tmp_path, monkeypatch, asked, level):
+def test_isolation_may_be_asked_for(fake, store, tmp_path, monkeypatch, asked, mechanism):
     """Then it is that for all files."""
-    monkeypatch.setattr(verify.sandboxes, "available", lambda: Level.NAMESPACES)
+    monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.NAMESPACES)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     list(verify.verify([foreign, ours(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=asked))
-    assert set(levels(fake).values()) == {level}
+    assert set(mechanisms(fake).values()) == {mechanism}
 
 
 def test_without_a_sandbox_nothing_is_run(fake, store, tmp_path, monkeypatch):
     """The sentence that says what is missing comes before any file, ours included."""
 
-    def refuse() -> Level:
+    def refuse() -> Mechanism:
         raise IsolationError("this machine gives no sandbox")
 
     monkeypatch.setattr(verify.sandboxes, "available", refuse)

@@ -57,8 +57,8 @@ def measure(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str,
     return runs
 
 
-class _Level:
-    """How sure the stand-in is of class 0; the epochs set it, so that the loss moves as they want."""
+class _Logit:
+    """The logit of class 0 that the stand-in returns; an epoch sets it to move the loss."""
 
     def __init__(self) -> None:
         self.value = 0.0
@@ -99,9 +99,9 @@ def _check_order(net: Any, used: list[nn.Parameter]) -> None:
             )
 
 
-def _replace_forward(net: Any, output: Any) -> _Level:
+def _replace_forward(net: Any, output: Any) -> _Logit:
     """Replace the forward by a stand-in of the same output structure that costs nothing and still has gradients."""
-    level = _Level()
+    logit = _Logit()
     anchor = next(parameter for parameter in net.parameters() if parameter.requires_grad)
     leaves, structure = pytree.tree_flatten(output)
 
@@ -112,13 +112,13 @@ def _replace_forward(net: Any, output: Any) -> _Level:
             shape = (len(x), *leaf.shape[1:]) if leaf.dim() else leaf.shape
             logits = torch.zeros(shape, device=leaf.device)
             if logits.dim() > 1:
-                logits[:, 0] = level.value
+                logits[:, 0] = logit.value
             return logits + 0 * anchor.sum()
 
         return pytree.tree_unflatten([stand_in(leaf) for leaf in leaves], structure)
 
     net.forward = forward
-    return level
+    return logit
 
 
 class _Watched:
@@ -126,7 +126,7 @@ class _Watched:
 
     def __init__(self, net: Any, prm: Prm, output: Any, rows: list[list[float]]) -> None:
         self.net = net
-        self.level = _replace_forward(self.net, output)
+        self.logit = _replace_forward(self.net, output)
         self.net.train_setup(prm)
         self.net.optimizer.register_step_pre_hook(
             lambda optimizer, *_: rows.append([float(group["lr"]) for group in optimizer.param_groups])
@@ -170,7 +170,7 @@ def _run(
             if epoch == resume:
                 stopped, watched = net, _Watched(subject.network(prm), prm, output, rows)
                 watched.resume(stopped, recorder, horizons[0] if horizons else 1, prm)
-            watched.level.value = 0.2 if epoch else 0.0
+            watched.logit.value = 0.2 if epoch else 0.0
             watched.fed.clear()
             before = len(rows)
             with watched.fed as fed:

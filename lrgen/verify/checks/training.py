@@ -30,7 +30,7 @@ HIGHEST_RATE = 3.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How a file is trained. Without a ``budget`` on the dataset's training images, and evaluated on held-out ones;
     with one on a few of them, and evaluated on the same, the statistics of batch norm being those of these images.
     """
@@ -46,17 +46,17 @@ class Plan:
         return Training.MEMORISED if self.budget else Training.FULL
 
 
-def plan_of(candidate: Candidate, settings: VerifySettings) -> Plan:
+def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
     """A budget counts on the processor, unless the whole training is asked for."""
     budget = candidate.budget
     if budget is None or settings.full or settings.device != "cpu":
-        return Plan(settings.epochs, settings.batch_size, candidate.prm["lr"])
+        return TrainingPlan(settings.epochs, settings.batch_size, candidate.prm["lr"])
     lr = candidate.prm["lr"]
     if candidate.variant is not None and candidate.variant.optimizer is not None:
         lr *= budget.own_rate
     elif budget.lr:
         lr = budget.lr
-    return Plan(budget.epochs, budget.batch, lr * _raised(candidate, budget), budget)
+    return TrainingPlan(budget.epochs, budget.batch, lr * _raised(candidate, budget), budget)
 
 
 def _raised(candidate: Candidate, budget: Budget) -> float:
@@ -156,7 +156,7 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     return ""
 
 
-def _judge_rates(candidate: Candidate, plan: Plan, measurement: dict[str, Any]) -> str:
+def _judge_rates(candidate: Candidate, plan: TrainingPlan, measurement: dict[str, Any]) -> str:
     variant, updates = candidate.variant, measurement["updates"]
     if variant is None:
         return ""
@@ -216,7 +216,7 @@ def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
     )
 
 
-def _batches(data: Dataset, plan: Plan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
+def _batches(data: Dataset, plan: TrainingPlan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
     """What is trained on and what is evaluated: the dataset's two parts, or the images to memorise twice."""
     train_images, train_labels = data.train_images, data.train_labels
     test_images, test_labels = data.test_images, data.test_labels

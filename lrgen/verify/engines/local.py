@@ -36,7 +36,7 @@ from lrgen.verify import sandbox
 from lrgen.verify.checks.tamper import SEAL
 from lrgen.verify.child import Channel
 from lrgen.verify.protocol import Account, Limits
-from lrgen.verify.sandbox import Level
+from lrgen.verify.sandbox import Mechanism
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -52,7 +52,7 @@ class _Job:
     settings: VerifySettings
     dataset: Dataset | None
     limits: Limits
-    level: Level
+    mechanism: Mechanism
     reuse: bool
 
 
@@ -85,14 +85,14 @@ def run(
     *,
     workers: int = 1,
     limits: Limits | None = None,
-    level: Level = Level.PROCESS,
+    mechanism: Mechanism = Mechanism.PROCESS,
     reuse: bool = False,
 ) -> Generator[Outcome, None, None]:
     """Verify files, ``workers`` at a time, and yield each outcome as soon as it is there.
 
     Closing the iterator, or an interrupt, ends the children that still run; what was yielded stays true.
     """
-    job = _Job(list(candidates), settings, dataset, limits or Limits(), level, reuse)
+    job = _Job(list(candidates), settings, dataset, limits or Limits(), mechanism, reuse)
     queue = deque(range(len(job.candidates)))
     children: set[_Child] = set()
     idle: list[_Child] = []
@@ -124,7 +124,7 @@ def run(
                     account = child.account
                     if account is None:
                         continue
-                    account.watch(now, _resident(child, level) if job.limits.memory else 0)
+                    account.watch(now, _resident(child, mechanism) if job.limits.memory else 0)
                     if account.end is not None:
                         _stop(child)
                         exited.add(child)
@@ -179,7 +179,7 @@ def _start(job: _Job, index: int) -> _Child:
     messages, messages_in = os.pipe()
     output, output_in = os.pipe()
     orders_out, orders = os.pipe()
-    account = Account(job.candidates[index], job.settings, job.limits, job.level)
+    account = Account(job.candidates[index], job.settings, job.limits, job.mechanism)
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -202,7 +202,7 @@ def _order(child: _Child, job: _Job, index: int) -> None:
     """Give a waiting child its next file, and an empty folder."""
     assert child.account is None
     folder = Path(tempfile.mkdtemp(dir=child.folder))
-    child.account = Account(job.candidates[index], job.settings, job.limits, job.level, secret=child.secret)
+    child.account = Account(job.candidates[index], job.settings, job.limits, job.mechanism, secret=child.secret)
     with contextlib.suppress(BrokenPipeError):  # it has died: its handle says so
         os.write(child.orders, (json.dumps({"file": index, "folder": str(folder)}) + "\n").encode())
 
@@ -226,8 +226,8 @@ def _be_child(
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
         os.chdir(folder)
         candidate = job.candidates[index]
-        if job.level is not Level.PROCESS:
-            sandbox.enter(job.level, folder, {messages}, sandbox.Bounds(), _device_nodes(job.settings.device))
+        if job.mechanism is not Mechanism.PROCESS:
+            sandbox.enter(job.mechanism, folder, {messages}, sandbox.Bounds(), _device_nodes(job.settings.device))
             child_process.run(candidate, job.settings, job.dataset, channel)
         elif job.reuse:
             child_process.serve(job.candidates, job.settings, job.dataset, channel, orders, index)
@@ -280,10 +280,10 @@ def _ready(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(1000 * seconds))
 
 
-def _resident(child: _Child, level: Level) -> int:
+def _resident(child: _Child, mechanism: Mechanism) -> int:
     """The resident bytes of a child and of what it has started, beyond those that it began with."""
     family = _family(child.pid)
-    if level is Level.NAMESPACES:
+    if mechanism is Mechanism.NAMESPACES:
         family = family[1:]  # the first only waits for the one in the namespace
     return sum(_bytes_of(pid, shared=position == 0) for position, pid in enumerate(family)) - child.inherited
 

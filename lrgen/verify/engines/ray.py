@@ -31,7 +31,7 @@ from lrgen.records import (
 )
 from lrgen.verify.engines import local
 from lrgen.verify.protocol import Limits
-from lrgen.verify.sandbox import Level
+from lrgen.verify.sandbox import Mechanism
 
 # A file whose actor is lost so often has something to do with it.
 _ATTEMPTS = 3
@@ -46,7 +46,7 @@ class _Setup:
 
     settings: VerifySettings
     limits: Limits
-    level: Level
+    mechanism: Mechanism
     reuse: bool
     data_root: Path
 
@@ -57,7 +57,7 @@ def run(
     *,
     workers: int,
     limits: Limits,
-    level: Level = Level.PROCESS,
+    mechanism: Mechanism = Mechanism.PROCESS,
     reuse: bool = False,
     address: str | None = None,
     data_root: Path = Path("data"),
@@ -76,7 +76,7 @@ def run(
     queue = deque(range(at, min(at + size, len(files))) for at in range(0, len(files), size))
     attempts = [0] * len(files)
     actor_class = ray.remote(**_share(ray, settings, workers))(_Slot)
-    setup = _Setup(settings, limits, level, reuse, data_root.resolve())
+    setup = _Setup(settings, limits, mechanism, reuse, data_root.resolve())
     busy: dict[Any, tuple[Any, Sequence[int]]] = {}  # a reference to an answer: whose, and about which files
     try:
         for _ in range(min(workers, len(queue))):
@@ -97,7 +97,7 @@ def run(
                         if attempts[index] < _ATTEMPTS:
                             queue.appendleft(range(index, index + 1))
                         else:
-                            outcomes.append(_lost(files[index], level, error))
+                            outcomes.append(_lost(files[index], mechanism, error))
                     if queue:
                         actor = actor_class.remote(setup)
                         busy[actor.ready.remote()] = actor, ()
@@ -194,10 +194,12 @@ def _beside() -> None:
     settings = setup.settings
     dataset = data.load(settings.dataset, setup.data_root) if settings.stage is Stage.TRAINING else None
     while (candidates := _read(requests)) is not None:
-        limits, level = setup.limits, setup.level
+        limits, mechanism = setup.limits, setup.mechanism
         found = {
             id(outcome.candidate): _answer(outcome)
-            for outcome in local.run(candidates, settings, dataset, limits=limits, level=level, reuse=setup.reuse)
+            for outcome in local.run(
+                candidates, settings, dataset, limits=limits, mechanism=mechanism, reuse=setup.reuse
+            )
         }
         answers.write(json.dumps([found[id(candidate)] for candidate in candidates]).encode() + b"\n")
         answers.flush()
@@ -238,9 +240,9 @@ def _outcome(candidate: Candidate, answer: dict[str, Any]) -> Outcome:
     )
 
 
-def _lost(candidate: Candidate, level: Level, error: Exception) -> Outcome:
+def _lost(candidate: Candidate, mechanism: Mechanism, error: Exception) -> Outcome:
     reason = f"was lost {_ATTEMPTS} times with what ran it: {type(error).__name__}"
-    return Outcome(candidate, Status.CRASHED, None, reason, 0.0, isolation=level.value)
+    return Outcome(candidate, Status.CRASHED, None, reason, 0.0, isolation=mechanism.value)
 
 
 if __name__ == "__main__":

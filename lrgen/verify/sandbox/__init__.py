@@ -1,8 +1,8 @@
 """Locks a forked child in before it runs code that nobody knows (Linux on x86_64 and aarch64).
 
 The child keeps what the interpreter needs, read-only, and one scratch folder. It has no network, no privileges, few
-processes and none of the parent's environment and descriptors. At the level ``namespaces`` everything else does not
-exist for it; at the level ``landlock``, for machines that refuse namespaces, it exists and the kernel refuses it.
+processes and none of the parent's environment and descriptors. With ``namespaces`` everything else does not exist for
+it; with ``landlock``, for machines that refuse namespaces, it exists and the kernel refuses it.
 
 Nothing is executed anew: what the parent has imported stays imported. For the same reason the child's memory is a copy
 of the parent's. A secret that the parent holds in memory is not protected from the child, only its ways out are.
@@ -25,7 +25,7 @@ from lrgen.verify.sandbox.privileges import Bounds, close_all_but, forget_enviro
 from lrgen.verify.sandbox.readable_paths import links, readable
 from lrgen.verify.sandbox.syscalls import die_with
 
-__all__ = ["Bounds", "Isolation", "Level", "available", "enter", "readable"]
+__all__ = ["Bounds", "Isolation", "Mechanism", "available", "enter", "readable"]
 
 
 class Isolation(StrEnum):
@@ -35,8 +35,8 @@ class Isolation(StrEnum):
     SANDBOX = "sandbox"
 
 
-class Level(StrEnum):
-    """What was done; recorded with each result."""
+class Mechanism(StrEnum):
+    """How a file was kept apart; recorded with each result."""
 
     PROCESS = "process"
     NAMESPACES = "namespaces"
@@ -44,7 +44,7 @@ class Level(StrEnum):
 
 
 @functools.cache
-def available() -> Level:
+def available() -> Mechanism:
     """The strongest sandbox of this machine; each is tried in a short-lived child.
 
     Raises:
@@ -52,10 +52,10 @@ def available() -> Level:
     """
     readable(), links()  # kept from now on: a child has another current folder
     refusals = []
-    for level in (Level.NAMESPACES, Level.LANDLOCK):
-        if not (refusal := _attempt(level)):
-            return level
-        refusals.append(f"{level}: {refusal}")
+    for mechanism in (Mechanism.NAMESPACES, Mechanism.LANDLOCK):
+        if not (refusal := _attempt(mechanism)):
+            return mechanism
+        refusals.append(f"{mechanism}: {refusal}")
     raise IsolationError(
         f"this machine gives no sandbox ({'; '.join(refusals)}): it takes a Linux kernel that lets this user make "
         "namespaces (5.14 or later), or one with Landlock (5.13 or later); --isolation process runs the files "
@@ -63,13 +63,13 @@ def available() -> Level:
     )
 
 
-def _attempt(level: Level) -> str:
-    """What refused a level, or nothing when a child could lock itself in and live there."""
+def _attempt(mechanism: Mechanism) -> str:
+    """What refused a mechanism, or nothing when a child could lock itself in and live there."""
     with tempfile.TemporaryDirectory(prefix="lrgen-") as scratch:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _rehearse(level, Path(scratch), writing)
+            _rehearse(mechanism, Path(scratch), writing)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             refusal = pipe.read().decode(errors="replace")
@@ -77,12 +77,12 @@ def _attempt(level: Level) -> str:
     return refusal or (f"the child ends with wait status {status}" if status else "")
 
 
-def _rehearse(level: Level, scratch: Path, pipe: int) -> NoReturn:
+def _rehearse(mechanism: Mechanism, scratch: Path, pipe: int) -> NoReturn:
     """Enter, and do what every file does: read the library, write to the scratch folder, start a thread."""
     code = FAILED
     try:
         os.setsid()
-        enter(level, scratch, {pipe}, Bounds())
+        enter(mechanism, scratch, {pipe}, Bounds())
         Path(os.__file__).read_bytes()
         Path("rehearsal").write_bytes(b"x")
         thread = threading.Thread(target=os.getpid)
@@ -95,17 +95,19 @@ def _rehearse(level: Level, scratch: Path, pipe: int) -> NoReturn:
         os._exit(code)
 
 
-def enter(level: Level, scratch: Path, keep: Collection[int], bounds: Bounds, devices: Sequence[Path] = ()) -> None:
+def enter(
+    mechanism: Mechanism, scratch: Path, keep: Collection[int], bounds: Bounds, devices: Sequence[Path] = ()
+) -> None:
     """Lock this process in; for a child that was just forked, has one thread and leads a session of its own.
 
-    Returns in the process that may run the file. At the level ``namespaces`` that is a child of this one, which waits
+    Returns in the process that may run the file. With ``namespaces`` that is a child of this one, which waits
     for it and ends as it ended. Of the descriptors 0, 1, 2 and ``keep`` stay. The number of tasks is not bounded for
     a root that cannot change its uid.
 
     Raises:
         IsolationError: something was refused; the process must not go on.
     """
-    if level is Level.PROCESS:
+    if mechanism is Mechanism.PROCESS:
         return
     scratch = scratch.resolve()
     try:
@@ -113,10 +115,10 @@ def enter(level: Level, scratch: Path, keep: Collection[int], bounds: Bounds, de
         forget_environment(scratch)
         close_all_but({0, 1, 2, *keep})
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if level is Level.NAMESPACES:
+        if mechanism is Mechanism.NAMESPACES:
             namespaces.enter(scratch, bounds, devices)
         else:
             landlock.enter(scratch, bounds, devices)
         os.chdir(scratch)
     except OSError as error:
-        raise IsolationError(f"{level}: {error}") from error
+        raise IsolationError(f"{mechanism}: {error}") from error

@@ -53,7 +53,7 @@ def test_a_budget_counts_on_the_processor_only(candidate):
         training.plan_of(small, VerifySettings(device="cuda:0")),
         training.plan_of(small, VerifySettings(full=True)),
     ):
-        assert plan == training.Plan(epochs=5, batch_size=24, lr=candidate.prm["lr"])
+        assert plan == training.TrainingPlan(epochs=5, batch_size=24, lr=candidate.prm["lr"])
 
 
 def test_a_budget_may_name_its_own_rate(candidate):

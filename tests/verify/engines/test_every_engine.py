@@ -62,7 +62,7 @@ def run(request: pytest.FixtureRequest) -> Run:
         options["reuse"] = True
     if request.param == "sandboxed":
         try:
-            options["level"] = sandbox.available()
+            options["mechanism"] = sandbox.available()
         except IsolationError as error:
             pytest.skip(str(error))
 

@@ -114,7 +114,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Outcome]]:
             SECRETS[channel._pipe] = channel._secret
             return behaviours[int(candidate.model_name)](channel._pipe) is not False
 
-        monkeypatch.setattr(local.worker, "run", run)
+        monkeypatch.setattr(local.child_process, "run", run)
         monkeypatch.setattr(local.gc, "collect", lambda: 0)  # takes longer than these children
         variant = options.pop("variant", None)
         settings = options.pop("settings", CONTRACT)
@@ -286,7 +286,7 @@ def test_a_check_has_its_own_limit(run):
 def test_training_may_take_the_whole_time():
     """Only the training check has the file's time, or that of its budget; the others have the smaller of the two."""
     limits = Limits(seconds=900, check_seconds=120)
-    whole = training.Plan(epochs=5, batch_size=24, lr=0.1)
+    whole = training.TrainingPlan(epochs=5, batch_size=24, lr=0.1)
     assert [limits.of(stage, whole) for stage in Stage] == [120, 120, 120, 900]
     assert {Limits(seconds=5, check_seconds=120).of(stage, whole) for stage in Stage} == {5}
     short = replace(whole, budget=Budget(images=20, pixels=8, batch=10, epochs=5, seconds=30))
@@ -1150,13 +1150,13 @@ def test_a_reused_child_whose_process_was_changed_is_replaced(catalogue, monkeyp
     line = "        self.train()\n"
     assert line in source
     changed = source.replace(line, f"{line}        torch.use_deterministic_algorithms(True)\n")
-    run_one = local.worker.run
+    run_one = local.child_process.run
 
     def run(one: Candidate, *others: Any) -> bool:
         noted(tmp_path, one.model_name)
         return run_one(one, *others)
 
-    monkeypatch.setattr(local.worker, "run", run)
+    monkeypatch.setattr(local.child_process, "run", run)
     texts = {"good": source, "changed": changed, "last": source}
     files = [candidate(name, catalogue.variant(1), text) for name, text in texts.items()]
     outcomes = list(local.run(files, CONTRACT, None, reuse=True))

@@ -27,7 +27,7 @@ import pytest
 
 from lrgen.errors import IsolationError, LrgenError
 from lrgen.verify import sandbox
-from lrgen.verify.sandbox import Bounds, Level, landlock, namespaces, privileges, readable_paths, seccomp, syscalls
+from lrgen.verify.sandbox import Bounds, Mechanism, landlock, namespaces, privileges, readable_paths, seccomp, syscalls
 
 BOUNDS = Bounds()
 LONG = 60.0
@@ -38,15 +38,15 @@ ROOT = os.getuid() == 0
 
 # The ways in: with the privileges of root or as a user would; with a Landlock that has no scopes yet.
 WAYS = {
-    "namespaces": Level.NAMESPACES,
-    "user-namespaces": Level.NAMESPACES,
-    "landlock": Level.LANDLOCK,
-    "user-landlock": Level.LANDLOCK,
-    "old-landlock": Level.LANDLOCK,
+    "namespaces": Mechanism.NAMESPACES,
+    "user-namespaces": Mechanism.NAMESPACES,
+    "landlock": Mechanism.LANDLOCK,
+    "user-landlock": Mechanism.LANDLOCK,
+    "old-landlock": Mechanism.LANDLOCK,
 }
-NAMESPACES = [way for way, level in WAYS.items() if level is Level.NAMESPACES]
+NAMESPACES = [way for way, mechanism in WAYS.items() if mechanism is Mechanism.NAMESPACES]
 OF_USERS = ("user-namespaces", "user-landlock", "old-landlock")
-LANDLOCK = [way for way, level in WAYS.items() if level is Level.LANDLOCK]
+LANDLOCK = [way for way, mechanism in WAYS.items() if mechanism is Mechanism.LANDLOCK]
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -507,14 +507,14 @@ def test_the_environment_is_a_short_list(inside, scratch, monkeypatch):
 FIRST_ENVIRONMENT = """
 import ctypes, os, sys
 from pathlib import Path
-from lrgen import isolation
+from lrgen.verify import sandbox
 
 def block():
     start, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[47:49])
     return ctypes.string_at(start, end - start)
 
 assert b"hunter2" in block()
-isolation.enter(isolation.Level(sys.argv[1]), Path(sys.argv[2]), set(), isolation.Bounds())
+sandbox.enter(sandbox.Mechanism(sys.argv[1]), Path(sys.argv[2]), set(), sandbox.Bounds())
 print(b"hunter2" in block(), "TOKEN" in os.environ)
 """
 
@@ -852,29 +852,31 @@ def test_the_group_is_terminated_before_it_is_killed(start):
         os.close(answer)
 
 
-# Which level there is.
+# Which mechanism there is.
 
 
 def test_the_level_of_a_process_locks_nothing(tmp_path):
     """Who asks for a process alone gets what was there before."""
     before = (dict(os.environ), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE))
-    sandbox.enter(Level.PROCESS, tmp_path, set(), Bounds())
+    sandbox.enter(Mechanism.PROCESS, tmp_path, set(), Bounds())
     assert (dict(os.environ), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE)) == before
 
 
 @pytest.mark.parametrize(
-    ("refused", "expected"), [(set(), Level.NAMESPACES), ({Level.NAMESPACES}, Level.LANDLOCK)], ids=["first", "second"]
+    ("refused", "expected"),
+    [(set(), Mechanism.NAMESPACES), ({Mechanism.NAMESPACES}, Mechanism.LANDLOCK)],
+    ids=["first", "second"],
 )
 def test_the_strongest_level_is_taken(monkeypatch, refused, expected):
     """Namespaces come before Landlock, and what a machine refuses is passed over."""
-    monkeypatch.setattr(sandbox, "_attempt", lambda level: "refused" if level in refused else "")
+    monkeypatch.setattr(sandbox, "_attempt", lambda mechanism: "refused" if mechanism in refused else "")
     with fresh_caches():
         assert sandbox.available() is expected
 
 
 def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
     """One sentence says what was refused, what it takes and how to do without."""
-    monkeypatch.setattr(sandbox, "_attempt", lambda level: f"[Errno 1] no {level}")
+    monkeypatch.setattr(sandbox, "_attempt", lambda mechanism: f"[Errno 1] no {mechanism}")
     with fresh_caches(), pytest.raises(IsolationError) as caught:
         sandbox.available()
     text = str(caught.value)
@@ -885,29 +887,29 @@ def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("level", "call"), [(Level.NAMESPACES, "unshare"), (Level.LANDLOCK, "landlock_create_ruleset")]
+    ("mechanism", "call"), [(Mechanism.NAMESPACES, "unshare"), (Mechanism.LANDLOCK, "landlock_create_ruleset")]
 )
-def test_what_the_kernel_refuses_is_named(monkeypatch, level, call):
-    """The reason for passing over a level is the system call and its error."""
+def test_what_the_kernel_refuses_is_named(monkeypatch, mechanism, call):
+    """The reason for passing over a mechanism is the system call and its error."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {**syscalls.SYSCALLS, call: 100_000})
-    refusal = sandbox._attempt(level)
+    refusal = sandbox._attempt(mechanism)
     assert call in refusal
     assert "Function not implemented" in refusal
 
 
-@pytest.mark.parametrize("level", [Level.NAMESPACES, Level.LANDLOCK])
-def test_a_level_is_tried_for_real(monkeypatch, level):
-    """A level in which the interpreter could not live is passed over, though the kernel grants it."""
+@pytest.mark.parametrize("mechanism", [Mechanism.NAMESPACES, Mechanism.LANDLOCK])
+def test_a_mechanism_is_tried_for_real(monkeypatch, mechanism):
+    """A mechanism in which the interpreter could not live is passed over, though the kernel grants it."""
     monkeypatch.setattr(namespaces, "readable", lambda: (PACKAGE,))
     monkeypatch.setattr(landlock, "readable", lambda: (PACKAGE,))
-    assert sandbox._attempt(level)
+    assert sandbox._attempt(mechanism)
 
 
 def test_other_machines_are_told(monkeypatch):
     """On a machine whose system calls are not in the tables nothing is tried."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {})
     monkeypatch.setattr(syscalls, "MACHINE", "riscv64")
-    assert "riscv64" in sandbox._attempt(Level.NAMESPACES)
+    assert "riscv64" in sandbox._attempt(Mechanism.NAMESPACES)
 
 
 def test_the_scratch_folder_of_a_trial_is_removed(monkeypatch, tmp_path):
