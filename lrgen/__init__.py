@@ -1,4 +1,4 @@
-"""lrgen renders, proves and publishes PyTorch training modules: one architecture with one schedule each."""
+"""lrgen renders, verifies and publishes PyTorch training modules: one architecture with one schedule each."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lrgen.version import __version__
 
 if TYPE_CHECKING:
+    from lrgen.api.architectures import get_active_model, set_active_model
     from lrgen.api.const import (
         ACTIVE_MODEL,
         ADDITIONAL_MODELS,
@@ -18,21 +19,18 @@ if TYPE_CHECKING:
         PROMPT_CONFIG,
         SCHEDULER_TYPES,
     )
-    from lrgen.api.functions import (
+    from lrgen.api.results import (
         generate_class_data_for_epoch,
-        get_active_model,
         get_best_schedulers,
         get_class_accuracies,
-        get_hyperparams,
         init_class_data,
         init_database,
         save_class_accuracy,
         save_scheduler_result,
-        set_active_model,
         unique_nn,
         unique_nn_cls,
-        validate_hyperparams,
     )
+    from lrgen.api.schedules import get_hyperparams, validate_hyperparams
     from lrgen.extraction import detect_model, extract_lr
 
 __all__ = [
@@ -64,16 +62,26 @@ __all__ = [
     "validate_hyperparams",
 ]
 
+# Where each name is defined; those in capitals are in lrgen.api.const.
+_HOMES = {
+    "lrgen.api.architectures": ("get_active_model", "set_active_model"),
+    "lrgen.api.results": (
+        *("generate_class_data_for_epoch", "get_best_schedulers", "get_class_accuracies", "init_class_data"),
+        *("init_database", "save_class_accuracy", "save_scheduler_result", "unique_nn", "unique_nn_cls"),
+    ),
+    "lrgen.api.schedules": ("get_hyperparams", "validate_hyperparams"),
+    "lrgen.extraction": ("detect_model", "extract_lr"),
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Load what the names stand for when one of them is first asked for, and not before."""
-    if name == "errors":
+    """Import the module that defines a name when the name is first used, and not before."""
+    if name == "errors":  # a module of its own: ``except lrgen.errors.StoreError`` needs no second import
         return importlib.import_module("lrgen.errors")
     if name not in __all__:
         raise AttributeError(f"module 'lrgen' has no attribute {name!r}")
-    where = {"detect_model": "extraction", "extract_lr": "extraction"}
-    home = where.get(name, "api.const" if name.isupper() else "api.functions")
-    return getattr(importlib.import_module(f"lrgen.{home}"), name)
+    home = next((module for module, names in _HOMES.items() if name in names), "lrgen.api.const")
+    return getattr(importlib.import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,8 @@ Each is read from the catalogue or from lrgen.toml when it is asked for, so that
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lrgen import catalogue, config, data
+from lrgen import config, data
+from lrgen.api import current
 from lrgen.config import Settings
 from lrgen.records import Collection
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def _models(settings: Settings, *collections: Collection) -> list[str]:
-    return [one.name for one in catalogue.of(settings).architectures if one.collection in collections]
+    return [one.name for one in current.catalogue(settings).architectures if one.collection in collections]
 
 
 def _scheduler_types(settings: Settings) -> dict[str, list[str]]:
     """Family → the names of its variants, as ``get_hyperparams`` takes them."""
-    return {family.name: [one.name for one in family.variants] for family in catalogue.of(settings).families}
+    return {family.name: [one.name for one in family.variants] for family in current.catalogue(settings).families}
 
 
 def _db_config(settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The functions that people call from Python, with the names and parameters of the project's first document.
+"""Results from Python, with the names and parameters of the project's first document.
 
 What the store needs to know beyond those parameters (the dataset, the seed, the database) is an optional keyword: the
 newest run answers, and the configuration names the database. What the first document answered with False or an empty
@@ -6,16 +6,16 @@ frame when something was wrong raises a named error here.
 """
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrgen import catalogue, config, data
+from lrgen import config, data
+from lrgen.api import current
 from lrgen.errors import ParameterError, UnknownNameError
-from lrgen.records import Collection, Variant, accuracy_of
+from lrgen.records import Collection, accuracy_of
 from lrgen.store.metrics import ClassScores, class_scores
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 METRICS = {"accuracy": "accuracy", "acc": "accuracy", "loss": "loss", "f1": "f1"}
 SOURCES = ("lrgen", "lemur")
-# What every file reads beyond its schedule's own hyperparameters: the least and the greatest value.
-_COMMON = {"lr": (1e-8, 1.0), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999), "weight_decay": (0.0, 1.0)}
-_COUNTS = ("batch", "epoch", "epoch_max")
 _ROUNDING = 1e-6  # of an accuracy that was rounded, or computed in float32
 
 
@@ -37,7 +34,7 @@ _BEST = (
 )
 
 
-# Networks.
+# Files.
 
 
 def unique_nn(
@@ -104,36 +101,8 @@ def unique_nn_cls(
     db: str | None = None,
 ) -> "pd.DataFrame":
     """``unique_nn`` of the image classification models (``lrgen.IMAGE_CLASSIFICATION_MODELS``)."""
-    loaded = catalogue.of(config.load())
-    nns = [one.name for one in loaded.architectures if one.collection is Collection.CORE]
+    nns = [one.name for one in current.catalogue().architectures if one.collection is Collection.CORE]
     return unique_nn(epoch_max, nns, dataset, task, metric, source=source, db=db)
-
-
-def get_active_model() -> str:
-    """The architecture that commands work on when none is named.
-
-    It stands in lrgen.toml (``active_model``), or in the environment as ``LRGEN_ACTIVE_MODEL``.
-
-    Raises:
-        ConfigError: when the configuration cannot be read.
-        UnknownNameError: when there is no such architecture.
-    """
-    settings = config.load()
-    return catalogue.of(settings).architecture(settings.active_model).name
-
-
-def set_active_model(model_name: str) -> bool:
-    """Make an architecture the active one, in the nearest lrgen.toml or a new one in the current folder.
-
-    Returns:
-        True: what cannot be set raises.
-
-    Raises:
-        UnknownNameError: when there is no such architecture; the file stays as it was.
-        ConfigError, OutputError: when lrgen.toml cannot be read or written.
-    """
-    config.keep("active_model", catalogue.of(config.load()).architecture(model_name).name)
-    return True
 
 
 # Results.
@@ -383,67 +352,12 @@ def generate_class_data_for_epoch(
             names = list(loaded.classes)
             _check_count(num_classes, len(names))
             loss, confusion = evaluate_checkpoint(
-                catalogue.of(settings), model_name, scheduler_type, Path(checkpoint), loaded
+                current.catalogue(settings), model_name, scheduler_type, Path(checkpoint), loaded
             )
             accuracy = accuracy_of(confusion)
             store.record_epoch(series, epoch, accuracy, loss, confusion=confusion, classes=names)
     scores = class_scores(confusion)
     return {names[one.class_id]: one.accuracy for one in scores if one.accuracy is not None}
-
-
-# Hyperparameters.
-
-
-def get_hyperparams(scheduler_name: str, *, model_name: str | None = None) -> dict[str, float]:
-    """The default hyperparameters of a schedule with a network: lr, momentum and dropout of the network's recipe, and
-    the schedule's own.
-
-    Args:
-        scheduler_name: a name (``"StepLR_default"``), a number, or ``"A0_001"``.
-        model_name: by default the active model.
-
-    Raises:
-        UnknownNameError: when there is no such schedule or network.
-    """
-    settings = config.load()
-    loaded = catalogue.of(settings)
-    variant, recipe = loaded.variant(scheduler_name), loaded.architecture(model_name or settings.active_model).recipe
-    return recipe.prm_for(variant) | variant.defaults
-
-
-def validate_hyperparams(hp: Mapping[str, Any], *, scheduler_name: str | None = None) -> tuple[bool, str]:
-    """Whether hyperparameters lie in their ranges, and if not, what is wrong with the first that does not.
-
-    Args:
-        hp: name → value. A schedule's own lie in the range that the catalogue gives, lr in (0, 1], momentum and dropout
-            in [0, 1), weight_decay in [0, 1]; batch, epoch and epoch_max are whole numbers from 1.
-        scheduler_name: the schedule that they are for; by default a name may be any schedule's.
-
-    Raises:
-        UnknownNameError: when there is no such schedule.
-    """
-    loaded = catalogue.of(config.load())
-    variants = [loaded.variant(scheduler_name)] if scheduler_name is not None else loaded.variants
-    reasons = (_wrong(name, value, variants, scheduler_name) for name, value in hp.items())
-    reason = next(filter(None, reasons), "")
-    return not reason, reason
-
-
-def _wrong(name: str, value: object, variants: Sequence[Variant], scheduler_name: str | None) -> str:
-    if name == "transform":
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return f"{name}: must be a number, got {value!r}"
-    if name in _COUNTS:
-        return "" if value >= 1 and value == int(value) else f"{name}: must be a whole number from 1, got {value}"
-    own = [one for variant in variants for one in variant.hyperparameters if one.name == name]
-    if own:
-        low, high = min(one.low for one in own), max(one.high for one in own)
-    elif name in _COMMON:
-        low, high = _COMMON[name]
-    else:
-        return f"{name}: not a hyperparameter of {scheduler_name or 'any schedule'}"
-    return "" if low <= value <= high else f"{name}: must lie in [{low:g}, {high:g}], got {value}"
 
 
 # What they share.
