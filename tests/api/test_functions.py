@@ -493,7 +493,7 @@ def test_the_defaults_of_every_schedule_are_valid(catalogue):
         ({"lr": True}, "lr: must be a number, got True"),
         ({"epoch": 0}, "epoch: must be a whole number from 1, got 0"),
         ({"batch": 2.5}, "batch: must be a whole number from 1, got 2.5"),
-        ({"lr": 0.1, "warmup": 2}, "warmup: must lie in"),
+        ({"lr": 0.1, "warmup_fraction": 2}, "warmup_fraction: must lie in"),
         ({"nonsense": 1}, "nonsense: not a hyperparameter of any schedule"),
     ],
 )
@@ -506,10 +506,13 @@ def test_what_is_wrong_with_hyperparameters_is_told(hp, told):
 
 def test_hyperparameters_are_those_of_a_schedule_when_it_is_named():
     """What another schedule has is none of this one."""
-    assert package.validate_hyperparams({"warmup": 0.1, "batch": 64, "epoch": 90, "transform": "norm"}) == (True, "")
-    assert package.validate_hyperparams({"warmup": 0.1}, scheduler_name="StepLR_default") == (
+    assert package.validate_hyperparams({"warmup_fraction": 0.1, "batch": 64, "epoch": 90, "transform": "norm"}) == (
+        True,
+        "",
+    )
+    assert package.validate_hyperparams({"warmup_fraction": 0.1}, scheduler_name="StepLR_default") == (
         False,
-        "warmup: not a hyperparameter of StepLR_default",
+        "warmup_fraction: not a hyperparameter of StepLR_default",
     )
 
 
