@@ -220,7 +220,7 @@ def bench_queue(folder: Path) -> None:
     from lrgen.store import Store
     from lrgen.verify import run as verify
     from lrgen.verify.engines import local
-    from lrgen.verify.protocol import Limits
+    from lrgen.verify.limits import Limits
     from lrgen.verify.sandbox import Isolation, available
 
     def pass_all(candidate: object, settings: object, dataset: object, channel: local.worker.Channel) -> bool:

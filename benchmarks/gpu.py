@@ -28,7 +28,7 @@ from lrgen.render.output import Pair
 from lrgen.verify import plan
 from lrgen.verify import run as verify
 from lrgen.verify.engines import local
-from lrgen.verify.protocol import Limits
+from lrgen.verify.limits import Limits
 
 RESNET_FILES = 50
 

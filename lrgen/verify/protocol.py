@@ -15,28 +15,12 @@ from typing import Any
 
 from lrgen.records import Candidate, CheckReport, EpochReport, Outcome, Stage, Status, VerifySettings
 from lrgen.verify.checks import schedule, training, up_to
+from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
 # How much longer than here a check may claim to have taken: the clocks are read in two processes.
 _SLACK = 1.0
 _TAIL = 4096
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Per file: seconds of each check, bytes of output and of messages, resident bytes (0: any number)."""
-
-    seconds: float = 900.0
-    check_seconds: float = 120.0
-    output: int = 1 << 20
-    messages: int = 64 << 20
-    memory: int = 0
-
-    def of(self, stage: Stage, plan: training.TrainingPlan) -> float:
-        """The seconds that a check may take; the budget of a training is its own limit."""
-        if stage is not Stage.TRAINING:
-            return min(self.seconds, self.check_seconds)
-        return min(self.seconds, plan.budget.seconds) if plan.budget else self.seconds
 
 
 @dataclass(eq=False)
@@ -58,7 +42,7 @@ class Account:
     def __post_init__(self) -> None:
         self.plan = training.plan_of(self.candidate, self.settings)
         self.started = self._begun_at = time.monotonic()
-        self.deadline = self.started + self.limits.of(Stage.SYNTAX, self.plan)
+        self.deadline = self.started + self.limits.of(Stage.SYNTAX, self.plan.budget)
         self._begun = 0
         self._buffer = bytearray()
         self._received = self._printed = 0
@@ -96,7 +80,7 @@ class Account:
     def watch(self, now: float, resident: int) -> None:
         """Hold the running child to its time and its memory."""
         if now >= self.deadline:
-            self.stop(Status.TIMED_OUT, f"takes longer than {self.limits.of(self.stage, self.plan):g} s")
+            self.stop(Status.TIMED_OUT, f"takes longer than {self.limits.of(self.stage, self.plan.budget):g} s")
         elif self.limits.memory and resident > self.limits.memory:
             self.stop(Status.OUT_OF_MEMORY, f"uses more than {self.limits.memory >> 20} MiB of memory")
 
@@ -163,7 +147,7 @@ class Account:
         self._begun = position + 1
         self.stage = stage
         self._begun_at = time.monotonic()
-        self.deadline = self._begun_at + self.limits.of(stage, self.plan)
+        self.deadline = self._begun_at + self.limits.of(stage, self.plan.budget)
 
     def _judge(self, stage: Stage, reason: str, seconds: float, measurement: dict[str, Any]) -> None:
         check = up_to(self.settings.stage)[len(self.checks)]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import StaleFileError
@@ -18,12 +18,10 @@ from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import sandbox as sandboxes
 from lrgen.verify.candidate import candidate_of
+from lrgen.verify.limits import Limits
 from lrgen.verify.plan import VerifyPlan
 from lrgen.verify.sandbox import Isolation, Mechanism
 from lrgen.verify.verdicts import conditions_of
-
-if TYPE_CHECKING:
-    from lrgen.verify.protocol import Limits
 
 
 def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Candidate]:
@@ -59,15 +57,22 @@ def from_paths(
     candidates = []
     for path in _files(paths):
         content = read_bytes(path)
-        sha256 = hashlib.sha256(content).hexdigest()
-        entry = _hashes(path.parent).get(sha256) or known.get(sha256)
-        if entry is not None:
-            architecture, variant = catalogue.architecture(entry[0]), catalogue.variant(entry[1])
-            ours = renderer.render(architecture, variant).sha256 == sha256  # a manifest may be anybody's
-            candidates.append(candidate_of(path, content, architecture, variant, ours=ours))
-        else:
-            candidates.append(candidate_of(path, content, None, held_to))
+        recognised = _recognised(catalogue, renderer, path, content, known | _hashes(path.parent))
+        candidates.append(recognised or candidate_of(path, content, None, held_to))
     return candidates
+
+
+def from_source(
+    catalogue: Catalogue, renderer: Renderer, path: Path, content: bytes, out: Path, claim: Variant | None = None
+) -> Candidate:
+    """One file, which need not lie anywhere: ``path`` is what errors call it, and where a manifest may lie beside it.
+
+    It is checked against ``claim``, or else against the variant of the entry that a manifest has for its sha256.
+    """
+    recognised = _recognised(catalogue, renderer, path, content, _known_hashes(out) | _hashes(path.parent))
+    if recognised is not None and claim in (None, recognised.variant):
+        return recognised
+    return candidate_of(path, content, None, claim)
 
 
 def changed_since(candidates: Iterable[Candidate], manifests: Iterable[Path]) -> list[Candidate]:
@@ -154,7 +159,6 @@ def verify(
     store.prepare()
     from lrgen import data
     from lrgen.verify.engines import local  # torch, which an unchanged corpus need not load
-    from lrgen.verify.protocol import Limits
 
     dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
@@ -173,6 +177,30 @@ def verify(
                 yield from outcomes
 
 
+def verify_apart(candidate: Candidate, plan: VerifyPlan) -> Outcome:
+    """The outcome of one file, from a harness in a process of its own: safe where a process has threads or a CUDA
+    context. No recorded result is used, and none is recorded.
+
+    Raises:
+        DataError: when the dataset is not there, cannot be downloaded, or is damaged.
+        EngineError: when the harness ends before the file does.
+        IsolationError: when the file needs a sandbox and this machine gives none.
+    """
+    from lrgen.verify.engines import process
+
+    [settings] = plan.settings
+    mechanism = Mechanism.PROCESS if _isolation_of(candidate, plan.isolation) is Isolation.PROCESS else None
+    setup = process.Setup(
+        settings=settings,
+        limits=Limits(seconds=plan.timeout, memory=_memory_share(1)),
+        mechanism=mechanism,
+        data_root=plan.data_root.resolve(),
+        download=plan.download,
+    )
+    [outcome] = process.run([candidate], setup)
+    return outcome
+
+
 def _one_by_one(outcomes: Generator[Outcome, None, None]) -> Generator[list[Outcome], None, None]:
     with contextlib.closing(outcomes):
         for outcome in outcomes:
@@ -183,7 +211,7 @@ class _How(TypedDict):
     """What every engine is told."""
 
     workers: int
-    limits: "Limits"
+    limits: Limits
     mechanism: Mechanism
     reuse: bool
 
@@ -193,10 +221,13 @@ def _by_mechanism(candidates: Iterable[Candidate], asked: Isolation | None) -> l
     process: list[Candidate] = []
     sandbox: list[Candidate] = []
     for candidate in candidates:
-        wanted = asked or (Isolation.PROCESS if candidate.ours else Isolation.SANDBOX)
-        (process if wanted is Isolation.PROCESS else sandbox).append(candidate)
+        (process if _isolation_of(candidate, asked) is Isolation.PROCESS else sandbox).append(candidate)
     found = [(Mechanism.PROCESS, process)] if process else []
     return [*found, (sandboxes.available(), sandbox)] if sandbox else found
+
+
+def _isolation_of(candidate: Candidate, asked: Isolation | None) -> Isolation:
+    return asked or (Isolation.PROCESS if candidate.ours else Isolation.SANDBOX)
 
 
 def _expected(candidates: list[Candidate], seconds: Mapping[tuple[str, str], float]) -> dict[int, float]:
@@ -230,6 +261,19 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(path.glob("*.py"))
         else:
             yield path
+
+
+def _recognised(
+    catalogue: Catalogue, renderer: Renderer, path: Path, content: bytes, known: Mapping[str, tuple[str, int]]
+) -> Candidate | None:
+    """The file as what a manifest says it is, by its sha256; None when no manifest knows it."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 not in known:
+        return None
+    model, number = known[sha256]
+    architecture, variant = catalogue.architecture(model), catalogue.variant(number)
+    ours = renderer.render(architecture, variant).sha256 == sha256  # a manifest may be anybody's
+    return candidate_of(path, content, architecture, variant, ours=ours)
 
 
 def _hashes(folder: Path) -> dict[str, tuple[str, int]]:

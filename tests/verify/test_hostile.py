@@ -18,7 +18,7 @@ from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.verify import sandbox
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
-from lrgen.verify.protocol import Limits
+from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 from tests.paths import FIXTURES
 

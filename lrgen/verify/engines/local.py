@@ -35,7 +35,8 @@ from lrgen.verify import child as child_process
 from lrgen.verify import sandbox
 from lrgen.verify.checks.tamper import SEAL
 from lrgen.verify.child import Channel
-from lrgen.verify.protocol import Account, Limits
+from lrgen.verify.limits import Limits
+from lrgen.verify.protocol import Account
 from lrgen.verify.sandbox import Mechanism
 
 _PR_SET_PDEATHSIG = 1

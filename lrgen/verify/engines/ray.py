@@ -1,54 +1,26 @@
 """The same work list on a Ray cluster: an actor for each slot, and beside each actor a harness in a process of its own.
 
-An actor's own process has threads and must not fork; the process beside it (``python -m lrgen.verify.engines.ray``)
-is a parent as on a single machine. Candidates go down as pickles, from us to us; outcomes come up as JSON. Ray places
-the actors and tells when one is lost; what a lost one had before it is given to another.
+An actor's own process has threads and must not fork; the harness (``engines.process``) is a parent as on a single
+machine. Ray places the actors and tells when one is lost; what a lost one had before it is given to another.
 """
 
 import contextlib
-import json
 import logging
-import pickle
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from lrgen import data
 from lrgen.errors import EngineError, first_line
-from lrgen.records import (
-    Candidate,
-    CheckReport,
-    EpochReport,
-    Outcome,
-    Stage,
-    Status,
-    Training,
-    VerifySettings,
-)
-from lrgen.verify.engines import local
-from lrgen.verify.protocol import Limits
+from lrgen.records import Candidate, Outcome, Status, VerifySettings
+from lrgen.verify.engines.process import Harness, Setup, outcome_of
+from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
 # A file whose actor is lost so often has something to do with it.
 _ATTEMPTS = 3
 # Files that an actor is given at a time: with a GPU several, so that its child keeps the CUDA context.
 _CHUNK, _CHUNK_GPU = 1, 16
-_LENGTH = 8  # bytes before each pickle
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """What the harness beside an actor is started with."""
-
-    settings: VerifySettings
-    limits: Limits
-    mechanism: Mechanism
-    reuse: bool
-    data_root: Path
 
 
 def run(
@@ -76,7 +48,7 @@ def run(
     queue = deque(range(at, min(at + size, len(files))) for at in range(0, len(files), size))
     attempts = [0] * len(files)
     actor_class = ray.remote(**_share(ray, settings, workers))(_Slot)
-    setup = _Setup(settings, limits, mechanism, reuse, data_root.resolve())
+    setup = Setup(settings, limits, mechanism, data_root.resolve(), reuse)
     busy: dict[Any, tuple[Any, Sequence[int]]] = {}  # a reference to an answer: whose, and about which files
     try:
         for _ in range(min(workers, len(queue))):
@@ -107,7 +79,7 @@ def run(
                     busy[actor.verify.remote([files[index] for index in following])] = actor, following
                 else:
                     _end(ray, actor)
-                outcomes += [_outcome(files[index], answer) for index, answer in zip(chunk, answers, strict=True)]
+                outcomes += [outcome_of(files[index], answer) for index, answer in zip(chunk, answers, strict=True)]
             if outcomes:
                 yield outcomes
     finally:
@@ -159,10 +131,8 @@ def _share(ray: Any, settings: VerifySettings, workers: int) -> dict[str, float]
 class _Slot:
     """The actor: hands files to the harness beside it, and its answers back."""
 
-    def __init__(self, setup: _Setup) -> None:
-        command = [sys.executable, "-m", "lrgen.verify.engines.ray"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._tell(setup)
+    def __init__(self, setup: Setup) -> None:
+        self._setup, self._harness = setup, Harness()
 
     def ready(self) -> list[dict[str, Any]]:
         """Nothing was asked, and nothing is answered: the actor has been placed."""
@@ -170,80 +140,9 @@ class _Slot:
 
     def verify(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
         """How the files ended, in their order."""
-        self._tell(candidates)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the harness beside the actor has ended with {self._process.wait()}")
-        answers: list[dict[str, Any]] = json.loads(line)
-        return answers
-
-    def _tell(self, what: object) -> None:
-        assert self._process.stdin is not None
-        _write(self._process.stdin, what)
-
-
-def _beside() -> None:
-    """The process beside an actor: until its input ends, files in and answers out."""
-    import os
-
-    local.die_with_parent()  # an actor that is killed takes what it was computing along
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
-    setup: _Setup = _read(requests)
-    settings = setup.settings
-    dataset = data.load(settings.dataset, setup.data_root) if settings.stage is Stage.TRAINING else None
-    while (candidates := _read(requests)) is not None:
-        limits, mechanism = setup.limits, setup.mechanism
-        found = {
-            id(outcome.candidate): _answer(outcome)
-            for outcome in local.run(
-                candidates, settings, dataset, limits=limits, mechanism=mechanism, reuse=setup.reuse
-            )
-        }
-        answers.write(json.dumps([found[id(candidate)] for candidate in candidates]).encode() + b"\n")
-        answers.flush()
-
-
-def _write(stream: Any, what: object) -> None:
-    content = pickle.dumps(what)
-    stream.write(len(content).to_bytes(_LENGTH, "big") + content)
-    stream.flush()
-
-
-def _read(stream: BinaryIO) -> Any:
-    """The next pickle that our own driver has sent; None at the end."""
-    length = stream.read(_LENGTH)
-    return pickle.loads(stream.read(int.from_bytes(length, "big"))) if length else None
-
-
-def _answer(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as JSON, without its candidate."""
-    return {name: value for name, value in asdict(outcome).items() if name not in ("candidate", "reused")}
-
-
-def _outcome(candidate: Candidate, answer: dict[str, Any]) -> Outcome:
-    """The outcome that an answer tells of a candidate."""
-    return Outcome(
-        **answer
-        | {
-            "candidate": candidate,
-            "status": Status(answer["status"]),
-            "stage": Stage(answer["stage"]) if answer["stage"] else None,
-            "training": Training(answer["training"]) if answer["training"] else None,
-            "checks": tuple(CheckReport(**check | {"stage": Stage(check["stage"])}) for check in answer["checks"]),
-            "epochs": tuple(
-                EpochReport(**epoch | {"confusion": tuple(map(tuple, epoch["confusion"]))})
-                for epoch in answer["epochs"]
-            ),
-        }
-    )
+        return self._harness.answers(self._setup, candidates)
 
 
 def _lost(candidate: Candidate, mechanism: Mechanism, error: Exception) -> Outcome:
     reason = f"was lost {_ATTEMPTS} times with what ran it: {type(error).__name__}"
     return Outcome(candidate, Status.CRASHED, None, reason, 0.0, isolation=mechanism.value)
-
-
-if __name__ == "__main__":
-    _beside()

@@ -1,10 +1,10 @@
-"""What holds for every way of running files: a process each, one process for many, a sandbox each, a Ray cluster."""
+"""What holds for every way of running files: forked, one process for many, sandboxed, apart, on a Ray cluster."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +15,10 @@ from lrgen.errors import EngineError, IsolationError
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.verify import sandbox
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.engines import local
+from lrgen.verify.engines import local, process
 from lrgen.verify.engines import ray as cluster
-from lrgen.verify.protocol import Limits
+from lrgen.verify.limits import Limits
+from lrgen.verify.sandbox import Mechanism
 from tests.paths import FIXTURES
 
 SECONDS = 120.0
@@ -51,7 +52,7 @@ def ray_cluster() -> Iterator[None]:
 
 
 @pytest.fixture(
-    params=["fork", "reused", "sandboxed", pytest.param("ray", marks=pytest.mark.slow)],
+    params=["fork", "reused", "sandboxed", "process", pytest.param("ray", marks=pytest.mark.slow)],
 )
 def run(request: pytest.FixtureRequest) -> Run:
     """All files through one of the engines, up to a stage."""
@@ -70,6 +71,8 @@ def run(request: pytest.FixtureRequest) -> Run:
         settings, limits = VerifySettings(stage=stage), Limits(seconds=seconds)
         if request.param == "ray":
             return [one for some in cluster.run(files, settings, workers=2, limits=limits) for one in some]
+        if request.param == "process":
+            return process.run(files, process.Setup(settings, limits, Mechanism.PROCESS, Path("data")))
         return list(local.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
 
     return run
@@ -151,12 +154,6 @@ def test_a_training_in_another_way_is_a_training(how):
 
 
 # Ray.
-
-
-def test_an_outcome_survives_its_journey():
-    """What is sent as JSON is the outcome that was there, to the last number."""
-    [outcome] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
-    assert cluster._outcome(outcome.candidate, json.loads(json.dumps(cluster._answer(outcome)))) == outcome
 
 
 def test_without_ray_a_sentence_says_what_to_install(monkeypatch):

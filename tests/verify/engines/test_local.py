@@ -27,7 +27,8 @@ from lrgen.records import Budget, Candidate, CheckReport, Outcome, Stage, Status
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import training
 from lrgen.verify.engines import local
-from lrgen.verify.protocol import Account, Limits
+from lrgen.verify.limits import Limits
+from lrgen.verify.protocol import Account
 from tests.paths import FIXTURES
 
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)

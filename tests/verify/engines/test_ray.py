@@ -7,7 +7,7 @@ import pytest
 
 from lrgen.records import Stage, Status, VerifySettings
 from lrgen.verify.engines import ray as cluster
-from lrgen.verify.protocol import Limits
+from lrgen.verify.limits import Limits
 from tests.verify.engines.test_every_engine import SECONDS, with_harm
 
 

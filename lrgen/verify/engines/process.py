@@ -1,0 +1,177 @@
+"""A harness in a process of its own, for callers that must not fork: with threads, a CUDA context, an event loop.
+
+It is started by exec, finds the modules that its caller finds, and keeps torch loaded; the caller needs none. Requests
+and answers are lines of JSON; files are in a request as they are, and an answer has their outcomes in the same order::
+
+    {"setup": {"settings": {...}, "limits": {...}, ...}, "candidates": [{"source": "...", ...}]}
+    {"outcomes": [{"status": "failed", "stage": "contract", ...}]}
+    {"error": "DataError", "reason": "..."}
+"""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from lrgen.errors import DataError, DeviceError, EngineError, IsolationError, LrgenError
+from lrgen.records import Candidate, Outcome, Stage, VerifySettings
+from lrgen.verify import codec, sandbox
+from lrgen.verify.limits import Limits
+from lrgen.verify.sandbox import Mechanism
+
+_PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
+_ERRORS = {error.__name__: error for error in (DataError, DeviceError, EngineError, IsolationError)}
+_GRACE = 10.0  # seconds in which an interrupted harness ends its children
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a harness runs the files of a request, one after the other.
+
+    Without a ``mechanism`` they run in the strongest sandbox that the harness finds on its machine.
+    """
+
+    settings: VerifySettings
+    limits: Limits
+    mechanism: Mechanism | None
+    data_root: Path
+    reuse: bool = False
+    download: bool = False
+
+
+class Harness:
+    """The caller's end of a harness. The process ends with the context, and with the thread that started it (Linux)."""
+
+    def __init__(self) -> None:
+        paths = [path for path in sys.path if isinstance(path, str)]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by ``close``
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, *paths],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,  # an interrupt from the keyboard is the caller's, who passes it on
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def answers(self, setup: Setup, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+        """How the files ended, in their order, each as JSON (``outcome_of``).
+
+        Raises:
+            DataError: if the dataset is not there, cannot be downloaded, or is damaged.
+            DeviceError, IsolationError: if the machine gives no such device, or no sandbox.
+            EngineError: if the harness has ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended: there will be no answer
+            self._process.stdin.write(codec.encode({"setup": setup, "candidates": candidates}))
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise EngineError(f"the harness has ended with code {self._process.wait()}{self._last_words()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise _ERRORS.get(answer["error"], EngineError)(answer["reason"])
+        outcomes: list[dict[str, Any]] = answer["outcomes"]
+        return outcomes
+
+    def close(self) -> None:
+        """End the process, and whatever it runs: ask, wait, kill."""
+        self._process.terminate()
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1][:300]}" if lines else ""
+
+
+def run(candidates: Sequence[Candidate], setup: Setup) -> list[Outcome]:
+    """Verify files in a process of their own, and say how they ended, in their order.
+
+    Raises:
+        DataError, DeviceError, EngineError, IsolationError: as ``Harness.answers``.
+    """
+    with Harness() as harness:
+        answers = harness.answers(setup, candidates)
+    return [outcome_of(candidate, answer) for candidate, answer in zip(candidates, answers, strict=True)]
+
+
+def answer_of(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON, without its candidate."""
+    return {name: value for name, value in asdict(outcome).items() if name != "candidate"}
+
+
+def outcome_of(candidate: Candidate, answer: dict[str, Any]) -> Outcome:
+    """The outcome of a candidate that an answer tells."""
+    return codec.decode(Outcome, answer | {"candidate": candidate})
+
+
+def serve() -> None:
+    """The harness: requests in, answers out, until there are no more or the caller ends it."""
+    from lrgen.verify.engines import local
+
+    local.die_with_parent()  # a caller that is killed takes along what it asked for
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGTERM, _interrupt)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    with contextlib.suppress(KeyboardInterrupt):
+        for line in sys.stdin.buffer:
+            request = json.loads(line)
+            setup = codec.decode(Setup, request["setup"])
+            candidates = [codec.decode(Candidate, one) for one in request["candidates"]]
+            answers.write(codec.encode(_answered(setup, candidates)))
+            answers.flush()
+
+
+def _answered(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    from lrgen.verify.engines import local
+
+    settings = setup.settings
+    try:
+        mechanism = setup.mechanism or sandbox.available()
+        dataset = None
+        if settings.stage is Stage.TRAINING:
+            dataset = _dataset(settings.dataset, setup.data_root, setup.download)
+        ended = local.run(candidates, settings, dataset, limits=setup.limits, mechanism=mechanism, reuse=setup.reuse)
+        found = {id(outcome.candidate): answer_of(outcome) for outcome in ended}
+    except LrgenError as error:
+        return {"error": type(error).__name__, "reason": str(error)}
+    return {"outcomes": [found[id(candidate)] for candidate in candidates]}
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(name: str, root: Path, download: bool) -> Any:
+    from lrgen import data
+
+    return data.load(name, root, download)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
