@@ -1,36 +1,39 @@
-"""ResNet-20 image classifier with triangular cycles of halving height.
+"""ResNet-20 image classifier with triangular cycles of halving amplitude.
 
-The learning rate swings linearly between ``min_lr_ratio`` times ``lr`` and ``lr``; half
-a cycle takes ``half_cycle`` of training; the height of each cycle is half that of the
-one before. The schedule advances once per batch.
+The learning rate starts at ``min_lr_ratio`` times ``lr`` and cycles linearly between
+this minimum and ``lr``. Each half-cycle takes ``half_cycle_fraction`` of training. The
+amplitude is halved after each cycle. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "half_cycle", "min_lr_ratio", "weight_decay"}
+    return {"lr", "momentum", "half_cycle_fraction", "min_lr_ratio", "weight_decay"}
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     max_lr = optimizer.defaults["lr"]
     return CyclicLR(
         optimizer,
         base_lr=prm.get("min_lr_ratio", 0.1) * max_lr,
         max_lr=max_lr,
-        step_size_up=max(1, round(prm.get("half_cycle", 0.1) * total_steps)),
+        step_size_up=max(1, round(prm.get("half_cycle_fraction", 0.1) * total_steps)),
         mode="triangular2",
         cycle_momentum=False,
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -41,14 +44,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -56,7 +59,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,24 +1,25 @@
-"""ResNet-20 image classifier with a one-cycle policy.
+"""ResNet-20 image classifier with the one-cycle policy.
 
-The learning rate climbs along a cosine from ``lr / 25`` to ``lr`` over the first
-``warmup`` fraction of training, then falls along a cosine to a ten-thousandth of its
-start. The schedule advances once per batch.
+The learning rate increases along a cosine from ``lr / 25`` to ``lr`` over the first
+``warmup_fraction`` of training, then decays along a cosine to the initial learning rate
+divided by 10,000. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
 class OneCycle(OneCycleLR):
-    """One-cycle policy that stays at its last rate after ``total_steps``."""
+    """One-cycle policy that keeps its final learning rate after ``total_steps``."""
 
     def get_lr(self) -> list:
         if self.last_epoch >= self.total_steps:
@@ -26,15 +27,17 @@ class OneCycle(OneCycleLR):
         return super().get_lr()
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup = prm.get("warmup", 0.3)
-    if warmup * total_steps == 1:  # torch would divide by the zero steps of the climb
-        warmup = min(1.0, 2 / total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    pct_start = prm.get("warmup_fraction", 0.3)
+    if pct_start * total_steps == 1:  # OneCycleLR would divide by zero
+        pct_start = min(1.0, 2 / total_steps)
     return OneCycle(
         optimizer,
         max_lr=optimizer.defaults["lr"],
         total_steps=total_steps,
-        pct_start=warmup,
+        pct_start=pct_start,
         anneal_strategy="cos",
         cycle_momentum=False,
         div_factor=25.0,
@@ -43,7 +46,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -54,14 +57,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -69,7 +72,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,12 +1,15 @@
-"""ResNet-20 image classifier with step decay times cosine decay.
+"""ResNet-20 image classifier with step decay multiplied by cosine decay.
 
-The learning rate is the product of a half cosine to zero and of a drop by ``gamma``
+The learning rate decays to zero along a cosine and is also multiplied by ``gamma``
 after every ``step_fraction`` of training. The schedule advances once per epoch.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import (
     ChainedScheduler,
@@ -22,23 +25,25 @@ def supported_hyperparameters() -> set[str]:
 
 
 class CosineDecay(CosineAnnealingLR):
-    """Half a cosine that stays at zero once ``T_max`` steps are done."""
+    """Cosine annealing that stays at zero after ``T_max`` steps."""
 
-    def get_lr(self) -> list:
+    def get_lr(self) -> list[Any]:
         if self.last_epoch > self.T_max:
             return [group["lr"] for group in self.optimizer.param_groups]
         return super().get_lr()
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
-    steps = StepLR(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
-    cosine = CosineDecay(optimizer, T_max=total_steps)
-    return ChainedScheduler([steps, cosine])
+    step_decay = StepLR(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
+    cosine_decay = CosineDecay(optimizer, T_max=total_steps)
+    return ChainedScheduler([step_decay, cosine_decay])
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -49,14 +54,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -64,7 +69,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

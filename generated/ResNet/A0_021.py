@@ -1,24 +1,34 @@
-"""ResNet-20 image classifier with linear warm-up, then step decay.
+"""ResNet-20 image classifier with linear warm-up and step decay.
 
-The learning rate climbs linearly from a tenth of ``lr`` to ``lr`` over the first
-``warmup`` fraction of training, then is multiplied by ``gamma`` after every further
-``step_fraction``. The schedule advances once per epoch.
+The learning rate increases linearly from a tenth of ``lr`` to ``lr`` over the first
+``warmup_fraction`` of training, then is multiplied by ``gamma`` after every
+``step_fraction`` of training. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, SequentialLR, StepLR
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "step_fraction", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "gamma",
+        "step_fraction",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = max(1, round(prm.get("warmup", 0.1) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = max(1, round(prm.get("warmup_fraction", 0.1) * total_steps))
     step_size = max(1, round(prm.get("step_fraction", 0.3) * total_steps))
     warmup = LinearLR(optimizer, start_factor=0.1, total_iters=warmup_steps)
     decay = StepLR(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
@@ -26,7 +36,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -37,14 +47,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -52,7 +62,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

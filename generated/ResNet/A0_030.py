@@ -1,39 +1,43 @@
-"""ResNet-20 image classifier with a single drop.
+"""ResNet-20 image classifier with a single drop of the learning rate.
 
-The learning rate is ``lr`` until ``drop_at`` of training, by default the middle, and
-``gamma`` times ``lr`` strictly after it. The schedule advances once per epoch.
+The learning rate is ``lr`` up to and including ``milestone_fraction`` of training (one
+half by default) and ``gamma`` times ``lr`` afterwards. The schedule advances once per
+epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "drop_at", "gamma", "weight_decay"}
+    return {"lr", "momentum", "gamma", "milestone_fraction", "weight_decay"}
 
 
-class SingleDrop:
-    """The base rate up to ``last_step``, ``gamma`` times it strictly after."""
+class SingleStepDecay:
+    """Multiplier of 1 up to and including ``milestone``, then ``gamma``."""
 
-    def __init__(self, last_step: float, gamma: float) -> None:
-        self.last_step = last_step
+    def __init__(self, milestone: float, gamma: float) -> None:
+        self.milestone = milestone
         self.gamma = gamma
 
     def __call__(self, step: int) -> float:
-        return 1.0 if step <= self.last_step else self.gamma
+        return 1.0 if step <= self.milestone else self.gamma
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    last_step = prm.get("drop_at", 0.5) * total_steps
-    return LambdaLR(optimizer, SingleDrop(last_step, prm.get("gamma", 0.1)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    milestone = prm.get("milestone_fraction", 0.5) * total_steps
+    return LambdaLR(optimizer, SingleStepDecay(milestone, prm.get("gamma", 0.1)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -44,14 +48,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -59,7 +63,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

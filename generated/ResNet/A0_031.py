@@ -1,33 +1,34 @@
-"""ResNet-20 image classifier with decay on plateaus.
+"""ResNet-20 image classifier with learning rate reduction on loss plateaus.
 
-The learning rate falls to a tenth of itself when the mean training loss has not
-improved for more than ``patience`` of training. The schedule advances once per epoch,
-by the epoch's mean training loss.
+The learning rate is divided by 10 when the mean training loss has not improved for more
+than ``patience_fraction`` of training. The schedule advances once per epoch, by the
+epoch's mean training loss.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "patience", "weight_decay"}
+    return {"lr", "momentum", "patience_fraction", "weight_decay"}
 
 
 def make_scheduler(
-    optimizer: Optimizer, total_steps: int, prm: dict
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> ReduceLROnPlateau:
-    patience = max(1, round(prm.get("patience", 5 / 90) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 5 / 90) * total_steps))
     return ReduceLROnPlateau(
         optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -38,14 +39,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -53,7 +54,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

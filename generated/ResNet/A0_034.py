@@ -1,14 +1,17 @@
-"""ResNet-20 image classifier with cosine decay and a constant SWA rate.
+"""ResNet-20 image classifier with cosine decay to an SWA learning rate.
 
-The learning rate follows a half cosine until ``swa_start`` of training, then anneals
-along a cosine to ``swa_ratio`` times ``lr`` over a tenth of training and stays there.
-Only the rate is scheduled: the weights are not averaged. The schedule advances once per
-epoch.
+The learning rate decays along a cosine until ``swa_start_fraction`` of training. It is
+then annealed along a cosine to the SWA learning rate, ``swa_ratio`` times ``lr``, over
+10% of training and stays there. Only the learning rate is scheduled; the weights are
+not averaged. The schedule advances once per epoch.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 from torch.optim.swa_utils import SWALR
@@ -16,11 +19,11 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "swa_ratio", "swa_start", "weight_decay"}
+    return {"lr", "momentum", "swa_ratio", "swa_start_fraction", "weight_decay"}
 
 
 class ThenSWA:
-    """Step ``base`` until ``swa_start`` steps are done, then ``swa``."""
+    """Steps ``base`` until step ``swa_start``, then ``swa``."""
 
     def __init__(self, base: LRScheduler, swa: SWALR, swa_start: int) -> None:
         self.base = base
@@ -33,19 +36,22 @@ class ThenSWA:
         else:
             self.swa.step()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         swa = self.swa.state_dict()
-        swa.pop("anneal_func", None)  # older torch keeps it, and torch.load refuses it
+        # Older torch versions store a function here, which torch.load rejects.
+        swa.pop("anneal_func", None)
         return {"base": self.base.state_dict(), "swa": swa}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.base.load_state_dict(state["base"])
         self.swa.load_state_dict(state["swa"])
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> ThenSWA:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> ThenSWA:
     anneal_steps = max(1, round(0.1 * total_steps))
-    swa_start = max(1, round(prm.get("swa_start", 0.75) * total_steps))
+    swa_start = max(1, round(prm.get("swa_start_fraction", 0.75) * total_steps))
     swa_start = min(swa_start, total_steps - anneal_steps)
     swa_lr = prm.get("swa_ratio", 0.05) * optimizer.defaults["lr"]
     base = CosineAnnealingLR(optimizer, T_max=total_steps)
@@ -56,7 +62,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> ThenSWA
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -67,14 +73,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -82,7 +88,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

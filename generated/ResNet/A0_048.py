@@ -1,51 +1,57 @@
 """ResNet-20 image classifier with linear warm-up and cubic decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, then falls as the cube of the time that remains, to 1e-7. The schedule
-advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays cubically to 1e-7. The schedule advances
+once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
-class WarmupPolynomial:
-    """Linear climb from zero, then polynomial decay to ``end`` at ``total_steps``."""
+class WarmupPolynomialDecay:
+    """Linear warm-up from zero, then polynomial decay to ``final_lr_ratio``."""
 
     def __init__(
-        self, total_steps: int, warmup_steps: int, power: float, end: float
+        self, total_steps: int, warmup_steps: int, power: float, final_lr_ratio: float
     ) -> None:
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.power = power
-        self.end = end
+        self.final_lr_ratio = final_lr_ratio
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return step / self.warmup_steps
         decay_steps = max(1, self.total_steps - self.warmup_steps)
         remaining = max(0, self.total_steps - step) / decay_steps
-        return self.end + (1 - self.end) * remaining**self.power
+        return self.final_lr_ratio + (1 - self.final_lr_ratio) * remaining**self.power
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
-    end = 1e-7 / optimizer.defaults["lr"]
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
+    final_lr_ratio = 1e-7 / optimizer.defaults["lr"]
     return LambdaLR(
-        optimizer, WarmupPolynomial(total_steps, warmup_steps, power=3.0, end=end)
+        optimizer,
+        WarmupPolynomialDecay(
+            total_steps, warmup_steps, power=3.0, final_lr_ratio=final_lr_ratio
+        ),
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -56,14 +62,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -71,7 +77,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,41 +1,43 @@
 """ResNet-20 image classifier with an exponential warm-up.
 
-The learning rate approaches ``lr`` exponentially: after each ``warmup`` fraction of
-training the gap that remains is smaller by a factor of e. The schedule advances once
-per batch.
+The learning rate approaches ``lr`` exponentially, with a time constant of
+``warmup_fraction`` of training. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
 class ExponentialWarmup:
-    """Approach to the base rate with a time constant of ``period`` steps."""
+    """Exponential warm-up with a time constant of ``warmup_period`` steps."""
 
-    def __init__(self, period: int) -> None:
-        self.period = period
+    def __init__(self, warmup_period: int) -> None:
+        self.warmup_period = warmup_period
 
     def __call__(self, step: int) -> float:
-        return 1 - math.exp(-(step + 1) / self.period)
+        return 1 - math.exp(-(step + 1) / self.warmup_period)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    period = max(1, round(prm.get("warmup", 0.1) * total_steps))
-    return LambdaLR(optimizer, ExponentialWarmup(period))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_period = max(1, round(prm.get("warmup_fraction", 0.1) * total_steps))
+    return LambdaLR(optimizer, ExponentialWarmup(warmup_period))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -46,14 +48,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -61,7 +63,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,16 +1,17 @@
-"""ResNet-20 image classifier with the untuned warm-up of RAdam.
+"""ResNet-20 image classifier with the RAdam warm-up.
 
-The learning rate climbs to ``lr`` as the rectification term of RAdam does for Adam's
-usual ``beta2`` of 0.999, from the first update at which that term is defined. The climb
-takes some thousands of steps, however long the training is. The schedule advances once
-per batch.
+The learning rate is ``lr`` times the variance rectification term of RAdam for a
+``beta2`` of 0.999, starting at the first update for which the term is defined. The
+warm-up takes several thousand steps, regardless of the length of training. The schedule
+advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -21,27 +22,29 @@ def supported_hyperparameters() -> set[str]:
 
 
 class RAdamWarmup:
-    """The rectification term of RAdam, from the first update at which it is defined."""
+    """Variance rectification term of RAdam, used as a warm-up."""
 
     def __init__(self, beta2: float) -> None:
         self.beta2 = beta2
         self.rho_inf = 2 / (1 - beta2) - 1
 
     def __call__(self, step: int) -> float:
-        update = step + 5  # rho exceeds 4 from update 5 on
-        decayed = self.beta2**update
-        rho = self.rho_inf - 2 * update * decayed / (1 - decayed)
-        rising = (rho - 4) * (rho - 2) / rho
-        final = (self.rho_inf - 4) * (self.rho_inf - 2) / self.rho_inf
-        return math.sqrt(rising / final)
+        update = step + 5  # rho first exceeds 4 at update 5
+        beta2_t = self.beta2**update
+        rho = self.rho_inf - 2 * update * beta2_t / (1 - beta2_t)
+        numerator = (rho - 4) * (rho - 2) / rho
+        denominator = (self.rho_inf - 4) * (self.rho_inf - 2) / self.rho_inf
+        return math.sqrt(numerator / denominator)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     return LambdaLR(optimizer, RAdamWarmup(beta2=0.999))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -52,14 +55,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -67,7 +70,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

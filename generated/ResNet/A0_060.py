@@ -1,13 +1,14 @@
 """ResNet-20 image classifier with an untuned linear warm-up.
 
-The learning rate climbs linearly to ``lr`` over ``2 / (1 - beta2)`` steps, which is the
-rule of thumb for Adam with the decay ``beta2``, and stays there. The length of the
-climb does not depend on that of the training. The schedule advances once per batch.
+The learning rate increases linearly to ``lr`` over the first ``2 / (1 - beta2)`` steps,
+a rule of thumb for Adam, and then stays constant. The length of the warm-up does not
+depend on the length of training. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -17,8 +18,8 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "beta2", "weight_decay"}
 
 
-class UntunedWarmup:
-    """Linear climb over ``2 / (1 - beta2)`` steps, then the base rate."""
+class UntunedLinearWarmup:
+    """Linear warm-up over ``2 / (1 - beta2)`` steps, then a constant learning rate."""
 
     def __init__(self, beta2: float) -> None:
         self.beta2 = beta2
@@ -27,12 +28,14 @@ class UntunedWarmup:
         return min(1.0, (step + 1) * (1 - self.beta2) / 2)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    return LambdaLR(optimizer, UntunedWarmup(prm.get("beta2", 0.999)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    return LambdaLR(optimizer, UntunedLinearWarmup(prm.get("beta2", 0.999)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -43,14 +46,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -58,7 +61,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

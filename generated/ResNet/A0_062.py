@@ -1,49 +1,56 @@
 """ResNet-20 image classifier with the multi-step decay of DeepSeek LLM.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training and stays there until the last ``decay`` fraction, the first half of which
-it spends at 31.6 percent of ``lr`` and the second at 10 percent. The schedule advances
-once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training and stays constant until the last ``decay_fraction`` of
+training. It is 31.6 percent of ``lr`` in the first half of this decay phase and 10
+percent in the second half. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "warmup", "weight_decay"}
+    return {"lr", "momentum", "decay_fraction", "warmup_fraction", "weight_decay"}
 
 
-class WarmupTwoDrops:
-    """Linear climb from zero to the base rate, and two drops late in training."""
+class WarmupMultiStepDecay:
+    """Linear warm-up from zero, then a constant learning rate and two decay steps."""
 
-    def __init__(self, warmup_steps: int, first_drop: int, second_drop: int) -> None:
+    def __init__(
+        self, warmup_steps: int, first_milestone: int, second_milestone: int
+    ) -> None:
         self.warmup_steps = warmup_steps
-        self.first_drop = first_drop
-        self.second_drop = second_drop
+        self.first_milestone = first_milestone
+        self.second_milestone = second_milestone
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return step / self.warmup_steps
-        if step < self.first_drop:
+        if step < self.first_milestone:
             return 1.0
-        return 0.316 if step < self.second_drop else 0.1
+        return 0.316 if step < self.second_milestone else 0.1
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    decay = prm.get("decay", 0.2)
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    first_drop = round((1 - decay) * total_steps)
-    second_drop = round((1 - decay / 2) * total_steps)
-    return LambdaLR(optimizer, WarmupTwoDrops(warmup_steps, first_drop, second_drop))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    decay_fraction = prm.get("decay_fraction", 0.2)
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    first_milestone = round((1 - decay_fraction) * total_steps)
+    second_milestone = round((1 - decay_fraction / 2) * total_steps)
+    return LambdaLR(
+        optimizer, WarmupMultiStepDecay(warmup_steps, first_milestone, second_milestone)
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -54,14 +61,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -69,7 +76,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

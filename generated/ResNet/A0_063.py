@@ -1,24 +1,25 @@
 """ResNet-20 image classifier with the staircase decay of EfficientNet.
 
-The learning rate climbs linearly to ``lr`` over the first ``warmup`` fraction of
-training. From there on it is ``lr`` times ``gamma`` for each 2.4 of 350 epochs since
-the start. The schedule advances once per epoch.
+The learning rate increases linearly towards ``lr`` over the first ``warmup_fraction``
+of training. It then decays by a factor of ``gamma`` every 2.4 of 350 epochs, counted
+from the start of training. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "warmup", "weight_decay"}
+    return {"lr", "momentum", "gamma", "warmup_fraction", "weight_decay"}
 
 
-class WarmupStaircase:
-    """Linear climb, then the base rate times ``gamma`` for each 2.4 of 350 epochs."""
+class WarmupStaircaseDecay:
+    """Linear warm-up, then decay by ``gamma`` every 2.4 of 350 epochs."""
 
     def __init__(self, total_steps: int, warmup_steps: int, gamma: float) -> None:
         self.total_steps = total_steps
@@ -28,18 +29,20 @@ class WarmupStaircase:
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
-        # 350 / 2.4 = 875 / 6, in whole numbers so that no drop comes a step late
+        # 350 / 2.4 = 875 / 6; integer arithmetic avoids rounding errors.
         return self.gamma ** (875 * step // (6 * self.total_steps))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 5 / 350) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 5 / 350) * total_steps)
     gamma = prm.get("gamma", 0.97)
-    return LambdaLR(optimizer, WarmupStaircase(total_steps, warmup_steps, gamma))
+    return LambdaLR(optimizer, WarmupStaircaseDecay(total_steps, warmup_steps, gamma))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -50,14 +53,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -65,7 +68,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,26 +1,27 @@
-"""ResNet-20 image classifier with piecewise constant rates.
+"""ResNet-20 image classifier with a piecewise constant learning rate.
 
-The learning rate is ``lr`` for the first tenth of training and 0.3 times ``lr`` up to
-its middle. For another tenth it is back at ``rebound`` times ``lr``, and it ends at
-``min_lr_ratio`` times ``lr``. The schedule advances once per batch.
+The learning rate is ``lr`` for the first 10 percent of training, 0.3 times ``lr`` up to
+50 percent, ``rebound_ratio`` times ``lr`` up to 60 percent, and ``min_lr_ratio`` times
+``lr`` until the end. The schedule advances once per batch.
 """
 
 from bisect import bisect_right
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "min_lr_ratio", "rebound", "weight_decay"}
+    return {"lr", "momentum", "min_lr_ratio", "rebound_ratio", "weight_decay"}
 
 
 class PiecewiseConstant:
-    """One value for each stretch between the boundaries, whatever came before it."""
+    """Piecewise constant multiplier: ``values[i]`` before step ``boundaries[i]``."""
 
     def __init__(self, boundaries: list[int], values: list[float]) -> None:
         self.boundaries = boundaries
@@ -30,14 +31,16 @@ class PiecewiseConstant:
         return self.values[bisect_right(self.boundaries, step)]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     boundaries = [max(1, round(fraction * total_steps)) for fraction in (0.1, 0.5, 0.6)]
-    values = [1.0, 0.3, prm.get("rebound", 0.6), prm.get("min_lr_ratio", 0.05)]
+    values = [1.0, 0.3, prm.get("rebound_ratio", 0.6), prm.get("min_lr_ratio", 0.05)]
     return LambdaLR(optimizer, PiecewiseConstant(boundaries, values))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -48,14 +51,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -63,7 +66,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

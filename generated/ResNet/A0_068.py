@@ -1,13 +1,14 @@
 """ResNet-20 image classifier with the staircase decay of MobileNetV3.
 
-The learning rate is multiplied by ``gamma`` 300 times over the training, at equal
-distances: every other of 600 epochs. A shorter training takes several of these small
-steps at once. The schedule advances once per epoch.
+The learning rate is multiplied by ``gamma`` 300 times at equal intervals over training,
+which is once every two epochs in the original recipe of 600 epochs. Over fewer epochs,
+several of these decays are applied at once. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -17,8 +18,8 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "gamma", "weight_decay"}
 
 
-class Staircase:
-    """A factor of ``gamma`` for each 300th of training that is done."""
+class StaircaseDecay:
+    """Decay by ``gamma``, 300 times at equal intervals over ``total_steps``."""
 
     def __init__(self, total_steps: int, gamma: float) -> None:
         self.total_steps = total_steps
@@ -28,12 +29,14 @@ class Staircase:
         return self.gamma ** (300 * step // self.total_steps)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    return LambdaLR(optimizer, Staircase(total_steps, prm.get("gamma", 0.973)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    return LambdaLR(optimizer, StaircaseDecay(total_steps, prm.get("gamma", 0.973)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -44,14 +47,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -59,7 +62,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

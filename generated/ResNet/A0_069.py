@@ -1,15 +1,16 @@
-"""ResNet-20 image classifier with a half cosine in eight steps.
+"""ResNet-20 image classifier with cosine decay in eight stages.
 
-The learning rate descends half a cosine from ``lr`` towards ``min_lr_ratio`` times
-``lr`` in eight stages of equal length, each at the value that the cosine has where the
-stage begins. The schedule advances once per epoch.
+The learning rate decays from ``lr`` towards ``min_lr_ratio`` times ``lr`` in eight
+stages of equal length. Within a stage it is constant, at the value of cosine decay at
+the start of the stage. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -20,7 +21,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class CosineStaircase:
-    """Half a cosine in 8 stages, each at the value that it begins with."""
+    """Cosine decay in 8 stages, constant within each stage."""
 
     def __init__(self, total_steps: int, min_lr_ratio: float) -> None:
         self.total_steps = total_steps
@@ -28,17 +29,19 @@ class CosineStaircase:
 
     def __call__(self, step: int) -> float:
         stage = min(8 * step // self.total_steps, 7)
-        height = 0.5 * (1 + math.cos(math.pi * stage / 8))
-        return self.min_lr_ratio + (1 - self.min_lr_ratio) * height
+        cosine_decay = 0.5 * (1 + math.cos(math.pi * stage / 8))
+        return self.min_lr_ratio + (1 - self.min_lr_ratio) * cosine_decay
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     min_lr_ratio = prm.get("min_lr_ratio", 0.0)
     return LambdaLR(optimizer, CosineStaircase(total_steps, min_lr_ratio))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -49,14 +52,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -64,7 +67,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

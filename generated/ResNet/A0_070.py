@@ -1,13 +1,14 @@
-"""ResNet-20 image classifier with a straight line in ten steps.
+"""ResNet-20 image classifier with linear decay in ten stages.
 
-The learning rate descends from ``lr`` towards ``min_lr_ratio`` times ``lr`` in ten
-stages of equal length, each at the value that the straight line has where the stage
-begins. The schedule advances once per epoch.
+The learning rate decays from ``lr`` towards ``min_lr_ratio`` times ``lr`` in ten stages
+of equal length. Within a stage it is constant, at the value of linear decay at the
+start of the stage. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -18,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class LinearStaircase:
-    """A straight line in 10 stages, each at the value that it begins with."""
+    """Linear decay in 10 stages, constant within each stage."""
 
     def __init__(self, total_steps: int, min_lr_ratio: float) -> None:
         self.total_steps = total_steps
@@ -26,17 +27,19 @@ class LinearStaircase:
 
     def __call__(self, step: int) -> float:
         stage = min(10 * step // self.total_steps, 9)
-        height = 1 - stage / 10
-        return self.min_lr_ratio + (1 - self.min_lr_ratio) * height
+        linear_decay = 1 - stage / 10
+        return self.min_lr_ratio + (1 - self.min_lr_ratio) * linear_decay
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     min_lr_ratio = prm.get("min_lr_ratio", 0.0)
     return LambdaLR(optimizer, LinearStaircase(total_steps, min_lr_ratio))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -47,14 +50,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -62,7 +65,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

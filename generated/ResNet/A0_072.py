@@ -1,24 +1,26 @@
-"""ResNet-20 image classifier with warm-up and exponential decay to a floor.
+"""ResNet-20 image classifier with linear warm-up and exponential decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, then falls exponentially and stays at ``min_lr_ratio`` times ``lr`` once it
-is there. The schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays exponentially until it reaches
+``min_lr_ratio`` times ``lr``, after which it is constant. The schedule advances once
+per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "min_lr_ratio", "warmup", "weight_decay"}
+    return {"lr", "momentum", "min_lr_ratio", "warmup_fraction", "weight_decay"}
 
 
-class WarmupExponential:
-    """Linear climb from zero, then exponential decay down to ``min_lr_ratio``."""
+class WarmupExponentialDecay:
+    """Linear warm-up from zero, then exponential decay to ``min_lr_ratio``."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, min_lr_ratio: float
@@ -35,16 +37,18 @@ class WarmupExponential:
         return max(self.min_lr_ratio, 0.003**progress)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
     return LambdaLR(
-        optimizer, WarmupExponential(total_steps, warmup_steps, min_lr_ratio)
+        optimizer, WarmupExponentialDecay(total_steps, warmup_steps, min_lr_ratio)
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -55,14 +59,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -70,7 +74,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,13 +1,14 @@
 """ResNet-20 image classifier with accelerating multiplicative decay.
 
-After every epoch the learning rate is multiplied by a smaller factor than the time
-before, so that it follows half a bell curve down to ``final_lr_ratio`` times ``lr`` at
-the end of training. The schedule advances once per epoch.
+The learning rate is multiplied after every epoch by a factor that decreases from epoch
+to epoch. The curve is one half of a Gaussian and ends at ``final_lr_ratio`` times
+``lr``. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiplicativeLR
 from torch.utils.data import DataLoader
@@ -18,24 +19,26 @@ def supported_hyperparameters() -> set[str]:
 
 
 class AcceleratingFactor:
-    """The factor of a step; those of all steps multiply to ``final_lr_ratio``."""
+    """Factor of each step; the product over all steps is ``final_lr_ratio``."""
 
     def __init__(self, total_steps: int, final_lr_ratio: float) -> None:
         self.total_steps = total_steps
         self.final_lr_ratio = final_lr_ratio
 
     def __call__(self, step: int) -> float:
-        # Step 1 is the first; 1 + 3 + ... + (2 * step - 1) is step squared.
+        # MultiplicativeLR counts from step 1: 1 + 3 + ... + (2 * step - 1) = step**2.
         return self.final_lr_ratio ** ((2 * step - 1) / self.total_steps**2)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     factor = AcceleratingFactor(total_steps, prm.get("final_lr_ratio", 0.02))
     return MultiplicativeLR(optimizer, factor)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -46,14 +49,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -61,7 +64,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

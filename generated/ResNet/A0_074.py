@@ -1,13 +1,14 @@
-"""ResNet-20 image classifier with an exponentially rising learning rate.
+"""ResNet-20 image classifier with an exponentially growing learning rate.
 
-The learning rate grows by the same factor with every batch, from ``initial_lr_ratio``
-times ``lr`` to ``lr`` at the end of training. It is meant for networks with
-normalisation layers. The schedule advances once per batch.
+The learning rate grows by a constant factor per batch, from ``initial_lr_ratio`` times
+``lr`` to ``lr`` at the end of training. Such a schedule is intended for networks with
+normalization layers. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -17,8 +18,8 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "initial_lr_ratio", "weight_decay"}
 
 
-class ExponentialRise:
-    """Growth from ``initial_lr_ratio`` to one by the same factor at each step."""
+class ExponentialGrowth:
+    """Exponential growth from ``initial_lr_ratio`` to 1 at ``total_steps``."""
 
     def __init__(self, total_steps: int, initial_lr_ratio: float) -> None:
         self.total_steps = total_steps
@@ -29,14 +30,16 @@ class ExponentialRise:
         return self.initial_lr_ratio**remaining
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     return LambdaLR(
-        optimizer, ExponentialRise(total_steps, prm.get("initial_lr_ratio", 0.05))
+        optimizer, ExponentialGrowth(total_steps, prm.get("initial_lr_ratio", 0.05))
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -47,14 +50,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -62,7 +65,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,12 +1,14 @@
 """ResNet-20 image classifier with inverse time decay.
 
-The learning rate falls as one over a line in time and is ``final_lr_ratio`` times
-``lr`` at the end of training. The schedule advances once per batch.
+The learning rate is inversely proportional to a linear function of the step and reaches
+``final_lr_ratio`` times ``lr`` at the end of training. The schedule advances once per
+batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -17,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class InverseTimeDecay:
-    """One over a line that grows by ``decay_rate`` in ``decay_steps``."""
+    """Inverse time decay: ``1 / (1 + decay_rate * step / decay_steps)``."""
 
     def __init__(self, decay_steps: int, decay_rate: float) -> None:
         self.decay_steps = decay_steps
@@ -27,13 +29,15 @@ class InverseTimeDecay:
         return 1 / (1 + self.decay_rate * step / self.decay_steps)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     decay_rate = 1 / prm.get("final_lr_ratio", 0.1) - 1
     return LambdaLR(optimizer, InverseTimeDecay(total_steps, decay_rate))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -44,14 +48,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -59,7 +63,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

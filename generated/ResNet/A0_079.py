@@ -1,56 +1,61 @@
 """ResNet-20 image classifier with hyperbolic decay.
 
-The learning rate follows a branch of a hyperbola, nearly straight until it bends down
-at the end. ``horizon_ratio`` is the length of training relative to the longest one that
-the curve is made for, which would end at ``min_lr_ratio`` times ``lr``. The schedule
-advances once per epoch.
+The learning rate decays along a hyperbola, nearly linearly for most of training and
+steeply at the end. ``horizon_fraction`` is the length of training as a fraction of the
+longest training that the curve is designed for; at 1 the learning rate decays to
+``min_lr_ratio`` times ``lr``. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "horizon_ratio", "min_lr_ratio", "weight_decay"}
+    return {"lr", "momentum", "horizon_fraction", "min_lr_ratio", "weight_decay"}
 
 
 class HyperbolicDecay:
-    """Hyperbola that is bound for ``min_lr_ratio``."""
+    """Hyperbolic decay with infimum ``min_lr_ratio``."""
 
     def __init__(
-        self, total_steps: int, horizon_ratio: float, min_lr_ratio: float
+        self, total_steps: int, horizon_fraction: float, min_lr_ratio: float
     ) -> None:
         self.total_steps = total_steps
-        self.horizon_ratio = horizon_ratio
+        self.horizon_fraction = horizon_fraction
         self.min_lr_ratio = min_lr_ratio
 
     def __call__(self, step: int) -> float:
-        drop = self.height(0) - self.height(min(step, self.total_steps))
-        return 1 - (1 - self.min_lr_ratio) * drop
+        decay = self.hyperbola(0) - self.hyperbola(min(step, self.total_steps))
+        return 1 - (1 - self.min_lr_ratio) * decay
 
-    def height(self, step: int) -> float:
-        """Hyperbola whose vertex is ``total_steps`` and whose centre is the bound."""
+    def hyperbola(self, step: int) -> float:
+        """Hyperbola with its vertex at ``total_steps``."""
         progress = step / self.total_steps
-        done = self.horizon_ratio * progress
-        return math.sqrt((self.horizon_ratio - done) * (2 - self.horizon_ratio - done))
+        elapsed = self.horizon_fraction * progress
+        return math.sqrt(
+            (self.horizon_fraction - elapsed) * (2 - self.horizon_fraction - elapsed)
+        )
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    horizon_ratio = prm.get("horizon_ratio", 0.8)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    horizon_fraction = prm.get("horizon_fraction", 0.8)
     min_lr_ratio = prm.get("min_lr_ratio", 0.01)
     return LambdaLR(
-        optimizer, HyperbolicDecay(total_steps, horizon_ratio, min_lr_ratio)
+        optimizer, HyperbolicDecay(total_steps, horizon_fraction, min_lr_ratio)
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -61,14 +66,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -76,7 +81,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,41 +1,46 @@
 """ResNet-20 image classifier with sigmoid decay.
 
-The learning rate follows a falling logistic curve, which passes half of ``lr`` at the
-``midpoint`` of training. The schedule advances once per batch.
+The learning rate decays along a logistic function and is half of ``lr`` at
+``midpoint_fraction`` of training. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "midpoint", "weight_decay"}
+    return {"lr", "momentum", "midpoint_fraction", "weight_decay"}
 
 
 class SigmoidDecay:
-    """Logistic fall through one half at ``midpoint``, a fraction of ``total_steps``."""
+    """Logistic decay that passes 0.5 at ``midpoint_fraction`` of ``total_steps``."""
 
-    def __init__(self, total_steps: int, midpoint: float) -> None:
+    def __init__(self, total_steps: int, midpoint_fraction: float) -> None:
         self.total_steps = total_steps
-        self.midpoint = midpoint
+        self.midpoint_fraction = midpoint_fraction
 
     def __call__(self, step: int) -> float:
         progress = min(step, self.total_steps) / self.total_steps
-        return 1 / (1 + math.exp(10 * (progress - self.midpoint)))
+        return 1 / (1 + math.exp(10 * (progress - self.midpoint_fraction)))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    return LambdaLR(optimizer, SigmoidDecay(total_steps, prm.get("midpoint", 0.5)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    return LambdaLR(
+        optimizer, SigmoidDecay(total_steps, prm.get("midpoint_fraction", 0.5))
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -46,14 +51,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -61,7 +66,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,43 +1,47 @@
-"""ResNet-20 image classifier with darknet's burn-in and quartic decay.
+"""ResNet-20 image classifier with the burn-in and quartic decay of Darknet.
 
-The learning rate climbs from zero with the fourth power of the batch over the first
-``warmup`` fraction of training. From there on it is the fourth power of the time that
-remains, which counts from the first batch: it drops a little when the climb ends. The
-schedule advances once per batch.
+The learning rate increases from zero with the fourth power of the step over the first
+``warmup_fraction`` of training, which Darknet calls burn-in. It then decays to zero as
+the fourth power of the remaining fraction of training. This fraction is counted from
+the first step, so the learning rate drops when the burn-in ends. The schedule advances
+once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
 class BurnInPolynomial:
-    """Burn-in, then decay by the same power, which counts from the first step."""
+    """Polynomial burn-in, then polynomial decay counted from step 0."""
 
-    def __init__(self, total_steps: int, burn_in: int) -> None:
+    def __init__(self, total_steps: int, burn_in_steps: int) -> None:
         self.total_steps = total_steps
-        self.burn_in = burn_in
+        self.burn_in_steps = burn_in_steps
 
     def __call__(self, step: int) -> float:
-        if step < self.burn_in:
-            return (step / self.burn_in) ** 4
+        if step < self.burn_in_steps:
+            return (step / self.burn_in_steps) ** 4
         return (1 - min(step, self.total_steps) / self.total_steps) ** 4
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    burn_in = round(prm.get("warmup", 0.05) * total_steps)
-    return LambdaLR(optimizer, BurnInPolynomial(total_steps, burn_in))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    burn_in_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    return LambdaLR(optimizer, BurnInPolynomial(total_steps, burn_in_steps))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -48,14 +52,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -63,7 +67,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,13 +1,14 @@
-"""ResNet-20 image classifier with an early, steep REX decay.
+"""ResNet-20 image classifier with REX decay (beta = 2).
 
-The learning rate follows a reflected exponential with its shape parameter above one, so
-that it falls faster than a line at first and slower at the end, to ``min_lr_ratio``
-times ``lr``. The schedule advances once per batch.
+The learning rate decays to ``min_lr_ratio`` times ``lr`` along a reflected exponential
+(REX) with a ``beta`` of 2, steeply at first and slowly at the end. The schedule
+advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -17,8 +18,8 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "min_lr_ratio", "weight_decay"}
 
 
-class GeneralizedRex:
-    """Reflected exponential to ``min_lr_ratio``; a ``beta`` above one falls early."""
+class RexDecay:
+    """Reflected exponential (REX) decay to ``min_lr_ratio``."""
 
     def __init__(self, total_steps: int, beta: float, min_lr_ratio: float) -> None:
         self.total_steps = total_steps
@@ -31,15 +32,17 @@ class GeneralizedRex:
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * decay
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     min_lr_ratio = prm.get("min_lr_ratio", 0.01)
     return LambdaLR(
-        optimizer, GeneralizedRex(total_steps, beta=2.0, min_lr_ratio=min_lr_ratio)
+        optimizer, RexDecay(total_steps, beta=2.0, min_lr_ratio=min_lr_ratio)
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -50,14 +53,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -65,7 +68,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,14 +1,14 @@
 """ResNet-20 image classifier with elliptic decay.
 
-The learning rate falls to zero along a quarter of an ellipse, flat at first and ever
-steeper towards the end: with ``power`` at one half it is the root of one minus the
-square of the progress, and a larger ``power`` makes it fall earlier. The schedule
-advances once per batch.
+The learning rate decays to zero as ``(1 - progress**2) ** power``, slowly at first and
+steeply at the end. A ``power`` of 0.5 gives a quarter of an ellipse; a larger ``power``
+decays earlier. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -19,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class EllipticDecay:
-    """A power of one minus the progress squared; one half makes an ellipse."""
+    """Decay along ``(1 - progress**2) ** power``, an ellipse for a power of 0.5."""
 
     def __init__(self, total_steps: int, power: float) -> None:
         self.total_steps = total_steps
@@ -30,12 +30,14 @@ class EllipticDecay:
         return (1 - progress**2) ** self.power
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     return LambdaLR(optimizer, EllipticDecay(total_steps, prm.get("power", 0.5)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -46,14 +48,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -61,7 +63,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,15 +1,16 @@
-"""ResNet-20 image classifier with early cosine decay (k-decay, k = 0.5).
+"""ResNet-20 image classifier with cosine k-decay (k = 0.5).
 
-The learning rate falls to ``min_lr_ratio`` times ``lr`` along half a cosine of the
-square root of the progress (k-decay with k = 0.5), so that it drops sooner than along a
-plain cosine. The schedule advances once per epoch.
+The learning rate decays from ``lr`` to ``min_lr_ratio`` times ``lr`` along a cosine of
+the square root of the training progress (k-decay with k = 0.5). It drops earlier than
+with plain cosine decay. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -19,8 +20,8 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "min_lr_ratio", "weight_decay"}
 
 
-class KDecayCosine:
-    """Half a cosine of the progress's square root, from one to ``min_lr_ratio``."""
+class CosineKDecay:
+    """Cosine decay to ``min_lr_ratio`` with k-decay (k = 0.5)."""
 
     def __init__(self, total_steps: int, min_lr_ratio: float) -> None:
         self.total_steps = total_steps
@@ -32,12 +33,14 @@ class KDecayCosine:
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * cosine
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    return LambdaLR(optimizer, KDecayCosine(total_steps, prm.get("min_lr_ratio", 0.01)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    return LambdaLR(optimizer, CosineKDecay(total_steps, prm.get("min_lr_ratio", 0.01)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -48,14 +51,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -63,7 +66,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

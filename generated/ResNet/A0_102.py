@@ -1,27 +1,35 @@
-"""ResNet-20 image classifier with warm-up, cosine decay and a linear tail.
+"""ResNet-20 image classifier with warm-up, cosine decay and linear decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, then follows half a cosine that would end at ``min_lr_ratio`` times ``lr``,
-and over the last ``decay`` fraction leaves it for a straight line to zero. The schedule
-advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then follows a cosine decay towards ``min_lr_ratio``
+times ``lr``. Over the last ``decay_fraction`` of training, it instead decays linearly
+to zero. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "min_lr_ratio", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "min_lr_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
-class WarmupCosineLinearTail:
-    """Linear climb, half a cosine cut at ``decay_start``, a line from there to zero."""
+class WarmupCosineLinearDecay:
+    """Linear warm-up, cosine decay until ``decay_start``, then linear decay."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, decay_start: int, min_lr_ratio: float
@@ -36,30 +44,32 @@ class WarmupCosineLinearTail:
         if step < self.warmup_steps:
             return step / self.warmup_steps
         if step <= self.decay_start:
-            return self.cosine_at(step)
+            return self.cosine_decay(step)
         remaining = (self.total_steps - step) / (self.total_steps - self.decay_start)
-        return self.cosine_at(self.decay_start) * remaining
+        return self.cosine_decay(self.decay_start) * remaining
 
-    def cosine_at(self, step: int) -> float:
+    def cosine_decay(self, step: int) -> float:
         cosine_steps = max(1, self.total_steps - self.warmup_steps)
         progress = (step - self.warmup_steps) / cosine_steps
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * cosine
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    decay_steps = round(prm.get("decay", 0.15) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    decay_steps = round(prm.get("decay_fraction", 0.15) * total_steps)
     decay_start = max(warmup_steps, total_steps - decay_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.3)
     return LambdaLR(
         optimizer,
-        WarmupCosineLinearTail(total_steps, warmup_steps, decay_start, min_lr_ratio),
+        WarmupCosineLinearDecay(total_steps, warmup_steps, decay_start, min_lr_ratio),
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -70,14 +80,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -85,7 +95,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

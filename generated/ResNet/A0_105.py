@@ -1,26 +1,28 @@
-"""ResNet-20 image classifier with warm-up and the second half of a cosine.
+"""ResNet-20 image classifier with warm-up to the middle of a cosine decay.
 
-The learning rate climbs linearly from zero over the first ``warmup`` fraction of
-training to the middle between ``lr`` and ``min_lr_ratio`` times ``lr``, then falls to
-the latter along the second half of a cosine. The schedule advances once per batch.
+The learning rate increases linearly from zero to the midpoint between ``lr`` and
+``min_lr_ratio`` times ``lr`` over the first ``warmup_fraction`` of training, then
+decays to ``min_lr_ratio`` times ``lr`` along the second half of a cosine decay. The
+schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "min_lr_ratio", "warmup", "weight_decay"}
+    return {"lr", "momentum", "min_lr_ratio", "warmup_fraction", "weight_decay"}
 
 
 class WarmupHalfCosine:
-    """Linear climb to the middle of a cosine, then down it to ``min_lr_ratio``."""
+    """Linear warm-up to the midpoint of a cosine decay, then its second half."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, min_lr_ratio: float
@@ -31,16 +33,18 @@ class WarmupHalfCosine:
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
-            middle = 0.5 * (1 + self.min_lr_ratio)
-            return middle * step / self.warmup_steps
-        tail_steps = max(1, self.total_steps - self.warmup_steps)
-        progress = (min(step, self.total_steps) - self.warmup_steps) / tail_steps
+            midpoint = 0.5 * (1 + self.min_lr_ratio)
+            return midpoint * step / self.warmup_steps
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        progress = (min(step, self.total_steps) - self.warmup_steps) / decay_steps
         cosine = 0.5 * (1 + math.cos(0.5 * math.pi * (1 + progress)))
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * cosine
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
     return LambdaLR(
         optimizer, WarmupHalfCosine(total_steps, warmup_steps, min_lr_ratio)
@@ -48,7 +52,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -59,14 +63,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -74,7 +78,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

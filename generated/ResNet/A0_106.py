@@ -1,16 +1,17 @@
-"""ResNet-20 image classifier with warm-up from a low rate, then cosine.
+"""ResNet-20 image classifier with linear warm-up from 10% and cosine decay.
 
-The learning rate climbs linearly from ``warmup_lr_ratio`` times ``lr`` to ``lr``, which
-it reaches in the last step of the first ``warmup`` fraction of training, then falls
-along half a cosine to ``min_lr_ratio`` times ``lr``, which it reaches in the last step
-of training. The schedule advances once per batch.
+The learning rate increases linearly from ``warmup_lr_ratio`` times ``lr`` to ``lr``
+over the first ``warmup_fraction`` of training, then decays along a cosine to
+``min_lr_ratio`` times ``lr``. Each phase reaches its final value at its last step. The
+schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -21,17 +22,17 @@ def supported_hyperparameters() -> set[str]:
         "lr",
         "momentum",
         "min_lr_ratio",
-        "warmup",
+        "warmup_fraction",
         "warmup_lr_ratio",
         "weight_decay",
     }
 
 
-class WarmupRateCosine:
-    """Linear climb from ``warmup_lr_ratio``, then half a cosine to ``min_lr_ratio``.
+class WarmupCosine:
+    """Linear warm-up from ``warmup_lr_ratio``, then cosine decay to ``min_lr_ratio``.
 
-    Each phase is at its end in its last step: the peak in the last of the climb, the
-    floor in the last of training.
+    Each phase reaches its final value at its last step: the maximum at the last step
+    of the warm-up, the minimum at the last step of training.
     """
 
     def __init__(
@@ -48,26 +49,28 @@ class WarmupRateCosine:
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
-            climbed = step / max(1, self.warmup_steps - 1)
-            return self.warmup_lr_ratio + (1 - self.warmup_lr_ratio) * climbed
+            progress = step / max(1, self.warmup_steps - 1)
+            return self.warmup_lr_ratio + (1 - self.warmup_lr_ratio) * progress
         decay_steps = max(1, self.total_steps - self.warmup_steps)
         progress = min(1.0, (step - self.warmup_steps + 1) / decay_steps)
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * cosine
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
     warmup_lr_ratio = prm.get("warmup_lr_ratio", 0.1)
     min_lr_ratio = prm.get("min_lr_ratio", 0.05)
     return LambdaLR(
         optimizer,
-        WarmupRateCosine(total_steps, warmup_steps, warmup_lr_ratio, min_lr_ratio),
+        WarmupCosine(total_steps, warmup_steps, warmup_lr_ratio, min_lr_ratio),
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -78,14 +81,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -93,7 +96,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,29 +1,35 @@
 """ResNet-20 image classifier with four equal cycles of cosine decay.
 
-The learning rate falls to zero along half a cosine and restarts at ``lr``; each cycle
-takes ``first_cycle`` of training, by default a quarter, at whose end a snapshot
-ensemble keeps a copy of the network. The schedule advances once per epoch.
+The learning rate decays from ``lr`` to zero along a cosine and restarts at ``lr``. Each
+cycle takes ``first_cycle_fraction`` of training, a quarter by default. Snapshot
+ensembling saves a snapshot of the model at the end of each cycle. The schedule advances
+once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_cycle", "weight_decay"}
+    return {"lr", "momentum", "first_cycle_fraction", "weight_decay"}
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    first_cycle = max(1, round(prm.get("first_cycle", 0.25) * total_steps))
-    return CosineAnnealingWarmRestarts(optimizer, T_0=first_cycle, T_mult=1)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    first_cycle_steps = max(
+        1, round(prm.get("first_cycle_fraction", 0.25) * total_steps)
+    )
+    return CosineAnnealingWarmRestarts(optimizer, T_0=first_cycle_steps, T_mult=1)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -34,14 +40,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -49,7 +55,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,33 +1,35 @@
-"""ResNet-20 image classifier with doubling cosine cycles of falling height.
+"""ResNet-20 image classifier with cosine warm restarts with decaying peaks.
 
-The learning rate falls to zero along half a cosine and restarts at ``gamma`` times its
-last peak; the first cycle takes ``first_cycle`` of training, each later one twice as
-long as the one before. The schedule advances once per epoch.
+The learning rate decays from its peak to zero along a cosine and restarts. The first
+peak is ``lr``, and each restart multiplies the peak by ``gamma``. The first cycle takes
+``first_cycle_fraction`` of training, and each subsequent cycle is twice as long as the
+previous one. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_cycle", "gamma", "weight_decay"}
+    return {"lr", "momentum", "first_cycle_fraction", "gamma", "weight_decay"}
 
 
 class DecayedRestarts:
-    """Half cosines to zero, each twice as long and ``gamma`` times as high."""
+    """Cosine decay in doubling cycles; each restart scales the peak by ``gamma``."""
 
-    def __init__(self, first_cycle: int, gamma: float) -> None:
-        self.first_cycle = first_cycle
+    def __init__(self, first_cycle_steps: int, gamma: float) -> None:
+        self.first_cycle_steps = first_cycle_steps
         self.gamma = gamma
 
     def __call__(self, step: int) -> float:
-        peak, cycle_steps = 1.0, self.first_cycle
+        peak, cycle_steps = 1.0, self.first_cycle_steps
         while step >= cycle_steps:
             step -= cycle_steps
             cycle_steps *= 2
@@ -35,13 +37,19 @@ class DecayedRestarts:
         return peak * 0.5 * (1 + math.cos(math.pi * step / cycle_steps))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    first_cycle = max(1, round(prm.get("first_cycle", 1 / 15) * total_steps))
-    return LambdaLR(optimizer, DecayedRestarts(first_cycle, prm.get("gamma", 0.6)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    first_cycle_steps = max(
+        1, round(prm.get("first_cycle_fraction", 1 / 15) * total_steps)
+    )
+    return LambdaLR(
+        optimizer, DecayedRestarts(first_cycle_steps, prm.get("gamma", 0.6))
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -52,14 +60,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -67,7 +75,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,27 +1,35 @@
 """ResNet-20 image classifier with warm-up and cosine decay in each cycle.
 
-Each cycle takes ``first_cycle`` of training: the learning rate climbs linearly from
-``min_lr_ratio`` times ``lr`` over the first 15 % of it, then falls back along half a
-cosine. The first peak is ``lr``, each later one ``gamma`` times the one before. The
-schedule advances once per batch.
+In each cycle, the learning rate increases linearly from ``min_lr_ratio`` times ``lr``
+to its peak over the first 15% of the cycle, then decays back along a cosine. The first
+peak is ``lr``, and each restart multiplies the peak by ``gamma``. Each cycle takes
+``first_cycle_fraction`` of training. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_cycle", "gamma", "min_lr_ratio", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "first_cycle_fraction",
+        "gamma",
+        "min_lr_ratio",
+        "weight_decay",
+    }
 
 
 class WarmupRestarts:
-    """A climb and half a cosine in every cycle, each peak ``gamma`` times the last."""
+    """Warm-up and cosine decay per cycle; restarts scale the peak by ``gamma``."""
 
     def __init__(
         self, cycle_steps: int, warmup_steps: int, gamma: float, min_lr_ratio: float
@@ -34,17 +42,19 @@ class WarmupRestarts:
     def __call__(self, step: int) -> float:
         cycle, step = divmod(step, self.cycle_steps)
         if step < self.warmup_steps:
-            height = step / self.warmup_steps
+            factor = step / self.warmup_steps
         else:
             decay_steps = self.cycle_steps - self.warmup_steps
             progress = (step - self.warmup_steps) / decay_steps
-            height = 0.5 * (1 + math.cos(math.pi * progress))
+            factor = 0.5 * (1 + math.cos(math.pi * progress))
         peak = max(self.min_lr_ratio, self.gamma**cycle)
-        return self.min_lr_ratio + (peak - self.min_lr_ratio) * height
+        return self.min_lr_ratio + (peak - self.min_lr_ratio) * factor
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    cycle_steps = max(1, round(prm.get("first_cycle", 0.2) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    cycle_steps = max(1, round(prm.get("first_cycle_fraction", 0.2) * total_steps))
     warmup_steps = round(0.15 * cycle_steps)
     gamma = prm.get("gamma", 0.75)
     min_lr_ratio = prm.get("min_lr_ratio", 0.02)
@@ -54,7 +64,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -65,14 +75,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -80,7 +90,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,24 +1,25 @@
-"""ResNet-20 image classifier with a linear sawtooth.
+"""ResNet-20 image classifier with linear decay and warm restarts.
 
-The learning rate falls linearly from ``lr`` towards ``min_lr_ratio`` times ``lr`` and
-jumps back to ``lr``; each tooth takes ``first_cycle`` of training. The schedule
+The learning rate decays linearly from ``lr`` towards ``min_lr_ratio`` times ``lr`` and
+restarts at ``lr``. Each cycle takes ``first_cycle_fraction`` of training. The schedule
 advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_cycle", "min_lr_ratio", "weight_decay"}
+    return {"lr", "momentum", "first_cycle_fraction", "min_lr_ratio", "weight_decay"}
 
 
-class LinearSawtooth:
-    """A straight fall from one towards ``min_lr_ratio`` in every cycle."""
+class LinearRestarts:
+    """Linear decay from one towards ``min_lr_ratio`` in each cycle."""
 
     def __init__(self, cycle_steps: int, min_lr_ratio: float) -> None:
         self.cycle_steps = cycle_steps
@@ -29,15 +30,17 @@ class LinearSawtooth:
         return 1 - (1 - self.min_lr_ratio) * progress
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    cycle_steps = max(1, round(prm.get("first_cycle", 0.2) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    cycle_steps = max(1, round(prm.get("first_cycle_fraction", 0.2) * total_steps))
     return LambdaLR(
-        optimizer, LinearSawtooth(cycle_steps, prm.get("min_lr_ratio", 0.05))
+        optimizer, LinearRestarts(cycle_steps, prm.get("min_lr_ratio", 0.05))
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -48,14 +51,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -63,7 +66,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

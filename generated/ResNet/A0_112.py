@@ -1,59 +1,76 @@
-"""ResNet-20 image classifier with cosine decay and its echo.
+"""ResNet-20 image classifier with cosine decay and a lower second cycle.
 
-The learning rate falls from ``lr`` to zero along half a cosine until ``echo_start`` of
-training. In the rest it does so again, from a peak of ``echo_peak`` times ``lr``, to
-which it climbs linearly over the first ``echo_warmup`` of the rest. The schedule
-advances once per batch.
+The learning rate decays from ``lr`` to zero along a cosine over the first
+``echo_start_fraction`` of training. The remaining steps form an echo: the learning rate
+increases linearly to ``echo_peak_ratio`` times ``lr`` over the first
+``echo_warmup_fraction`` of these steps, then decays to zero along a cosine again. The
+schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "echo_peak", "echo_start", "echo_warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "echo_peak_ratio",
+        "echo_start_fraction",
+        "echo_warmup_fraction",
+        "weight_decay",
+    }
 
 
 class CosineEcho:
-    """Half a cosine to zero, then a climb to ``echo_peak`` and half a cosine again."""
+    """Cosine decay, then warm-up to ``echo_peak_ratio`` and a second cosine decay."""
 
     def __init__(
-        self, total_steps: int, echo_start: int, warmup_steps: int, echo_peak: float
+        self,
+        total_steps: int,
+        echo_start: int,
+        warmup_steps: int,
+        echo_peak_ratio: float,
     ) -> None:
         self.total_steps = total_steps
         self.echo_start = echo_start
         self.warmup_steps = warmup_steps
-        self.echo_peak = echo_peak
+        self.echo_peak_ratio = echo_peak_ratio
 
     def __call__(self, step: int) -> float:
         if step < self.echo_start:
             return 0.5 * (1 + math.cos(math.pi * step / self.echo_start))
         step = min(step, self.total_steps) - self.echo_start
         if step < self.warmup_steps:
-            return self.echo_peak * step / self.warmup_steps
+            return self.echo_peak_ratio * step / self.warmup_steps
         echo_steps = self.total_steps - self.echo_start
         decay_steps = max(1, echo_steps - self.warmup_steps)
         progress = (step - self.warmup_steps) / decay_steps
-        return self.echo_peak * 0.5 * (1 + math.cos(math.pi * progress))
+        return self.echo_peak_ratio * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    echo_start = round(prm.get("echo_start", 0.6) * total_steps)
-    warmup_steps = round(prm.get("echo_warmup", 0.1) * (total_steps - echo_start))
-    echo_peak = prm.get("echo_peak", 0.3)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    echo_start = round(prm.get("echo_start_fraction", 0.6) * total_steps)
+    warmup_steps = round(
+        prm.get("echo_warmup_fraction", 0.1) * (total_steps - echo_start)
+    )
+    echo_peak_ratio = prm.get("echo_peak_ratio", 0.3)
     return LambdaLR(
-        optimizer, CosineEcho(total_steps, echo_start, warmup_steps, echo_peak)
+        optimizer, CosineEcho(total_steps, echo_start, warmup_steps, echo_peak_ratio)
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -64,14 +81,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -79,7 +96,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,28 +1,36 @@
 """ResNet-20 image classifier with jagged cosine decay for ReLoRA restarts.
 
-The learning rate climbs linearly to ``lr`` over the first ``warmup`` fraction of
-training and falls to zero along half a cosine. After every ``first_cycle`` of training
-it is cut to a thousandth and climbs back to that curve within ``restart_warmup`` of
-training, as when the state of the optimizer is reset. The schedule advances once per
-batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays to zero along a cosine. After every
+``first_cycle_fraction`` of training, it drops to 0.1% of this curve and increases
+linearly back to it over ``restart_warmup_fraction`` of training, as ReLoRA does when it
+resets the optimizer state. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_cycle", "restart_warmup", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "first_cycle_fraction",
+        "restart_warmup_fraction",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class JaggedCosine:
-    """Linear climb and half a cosine, times a short climb after each restart."""
+    """Warm-up and cosine decay with a short linear warm-up after each restart."""
 
     def __init__(
         self,
@@ -51,14 +59,16 @@ class JaggedCosine:
         restarts, since_restart = divmod(step, self.cycle_steps)
         if restarts == 0 or since_restart >= self.restart_warmup_steps:
             return 1.0
-        climbed = since_restart / self.restart_warmup_steps
-        return 1e-3 + (1 - 1e-3) * climbed
+        progress = since_restart / self.restart_warmup_steps
+        return 1e-3 + (1 - 1e-3) * progress
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    cycle_steps = max(1, round(prm.get("first_cycle", 0.25) * total_steps))
-    restart_warmup_steps = round(prm.get("restart_warmup", 0.02) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    cycle_steps = max(1, round(prm.get("first_cycle_fraction", 0.25) * total_steps))
+    restart_warmup_steps = round(prm.get("restart_warmup_fraction", 0.02) * total_steps)
     return LambdaLR(
         optimizer,
         JaggedCosine(total_steps, warmup_steps, cycle_steps, restart_warmup_steps),
@@ -66,7 +76,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -77,14 +87,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -92,7 +102,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,48 +1,62 @@
-"""ResNet-20 image classifier with cosine decay in ever shorter cycles.
+"""ResNet-20 image classifier with cosine warm restarts and halving cycles.
 
-The learning rate falls to zero along half a cosine and restarts at ``lr``; the first
-cycle takes ``first_cycle`` of training, each later one half as long as the one before,
-down to ``shortest_cycle`` of training. The schedule advances once per epoch.
+The learning rate decays from ``lr`` to zero along a cosine and restarts at ``lr``. The
+first cycle takes ``first_cycle_fraction`` of training, and each subsequent cycle is
+half as long as the previous one, but no shorter than ``shortest_cycle_fraction`` of
+training. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_cycle", "shortest_cycle", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "first_cycle_fraction",
+        "shortest_cycle_fraction",
+        "weight_decay",
+    }
 
 
 class ShrinkingRestarts:
-    """Half cosines from one to zero, each half as long as the last, then equal ones."""
+    """Cosine decay in cycles that halve down to ``min_cycle_steps``."""
 
-    def __init__(self, first_cycle: int, shortest_cycle: int) -> None:
-        self.first_cycle = first_cycle
-        self.shortest_cycle = shortest_cycle
+    def __init__(self, first_cycle_steps: int, min_cycle_steps: int) -> None:
+        self.first_cycle_steps = first_cycle_steps
+        self.min_cycle_steps = min_cycle_steps
 
     def __call__(self, step: int) -> float:
-        cycle_steps = self.first_cycle
-        while step >= cycle_steps > self.shortest_cycle:
+        cycle_steps = self.first_cycle_steps
+        while step >= cycle_steps > self.min_cycle_steps:
             step -= cycle_steps
-            cycle_steps = max(self.shortest_cycle, cycle_steps // 2)
+            cycle_steps = max(self.min_cycle_steps, cycle_steps // 2)
         progress = step % cycle_steps / cycle_steps
         return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    first_cycle = max(1, round(prm.get("first_cycle", 0.5) * total_steps))
-    shortest_cycle = max(1, round(prm.get("shortest_cycle", 1 / 16) * total_steps))
-    return LambdaLR(optimizer, ShrinkingRestarts(first_cycle, shortest_cycle))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    first_cycle_steps = max(
+        1, round(prm.get("first_cycle_fraction", 0.5) * total_steps)
+    )
+    min_cycle_steps = max(
+        1, round(prm.get("shortest_cycle_fraction", 1 / 16) * total_steps)
+    )
+    return LambdaLR(optimizer, ShrinkingRestarts(first_cycle_steps, min_cycle_steps))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -53,14 +67,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -68,7 +82,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,42 +1,47 @@
-"""ResNet-20 image classifier with parabolic cycles.
+"""ResNet-20 image classifier with a parabolic cyclical learning rate.
 
-The learning rate swings along parabolic arches (Welch windows) between ``min_lr_ratio``
-times ``lr``, where it starts, and ``lr``; half a cycle takes ``half_cycle`` of
-training. The schedule advances once per batch.
+The learning rate starts at ``min_lr_ratio`` times ``lr`` and cycles between this
+minimum and ``lr``. Each cycle is a parabola (Welch window). Each half-cycle takes
+``half_cycle_fraction`` of training. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "half_cycle", "min_lr_ratio", "weight_decay"}
+    return {"lr", "momentum", "half_cycle_fraction", "min_lr_ratio", "weight_decay"}
 
 
 class ParabolicWave:
-    """Parabolic arches from ``min_lr_ratio`` up to one and back."""
+    """Parabolic cycles between ``min_lr_ratio`` and one, starting at the minimum."""
 
-    def __init__(self, half_cycle: int, min_lr_ratio: float) -> None:
-        self.half_cycle = half_cycle
+    def __init__(self, half_cycle_steps: int, min_lr_ratio: float) -> None:
+        self.half_cycle_steps = half_cycle_steps
         self.min_lr_ratio = min_lr_ratio
 
     def __call__(self, step: int) -> float:
-        from_peak = step / self.half_cycle % 2 - 1
+        from_peak = step / self.half_cycle_steps % 2 - 1
         height = 1 - from_peak**2
         return self.min_lr_ratio + (1 - self.min_lr_ratio) * height
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    half_cycle = max(1, round(prm.get("half_cycle", 0.1) * total_steps))
-    return LambdaLR(optimizer, ParabolicWave(half_cycle, prm.get("min_lr_ratio", 0.1)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    half_cycle_steps = max(1, round(prm.get("half_cycle_fraction", 0.1) * total_steps))
+    return LambdaLR(
+        optimizer, ParabolicWave(half_cycle_steps, prm.get("min_lr_ratio", 0.1))
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -47,14 +52,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -62,7 +67,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

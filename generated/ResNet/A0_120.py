@@ -1,58 +1,75 @@
-"""ResNet-20 image classifier with an anneal and fast ensembling cycles.
+"""ResNet-20 image classifier with fast geometric ensembling (FGE) cycles.
 
-The learning rate is ``lr`` for 0.4 of training and falls linearly to 0.01 of it until
-0.7. From there it swings linearly, from ``peak`` times ``lr`` down to ``min_lr_ratio``
-times ``lr`` and up again, in cycles of ``cycle`` of training: at the bottom of each one
-a member of the ensemble is collected. The schedule advances once per epoch.
+The learning rate is constant at ``lr`` for the first 40% of training, then decays
+linearly to 1% of ``lr`` at 70% of training. After that, it cycles linearly from
+``max_lr_ratio`` times ``lr`` to ``min_lr_ratio`` times ``lr`` and back. Each cycle
+takes ``cycle_fraction`` of training. Fast geometric ensembling (FGE) collects an
+ensemble member at each minimum. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "cycle", "min_lr_ratio", "peak", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "cycle_fraction",
+        "max_lr_ratio",
+        "min_lr_ratio",
+        "weight_decay",
+    }
 
 
-class AnnealThenSaw:
-    """One, a line to 0.01, then a saw down from ``high`` to ``low`` and up again."""
+class LinearDecayThenCycles:
+    """Constant phase, linear decay to 0.01, then triangular cycles."""
 
     def __init__(
-        self, anneal_start: int, saw_start: int, cycle: int, high: float, low: float
+        self,
+        decay_start: int,
+        cycle_start: int,
+        cycle_steps: int,
+        max_lr_ratio: float,
+        min_lr_ratio: float,
     ) -> None:
-        self.anneal_start = anneal_start
-        self.saw_start = saw_start
-        self.cycle = cycle
-        self.high = high
-        self.low = low
+        self.decay_start = decay_start
+        self.cycle_start = cycle_start
+        self.cycle_steps = cycle_steps
+        self.max_lr_ratio = max_lr_ratio
+        self.min_lr_ratio = min_lr_ratio
 
     def __call__(self, step: int) -> float:
-        if step < self.anneal_start:
+        if step < self.decay_start:
             return 1.0
-        if step < self.saw_start:
-            anneal_steps = self.saw_start - self.anneal_start
-            return 1 - 0.99 * (step - self.anneal_start) / anneal_steps
-        progress = (step - self.saw_start) % self.cycle / self.cycle
-        return self.low + (self.high - self.low) * abs(1 - 2 * progress)
+        if step < self.cycle_start:
+            decay_steps = self.cycle_start - self.decay_start
+            return 1 - 0.99 * (step - self.decay_start) / decay_steps
+        progress = (step - self.cycle_start) % self.cycle_steps / self.cycle_steps
+        amplitude = self.max_lr_ratio - self.min_lr_ratio
+        return self.min_lr_ratio + amplitude * abs(1 - 2 * progress)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    schedule = AnnealThenSaw(
-        anneal_start=round(0.4 * total_steps),
-        saw_start=round(0.7 * total_steps),
-        cycle=max(1, round(prm.get("cycle", 0.1) * total_steps)),
-        high=prm.get("peak", 0.5),
-        low=prm.get("min_lr_ratio", 0.05),
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    schedule = LinearDecayThenCycles(
+        decay_start=round(0.4 * total_steps),
+        cycle_start=round(0.7 * total_steps),
+        cycle_steps=max(1, round(prm.get("cycle_fraction", 0.1) * total_steps)),
+        max_lr_ratio=prm.get("max_lr_ratio", 0.5),
+        min_lr_ratio=prm.get("min_lr_ratio", 0.05),
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -63,14 +80,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -78,7 +95,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,46 +1,49 @@
-"""ResNet-20 image classifier with sine arches of halving height.
+"""ResNet-20 image classifier with sinusoidal cycles of halving amplitude.
 
-The learning rate follows the arches of a sine, ``cycle`` of training long, on a floor
-of ``min_lr_ratio`` times ``lr``; the first reaches ``lr``, each of the others is half
-as high as the one before. The schedule advances once per batch.
+The learning rate follows a rectified sine between ``min_lr_ratio`` times ``lr`` and
+``lr``. Each cycle takes ``cycle_fraction`` of training. The amplitude is halved after
+each cycle. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "cycle", "min_lr_ratio", "weight_decay"}
+    return {"lr", "momentum", "cycle_fraction", "min_lr_ratio", "weight_decay"}
 
 
 class HalvingSine:
-    """Arches of a sine on ``min_lr_ratio``, each half as high as the one before."""
+    """Rectified sine above ``min_lr_ratio`` with amplitude halved after each cycle."""
 
-    def __init__(self, cycle: int, min_lr_ratio: float) -> None:
-        self.cycle = cycle
+    def __init__(self, cycle_steps: int, min_lr_ratio: float) -> None:
+        self.cycle_steps = cycle_steps
         self.min_lr_ratio = min_lr_ratio
 
     def __call__(self, step: int) -> float:
-        arch = abs(math.sin(math.pi * step / self.cycle))
-        amplitude = 0.5 ** (step // self.cycle)
-        return self.min_lr_ratio + (1 - self.min_lr_ratio) * amplitude * arch
+        sine = abs(math.sin(math.pi * step / self.cycle_steps))
+        amplitude = 0.5 ** (step // self.cycle_steps)
+        return self.min_lr_ratio + (1 - self.min_lr_ratio) * amplitude * sine
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    # An arch of a single step would never leave the lower bound.
-    cycle = max(2, round(prm.get("cycle", 0.2) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    # A cycle of one step would stay at the minimum.
+    cycle_steps = max(2, round(prm.get("cycle_fraction", 0.2) * total_steps))
     min_lr_ratio = prm.get("min_lr_ratio", 0.05)
-    return LambdaLR(optimizer, HalvingSine(cycle, min_lr_ratio))
+    return LambdaLR(optimizer, HalvingSine(cycle_steps, min_lr_ratio))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -51,14 +54,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -66,7 +69,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

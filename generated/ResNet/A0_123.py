@@ -1,15 +1,17 @@
-"""ResNet-20 image classifier with sine arches of decaying height.
+"""ResNet-20 image classifier with sinusoidal cycles of decaying amplitude.
 
-The learning rate follows the arches of a sine, ``cycle`` of training long, on a floor
-of ``min_lr_ratio`` times ``lr``; their height decays exponentially to
-``final_amplitude`` of itself over training. The schedule advances once per batch.
+The learning rate follows a rectified sine between ``min_lr_ratio`` times ``lr`` and
+``lr``. Each cycle takes ``cycle_fraction`` of training. Over training, the amplitude
+decays exponentially to ``final_amplitude_ratio`` times its initial value. The schedule
+advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -19,41 +21,49 @@ def supported_hyperparameters() -> set[str]:
     return {
         "lr",
         "momentum",
-        "cycle",
-        "final_amplitude",
+        "cycle_fraction",
+        "final_amplitude_ratio",
         "min_lr_ratio",
         "weight_decay",
     }
 
 
 class DecayingSine:
-    """Arches of a sine on ``min_lr_ratio`` under an exponential envelope."""
+    """Rectified sine above ``min_lr_ratio`` with exponentially decaying amplitude."""
 
     def __init__(
-        self, total_steps: int, cycle: int, min_lr_ratio: float, final_amplitude: float
+        self,
+        total_steps: int,
+        cycle_steps: int,
+        min_lr_ratio: float,
+        final_amplitude_ratio: float,
     ) -> None:
         self.total_steps = total_steps
-        self.cycle = cycle
+        self.cycle_steps = cycle_steps
         self.min_lr_ratio = min_lr_ratio
-        self.final_amplitude = final_amplitude
+        self.final_amplitude_ratio = final_amplitude_ratio
 
     def __call__(self, step: int) -> float:
-        arch = abs(math.sin(math.pi * step / self.cycle))
-        amplitude = self.final_amplitude ** (step / self.total_steps)
-        return self.min_lr_ratio + (1 - self.min_lr_ratio) * amplitude * arch
+        sine = abs(math.sin(math.pi * step / self.cycle_steps))
+        amplitude = self.final_amplitude_ratio ** (step / self.total_steps)
+        return self.min_lr_ratio + (1 - self.min_lr_ratio) * amplitude * sine
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    # An arch of a single step would never leave the lower bound.
-    cycle = max(2, round(prm.get("cycle", 0.125) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    # A cycle of one step would stay at the minimum.
+    cycle_steps = max(2, round(prm.get("cycle_fraction", 0.125) * total_steps))
     min_lr_ratio = prm.get("min_lr_ratio", 0.05)
-    final_amplitude = prm.get("final_amplitude", 0.1)
-    schedule = DecayingSine(total_steps, cycle, min_lr_ratio, final_amplitude)
+    final_amplitude_ratio = prm.get("final_amplitude_ratio", 0.1)
+    schedule = DecayingSine(
+        total_steps, cycle_steps, min_lr_ratio, final_amplitude_ratio
+    )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -64,14 +74,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -79,7 +89,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

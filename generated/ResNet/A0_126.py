@@ -1,51 +1,64 @@
-"""ResNet-20 image classifier with a climb, a long fall and a short tail.
+"""ResNet-20 image classifier with warm-up and two-stage linear decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, falls linearly to ``knee_lr_ratio`` times ``lr``, and over the last
-``decay`` fraction of training linearly to zero. The schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays linearly to ``knee_lr_ratio`` times ``lr``.
+Over the last ``decay_fraction`` of training, it decays linearly to zero. The schedule
+advances once per batch.
 """
 
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "knee_lr_ratio", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "knee_lr_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class PiecewiseLinear:
-    """Straight lines between corners, each a step and the multiplier there."""
+    """Linear interpolation between milestones, given as (step, multiplier) pairs."""
 
-    def __init__(self, corners: list[tuple[int, float]]) -> None:
-        self.corners = corners
+    def __init__(self, milestones: list[tuple[int, float]]) -> None:
+        self.milestones = milestones
 
     def __call__(self, step: int) -> float:
-        for (start, first), (end, last) in pairwise(self.corners):
+        for (start, initial), (end, final) in pairwise(self.milestones):
             if step < end:
-                return first + (last - first) * (step - start) / (end - start)
-        return self.corners[-1][1]
+                return initial + (final - initial) * (step - start) / (end - start)
+        return self.milestones[-1][1]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    peak = round(prm.get("warmup", 0.2) * total_steps)
-    knee = max(peak, total_steps - round(prm.get("decay", 0.2) * total_steps))
-    corners = [
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.2) * total_steps)
+    decay_steps = round(prm.get("decay_fraction", 0.2) * total_steps)
+    knee = max(warmup_steps, total_steps - decay_steps)
+    knee_lr_ratio = prm.get("knee_lr_ratio", 0.1)
+    milestones = [
         (0, 0.0),
-        (peak, 1.0),
-        (knee, prm.get("knee_lr_ratio", 0.1)),
+        (warmup_steps, 1.0),
+        (knee, knee_lr_ratio),
         (total_steps, 0.0),
     ]
-    return LambdaLR(optimizer, PiecewiseLinear(corners))
+    return LambdaLR(optimizer, PiecewiseLinear(milestones))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -56,14 +69,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -71,7 +84,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,47 +1,50 @@
-"""ResNet-20 image classifier with a late-peaking triangle.
+"""ResNet-20 image classifier with a triangular schedule with a late peak.
 
-The learning rate climbs linearly from ``min_lr_ratio`` times ``lr`` to ``lr`` until
-``peak_at`` of training, then falls linearly to zero. The schedule advances once per
-batch.
+The learning rate increases linearly from ``min_lr_ratio`` times ``lr`` to ``lr`` over
+the first ``peak_fraction`` of training, then decays linearly to zero. The schedule
+advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "min_lr_ratio", "peak_at", "weight_decay"}
+    return {"lr", "momentum", "min_lr_ratio", "peak_fraction", "weight_decay"}
 
 
 class LateTriangle:
-    """Straight up from ``min_lr_ratio`` to one, then straight down to zero."""
+    """Linear increase from ``min_lr_ratio`` to one, then linear decay to zero."""
 
-    def __init__(self, total_steps: int, climb_steps: int, min_lr_ratio: float) -> None:
+    def __init__(self, total_steps: int, peak_step: int, min_lr_ratio: float) -> None:
         self.total_steps = total_steps
-        self.climb_steps = climb_steps
+        self.peak_step = peak_step
         self.min_lr_ratio = min_lr_ratio
 
     def __call__(self, step: int) -> float:
-        if step < self.climb_steps:
-            height = step / self.climb_steps
-            return self.min_lr_ratio + (1 - self.min_lr_ratio) * height
-        fall_steps = max(1, self.total_steps - self.climb_steps)
-        return max(0, self.total_steps - step) / fall_steps
+        if step < self.peak_step:
+            factor = step / self.peak_step
+            return self.min_lr_ratio + (1 - self.min_lr_ratio) * factor
+        decay_steps = max(1, self.total_steps - self.peak_step)
+        return max(0, self.total_steps - step) / decay_steps
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    climb_steps = round(prm.get("peak_at", 0.7) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    peak_step = round(prm.get("peak_fraction", 0.7) * total_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
-    schedule = LateTriangle(total_steps, climb_steps, min_lr_ratio)
+    schedule = LateTriangle(total_steps, peak_step, min_lr_ratio)
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -52,14 +55,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -67,7 +70,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

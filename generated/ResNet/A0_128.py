@@ -1,16 +1,18 @@
-"""ResNet-20 image classifier with two triangles, the second lower.
+"""ResNet-20 image classifier with two triangular cycles, the second lower.
 
-The learning rate climbs linearly from ``min_lr_ratio`` times ``lr`` to ``lr`` and falls
-back, until ``valley_at`` of training; then it climbs to ``second_peak`` times ``lr``
-and falls to zero. Each triangle has its peak in its middle. The schedule advances once
-per batch.
+Over the first ``valley_fraction`` of training, the learning rate increases linearly
+from ``min_lr_ratio`` times ``lr`` to ``lr`` and decays linearly back. Over the rest of
+training, it increases linearly to ``second_peak_ratio`` times ``lr`` and decays
+linearly to zero. Each cycle peaks at its midpoint. The schedule advances once per
+batch.
 """
 
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -21,40 +23,42 @@ def supported_hyperparameters() -> set[str]:
         "lr",
         "momentum",
         "min_lr_ratio",
-        "second_peak",
-        "valley_at",
+        "second_peak_ratio",
+        "valley_fraction",
         "weight_decay",
     }
 
 
 class PiecewiseLinear:
-    """Straight lines between corners, each a step and the multiplier there."""
+    """Linear interpolation between milestones, given as (step, multiplier) pairs."""
 
-    def __init__(self, corners: list[tuple[int, float]]) -> None:
-        self.corners = corners
+    def __init__(self, milestones: list[tuple[int, float]]) -> None:
+        self.milestones = milestones
 
     def __call__(self, step: int) -> float:
-        for (start, first), (end, last) in pairwise(self.corners):
+        for (start, initial), (end, final) in pairwise(self.milestones):
             if step < end:
-                return first + (last - first) * (step - start) / (end - start)
-        return self.corners[-1][1]
+                return initial + (final - initial) * (step - start) / (end - start)
+        return self.milestones[-1][1]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    valley = round(prm.get("valley_at", 0.6) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    valley = round(prm.get("valley_fraction", 0.6) * total_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
-    corners = [
+    milestones = [
         (0, min_lr_ratio),
         (valley // 2, 1.0),
         (valley, min_lr_ratio),
-        ((valley + total_steps) // 2, prm.get("second_peak", 0.5)),
+        ((valley + total_steps) // 2, prm.get("second_peak_ratio", 0.5)),
         (total_steps, 0.0),
     ]
-    return LambdaLR(optimizer, PiecewiseLinear(corners))
+    return LambdaLR(optimizer, PiecewiseLinear(milestones))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -65,14 +69,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -80,7 +84,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,50 +1,54 @@
 """ResNet-20 image classifier with fastai's one-cycle policy.
 
-The learning rate climbs along a cosine from ``lr / 25`` to ``lr`` over the first
-``warmup`` fraction of training, then falls along a cosine to a hundred-thousandth of
-``lr``, where it arrives when all steps are done. The schedule advances once per batch.
+The learning rate increases along a cosine from ``lr / 25`` to ``lr`` over the first
+``warmup_fraction`` of training, then decays along a cosine to ``lr / 1e5`` at the end
+of training. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
-def half_cosine(start: float, end: float, progress: float) -> float:
-    """From ``start`` to ``end`` along half a cosine."""
+def cosine_anneal(start: float, end: float, progress: float) -> float:
+    """Cosine anneal from ``start`` to ``end`` as ``progress`` goes from 0 to 1."""
     return start + (end - start) * 0.5 * (1 - math.cos(math.pi * progress))
 
 
 class OneCycle:
-    """Up to one over the first ``warmup`` of the steps, then far below the start."""
+    """Cosine warm-up over ``warmup_fraction`` of the steps, then cosine decay."""
 
-    def __init__(self, total_steps: int, warmup: float) -> None:
+    def __init__(self, total_steps: int, warmup_fraction: float) -> None:
         self.total_steps = total_steps
-        self.warmup = warmup
+        self.warmup_fraction = warmup_fraction
 
     def __call__(self, step: int) -> float:
         progress = min(step, self.total_steps) / self.total_steps
-        if progress < self.warmup:
-            return half_cosine(1 / 25, 1.0, progress / self.warmup)
-        fall = (progress - self.warmup) / (1 - self.warmup)
-        return half_cosine(1.0, 1e-5, fall)
+        if progress < self.warmup_fraction:
+            return cosine_anneal(1 / 25, 1.0, progress / self.warmup_fraction)
+        decay_fraction = 1 - self.warmup_fraction
+        decay_progress = (progress - self.warmup_fraction) / decay_fraction
+        return cosine_anneal(1.0, 1e-5, decay_progress)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    return LambdaLR(optimizer, OneCycle(total_steps, prm.get("warmup", 0.25)))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    return LambdaLR(optimizer, OneCycle(total_steps, prm.get("warmup_fraction", 0.25)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -55,14 +59,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -70,7 +74,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,48 +1,58 @@
-"""ResNet-20 image classifier with a linear one-cycle and annihilation.
+"""ResNet-20 image classifier with a one-cycle policy with annihilation.
 
-The learning rate climbs linearly from ``lr / 25`` to ``lr`` over the first ``warmup``
-fraction of training, falls linearly back to its start, and over the last ``decay``
-fraction of training to a ten-thousandth of that. The schedule advances once per batch.
+The learning rate increases linearly from ``lr / 25`` to ``lr`` over the first
+``warmup_fraction`` of training, then decays linearly back to its initial value. In the
+annihilation phase, the last ``decay_fraction`` of training, it decays linearly to the
+initial learning rate divided by 10,000. The schedule advances once per batch.
 """
 
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "warmup", "weight_decay"}
+    return {"lr", "momentum", "decay_fraction", "warmup_fraction", "weight_decay"}
 
 
 class PiecewiseLinear:
-    """Straight lines between corners, each a step and the multiplier there."""
+    """Linear interpolation between milestones, given as (step, multiplier) pairs."""
 
-    def __init__(self, corners: list[tuple[int, float]]) -> None:
-        self.corners = corners
+    def __init__(self, milestones: list[tuple[int, float]]) -> None:
+        self.milestones = milestones
 
     def __call__(self, step: int) -> float:
-        for (start, first), (end, last) in pairwise(self.corners):
+        for (start, initial), (end, final) in pairwise(self.milestones):
             if step < end:
-                return first + (last - first) * (step - start) / (end - start)
-        return self.corners[-1][1]
+                return initial + (final - initial) * (step - start) / (end - start)
+        return self.milestones[-1][1]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    peak = round(prm.get("warmup", 0.3) * total_steps)
-    cycle_end = max(peak, total_steps - round(prm.get("decay", 0.15) * total_steps))
-    start = 1 / 25
-    end = start / 1e4
-    corners = [(0, start), (peak, 1.0), (cycle_end, start), (total_steps, end)]
-    return LambdaLR(optimizer, PiecewiseLinear(corners))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.3) * total_steps)
+    decay_steps = round(prm.get("decay_fraction", 0.15) * total_steps)
+    cycle_end = max(warmup_steps, total_steps - decay_steps)
+    initial = 1 / 25
+    final = initial / 1e4
+    milestones = [
+        (0, initial),
+        (warmup_steps, 1.0),
+        (cycle_end, initial),
+        (total_steps, final),
+    ]
+    return LambdaLR(optimizer, PiecewiseLinear(milestones))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -53,14 +63,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -68,7 +78,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,14 +1,15 @@
-"""ResNet-20 image classifier with a one-cycle and inverse-time decay.
+"""ResNet-20 image classifier with one linear cycle and inverse-time decay.
 
-The learning rate climbs linearly from ``min_lr_ratio`` times ``lr`` to ``lr`` over
-``half_cycle`` of training and falls back as fast. From there it is divided by 1 plus
-``decay_rate`` for each twentieth of training that has passed since. The schedule
-advances once per batch.
+The learning rate increases linearly from ``min_lr_ratio`` times ``lr`` to ``lr`` over
+``half_cycle_fraction`` of training and decays linearly back in as many steps. After
+this cycle, it follows an inverse-time decay: it is divided by ``1 + decay_rate * n``
+after ``n`` intervals of 5% of training. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -19,35 +20,43 @@ def supported_hyperparameters() -> set[str]:
         "lr",
         "momentum",
         "decay_rate",
-        "half_cycle",
+        "half_cycle_fraction",
         "min_lr_ratio",
         "weight_decay",
     }
 
 
 class CycleThenDecay:
-    """Linear climb from ``min_lr_ratio`` to one and back, then inverse-time decay."""
+    """A triangular cycle between ``min_lr_ratio`` and one, then inverse-time decay."""
 
     def __init__(
-        self, half_cycle: int, interval: int, min_lr_ratio: float, decay_rate: float
+        self,
+        half_cycle_steps: int,
+        interval_steps: int,
+        min_lr_ratio: float,
+        decay_rate: float,
     ) -> None:
-        self.half_cycle = half_cycle
-        self.interval = interval
+        self.half_cycle_steps = half_cycle_steps
+        self.interval_steps = interval_steps
         self.min_lr_ratio = min_lr_ratio
         self.decay_rate = decay_rate
 
     def __call__(self, step: int) -> float:
-        if step < 2 * self.half_cycle:
-            height = 1 - abs(step / self.half_cycle - 1)
-            return self.min_lr_ratio + (1 - self.min_lr_ratio) * height
-        intervals = (step - 2 * self.half_cycle) / self.interval
+        if step < 2 * self.half_cycle_steps:
+            factor = 1 - abs(step / self.half_cycle_steps - 1)
+            return self.min_lr_ratio + (1 - self.min_lr_ratio) * factor
+        intervals = (step - 2 * self.half_cycle_steps) / self.interval_steps
         return self.min_lr_ratio / (1 + self.decay_rate * intervals)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     schedule = CycleThenDecay(
-        half_cycle=max(1, round(prm.get("half_cycle", 0.3) * total_steps)),
-        interval=max(1, round(0.05 * total_steps)),
+        half_cycle_steps=max(
+            1, round(prm.get("half_cycle_fraction", 0.3) * total_steps)
+        ),
+        interval_steps=max(1, round(0.05 * total_steps)),
         min_lr_ratio=prm.get("min_lr_ratio", 0.1),
         decay_rate=prm.get("decay_rate", 0.5),
     )
@@ -55,7 +64,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -66,14 +75,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -81,7 +90,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

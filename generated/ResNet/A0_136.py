@@ -1,25 +1,26 @@
-"""ResNet-20 image classifier with warm-up, a plateau and 1 - square decay.
+"""ResNet-20 image classifier with a WSD schedule and 1-square decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, stays there, and falls to zero over the last ``decay`` fraction as one
-minus the square of the time in it: slowly at first, steeply at the end. The schedule
-advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, stays constant, then decays to zero over the last
+``decay_fraction`` as one minus the square of the progress through the decay: slowly at
+first, fast at the end. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "warmup", "weight_decay"}
+    return {"lr", "momentum", "decay_fraction", "warmup_fraction", "weight_decay"}
 
 
 class WarmupStableDecay:
-    """Linear climb from zero, a plateau, then a square fall to zero."""
+    """Linear warm-up, a constant phase, then 1-square decay to zero."""
 
     def __init__(self, total_steps: int, warmup_steps: int, decay_steps: int) -> None:
         self.total_steps = total_steps
@@ -36,15 +37,17 @@ class WarmupStableDecay:
         return 1 - progress**2
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    decay_steps = round(prm.get("decay", 0.4) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    decay_steps = round(prm.get("decay_fraction", 0.4) * total_steps)
     schedule = WarmupStableDecay(total_steps, warmup_steps, decay_steps)
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -55,14 +58,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -70,7 +73,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

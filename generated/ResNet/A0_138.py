@@ -1,25 +1,34 @@
-"""ResNet-20 image classifier with three plateaus, each with its decay.
+"""ResNet-20 image classifier with a WSD-S schedule of three periods.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training and stays there, but falls along a line to ``min_lr_ratio`` times ``lr``
-over the last ``decay`` fraction of each third of training and is back at once after the
-first two. The schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training. Training is divided into three equal periods. In each
+period the learning rate stays at ``lr``, then decays linearly to ``min_lr_ratio`` times
+``lr`` over the last ``decay_fraction`` of the period; the next period starts at ``lr``
+again. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "min_lr_ratio", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "min_lr_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
-class PeriodicDecay:
-    """Linear climb from zero, then periods that end in a line to ``min_lr_ratio``."""
+class PeriodicStableDecay:
+    """Linear warm-up, then periods that end with linear decay to ``min_lr_ratio``."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, decay_steps: int, min_lr_ratio: float
@@ -33,24 +42,26 @@ class PeriodicDecay:
         if step < self.warmup_steps:
             return step / self.warmup_steps
         step = min(step, self.period_ends[-1])
-        end = next(end for end in self.period_ends if step <= end)
-        decay_start = max(self.warmup_steps, end - self.decay_steps)
+        period_end = next(end for end in self.period_ends if step <= end)
+        decay_start = max(self.warmup_steps, period_end - self.decay_steps)
         if step < decay_start:
             return 1.0
-        progress = (step - decay_start) / max(1, end - decay_start)
+        progress = (step - decay_start) / max(1, period_end - decay_start)
         return 1 - (1 - self.min_lr_ratio) * progress
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    decay_steps = round(prm.get("decay", 0.2) * total_steps / 3)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    decay_steps = round(prm.get("decay_fraction", 0.2) * total_steps / 3)
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
-    schedule = PeriodicDecay(total_steps, warmup_steps, decay_steps, min_lr_ratio)
+    schedule = PeriodicStableDecay(total_steps, warmup_steps, decay_steps, min_lr_ratio)
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -61,14 +72,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -76,7 +87,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

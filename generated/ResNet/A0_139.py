@@ -1,25 +1,33 @@
-"""ResNet-20 image classifier with ramp-up, hold and exponential decay.
+"""ResNet-20 image classifier with a tri-stage schedule.
 
-The learning rate climbs linearly from a hundredth of ``lr`` to ``lr`` over the first
-``warmup`` fraction of training, stays there for another ``hold`` fraction, and decays
-exponentially to ``min_lr_ratio`` times ``lr`` in the rest. The schedule advances once
-per batch.
+The learning rate increases linearly from 0.01 times ``lr`` to ``lr`` over the first
+``warmup_fraction`` of training, stays constant for another ``hold_fraction``, then
+decays exponentially to ``min_lr_ratio`` times ``lr``. The schedule advances once per
+batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "hold", "min_lr_ratio", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "hold_fraction",
+        "min_lr_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class TriStage:
-    """Linear climb from a fraction of the peak, a hold, then an exponential decay."""
+    """Linear warm-up, a constant phase, then exponential decay to ``min_lr_ratio``."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, hold_steps: int, min_lr_ratio: float
@@ -39,16 +47,18 @@ class TriStage:
         return self.min_lr_ratio**progress
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
-    hold_steps = round(prm.get("hold", 0.4) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
+    hold_steps = round(prm.get("hold_fraction", 0.4) * total_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.05)
     schedule = TriStage(total_steps, warmup_steps, hold_steps, min_lr_ratio)
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -59,14 +69,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -74,7 +84,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,25 +1,27 @@
-"""ResNet-20 image classifier with a flat rate, then cosine decay.
+"""ResNet-20 image classifier with a constant phase, then cosine decay.
 
-The learning rate stays at ``lr`` for the first ``flat`` fraction of training, without a
-warm-up, then falls along half a cosine to zero. The schedule advances once per batch.
+The learning rate stays at ``lr`` for the first ``flat_fraction`` of training, then
+decays to zero along a cosine. There is no warm-up. The schedule advances once per
+batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "flat", "weight_decay"}
+    return {"lr", "momentum", "flat_fraction", "weight_decay"}
 
 
 class FlatThenCosine:
-    """One for ``flat_steps`` steps, then half a cosine to zero at ``total_steps``."""
+    """Constant for ``flat_steps`` steps, then cosine decay to zero."""
 
     def __init__(self, total_steps: int, flat_steps: int) -> None:
         self.total_steps = total_steps
@@ -28,18 +30,20 @@ class FlatThenCosine:
     def __call__(self, step: int) -> float:
         if step < self.flat_steps:
             return 1.0
-        cosine_steps = max(1, self.total_steps - self.flat_steps)
-        progress = (min(step, self.total_steps) - self.flat_steps) / cosine_steps
+        decay_steps = max(1, self.total_steps - self.flat_steps)
+        progress = (min(step, self.total_steps) - self.flat_steps) / decay_steps
         return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    flat_steps = round(prm.get("flat", 0.75) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    flat_steps = round(prm.get("flat_fraction", 0.75) * total_steps)
     return LambdaLR(optimizer, FlatThenCosine(total_steps, flat_steps))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -50,14 +54,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -65,7 +69,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,24 +1,26 @@
-"""ResNet-20 image classifier with explore-exploit (knee) decay.
+"""ResNet-20 image classifier with the explore-exploit (Knee) schedule.
 
-The learning rate climbs linearly to ``lr`` over the first ``warmup`` fraction of
-training, explores at ``lr`` until the ``explore`` fraction is over, and exploits along
-a line to zero in the rest. The schedule advances once per epoch.
+The learning rate increases linearly to ``lr`` over the first ``warmup_fraction`` of
+training, stays constant until the end of the explore phase at ``explore_fraction`` of
+training, then decays linearly to zero in the exploit phase. The schedule advances once
+per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "explore", "warmup", "weight_decay"}
+    return {"lr", "momentum", "explore_fraction", "warmup_fraction", "weight_decay"}
 
 
 class ExploreExploit:
-    """A short climb, a long exploration at one, then a line to zero."""
+    """Linear warm-up, a constant explore phase, then linear decay to zero."""
 
     def __init__(self, total_steps: int, warmup_steps: int, explore_end: int) -> None:
         self.total_steps = total_steps
@@ -27,7 +29,7 @@ class ExploreExploit:
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
-            # From one step above zero: an epoch at rate zero would be lost.
+            # Start above zero: an epoch at zero learning rate would be wasted.
             return (step + 1) / (self.warmup_steps + 1)
         if step < self.explore_end:
             return 1.0
@@ -35,14 +37,18 @@ class ExploreExploit:
         return 1 - (min(step, self.total_steps) - self.explore_end) / exploit_steps
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    explore_end = max(warmup_steps, round(prm.get("explore", 0.5) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    explore_end = max(
+        warmup_steps, round(prm.get("explore_fraction", 0.5) * total_steps)
+    )
     return LambdaLR(optimizer, ExploreExploit(total_steps, warmup_steps, explore_end))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -53,14 +59,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -68,7 +74,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

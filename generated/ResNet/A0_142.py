@@ -1,27 +1,35 @@
-"""ResNet-20 image classifier with a cooldown, a plateau and an anneal.
+"""ResNet-20 image classifier with an infinite learning rate schedule.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, cools down along half a cosine to ``plateau`` times ``lr`` over the next
-quarter, holds that rate, and decays exponentially to a twentieth of it over the last
-``decay`` fraction. The schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, decays along a cosine to ``plateau_ratio`` times ``lr``
+over the next quarter, stays constant, then decays exponentially to 5% of that value
+over the last ``decay_fraction``. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "plateau", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "plateau_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class InfiniteLR:
-    """Climb, cosine cooldown to ``plateau``, constant rate, exponential anneal."""
+    """Warm-up, cosine cooldown, constant phase at ``plateau_ratio``, then annealing."""
 
     def __init__(
         self,
@@ -29,13 +37,13 @@ class InfiniteLR:
         warmup_steps: int,
         cooldown_end: int,
         anneal_start: int,
-        plateau: float,
+        plateau_ratio: float,
     ) -> None:
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.cooldown_end = cooldown_end
         self.anneal_start = anneal_start
-        self.plateau = plateau
+        self.plateau_ratio = plateau_ratio
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -44,28 +52,31 @@ class InfiniteLR:
             cooldown_steps = self.cooldown_end - self.warmup_steps
             progress = (step - self.warmup_steps) / cooldown_steps
             cosine = 0.5 * (1 + math.cos(math.pi * progress))
-            return self.plateau + (1 - self.plateau) * cosine
+            return self.plateau_ratio + (1 - self.plateau_ratio) * cosine
         if step < self.anneal_start:
-            return self.plateau
+            return self.plateau_ratio
         anneal_steps = max(1, self.total_steps - self.anneal_start)
         progress = (min(step, self.total_steps) - self.anneal_start) / anneal_steps
-        return self.plateau * 0.05**progress
+        return self.plateau_ratio * 0.05**progress
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    cooldown_end = min(warmup_steps + round(0.25 * total_steps), total_steps)
-    anneal_steps = round(prm.get("decay", 0.15) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    cooldown_steps = round(0.25 * total_steps)
+    cooldown_end = min(warmup_steps + cooldown_steps, total_steps)
+    anneal_steps = round(prm.get("decay_fraction", 0.15) * total_steps)
     anneal_start = max(cooldown_end, total_steps - anneal_steps)
-    plateau = prm.get("plateau", 0.4)
+    plateau_ratio = prm.get("plateau_ratio", 0.4)
     schedule = InfiniteLR(
-        total_steps, warmup_steps, cooldown_end, anneal_start, plateau
+        total_steps, warmup_steps, cooldown_end, anneal_start, plateau_ratio
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -76,14 +87,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -91,7 +102,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

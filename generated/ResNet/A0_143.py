@@ -1,27 +1,35 @@
-"""ResNet-20 image classifier with cosine warm-up, plateau, linear decay.
+"""ResNet-20 image classifier with a WSD schedule and cosine warm-up.
 
-The learning rate climbs along half a cosine from ``min_lr_ratio`` times ``lr`` to
-``lr`` over the first ``warmup`` fraction of training, stays there, and falls along a
-line back to ``min_lr_ratio`` times ``lr`` over the last ``decay`` fraction. The
-schedule advances once per batch.
+The learning rate increases along a cosine from ``min_lr_ratio`` times ``lr`` to ``lr``
+over the first ``warmup_fraction`` of training, stays constant, then decays linearly
+back to ``min_lr_ratio`` times ``lr`` over the last ``decay_fraction``. The schedule
+advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "min_lr_ratio", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "min_lr_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
-class CosineWarmupStableLinear:
-    """Half a cosine up from ``min_lr_ratio``, a plateau, then a line down to it."""
+class CosineWarmupStableDecay:
+    """Cosine warm-up, a constant phase, then linear decay to ``min_lr_ratio``."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, decay_steps: int, min_lr_ratio: float
@@ -33,27 +41,29 @@ class CosineWarmupStableLinear:
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
-            height = 0.5 * (1 - math.cos(math.pi * step / self.warmup_steps))
+            factor = 0.5 * (1 - math.cos(math.pi * step / self.warmup_steps))
         elif step < self.decay_start:
-            height = 1.0
+            factor = 1.0
         else:
             decay_steps = max(1, self.total_steps - self.decay_start)
-            height = 1 - (min(step, self.total_steps) - self.decay_start) / decay_steps
-        return self.min_lr_ratio + (1 - self.min_lr_ratio) * height
+            factor = 1 - (min(step, self.total_steps) - self.decay_start) / decay_steps
+        return self.min_lr_ratio + (1 - self.min_lr_ratio) * factor
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
-    decay_steps = round(prm.get("decay", 0.4) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
+    decay_steps = round(prm.get("decay_fraction", 0.4) * total_steps)
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
-    schedule = CosineWarmupStableLinear(
+    schedule = CosineWarmupStableDecay(
         total_steps, warmup_steps, decay_steps, min_lr_ratio
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -64,14 +74,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -79,7 +89,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

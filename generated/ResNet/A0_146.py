@@ -1,55 +1,66 @@
-"""ResNet-20 image classifier with two plateaus and linear descents.
+"""ResNet-20 image classifier with a two-plateau piecewise linear schedule.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training and stays there until two fifths are over. It falls along a line to
-``plateau`` times ``lr``, which it reaches halfway and holds, then along a line to zero
-over the last ``decay`` fraction. The schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training and stays constant until 40% of training. It then
+decreases linearly to ``plateau_ratio`` times ``lr`` at 50% of training, stays constant
+again, and decays linearly to zero over the last ``decay_fraction``. The schedule
+advances once per batch.
 """
 
 from bisect import bisect_right
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "plateau", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "plateau_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class PiecewiseLinear:
-    """Straight lines between the levels at some steps; the last level holds."""
+    """Linear interpolation between ``values`` at ``steps``, constant after the last."""
 
-    def __init__(self, steps: list[int], levels: list[float]) -> None:
+    def __init__(self, steps: list[int], values: list[float]) -> None:
         self.steps = steps
-        self.levels = levels
+        self.values = values
 
     def __call__(self, step: int) -> float:
         right = bisect_right(self.steps, step)
         if right == len(self.steps):
-            return self.levels[-1]
+            return self.values[-1]
         left = right - 1
         progress = (step - self.steps[left]) / (self.steps[right] - self.steps[left])
-        return (1 - progress) * self.levels[left] + progress * self.levels[right]
+        return (1 - progress) * self.values[left] + progress * self.values[right]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
     first_end = max(warmup_steps, round(0.4 * total_steps))
     second_start = max(first_end, round(0.5 * total_steps))
-    second_end = total_steps - round(prm.get("decay", 0.15) * total_steps)
-    second_end = max(second_start, second_end)
-    plateau = prm.get("plateau", 0.3)
-    steps = [0, warmup_steps, first_end, second_start, second_end, total_steps]
-    levels = [0.0, 1.0, 1.0, plateau, plateau, 0.0]
-    return LambdaLR(optimizer, PiecewiseLinear(steps, levels))
+    decay_steps = round(prm.get("decay_fraction", 0.15) * total_steps)
+    decay_start = max(second_start, total_steps - decay_steps)
+    plateau_ratio = prm.get("plateau_ratio", 0.3)
+    steps = [0, warmup_steps, first_end, second_start, decay_start, total_steps]
+    values = [0.0, 1.0, 1.0, plateau_ratio, plateau_ratio, 0.0]
+    return LambdaLR(optimizer, PiecewiseLinear(steps, values))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -60,14 +71,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -75,7 +86,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,27 +1,36 @@
-"""ResNet-20 image classifier with inverse square root and a cooldown.
+"""ResNet-20 image classifier with inverse square root decay and a cooldown.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, then falls as one over the square root of 1 plus the steps since, in units
-of ``timescale`` of training. Over the last ``decay`` fraction a factor takes it
-linearly to zero. The schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays as ``1 / sqrt(1 + x)``, where ``x`` is the
+time since the warm-up in units of ``timescale_fraction`` of training. Over the last
+``decay_fraction`` it is also multiplied by a linear cooldown to zero. The schedule
+advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "timescale", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "timescale_fraction",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class RsqrtCooldown:
-    """Linear climb, then inverse square-root decay; all times a linear cooldown."""
+    """Linear warm-up, then inverse square root decay, times a linear cooldown."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, timescale: int, cooldown_steps: int
@@ -39,18 +48,20 @@ class RsqrtCooldown:
         return cooldown / math.sqrt(1 + (step - self.warmup_steps) / self.timescale)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     schedule = RsqrtCooldown(
         total_steps,
-        warmup_steps=round(prm.get("warmup", 0.05) * total_steps),
-        timescale=max(1, round(prm.get("timescale", 0.15) * total_steps)),
-        cooldown_steps=max(1, round(prm.get("decay", 0.2) * total_steps)),
+        warmup_steps=round(prm.get("warmup_fraction", 0.05) * total_steps),
+        timescale=max(1, round(prm.get("timescale_fraction", 0.15) * total_steps)),
+        cooldown_steps=max(1, round(prm.get("decay_fraction", 0.2) * total_steps)),
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -61,14 +72,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -76,7 +87,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

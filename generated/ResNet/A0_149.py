@@ -1,25 +1,26 @@
-"""ResNet-20 image classifier with inverse square root after a flat start.
+"""ResNet-20 image classifier with a truncated inverse square root schedule.
 
-The learning rate is ``lr`` over the first ``flat`` fraction of training, then falls as
-one over the square root of the step. The schedule advances once per batch.
+The learning rate stays at ``lr`` for the first ``flat_fraction`` of training, then
+decays with the inverse square root of the step. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "flat", "weight_decay"}
+    return {"lr", "momentum", "flat_fraction", "weight_decay"}
 
 
-class FlatThenRsqrt:
-    """One for ``flat_steps``, then one over the square root of the step."""
+class TruncatedRsqrt:
+    """Constant for ``flat_steps`` steps, then inverse square root decay."""
 
     def __init__(self, flat_steps: int) -> None:
         self.flat_steps = flat_steps
@@ -28,13 +29,15 @@ class FlatThenRsqrt:
         return math.sqrt(self.flat_steps / max(step, self.flat_steps))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    flat_steps = max(1, round(prm.get("flat", 0.1) * total_steps))
-    return LambdaLR(optimizer, FlatThenRsqrt(flat_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    flat_steps = max(1, round(prm.get("flat_fraction", 0.1) * total_steps))
+    return LambdaLR(optimizer, TruncatedRsqrt(flat_steps))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -45,14 +48,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -60,7 +63,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,52 +1,67 @@
-"""ResNet-20 image classifier with the power scheduler.
+"""ResNet-20 image classifier with the Power scheduler.
 
-The learning rate is ``amplitude`` times ``lr`` times the fraction of training that is
-done to the power of minus ``exponent``, but never above ``lr``; it climbs there
-linearly from zero over the first ``warmup`` fraction of training. The schedule advances
-once per batch.
+The learning rate is ``lr`` times ``min(1, final_lr_ratio * x**-exponent)``, where ``x``
+is the completed fraction of training. It is scaled by a linear warm-up from zero over
+the first ``warmup_fraction`` of training. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "amplitude", "exponent", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "exponent",
+        "final_lr_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class PowerSchedule:
-    """Linear climb, then one until the power law of the steps falls below it."""
+    """Linear warm-up times a power law that is capped at one."""
 
     def __init__(
-        self, total_steps: int, warmup_steps: int, amplitude: float, exponent: float
+        self,
+        total_steps: int,
+        warmup_steps: int,
+        final_lr_ratio: float,
+        exponent: float,
     ) -> None:
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
-        self.amplitude = amplitude
+        self.final_lr_ratio = final_lr_ratio
         self.exponent = exponent
 
     def __call__(self, step: int) -> float:
-        power = self.amplitude * (self.total_steps / (step + 1)) ** self.exponent
-        climb = step / self.warmup_steps if step < self.warmup_steps else 1.0
-        return climb * min(1.0, power)
+        power_law = (
+            self.final_lr_ratio * (self.total_steps / (step + 1)) ** self.exponent
+        )
+        warmup = step / self.warmup_steps if step < self.warmup_steps else 1.0
+        return warmup * min(1.0, power_law)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     schedule = PowerSchedule(
         total_steps,
-        warmup_steps=round(prm.get("warmup", 0.05) * total_steps),
-        amplitude=prm.get("amplitude", 0.3),
+        warmup_steps=round(prm.get("warmup_fraction", 0.05) * total_steps),
+        final_lr_ratio=prm.get("final_lr_ratio", 0.3),
         exponent=prm.get("exponent", 0.51),
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -57,14 +72,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -72,7 +87,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

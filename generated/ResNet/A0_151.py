@@ -1,62 +1,72 @@
-"""ResNet-20 image classifier with a power law and a linear tail.
+"""ResNet-20 image classifier with power-law decay and a linear cooldown.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, falls as the step to the power of minus ``exponent``, and over the last
-``decay`` fraction linearly from where it is to zero. The schedule advances once per
-batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, decays as the step to the power of ``-exponent``, then
+decreases linearly to zero over the last ``decay_fraction``. The schedule advances once
+per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "exponent", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "decay_fraction",
+        "exponent",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
-class PowerLawThenLine:
-    """Linear climb, decay by a power of the step, then a straight line to zero."""
+class PowerLawWithCooldown:
+    """Linear warm-up, power-law decay, then a linear cooldown to zero."""
 
     def __init__(
-        self, total_steps: int, warmup_steps: int, tail_start: int, exponent: float
+        self, total_steps: int, warmup_steps: int, cooldown_start: int, exponent: float
     ) -> None:
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
-        self.tail_start = tail_start
+        self.cooldown_start = cooldown_start
         self.exponent = exponent
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return step / self.warmup_steps
-        if step < self.tail_start:
+        if step < self.cooldown_start:
             return self.power_law(step)
-        tail_steps = max(1, self.total_steps - self.tail_start)
-        remaining = max(0, self.total_steps - step) / tail_steps
-        return self.power_law(self.tail_start) * remaining
+        cooldown_steps = max(1, self.total_steps - self.cooldown_start)
+        remaining = max(0, self.total_steps - step) / cooldown_steps
+        return self.power_law(self.cooldown_start) * remaining
 
     def power_law(self, step: int) -> float:
         timescale = max(1, self.warmup_steps)
         return (timescale / (step - self.warmup_steps + timescale)) ** self.exponent
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    tail_start = total_steps - round(prm.get("decay", 0.1) * total_steps)
-    schedule = PowerLawThenLine(
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    cooldown_start = total_steps - round(prm.get("decay_fraction", 0.1) * total_steps)
+    schedule = PowerLawWithCooldown(
         total_steps,
         warmup_steps,
-        tail_start=max(warmup_steps, tail_start),
+        cooldown_start=max(warmup_steps, cooldown_start),
         exponent=prm.get("exponent", 0.51),
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -67,14 +77,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -82,7 +92,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

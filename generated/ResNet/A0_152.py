@@ -1,24 +1,33 @@
-"""ResNet-20 image classifier with a held Noam schedule.
+"""ResNet-20 image classifier with Noam hold annealing.
 
-The learning rate climbs linearly to ``lr`` over the first ``warmup`` fraction of
-training, stays there for ``hold`` of training, then falls as the step without the hold
-to the power of minus ``exponent``. The schedule advances once per batch.
+The learning rate increases linearly to ``lr`` over the first ``warmup_fraction`` of
+training, stays constant for another ``hold_fraction``, then decays as the step to the
+power of ``-exponent``. The steps of the hold phase do not count towards the decay. The
+schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "exponent", "hold", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "exponent",
+        "hold_fraction",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class NoamHold:
-    """Linear climb, one for ``hold_steps``, then decay by a power of the step."""
+    """Linear warm-up, a constant phase, then power-law decay."""
 
     def __init__(self, warmup_steps: int, hold_steps: int, exponent: float) -> None:
         self.warmup_steps = warmup_steps
@@ -28,22 +37,24 @@ class NoamHold:
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
-        since_hold = max(0, step - self.warmup_steps - self.hold_steps)
+        steps_since_hold = max(0, step - self.warmup_steps - self.hold_steps)
         timescale = max(1, self.warmup_steps)
-        return (timescale / (timescale + since_hold)) ** self.exponent
+        return (timescale / (timescale + steps_since_hold)) ** self.exponent
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     schedule = NoamHold(
-        warmup_steps=round(prm.get("warmup", 0.05) * total_steps),
-        hold_steps=round(prm.get("hold", 0.25) * total_steps),
+        warmup_steps=round(prm.get("warmup_fraction", 0.05) * total_steps),
+        hold_steps=round(prm.get("hold_fraction", 0.25) * total_steps),
         exponent=prm.get("exponent", 0.5),
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -54,14 +65,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -69,7 +80,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

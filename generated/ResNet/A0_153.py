@@ -1,25 +1,34 @@
 """ResNet-20 image classifier with the Eden schedule.
 
-The learning rate falls as one over the square root of the steps, half of it by the
-batch, beginning at ``lr_batches`` of training, and half of it by whole epochs,
-beginning at ``lr_epochs``; an epoch is a twentieth of training here. It climbs from
-half of that over the first ``warmup`` fraction. The schedule advances once per batch.
+The learning rate is ``lr`` times two factors that decay with the inverse square root:
+one of the batch, from about ``lr_batches_fraction`` of training on, and one of the
+epoch, from about ``lr_epochs_fraction`` on. An epoch is taken to be 5% of training. A
+linear warm-up from 0.5 to 1 scales the learning rate over the first
+``warmup_fraction``. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "lr_batches", "lr_epochs", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "lr_batches_fraction",
+        "lr_epochs_fraction",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class Eden:
-    """Decay with the steps times decay with whole epochs; there are 20 of them."""
+    """Decay by batch times decay by epoch, for a training of 20 epochs."""
 
     def __init__(
         self, total_steps: int, warmup_steps: int, lr_batches: float, lr_epochs: float
@@ -38,18 +47,20 @@ class Eden:
         return factor
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     schedule = Eden(
         total_steps,
-        warmup_steps=round(prm.get("warmup", 0.05) * total_steps),
-        lr_batches=prm.get("lr_batches", 0.25) * total_steps,
-        lr_epochs=prm.get("lr_epochs", 0.2) * 20,
+        warmup_steps=round(prm.get("warmup_fraction", 0.05) * total_steps),
+        lr_batches=prm.get("lr_batches_fraction", 0.25) * total_steps,
+        lr_epochs=prm.get("lr_epochs_fraction", 0.2) * 20,
     )
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -60,14 +71,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -75,7 +86,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

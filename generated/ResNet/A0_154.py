@@ -1,13 +1,14 @@
-"""ResNet-20 image classifier with an exponential range test.
+"""ResNet-20 image classifier with an exponential learning rate range test.
 
-The learning rate climbs from ``min_lr_ratio`` times ``lr`` to ``lr`` by the same factor
-in each step: a test of which rates a network learns with. The schedule advances once
-per batch.
+The learning rate increases exponentially from ``min_lr_ratio`` times ``lr`` to ``lr``
+over training. This is a learning rate range test: the loss along the way shows which
+learning rates suit the network. The schedule advances once per batch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -18,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class ExponentialRangeTest:
-    """From ``min_lr_ratio`` to one at the last step, by the same factor each step."""
+    """Exponential increase from ``min_lr_ratio`` to one at the last step."""
 
     def __init__(self, total_steps: int, min_lr_ratio: float) -> None:
         self.total_steps = total_steps
@@ -29,13 +30,15 @@ class ExponentialRangeTest:
         return self.min_lr_ratio ** (1 - min(step, last) / last)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     min_lr_ratio = prm.get("min_lr_ratio", 0.1)
     return LambdaLR(optimizer, ExponentialRangeTest(total_steps, min_lr_ratio))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -46,14 +49,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -61,7 +64,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

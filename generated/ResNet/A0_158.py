@@ -1,40 +1,49 @@
-"""ResNet-20 image classifier with plateau halving, cooldown and floor.
+"""ResNet-20 image classifier with halving on plateaus with a cooldown.
 
 The learning rate is halved when the mean training loss has not improved for more than
-``patience`` of training, down to ``min_lr_ratio`` of ``lr``. For ``cooldown`` of
-training after each fall no epoch counts as one without improvement. The schedule
-advances once per epoch, by the epoch's mean training loss.
+``patience_fraction`` of training, down to a minimum of ``min_lr_ratio`` times ``lr``.
+After each reduction there is a cooldown of ``cooldown_fraction`` of training, in which
+epochs without improvement are not counted. The schedule advances once per epoch, by the
+epoch's mean training loss.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "cooldown", "min_lr_ratio", "patience", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "cooldown_fraction",
+        "min_lr_ratio",
+        "patience_fraction",
+        "weight_decay",
+    }
 
 
 def make_scheduler(
-    optimizer: Optimizer, total_steps: int, prm: dict
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> ReduceLROnPlateau:
     min_lr_ratio = prm.get("min_lr_ratio", 0.001)
     return ReduceLROnPlateau(
         optimizer,
         mode="min",
         factor=0.5,
-        patience=max(1, round(prm.get("patience", 3 / 90) * total_steps)),
+        patience=max(1, round(prm.get("patience_fraction", 3 / 90) * total_steps)),
         threshold=1e-4,
-        cooldown=round(prm.get("cooldown", 2 / 90) * total_steps),
+        cooldown=round(prm.get("cooldown_fraction", 2 / 90) * total_steps),
         min_lr=[min_lr_ratio * group["lr"] for group in optimizer.param_groups],
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -45,14 +54,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -60,7 +69,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

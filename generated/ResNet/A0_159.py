@@ -1,71 +1,76 @@
-"""ResNet-20 image classifier with warm-up, then decay on plateaus.
+"""ResNet-20 image classifier with warm-up and reduction on plateaus.
 
-The learning rate climbs linearly to ``lr`` over the first ``warmup`` of training,
-whatever the loss does. Then it falls to a tenth of itself whenever the mean training
-loss has not improved for more than ``patience`` of training. The schedule advances once
-per epoch, by the epoch's mean training loss.
+The learning rate increases linearly to ``lr`` over the first ``warmup_fraction`` of
+training, regardless of the loss. After the warm-up it is divided by 10 when the mean
+training loss has not improved for more than ``patience_fraction`` of training. The
+schedule advances once per epoch, by the epoch's mean training loss.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "patience", "warmup", "weight_decay"}
+    return {"lr", "momentum", "patience_fraction", "warmup_fraction", "weight_decay"}
 
 
 class WarmupThenPlateau:
-    """Raises the rates linearly whatever the loss, then follows ``plateau``."""
+    """Linear warm-up regardless of the loss, then reduction on plateaus."""
 
     def __init__(self, plateau: ReduceLROnPlateau, warmup_steps: int) -> None:
         self.plateau = plateau
         self.warmup_steps = warmup_steps
         self.base_lrs = [group["lr"] for group in plateau.optimizer.param_groups]
         self.steps_done = 0
-        self.set_warmup_rates()
+        self.set_warmup_lr()
 
-    def set_warmup_rates(self) -> None:
-        # Never zero, at which the first epoch would be lost.
-        scale = (self.steps_done + 1) / (self.warmup_steps + 1)
+    def set_warmup_lr(self) -> None:
+        # Start above zero: an epoch at zero learning rate would be wasted.
+        factor = (self.steps_done + 1) / (self.warmup_steps + 1)
         for group, base_lr in zip(self.plateau.optimizer.param_groups, self.base_lrs):
-            group["lr"] = scale * base_lr
+            group["lr"] = factor * base_lr
 
     def step(self, metrics: float) -> None:
         if self.steps_done < self.warmup_steps:
             self.steps_done += 1
-            self.set_warmup_rates()
+            self.set_warmup_lr()
         else:
             self.plateau.step(metrics)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "base_lrs": self.base_lrs,
             "steps_done": self.steps_done,
             "plateau": self.plateau.state_dict(),
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.base_lrs = state["base_lrs"]
         self.steps_done = state["steps_done"]
         self.plateau.load_state_dict(state["plateau"])
 
 
 def make_scheduler(
-    optimizer: Optimizer, total_steps: int, prm: dict
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> WarmupThenPlateau:
-    patience = max(1, round(prm.get("patience", 10 / 90) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 10 / 90) * total_steps))
     plateau = ReduceLROnPlateau(
         optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
     )
-    return WarmupThenPlateau(plateau, round(prm.get("warmup", 0.1) * total_steps))
+    return WarmupThenPlateau(
+        plateau, round(prm.get("warmup_fraction", 0.1) * total_steps)
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -76,14 +81,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -91,7 +96,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

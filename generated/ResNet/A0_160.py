@@ -1,67 +1,70 @@
 """ResNet-20 image classifier with halving on plateaus of a smoothed loss.
 
-The learning rate is halved when the mean of the batch losses, each with ``smoothing``
-times the weight of the next, has not improved for more than ``patience`` of training. A
-loss that is not finite stays out of the mean and is no improvement. The schedule
-advances once per batch, by the batch's mean training loss.
+The learning rate is halved when a bias-corrected exponential moving average of the
+batch losses, with decay ``ema_decay``, has not improved for more than
+``patience_fraction`` of training. A loss that is not finite is left out of the average
+and counts as no improvement. The schedule advances once per batch, by the batch's mean
+training loss.
 """
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "patience", "smoothing", "weight_decay"}
+    return {"lr", "momentum", "ema_decay", "patience_fraction", "weight_decay"}
 
 
 class SmoothedPlateau:
-    """Shows ``plateau`` an exponentially weighted mean of the batch losses."""
+    """Steps ``plateau`` with an exponential moving average of the batch losses."""
 
-    def __init__(self, plateau: ReduceLROnPlateau, smoothing: float) -> None:
+    def __init__(self, plateau: ReduceLROnPlateau, ema_decay: float) -> None:
         self.plateau = plateau
-        self.smoothing = smoothing
+        self.ema_decay = ema_decay
         self.mean = self.weight = 0.0
 
     def step(self, metrics: float) -> None:
         if math.isfinite(metrics):
-            weight = self.smoothing * self.weight
+            weight = self.ema_decay * self.weight
             self.mean = (weight * self.mean + metrics) / (weight + 1)
             self.weight = weight + 1
             self.plateau.step(self.mean)
         else:
-            self.plateau.step(math.nan)  # no improvement
+            self.plateau.step(math.nan)  # counts as no improvement
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "mean": self.mean,
             "weight": self.weight,
             "plateau": self.plateau.state_dict(),
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.mean = state["mean"]
         self.weight = state["weight"]
         self.plateau.load_state_dict(state["plateau"])
 
 
 def make_scheduler(
-    optimizer: Optimizer, total_steps: int, prm: dict
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> SmoothedPlateau:
-    patience = max(1, round(prm.get("patience", 0.05) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 0.05) * total_steps))
     plateau = ReduceLROnPlateau(
         optimizer, mode="min", factor=0.5, patience=patience, threshold=1e-4
     )
-    return SmoothedPlateau(plateau, prm.get("smoothing", 0.98))
+    return SmoothedPlateau(plateau, prm.get("ema_decay", 0.98))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -72,14 +75,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -87,7 +90,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,32 +1,42 @@
-"""ResNet-20 image classifier with greedy adaptation to the loss.
+"""ResNet-20 image classifier with the GreedyLR schedule.
 
-The learning rate begins at ``start`` of ``lr``. It is divided by 0.8, up to ``lr``,
-when more than ``patience`` of training in a row brought a better mean training loss,
-and multiplied by 0.8, down to ``min_lr_ratio`` of ``lr``, when as many did not. A rate
-that stays at that bound begins anew. The schedule advances once per epoch, by the
+The learning rate starts at ``initial_lr_ratio`` times ``lr``. When the mean training
+loss has improved in each epoch for more than ``patience_fraction`` of training, it is
+divided by 0.8, up to ``lr``. When the loss has not improved for as long, it is
+multiplied by 0.8, down to ``min_lr_ratio`` times ``lr``. A learning rate that stays at
+this minimum is reset to its initial value. The schedule advances once per epoch, by the
 epoch's mean training loss.
 """
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "min_lr_ratio", "patience", "start", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "initial_lr_ratio",
+        "min_lr_ratio",
+        "patience_fraction",
+        "weight_decay",
+    }
 
 
 class GreedyLR:
-    """Raises the rates while the loss keeps falling, lowers them while it does not."""
+    """Increases the learning rate while the loss improves, reduces it otherwise."""
 
     def __init__(
         self,
         optimizer: Optimizer,
-        start: float,
+        initial_lr_ratio: float,
         min_lr_ratio: float,
         patience: int,
         warmup: int,
@@ -35,29 +45,30 @@ class GreedyLR:
     ) -> None:
         self.optimizer = optimizer
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
-        self.start = start
+        self.initial_lr_ratio = initial_lr_ratio
         self.min_lr_ratio = min_lr_ratio
         self.patience = patience
         self.warmup = warmup
         self.cooldown = cooldown
         self.reset_after = reset_after
-        self.streak = 0  # improvements in a row, negative without
-        self.steps_to_skip = 0
-        self.begin()
+        # Consecutive epochs with an improvement, or minus those without one.
+        self.streak = 0
+        self.epochs_to_skip = 0
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         self.best = math.inf
         self.reductions_at_min = 0
-        self.set_rates(self.start)
+        self.set_lr(self.initial_lr_ratio)
 
-    def set_rates(self, scale: float) -> None:
-        self.scale = scale
+    def set_lr(self, ratio: float) -> None:
+        self.lr_ratio = ratio
         for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = scale * base_lr
+            group["lr"] = ratio * base_lr
 
     def step(self, metrics: float) -> None:
-        if self.steps_to_skip > 0:
-            self.steps_to_skip -= 1
+        if self.epochs_to_skip > 0:
+            self.epochs_to_skip -= 1
             return
         if metrics < self.best - 1e-6:
             self.best = metrics
@@ -65,38 +76,40 @@ class GreedyLR:
         else:
             self.streak = min(self.streak, 0) - 1
         if self.streak > self.patience:
-            self.increase()
+            self.increase_lr()
         elif self.streak < -self.patience:
-            self.reduce()
+            self.reduce_lr()
 
-    def increase(self) -> None:
-        self.set_rates(min(self.scale / 0.8, 1.0))
+    def increase_lr(self) -> None:
+        self.set_lr(min(self.lr_ratio / 0.8, 1.0))
         self.streak = 0
-        self.steps_to_skip = self.warmup
+        self.epochs_to_skip = self.warmup
         self.reductions_at_min = 0
 
-    def reduce(self) -> None:
-        self.set_rates(max(self.scale * 0.8, self.min_lr_ratio))
+    def reduce_lr(self) -> None:
+        self.set_lr(max(self.lr_ratio * 0.8, self.min_lr_ratio))
         self.streak = 0
-        self.steps_to_skip = self.cooldown
-        if self.scale == self.min_lr_ratio:
+        self.epochs_to_skip = self.cooldown
+        if self.lr_ratio == self.min_lr_ratio:
             self.reductions_at_min += 1
         if self.reductions_at_min == self.reset_after:
-            self.begin()
+            self.reset()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "optimizer"}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> GreedyLR:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> GreedyLR:
     return GreedyLR(
         optimizer,
-        start=prm.get("start", 0.5),
+        initial_lr_ratio=prm.get("initial_lr_ratio", 0.5),
         min_lr_ratio=prm.get("min_lr_ratio", 0.1),
-        patience=max(1, round(prm.get("patience", 0.01) * total_steps)),
+        patience=max(1, round(prm.get("patience_fraction", 0.01) * total_steps)),
         warmup=round(0.01 * total_steps),
         cooldown=round(0.02 * total_steps),
         reset_after=max(1, round(0.05 * total_steps)),
@@ -104,7 +117,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> GreedyL
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -115,14 +128,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -130,7 +143,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

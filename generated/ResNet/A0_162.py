@@ -1,26 +1,28 @@
-"""ResNet-20 image classifier with cooldown at the first plateau.
+"""ResNet-20 image classifier with a cooldown triggered by a loss plateau.
 
 The learning rate stays at ``lr`` until the mean training loss has not improved for more
-than ``patience`` of training, or until only ``decay`` of training is left. Then it
-falls linearly to zero over ``decay`` of training and stays there. The schedule advances
-once per epoch, by the epoch's mean training loss.
+than ``patience_fraction`` of training, or until only ``decay_fraction`` of training
+remains. It then decays linearly to zero over ``decay_fraction`` of training. The
+schedule advances once per epoch, by the epoch's mean training loss.
 """
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "decay", "patience", "weight_decay"}
+    return {"lr", "momentum", "decay_fraction", "patience_fraction", "weight_decay"}
 
 
 class PlateauTriggersCooldown:
-    """Keeps the rates until the loss no longer falls, then takes them to zero."""
+    """Constant until the loss reaches a plateau, then linear decay to zero."""
 
     def __init__(
         self, optimizer: Optimizer, total_steps: int, patience: int, cooldown_steps: int
@@ -37,42 +39,42 @@ class PlateauTriggersCooldown:
     def step(self, metrics: float) -> None:
         self.steps_left -= 1
         if self.cooldown_left == self.cooldown_steps:
-            self.watch(metrics)
+            self.check_plateau(metrics)
         else:
-            self.cool()
+            self.cool_down()
 
-    def watch(self, metrics: float) -> None:
+    def check_plateau(self, metrics: float) -> None:
         if metrics < self.best * (1 - 1e-4):
             self.best = metrics
             self.patience_left = self.patience
         else:
             self.patience_left -= 1
         if self.patience_left < 0 or self.steps_left < self.cooldown_steps:
-            self.cool()
+            self.cool_down()
 
-    def cool(self) -> None:
+    def cool_down(self) -> None:
         self.cooldown_left = max(0, self.cooldown_left - 1)
-        scale = self.cooldown_left / self.cooldown_steps
+        factor = self.cooldown_left / self.cooldown_steps
         for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = scale * base_lr
+            group["lr"] = factor * base_lr
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "optimizer"}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
 
 
 def make_scheduler(
-    optimizer: Optimizer, total_steps: int, prm: dict
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> PlateauTriggersCooldown:
-    patience = max(1, round(prm.get("patience", 5 / 90) * total_steps))
-    cooldown_steps = max(1, round(prm.get("decay", 0.2) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 5 / 90) * total_steps))
+    cooldown_steps = max(1, round(prm.get("decay_fraction", 0.2) * total_steps))
     return PlateauTriggersCooldown(optimizer, total_steps, patience, cooldown_steps)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -83,14 +85,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -98,7 +100,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

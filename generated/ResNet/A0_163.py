@@ -1,24 +1,28 @@
-"""ResNet-20 image classifier with halving on plateaus of averaged losses.
+"""ResNet-20 image classifier with halving on plateaus of the averaged loss.
 
-The mean loss of the batches of each ``window`` of training is one reading. The learning
-rate is halved when no reading has improved for more than ``patience`` of training. The
-schedule advances once per batch, by the batch's mean training loss.
+The batch losses are averaged over consecutive windows of ``window_fraction`` of
+training. The learning rate is halved when this average has not improved for more than
+``patience_fraction`` of training. The schedule advances once per batch, by the batch's
+mean training loss.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "patience", "weight_decay", "window"}
+    return {"lr", "momentum", "patience_fraction", "weight_decay", "window_fraction"}
 
 
 class AccumulatedPlateau:
-    """Shows ``plateau`` the mean of every ``window`` batch losses."""
+    """Steps ``plateau`` with the mean loss of every ``window`` batches."""
 
     def __init__(self, plateau: ReduceLROnPlateau, window: int) -> None:
         self.plateau = plateau
@@ -31,19 +35,19 @@ class AccumulatedPlateau:
             self.plateau.step(sum(self.losses) / self.window)
             self.losses.clear()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {"losses": list(self.losses), "plateau": self.plateau.state_dict()}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.losses = list(state["losses"])
         self.plateau.load_state_dict(state["plateau"])
 
 
 def make_scheduler(
-    optimizer: Optimizer, total_steps: int, prm: dict
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> AccumulatedPlateau:
-    window = max(1, round(prm.get("window", 0.01) * total_steps))
-    patience = max(1, round(prm.get("patience", 0.05) * total_steps / window))
+    window = max(1, round(prm.get("window_fraction", 0.01) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 0.05) * total_steps / window))
     plateau = ReduceLROnPlateau(
         optimizer, mode="min", factor=0.5, patience=patience, threshold=1e-4
     )
@@ -51,7 +55,7 @@ def make_scheduler(
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -62,14 +66,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -77,7 +81,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,26 +1,31 @@
 """ResNet-20 image classifier with NewBob annealing.
 
-The mean training loss is compared with that of the epoch before. An epoch that lowers
-it by less than ``threshold`` of itself is a poor one; each time that ``patience`` of
-training went to poor epochs, the next of them multiplies the learning rate by
-``gamma``. The schedule advances once per epoch, by the epoch's mean training loss.
+The learning rate is multiplied by ``gamma`` when the mean training loss improves by
+less than ``threshold`` relative to the previous epoch. Before each reduction,
+``patience_fraction`` of training may pass in such epochs, which need not be
+consecutive. The schedule advances once per epoch, by the epoch's mean training loss.
 """
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "patience", "threshold", "weight_decay"}
+    return {"lr", "momentum", "gamma", "patience_fraction", "threshold", "weight_decay"}
 
 
 class NewBob:
-    """Multiplies the rates by ``gamma`` at every ``patience + 1``-th poor epoch."""
+    """Multiplies the learning rate by ``gamma`` after too many bad epochs.
+
+    An epoch is bad if the relative improvement of its loss is below ``threshold``.
+    """
 
     def __init__(
         self, optimizer: Optimizer, gamma: float, threshold: float, patience: int
@@ -29,37 +34,43 @@ class NewBob:
         self.gamma = gamma
         self.threshold = threshold
         self.patience = patience
-        self.poor_epochs = 0
-        self.previous = math.nan  # which no loss is compared with
+        self.num_bad_epochs = 0
+        self.previous_loss = math.nan  # no comparison in the first epoch
 
     def step(self, metrics: float) -> None:
-        # A loss of zero leaves nothing to gain.
-        gain = (self.previous - metrics) / self.previous if self.previous else 0.0
-        self.previous = metrics
-        if gain < self.threshold:
-            self.poor_epochs += 1
-        if self.poor_epochs > self.patience:
-            self.poor_epochs = 0
+        previous = self.previous_loss
+        # A loss of zero cannot improve.
+        improvement = (previous - metrics) / previous if previous else 0.0
+        self.previous_loss = metrics
+        if improvement < self.threshold:
+            self.num_bad_epochs += 1
+        if self.num_bad_epochs > self.patience:
+            self.num_bad_epochs = 0
             for group in self.optimizer.param_groups:
                 group["lr"] *= self.gamma
 
-    def state_dict(self) -> dict:
-        return {"poor_epochs": self.poor_epochs, "previous": self.previous}
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "num_bad_epochs": self.num_bad_epochs,
+            "previous_loss": self.previous_loss,
+        }
 
-    def load_state_dict(self, state: dict) -> None:
-        self.poor_epochs = state["poor_epochs"]
-        self.previous = state["previous"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.num_bad_epochs = state["num_bad_epochs"]
+        self.previous_loss = state["previous_loss"]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> NewBob:
-    patience = round(prm.get("patience", 0.01) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> NewBob:
+    patience = round(prm.get("patience_fraction", 0.01) * total_steps)
     return NewBob(
         optimizer, prm.get("gamma", 0.8), prm.get("threshold", 0.0025), patience
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -70,14 +81,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -85,7 +96,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,61 +1,69 @@
 """ResNet-20 image classifier with the bold driver heuristic.
 
-The learning rate begins at ``start`` of ``lr``. It grows by ``growth`` of itself, up to
-``lr``, after an epoch with a lower mean training loss than before, and is halved after
-one with a higher loss. The schedule advances once per epoch, by the epoch's mean
-training loss.
+The learning rate starts at ``initial_lr_ratio`` times ``lr``. It is multiplied by one
+plus ``growth``, up to ``lr``, when the mean training loss is lower than in the previous
+epoch, and halved when it is higher. The schedule advances once per epoch, by the
+epoch's mean training loss.
 """
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "growth", "start", "weight_decay"}
+    return {"lr", "momentum", "growth", "initial_lr_ratio", "weight_decay"}
 
 
 class BoldDriver:
-    """Raises the rates a little after a success, halves them after a setback."""
+    """Increases the learning rate after an improvement, halves it after a setback."""
 
-    def __init__(self, optimizer: Optimizer, start: float, growth: float) -> None:
+    def __init__(
+        self, optimizer: Optimizer, initial_lr_ratio: float, growth: float
+    ) -> None:
         self.optimizer = optimizer
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.growth = growth
-        self.previous = math.inf
+        self.previous_loss = math.inf
         for group in optimizer.param_groups:
-            group["lr"] *= start
+            group["lr"] *= initial_lr_ratio
 
     def step(self, metrics: float) -> None:
-        if metrics < self.previous:
-            self.multiply(1 + self.growth)
-        elif metrics > self.previous or math.isnan(metrics):
-            self.multiply(0.5)
+        if metrics < self.previous_loss:
+            self.scale_lr(1 + self.growth)
+        elif metrics > self.previous_loss or math.isnan(metrics):
+            self.scale_lr(0.5)
         if not math.isnan(metrics):
-            self.previous = metrics
+            self.previous_loss = metrics
 
-    def multiply(self, factor: float) -> None:
+    def scale_lr(self, factor: float) -> None:
         for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs):
             group["lr"] = min(factor * group["lr"], base_lr)
 
-    def state_dict(self) -> dict:
-        return {"base_lrs": self.base_lrs, "previous": self.previous}
+    def state_dict(self) -> dict[str, Any]:
+        return {"base_lrs": self.base_lrs, "previous_loss": self.previous_loss}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.base_lrs = state["base_lrs"]
-        self.previous = state["previous"]
+        self.previous_loss = state["previous_loss"]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> BoldDriver:
-    return BoldDriver(optimizer, prm.get("start", 0.5), prm.get("growth", 0.05))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> BoldDriver:
+    return BoldDriver(
+        optimizer, prm.get("initial_lr_ratio", 0.5), prm.get("growth", 0.05)
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -66,14 +74,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -81,7 +89,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,51 +1,54 @@
-"""ResNet-20 image classifier with Chebyshev steps in fractal order.
+"""ResNet-20 image classifier with the fractal Chebyshev schedule.
 
-The learning rate takes sixteen values, each for a sixteenth of training: the inverses
-of the Chebyshev nodes between ``smallest_curvature`` and one, scaled so that the
-longest step is ``lr``, in the fractal order in which long and short steps make up for
-each other. The schedule advances once per epoch.
+The learning rate takes sixteen values, each for one sixteenth of training. They are the
+inverse Chebyshev nodes of the interval from ``min_curvature_ratio`` to one, scaled to a
+maximum of ``lr``, in a fractal order in which small steps compensate for large ones.
+The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "smallest_curvature", "weight_decay"}
+    return {"lr", "momentum", "min_curvature_ratio", "weight_decay"}
 
 
 class ChebyshevFractal:
-    """Chebyshev steps in fractal order, each for the same part of training."""
+    """Inverse Chebyshev nodes in fractal order, each for an equal part of training."""
 
-    def __init__(self, total_steps: int, smallest_curvature: float) -> None:
+    def __init__(self, total_steps: int, min_curvature_ratio: float) -> None:
         self.total_steps = total_steps
-        center = (1 + smallest_curvature) / 2
-        radius = (1 - smallest_curvature) / 2
+        center = (1 + min_curvature_ratio) / 2
+        radius = (1 - min_curvature_ratio) / 2
         order = [0]
         while len(order) < 16:
-            # Its mirror image follows each step, so that long ones do not add up.
+            # Each node precedes its mirror image, so large steps do not accumulate.
             order = [k for node in order for k in (node, 2 * len(order) - 1 - node)]
         nodes = [center - radius * math.cos(math.pi * (k + 0.5) / 16) for k in order]
         self.multipliers = [min(nodes) / node for node in nodes]
 
     def __call__(self, step: int) -> float:
-        part = 16 * step // self.total_steps
-        return self.multipliers[min(part, 15)]
+        index = 16 * step // self.total_steps
+        return self.multipliers[min(index, 15)]
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    smallest_curvature = prm.get("smallest_curvature", 0.05)
-    return LambdaLR(optimizer, ChebyshevFractal(total_steps, smallest_curvature))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    min_curvature_ratio = prm.get("min_curvature_ratio", 0.05)
+    return LambdaLR(optimizer, ChebyshevFractal(total_steps, min_curvature_ratio))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -56,14 +59,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -71,7 +74,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,35 +1,36 @@
-"""ResNet-20 image classifier with cosine decay and a window of noise.
+"""ResNet-20 image classifier with cosine decay and learning rate noise.
 
-The learning rate falls to zero along half a cosine; from ``noise_start`` of training
-until nine tenths of it, each epoch's rate is changed at random by at most ``noise_pct``
-of itself. The noise depends on the epoch alone, so that every run sees the same. The
-schedule advances once per epoch.
+The learning rate decays to zero along a cosine. From ``noise_start_fraction`` to 90% of
+training, uniform noise changes the learning rate of each epoch by at most
+``noise_ratio`` of its value. The noise is seeded with the epoch and is the same in
+every run. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "noise_pct", "noise_start", "weight_decay"}
+    return {"lr", "momentum", "noise_ratio", "noise_start_fraction", "weight_decay"}
 
 
 class NoisyCosine:
-    """Half a cosine to zero; within a window each rate is off by a random share."""
+    """Cosine decay with uniform noise between ``noise_start`` and ``noise_end``."""
 
     def __init__(
-        self, total_steps: int, noise_start: float, noise_end: float, noise_pct: float
+        self, total_steps: int, noise_start: float, noise_end: float, noise_ratio: float
     ) -> None:
         self.total_steps = total_steps
         self.noise_start = noise_start
         self.noise_end = noise_end
-        self.noise_pct = noise_pct
+        self.noise_ratio = noise_ratio
 
     def __call__(self, step: int) -> float:
         progress = min(step, self.total_steps) / self.total_steps
@@ -39,21 +40,23 @@ class NoisyCosine:
         return cosine
 
     def noise(self, step: int) -> float:
-        # Seeded by the step, so that a resumed run sees the same noise.
+        # Seeded with the step, so that a resumed run has the same noise.
         generator = torch.Generator().manual_seed(42 + step)
-        return 2 * (torch.rand(1, generator=generator).item() - 0.5) * self.noise_pct
+        return 2 * (torch.rand(1, generator=generator).item() - 0.5) * self.noise_ratio
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    noise_start = prm.get("noise_start", 0.5) * total_steps
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    noise_start = prm.get("noise_start_fraction", 0.5) * total_steps
     noise_end = 0.9 * total_steps
-    noise_pct = prm.get("noise_pct", 0.67)
-    schedule = NoisyCosine(total_steps, noise_start, noise_end, noise_pct)
+    noise_ratio = prm.get("noise_ratio", 0.67)
+    schedule = NoisyCosine(total_steps, noise_start, noise_end, noise_ratio)
     return LambdaLR(optimizer, schedule)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -64,14 +67,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -79,7 +82,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,13 +1,14 @@
-"""ResNet-20 image classifier with warm-up times exponential decay.
+"""ResNet-20 image classifier with warm-up multiplied by exponential decay.
 
-The learning rate is the product of a linear climb from a tenth of ``lr`` to ``lr`` over
-the first ``warmup`` fraction of training and of an exponential that falls to
-``final_ratio`` over all of it. The schedule advances once per epoch.
+The learning rate is the product of two factors: a linear warm-up from a tenth of ``lr``
+to ``lr`` over the first ``warmup_fraction`` of training, and exponential decay from one
+to ``final_lr_ratio`` over all of training. The schedule advances once per epoch.
 """
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import (
     ChainedScheduler,
@@ -19,19 +20,21 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "final_ratio", "warmup", "weight_decay"}
+    return {"lr", "momentum", "final_lr_ratio", "warmup_fraction", "weight_decay"}
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = max(1, round(prm.get("warmup", 0.2) * total_steps))
-    gamma = prm.get("final_ratio", 0.02) ** (1 / total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = max(1, round(prm.get("warmup_fraction", 0.2) * total_steps))
+    gamma = prm.get("final_lr_ratio", 0.02) ** (1 / total_steps)
     warmup = LinearLR(optimizer, start_factor=0.1, total_iters=warmup_steps)
     decay = ExponentialLR(optimizer, gamma=gamma)
     return ChainedScheduler([warmup, decay])
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -42,14 +45,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -57,7 +60,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,16 +1,17 @@
-"""ResNet-20 image classifier with warm-up, hold, a drop and cosine decay.
+"""ResNet-20 image classifier with warm-up, step decay and cosine decay.
 
-The learning rate climbs linearly from a tenth of ``lr`` to ``lr`` over the first
-``warmup`` fraction of training and stays there until ``drop_at`` of it, where it drops
-to ``gamma`` times ``lr``. From three fifths of training on it falls to zero along half
-a cosine. The schedule advances once per epoch.
+The learning rate increases linearly from a tenth of ``lr`` to ``lr`` over the first
+``warmup_fraction`` of training, stays constant until ``milestone_fraction`` of training
+and is then multiplied by ``gamma``. From 60% of training on it decays to zero along a
+cosine. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -23,11 +24,18 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "drop_at", "gamma", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "gamma",
+        "milestone_fraction",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 class ScaledCosine:
-    """Half a cosine from ``scale`` to zero in ``steps`` steps."""
+    """Cosine decay from ``scale`` to zero over ``steps`` steps."""
 
     def __init__(self, scale: float, steps: int) -> None:
         self.scale = scale
@@ -38,24 +46,30 @@ class ScaledCosine:
         return self.scale * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_end = max(1, round(prm.get("warmup", 0.1) * total_steps))
-    hold_end = max(warmup_end, round(prm.get("drop_at", 0.3) * total_steps))
-    step_end = max(hold_end, round(0.6 * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = max(1, round(prm.get("warmup_fraction", 0.1) * total_steps))
+    milestone = max(
+        warmup_steps, round(prm.get("milestone_fraction", 0.3) * total_steps)
+    )
+    cosine_start = max(milestone, round(0.6 * total_steps))
     gamma = prm.get("gamma", 0.3)
-    # CosineAnnealingLR would begin at the base rate again and not at the lowered one.
-    cosine = ScaledCosine(gamma, total_steps - step_end)
-    parts: list[LRScheduler] = [
-        LinearLR(optimizer, start_factor=0.1, total_iters=warmup_end),
+    # CosineAnnealingLR would start from the base learning rate, not the reduced one.
+    cosine = ScaledCosine(gamma, total_steps - cosine_start)
+    schedulers: list[LRScheduler] = [
+        LinearLR(optimizer, start_factor=0.1, total_iters=warmup_steps),
         ConstantLR(optimizer, factor=1.0),
         ConstantLR(optimizer, factor=gamma, total_iters=total_steps),
         LambdaLR(optimizer, cosine),
     ]
-    return SequentialLR(optimizer, parts, milestones=[warmup_end, hold_end, step_end])
+    return SequentialLR(
+        optimizer, schedulers, milestones=[warmup_steps, milestone, cosine_start]
+    )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -66,14 +80,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -81,7 +95,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

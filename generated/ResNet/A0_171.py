@@ -1,66 +1,75 @@
-"""ResNet-20 image classifier with warm-up and a monotone spline.
+"""ResNet-20 image classifier with warm-up and monotone spline decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, then falls to zero along a monotone cubic spline: at two fifths of the way
-it is ``first_level`` times ``lr``, at three quarters ``second_level`` times that. The
-schedule advances once per batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays to zero along a monotone cubic spline with
+two inner knots. At 40% of the decay it is ``first_knot_ratio`` times ``lr``, at 75% it
+is ``second_knot_ratio`` times the value at the first knot. The schedule advances once
+per batch.
 """
 
 from bisect import bisect_right
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "first_level", "second_level", "warmup", "weight_decay"}
+    return {
+        "lr",
+        "momentum",
+        "first_knot_ratio",
+        "second_knot_ratio",
+        "warmup_fraction",
+        "weight_decay",
+    }
 
 
 def end_slope(
     width: float, next_width: float, secant: float, next_secant: float
 ) -> float:
-    """That of the parabola through the three outermost knots, unless it would rise."""
+    """One-sided three-point estimate of the slope, at most zero."""
     slope = (2 * width + next_width) * secant - width * next_secant
     return min(0.0, slope / (width + next_width))
 
 
-def falling_slopes(knots: list[float], levels: list[float]) -> list[float]:
-    """Slopes for which no cubic between two falling levels overshoots them (PCHIP)."""
+def pchip_slopes(knots: list[float], values: list[float]) -> list[float]:
+    """Slopes of the monotone cubic Hermite spline through decreasing values (PCHIP)."""
     widths = [right - left for left, right in pairwise(knots)]
     secants = [
-        (right - left) / width for (left, right), width in zip(pairwise(levels), widths)
+        (right - left) / width for (left, right), width in zip(pairwise(values), widths)
     ]
     slopes = [end_slope(widths[0], widths[1], secants[0], secants[1])]
     for (h0, h1), (d0, d1) in zip(pairwise(widths), pairwise(secants)):
         if d0 == 0 or d1 == 0:
             slopes.append(0.0)
         else:
-            # A harmonic mean, which weighs the secant of the shorter piece more.
+            # Weighted harmonic mean of the secants on both sides.
             slopes.append(3 * (h0 + h1) / ((h0 + 2 * h1) / d0 + (2 * h0 + h1) / d1))
     slopes.append(end_slope(widths[-1], widths[-2], secants[-1], secants[-2]))
     return slopes
 
 
 class WarmupSpline:
-    """Linear climb from zero, then a monotone cubic through the levels at the knots."""
+    """Linear warm-up, then a monotone cubic spline through ``values`` at ``knots``."""
 
     def __init__(
         self,
         total_steps: int,
         warmup_steps: int,
         knots: list[float],
-        levels: list[float],
+        values: list[float],
     ) -> None:
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.knots = knots
-        self.levels = levels
-        self.slopes = falling_slopes(knots, levels)
+        self.values = values
+        self.slopes = pchip_slopes(knots, values)
 
     def __call__(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -72,24 +81,26 @@ class WarmupSpline:
         width = self.knots[right] - self.knots[left]
         x = (progress - self.knots[left]) / width
         return (
-            (1 + 2 * x) * (1 - x) ** 2 * self.levels[left]
+            (1 + 2 * x) * (1 - x) ** 2 * self.values[left]
             + x * (1 - x) ** 2 * width * self.slopes[left]
-            + x**2 * (3 - 2 * x) * self.levels[right]
+            + x**2 * (3 - 2 * x) * self.values[right]
             - x**2 * (1 - x) * width * self.slopes[right]
         )
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
-    first_level = prm.get("first_level", 0.7)
-    second_level = prm.get("second_level", 0.2) * first_level
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
+    first_value = prm.get("first_knot_ratio", 0.7)
+    second_value = prm.get("second_knot_ratio", 0.2) * first_value
     knots = [0.0, 0.4, 0.75, 1.0]
-    levels = [1.0, first_level, second_level, 0.0]
-    return LambdaLR(optimizer, WarmupSpline(total_steps, warmup_steps, knots, levels))
+    values = [1.0, first_value, second_value, 0.0]
+    return LambdaLR(optimizer, WarmupSpline(total_steps, warmup_steps, knots, values))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -100,14 +111,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -115,7 +126,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,54 +1,57 @@
 """ResNet-20 image classifier with gradual unfreezing and cosine decay.
 
-The learning rate follows half a cosine from ``lr`` to zero, but a layer's rate is zero
-until it is unfrozen: the last layer trains from the start, the others join it one after
-the other at equal intervals, the first layer after ``unfrozen_by`` of training. The
-schedule advances once per epoch.
+The learning rate decays from ``lr`` to zero along a cosine, and is zero for layers that
+are still frozen. The last layer is trained from the start; the earlier layers are
+unfrozen one after the other at equal intervals, the first layer at
+``unfreeze_fraction`` of training. The schedule advances once per epoch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "unfrozen_by", "weight_decay"}
+    return {"lr", "momentum", "unfreeze_fraction", "weight_decay"}
 
 
 class UnfrozenCosine:
-    """Half a cosine from one to zero, but zero before ``first_step``."""
+    """Cosine decay from one to zero, but zero before ``unfreeze_step``."""
 
-    def __init__(self, total_steps: int, first_step: int) -> None:
+    def __init__(self, total_steps: int, unfreeze_step: int) -> None:
         self.total_steps = total_steps
-        self.first_step = first_step
+        self.unfreeze_step = unfreeze_step
 
     def __call__(self, step: int) -> float:
-        if step < self.first_step:
+        if step < self.unfreeze_step:
             return 0.0
         progress = min(step / self.total_steps, 1.0)
         return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    unfreezing_steps = prm.get("unfrozen_by", 0.5) * total_steps
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    last_unfreeze_step = prm.get("unfreeze_fraction", 0.5) * total_steps
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     deepest = max(depths)
-    first_steps = [
-        round(unfreezing_steps * (deepest - depth) / max(1, deepest))
+    unfreeze_steps = [
+        round(last_unfreeze_step * (deepest - depth) / max(1, deepest))
         for depth in depths
     ]
     return LambdaLR(
-        optimizer, [UnfrozenCosine(total_steps, step) for step in first_steps]
+        optimizer, [UnfrozenCosine(total_steps, step) for step in unfreeze_steps]
     )
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -59,14 +62,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -74,7 +77,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -1,16 +1,17 @@
-"""ResNet-20 image classifier with cosine decay that freezes layer by layer.
+"""ResNet-20 image classifier with cubic FreezeOut and cosine annealing.
 
-The learning rate of each layer follows half a cosine of its own from ``lr`` to zero,
-where the layer is frozen: the first layer after the cube of ``t_0`` of training, the
-last one at its end, those between at the cubes of evenly spaced fractions. The schedule
-advances once per batch.
+The learning rate of each layer is annealed from ``lr`` to zero along its own cosine,
+after which the layer is frozen. The first layer is frozen at ``t_0**3`` of training,
+the last layer at the end, and the layers between them at the cubes of evenly spaced
+values. The schedule advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
@@ -21,7 +22,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class FreezingCosine:
-    """Half a cosine from one to zero at ``freeze_step``, and zero from there on."""
+    """Cosine decay from one to zero at ``freeze_step``, then zero."""
 
     def __init__(self, freeze_step: float) -> None:
         self.freeze_step = freeze_step
@@ -32,11 +33,13 @@ class FreezingCosine:
         return 0.5 * (1 + math.cos(math.pi * step / self.freeze_step))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
     t_0 = prm.get("t_0", 0.8)
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     deepest = max(depths)
-    # Counted from the output: the last layer, which may be the only one, has t_i = 1.
+    # The last layer has t_i = 1, even if it is the only one.
     fractions = [
         1 - (1 - t_0) * (deepest - depth) / max(1, deepest) for depth in depths
     ]
@@ -46,7 +49,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -57,14 +60,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -72,7 +75,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

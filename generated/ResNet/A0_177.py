@@ -1,31 +1,32 @@
-"""ResNet-20 image classifier with schedule-free AdamW after a warm-up.
+"""ResNet-20 image classifier with Schedule-Free AdamW and linear warm-up.
 
-The learning rate climbs linearly to ``lr`` over the first ``warmup`` fraction of
-training and stays there: instead of a decay, schedule-free AdamW averages the weights
-that it evaluates. The schedule advances once per batch.
+The learning rate increases linearly to ``lr`` over the first ``warmup_fraction`` of
+training, then stays constant. Instead of decaying the learning rate, Schedule-Free
+AdamW averages the weights for evaluation. The schedule advances once per batch.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
 class ScheduleFreeAdamW(Optimizer):
-    """AdamW whose weights are averaged, instead of a decay of its rate.
+    """AdamW that averages the weights instead of decaying the learning rate.
 
-    The steps lead z along, x is the average of z, and the gradients are taken between
-    the two, at y = (1 - momentum) z + momentum x. The network holds y while it trains
-    and x while it is evaluated.
+    The steps update z, x is a weighted average of z, and gradients are computed at
+    y = (1 - momentum) * z + momentum * x. The parameters hold y during training and
+    x during evaluation.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ScheduleFreeAdamW(Optimizer):
 
     @torch.no_grad()
     def train(self, mode: bool) -> None:
-        """Give the network y to train at or, when ``mode`` is false, x to evaluate."""
+        """Set the parameters to y for training or, if ``mode`` is false, to x."""
         for group in self.param_groups:
             for param in group["params"]:
                 if param in self.state:
@@ -57,11 +58,11 @@ class ScheduleFreeAdamW(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            # A step counts in the average by the square of the greatest rate so far.
+            # Steps are weighted by the square of the maximum learning rate so far.
             group["lr_max"] = max(group["lr_max"], group["lr"])
             weight = group["lr_max"] ** 2
             group["weight_sum"] += weight
-            share = weight / group["weight_sum"] if weight else 0.0
+            coefficient = weight / group["weight_sum"] if weight else 0.0
             group["steps"] += 1
             bias_correction = 1 - group["beta2"] ** group["steps"]
             for param in group["params"]:
@@ -75,13 +76,13 @@ class ScheduleFreeAdamW(Optimizer):
                 scale = (state["exp_avg_sq"] / bias_correction).sqrt() + group["eps"]
                 update = param.grad / scale + group["weight_decay"] * param
                 state["z"].sub_(update, alpha=group["lr"])
-                state["x"].lerp_(state["z"], share)
+                state["x"].lerp_(state["z"], coefficient)
                 param.copy_(state["z"].lerp(state["x"], group["momentum"]))
         return loss
 
 
 class Warmup:
-    """Linear climb to one in ``warmup_steps`` steps."""
+    """Linear warm-up to one over ``warmup_steps`` steps, then constant."""
 
     def __init__(self, warmup_steps: int) -> None:
         self.warmup_steps = warmup_steps
@@ -90,13 +91,15 @@ class Warmup:
         return min(1.0, (step + 1) / self.warmup_steps)
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = max(1, round(prm.get("warmup", 0.02) * total_steps))
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = max(1, round(prm.get("warmup_fraction", 0.02) * total_steps))
     return LambdaLR(optimizer, Warmup(warmup_steps))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut that has no parameters."""
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -107,14 +110,14 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.stride = stride
-        self.new_channels = out_channels - in_channels
+        self.extra_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        # Subsample and fill the new channels with zeros: option A of the paper.
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
         shortcut = x[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
         return F.relu(out + shortcut)
 
 
@@ -122,7 +125,11 @@ class Net(nn.Module):
     """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device

@@ -3,7 +3,7 @@
 A few files lie under tests/render/golden and are compared byte by byte. When a change of the templates is meant, write
 them anew from the repository's folder and review the diff::
 
-    python -m tests.test_render
+    python -m tests.render.test_renderer
 """
 
 import ast

@@ -1,26 +1,27 @@
 """ResNet-18 image classifier with linear warm-up and cosine decay.
 
-The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction
-of training, then falls to zero along half a cosine. The schedule advances once per
-batch.
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays to zero along a cosine. The schedule
+advances once per batch.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup", "weight_decay"}
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
 
 
 class WarmupCosine:
-    """Linear climb from zero, then half a cosine to zero."""
+    """Linear warm-up from zero, then cosine decay to zero."""
 
     def __init__(self, total_steps: int, warmup_steps: int) -> None:
         self.total_steps = total_steps
@@ -34,13 +35,18 @@ class WarmupCosine:
         return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
     return LambdaLR(optimizer, WarmupCosine(total_steps, warmup_steps))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut, projected where the shape changes."""
+    """Basic block: two 3x3 convolutions with a shortcut around them.
+
+    A 1x1 convolution projects the shortcut where the shape changes.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -67,7 +73,11 @@ class Net(nn.Module):
     """ResNet-18: a stem, four stages of 2, 2, 2 and 2 blocks, and a classifier."""
 
     def __init__(
-        self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
     ) -> None:
         super().__init__()
         self.device = device
