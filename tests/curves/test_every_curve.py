@@ -200,7 +200,8 @@ def test_a_hyperparameter_out_of_its_range_is_refused(value):
     """A value outside of [low, high] is an error that names the hyperparameter, its range, the value, the variant."""
     with pytest.raises(ValueError, match=rf"^gamma must lie in \[0\.0, 1\.0\], got {value} \(variant 1\)$"):
         curves.rates(VARIANTS[1], [0], 10, prm={"gamma": value})
-    with pytest.raises(ValueError, match=rf"^patience_fraction must lie in \[0\.0, 1\.0\], got {value} \(variant 32\)$"):
+    message = rf"^patience_fraction must lie in \[0\.0, 1\.0\], got {value} \(variant 32\)$"
+    with pytest.raises(ValueError, match=message):
         curves.rates(VARIANTS[32], None, 10, prm={"patience_fraction": value}, metrics=[1.0])
 
 
