@@ -9,11 +9,11 @@ from lrgen.records import Hyperparameter, Metric, PastEnd, Unit, Variant
 from lrgen.source import sections
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_FED_WITH = {
-    (Unit.EPOCH, Metric.LOSS): "the epoch's mean training loss",
-    (Unit.EPOCH, Metric.ACCURACY): "the epoch's training accuracy",
-    (Unit.BATCH, Metric.LOSS): "the loss of each batch",
-    (Unit.BATCH, Metric.ACCURACY): "the accuracy of each batch",
+_DRIVEN_BY = {
+    (Unit.EPOCH, Metric.LOSS): "the mean training loss of the epoch",
+    (Unit.EPOCH, Metric.ACCURACY): "the training accuracy of the epoch",
+    (Unit.BATCH, Metric.LOSS): "the mean training loss of the batch",
+    (Unit.BATCH, Metric.ACCURACY): "the training accuracy of the batch",
 }
 
 
@@ -58,14 +58,14 @@ def advances(variant: Variant) -> str:
     """When the schedule takes a step: ``once per batch``."""
     if variant.metric is None or variant.cadence is None:
         return f"once per {variant.unit}"
-    return f"once per {variant.cadence}, by {_FED_WITH[variant.cadence, variant.metric]}"
+    return f"once per {variant.cadence}, driven by {_DRIVEN_BY[variant.cadence, variant.metric]}"
 
 
 def stepping(variant: Variant) -> str:
     """Where a file makes the scheduler, and where it steps it."""
     step = "`scheduler.step()`"
     if variant.metric and variant.cadence:
-        step = f"`scheduler.step(metric)` with {_FED_WITH[variant.cadence, variant.metric]}"
+        step = f"`scheduler.step(metric)` with {_DRIVEN_BY[variant.cadence, variant.metric]}"
     if variant.per_batch:
         return (
             f"`learn` calls {step} after each `optimizer.step()`. The first `learn` makes the scheduler, which "

@@ -34,7 +34,7 @@ _ADVANCES = {
     Unit.EPOCH: "The schedule advances once per epoch.",
     Unit.BATCH: "The schedule advances once per batch.",
 }
-_FED_WITH = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
+_DRIVEN_BY = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
 _RETURNS = re.compile(r"^def make_scheduler\([^)]*\) -> (\w+):", re.MULTILINE)
 _READ = re.compile(r"""prm(?:\[|\.get\()\s*["'](\w+)["']""")
 _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
@@ -280,7 +280,7 @@ def _hyperparameters(names: frozenset[str]) -> str:
 
 
 def _docstring(architecture: Architecture, variant: Variant) -> str:
-    first = f"{architecture.title} image classifier with {variant.title}."
+    first = f"{architecture.title} trained with {variant.title}."
     if len(first) + 3 > _WIDTH:
         raise CatalogueError(f"variant {variant.number}: title: too long for one line with {architecture.title}")
     return f"{first}\n\n{_wrapped(f'{variant.summary} {_advances(variant)}')}\n"
@@ -290,7 +290,7 @@ def _advances(variant: Variant) -> str:
     if variant.metric is None or variant.cadence is None:
         return _ADVANCES[variant.unit]
     cadence = variant.cadence.value
-    return f"The schedule advances once per {cadence}, by the {cadence}'s {_FED_WITH[variant.metric]}."
+    return f"The schedule advances once per {cadence}, driven by the {_DRIVEN_BY[variant.metric]} of the {cadence}."
 
 
 @functools.cache

@@ -649,7 +649,7 @@ def test_a_variant_has_all_that_a_reader_needs(catalogue):
     for variant in catalogue.variants:
         assert variant.summary.endswith("."), variant.key
         assert variant.source != "none", variant.key
-        assert len(variant.title) <= 40, variant.key
+        assert len(variant.title) <= 50, variant.key
         for parameter in variant.hyperparameters:
             assert 0 <= parameter.low < parameter.high <= 1, (variant.key, parameter.name)
             assert parameter.meaning[0].islower() or parameter.meaning[0].isdigit(), (variant.key, parameter.name)

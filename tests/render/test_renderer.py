@@ -58,9 +58,21 @@ DEPTHS = (0, 1, 2)
 ADVANCES = {
     (Unit.EPOCH, None, None): "The schedule advances once per epoch.",
     (Unit.BATCH, None, None): "The schedule advances once per batch.",
-    (Unit.METRIC, "epoch", "loss"): "The schedule advances once per epoch, by the epoch's mean training loss.",
-    (Unit.METRIC, "epoch", "accuracy"): "The schedule advances once per epoch, by the epoch's training accuracy.",
-    (Unit.METRIC, "batch", "loss"): "The schedule advances once per batch, by the batch's mean training loss.",
+    (
+        Unit.METRIC,
+        "epoch",
+        "loss",
+    ): "The schedule advances once per epoch, driven by the mean training loss of the epoch.",
+    (
+        Unit.METRIC,
+        "epoch",
+        "accuracy",
+    ): "The schedule advances once per epoch, driven by the training accuracy of the epoch.",
+    (
+        Unit.METRIC,
+        "batch",
+        "loss",
+    ): "The schedule advances once per batch, driven by the mean training loss of the batch.",
 }
 
 
@@ -520,7 +532,7 @@ def test_no_golden_file_is_left_over():
 def test_the_docstring_says_which_model_which_schedule_and_which_unit(text, one, variant):
     """One line names the model and the schedule, the paragraph below says what the rate does and when it advances."""
     first, paragraph = str(ast.get_docstring(ast.parse(text))).split("\n\n")
-    assert first == f"{one.title} image classifier with {variant.title}."
+    assert first == f"{one.title} trained with {variant.title}."
     advances = ADVANCES[variant.unit, variant.cadence, variant.metric]
     assert " ".join(paragraph.split()) == f"{variant.summary} {advances}"
 
