@@ -52,14 +52,14 @@ HORIZON = 240
 SHORT = (1, 2, 3, 5, 10, 20, 50, 90)
 NOTATION = """Written by `make docs` from the catalogue.
 
-T is the horizon, the number of scheduler steps in the schedule's unit; t counts steps from 0; W is the length of a
-warm-up in whole steps; rates are fractions of the base rate `lr`. Lengths given as hyperparameters are fractions of T.
-Pictures show the rate over a whole training, on a logarithmic axis where it spans decades. Metric-driven schedules are
-drawn on an example that improves, stalls, improves and stalls (dotted); layer-wise ones with a line for each depth, 0
-next to the input. `lrgen show NAME --code` prints a schedule alone, ready to paste into any
-project.
+T is the number of scheduler steps planned, in the schedule's unit; t counts steps from 0; W is the number of warm-up
+steps. Formulas are multiples of `lr`, except for metric-driven schedules, where eta is the current learning rate. The
+figures show the learning rate over training, on a logarithmic axis where it spans decades. Metric-driven schedules are
+drawn for a metric that improves, stalls, improves and stalls (dotted), and layer-wise schedules with one curve per
+depth, 0 for the layer next to the input. `lrgen show NAME --code` prints the code of a schedule, ready to paste into
+any project.
 """
-PAST_END = {"hold": "the last rate is held", "continue": "goes on by its formula"}
+PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}
 
 
 def cli_text() -> str:

@@ -82,7 +82,7 @@ def formula(variant: Variant) -> str:
     """The schedule in symbols, with what they mean."""
     steps = counted_in(variant)
     if variant.unit is Unit.METRIC:
-        return f"In symbols, with T for the {steps} planned (`total_steps`):\n\n    {variant.formula}"
+        return f"With eta for the learning rate and T for the {steps} planned (`total_steps`):\n\n    {variant.formula}"
     return (
         f"With t for the {steps} done so far, from 0, and T for those planned (`total_steps`), the learning rate is "
         "`lr` times\n\n"
