@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrgen import config
+from lrgen import config, old_names
 from lrgen.api import current
 from lrgen.records import Variant
 
@@ -61,5 +61,6 @@ def _wrong(name: str, value: object, variants: Sequence[Variant], scheduler_name
     elif name in _COMMON:
         low, high = _COMMON[name]
     else:
-        return f"{name}: not a hyperparameter of {scheduler_name or 'any schedule'}"
+        names = {one.name for variant in variants for one in variant.hyperparameters}
+        return f"{name}: not a hyperparameter of {scheduler_name or 'any schedule'}{old_names.hint(name, names)}"
     return "" if low <= value <= high else f"{name}: must lie in [{low:g}, {high:g}], got {value}"

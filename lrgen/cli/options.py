@@ -77,7 +77,7 @@ def architectures(
 
 
 def hyperparameters(given: list[str] | None) -> dict[str, float]:
-    """The values of ``--set``: ``warmup=0.2`` → {"warmup": 0.2}."""
+    """The values of ``--set``: ``warmup_fraction=0.2`` → {"warmup_fraction": 0.2}."""
     found = {}
     for one in given or ():
         name, equals, value = one.partition("=")

@@ -28,7 +28,7 @@ def show(
 ) -> None:
     """What a schedule does: its formula, paper, hyperparameters and curve.
 
-    Example: lrgen show 62 --horizon 90 --set warmup=0.1
+    Example: lrgen show 62 --horizon 90 --set warmup_fraction=0.1
 
     Example: lrgen show wsd_one_minus_sqrt --code > schedule.py
     """

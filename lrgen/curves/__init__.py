@@ -20,6 +20,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrgen import old_names
 from lrgen.errors import CatalogueError, ParameterError
 from lrgen.records import PastEnd, Unit, Variant
 
@@ -101,7 +102,7 @@ def _call(
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
     for name, value in (prm or {}).items():
         if name not in ranges:
-            raise ParameterError(f"variant {variant.number} has no hyperparameter {name}")
+            raise ParameterError(f"variant {variant.number} has no hyperparameter {name}{old_names.hint(name, ranges)}")
         low, high = ranges[name]
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise ParameterError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")

@@ -225,7 +225,7 @@ def _fraction_for_steps(code: Code, node: ast.AST) -> str | None:
 
 
 def _steps_for_fraction(code: Code, node: ast.AST) -> str | None:
-    """``round(prm.get("warmup", 0.1) * total_steps)`` with a number of steps instead: as many as of 90."""
+    """``round(prm.get("warmup_fraction", 0.1) * total_steps)`` with a number of steps instead: as many as of 90."""
     match node:
         case ast.Call(
             func=ast.Name("round"),
@@ -236,7 +236,7 @@ def _steps_for_fraction(code: Code, node: ast.AST) -> str | None:
 
 
 def _default(code: Code, node: ast.AST) -> tuple[str, ast.expr] | None:
-    """The name, quoted, and the default of ``prm.get("warmup", 0.1)``."""
+    """The name, quoted, and the default of ``prm.get("warmup_fraction", 0.1)``."""
     match node:
         case ast.Call(func=ast.Attribute(ast.Name("prm"), "get"), args=[ast.Constant() as name, default]):
             return code.of(name), default

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from lrgen import old_names
 from lrgen.errors import LrgenError
 
 ACCURACY = "acc"  # what LEMUR calls the metric
@@ -69,7 +70,7 @@ def lemur_rows(
                     "accuracy": row["accuracy"] if name == ACCURACY else None,
                     "loss": None,
                     "metric_value": row["accuracy"],
-                    "hyperparameters": dict(row["prm"]),
+                    "hyperparameters": old_names.translated(scheduler_type, row["prm"]),
                     "source_sha256": sha256,
                     "path": None,
                     "status": "lemur",

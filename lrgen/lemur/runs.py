@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,10 +11,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from lrgen import old_names
 from lrgen.lemur.names import name_of
 from lrgen.records import Training
 
 Row = dict[str, Any]
+
+_QUOTED = re.compile(rb"""["'](\w+)["']""")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def collect(rows: Iterable[Row], files: Path) -> tuple[list[Measured], list[Left
     """What of the store's epochs (Store.epochs, of checked runs) may be published, and what may not.
 
     The code is looked for where it was verified, and under the folder of the rendered ``files``; of two versions of a
-    file the newer run's is published.
+    file the newer run's is published. Code of an earlier version keeps the hyperparameters that it reads, under the
+    names that they had.
     """
     measured: list[Measured] = []
     left_out: list[LeftOut] = []
@@ -74,7 +79,8 @@ def collect(rows: Iterable[Row], files: Path) -> tuple[list[Measured], list[Left
             left_out.append(LeftOut(*key, first["dataset"], Reason.OTHER_CODE))
             continue
         settings = json.loads(json.loads(first["settings"])["settings"])
-        prm = first["hyperparameters"] | {"batch": settings["batch_size"]}
+        read = old_names.as_read(key[1], first["hyperparameters"], set(_QUOTED.findall(code)))
+        prm = read | {"batch": settings["batch_size"]}
         prm = {name: prm[name] for name in sorted(prm)}
         measured.append(Measured(name, *key, first["task"], first["dataset"], code, prm, settings["epochs"], epochs))
     measured.sort(key=lambda run: (run.name, run.dataset))

@@ -23,10 +23,11 @@ import black.parsing
 import jinja2
 import jinja2.nodes
 
+from lrgen import old_names
 from lrgen.catalogue import Catalogue
 from lrgen.errors import CatalogueError, OutputError
 from lrgen.files import write_atomically
-from lrgen.records import Architecture, Hyperparameter, Metric, RenderedFile, Unit, Variant
+from lrgen.records import Architecture, Metric, RenderedFile, Unit, Variant
 
 _WIDTH = 88
 _LOOP = "training/loop.py.jinja"
@@ -66,9 +67,10 @@ class Renderer:
         declared = {parameter.name for parameter in variant.hyperparameters}
         read = set(_READ.findall(schedule))
         if read != declared:
-            wrong = min(read ^ declared)
-            how = "declared and never read" if wrong in declared else "read and not declared"
-            raise CatalogueError(f"variant {variant.number}: hyperparameter {wrong} is {how} in {variant.template}")
+            wrong = min(read - declared or declared - read)
+            problem = "declared and never read" if wrong in declared else "read and not declared"
+            place = f"variant {variant.number}: hyperparameter {wrong} is {problem} in {variant.template}"
+            raise CatalogueError(f"{place}{old_names.hint(wrong, declared)}")
         names = read | set(_READ.findall(network)) | set(_READ.findall(training))
         names -= {"epoch", "epoch_max"}
         text = self._jinja.get_template("module.py.jinja").render(
@@ -92,13 +94,15 @@ class Renderer:
         return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
     def _schedule(self, variant: Variant) -> tuple[tuple[str, ...], str]:
+        template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
         parameters = {parameter.name: parameter for parameter in variant.hyperparameters}
 
         def prm(name: str) -> str:
-            parameter: Hyperparameter = parameters[name]
-            return f'prm.get("{name}", {parameter.text})'
+            if name not in parameters:
+                wrong = f"the variant declares no hyperparameter '{name}'{old_names.hint(name, parameters)}"
+                raise CatalogueError(f"{template}: {wrong} (variant {variant.number})")
+            return f'prm.get("{name}", {parameters[name].text})'
 
-        template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
         return self._fragment(
             ("schedule", str(variant.number)),
             template,
@@ -173,8 +177,6 @@ class Renderer:
                 self._fragments[key] = imports, _black(code)
             except jinja2.TemplateError as error:
                 raise CatalogueError(f"{template}: {error}") from error
-            except KeyError as error:
-                raise CatalogueError(f"{template}: the variant declares no hyperparameter {error}") from error
             except (ArithmeticError, TypeError) as error:
                 raise CatalogueError(f"{template}: cannot be rendered: {error}") from error
             except black.parsing.InvalidInput as error:

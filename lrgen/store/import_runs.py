@@ -1,12 +1,13 @@
 """Whole runs that another program measured, each recorded once however often they are brought."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from lrgen import old_names
 from lrgen.store.database import alone
 from lrgen.store.recording import Series, new_run
 from lrgen.store.rows import timestamp
@@ -33,18 +34,23 @@ def record_runs(connection: Connection, series: Series, runs: Iterable[Sequence[
     """Insert the runs that are not known, in their order; returns how many they were.
 
     A run is known when one of the same code on the same dataset has all its epochs with their accuracies, and no
-    hyperparameter that says otherwise.
+    hyperparameter that says otherwise. Hyperparameters under an old name are recorded under the new one.
     """
     alone(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
     known = _known(connection, series)
     new = 0
-    for epochs in runs:
+    for brought in runs:
+        epochs = [_under_new_names(series, epoch) for epoch in brought]
         if any(_is_part(epochs, run) for run in known):
             continue
         connection.execute(insert(SCHEDULER_RESULTS), list(_rows(new_run(connection, series), series, epochs)))
         known.append({one.epoch: (one.accuracy, one.hyperparameters) for one in epochs})
         new += 1
     return new
+
+
+def _under_new_names(series: Series, epoch: Epoch) -> Epoch:
+    return replace(epoch, hyperparameters=old_names.translated(series.scheduler_type, epoch.hyperparameters))
 
 
 def _known(connection: Connection, series: Series) -> list[_Known]:

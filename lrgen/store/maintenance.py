@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, insert, inspect, select, text
 
+from lrgen import old_names
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import accuracy_of
 from lrgen.store.database import Database, alone, chunks
@@ -319,7 +320,7 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
         results = {(run_id, epoch): result_id for run_id, epoch, result_id in connection.execute(known_results)}
         known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(growing))
         classes = {tuple(row) for row in connection.execute(known_classes)}
-        for chunk in chunks(_as_ours(source.rows(r), runs), _CHUNK):
+        for chunk in chunks(_as_ours(_under_new_names(source.rows(r)), runs), _CHUNK):
             new = [row for row in chunk if (row["run_id"], row["epoch"]) not in results]
             if new:
                 inserted = insert(r).returning(r.c.id, sort_by_parameter_order=True)
@@ -341,6 +342,13 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
 def _as_ours(rows: Rows, runs: dict[int, int]) -> Rows:
     """The rows of runs that are taken, under our numbers."""
     return (row | {"run_id": runs[row["run_id"]]} for row in rows if row["run_id"] in runs)
+
+
+def _under_new_names(rows: Rows) -> Rows:
+    """Results with their hyperparameters under the names of today: an export says nothing of the version it is from."""
+    for row in rows:
+        prm = row["hyperparameters"]
+        yield row | {"hyperparameters": prm and old_names.translated(row["scheduler_type"], prm)}
 
 
 def _identity(row: Any) -> bytes:

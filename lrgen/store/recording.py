@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 
+from lrgen import old_names
 from lrgen.store.database import alone
 from lrgen.store.metrics import ClassScores, class_scores
 from lrgen.store.rows import TASK, finite, timestamp
@@ -45,7 +46,10 @@ def record_epoch(
     classes: Sequence[str] = (),
     more: Mapping[str, Any] | None = None,
 ) -> int:
-    """Insert one evaluated epoch, with a ``confusion`` matrix its classes as well; returns the run's id."""
+    """Insert one evaluated epoch, with a ``confusion`` matrix its classes as well; returns the run's id.
+
+    Hyperparameters under an old name are recorded under the new one.
+    """
     r, c = SCHEDULER_RESULTS, CLASS_DATA
     run_id = _run(connection, series, r, r.c.epoch == epoch)
     if confusion is not None:
@@ -59,7 +63,7 @@ def record_epoch(
         "accuracy": accuracy,
         "loss": None if loss is None else finite(loss),
         "best_accuracy": best_accuracy,
-        "hyperparameters": dict(hyperparameters or {}),
+        "hyperparameters": old_names.translated(series.scheduler_type, hyperparameters or {}),
         "confusion": [list(row) for row in confusion] if confusion is not None else None,
         "timestamp": timestamp(),
     }

@@ -495,6 +495,7 @@ def test_the_defaults_of_every_schedule_are_valid(catalogue):
         ({"batch": 2.5}, "batch: must be a whole number from 1, got 2.5"),
         ({"lr": 0.1, "warmup_fraction": 2}, "warmup_fraction: must lie in"),
         ({"nonsense": 1}, "nonsense: not a hyperparameter of any schedule"),
+        ({"warmup": 0.1}, "warmup: not a hyperparameter of any schedule: it is called warmup_fraction now"),
     ],
 )
 def test_what_is_wrong_with_hyperparameters_is_told(hp, told):

@@ -181,7 +181,7 @@ def test_a_manifest_says_of_every_file_what_it_is_and_who_wrote_it(write, folder
         *(1, "StepLR_default", "step", "epoch", {"step_fraction": 1 / 3, "gamma": 0.1}, None)
     ]
     assert [files["A0_018"][key] for key in facts] == [18, "LambdaLR_power_decay", "polynomial", "epoch", {}, 4]
-    assert (files["A0_031"]["unit"], files["A0_031"]["hyperparameters"]) == ("metric", {"patience": 5 / 90})
+    assert (files["A0_031"]["unit"], files["A0_031"]["hyperparameters"]) == ("metric", {"patience_fraction": 5 / 90})
     assert (files["A0_037"]["unit"], files["A0_037"]["family"]) == ("batch", "cosine")
     assert json.loads((folder / "manifest.json").read_text())["architecture"] == "ResNet"
 

@@ -776,6 +776,33 @@ def test_a_broken_template_is_named_and_nothing_is_written(lrgen, own, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('{{ prm("start") }}', "the variant declares no hyperparameter 'start'"),
+        ('prm.get("start", 0.5)', "hyperparameter start is read and not declared in mine"),
+    ],
+)
+def test_a_template_that_reads_an_old_name_is_an_error_with_the_new_one(own, body, problem):
+    """A template that was copied before a hyperparameter was renamed says what it is called now."""
+    folder = own(body)
+    family = folder / "schedulers" / "mine" / "family.toml"
+    family.write_text(family.read_text().replace("factor =", "initial_lr_ratio ="))
+    wider = catalogues.load([folder])
+    with pytest.raises(CatalogueError, match=f"{re.escape(problem)}: it is called initial_lr_ratio now"):
+        Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine"))
+
+
+def test_a_family_of_a_users_own_may_use_an_old_name(own):
+    """What lrgen renamed in its variants is a name like any other in a user's."""
+    folder = own('{{ prm("start") }}')
+    family = folder / "schedulers" / "mine" / "family.toml"
+    family.write_text(family.read_text().replace("factor =", "start ="))
+    wider = catalogues.load([folder])
+    text = Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine")).text
+    assert 'prm.get("start", 0.5)' in text
+
+
 @pytest.mark.parametrize("expression", ["1 / 0", "1 + 'a'", "'a' | number"])
 def test_an_expression_that_fails_while_rendering_is_a_broken_template(own, expression):
     """Arithmetic in a template fails as a CatalogueError that names the template, and not as a traceback."""

@@ -157,7 +157,7 @@ def test_the_schedules_own_rate_drives_both_alike(number):
     """Under the file's ``make_scheduler`` the weights are those of the authors' optimizer with its built-in warm-up."""
     problem, reference = Problem(), Problem()
     mine = ours(number, problem.parameters, lr=LR[number], momentum=0.9)
-    scheduler = module(number).make_scheduler(mine, STEPS, {"warmup": WARMUP / STEPS})
+    scheduler = module(number).make_scheduler(mine, STEPS, {"warmup_fraction": WARMUP / STEPS})
     right = theirs(number, reference.parameters, LR[number], 0.9)
     right.param_groups[0]["warmup_steps"] = WARMUP
     right.train()

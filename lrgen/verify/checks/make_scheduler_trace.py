@@ -163,6 +163,6 @@ def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
 
 
 def _with(prm: dict[str, float]) -> str:
-    """`` with warmup=0.5``: the hyperparameters that the trace was given, beyond those that every caller passes."""
+    """`` with warmup_fraction=0.5``: the hyperparameters of the trace, beyond those that every caller passes."""
     given = [f"{name}={value:g}" for name, value in prm.items() if name not in ("lr", "momentum", "dropout")]
     return " with " + ", ".join(given) if given else ""

@@ -110,7 +110,7 @@ def test_no_two_mistakes_are_the_same_text():
         (86, "floor on top", "(1 - self.min_lr_ratio) * (1 - progress**3)", "self.min_lr_ratio + (1 - progress**3)"),
         (7, "floor of base rate one", ' * optimizer.defaults["lr"]', 'eta_min = prm.get("min_lr_ratio", 0.01)\n'),
         (6, "not held past its end", "class CosineDecay", "return CosineAnnealingLR(optimizer, T_max=total_steps)"),
-        (36, "steps taken for a fraction", 'round(prm.get("warmup", 0.1) * total_steps)', 'prm.get("warmup", 9)'),
+        (36, "steps taken for a fraction", 'round(prm.get("warmup_fraction", 0.1) *', 'prm.get("warmup_fraction", 9)'),
         (1, "another default", "1 / 3", 'prm.get("step_fraction", 0.6667)'),
         (21, "chained instead of one after the other", "SequentialLR", "ChainedScheduler([warmup, decay])"),
         (37, "decay counted from step zero", "self.total_steps) - self.warmup_steps) /", "self.total_steps)) / decay"),

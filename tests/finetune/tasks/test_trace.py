@@ -114,8 +114,8 @@ def test_a_warm_up_is_answered_right(examples):
     for example in of(examples, 40):
         check(
             example,
-            lambda step, horizon, lr, warmup=0.1: (
-                lr * min(1, step / round(warmup * horizon) if warmup * horizon else 1)
+            lambda step, horizon, lr, warmup_fraction=0.1: (
+                lr * min(1, step / round(warmup_fraction * horizon) if warmup_fraction * horizon else 1)
             ),
         )
 
@@ -132,8 +132,8 @@ def test_a_layer_has_its_own_rate(examples):
     assert len(depths) > 2
 
 
-def _layer(step, horizon, lr, depth, layer_decay=0.75, warmup=0.05):
-    climb = round(warmup * horizon)
+def _layer(step, horizon, lr, depth, layer_decay=0.75, warmup_fraction=0.05):
+    climb = round(warmup_fraction * horizon)
     cosine = (1 + math.cos(math.pi * (min(step, horizon) - climb) / max(1, horizon - climb))) / 2
     return lr * layer_decay ** (3 - depth) * (step / climb if step < climb else cosine)
 
@@ -144,7 +144,7 @@ def test_a_plateau_is_answered_right(examples):
     for example in of(examples, 31):
         metrics, evidence = example.evidence["metrics"], example.evidence
         assert f"is called with {', '.join(map(str, metrics))}, in this order" in example.prompt
-        patience = max(1, round(evidence["prm"].get("patience", 5 / 90) * evidence["horizon"]))
+        patience = max(1, round(evidence["prm"].get("patience_fraction", 5 / 90) * evidence["horizon"]))
         rate, best, bad, rates = evidence["prm"]["lr"], math.inf, 0, []
         for metric in metrics:
             rates.append(rate)

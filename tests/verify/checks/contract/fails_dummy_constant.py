@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "step_fraction", "warmup"}
+    return {"lr", "momentum", "gamma", "step_fraction", "warmup_fraction"}
 
 
-WARMUP_KEY = "warmup"
+WARMUP_KEY = "warmup_fraction"
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:

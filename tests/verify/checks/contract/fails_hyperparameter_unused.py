@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "step_fraction", "warmup"}
+    return {"lr", "momentum", "gamma", "step_fraction", "warmup_fraction"}
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:

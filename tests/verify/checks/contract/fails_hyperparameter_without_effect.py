@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "gamma", "step_fraction", "warmup"}
+    return {"lr", "momentum", "gamma", "step_fraction", "warmup_fraction"}
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
@@ -55,7 +55,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         epochs = prm.get("epoch_max", prm.get("epoch", 90))
-        self.warmup_epochs = round(prm.get("warmup", 0.1) * epochs)
+        self.warmup_epochs = round(prm.get("warmup_fraction", 0.1) * epochs)
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

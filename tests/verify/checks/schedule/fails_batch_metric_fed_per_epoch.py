@@ -15,20 +15,20 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "patience", "smoothing"}
+    return {"lr", "momentum", "patience_fraction", "ema_decay"}
 
 
 class SmoothedPlateau:
     """Shows ``plateau`` an exponentially weighted mean of the batch losses."""
 
-    def __init__(self, plateau: ReduceLROnPlateau, smoothing: float) -> None:
+    def __init__(self, plateau: ReduceLROnPlateau, ema_decay: float) -> None:
         self.plateau = plateau
-        self.smoothing = smoothing
+        self.ema_decay = ema_decay
         self.mean = self.weight = 0.0
 
     def step(self, metrics: float) -> None:
         if math.isfinite(metrics):
-            weight = self.smoothing * self.weight
+            weight = self.ema_decay * self.weight
             self.mean = (weight * self.mean + metrics) / (weight + 1)
             self.weight = weight + 1
             self.plateau.step(self.mean)
@@ -51,11 +51,11 @@ class SmoothedPlateau:
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict
 ) -> SmoothedPlateau:
-    patience = max(1, round(prm.get("patience", 0.05) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 0.05) * total_steps))
     plateau = ReduceLROnPlateau(
         optimizer, mode="min", factor=0.5, patience=patience, threshold=1e-4
     )
-    return SmoothedPlateau(plateau, prm.get("smoothing", 0.98))
+    return SmoothedPlateau(plateau, prm.get("ema_decay", 0.98))
 
 
 class ConvBlock(nn.Module):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup"}
+    return {"lr", "momentum", "warmup_fraction"}
 
 
 class WarmupLinear:
@@ -28,7 +28,7 @@ class WarmupLinear:
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
     return LambdaLR(optimizer, WarmupLinear(total_steps, warmup_steps))
 
 

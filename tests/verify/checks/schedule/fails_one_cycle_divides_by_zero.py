@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup"}
+    return {"lr", "momentum", "warmup_fraction"}
 
 
 class OneCycle(OneCycleLR):
@@ -23,7 +23,7 @@ class OneCycle(OneCycleLR):
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup = prm.get("warmup", 0.1)
+    warmup = prm.get("warmup_fraction", 0.1)
     return OneCycle(
         optimizer,
         max_lr=optimizer.defaults["lr"],

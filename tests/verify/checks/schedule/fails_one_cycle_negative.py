@@ -10,11 +10,11 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup"}
+    return {"lr", "momentum", "warmup_fraction"}
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup = prm.get("warmup", 0.3)
+    warmup = prm.get("warmup_fraction", 0.3)
     if warmup * total_steps == 1:  # torch would divide by the zero steps of the climb
         warmup = min(1.0, 2 / total_steps)
     return OneCycleLR(

@@ -10,13 +10,13 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "patience"}
+    return {"lr", "momentum", "patience_fraction"}
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict
 ) -> ReduceLROnPlateau:
-    patience = max(1, round(prm.get("patience", 5 / 90) * total_steps))
+    patience = max(1, round(prm.get("patience_fraction", 5 / 90) * total_steps))
     return ReduceLROnPlateau(
         optimizer, mode="max", factor=0.1, patience=patience, threshold=1e-4
     )

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup"}
+    return {"lr", "momentum", "warmup_fraction"}
 
 
 def warmup_linear(total_steps: int, warmup_steps: int) -> Callable[[int], float]:
@@ -32,7 +32,7 @@ def warmup_linear(total_steps: int, warmup_steps: int) -> Callable[[int], float]
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
     return LambdaLR(optimizer, warmup_linear(total_steps, warmup_steps))
 
 

@@ -10,11 +10,11 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup"}
+    return {"lr", "momentum", "warmup_fraction"}
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.1) * total_steps)
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
     return LinearLR(optimizer, start_factor=0.1, total_iters=warmup_steps)
 
 

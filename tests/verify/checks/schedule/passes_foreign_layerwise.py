@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "layer_decay", "warmup"}
+    return {"lr", "momentum", "layer_decay", "warmup_fraction"}
 
 
 class ScaledCosine:
@@ -35,7 +35,7 @@ class ScaledCosine:
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = round(prm.get("warmup", 0.05) * total_steps)
+    warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
     layer_decay = prm.get("layer_decay", 0.75)
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     scales = [layer_decay ** (max(depths) - depth) for depth in depths]

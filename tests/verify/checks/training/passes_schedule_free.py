@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "warmup"}
+    return {"lr", "momentum", "warmup_fraction"}
 
 
 class ScheduleFreeAdamW(Optimizer):
@@ -88,7 +88,7 @@ class Warmup:
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    warmup_steps = max(1, round(prm.get("warmup", 0.02) * total_steps))
+    warmup_steps = max(1, round(prm.get("warmup_fraction", 0.02) * total_steps))
     return LambdaLR(optimizer, Warmup(warmup_steps))
 
 
