@@ -326,7 +326,9 @@ def _state_lost(code: Code) -> Iterator[str]:
 
 def _import_forgotten(code: Code) -> Iterator[str]:
     for statement in code.imports:
-        if code.of(statement).startswith(("import math", "from torch.optim.", "from torch.nn import functional")):
+        if code.of(statement).startswith(
+            ("import math", "from torch.optim.", "from torch.nn import functional", "import torch.nn.functional")
+        ):
             yield code.without(statement)
 
 
@@ -352,13 +354,18 @@ def _everything(old: str, new: str) -> Breakage:
 
 
 def _colon_forgotten(code: Code) -> Iterator[str]:
-    for found in re.finditer(r"^ *(?:if|for|else|def learn|def train_setup)\b.*:$", code.text, re.MULTILINE):
+    for found in re.finditer(r"^ *(?:if\b|for\b|else\b|def train_setup\b|\) -> tuple).*:$", code.text, re.MULTILINE):
         yield code.text[: found.end() - 1] + code.text[found.end() :]
 
 
 def _parenthesis_forgotten(code: Code) -> Iterator[str]:
     for found in re.finditer(r"^ {8,}(?:return|\w+ =|self\.\w+ =) .*\)\)$", code.text, re.MULTILINE):
         yield code.text[: found.end() - 1] + code.text[found.end() :]
+
+
+def _arguments_swapped(code: Code) -> Iterator[str]:
+    shape = r"(: tuple(?:\[int, \.\.\.\])?,\s+)"
+    yield re.sub(rf"\bin_shape{shape}out_shape{shape}", r"out_shape\1in_shape\2", code.text, count=1)
 
 
 def _list_of_names(code: Code) -> Iterator[str]:
@@ -368,21 +375,22 @@ def _list_of_names(code: Code) -> Iterator[str]:
 _UPDATE = "\n            self.optimizer.step()\n"
 _BATCH = "\n            self.scheduler.step()\n"
 _EPOCH = "\n        self.scheduler.step()\n"
-_COUNT = '\n        epochs = prm.get("epoch_max", prm.get("epoch", 90))\n'
+_DEFAULT = "# Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.\n"
+_COUNT = f'\n        {_DEFAULT}        epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))\n'
 _MAKE = "        self.scheduler = make_scheduler(self.optimizer, epochs, prm)\n"
-_LATE_COUNT = '            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))\n'
+_LATE_COUNT = f'            {_DEFAULT}            epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))\n'
 _LATE_STEPS = "            total_steps = epochs * len(train_data)\n"
 _LATE_MAKE = "            self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)\n"
 _LATE = "        if self.scheduler is None:\n" + _LATE_COUNT + _LATE_STEPS + _LATE_MAKE
 _NOT_YET = """\
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 """
 _OPTIMIZER = "        self.optimizer = "
 _TRAIN = "        self.train()\n        correct = "
-_SEEN = "            seen += len(labels)"
-_RETURN = "\n        return (correct / seen).item(), (loss_sum / seen).item()\n"
+_SEEN = "            num_samples += len(labels)"
+_RETURN = "\n        return (correct / num_samples).item(), (loss_sum / num_samples).item()\n"
 
 # A name may stand here twice: the same mistake looks otherwise where the schedule advances otherwise.
 OF_SCHEDULE: tuple[tuple[str, Breakage], ...] = (
@@ -399,9 +407,12 @@ OF_SCHEDULE: tuple[tuple[str, Breakage], ...] = (
     ("stepped without its metric", _swapped(("self.scheduler.step(accuracy)", "self.scheduler.step()"))),
     (
         "fed with the accuracy",
-        _swapped(("self.scheduler.step(mean_loss)", "self.scheduler.step((correct / seen).item())")),
+        _swapped(("self.scheduler.step(mean_loss)", "self.scheduler.step((correct / num_samples).item())")),
     ),
-    ("fed with the loss", _swapped(("self.scheduler.step(accuracy)", "self.scheduler.step((loss_sum / seen).item())"))),
+    (
+        "fed with the loss",
+        _swapped(("self.scheduler.step(accuracy)", "self.scheduler.step((loss_sum / num_samples).item())")),
+    ),
     ("fed with the last batch", _swapped(("self.scheduler.step(mean_loss)", "self.scheduler.step(loss.item())"))),
     # When the scheduler is made, and for which horizon.
     (
@@ -461,14 +472,14 @@ OF_FRAME: tuple[tuple[str, Breakage], ...] = (
         "return after the first batch",
         _swapped((_EPOCH + _RETURN[1:], (_EPOCH + _RETURN[1:]).replace("        ", "            "))),
     ),
-    ("loss not returned", _swapped((_RETURN, _RETURN.replace(", (loss_sum / seen).item()", "")))),
+    ("loss not returned", _swapped((_RETURN, _RETURN.replace(", (loss_sum / num_samples).item()", "")))),
     ("accuracy in percent", _swapped((_RETURN, _RETURN.replace("(correct", "(100 * correct")))),
-    ("layers not grouped", _swapped(("self.layer_groups(),", "self.parameters(),"))),
+    ("layers not grouped", _swapped(("self.param_groups(),", "self.parameters(),"))),
     ("no criterion", _swapped(("        self.criterion = nn.CrossEntropyLoss()\n", ""))),
     ("device not kept", _swapped(("        self.device = device\n", ""))),
     ("three channels assumed", _everything("in_shape[1]", "3")),
     ("ten classes assumed", _everything("out_shape[0]", "10")),
-    ("arguments swapped", _everything("in_shape: tuple, out_shape: tuple", "out_shape: tuple, in_shape: tuple")),
+    ("arguments swapped", _arguments_swapped),
     ("no super().__init__()", _without_super),
     ("import forgotten", _import_forgotten),
     ("numpy instead of math", _numpy),

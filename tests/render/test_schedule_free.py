@@ -363,7 +363,7 @@ def test_no_number_of_the_optimizer_can_be_changed_unseen(number):
         except (AssertionError, ZeroDivisionError, TypeError, RuntimeError):
             continue
         unseen.append(place)
-    assert unseen == ["0.0 -> 0.01 in share = weight / group['weight_sum'] if weight else 0.0"]
+    assert unseen == ["0.0 -> 0.01 in coefficient = weight / group['weight_sum'] if weight else 0.0"]
 
 
 # The network that it belongs to.
