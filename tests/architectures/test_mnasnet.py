@@ -1,4 +1,4 @@
-"""MNASNet: torchvision's, which is MnasNet-B1."""
+"""MNASNet: torchvision's mnasnet1_0."""
 
 import torch
 from torchvision.models import mnasnet1_0
@@ -6,13 +6,13 @@ from torchvision.models import mnasnet1_0
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
-def test_mnasnet_is_torchvisions():
-    """4,383,312 parameters, and torchvision's logits with torchvision's weights."""
+def test_mnasnet_matches_torchvision():
+    """At 224 pixels, the parameter count and the logits equal those of torchvision's mnasnet1_0."""
     assert_is("MNASNet", mnasnet1_0(weights=None))
 
 
 def test_mnasnet_keeps_the_resolution_of_small_images():
-    """At 32 pixels it is torchvision's with stride 1 in the stem and in the stage of 24 channels."""
+    """At 32 pixels, the logits equal torchvision's with stride 1 in the stem and the stage of 24 channels."""
     reference = mnasnet1_0(weights=None, num_classes=10)
     reference.layers[0].stride = (1, 1)
     reference.layers[8][0].layers[3].stride = (1, 1)
@@ -22,20 +22,20 @@ def test_mnasnet_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_mnasnets_batch_norm_has_the_default_momentum():
-    """The running statistics have momentum 0.1, not 0.0003 as in torchvision, so they adapt in a short run."""
+def test_mnasnet_batch_norm_has_the_default_momentum():
+    """The running statistics have momentum 0.1, not torchvision's 0.0003, which is too slow for short training."""
     net = build("MNASNet").train()
     images = 5 + torch.randn(8, 3, 32, 32)
     with torch.no_grad():
-        wanted = net.stem[0](images).mean(dim=(0, 2, 3)) / 10
+        expected = net.stem[0](images).mean(dim=(0, 2, 3)) / 10
         net(images)
-    torch.testing.assert_close(net.stem[1].running_mean, wanted)
+    torch.testing.assert_close(net.stem[1].running_mean, expected)
 
 
 def test_mnasnet_has_the_kernel_sizes_of_the_search():
-    """Depthwise kernels are 3x3 or 5x5 by stage; the stages of 40, 80 and 192 channels begin with stride 2."""
+    """The depthwise kernels are 3x3 or 5x5 by stage; the stages of 40, 80 and 192 channels begin with stride 2."""
     blocks = build("MNASNet").blocks
-    kernels = [block.depthwise[0].kernel_size[0] for block in blocks]
-    assert kernels == [3] * 3 + [5] * 3 + [5] * 3 + [3] * 2 + [5] * 4 + [3]
+    kernel_sizes = [block.depthwise[0].kernel_size[0] for block in blocks]
+    assert kernel_sizes == [3] * 3 + [5] * 3 + [5] * 3 + [3] * 2 + [5] * 4 + [3]
     strided = [block.project[0].out_channels for block in blocks if block.depthwise[0].stride == (2, 2)]
     assert strided == [40, 80, 192]

@@ -1,4 +1,4 @@
-"""MobileNetV3: torchvision's large one."""
+"""MobileNetV3: torchvision's mobilenet_v3_large."""
 
 import torch
 from torch import nn
@@ -7,13 +7,13 @@ from torchvision.models import mobilenet_v3_large
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
-def test_mobilenetv3_is_torchvisions():
-    """5,483,032 parameters, and torchvision's logits with torchvision's weights."""
+def test_mobilenetv3_matches_torchvision():
+    """At 224 pixels, the parameter count and the logits equal those of torchvision's mobilenet_v3_large."""
     assert_is("MobileNetV3", mobilenet_v3_large(weights=None))
 
 
 def test_mobilenetv3_keeps_the_resolution_of_small_images():
-    """At 32 pixels it is torchvision's with stride 1 in the stem and in the second block."""
+    """At 32 pixels, the logits equal torchvision's with stride 1 in the stem and the second block."""
     reference = mobilenet_v3_large(weights=None, num_classes=10)
     reference.features[0][0].stride = (1, 1)
     reference.features[2].block[1][0].stride = (1, 1)
@@ -23,8 +23,8 @@ def test_mobilenetv3_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_mobilenetv3s_squeeze_and_excitation_scales_channels():
-    """Squeeze-and-excitation scales each channel by a number in [0, 1]; extreme biases saturate it at 0 and 1."""
+def test_mobilenetv3_squeeze_and_excitation_scales_channels():
+    """Squeeze-and-excitation scales each channel by a factor in [0, 1]; extreme biases saturate it at 0 and 1."""
     se = build("MobileNetV3").blocks[3].se
     x = torch.randn(2, 72, 8, 8)
     with torch.no_grad():
@@ -37,14 +37,14 @@ def test_mobilenetv3s_squeeze_and_excitation_scales_channels():
         assert torch.equal(se(x), x)
 
 
-def test_mobilenetv3_drops_the_hidden_features():
-    """With dropout 0.5 half of the classifier's hidden features are dropped in training, and none in evaluation."""
+def test_mobilenetv3_drops_features_before_the_classifier():
+    """With dropout 0.5, about half of the features before the classifier are zeroed in training, none in evaluation."""
     net = build("MobileNetV3", dropout=0.5)
-    seen = []
-    net.dropout.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output)))
+    calls = []
+    net.dropout.register_forward_hook(lambda module, inputs, output: calls.append((inputs[0], output)))
     with torch.no_grad():
         net.train()(torch.randn(2, 3, 32, 32))
         net.eval()(torch.randn(2, 3, 32, 32))
-    hidden, dropped = seen[0]
-    assert 0.4 < (dropped[hidden != 0] == 0).float().mean() < 0.6
-    assert torch.equal(*seen[1])
+    features, dropped = calls[0]
+    assert 0.4 < (dropped[features != 0] == 0).float().mean() < 0.6
+    assert torch.equal(*calls[1])

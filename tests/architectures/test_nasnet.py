@@ -23,28 +23,28 @@ RENAMED = (
     (r"comb(\d)_(left|right)\.conv(\d)\.bn", r"comb\1_\2.bn\3"),
     (r"stem1_unit", "stem.0"),
     (r"stem2_unit", "stem.1"),
-    (r"init_block\.", ""),
+    (r"init_block\.(conv|bn)", r"\g<1>0"),
     (r"output\.fc", "fc"),
     (r"features\.", ""),
 )
 
 
-def names(theirs: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """pytorchcv's weights under our names: its units are our cells, numbered consecutively."""
+def names(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Renames pytorchcv's weights; its units are cells, which are numbered consecutively."""
     cells: list[str] = []
-    for key, value in theirs.items():
+    for key, value in state.items():
         name = key
         if (unit := re.search(r"stage\d\.unit\d+|units\.\d+", key)) is not None:
             if unit[0] not in cells:
                 cells.append(unit[0])
             name = key.replace(unit[0], f"cells.{cells.index(unit[0])}")
-        for pattern, ours in RENAMED:
-            name = re.sub(pattern, ours, name)
+        for pattern, replacement in RENAMED:
+            name = re.sub(pattern, replacement, name)
         yield name, value
 
 
-class Cifar(nn.Module):
-    """pytorchcv's cells after a single 3x3 convolution: the paper's CIFAR network."""
+class CifarNASNet(nn.Module):
+    """The paper's network for CIFAR: pytorchcv's cells after a single 3x3 convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Cifar(nn.Module):
         self.init_block.conv.stride, self.init_block.conv.padding = (1, 1), (1, 1)
         widths = [132, 132]
         self.units = nn.ModuleList()
-        for make, width in (
+        for unit, width in (
             *[(NormalUnit, 264)] * 4,
             (Reduction1Unit, 352),
             (FirstUnit, 528),
@@ -61,7 +61,7 @@ class Cifar(nn.Module):
             (FirstUnit, 1056),
             *[(NormalUnit, 1056)] * 3,
         ):
-            self.units.append(make(widths[-1], widths[-2], width))
+            self.units.append(unit(widths[-1], widths[-2], width))
             widths.append(width)
         self.fc = nn.Linear(1056, 10)
 
@@ -72,57 +72,57 @@ class Cifar(nn.Module):
         return self.fc(outputs[-1].relu().mean(dim=(2, 3)))
 
 
-def test_nasnet_is_pytorchcvs():
-    """At 224 pixels it has pytorchcv's parameters and, with pytorchcv's weights, gives pytorchcv's logits."""
+def test_nasnet_matches_pytorchcv():
+    """At 224 pixels, the parameter count and the logits equal those of pytorchcv's nasnet_4a1056."""
     torch.manual_seed(1)
     assert_is("NASNet", get_model("nasnet_4a1056"), names)
 
 
-def test_nasnets_small_stem_is_a_single_convolution():
-    """At 32 pixels it is pytorchcv's cells after a 3x3 convolution, both inputs of the first cell."""
+def test_nasnet_stem_for_small_images_is_a_single_convolution():
+    """At 32 pixels, the logits equal those of pytorchcv's cells after a 3x3 convolution."""
     torch.manual_seed(1)
-    reference = settle(Cifar(), 32)
+    reference = settle(CifarNASNet(), 32)
     net = build("NASNet", 32)
     copy_weights(reference, net, names)
     assert_equal(net, reference, 32)
 
 
-def test_nasnets_cells_take_the_two_previous_outputs():
-    """Each cell takes the last two outputs; a normal cell has six times ``channels``, a reduction cell four times."""
+def test_nasnet_cells_take_the_two_previous_outputs():
+    """Each cell takes the last two outputs; normal cells output 6 * ``channels``, reduction cells 4 * ``channels``."""
     net = build("NASNet", 64).eval()
     inputs, outputs = [], []
     for cell in (*net.stem, *net.cells):
-        cell.register_forward_pre_hook(lambda module, given: inputs.append(given))
-    for module in (net.bn, *net.stem, *net.cells):
-        module.register_forward_hook(lambda module, given, made: outputs.append(made))
+        cell.register_forward_pre_hook(lambda module, args: inputs.append(args))
+    for module in (net.bn0, *net.stem, *net.cells):
+        module.register_forward_hook(lambda module, args, output: outputs.append(output))
     with torch.no_grad():
         net(torch.randn(1, 3, 64, 64))
     assert inputs[0][0] is inputs[0][1] is outputs[0]
     for index, (x, x_prev) in enumerate(inputs[1:], start=1):
         assert x is outputs[index]
         assert x_prev is outputs[index - 1]
-    found = [tuple(output.shape[1:3]) for output in outputs]
-    wanted = [(32, 31), (44, 16), (88, 8), *[(264, 8)] * 4, (352, 4), *[(528, 4)] * 4, (704, 2), *[(1056, 2)] * 4]
-    assert found == wanted
+    shapes = [tuple(output.shape[1:3]) for output in outputs]
+    expected = [(32, 31), (44, 16), (88, 8), *[(264, 8)] * 4, (352, 4), *[(528, 4)] * 4, (704, 2), *[(1056, 2)] * 4]
+    assert shapes == expected
 
 
 @pytest.mark.parametrize("size", [7, 8])
-def test_nasnets_reduction_cells_halve_odd_and_even_sizes(size):
-    """A reduction cell and the factorized reduction of the output before it halve the resolution, rounded up."""
+def test_nasnet_reduction_cells_halve_odd_and_even_sizes(size):
+    """A reduction cell and the factorized reduction in the next cell halve the resolution, rounded up."""
     net = build("NASNet", 32).eval()
     x = torch.randn(1, 264, size, size)
     with torch.no_grad():
-        made = net.cells[4](x, x)
-        assert made.shape == (1, 352, 4, 4)
-        assert net.cells[5](made, x).shape == (1, 528, 4, 4)
+        reduced = net.cells[4](x, x)
+        assert reduced.shape == (1, 352, 4, 4)
+        assert net.cells[5](reduced, x).shape == (1, 528, 4, 4)
 
 
 def test_nasnet_drops_features_in_training_only():
-    """Without dropout two training passes agree, with it they differ, and it is off in evaluation."""
+    """Two passes in training mode differ with dropout and agree without it; in evaluation mode they agree."""
     images = torch.randn(2, 3, 16, 16)
     with torch.no_grad():
-        kept = build("NASNet", 16, dropout=0.0).train()
-        assert torch.equal(kept(images), kept(images))
-        dropped = build("NASNet", 16, dropout=0.5).train()
-        assert not torch.equal(dropped(images), dropped(images))
-        assert torch.equal(dropped.eval()(images), dropped(images))
+        net = build("NASNet", 16, dropout=0.0).train()
+        assert torch.equal(net(images), net(images))
+        net = build("NASNet", 16, dropout=0.5).train()
+        assert not torch.equal(net(images), net(images))
+        assert torch.equal(net.eval()(images), net(images))

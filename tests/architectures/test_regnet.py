@@ -6,13 +6,13 @@ from torchvision import models
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
-def test_regnet_is_torchvisions():
-    """At 224 pixels it has the parameters of torchvision's, and with its weights the same logits."""
+def test_regnet_matches_torchvision():
+    """At 224 pixels, the parameter count and the logits equal those of torchvision's regnet_y_400mf."""
     assert_is("RegNet", models.regnet_y_400mf(weights=None))
 
 
-def test_regnet_keeps_the_resolution_of_small_images_in_its_stem():
-    """At 32 pixels it is torchvision's with a stem of stride 1."""
+def test_regnet_keeps_the_resolution_of_small_images():
+    """At 32 pixels, the logits equal torchvision's with a stem of stride 1."""
     reference = models.regnet_y_400mf(weights=None, num_classes=10)
     reference.stem[0].stride = (1, 1)
     settle(reference, 32)
@@ -21,16 +21,16 @@ def test_regnet_keeps_the_resolution_of_small_images_in_its_stem():
     assert_equal(net, reference, 32)
 
 
-def test_regnets_groups_are_eight_channels_wide():
-    """The group width is 8 in all sixteen blocks, whatever their number of channels."""
+def test_regnet_group_width_is_8():
+    """The group width is 8 in all 16 blocks."""
     net = build("RegNet")
     blocks = [block for stage in (net.stage1, net.stage2, net.stage3, net.stage4) for block in stage]
     assert len(blocks) == 16
     assert all(block.conv2.out_channels // block.conv2.groups == 8 for block in blocks)
 
 
-def test_regnets_squeeze_and_excitation_scales_channels():
-    """Squeeze-and-excitation scales each channel by a number in (0, 1) that depends on the means of all channels."""
+def test_regnet_squeeze_and_excitation_scales_channels():
+    """Squeeze-and-excitation scales each channel by a factor in (0, 1) that depends on the means of all channels."""
     se = build("RegNet").stage2[0].se
     x = 1 + torch.rand(2, 104, 5, 5)
     scales = se(x) / x

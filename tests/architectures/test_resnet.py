@@ -1,4 +1,4 @@
-"""ResNet: He et al. 2015, section 4.2, n = 3."""
+"""ResNet: the ResNet-20 of He et al. 2015, section 4.2."""
 
 import pytest
 import torch
@@ -9,23 +9,23 @@ from tests.architectures.networks import build, count, stir
 
 
 def resnet_20(x: Tensor, weights: dict[str, Tensor], *, training: bool) -> Tensor:
-    """The CIFAR ResNet-20 as the paper's section 4.2 has it, written from the paper alone."""
+    """The CIFAR ResNet-20 as a function of its weights, written from section 4.2 of the paper."""
 
-    def normalised(x: Tensor, bn: str) -> Tensor:
+    def batch_norm(x: Tensor, bn: str) -> Tensor:
         mean, variance = weights[f"{bn}.running_mean"].clone(), weights[f"{bn}.running_var"].clone()
         return F.batch_norm(x, mean, variance, weights[f"{bn}.weight"], weights[f"{bn}.bias"], training)
 
     # "The first layer is 3x3 convolutions", 16 filters.
-    x = F.relu(normalised(F.conv2d(x, weights["conv1.weight"], padding=1), "bn1"))
+    x = F.relu(batch_norm(F.conv2d(x, weights["conv1.weight"], padding=1), "bn1"))
     # "a stack of 6n layers ... on the feature maps of sizes {32, 16, 8}", "the numbers of filters are {16, 32, 64}".
     for stage, filters in enumerate((16, 32, 64), start=1):
         for block in range(3):
-            name = f"stage{stage}.{block}"
+            name = f"layer{stage}.{block}"
             # "The subsampling is performed by convolutions with a stride of 2."
             stride = 2 if stage > 1 and block == 0 else 1
             y = F.conv2d(x, weights[f"{name}.conv1.weight"], stride=stride, padding=1)
-            y = F.relu(normalised(y, f"{name}.bn1"))
-            y = normalised(F.conv2d(y, weights[f"{name}.conv2.weight"], padding=1), f"{name}.bn2")
+            y = F.relu(batch_norm(y, f"{name}.bn1"))
+            y = batch_norm(F.conv2d(y, weights[f"{name}.conv2.weight"], padding=1), f"{name}.bn2")
             # Option A: "identity mapping, with extra zero entries padded for increasing dimensions"; stride 2.
             if stride == 2:
                 x = x[:, :, ::2, ::2]
@@ -35,8 +35,8 @@ def resnet_20(x: Tensor, weights: dict[str, Tensor], *, training: bool) -> Tenso
     return F.linear(F.adaptive_avg_pool2d(x, 1).flatten(1), weights["fc.weight"], weights["fc.bias"])
 
 
-def test_resnet_has_the_size_that_he_et_al_report():
-    """Twenty weighted layers and 0.27 million parameters: 269,722, so no shortcut has any."""
+def test_resnet_has_the_papers_parameter_count():
+    """It has 20 weighted layers and 0.27 million parameters; the shortcuts have none."""
     net = build("ResNet")
     assert count(net) == 269_722
     assert f"{count(net) / 1e6:.2f}" == "0.27"
@@ -45,8 +45,8 @@ def test_resnet_has_the_size_that_he_et_al_report():
 
 @pytest.mark.parametrize("pixels", [32, 33, 224])
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
-def test_resnet_computes_what_the_paper_says(pixels, training):
-    """With the file's weights, an independent functional ResNet-20 gives the same logits, odd sizes included."""
+def test_resnet_matches_the_paper(pixels, training):
+    """The logits equal those of a functional ResNet-20 with the same weights, also for odd sizes."""
     net = stir(build("ResNet")).train(training)
     weights = {name: value.clone() for name, value in net.state_dict().items()}
     images = torch.randn(2, 3, pixels, pixels)
@@ -54,11 +54,11 @@ def test_resnet_computes_what_the_paper_says(pixels, training):
         torch.testing.assert_close(net(images), resnet_20(images, weights, training=training), rtol=1e-4, atol=1e-4)
 
 
-def test_resnets_feature_maps_have_the_papers_sizes():
-    """32, 16 and 8 pixels with 16, 32 and 64 channels."""
+def test_resnet_feature_maps_have_the_papers_sizes():
+    """The feature maps of the stages are 32, 16 and 8 pixels wide and have 16, 32 and 64 channels."""
     net = build("ResNet").eval()
     sizes = []
-    for stage in (net.stage1, net.stage2, net.stage3):
+    for stage in (net.layer1, net.layer2, net.layer3):
         stage.register_forward_hook(lambda module, inputs, output: sizes.append(tuple(output.shape[1:])))
     with torch.no_grad():
         net(torch.randn(1, 3, 32, 32))

@@ -8,14 +8,14 @@ from torchvision import models
 from tests.architectures.networks import assert_equal, assert_is, at_reference, build, copy_weights, settle
 
 
-def test_vgg_is_torchvisions():
-    """At 224 pixels it has the parameters of torchvision's vgg16_bn, and with its weights its logits."""
+def test_vgg_matches_torchvision():
+    """At 224 pixels, the parameter count and the logits equal those of torchvision's vgg16_bn."""
     assert_is("VGG", models.vgg16_bn(weights=None, init_weights=False))
 
 
 @pytest.mark.parametrize("pixels", [32, 28])
 def test_vgg_has_the_cifar_head_for_small_images(pixels):
-    """Below 64 pixels it is torchvision's with pools in ceil mode, global average pooling and one linear layer."""
+    """Below 64 pixels, torchvision's features with pooling in ceil mode precede the CIFAR head."""
     features = models.vgg.make_layers(models.vgg.cfgs["D"], batch_norm=True)
     for module in features:
         if isinstance(module, nn.MaxPool2d):
@@ -26,8 +26,8 @@ def test_vgg_has_the_cifar_head_for_small_images(pixels):
     assert_equal(net, reference, pixels)
 
 
-def test_vgg_has_sixteen_layers_and_five_stages():
-    """Thirteen 3x3 convolutions and three linear layers; each stage has half the resolution of the one before."""
+def test_vgg_has_16_layers_and_five_stages():
+    """It has 13 convolutions and three linear layers; each stage halves the resolution of the previous stage."""
     net = at_reference("VGG").eval()
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) + sum(isinstance(module, nn.Linear) for module in net.modules()) == 16
@@ -40,8 +40,8 @@ def test_vgg_has_sixteen_layers_and_five_stages():
     assert sizes == [(64, 64, 64), (128, 32, 32), (256, 16, 16), (512, 8, 8), (512, 4, 4)]
 
 
-def test_vgg_drops_hidden_units_in_training_only():
-    """With dropout 0.9 two passes in training mode differ; with 0 they do not, and in evaluation neither do."""
+def test_vgg_drops_features_in_training_only():
+    """Two passes in training mode differ with dropout and agree without it; in evaluation mode they agree."""
     images = torch.randn(8, 3, 32, 32)
     with torch.no_grad():
         net = build("VGG", dropout=0.9).train()

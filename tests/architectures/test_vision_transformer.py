@@ -11,15 +11,15 @@ from torchvision import models
 from tests.architectures.networks import CATALOGUE, RENDERER, assert_equal, assert_is, build, copy_weights, stir
 
 
-def awake(reference: Any) -> Any:
-    """torchvision's network with a random head instead of its initial zeros."""
+def with_random_head(reference: Any) -> Any:
+    """Draws random weights for torchvision's head, which is zero at initialisation."""
     torch.manual_seed(1)
     nn.init.normal_(reference.heads.head.weight, std=0.02)
     return reference
 
 
-def ours(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """torchvision's weights under our names."""
+def names(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Renames torchvision's weights."""
     for key, value in state.items():
         name = key
         for old, new in {
@@ -30,46 +30,46 @@ def ours(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             "encoder.ln": "norm",
             "ln_1": "norm1",
             "ln_2": "norm2",
-            "self_attention.in_proj_": "attention.qkv.",
-            "self_attention.out_proj": "attention.proj",
+            "self_attention.in_proj_": "attn.qkv.",
+            "self_attention.out_proj": "attn.proj",
             "heads.head": "head",
         }.items():
             name = name.replace(old, new)
         yield name, value
 
 
-def test_the_vision_transformer_is_torchvisions():
-    """86,567,656 parameters, and the same logits."""
-    assert_is("VisionTransformer", awake(models.vit_b_16(weights=None)), ours)
+def test_vision_transformer_matches_torchvision():
+    """At 224 pixels, the parameter count and the logits equal those of torchvision's vit_b_16."""
+    assert_is("VisionTransformer", with_random_head(models.vit_b_16(weights=None)), names)
 
 
-def test_a_small_image_gets_4x4_patches():
-    """At 24 pixels it is torchvision's with 36 patches of 4x4 pixels."""
-    reference = awake(models.VisionTransformer(24, 4, 12, 12, 768, 3072, num_classes=10))
+def test_vision_transformer_has_4x4_patches_for_small_images():
+    """At 24 pixels, the logits equal torchvision's with 4x4 patches."""
+    reference = with_random_head(models.VisionTransformer(24, 4, 12, 12, 768, 3072, num_classes=10))
     net = build("VisionTransformer", 24)
-    copy_weights(stir(reference), net, ours)
+    copy_weights(stir(reference), net, names)
     assert_equal(net, reference, 24, batch=1)
 
 
 @pytest.mark.parametrize(("size", "patches"), [((32, 64), 8 * 16), ((64, 96), 4 * 6), ((299, 299), 18 * 18)])
-def test_each_patch_has_a_position_embedding(size, patches):
-    """There is one position embedding for each whole patch, and one for the class token."""
+def test_vision_transformer_has_a_position_embedding_per_patch(size, patches):
+    """Each whole patch and the class token have a position embedding."""
     assert build("VisionTransformer", size).embedding.pos_embedding.shape == (1, 1 + patches, 768)
 
 
-def test_only_the_position_embeddings_distinguish_patches():
-    """Swapping patches changes the logits with position embeddings, and not without them."""
+def test_vision_transformer_distinguishes_patches_by_position_embeddings():
+    """Swapping patches changes the logits, but not when the position embeddings are zero."""
     net = build("VisionTransformer", 8).eval()
     image = torch.randn(1, 3, 8, 8)
-    swapped = torch.cat([image[:, :, 4:], image[:, :, :4]], dim=2)  # the upper two of four patches for the lower
+    swapped = torch.cat([image[:, :, 4:], image[:, :, :4]], dim=2)  # the upper and lower two of four patches
     with torch.no_grad():
         assert (net(swapped) - net(image)).abs().max() > 1e-3
         net.embedding.pos_embedding.zero_()
         torch.testing.assert_close(net(swapped), net(image), rtol=1e-4, atol=1e-5)
 
 
-def test_dropout_is_a_hyperparameter():
-    """Two training passes differ with the dropout of ``prm``, and agree with dropout 0."""
+def test_vision_transformer_reads_dropout():
+    """Two passes in training mode differ with the dropout of ``prm`` and agree with dropout 0."""
     text = RENDERER.render(CATALOGUE.architecture("VisionTransformer"), CATALOGUE.variant(1)).text
     assert '"dropout"' in text.split("def supported_hyperparameters")[1].split("def ")[0]
     images = torch.randn(2, 3, 8, 8)

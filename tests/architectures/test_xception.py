@@ -1,6 +1,4 @@
-"""Xception: timm's port of Chollet's."""
-
-from functools import cache
+"""Xception: timm's legacy_xception."""
 
 import timm
 import torch
@@ -9,20 +7,14 @@ from torch import nn
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
-@cache
-def timms(classes: int = 1000) -> nn.Module:
-    """timm's Xception with random weights; nothing is downloaded."""
+def test_xception_matches_timm():
+    """At 299 pixels, the parameter count and the logits equal those of timm's legacy_xception."""
     torch.manual_seed(1)
-    return timm.create_model("legacy_xception", num_classes=classes)
-
-
-def test_xception_is_timms():
-    """At 299 pixels it has timm's parameters and, with timm's weights, gives timm's logits."""
-    assert_is("Xception", timms())
+    assert_is("Xception", timm.create_model("legacy_xception"))
 
 
 def test_xception_keeps_the_resolution_of_small_images():
-    """At 32 pixels it is timm's with a padded stem of stride 1, which keeps the resolution."""
+    """At 32 pixels, the logits equal timm's with a padded stem of stride 1."""
     reference = timm.create_model("legacy_xception", num_classes=10)
     reference.conv1.stride = (1, 1)
     reference.conv1.padding = reference.conv2.padding = (1, 1)
@@ -32,8 +24,8 @@ def test_xception_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_xceptions_feature_maps_have_the_papers_sizes():
-    """Figure 5 of the paper: 19 pixels and 728 channels through the middle flow, 10 pixels and 2048 at the end."""
+def test_xception_feature_maps_have_the_papers_sizes():
+    """The sizes of the feature maps are those of the paper's figure 5."""
     net = build("Xception", 299).eval()
     sizes = []
     for stage in (*net.entry_flow, *net.middle_flow, net.exit_flow, net.conv4):
@@ -44,8 +36,8 @@ def test_xceptions_feature_maps_have_the_papers_sizes():
     assert sizes == [*entry, *[(728, 19, 19)] * 8, (1024, 10, 10), (2048, 10, 10)]
 
 
-def test_xceptions_convolutions_are_depthwise_or_pointwise():
-    """After the stem each convolution is 3x3 depthwise or 1x1 pointwise; the main path has 36 layers."""
+def test_xception_convolutions_are_depthwise_or_pointwise():
+    """After the stem, convolutions are 3x3 depthwise or 1x1 pointwise; the main path has 36 convolutional layers."""
     net = build("Xception")
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)][2:]
     kinds = {(module.kernel_size, module.groups == module.in_channels) for module in convolutions}
