@@ -347,8 +347,9 @@ def _as_ours(rows: Rows, runs: dict[int, int]) -> Rows:
 def _under_new_names(rows: Rows) -> Rows:
     """Results with their hyperparameters under the names of today: an export says nothing of the version it is from."""
     for row in rows:
-        prm = row["hyperparameters"]
-        yield row | {"hyperparameters": prm and old_names.translated(row["scheduler_type"], prm)}
+        if row["hyperparameters"]:
+            row["hyperparameters"] = old_names.translated(row["scheduler_type"], row["hyperparameters"])
+        yield row
 
 
 def _identity(row: Any) -> bytes:

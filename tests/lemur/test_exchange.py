@@ -137,6 +137,41 @@ def test_what_is_known_is_not_recorded_again(place, saved, lrgen, layout):
     assert all(row["status"] == "proved" for row in rows(place))
 
 
+OLD_CODE = b'prm.get("warmup", 0.1)\n'
+
+
+@pytest.fixture
+def of_old_code(place: Path, save: Callable[..., None]) -> Path:
+    """A file of an earlier version, whose hyperparameter had another name, was verified."""
+    path = place / "generated" / "ResNet" / "A0_037.py"
+    path.write_bytes(OLD_CODE)
+    save("A0_037", epoch(1, 3))
+    return path
+
+
+@in_every_layout
+def test_old_code_is_published_with_the_names_that_it_reads(place, of_old_code, lrgen, layout):
+    """In the database stands the hyperparameter's new name, beside code that reads the old one the old name."""
+    assert {"warmup_fraction", "lr"} <= rows(place)[0]["hyperparameters"].keys()
+    assert lrgen("export", layout, "--out", "out")[0] == 0
+    (path,) = (place / "out").rglob("1.json")
+    (trial,) = json.loads(path.read_text())
+    assert trial["warmup"] == 0.1
+    assert "warmup_fraction" not in trial
+
+
+@in_every_layout
+def test_old_names_are_imported_as_new_ones(place, of_old_code, lrgen, layout):
+    """Trials with a hyperparameter's old name are recorded under its new name, and known when they come again."""
+    assert lrgen("export", layout, "--out", "out")[0] == 0
+    for database, recorded in (("new.db", 1), ("new.db", 0), ("db/ab.nn.db", 0)):
+        _, out, _ = lrgen("import", "lemur", "out", "--db", f"sqlite:///{database}", "--json")
+        assert json.loads(out)["recorded"] == recorded
+    (row,) = rows(place, "new.db")
+    assert row["hyperparameters"]["warmup_fraction"] == 0.1
+    assert "warmup" not in row["hyperparameters"]
+
+
 @pytest.mark.parametrize("changed", [{"accuracy": 0.95}, {"lr": 0.5}], ids=str)
 def test_what_differs_from_a_known_run_is_a_run_of_its_own(place, exported, lrgen, changed):
     """What another machine measured with the same code is recorded beside what is known."""
@@ -556,6 +591,14 @@ def test_lemurs_rows_may_be_of_some_networks(client):
         ("cifar-10", 0.9),
         ("svhn", 0.4),
     ]
+
+
+def test_lemurs_rows_have_the_names_of_today(client, monkeypatch):
+    """A hyperparameter that LEMUR's database has under its old name stands under its new name in the answer."""
+    row = {"task": "img-classification", "dataset": "digits", "metric": "acc", "nn_code": "one", "epoch": 1}
+    row |= {"nn": "ResNet-A0-037", "accuracy": 0.5, "prm": {"lr": 0.1, "warmup": 0.2}}
+    monkeypatch.setattr(sys.modules["ab.nn.api"], "data", lambda **_: pd.DataFrame([row]))
+    assert [one["hyperparameters"] for one in lemur_rows()] == [{"lr": 0.1, "warmup_fraction": 0.2}]
 
 
 def test_another_metric_is_no_accuracy(client):

@@ -270,6 +270,32 @@ def test_an_import_adds_to_what_is_there(any_url, filled, tmp_path, catalogue):
     assert list(maintenance.problems(filled)) == []
 
 
+@pytest.mark.parametrize("how", maintenance.FORMATS)
+def test_an_old_export_comes_back_under_the_names_of_today(store, tmp_path, how):
+    """Hyperparameters that were renamed since an export was written are imported under their new names."""
+    store.record_epoch(Series("ResNet", "A0_037", "digits"), 1, 0.5, None, hyperparameters={"lr": 0.1})
+    store.record_epoch(Series("ResNet", "A0_041", "digits"), 1, 0.5, None, hyperparameters={"warmup": 0.1})
+    with store.session(write=True) as connection:
+        old = '{"lr": 0.1, "warmup": 0.25}'
+        connection.execute(
+            text("UPDATE scheduler_results SET hyperparameters = :old WHERE scheduler_type = 'A0_037'"), {"old": old}
+        )
+    maintenance.export(store, tmp_path / "tables", how)
+    target = other(tmp_path)
+    with maintenance.opened(tmp_path / "tables") as source:
+        maintenance.import_rows(target, source)
+    imported = {row["scheduler_type"]: row["hyperparameters"] for row in contents(target)["scheduler_results"]}
+    assert imported == {"A0_037": {"lr": 0.1, "warmup_fraction": 0.25}, "A0_041": {"warmup": 0.1}}
+    target.close()
+
+
+def test_a_callers_result_is_recorded_under_the_names_of_today(store):
+    """A caller who trained a file of an earlier version may pass the hyperparameters that it had."""
+    store.record_epoch(Series("ResNet", "A0_144", "digits"), 1, 0.5, None, hyperparameters={"decay": 0.3, "lr": 0.1})
+    (row,) = contents(store)["scheduler_results"]
+    assert row["hyperparameters"] == {"decay_fraction": 0.3, "lr": 0.1}
+
+
 def test_an_import_is_whole_or_not_at_all(filled, tmp_path):
     """A table that breaks off in the middle adds nothing."""
     maintenance.export(filled, tmp_path / "tables", "csv")
