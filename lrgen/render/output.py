@@ -1,6 +1,6 @@
 """Selection → ``OUT/<Architecture>/A0_NNN.py`` with a manifest each.
 
-A manifest says of every rendered file what it is and which versions wrote it. A file whose bytes are neither what
+A manifest describes every rendered file and names the versions that wrote it. A file whose bytes are neither what
 its manifest says nor what the catalogue renders was changed by hand, and is not overwritten without being asked.
 """
 
@@ -25,7 +25,7 @@ Pair = tuple[Architecture, Variant]
 
 @dataclass(frozen=True)
 class GenerateReport:
-    """How many files a render wrote and how many were there already."""
+    """Counts of a render: files that it wrote and files that were up to date."""
 
     written: int
     unchanged: int
@@ -41,13 +41,14 @@ class Mismatch:
 
 
 def pairs(architectures: Iterable[Architecture], variants: Iterable[Variant]) -> list[Pair]:
-    """The grid of a selection, in the order of names and numbers."""
+    """Every pair of a selection, sorted by name and number."""
     chosen = sorted(variants, key=lambda variant: variant.number)
-    return [(one, variant) for one in sorted(architectures, key=lambda one: one.name) for variant in chosen]
+    by_name = sorted(architectures, key=lambda architecture: architecture.name)
+    return [(architecture, variant) for architecture in by_name for variant in chosen]
 
 
 def path_of(out: Path, architecture: Architecture, variant: Variant) -> Path:
-    """Where the file of a pair lies."""
+    """The path of a pair's file."""
     return out / architecture.name / f"{variant.key}.py"
 
 
@@ -96,8 +97,8 @@ def generate(
         pending.setdefault(folder, []).append((file, present != file.sha256))
         unchanged += present == file.sha256
     if edited and not force:
-        more = f" and {len(edited) - 1} more" if len(edited) > 1 else ""
-        raise EditedFileError(f"{edited[0]}{more} was changed by hand: nothing was written (--force overwrites)")
+        others = f" and {len(edited) - 1} more" if len(edited) > 1 else ""
+        raise EditedFileError(f"{edited[0]}{others} was changed by hand: nothing was written (--force overwrites)")
     written = 0
     for folder, files in pending.items():
         entries = dict(manifests[folder])
@@ -113,16 +114,16 @@ def generate(
 
 
 def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Mismatch]:
-    """What differs between the selected files on disk and what the catalogue renders; writes nothing.
+    """Compare the selected files on disk with what the catalogue renders; writes nothing.
 
-    The versions in a manifest may differ, what it says of a file may not. A file with a variant's name that no
-    variant has is a difference as well.
+    The versions in a manifest may differ, the other fields of an entry may not. A file that is named like a variant's
+    and belongs to none is a mismatch as well.
     """
     from lrgen.render.renderer import Renderer
 
     renderer = Renderer(catalogue)
     known = {variant.key for variant in catalogue.variants}
-    differences = []
+    mismatches = []
     manifests: dict[Path, dict[str, Any]] = {}
     for architecture, variant in selection:
         path = path_of(out, architecture, variant)
@@ -130,9 +131,9 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Mi
             manifests[path.parent] = read_manifest(path.parent)
             for stray in sorted(path.parent.glob("A0_*.py")):
                 if stray.stem not in known:
-                    differences.append(Mismatch(stray, "is of no variant", ""))
+                    mismatches.append(Mismatch(stray, "belongs to no variant", ""))
             for key in sorted(manifests[path.parent].keys() - known):
-                differences.append(Mismatch(path.parent / MANIFEST, f"lists {key}, which is of no variant", ""))
+                mismatches.append(Mismatch(path.parent / MANIFEST, f"lists {key}, which belongs to no variant", ""))
         file = renderer.render(architecture, variant)
         try:
             text = path.read_bytes().decode() if path.exists() else None
@@ -143,19 +144,19 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Mi
                 (text or "").splitlines(keepends=True), file.text.splitlines(keepends=True), str(path), "catalogue"
             )
             reason = "is missing" if text is None else "differs from the catalogue"
-            differences.append(Mismatch(path, reason, "".join(lines)))
+            mismatches.append(Mismatch(path, reason, "".join(lines)))
             continue
         entry = manifests[path.parent].get(variant.key, {})
         wanted = describe(file)
         wrong = sorted(key for key in wanted if entry.get(key) != wanted[key])
         if wrong:
             diff = "".join(f"-{key}: {entry.get(key)!r}\n+{key}: {wanted[key]!r}\n" for key in wrong)
-            differences.append(Mismatch(path.parent / MANIFEST, f"says something else of {variant.key}", diff))
-    return differences
+            mismatches.append(Mismatch(path.parent / MANIFEST, f"describes {variant.key} differently", diff))
+    return mismatches
 
 
 def describe(file: RenderedFile) -> dict[str, Any]:
-    """What a manifest says of a file, without the versions that wrote it."""
+    """The manifest entry of a file, without the versions that wrote it."""
     return {"sha256": file.sha256, **_identity(file.architecture, file.variant)}
 
 
@@ -172,7 +173,7 @@ def _identity(architecture: Architecture, variant: Variant) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The entries of a folder's manifest by file stem; empty when there is none.
+    """The entries of a folder's manifest by file stem; empty without a manifest.
 
     Raises:
         OutputError: when the manifest cannot be read.

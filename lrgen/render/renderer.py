@@ -42,7 +42,7 @@ _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
 
 
 class Renderer:
-    """Renders the files of one catalogue; keeps the fragments that it has formatted."""
+    """Renders the files of a catalogue; each fragment is formatted once."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -56,7 +56,7 @@ class Renderer:
         self._blocks_of: dict[str, tuple[set[str], set[str]]] = {}
 
     def render(self, architecture: Architecture, variant: Variant) -> RenderedFile:
-        """The file of one architecture with one schedule.
+        """Render the file of one architecture trained with one schedule.
 
         Raises:
             CatalogueError: when a template is broken, or a declared hyperparameter is never read.
@@ -84,7 +84,7 @@ class Renderer:
         return RenderedFile(architecture, variant, text, hashlib.sha256(text.encode()).hexdigest())
 
     def schedule(self, variant: Variant) -> str:
-        """The schedule alone, with its imports: ready to paste into any project."""
+        """The schedule alone, with its imports: it can be pasted into any project."""
         imports, code = self._schedule(variant)
         return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
@@ -140,13 +140,13 @@ class Renderer:
         return imports, methods.lstrip("\n")
 
     def _check_blocks(self, templates: Iterable[str]) -> None:
-        """Require each template to exist and to override blocks of those before it; Jinja ignores any other block."""
+        """Require each template to exist and to override blocks of the previous ones; Jinja ignores any other block."""
         known: set[str] = set()
         for template in templates:
-            outer, every = self._blocks(template)
+            outer, all_blocks = self._blocks(template)
             if known and not outer <= known:
                 raise CatalogueError(f"{template}: the training loop has no block '{min(outer - known)}'")
-            known |= every
+            known |= all_blocks
 
     def _blocks(self, template: str) -> tuple[set[str], set[str]]:
         """The names of a template's outermost blocks, and of all its blocks."""
@@ -161,8 +161,8 @@ class Renderer:
                 tree = self._jinja.parse(source)
             except (jinja2.TemplateError, UnicodeDecodeError) as error:
                 raise CatalogueError(f"{template}: {error}") from error
-            place, axis, *_ = Path(template).parts
-            if place == "training" and template != _LOOP and f"{{% extends base.{axis} %}}" not in source:
+            kind, axis, *_ = Path(template).parts
+            if kind == "training" and template != _LOOP and f"{{% extends base.{axis} %}}" not in source:
                 raise CatalogueError(f"{template}: must begin with {{% extends base.{axis} %}}")
             outer = {node.name for node in tree.body if isinstance(node, jinja2.nodes.Block)}
             self._blocks_of[template] = outer, {block.name for block in tree.find_all(jinja2.nodes.Block)}
@@ -185,7 +185,7 @@ class Renderer:
 
 
 def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, str]]:
-    """The axes on which training loops differ, each with the choice of this file, from the inside out.
+    """Yield the axes on which training loops differ, each with the choice of this file, from the inside out.
 
     A choice is the file ``training/<axis>/<choice>.py.jinja``; it extends the one before it.
     """
@@ -204,19 +204,23 @@ def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, s
 
 @functools.cache
 def _black(code: str) -> str:
-    """The code as black leaves it; kept in the user's cache folder, since black takes most of a render's time."""
+    """The code formatted by black; cached in the user's cache folder, since black takes most of a render's time."""
     with contextlib.suppress(OSError, UnicodeDecodeError, RuntimeError):
         checksum, _, kept = _cached(code).read_text(encoding="utf-8").partition("\n")
         if checksum == hashlib.sha256(kept.encode()).hexdigest():
             return kept
     formatted = black.format_str(code, mode=black.Mode()).strip("\n")
-    with contextlib.suppress(OSError, OutputError, RuntimeError):  # a cache that cannot be written is none
+    with contextlib.suppress(OSError, OutputError, RuntimeError):  # rendering works without a cache
         write_atomically(_cached(code), f"{hashlib.sha256(formatted.encode()).hexdigest()}\n{formatted}")
     return formatted
 
 
 def _cached(code: str) -> Path:
-    """Where the formatted code is kept; a RuntimeError says that the user has no home."""
+    """The cache file of a piece of code.
+
+    Raises:
+        RuntimeError: when the user has no home folder.
+    """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "lrgen" / f"black-{metadata.version('black')}" / hashlib.sha256(code.encode()).hexdigest()
 
@@ -232,14 +236,14 @@ def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
 
 @functools.cache
 def _imports(statements: frozenset[str]) -> str:
-    """One sorted import block without repetitions: standard library first, then torch."""
+    """One sorted import block without duplicates: standard library first, then torch."""
     plain: set[str] = set()
     names: dict[str, set[str]] = {}
     for statement in statements:
         match = _IMPORT.match(statement)
         assert match is not None, statement
-        module, what = match.groups()
-        for item in map(str.strip, what.split(",")):
+        module, imported = match.groups()
+        for item in map(str.strip, imported.split(",")):
             if module is None:
                 plain.add(item)
             else:
@@ -262,7 +266,7 @@ def _isort_key(name: str) -> tuple[int, str]:
 
 
 def _number(value: float) -> str:
-    """A literal as one writes it by hand: ``5e-4``, not ``0.0005``."""
+    """A number as it is written by hand: ``5e-4``, not ``0.0005``."""
     if 0 < abs(value) < 1e-2:
         mantissa, exponent = f"{value:e}".split("e")
         short = f"{float(mantissa):g}e{int(exponent)}"

@@ -388,8 +388,8 @@ def test_check_writes_nothing_and_exits_1_with_a_diff(lrgen, tmp_path):
     lines = out.splitlines()
     assert "generated/ResNet/A0_001.py is missing" in lines
     assert "generated/ResNet/A0_002.py differs from the catalogue" in lines
-    assert "generated/ResNet/A0_999.py is of no variant" in lines
-    assert "generated/ResNet/manifest.json says something else of A0_003" in lines
+    assert "generated/ResNet/A0_999.py belongs to no variant" in lines
+    assert "generated/ResNet/manifest.json describes A0_003 differently" in lines
     assert [line for line in lines if line.startswith("-    return MultiStepLR") and "0.2" in line]
     assert [line for line in lines if line.startswith("+    return MultiStepLR") and "0.1" in line]
     assert {"-unit: 'batch'", "+unit: 'epoch'"} <= set(lines)
@@ -432,7 +432,7 @@ def test_a_manifest_without_an_entry_is_a_difference(write, differences, folder)
     write(1)
     (folder / "manifest.json").unlink()
     [found] = differences(1)
-    assert found.reason == "says something else of A0_001"
+    assert found.reason == "describes A0_001 differently"
 
 
 def test_an_entry_of_no_variant_is_a_difference(write, differences, folder):

@@ -113,7 +113,7 @@ def test_a_manifest_that_differs_is_refused(catalogue, out):
     verify.from_selection(catalogue, selection, out)
     manifest = out / "ResNet" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"number": 1', '"number": 2'))
-    with pytest.raises(StaleFileError, match="manifest.json says something else of A0_001: run lrgen render"):
+    with pytest.raises(StaleFileError, match="manifest.json describes A0_001 differently: run lrgen render"):
         verify.from_selection(catalogue, selection, out)
 
 
