@@ -96,16 +96,16 @@ def schedules_text(catalogue: Catalogue) -> str:
 
 
 def _short_horizons(catalogue: Catalogue) -> str:
-    """How many schedules can be told apart over so many steps, and why the others cannot."""
+    """The number of pairs of schedules that trace alike at short horizons, by reason."""
     reasons = (pairs.SAMPLING, pairs.ROUNDING, pairs.METRIC)
     lines = [
-        "## Short horizons\n\nNo two schedules trace alike unless one is the other's equivalent; over a few steps some "
-        "must. How many pairs do, and why:\n",
+        "## Short horizons\n\nNo two schedules trace alike unless one is equivalent to the other, but over a few steps "
+        "some pairs coincide. The table counts them by reason:\n",
         f"| T | pairs alike | {' | '.join(reasons)} |\n|---:|---:|{'---:|' * len(reasons)}",
     ]
     for horizon in SHORT:
-        found = [one.reason for one in pairs.collapses(catalogue.variants, horizon)]
-        lines.append(f"| {horizon} | {len(found)} | {' | '.join(str(found.count(reason)) for reason in reasons)} |")
+        counted = [collapse.reason for collapse in pairs.collapses(catalogue.variants, horizon)]
+        lines.append(f"| {horizon} | {len(counted)} | {' | '.join(str(counted.count(reason)) for reason in reasons)} |")
     return "\n".join(lines) + "\n"
 
 

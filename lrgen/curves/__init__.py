@@ -1,13 +1,14 @@
-"""Learning-rate curves as pure mathematics: what a rendered file's trace is held to.
+"""Learning rate curves as formulas: the reference that the trace of a rendered file is checked against.
 
-Each module is one family; each function returns the multiplier of the base rate for an array of steps::
+Each module is a family. Each function computes the multiplier of the base learning rate for an array of steps::
 
     curve(step, horizon, **parameters) -> multiplier
 
-``step`` counts scheduler steps from 0 (the first update) in the schedule's own unit, ``horizon`` is their planned
-number T >= 1, and the parameters are the variant's hyperparameters and constants. A curve whose values do not scale
-with the base rate takes it as ``base_lr``. Metric-driven curves take the metric of each step instead of its number.
-The curve of a layer-wise variant also takes ``depth``, that of one parameter group, and ``deepest``, the greatest.
+``step`` (t in the formulas) counts scheduler steps from 0, the first update, in the schedule's own unit. ``horizon``
+(T) is their planned number, at least 1. The parameters are the variant's hyperparameters and constants. A curve that
+does not scale with the base learning rate takes it as ``base_lr``. A metric-driven curve takes the metric of each step
+instead of its number. The curve of a layer-wise variant also takes the ``depth`` of a parameter group and ``deepest``,
+the maximum depth.
 """
 
 import importlib
@@ -37,27 +38,27 @@ def rates(
     metrics: Sequence[float] | None = None,
     depths: Sequence[int] | None = None,
 ) -> Rates:
-    """The learning rate of the variant at each step: an array of the steps' shape.
+    """The learning rate of the variant at each step, as an array of the shape of ``steps``.
 
     Args:
-        variant: any schedule; its curve is a function of this package, or of a user's own ``curves.py``.
-        steps: step numbers from 0, also past the horizon; any shape. None: 0 … horizon, and for a metric-driven
-            schedule the initial rate and the one after each metric.
+        variant: any schedule; its curve is a function of this package or of a user's ``curves.py``.
+        steps: step numbers of any shape, from 0, also past the horizon. None stands for 0 to ``horizon``, or for the
+            initial learning rate and the one after each metric if the schedule is driven by a metric.
         horizon: planned number of steps in the variant's unit, at least 1.
-        base_lr: the rate that the multipliers apply to.
+        base_lr: base learning rate, to which the multipliers apply.
         prm: hyperparameters that differ from the variant's defaults.
-        metrics: what a metric-driven schedule is given: the rate of step n follows from the first n of them.
-        depths: the depth in the network of each parameter group, 0 for the input's; the result then has the shape
-            (groups, *steps). Without it there is one group, which is the deepest.
+        metrics: metrics of a metric-driven schedule; the learning rate of step n depends on the first n of them.
+        depths: depth in the network of each parameter group, 0 for the group nearest to the input; the result then
+            has the shape (groups, *steps). Without it there is one group, which is the deepest.
 
     Raises:
-        CatalogueError: when the variant's curve does not exist or takes other parameters.
-        ParameterError: for a horizon below 1, a step or a depth below 0, a hyperparameter that is unknown or out of
-            range, and metrics that are missing, too few, or given to a schedule that is not driven by one.
+        CatalogueError: if the variant's curve does not exist or takes other parameters.
+        ParameterError: if the horizon is below 1, a step or a depth below 0, a hyperparameter unknown or out of
+            range, or the metrics are missing, too few, or given to a schedule that is not driven by a metric.
     """
     if (metrics is not None) != (variant.unit is Unit.METRIC):
-        wrong = "is not driven by a metric" if metrics is not None else "is driven by a metric: metrics are missing"
-        raise ParameterError(f"variant {variant.number} {wrong}")
+        reason = "is not driven by a metric" if metrics is not None else "is driven by a metric: metrics are missing"
+        raise ParameterError(f"variant {variant.number} {reason}")
     last = horizon if metrics is None else len(metrics)
     t = np.asarray(np.arange(max(0, last) + 1) if steps is None else steps, dtype=np.float64)
     if not np.all(t >= 0):
@@ -67,11 +68,12 @@ def rates(
         raise ParameterError(f"depths must be at least 0, got {groups} (variant {variant.number})")
 
     def of_group(depth: int) -> Rates:
-        place = {"depth": depth, "deepest": max(groups)} if variant.layerwise else {}
+        depth_of_group = {"depth": depth, "deepest": max(groups)} if variant.layerwise else {}
         if metrics is not None:
-            return _after(variant, metrics, t, _call(variant, list(metrics), horizon, base_lr, prm, place))
-        at = np.minimum(t, horizon) if variant.past_end is PastEnd.HOLD else t
-        multiplier = _call(variant, at, horizon, base_lr, prm, place)
+            after_metrics = _call(variant, list(metrics), horizon, base_lr, prm, depth_of_group)
+            return _at_steps(variant, t, after_metrics)
+        held = np.minimum(t, horizon) if variant.past_end is PastEnd.HOLD else t
+        multiplier = _call(variant, held, horizon, base_lr, prm, depth_of_group)
         return np.broadcast_to(base_lr * np.asarray(multiplier, dtype=np.float64), t.shape)
 
     distinct = {depth: of_group(depth) for depth in (set(groups) if variant.layerwise else {0})}
@@ -80,12 +82,13 @@ def rates(
     return np.stack([distinct[depth if variant.layerwise else 0] for depth in groups])
 
 
-def _after(variant: Variant, metrics: Sequence[float], t: Rates, everything: ArrayLike) -> Rates:
-    """Of the initial rate and those after each metric, the ones that are asked for."""
-    if np.any(t > len(metrics)):
-        needed = f"step {int(np.max(t))} takes as many metrics, got {len(metrics)}"
-        raise ParameterError(f"{needed} (variant {variant.number})")
-    return np.asarray(everything, dtype=np.float64)[t.astype(np.int64)]
+def _at_steps(variant: Variant, t: Rates, after_metrics: ArrayLike) -> Rates:
+    """The learning rates at steps t, from the initial one and the one after each metric."""
+    rates = np.asarray(after_metrics, dtype=np.float64)
+    if np.any(t >= len(rates)):
+        step = int(np.max(t))
+        raise ParameterError(f"step {step} needs {step} metrics, got {len(rates) - 1} (variant {variant.number})")
+    return rates[t.astype(np.int64)]
 
 
 def _call(
@@ -94,9 +97,10 @@ def _call(
     horizon: int,
     base_lr: float,
     prm: Mapping[str, float] | None,
-    place: Mapping[str, int],
+    depth_of_group: Mapping[str, int],
 ) -> ArrayLike:
-    if not horizon >= 1:  # NaN is not
+    """The variant's curve, called with its constants and its checked hyperparameters."""
+    if not horizon >= 1:  # also true of NaN
         raise ParameterError(f"horizon must be at least 1, got {horizon} (variant {variant.number})")
     values = dict(variant.defaults)
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
@@ -111,7 +115,7 @@ def _call(
     if "base_lr" in inspect.signature(function).parameters:
         values["base_lr"] = base_lr
     try:
-        bound = inspect.signature(function).bind(steps, horizon, **variant.constants, **values, **place)
+        bound = inspect.signature(function).bind(steps, horizon, **variant.constants, **values, **depth_of_group)
     except TypeError as error:
         raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -122,7 +126,7 @@ def lookup(variant: Variant) -> Callable[..., ArrayLike]:
     """The function that computes the variant's curve.
 
     Raises:
-        CatalogueError: when there is none.
+        CatalogueError: if it does not exist.
     """
     function = _function(variant)
     if function is None:
@@ -133,12 +137,12 @@ def lookup(variant: Variant) -> Callable[..., ArrayLike]:
 
 
 def exists(variant: Variant) -> bool:
-    """Whether there is anything to compare the variant's files with."""
+    """Whether the variant has a curve that its files can be checked against."""
     return _function(variant) is not None
 
 
 def _function(variant: Variant) -> Callable[..., ArrayLike] | None:
-    """A public function that the family's module defines itself, and did not import."""
+    """The function of that name in the family's module, unless it is imported there."""
     module = _module(variant.family, variant.curves_folder)
     function = getattr(module, variant.curve, None)
     if module is None or not inspect.isfunction(function) or function.__module__ != module.__name__:
@@ -147,38 +151,39 @@ def _function(variant: Variant) -> Callable[..., ArrayLike] | None:
 
 
 def _module(family: str, folder: Path | None) -> ModuleType | None:
-    """The family's module here, else the ``curves.py`` in a user's own folder of the family."""
+    """The family's module in this package, else the ``curves.py`` in the user's folder of the family."""
     try:
         return importlib.import_module(f"{__name__}.{family}")
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{family}":
             raise
-    return _own_module(family, folder) if folder is not None else None
+    return _user_module(family, folder) if folder is not None else None
 
 
 _LOADED: dict[tuple[str, Path], tuple[tuple[int, int], ModuleType]] = {}
 
 
-def _own_module(family: str, folder: Path) -> ModuleType | None:
-    """The ``curves.py`` in a folder, loaded again when it has changed; as it was loaded before where it cannot be seen
-    any more, as in a sandbox.
+def _user_module(family: str, folder: Path) -> ModuleType | None:
+    """The ``curves.py`` in a folder, reloaded when it has changed.
+
+    Where the file is not readable, as in a sandbox, the module stays as it was loaded before.
     """
     path = folder / "curves.py"
-    known = _LOADED.get((family, folder))
+    loaded = _LOADED.get((family, folder))
     if not path.is_file():
-        return known[1] if known else None
-    state = path.stat()
-    stamp = state.st_mtime_ns, state.st_size
-    if known is None or known[0] != stamp:
+        return loaded[1] if loaded else None
+    stat = path.stat()
+    stamp = stat.st_mtime_ns, stat.st_size
+    if loaded is None or loaded[0] != stamp:
         spec = importlib.util.spec_from_file_location(f"lrgen_user_curves_{family}", path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        known = _LOADED[family, folder] = stamp, module
-    return known[1]
+        loaded = _LOADED[family, folder] = stamp, module
+    return loaded[1]
 
 
 def whole_steps(fraction: float, horizon: int) -> int:
-    """A fraction of the horizon in whole steps, at least one (halves round to even)."""
+    """A fraction of the horizon in steps, rounded half to even, at least one."""
     return max(1, round(fraction * horizon))

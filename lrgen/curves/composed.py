@@ -3,14 +3,14 @@
 import numpy as np
 
 from lrgen.curves import Rates, whole_steps
-from lrgen.curves.constant import linear_ramp
-from lrgen.curves.cosine import half_cosine, warmup_cosine
+from lrgen.curves.constant import linear_warmup
+from lrgen.curves.cosine import cosine_decay, warmup_cosine
 from lrgen.curves.step import step_decay
 
 
 def step_times_cosine(step: Rates, horizon: int, *, step_fraction: float, gamma: float) -> Rates:
     """Step decay times cosine decay."""
-    return step_decay(step, horizon, step_fraction=step_fraction, gamma=gamma) * half_cosine(step, horizon)
+    return step_decay(step, horizon, step_fraction=step_fraction, gamma=gamma) * cosine_decay(step, horizon)
 
 
 def warmup_then_step(
@@ -19,7 +19,7 @@ def warmup_then_step(
     """Linear warm-up over W steps, then step decay counted from there (torch ``SequentialLR``)."""
     warmup_steps = whole_steps(warmup_fraction, horizon)
     decay = step_decay(np.maximum(step - warmup_steps, 0), horizon, step_fraction=step_fraction, gamma=gamma)
-    warmup: Rates = linear_ramp(step, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
+    warmup: Rates = linear_warmup(step, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
     return warmup * decay
 
 
@@ -29,7 +29,7 @@ def cosine_then_swa(
     """Cosine decay until s, then annealed along a cosine to ``swa_ratio`` (torch ``SWALR``)."""
     start, length = _swa_steps(horizon, swa_start_fraction, anneal_fraction)
     weight: Rates = np.cos(np.pi * np.clip((step - start) / length, 0, 1) / 2) ** 2
-    base = half_cosine(np.minimum(step, start), horizon)
+    base = cosine_decay(np.minimum(step, start), horizon)
     return swa_ratio + (base - swa_ratio) * weight
 
 
@@ -47,7 +47,7 @@ def warmup_then_swa(
     start, length = _swa_steps(horizon, swa_start_fraction, anneal_fraction)
     weight = 1 - np.clip((step - start) / length, 0, 1)
     at = np.minimum(step, start)
-    base = linear_ramp(at, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
+    base = linear_warmup(at, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
     return swa_ratio + (base - swa_ratio) * weight
 
 
@@ -85,7 +85,7 @@ def layerwise_triangle(
 def gradual_unfreezing(step: Rates, horizon: int, *, depth: int, deepest: int, unfreeze_fraction: float) -> Rates:
     """Cosine decay, but zero until the layer is unfrozen, which starts with the last layer (ULMFiT)."""
     unfreeze_step = round(unfreeze_fraction * horizon * (deepest - depth) / max(1, deepest))
-    return np.where(step < unfreeze_step, 0, half_cosine(step, horizon))
+    return np.where(step < unfreeze_step, 0, cosine_decay(step, horizon))
 
 
 def freezeout_cubic(step: Rates, horizon: int, *, depth: int, deepest: int, t_0: float) -> Rates:
@@ -127,7 +127,7 @@ def cosine_noise_window(
     noise_end_fraction: float,
     seed: int,
 ) -> Rates:
-    """``half_cosine`` times ``1 + r (2 u - 1)`` within a window (timm's uniform ``noise_range_t``).
+    """``cosine_decay`` times ``1 + r (2 u - 1)`` within a window (timm's uniform ``noise_range_t``).
 
     u is the first sample of ``torch.rand`` with the seed ``seed + t``: the low 24 of the first 32 bits of a Mersenne
     Twister seeded like numpy's legacy generator.
@@ -141,14 +141,14 @@ def cosine_noise_window(
         twister.seed(seed + int(t))
         samples.append(twister.randint(2**24, dtype=np.uint32))
     noise[noisy] = noise_ratio * (2 * (np.array(samples, dtype=np.float64) / 2**24) - 1)[indices]
-    return half_cosine(step, horizon) * (1 + noise)
+    return cosine_decay(step, horizon) * (1 + noise)
 
 
 def warmup_times_exponential(
     step: Rates, horizon: int, *, warmup_fraction: float, final_lr_ratio: float, start_factor: float
 ) -> Rates:
-    """``linear_ramp`` times ``final_lr_ratio ** (t / T)`` (torch ``ChainedScheduler``)."""
-    warmup: Rates = linear_ramp(step, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
+    """``linear_warmup`` times ``final_lr_ratio ** (t / T)`` (torch ``ChainedScheduler``)."""
+    warmup: Rates = linear_warmup(step, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
     return warmup * np.power(final_lr_ratio, step / horizon)
 
 
@@ -165,8 +165,8 @@ def warmup_hold_step_cosine(
     """Linear warm-up, 1, then from H on ``gamma``, with cosine decay from C on (torch ``SequentialLR``)."""
     milestone = max(whole_steps(warmup_fraction, horizon), round(milestone_fraction * horizon))
     start = max(milestone, round(cosine_start_fraction * horizon))
-    cosine = half_cosine(np.maximum(step - start, 0), max(1, horizon - start))
-    warmup: Rates = linear_ramp(step, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
+    cosine = cosine_decay(np.maximum(step - start, 0), max(1, horizon - start))
+    warmup: Rates = linear_warmup(step, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
     return np.where(step < milestone, warmup, gamma * cosine)
 
 

@@ -1,4 +1,7 @@
-"""Exponential and rational decay."""
+"""Exponential and rational decay.
+
+Throughout, m = min_lr_ratio and f = final_lr_ratio.
+"""
 
 import numpy as np
 
@@ -11,7 +14,7 @@ def exponential(step: Rates, horizon: int, *, gamma: float) -> Rates:
 
 
 def exponential_to(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
-    """``final_lr_ratio ** (t / T)``.
+    """``f ** (t / T)``.
 
     torch ``ExponentialLR`` and fvcore ``ExponentialParamScheduler``.
     """
@@ -21,9 +24,9 @@ def exponential_to(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates
 def warmup_exponential(
     step: Rates, horizon: int, *, warmup_fraction: float, min_lr_ratio: float, decay_rate: float
 ) -> Rates:
-    """``t / W``, then ``max(m, decay_rate ** ((t - W) / (T - W)))``.
+    """``t / W``, then ``max(m, decay_rate ** ((t - W) / (T - W)))``, W = round(warmup_fraction T).
 
-    W = round(warmup_fraction T), m = min_lr_ratio; optax ``warmup_exponential_decay_schedule`` with an ``end_value``.
+    optax ``warmup_exponential_decay_schedule`` with an ``end_value``.
     """
     warmup_steps = round(warmup_fraction * horizon)
     decay = np.exp(np.log(decay_rate) / max(1, horizon - warmup_steps) * np.maximum(step - warmup_steps, 0))
@@ -31,14 +34,14 @@ def warmup_exponential(
 
 
 def half_gaussian(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
-    """``final_lr_ratio ** ((t / T) ** 2)``.
+    """``f ** ((t / T) ** 2)``.
 
     torch ``MultiplicativeLR`` with a factor that decays exponentially.
     """
     return np.power(final_lr_ratio, np.square(step / horizon))
 
 
-def exponential_rise(step: Rates, horizon: int, *, initial_lr_ratio: float) -> Rates:
+def exponential_increase(step: Rates, horizon: int, *, initial_lr_ratio: float) -> Rates:
     """``initial_lr_ratio ** (1 - t / T)``.
 
     optax ``exponential_decay`` with a ``decay_rate`` above 1.
@@ -47,18 +50,18 @@ def exponential_rise(step: Rates, horizon: int, *, initial_lr_ratio: float) -> R
 
 
 def inverse_time(step: Rates, horizon: int, *, final_lr_ratio: float) -> Rates:
-    """``f T / (f T + (1 - f) t)``, f = final_lr_ratio.
+    """``1 / (1 + k t / T)``, k = 1 / f - 1, computed as ``f T / (f T + (1 - f) t)``.
 
-    keras ``InverseTimeDecay`` with ``decay_rate = 1 / f - 1``.
+    keras ``InverseTimeDecay`` with ``decay_rate=k``.
     """
     scale = final_lr_ratio * horizon
     return scale / (scale + (1 - final_lr_ratio) * step)
 
 
 def inverse_time_staircase(step: Rates, horizon: int, *, step_fraction: float, decay_rate: float) -> Rates:
-    """``1 / (1 + decay_rate floor(t / s))``.
+    """``1 / (1 + decay_rate floor(t / s))``, s = max(1, round(step_fraction T)).
 
-    s is the number of steps per interval. keras ``InverseTimeDecay`` with ``staircase=True``.
+    keras ``InverseTimeDecay`` with ``staircase=True``.
     """
     intervals = np.floor_divide(step, whole_steps(step_fraction, horizon))
     return np.reciprocal(1 + decay_rate * intervals)
@@ -72,8 +75,7 @@ def inverse_power(step: Rates, horizon: int, *, growth: float, power: float) -> 
 def tanh_decay(step: Rates, horizon: int, *, lower: float, upper: float, min_lr_ratio: float) -> Rates:
     """``m + (1 - m) (1 - tanh(lower (1 - t / T) + upper t / T)) / 2``.
 
-    m = min_lr_ratio; timm ``TanhLRScheduler``. Computed as a logistic function:
-    ``(1 - tanh(x)) / 2 = 1 / (1 + exp(2 x))``.
+    timm ``TanhLRScheduler``. Computed as a sigmoid: ``(1 - tanh(x)) / 2 = 1 / (1 + exp(2 x))``.
     """
     argument = lower + (upper - lower) * step / horizon
     return min_lr_ratio + (1 - min_lr_ratio) / (1 + np.exp(2 * argument))
@@ -82,8 +84,8 @@ def tanh_decay(step: Rates, horizon: int, *, lower: float, upper: float, min_lr_
 def hyperbolic(step: Rates, horizon: int, *, horizon_fraction: float, min_lr_ratio: float, log_space: bool) -> Rates:
     """``1 + (1 - m) (h(t) - h(0))`` or, in log space, ``m ** (h(0) - h(t))``.
 
-    m = min_lr_ratio and ``h(t) = sqrt((T - t) / U * (2 - (T + t) / U))`` with ``U = T / horizon_fraction``.
-    ``HyperbolicLR`` and ``ExpHyperbolicLR`` of the paper's reference implementation.
+    ``h(t) = sqrt((T - t) / U * (2 - (T + t) / U))`` with ``U = T / horizon_fraction``. ``HyperbolicLR`` and
+    ``ExpHyperbolicLR`` of the paper's reference implementation.
     """
     progress = step / horizon
     start = np.sqrt(horizon_fraction * (2 - horizon_fraction))

@@ -20,8 +20,8 @@ def one_cycle(
     """From ``1 / div_factor`` to 1, then to ``1 / (div_factor final_div_factor)`` (torch ``OneCycleLR``).
 
     The peak is at step ``warmup_fraction T - 1``, which need not be whole, and the decay ends at step ``T - 1``. A
-    warm-up of zero steps, by which torch would divide, takes one step. With three phases the curve returns to its
-    initial value in as many steps before the final decay.
+    warm-up of zero steps, by which torch divides, takes one step instead. With three phases, the curve returns to its
+    initial value in as many steps as the warm-up takes, before the final decay.
     """
     t = np.minimum(step, horizon - 1)
     peak = warmup_fraction * horizon - 1
@@ -40,20 +40,20 @@ def one_cycle(
 
 
 def triangle(step: Rates, horizon: int, *, warmup_fraction: float, min_lr_ratio: float) -> Rates:
-    """From ``min_lr_ratio`` to 1 at ``round(warmup_fraction T)`` and back at T (AllenNLP's ``SlantedTriangular``)."""
+    """From ``min_lr_ratio`` to 1 at ``round(warmup_fraction T)`` and back at T (allennlp ``SlantedTriangular``)."""
     peak = round(warmup_fraction * horizon)
     return _interpolated(step, (0, min_lr_ratio), (peak, 1.0), (horizon, min_lr_ratio))
 
 
 def late_triangle(step: Rates, horizon: int, *, peak_fraction: float, min_lr_ratio: float) -> Rates:
-    """From ``min_lr_ratio`` to 1 at ``round(peak_fraction T)``, then to zero at T."""
+    """From ``min_lr_ratio`` to 1 at ``round(peak_fraction T)``, then to 0 at T."""
     return _interpolated(step, (0, min_lr_ratio), (round(peak_fraction * horizon), 1.0), (horizon, 0.0))
 
 
 def dawnbench(
     step: Rates, horizon: int, *, warmup_fraction: float, decay_fraction: float, knee_lr_ratio: float, milestones: str
 ) -> Rates:
-    """From zero to 1, to ``knee_lr_ratio``, to zero (ignite's ``PiecewiseLinear``)."""
+    """From 0 to 1, then to ``knee_lr_ratio``, then to 0 (ignite ``PiecewiseLinear``)."""
     peak = round(warmup_fraction * horizon)
     knee = max(peak, horizon - round(decay_fraction * horizon))
     return _interpolated(step, (0, 0.0), (peak, 1.0), (knee, knee_lr_ratio), (horizon, 0.0))
@@ -71,7 +71,7 @@ def annihilation(
 ) -> Rates:
     """From ``1 / div_factor`` to 1 and back, then to ``1 / (div_factor final_div_factor)``.
 
-    This is optax's ``linear_onecycle_schedule``, which truncates the ends of its phases where they are rounded here.
+    optax ``linear_onecycle_schedule``, which truncates the end steps of its phases that are rounded here.
     """
     peak = round(warmup_fraction * horizon)
     cycle_end = max(peak, horizon - round(decay_fraction * horizon))
@@ -121,9 +121,9 @@ def cycle_then_decay(
     decay_rate: float,
     interval_fraction: float,
 ) -> Rates:
-    """From ``min_lr_ratio`` to 1 and back, then ``min_lr_ratio / (1 + decay_rate n / s)`` (DeepSpeed's ``OneCycle``).
+    """From ``min_lr_ratio`` to 1 and back, then ``min_lr_ratio / (1 + decay_rate n / s)`` (DeepSpeed ``OneCycle``).
 
-    The decay counts n steps from the end of the cycle; an interval has s steps.
+    n is the number of steps since the end of the cycle and s = max(1, round(interval_fraction T)).
     """
     half_cycle_steps, interval_steps = (
         whole_steps(half_cycle_fraction, horizon),
@@ -137,15 +137,15 @@ def cycle_then_decay(
 
 
 def _interpolated(step: Rates, *milestones: tuple[int, float]) -> Rates:
-    """Linear interpolation between milestones; of several at the same step, the last applies from there on."""
-    rates = np.full_like(step, milestones[0][1])
+    """Linear interpolation between (step, multiplier) milestones; of several at one step, the last applies."""
+    multiplier = np.full_like(step, milestones[0][1])
     for (start, initial), (end, final) in pairwise(milestones):
         progress = np.clip((step - start) / (end - start), 0, 1) if end > start else np.ones_like(step)
-        rates = np.where(step >= start, initial + (final - initial) * progress, rates)
-    return rates
+        multiplier = np.where(step >= start, initial + (final - initial) * progress, multiplier)
+    return multiplier
 
 
 def _annealed(x: Rates, anneal: str) -> Rates:
-    """From 0 at x = 0 to 1 at x = 1, linearly or along a cosine."""
+    """Annealing from 0 at x = 0 to 1 at x = 1: along a cosine for ``anneal="cos"``, else linear."""
     x = np.clip(x, 0, 1)
     return np.sin(np.pi * x / 2) ** 2 if anneal == "cos" else x

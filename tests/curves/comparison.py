@@ -1,7 +1,7 @@
-"""What the comparisons share: where they look, and the one assertion.
+"""Helpers for comparing curves with reference implementations.
 
-Every number of a schedule stands in the test that compares it and is never read from the catalogue: a wrong constant
-there has to show as a difference.
+The numbers of a schedule are written out in the tests and never read from the catalogue, so a wrong constant in the
+catalogue is a difference.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,40 +25,53 @@ def variants() -> dict[int, Variant]:
 
 
 def key(number: int) -> str:
-    """How a number reads in the name of a test."""
+    """The key of a variant, for the ids of tests."""
     return f"A0_{number:03d}"
 
 
 def seen(horizon: int) -> int:
-    """How many steps are compared: all of the horizon and half of it again, four at least."""
+    """The number of compared steps: the horizon and half of it again, at least four."""
     return horizon + max(4, horizon // 2)
 
 
 def nearest(fraction: str, horizon: int) -> int:
-    """A decimal or common fraction of the horizon in whole steps, perhaps none; exact, halves to even."""
+    """A fraction of the horizon in steps, computed exactly and rounded half to even; may be zero."""
     return round(Fraction(fraction) * horizon)
 
 
 def whole(fraction: str, horizon: int) -> int:
-    """As ``nearest``, but at least one step."""
+    """Like ``nearest``, but at least one step."""
     return max(1, nearest(fraction, horizon))
 
 
 def held(rates: Sequence[float], count: int) -> list[float]:
-    """The rates, then the last of them until there are ``count``."""
+    """The learning rates, extended to ``count`` by repeating the last one."""
     return [*rates, *[rates[-1]] * (count - len(rates))]
 
 
 def trace(make: Callable[[Any, int], Any], horizon: int, lr: float, count: int) -> list[float]:
-    """The rates that a scheduler of torch's interface gives to one dummy parameter."""
+    """The learning rates that a torch scheduler sets on an optimizer with one dummy parameter."""
     import torch
 
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = make(optimizer, horizon)
-    optimizer.step()  # torch warns about the order of the calls unless it was called once
+    optimizer.step()  # torch warns if the scheduler steps before the optimizer
     rates = [optimizer.param_groups[0]["lr"]]
     while len(rates) < count:
         scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def timm_trace(make: Callable[[Any, int], Any], horizon: int, lr: float, count: int) -> list[float]:
+    """The learning rates that a timm scheduler, which takes the step as an argument, sets on such an optimizer."""
+    import torch
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+    scheduler = make(optimizer, horizon)
+    rates = []
+    for step in range(count):
+        scheduler.step(step)
         rates.append(optimizer.param_groups[0]["lr"])
     return rates
 
@@ -70,11 +83,11 @@ def assert_promised(
     expected: Sequence[float] | np.ndarray,
     prm: Mapping[str, float] | None = None,
 ) -> None:
-    """The variant's curve has the expected rates from step 0 on, to 1e-9 of the base rate."""
-    promised = curves.rates(variants()[number], np.arange(len(expected)), horizon, lr, prm)
-    difference = np.abs(promised - np.asarray(expected, dtype=np.float64))
+    """Assert that the variant's curve has the expected learning rates from step 0 on, within 1e-9 of the base rate."""
+    rates = curves.rates(variants()[number], np.arange(len(expected)), horizon, lr, prm)
+    difference = np.abs(rates - np.asarray(expected, dtype=np.float64))
     worst = int(np.argmax(difference))  # a NaN counts as the largest
     assert difference[worst] <= 1e-9 * lr, (
-        f"{key(number)} at step {worst} of horizon {horizon}, base rate {lr}, {dict(prm or {})}: "
-        f"the curve says {promised[worst]!r}, expected {expected[worst]!r}"
+        f"{key(number)} at step {worst} of horizon {horizon}, base learning rate {lr}, {dict(prm or {})}: "
+        f"the curve is {rates[worst]!r}, expected {expected[worst]!r}"
     )

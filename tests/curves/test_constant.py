@@ -17,7 +17,7 @@ from torch.optim import lr_scheduler as ls
 from transformers import optimization as hf
 
 from lrgen import curves
-from lrgen.curves.constant import rectification
+from lrgen.curves.constant import radam_warmup
 from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
 
 
@@ -202,7 +202,7 @@ def test_the_rectification_equals_that_of_torchs_radam(beta2):
         before = weight.item()
         optimizer.step()
         moved.append(before - weight.item())
-    rates = rectification(np.arange(1.0, 400.0), 100, beta2=beta2)
+    rates = radam_warmup(np.arange(1.0, 400.0), 100, beta2=beta2)
     assert rates == pytest.approx(moved[5:404], abs=1e-9)
 
 
@@ -210,7 +210,7 @@ def test_the_rectification_equals_that_of_torchs_radam(beta2):
 def test_the_rectification_equals_that_of_pytorch_warmup(beta2):
     """The curve of A0_054 equals RAdamWarmup for other values of beta2 as well."""
     steps = np.arange(float(seen(300)))
-    assert rectification(steps, 300, beta2=beta2) == pytest.approx(rectified(300, 1.0, str(beta2)), abs=1e-9)
+    assert radam_warmup(steps, 300, beta2=beta2) == pytest.approx(rectified(300, 1.0, str(beta2)), abs=1e-9)
 
 
 def test_the_rectification_starts_at_the_fifth_update_for_every_beta2():
