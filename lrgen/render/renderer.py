@@ -14,7 +14,6 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +221,7 @@ def _cached(code: str) -> Path:
         RuntimeError: when the user has no home folder.
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "lrgen" / f"black-{metadata.version('black')}" / hashlib.sha256(code.encode()).hexdigest()
+    return caches / "lrgen" / f"black-{black.__version__}" / hashlib.sha256(code.encode()).hexdigest()
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
