@@ -14,6 +14,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,12 @@ def _cached(code: str) -> Path:
         RuntimeError: when the user has no home folder.
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "lrgen" / f"black-{black.__version__}" / hashlib.sha256(code.encode()).hexdigest()
+    return caches / "lrgen" / f"black-{_black_version()}" / hashlib.sha256(code.encode()).hexdigest()
+
+
+@functools.cache
+def _black_version() -> str:
+    return metadata.version("black")
 
 
 def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
