@@ -76,20 +76,20 @@ def cli_text() -> str:
 
 
 def schedules_text(catalogue: Catalogue) -> str:
-    """Every family with its picture, and every schedule with what the catalogue says of it."""
-    curves = [one for one in catalogue.variants if one.equivalent_to is None]
-    others = len(catalogue.variants) - len(curves)
-    contents = (f"- [{one.title}](#{_anchor(one)}) ({len(one.variants)})" for one in catalogue.families)
+    """Every family with its figure, and the catalogue entry of every schedule."""
+    distinct = sum(variant.equivalent_to is None for variant in catalogue.variants)
+    equivalents = len(catalogue.variants) - distinct
+    contents = (f"- [{family.title}](#{_anchor(family)}) ({len(family.variants)})" for family in catalogue.families)
     parts = [
-        f"# The schedules\n\n{len(catalogue.variants)} schedules in {len(catalogue.families)} families: {len(curves)} "
-        f"distinct curves, and {others} that reach the curve of another one through another API.\n",
+        f"# The schedules\n\n{len(catalogue.variants)} schedules in {len(catalogue.families)} families: {distinct} "
+        f"distinct curves and {equivalents} equivalents, other APIs for one of these curves.\n",
         NOTATION,
         "\n".join(contents) + "\n",
     ]
     parts.append(_short_horizons(catalogue))
     for family in catalogue.families:
         parts.append(
-            f"## {family.title}\n\n{family.summary}\n\n![{family.title}: their curves](families/{family.name}.svg)\n"
+            f"## {family.title}\n\n{family.summary}\n\n![Curves: {family.title}](families/{family.name}.svg)\n"
         )
         parts += [_entry(catalogue, variant) for variant in family.variants]
     return "\n".join(parts)
@@ -123,11 +123,11 @@ def _entry(catalogue: Catalogue, variant: Variant) -> str:
     if variant.paper:
         facts.append(f"paper: <{variant.paper}>" if variant.paper.startswith("http") else f"paper: {variant.paper}")
     if variant.equivalent_to:
-        facts.append(f"the curve of {catalogue.variant(variant.equivalent_to).key}")
+        facts.append(f"equivalent to {catalogue.variant(variant.equivalent_to).key}")
     if variant.layerwise:
-        facts.append("a rate for each layer")
+        facts.append("layer-wise learning rates")
     if variant.optimizer:
-        facts.append(f"brings its optimizer, `{variant.optimizer.name}`")
+        facts.append(f"optimizer: `{variant.optimizer.name}`")
     summary = variant.summary.replace("``", "`")
     lines = [
         f"### {variant.key} {variant.name}\n",
@@ -138,8 +138,8 @@ def _entry(catalogue: Catalogue, variant: Variant) -> str:
     if variant.hyperparameters:
         lines.append("\n| hyperparameter | default | range | meaning |\n|---|---|---|---|")
         lines += [
-            f"| `{one.name}` | {one.text} | {one.low:g} to {one.high:g} | {one.meaning} |"
-            for one in variant.hyperparameters
+            f"| `{parameter.name}` | {parameter.text} | {parameter.low:g} to {parameter.high:g} | {parameter.meaning} |"
+            for parameter in variant.hyperparameters
         ]
     return "\n".join(lines) + "\n"
 

@@ -46,13 +46,12 @@ def warmup_then_swa(
     """Linear warm-up, constant until s, then annealed linearly to ``swa_ratio`` (torch ``SWALR``)."""
     start, length = _swa_steps(horizon, swa_start_fraction, anneal_fraction)
     weight = 1 - np.clip((step - start) / length, 0, 1)
-    at = np.minimum(step, start)
-    base = linear_warmup(at, horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
+    base = linear_warmup(np.minimum(step, start), horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
     return swa_ratio + (base - swa_ratio) * weight
 
 
 def _swa_steps(horizon: int, swa_start_fraction: float, anneal_fraction: float) -> tuple[int, int]:
-    """Start and length of the annealing, which ends at the horizon at the latest."""
+    """Start and length of the annealing, which ends at the horizon or before."""
     length = whole_steps(anneal_fraction, horizon)
     return min(whole_steps(swa_start_fraction, horizon), horizon - length), length
 
@@ -75,7 +74,7 @@ def layerwise_triangle(
     min_lr_ratio: float,
     layer_decay: float,
 ) -> Rates:
-    """The minimum of an increasing and a decreasing line, rescaled, times the layer decay (ULMFiT, allennlp)."""
+    """Linear warm-up and linear decay from and to the minimum, times the layer decay (ULMFiT, AllenNLP)."""
     warmup_steps = round(warmup_fraction * horizon)
     factor = np.fmin(step / warmup_steps, (horizon - step) / max(1, horizon - warmup_steps))  # 0 / 0 without a warm-up
     scale: float = layer_decay ** (deepest - depth)
@@ -83,7 +82,7 @@ def layerwise_triangle(
 
 
 def gradual_unfreezing(step: Rates, horizon: int, *, depth: int, deepest: int, unfreeze_fraction: float) -> Rates:
-    """Cosine decay, but zero until the layer is unfrozen, which starts with the last layer (ULMFiT)."""
+    """Cosine decay, but zero until the layer is unfrozen, last layer first (ULMFiT)."""
     unfreeze_step = round(unfreeze_fraction * horizon * (deepest - depth) / max(1, deepest))
     return np.where(step < unfreeze_step, 0, cosine_decay(step, horizon))
 
@@ -129,8 +128,8 @@ def cosine_noise_window(
 ) -> Rates:
     """``cosine_decay`` times ``1 + r (2 u - 1)`` within a window (timm's uniform ``noise_range_t``).
 
-    u is the first sample of ``torch.rand`` with the seed ``seed + t``: the low 24 of the first 32 bits of a Mersenne
-    Twister seeded like numpy's legacy generator.
+    u is the first sample of ``torch.rand`` with the seed ``seed + t``: the low 24 bits of the first output of a
+    Mersenne Twister with this seed, divided by 2^24.
     """
     noisy = (step >= noise_start_fraction * horizon) & (step < noise_end_fraction * horizon)
     noise = np.zeros_like(step)

@@ -33,7 +33,7 @@ def asymmetric_triangles(
 ) -> Rates:
     """Asymmetric triangular cycles between ``min_lr_ratio`` and 1 (torch ``CyclicLR`` with ``step_size_down``).
 
-    The height is the minimum of the increasing and the decreasing line; each phase takes at least one step.
+    The height is the minimum of both phases, each of which takes at least one step.
     """
     cycle_steps = round(cycle_fraction * horizon)
     step_size_up = whole_steps(rise_fraction, cycle_steps)
@@ -78,10 +78,7 @@ def decay_then_cycles(
     min_lr_ratio: float,
     cycle_fraction: float,
 ) -> Rates:
-    """1, linear decay to ``decayed_lr_ratio``, then triangular cycles from ``max_lr_ratio`` (training for FGE).
-
-    The position in a cycle is measured by the distance to its nearer end.
-    """
+    """1, linear decay to ``decayed_lr_ratio``, then triangular cycles from ``max_lr_ratio`` (``fge.py``)."""
     decay_start, cycle_start = round(decay_start_fraction * horizon), round(cycle_start_fraction * horizon)
     decay_progress = np.clip((step - decay_start) / max(cycle_start - decay_start, 1), 0, 1)
     decay = 1 - (1 - decayed_lr_ratio) * decay_progress

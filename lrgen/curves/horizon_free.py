@@ -1,4 +1,4 @@
-"""Decay that depends on the steps done so far and not on the planned length of training."""
+"""Decay by the number of steps taken, without a fixed end, and learning rate range tests."""
 
 import math
 
@@ -35,7 +35,7 @@ def rsqrt_cooldown(
 
 
 def flat_rsqrt(step: Rates, horizon: int, *, flat_fraction: float) -> Rates:
-    """``min(1, sqrt(k / t))`` (T5)."""
+    """``min(1, sqrt(k / t))`` (Mesh TensorFlow's ``truncated_rsqrt``, of T5)."""
     return np.minimum(1.0, np.sqrt(whole_steps(flat_fraction, horizon) / step))
 
 
@@ -47,9 +47,9 @@ def power(step: Rates, horizon: int, *, warmup_fraction: float, final_lr_ratio: 
 
 
 def power_tail(step: Rates, horizon: int, *, warmup_fraction: float, exponent: float, decay_fraction: float) -> Rates:
-    """``t / W``, then ``(t / W) ** -b``, then linear decay from there to zero at T (OLMo-core's ``PowerLR``).
+    """``t / W``, then ``(t / W) ** -b``, then linear decay to zero at T (OLMo-core's ``PowerLR``).
 
-    Without a warm-up the power law counts from 1, as if W were 1 and t one step later.
+    Without a warm-up the power law is ``(t + 1) ** -b``.
     """
     warmup_steps = round(warmup_fraction * horizon)
     cooldown_start = max(warmup_steps, horizon - round(decay_fraction * horizon))
@@ -65,7 +65,7 @@ def power_tail(step: Rates, horizon: int, *, warmup_fraction: float, exponent: f
 def noam_hold(step: Rates, horizon: int, *, warmup_fraction: float, hold_fraction: float, exponent: float) -> Rates:
     """``(t + 1) / (W + 1)``, 1 for H steps, then ``(W / (t - H)) ** b`` (NeMo's ``NoamHoldAnnealing``).
 
-    Without a warm-up the decay counts from 1, as if W were 1 and t one step later.
+    Without a warm-up the decay is ``(t - H + 1) ** -b``.
     """
     warmup_steps = round(warmup_fraction * horizon)
     hold_end = warmup_steps + round(hold_fraction * horizon)
@@ -83,10 +83,9 @@ def eden(
     epochs: int,
     warmup_start_ratio: float,
 ) -> Rates:
-    """icefall's ``Eden``: ``((b² + B²) / B²) ** -0.25 ((e² + E²) / E²) ** -0.25``, times a warm-up from 0.5 to 1.
+    """``((b² + B²) / B²) ** -0.25 ((e² + E²) / E²) ** -0.25``, times a warm-up from 0.5 to 1 (icefall's ``Eden``).
 
-    The batch b is the step, and its time scale B is ``lr_batches_fraction`` of the horizon. The epoch e is one of
-    ``epochs``, and its time scale E is ``lr_epochs_fraction`` of their number.
+    b is the batch, e the epoch out of ``epochs``; B and E are fractions of the number of batches and of epochs.
     """
     by_batch = (lr_batches_fraction * horizon) / np.hypot(step, lr_batches_fraction * horizon)
     epoch, timescale = np.floor(epochs * step / horizon), epochs * lr_epochs_fraction
@@ -104,7 +103,7 @@ def exponential_range_test(step: Rates, horizon: int, *, min_lr_ratio: float) ->
 
 
 def staircase_range_test(step: Rates, horizon: int, *, min_lr_ratio: float, levels: int) -> Rates:
-    """Equally spaced levels from ``min_lr_ratio`` to 1 (DeepSpeed's ``LRRangeTest`` with its staircase)."""
+    """Equally spaced levels from ``min_lr_ratio`` to 1 (DeepSpeed's ``LRRangeTest`` with ``staircase=True``)."""
     level = np.minimum(np.floor(levels * step / horizon), levels - 1)
     return (min_lr_ratio * (levels - 1 - level) + level) / (levels - 1)
 

@@ -1,6 +1,6 @@
-"""Metric-driven schedules as state machines: each takes the metrics and returns the learning rates.
+"""Metric-driven schedules as functions from the metrics to the learning rates.
 
-The result starts with the initial learning rate, followed by the learning rate after each metric.
+The result holds the initial learning rate and the learning rate after each metric.
 """
 
 import math
@@ -15,7 +15,7 @@ def plateau(
 ) -> list[float]:
     """Reduction on plateaus (torch ``ReduceLROnPlateau``, mode min, relative threshold 1e-4).
 
-    A metric is an improvement when it is below ``(1 - 1e-4)`` times the best; NaN never is. After more than
+    A metric is an improvement if it is below ``(1 - 1e-4)`` times the best; NaN never is. After more than
     ``max(1, round(patience_fraction T))`` consecutive metrics without improvement, the learning rate is multiplied by
     ``factor`` and the count restarts. A change by at most 1e-8 is not applied.
     """
@@ -46,7 +46,7 @@ def accuracy_plateau(
 ) -> list[float]:
     """Reduction on plateaus of the accuracy (torch ``ReduceLROnPlateau``, mode max, absolute threshold).
 
-    As ``plateau``, but an accuracy is an improvement when it exceeds the best by more than ``threshold``.
+    As in ``plateau``, but an accuracy is an improvement if it exceeds the best by more than ``threshold``.
     """
 
     def is_better(metric: float, best: float) -> bool:
@@ -68,8 +68,8 @@ def plateau_with_cooldown(
 ) -> list[float]:
     """Reduction on plateaus with a cooldown and a minimum (torch ``ReduceLROnPlateau``'s ``cooldown`` and ``min_lr``).
 
-    As ``plateau``, but the ``round(cooldown_fraction T)`` losses after a reduction never count as bad, and the learning
-    rate is at least ``min_lr_ratio`` times the base learning rate.
+    As in ``plateau``, but the ``round(cooldown_fraction T)`` losses after a reduction do not count as bad, and the
+    learning rate is at least ``min_lr_ratio`` times the base learning rate.
     """
     cooldown = round(cooldown_fraction * horizon)
     reductions = _reductions(metrics, math.inf, _is_lower, whole_steps(patience_fraction, horizon), cooldown)
@@ -135,7 +135,7 @@ def greedy(
     reset_fraction: float,
     base_lr: float,
 ) -> list[float]:
-    """Increases and reductions by the loss (transformers ``GreedyLR`` with ``eps=0`` and relative bounds).
+    """Increases and reductions driven by the loss (transformers ``GreedyLR`` with ``eps=0`` and relative bounds).
 
     A loss below the best minus ``threshold`` is good, any other is bad. After more than
     ``max(1, round(patience_fraction T))`` consecutive good losses the learning rate is divided by ``factor``, up to the
@@ -172,8 +172,8 @@ def plateau_triggers_cooldown(
 ) -> list[float]:
     """Constant, then linear decay to zero over ``D = max(1, round(decay_fraction T))`` steps.
 
-    The decay starts at the step whose loss makes the first plateau, as torch's ``ReduceLROnPlateau`` detects it, or at
-    step ``T - D`` if there is none before.
+    The decay starts at the first plateau, as torch's ``ReduceLROnPlateau`` detects it, or at step ``T - D`` if there is
+    none before.
     """
     decay_steps = whole_steps(decay_fraction, horizon)
     reductions = _reductions(metrics, math.inf, _is_lower, whole_steps(patience_fraction, horizon))
@@ -193,7 +193,7 @@ def accumulated_plateau(
 ) -> list[float]:
     """Reduction on plateaus of averaged losses (optax ``reduce_on_plateau`` with an ``accumulation_size``).
 
-    The metrics of ``plateau`` are the means of ``w = max(1, round(window_fraction T))`` losses each, and its patience
+    As in ``plateau``, but each metric is the mean of ``w = max(1, round(window_fraction T))`` losses, and the patience
     is ``max(1, round(patience_fraction T / w))`` means. The patience of optax is greater by one.
     """
     window = whole_steps(window_fraction, horizon)
@@ -222,7 +222,7 @@ def newbob(
 def bold_driver(
     metrics: Sequence[float], horizon: int, *, initial_lr_ratio: float, growth: float, factor: float, base_lr: float
 ) -> list[float]:
-    """The bold driver of batch back-propagation, without undoing a bad step.
+    """The bold driver of batch back-propagation, except that a bad step is not undone.
 
     The learning rate starts at ``initial_lr_ratio``. It is multiplied by ``1 + growth``, up to the base learning rate,
     after the first loss and after each loss below the previous one, and by ``factor`` after a higher loss or NaN. NaN
@@ -241,7 +241,7 @@ def bold_driver(
 
 
 def _is_lower(loss: float, best: float) -> bool:
-    """An improvement by torch's relative threshold of 1e-4."""
+    """Whether a loss is an improvement by torch's relative threshold of 1e-4."""
     return loss < best * (1 - 1e-4)
 
 
@@ -254,8 +254,7 @@ def _reductions(
 ) -> list[bool]:
     """Whether the learning rate is reduced after each metric.
 
-    It is when the last improvement, or the end of the cooldown after the last reduction, was more than ``patience``
-    metrics ago.
+    It is reduced if the last improvement and the end of the last cooldown are more than ``patience`` metrics ago.
     """
     best, counted_from = worst, -1
     reductions = []
@@ -269,7 +268,7 @@ def _reductions(
 
 
 def _reduced(reductions: Iterable[bool], base_lr: float, factor: float, min_lr: float = 0.0) -> list[float]:
-    """The learning rates, initially and after each metric; as in torch a change by at most 1e-8 is not applied."""
+    """The initial learning rate and the one after each metric; as in torch, changes of at most 1e-8 are not applied."""
     rates = [base_lr]
     for reduction in reductions:
         reduced = max(rates[-1] * factor, min_lr)

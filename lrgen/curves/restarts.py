@@ -8,7 +8,7 @@ from lrgen.curves import Rates, whole_steps
 
 
 def _cycles(step: Rates, cycle_steps: Callable[[int], int]) -> tuple[Rates, Rates]:
-    """The number of each step's cycle and the progress through it; ``cycle_steps`` is the length of cycle n."""
+    """The cycle of each step and the progress through it; ``cycle_steps(n)`` is the number of steps in cycle n."""
     starts, last_step = [0], np.max(step, initial=0)
     while (end := starts[-1] + cycle_steps(len(starts) - 1)) <= last_step:
         starts.append(end)
@@ -112,7 +112,7 @@ def jagged_cosine(
 def shrinking_restarts(
     step: Rates, horizon: int, *, first_cycle_fraction: float, shortest_cycle_fraction: float
 ) -> Rates:
-    """Cosine decay in cycles of L, L / 2, L / 4, ... steps down to a minimum length (in no library)."""
+    """Cosine decay in cycles of L, L / 2, L / 4, ... steps, no shorter than a minimum."""
     first_cycle_steps = whole_steps(first_cycle_fraction, horizon)
     min_cycle_steps = whole_steps(shortest_cycle_fraction, horizon)
     minimum = min(first_cycle_steps, min_cycle_steps)

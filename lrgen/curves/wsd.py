@@ -1,6 +1,6 @@
 """Warmup-stable-decay schedules (WSD, https://arxiv.org/abs/2404.06395) and other schedules of several phases.
 
-A phase without steps is skipped: without a decay the learning rate stays constant, at T as well.
+A phase without steps is skipped. Without a decay phase the learning rate stays constant up to T and after it.
 """
 
 import numpy as np
@@ -122,7 +122,7 @@ def two_plateau_ladder(
     first_end_fraction: float,
     second_start_fraction: float,
 ) -> Rates:
-    """``t / W``, 1, linear decay to ``plateau_ratio``, constant, then linear decay to zero."""
+    """``t / W``, 1, linear decay to ``plateau_ratio``, a second plateau, then linear decay to zero."""
     first_end = max(round(warmup_fraction * horizon), round(first_end_fraction * horizon))
     second_start = max(first_end, round(second_start_fraction * horizon))
     decay_start = max(second_start, horizon - round(decay_fraction * horizon))
@@ -133,7 +133,7 @@ def two_plateau_ladder(
 
 
 def _warmup_and_decay(step: Rates, horizon: int, warmup_fraction: float, decay_fraction: float) -> tuple[Rates, Rates]:
-    """The warm-up to 1 and the progress of the decay; the warm-up comes first where the two would overlap."""
+    """The warm-up and the progress of the decay, which starts after the warm-up at the earliest."""
     start = max(round(warmup_fraction * horizon), horizon - round(decay_fraction * horizon))
     return _warmup(step, horizon, warmup_fraction), _progress(step, start, horizon)
 
@@ -145,5 +145,5 @@ def _warmup(step: Rates, horizon: int, warmup_fraction: float) -> Rates:
 
 
 def _progress(step: Rates, start: int, end: int) -> Rates:
-    """From 0 at ``start`` to 1 at ``end``; 0 everywhere when there is no step between them."""
+    """Linear progress from 0 at ``start`` to 1 at ``end``; 0 if there is no step between them."""
     return np.clip((step - start) / max(1, end - start), 0, 1) if start < end else np.zeros_like(step)

@@ -53,7 +53,7 @@ FRACTAL = (1, 16, 8, 9, 4, 13, 5, 12, 2, 15, 7, 10, 3, 14, 6, 11)  # as in the p
 
 
 def test_chebyshev_steps_are_pytorch_optimizers():
-    """A0_166 takes the sixteen steps of pytorch_optimizer in their order, scaled to a maximum of lr.
+    """A0_166 takes the 16 steps of pytorch_optimizer in their order, scaled to a maximum of lr.
 
     Its scheduler lags by two epochs and multiplies the learning rate by up to 17.
     """
@@ -67,7 +67,7 @@ def test_chebyshev_steps_are_pytorch_optimizers():
 @anything
 @given(data=st.data())
 def test_the_fractal_order_is_the_papers_for_any_curvature_ratio(data):
-    """A0_166 takes the inverse nodes of the interval in the order that the paper prints."""
+    """A0_166 takes the reciprocals of the Chebyshev nodes in the order that the paper prints."""
     horizon, prm = data.draw(st.integers(1, 200)), drawn(data, 166)
     low = prm["min_curvature_ratio"]
     node = [(1 + low) / 2 - (1 - low) / 2 * cos(pi * (2 * k - 1) / 32) for k in range(17)]  # from 1
@@ -76,7 +76,7 @@ def test_the_fractal_order_is_the_papers_for_any_curvature_ratio(data):
 
 
 def test_large_and_small_chebyshev_steps_compensate():
-    """The largest step of A0_166 comes first and the smallest next; each pair has the same sum of inverses."""
+    """The largest step of A0_166 comes first and the smallest next; each pair has the same sum of reciprocals."""
     rates = curves.rates(variants()[166], range(16), 16)
     assert rates[0] == rates.max() == 1
     assert rates[1] == rates.min()

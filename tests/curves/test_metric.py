@@ -336,7 +336,7 @@ def test_greedy_reaches_its_bounds_and_resets():
 # 162
 
 
-def plateau_then_line(losses, lr, horizon, patience, length):
+def plateau_then_linear_decay(losses, lr, horizon, patience, length):
     """Constant until torch's first reduction, or until ``length`` steps remain; then linear decay to zero."""
     rates = torch_plateau(losses, 1.0, patience, factor=0.5)
     start = next((step for step, (rate, after) in enumerate(pairwise(rates)) if after < rate), len(losses))
@@ -350,7 +350,7 @@ def test_torchs_first_reduction_starts_the_cooldown(losses):
     """A0_162 is constant up to torch's first reduction, or to T - D, then decays linearly to zero over D steps."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            expected = plateau_then_line(losses, lr, horizon, whole("5/90", horizon), whole("0.2", horizon))
+            expected = plateau_then_linear_decay(losses, lr, horizon, whole("5/90", horizon), whole("0.2", horizon))
             assert_followed(162, losses, horizon, lr, expected)
 
 
@@ -359,7 +359,7 @@ def test_torchs_first_reduction_starts_the_cooldown(losses):
 def test_torchs_first_reduction_starts_the_cooldown_for_any_losses(losses, horizon, patience, decay):
     """A0_162 is constant and then decays linearly for any losses and hyperparameters."""
     bad, length = max(1, round(patience * horizon)), max(1, round(decay * horizon))
-    expected = plateau_then_line(losses, 0.1, horizon, bad, length)
+    expected = plateau_then_linear_decay(losses, 0.1, horizon, bad, length)
     assert_followed(162, losses, horizon, 0.1, expected, {"patience_fraction": patience, "decay_fraction": decay})
 
 
