@@ -12,8 +12,8 @@ import orjson
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import formats
 from lrgen.finetune.build import Plan, build
-from lrgen.finetune.corpus import Level, ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.corpus import Level, VerifiedFile
+from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.formats import parquet
 from lrgen.render import output
 from lrgen.render.renderer import Renderer
@@ -33,9 +33,9 @@ class Questions:
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def examples(self, material: Material) -> Iterator[Example]:
+    def examples(self, task_input: TaskInput) -> Iterator[Example]:
         """``count`` questions, by turns about each file."""
-        codes = [file.source[:1500] for file in material.files]
+        codes = [file.source[:1500] for file in task_input.files]
         for number in range(self._count):
             at = number % len(codes)
             yield Example(
@@ -44,21 +44,21 @@ class Questions:
                 prompt=QUESTION.format(code=codes[at], step=number, horizon=2 * number + 1, lr=0.1),
                 completion=f"{number}: {1 / (number + 1):.6g}\n",
                 scope=Scope.SCHEDULE,
-                files=(material.files[at],),
+                files=(task_input.files[at],),
                 evidence={"steps": [number]},
             )
 
 
-def bench(folder: Path, catalogue: Catalogue) -> None:
+def context(folder: Path, catalogue: Catalogue) -> None:
     """Print the table; the largest size only when LRGEN_BENCH_LARGE is set."""
-    material = Material(catalogue, tuple(_files(catalogue)), 0)
+    task_input = TaskInput(catalogue, tuple(_files(catalogue)), 0)
     form = formats.LINES[0]
-    print(f"dataset: rows of about {_length(material):,} characters into Parquet and {form.NAME}")
+    print(f"dataset: rows of about {_length(task_input):,} characters into Parquet and {form.NAME}")
     print(f"  {'rows':>9}{'build':>10}{'rows/s':>10}{'lines alone':>14}{'ratio':>8}{'memory':>12}")
     for count in (*SIZES, *([LARGE] if os.environ.get("LRGEN_BENCH_LARGE") else [])):
         plan = Plan((Questions(count),), (form.NAME,), Level.SCHEDULE)
         begun = time.perf_counter()
-        build(material, plan, folder / str(count))
+        build(task_input, plan, folder / str(count))
         taken = time.perf_counter() - begun
         alone = _lines_alone(folder, count, form)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -78,15 +78,15 @@ def _lines_alone(folder: Path, count: int, form: formats.Lines) -> float:
     return time.perf_counter() - begun
 
 
-def _files(catalogue: Catalogue) -> Iterator[ProvedFile]:
+def _files(catalogue: Catalogue) -> Iterator[VerifiedFile]:
     renderer = Renderer(catalogue)
     pairs = output.pairs([catalogue.architecture("ResNet")], catalogue.variants[:VARIANTS])
     for architecture, variant in pairs:
         file = renderer.render(architecture, variant)
         path = output.path_of(Path(), architecture, variant)
-        yield ProvedFile(architecture, variant, file.text, file.sha256, path, 1, Level.SCHEDULE, None, None)
+        yield VerifiedFile(architecture, variant, file.text, file.sha256, path, 1, Level.SCHEDULE, None, None)
 
 
-def _length(material: Material) -> int:
-    examples = list(Questions(VARIANTS).examples(material))
+def _length(task_input: TaskInput) -> int:
+    examples = list(Questions(VARIANTS).examples(task_input))
     return sum(len(one.prompt) + len(one.completion) for one in examples) // len(examples)

@@ -1,4 +1,4 @@
-"""``lrgen dataset``: the verified corpus as data that a language model is fine-tuned on."""
+"""``lrgen dataset``: fine-tuning datasets made from verified files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,69 +16,71 @@ from lrgen.verify import plan as planning
 
 if TYPE_CHECKING:
     from lrgen.finetune.build import Built
-    from lrgen.finetune.corpus import Refused
+    from lrgen.finetune.corpus import IneligibleFile
     from lrgen.finetune.example import Task
 
-dataset = typer.Typer(no_args_is_help=True, help="Turn verified files into data for fine-tuning language models.")
+dataset = typer.Typer(
+    no_args_is_help=True, help="Build fine-tuning datasets from verified files, check them and view samples."
+)
 
-_Folder = Annotated[Path, typer.Argument(help="The folder of a dataset.")]
-_Workers = Annotated[int | None, typer.Option(help="Files that run at a time. (default: one a core)")]
-_TOLD = 20
+_Folder = Annotated[Path, typer.Argument(help="Folder of the dataset.")]
+_Workers = Annotated[
+    int | None, typer.Option(help="Number of files to execute in parallel. (default: number of cores)")
+]
+_SHOWN = 20
 
 
 @dataset.command("build")
 def dataset_build(
-    out: Annotated[Path, typer.Option("--out", help="The folder to make.", metavar="DIR")],
-    task: Annotated[list[str] | None, typer.Option("--task", help="A task; repeatable. (default: all)")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder to create.", metavar="DIR")],
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Task to include; repeatable. (default: all)")
+    ] = None,
     form: Annotated[
         list[str] | None,
-        typer.Option("--format", help="A format; repeatable. Parquet is always there. (default: all)"),
+        typer.Option("--format", help="Format to write; repeatable. Parquet is always written. (default: all)"),
     ] = None,
-    everything: All = False,
+    select_all: All = False,
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
     level: Annotated[
-        str, typer.Option(help="What every file must have passed.", metavar="contract|schedule|training")
+        str, typer.Option(help="Last check that every file must have passed.", metavar="contract|schedule|training")
     ] = "training",
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows at most, shared out between the tasks.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Decides phrasings and splits. (default: 0)")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of rows, divided among the tasks.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of wordings and splits. (default: 0)")] = None,
     holdout_family: Annotated[
         list[str] | None,
-        typer.Option("--holdout-family", help="A family that is only tested with; repeatable.", metavar="NAME"),
+        typer.Option("--holdout-family", help="Family held out for testing; repeatable.", metavar="NAME"),
     ] = None,
     holdout_model: Annotated[
         list[str] | None,
-        typer.Option("--holdout-model", help="A network that is only tested with; repeatable.", metavar="NAME"),
+        typer.Option("--holdout-model", help="Architecture held out for testing; repeatable.", metavar="NAME"),
     ] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="A tokenizer.json, to count tokens with.", metavar="FILE")
-    ] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="tokenizer.json for counting tokens.", metavar="FILE")] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longer rows go into a file of their own, uncut.")
+        int | None, typer.Option(min=1, help="Maximum length of a row; longer rows are written to too_long.jsonl.")
     ] = None,
     decontaminate: Annotated[
         list[Path] | None,
-        typer.Option(help="A benchmark whose texts no row may share; repeatable.", metavar="FILE.jsonl"),
+        typer.Option(help="Benchmark; rows that overlap with it are left out; repeatable.", metavar="FILE.jsonl"),
     ] = None,
-    skip_refused: Annotated[
-        bool, typer.Option("--skip-refused", help="Leave out files that did not pass, instead of ending.")
+    skip_ineligible: Annotated[
+        bool, typer.Option("--skip-ineligible", help="Leave out files that did not pass instead of failing.")
     ] = False,
     files: Annotated[
         Path | None,
         typer.Option("--files", help="Folder of the rendered files. (default: generated)", metavar="DIR"),
     ] = None,
-    cache: Annotated[
-        Path, typer.Option(help="Folder that keeps how broken files ended, for the next build.", metavar="DIR")
-    ] = Path(".lrgen"),
+    cache: Annotated[Path, typer.Option(help="Folder for cached outcomes of mutants.", metavar="DIR")] = Path(".lrgen"),
     workers: _Workers = None,
     templates: Templates = None,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset of the selected files; without a selection of those of the active model.
+    """Build a dataset from the selected files (default: the active model).
 
-    A build that was interrupted goes on where it was when it is started again.
+    An interrupted build continues when the same command is run again.
 
     Example: lrgen dataset build --out out/resnet --level schedule
 
@@ -88,8 +90,8 @@ def dataset_build(
     settings = _settings(flags | {"templates": tuple(templates) if templates else None})
     from lrgen.finetune import build as building
     from lrgen.finetune import corpus, formats
-    from lrgen.finetune.example import Material
-    from lrgen.finetune.mutants import Workbench
+    from lrgen.finetune.example import TaskInput
+    from lrgen.finetune.mutants import RunContext
     from lrgen.store import Store
     from lrgen.verify import verdicts
 
@@ -110,36 +112,36 @@ def dataset_build(
         benchmarks=tuple(decontaminate or ()),
     )
     store = Store(settings.db)
-    pairs = select(catalogue, settings, everything, model, variant, family)
-    proved, refused = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
-    _refuse(refused, len(proved), skip_refused, level)
-    bench = Workbench(cache, settings.workers or planning.cores(), accuracies=store.best_of_runs)
+    pairs = select(catalogue, settings, select_all, model, variant, family)
+    verified, ineligible = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
+    _require_eligible(ineligible, len(verified), skip_ineligible, level)
+    context = RunContext(cache, settings.workers or planning.cores(), accuracies=store.best_of_runs)
     with Progress("rows", 0) as progress:
         built = building.build(
-            Material(catalogue, proved, plan.seed),
+            TaskInput(catalogue, verified, plan.seed),
             plan,
             out,
-            bench=bench,
-            refused=len(refused),
+            context=context,
+            ineligible=len(ineligible),
             advance=progress.advance,
         )
-    _print_built(built, len(refused), as_json)
+    _print_built(built, len(ineligible), as_json)
 
 
 @dataset.command("check")
 def dataset_check(
     folder: _Folder,
     sample: Annotated[
-        int | None, typer.Option(min=0, help="Files, and traces, to execute again. (default: all that there are)")
+        int | None, typer.Option(min=0, help="Number of files and of traces to execute again. (default: all)")
     ] = None,
     workers: _Workers = None,
     templates: Templates = None,
     db: Annotated[
-        str | None, typer.Option("--db", help="A database to look the runs of the rows up in.", metavar="URL")
+        str | None, typer.Option("--db", help="Results database to look up the runs of the rows.", metavar="URL")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a published dataset from outside: hashes, columns, splits, formats, and what its answers do.
+    """Check a dataset: hashes, columns, splits, formats, and completions, which are executed again.
 
     Example: lrgen dataset check out/resnet --sample 50
     """
@@ -168,14 +170,14 @@ def dataset_check(
             }
         )
     else:
-        for problem in checked.problems[:_TOLD]:
+        for problem in checked.problems[:_SHOWN]:
             console().print(f"[red]{escape(problem)}[/]", soft_wrap=True)
-        if len(checked.problems) > _TOLD:
-            print(f"… and {len(checked.problems) - _TOLD} others")
-        found = len(checked.problems)
+        if len(checked.problems) > _SHOWN:
+            print(f"… and {len(checked.problems) - _SHOWN} more problems")
+        count = len(checked.problems)
         print(
             f"{folder}: {checked.rows} rows, {checked.executed} files and {checked.traced} traces executed, "
-            f"{found or 'no'} problem{'s' * (found != 1)}"
+            f"{count or 'no'} problem{'s' * (count != 1)}"
         )
     if checked.problems:
         raise typer.Exit(1)
@@ -184,11 +186,11 @@ def dataset_check(
 @dataset.command("sample")
 def dataset_sample(
     folder: _Folder,
-    count: Annotated[int, typer.Option("-n", "--number", min=1, help="Rows.")] = 3,
-    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; repeatable.")] = None,
+    count: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of rows.")] = 3,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Show only this task; repeatable.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at some rows of a dataset.
+    """Show some rows of a dataset.
 
     Example: lrgen dataset sample out/resnet -n 1 --task repair
     """
@@ -206,55 +208,56 @@ def dataset_sample(
 def _settings(flags: dict[str, Any]) -> config.Settings:
     settings = config.load(flags)
     if not settings.enable_fine_tuning:
-        raise ConfigError("datasets are switched off: enable_fine_tuning is off")
+        raise ConfigError("datasets are disabled: enable_fine_tuning is false")
     return settings
 
 
 def _tasks(names: Sequence[str]) -> "tuple[Task, ...]":
     from lrgen.finetune.tasks import TASKS
 
-    known = [one.NAME for one in TASKS]
+    known = [task.NAME for task in TASKS]
     for name in names:
         if name not in known:
             raise UnknownNameError("task", name, known)
-    return tuple(one for one in TASKS if not names or one.NAME in names)
+    return tuple(task for task in TASKS if not names or task.NAME in names)
 
 
-def _refuse(refused: "Sequence[Refused]", proved: int, skip: bool, level: str) -> None:
-    """End when there are files that did not pass, unless they are to be left out and others remain."""
-    from lrgen.finetune.corpus import shown
+def _require_eligible(ineligible: "Sequence[IneligibleFile]", verified: int, skip: bool, level: str) -> None:
+    """Raise CorpusError for ineligible files, unless they are skipped and eligible files remain."""
+    from lrgen.finetune.corpus import summarise
 
-    told = "; ".join(shown(refused))
-    if refused and not skip:
+    reasons = "; ".join(summarise(ineligible))
+    if ineligible and not skip:
         raise CorpusError(
-            f"{len(refused)} of {len(refused) + proved} files did not pass up to {level}: {told}. Run lrgen verify, "
-            "or leave them out with --skip-refused" + ("" if level == "contract" else ", or ask for a lower --level")
+            f"{len(ineligible)} of {len(ineligible) + verified} files did not pass up to {level}: {reasons}. Run "
+            "lrgen verify, or leave them out with --skip-ineligible"
+            + ("" if level == "contract" else ", or ask for a lower --level")
         )
-    if not proved:
-        raise CorpusError(f"no file is left that passed up to {level}: {told}" if refused else "no file is selected")
+    if not verified:
+        raise CorpusError(f"no file passed up to {level}: {reasons}" if ineligible else "no file is selected")
 
 
-def _print_built(built: "Built", refused: int, as_json: bool) -> None:
+def _print_built(built: "Built", ineligible: int, as_json: bool) -> None:
     tally, counts = built.tally, built.counts
-    told = {
+    summary = {
         "out": str(built.out),
         "files": built.files,
-        "refused": refused,
+        "ineligible": ineligible,
         **tally.counts(),
         "too_long": counts.too_long,
         "left_out": dict(counts.left_out),
     }
     if as_json:
-        print_json(told)
+        print_json(summary)
         return
     splits = ", ".join(f"{count} {split}" for split, count in tally.by_split().items())
     print(f"{tally.total} rows of {built.files} files written to {built.out}: {splits}")
     left_out = [f"{count} {reason}" for reason, count in counts.left_out.items()]
-    left_out += [f"{refused} files that did not pass"] if refused else []
+    left_out += [f"{ineligible} ineligible files"] if ineligible else []
     if left_out:
         print(f"left out: {', '.join(left_out)}")
     if counts.too_long:
-        print(f"too long, in a file of their own: {counts.too_long}")
+        print(f"longer than --max-tokens: {counts.too_long} rows, written to too_long.jsonl")
 
 
 def _print_row(row: dict[str, Any]) -> None:

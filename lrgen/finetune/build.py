@@ -22,15 +22,15 @@ import orjson
 from lrgen.errors import DatasetError, OutputError
 from lrgen.files import write_atomically
 from lrgen.finetune import card, formats, manifest, overlap, statistics
-from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.decontamination import Benchmarks
-from lrgen.finetune.dedup import Seen
-from lrgen.finetune.example import Example, Material, Row, Scope, Task
+from lrgen.finetune.dedup import Deduplicator
+from lrgen.finetune.example import Example, Row, Scope, Task, TaskInput
 from lrgen.finetune.formats.lines import encoded
-from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import SCHEMA, Rows, Split
-from lrgen.finetune.splits import Side, Splits, distinct
-from lrgen.finetune.tokens import Lengths
+from lrgen.finetune.splits import Assignment, Splits, distinct
+from lrgen.finetune.tokens import TokenCounter
 from lrgen.verify import verdicts
 from lrgen.version import __version__
 
@@ -98,12 +98,12 @@ class Built:
 
 
 def build(
-    material: Material,
+    task_input: TaskInput,
     plan: Plan,
     out: Path,
     *,
-    bench: Workbench | None = None,
-    refused: int = 0,
+    context: RunContext | None = None,
+    ineligible: int = 0,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Built:
     """Make the dataset; ``bench`` is what some tasks run code with, ``refused`` counts files that were left out.
@@ -118,12 +118,12 @@ def build(
     if plan.max_tokens is not None and plan.tokenizer is None:
         raise DatasetError(f"max_tokens {plan.max_tokens}: tokens are counted only with a tokenizer")
     formats.named(plan.formats)
-    files, repeated = distinct(material.files)
+    files, repeated = distinct(task_input.files)
     if plan.limit is not None:  # a few rows should be of many kinds of files
         files.sort(key=lambda file: hashlib.sha256(f"{plan.seed}:{file.name}".encode()).digest())
-    material = Material(material.catalogue, tuple(files), plan.seed)
-    maker = _Maker(material, plan, bench)
-    partial = target.with_name(f".{target.name}.{_fingerprint(material, plan, bench)}.partial")
+    task_input = TaskInput(task_input.catalogue, tuple(files), plan.seed)
+    maker = _Maker(task_input, plan, context)
+    partial = target.with_name(f".{target.name}.{_fingerprint(task_input, plan, context)}.partial")
     counts = Counts(left_out=Counter({"duplicate files": len(repeated)} if repeated else {}))
     try:
         partial.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def build(
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
                 tally = _publish(shards, plan, folder, advance)
-                _describe(folder, material, plan, maker.splits, tally, counts, refused)
+                _describe(folder, task_input, plan, maker.splits, tally, counts, ineligible)
                 os.replace(folder, target)
             shutil.rmtree(partial)
         if not counts.rows:
@@ -149,15 +149,15 @@ def build(
 class _Maker:
     """Makes the shards: a file of rows, one of those that are too long, and, when both are whole, the counts."""
 
-    def __init__(self, material: Material, plan: Plan, bench: Workbench | None) -> None:
-        self._material = material
+    def __init__(self, task_input: TaskInput, plan: Plan, context: RunContext | None) -> None:
+        self._task_input = task_input
         self._plan = plan
-        self._bench = bench
+        self._context = context
         self._rows = Rows(plan.seed)
-        self._lengths = Lengths(plan.tokenizer) if plan.tokenizer else None
+        self._counter = TokenCounter(plan.tokenizer) if plan.tokenizer else None
         self._benchmarks = Benchmarks(plan.benchmarks) if plan.benchmarks else None
         self.splits = Splits(
-            material.catalogue, material.files, plan.seed, plan.holdout_families, plan.holdout_architectures
+            task_input.catalogue, task_input.files, plan.seed, plan.holdout_families, plan.holdout_architectures
         )
 
     def shards(self, folder: Path, advance: Callable[[int], None]) -> Iterator[Path]:
@@ -174,10 +174,10 @@ class _Maker:
 
     def _make(self, task: Task, shard: Path, share: int | None, advance: Callable[[int], None]) -> None:
         counts = Counts()
-        unseen = self._bench.unseen.total() if self._bench else 0
+        surviving = self._context.surviving.total() if self._context else 0
         with contextlib.ExitStack() as stack:
             rows, long = (stack.enter_context(path.open("wb")) for path in (shard, _long(shard)))
-            seen = stack.enter_context(Seen(shard.with_suffix(".seen")))
+            seen = stack.enter_context(Deduplicator(shard.with_suffix(".seen")))
             wanted = stack.enter_context(contextlib.closing(self._wanted(task, seen, counts)))
             while batch := list(itertools.islice(wanted, _BATCH if share is None else min(_BATCH, share))):
                 self._measure(batch)
@@ -188,41 +188,41 @@ class _Maker:
                 counts.too_long += len(batch) - len(kept)
                 share = None if share is None else share - len(kept)
                 advance(len(kept))
-        if self._bench and (passed := self._bench.unseen.total() - unseen):
-            counts.left_out["mistakes that the checks do not see"] = passed
+        if self._context and (passed := self._context.surviving.total() - surviving):
+            counts.left_out["surviving mutants"] = passed
         write_atomically(_marker(shard), orjson.dumps(vars(counts)).decode())
 
-    def _wanted(self, task: Task, seen: Seen, counts: Counts) -> Generator[Row, None, None]:
+    def _wanted(self, task: Task, seen: Deduplicator, counts: Counts) -> Generator[Row, None, None]:
         """The rows of a task that are new, on one side, and in no benchmark."""
-        for example in _examples(task, self._material, self._bench):
-            side = self.splits.side(example)
-            if side is None:
+        for example in _examples(task, self._task_input, self._context):
+            assignment = self.splits.of(example)
+            if assignment is None:
                 counts.left_out["known answers about held-out architectures"] += 1
                 continue
-            row = self._rows.of(example, side.split, side.group)
-            if reason := self._reason(example, row, side, seen):
+            row = self._rows.of(example, assignment.split, assignment.group)
+            if reason := self._reason(example, row, assignment, seen):
                 counts.left_out[reason] += 1
             else:
                 yield row
 
-    def _reason(self, example: Example, row: Row, side: Side, seen: Seen) -> str:
+    def _reason(self, example: Example, row: Row, assignment: Assignment, seen: Deduplicator) -> str:
         """Why a row is left out; empty when it is not."""
-        if seen.meet(bytes.fromhex(row["id"]), 0) is not None:
+        if seen.record(bytes.fromhex(row["id"]), 0) is not None:
             return "duplicate rows"
         if self._benchmarks and self._benchmarks.overlaps(row):
             return "overlaps with a benchmark"
         if example.scope is not Scope.NONE:
-            exposure = exposure_of(side.split)
-            if seen.meet(answer_key(row["completion"]), exposure) not in (None, exposure):
-                return "answers that another side has"
+            exposure = exposure_of(assignment.split)
+            if seen.record(answer_key(row["completion"]), exposure) not in (None, exposure):
+                return "completions in another split"
         return ""
 
     def _measure(self, batch: Sequence[Row]) -> None:
-        if self._lengths is None:
+        if self._counter is None:
             return
-        prompts = self._lengths.of([row["prompt"] for row in batch])
-        completions = self._lengths.of([row["completion"] for row in batch])
-        rejected = self._lengths.of([row["rejected"] or "" for row in batch])
+        prompts = self._counter.count([row["prompt"] for row in batch])
+        completions = self._counter.count([row["completion"] for row in batch])
+        rejected = self._counter.count([row["rejected"] or "" for row in batch])
         for row, prompt, *answers in zip(batch, prompts, completions, rejected, strict=True):
             row["prompt_tokens"], row["completion_tokens"] = prompt, max(answers)
 
@@ -264,11 +264,11 @@ def shard_rows(shards: Iterable[Path]) -> Iterator[Row]:
             yield from map(orjson.loads, lines)
 
 
-def _examples(task: Task, material: Material, bench: Workbench | None) -> Iterator[Example]:
+def _examples(task: Task, task_input: TaskInput, context: RunContext | None) -> Iterator[Example]:
     if not getattr(task, "NEEDS_BENCH", False):
-        return task.examples(material)
-    with_bench: Any = task
-    examples: Iterator[Example] = with_bench.examples(material, bench)
+        return task.examples(task_input)
+    with_context: Any = task
+    examples: Iterator[Example] = with_context.examples(task_input, context)
     return examples
 
 
@@ -294,12 +294,12 @@ def _publish(shards: Sequence[Path], plan: Plan, folder: Path, advance: Callable
 
 def _describe(
     folder: Path,
-    material: Material,
+    task_input: TaskInput,
     plan: Plan,
     splits: Splits,
     tally: statistics.Tally,
     counts: Counts,
-    refused: int,
+    ineligible: int,
 ) -> None:
     """Everything beside the rows: statistics, the card, Croissant, and the manifest of it all."""
     facts = {
@@ -308,7 +308,11 @@ def _describe(
         "versions": _versions(plan),
         "arguments": plan.arguments(),
         "held_out": splits.held_out,
-        "corpus": {"files": len(material.files), "refused": refused, "sha256": _corpus_digest(material.files)},
+        "corpus": {
+            "files": len(task_input.files),
+            "ineligible": ineligible,
+            "sha256": _corpus_digest(task_input.files),
+        },
         "counts": tally.counts() | {"too_long": counts.too_long, "left_out": dict(sorted(counts.left_out.items()))},
     }
     overlaps = overlap.measure(folder, tally.samples)
@@ -317,21 +321,21 @@ def _describe(
     manifest.write(folder, facts)
 
 
-def _fingerprint(material: Material, plan: Plan, bench: Workbench | None) -> str:
+def _fingerprint(task_input: TaskInput, plan: Plan, context: RunContext | None) -> str:
     """Of everything that decides the bytes of a dataset."""
     package = Path(__file__).parent
     code = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         code.update(path.read_bytes())
-    what: list[Any] = [plan.arguments(), _versions(plan), _corpus_digest(material.files), material.catalogue.digest]
+    what: list[Any] = [plan.arguments(), _versions(plan), _corpus_digest(task_input.files), task_input.catalogue.digest]
     what.append(verdicts.check_version())
-    if bench:
-        networks = sorted({file.architecture.name for file in material.files})
-        what += [bench.breakages, bench.traces, repr([list(bench.accuracies(name)) for name in networks])]
+    if context:
+        networks = sorted({file.architecture.name for file in task_input.files})
+        what += [context.mutations, context.traces, repr([list(context.accuracies(name)) for name in networks])]
     return hashlib.sha256(orjson.dumps([*what, code.hexdigest()])).hexdigest()[:12]
 
 
-def _corpus_digest(files: Iterable[ProvedFile]) -> str:
+def _corpus_digest(files: Iterable[VerifiedFile]) -> str:
     rows = [(one.name, one.sha256, one.result_id, one.level, one.accuracy, one.trace) for one in files]
     return hashlib.sha256(orjson.dumps(rows)).hexdigest()
 

@@ -121,8 +121,8 @@ def _verification(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     ]
     if none := tally.levels[""]:
         lines.append(f"- {none:,} rows stand on no file: their answers are computed")
-    refused = facts["corpus"]["refused"]
-    left_out = f"; {refused:,} files that had not passed it were left out" if refused else ""
+    ineligible = facts["corpus"]["ineligible"]
+    left_out = f"; {ineligible:,} files that had not passed it were left out" if ineligible else ""
     lines.append(
         f"\nThe build asked for `{facts['arguments']['level']}` at least{left_out}. `result_id` is the run in the "
         "results database, `evidence` says how the very answer was verified.\n"

@@ -21,7 +21,7 @@ from lrgen.errors import DatasetError, LrgenError
 from lrgen.finetune import card, formats, grading, manifest, statistics
 from lrgen.finetune.build import TOO_LONG, answer_key, exposure_of
 from lrgen.finetune.corpus import Level
-from lrgen.finetune.dedup import Seen
+from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Reference, Row, Scope, Task
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.lines import encoded
@@ -79,7 +79,7 @@ def check(
     checked.tell(_files(folder, facts))
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lrgen-")))
-        inspection = _Inspection(facts, reference, stack.enter_context(Seen(scratch / "seen")))
+        inspection = _Inspection(facts, reference, stack.enter_context(Deduplicator(scratch / "seen")))
         for split in parquet.splits(folder):
             try:
                 if not parquet.is_current(folder, split):
@@ -124,19 +124,19 @@ def _files(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
 _Made = dict[tuple[str, bool], Submission]
 
 # Which key of a row's evidence has the sha256 of the file that its answer makes.
-_MAKES = ("equals", "fills", "gives")
+_MAKES = ("equals", "infilled", "patched")
 
 
 class _Inspection:
     """What is looked at row by row, and what is remembered between rows."""
 
-    def __init__(self, facts: Mapping[str, Any], reference: Reference, seen: Seen) -> None:
+    def __init__(self, facts: Mapping[str, Any], reference: Reference, seen: Deduplicator) -> None:
         self._facts = facts
         self._reference = reference
         self._arguments = facts["arguments"]
         self._seen = seen
         self._groups: dict[str, str] = {}
-        self._sides: dict[str, int] = {}
+        self._splits_of_files: dict[str, int] = {}
         self._sources: dict[str, tuple[str, str]] = {}
         self._made: dict[str, _Made] = {}
         self.rows: Counter[tuple[str, str]] = Counter()
@@ -201,20 +201,20 @@ class _Inspection:
 
     def _among_others(self, row: Row) -> Iterator[str]:
         """What is wrong with the row, given the rows before it."""
-        if self._seen.meet(bytes.fromhex(row["id"]), 0) is not None:
+        if self._seen.record(bytes.fromhex(row["id"]), 0) is not None:
             yield "is there twice"
         if row["scope"] == Scope.NONE:
             return
         if (other := self._groups.setdefault(row["group"], row["split"])) != row["split"]:
             yield f"its group {row['group']} is on two sides: {other} and {row['split']}"
         exposure = exposure_of(row["split"])
-        met = self._seen.meet(row["task"].encode() + b"\0" + answer_key(row["completion"]), exposure)
+        met = self._seen.record(row["task"].encode() + b"\0" + answer_key(row["completion"]), exposure)
         if met not in (None, exposure):
             yield f"its answer is in {_EXPOSURES[met]} and in {_EXPOSURES[exposure]}"
         if row["scope"] == Scope.FILE:
-            side = self._sides.setdefault(row["source_sha256"], exposure)
-            if side != exposure:
-                yield f"its file is shown in {_EXPOSURES[side]} and in {_EXPOSURES[exposure]}"
+            assignment = self._splits_of_files.setdefault(row["source_sha256"], exposure)
+            if assignment != exposure:
+                yield f"its file is shown in {_EXPOSURES[assignment]} and in {_EXPOSURES[exposure]}"
         name = (row["architecture"], row["variant"])
         if self._sources.setdefault(row["source_sha256"], name) != name:
             yield f"the file {row['source_sha256'][:12]}… is said to be two"
@@ -315,18 +315,18 @@ def _traced(folder: Path, reference: Reference, sample: int | None, workers: int
     waiting: deque[tuple[Row, int]] = deque()
     not_run: list[str] = []
 
-    def requests() -> Iterator[tuple[tracing.ShownCode, tuple[trace.Course, ...]]]:
+    def requests() -> Iterator[tuple[tracing.ShownCode, tuple[trace.TraceSpec, ...]]]:
         for split in parquet.splits(folder):
             for row in parquet.read(folder, split):
                 if grading.task_of(row) is not tracing:
                     continue
                 try:
-                    code, course, group = tracing.asked(row, reference)
+                    code, spec, group = tracing.asked(row, reference)
                 except LrgenError as error:
                     not_run.append(f"row {row['id']}: {error}")
                     continue
                 waiting.append((row, group))
-                yield code, (course,)
+                yield code, (spec,)
 
     with closing(trace.run(itertools.islice(requests(), sample), workers)) as traces:
         for _, _, (rates,) in traces:

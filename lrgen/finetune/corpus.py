@@ -1,7 +1,7 @@
-"""The verified files that a dataset is made of: what is on disk, and what the store says that its bytes did."""
+"""The corpus of a dataset: rendered files on disk whose verification is recorded in the results database."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from lrgen.store import Store
 
 
 class Level(StrEnum):
-    """Up to which check a file passed; each holds what those before it hold."""
+    """The last check that a file passed; each level includes the ones before it."""
 
     CONTRACT = "contract"
     SCHEDULE = "schedule"
@@ -27,11 +27,13 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class ProvedFile:
-    """A rendered file whose very bytes passed the checks up to a level.
+class VerifiedFile:
+    """A rendered file whose exact bytes passed the checks up to a level.
 
-    ``result_id`` is its run in ``lrgen_runs``. ``accuracy`` is that of its best epoch, held-out (None: not trained in
-    full). Files with the same ``trace`` had the same rates.
+    Attributes:
+        result_id: the id of its run in ``lrgen_runs``.
+        accuracy: the held-out accuracy of its best epoch; None when it was not trained in full.
+        trace: a digest of its learning rates; files with equal traces have equal learning rates.
     """
 
     architecture: Architecture
@@ -50,8 +52,8 @@ class ProvedFile:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A file that may not be published at the level that was asked for, and why."""
+class IneligibleFile:
+    """A file that did not reach the requested level, with the reason."""
 
     path: Path
     reason: str
@@ -59,40 +61,44 @@ class Refused:
 
 def collect(
     store: Store, pairs: Iterable[Pair], out: Path, level: Level, check_version: str
-) -> tuple[list[ProvedFile], list[Refused]]:
-    """The selected rendered files, in the order of the selection: those that passed up to the level, and the others.
+) -> tuple[list[VerifiedFile], list[IneligibleFile]]:
+    """Split the selected files into those that passed the checks up to a level and those that did not.
 
-    Of the runs of a file's bytes, by checks of this version, the one that came furthest answers; none that is older
-    than a failure.
+    A file is judged by the run of its exact bytes that passed the most checks, among runs of this version of the checks
+    that are not older than a failed one. Both lists keep the order of the selection.
 
     Raises:
         OutputError: when a file cannot be read.
         StoreError, NoResultError: when the database cannot be read.
     """
     pairs = list(pairs)
-    refused = [Refused(path, "is not rendered") for pair in pairs if not (path := output.path_of(out, *pair)).exists()]
+    ineligible = [
+        IneligibleFile(path, "is not rendered") for pair in pairs if not (path := output.path_of(out, *pair)).exists()
+    ]
     selected = [pair for pair in pairs if output.path_of(out, *pair).exists()]
     contents = [read_bytes(output.path_of(out, *pair)) for pair in selected]
     hashes = [hashlib.sha256(content).hexdigest() for content in contents]
-    everything = store.final_runs(hashes)
-    runs = _answering(run for run in everything if run["check_version"] == check_version)
-    before = {_key(run) for run in everything}
-    proved: list[ProvedFile] = []
+    all_runs = store.final_runs(hashes)
+    runs = _decisive(run for run in all_runs if run["check_version"] == check_version)
+    known = {_key(run) for run in all_runs}
+    verified: list[VerifiedFile] = []
     for (architecture, variant), content, sha256 in zip(selected, contents, hashes, strict=True):
         path = output.path_of(out, architecture, variant)
         key = (sha256, architecture.name, variant.key)
         run = runs.get(key)
         reached = _level(run) if run else None
         if run is None:
-            refused.append(
-                Refused(path, "was verified by other checks only" if key in before else "was never verified")
+            ineligible.append(
+                IneligibleFile(
+                    path, "was verified by another version of the checks" if key in known else "was never verified"
+                )
             )
         elif reached is None or reached.rank < level.rank:
-            refused.append(Refused(path, _reason(run, level)))
+            ineligible.append(IneligibleFile(path, _reason(run, level)))
         else:
             full = run["training"] == Training.FULL and reached is Level.TRAINING
-            proved.append(
-                ProvedFile(
+            verified.append(
+                VerifiedFile(
                     architecture=architecture,
                     variant=variant,
                     source=content.decode(),
@@ -104,19 +110,19 @@ def collect(
                     trace=run["trace"],
                 )
             )
-    return proved, refused
+    return verified, ineligible
 
 
-def _answering(runs: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """By (sha256, model, scheduler), of runs that come oldest first."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+def _decisive(runs: Iterable[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The decisive run by (sha256, model, scheduler); the runs come oldest first."""
+    decisive: dict[tuple[str, str, str], dict[str, Any]] = {}
     for run in runs:
         key = _key(run)
-        before = found.get(key)
-        older_is_better = before and Status(before["status"]).ok and len(before["checks"]) > len(run["checks"])
+        older = decisive.get(key)
+        older_is_better = older and Status(older["status"]).ok and len(older["checks"]) > len(run["checks"])
         if not (older_is_better and Status(run["status"]).ok):
-            found[key] = run
-    return found
+            decisive[key] = run
+    return decisive
 
 
 def _key(run: dict[str, Any]) -> tuple[str, str, str]:
@@ -124,11 +130,13 @@ def _key(run: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _level(run: dict[str, Any]) -> Level | None:
-    """The last check that a run passed, of those that a dataset can ask for."""
+    """The highest level that a run reached; None when it did not pass the contract check."""
     passed = {check["stage"] for check in run["checks"] if check["passed"]}
     reached: Level | None = None
     for level in Level:
-        if Stage(level) not in passed or (level is Level.SCHEDULE and run["variant"] is None):  # no curve was there
+        if Stage(level) not in passed or (
+            level is Level.SCHEDULE and run["variant"] is None
+        ):  # without a curve the check compares nothing
             break
         reached = level
     return reached
@@ -136,13 +144,12 @@ def _level(run: dict[str, Any]) -> Level | None:
 
 def _reason(run: dict[str, Any], level: Level) -> str:
     if Status(run["status"]).ok:
-        return "has no curve to be compared with" if run["variant"] is None else f"was not verified up to {level}"
+        return "has no curve to check against" if run["variant"] is None else f"was not verified up to {level}"
     return f"{run['status']} in the {run['stage']} check: {run['reason']}"
 
 
-def shown(refused: Iterable[Refused], count: int = 3) -> Iterator[str]:
-    """A sentence for each of the first refused files, and one for the rest."""
-    everything = list(refused)
-    yield from (f"{one.path} {one.reason}" for one in everything[:count])
-    if more := len(everything) - count > 0 and len(everything) - count:
-        yield f"and {more} other{'s' * (more > 1)}"
+def summarise(ineligible: Sequence[IneligibleFile], count: int = 3) -> Iterator[str]:
+    """Yield a phrase for each of the first ineligible files, and one for the number of others."""
+    yield from (f"{file.path} {file.reason}" for file in ineligible[:count])
+    if (others := len(ineligible) - count) > 0:
+        yield f"and {others} other{'s' * (others > 1)}"

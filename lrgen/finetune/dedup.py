@@ -1,4 +1,4 @@
-"""What was met already, on disk: the memory of a build does not grow with its rows."""
+"""Deduplication on disk: the memory of a build does not grow with its rows."""
 
 import sqlite3
 from pathlib import Path
@@ -8,8 +8,8 @@ from typing import Self
 from lrgen.errors import OutputError
 
 
-class Seen:
-    """Keys, each with the mark under which it was first met, in a scratch file that no other build opens."""
+class Deduplicator:
+    """A set of keys in a scratch file, each with the mark of its first occurrence."""
 
     def __init__(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -17,7 +17,7 @@ class Seen:
         self._connection = sqlite3.connect(path, isolation_level=None)
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -32768"):
             self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, mark INTEGER) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE keys (key BLOB PRIMARY KEY, mark INTEGER) WITHOUT ROWID")
         self._connection.execute("BEGIN")
 
     def __enter__(self) -> Self:
@@ -29,12 +29,12 @@ class Seen:
         self._connection.close()
         self._path.unlink(missing_ok=True)
 
-    def meet(self, key: bytes, mark: int) -> int | None:
-        """None for a new key, which is kept with the mark, else the mark of the first time."""
+    def record(self, key: bytes, mark: int) -> int | None:
+        """Return the mark of a known key; keep a new key with ``mark`` and return None."""
         try:
-            if self._connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, mark)).rowcount:
+            if self._connection.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (key, mark)).rowcount:
                 return None
-            (first,) = self._connection.execute("SELECT mark FROM seen WHERE key = ?", (key,)).fetchone()
+            (first,) = self._connection.execute("SELECT mark FROM keys WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error as error:
             raise OutputError(f"{self._path}: cannot be written: {error}") from error
         return int(first)

@@ -1,47 +1,47 @@
-"""What a task is: how it makes examples, puts a completion back into a file, and grades it."""
+"""Tasks and their examples, and the grades of completions."""
 
 import functools
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from lrgen.catalogue import Catalogue
-from lrgen.finetune.corpus import ProvedFile
+from lrgen.finetune.corpus import VerifiedFile
 from lrgen.records import Architecture, Outcome, Variant
 from lrgen.render.renderer import Renderer
 
 Row = dict[str, Any]
-"""A published example: a value for each column (lrgen.finetune.rows)."""
+"""An example in a dataset: a value for each column (lrgen.finetune.rows)."""
 
 EXTRACTED = "extracted"
-"""``Grade.check`` of a completion that has the form that was asked for."""
+"""``Grade.check`` of a completion in the requested form."""
 
 
 class Scope(StrEnum):
-    """What an example shows and answers, and so what must not stand on both sides of a split."""
+    """The code that an example contains, which decides by which group it is split."""
 
-    FILE = "file"  # a whole file, in the question or in the answer
-    SCHEDULE = "schedule"  # a schedule alone, of whatever network
-    NONE = "none"  # neither
+    FILE = "file"  # a whole file, in the prompt or in the completion
+    SCHEDULE = "schedule"  # a schedule without a network
+    NONE = "none"  # no code
 
 
 @dataclass(frozen=True)
 class Example:
-    """One training example. Its answer was executed, or is equal, byte by byte, to what was.
+    """A prompt with a completion that was executed, or that equals executed code byte for byte.
 
     Attributes:
         task: the name of the task.
-        key: tells it from every other example of the task; the same in every build.
-        prompt: what the user says.
-        completion: the right answer.
-        scope: what the answer depends on.
-        files: the verified files that it stands on, the one that the answer is or belongs to first; empty when it
-            stands on none (the prompts of the first document).
-        rejected: the worse answer of a pair (task prefer).
-        label: whether the completion is a good one (task judge).
-        evidence: how the answer was verified, as plain values (``{"applies_to": …}``, ``{"failed": "schedule", …}``).
+        key: identifies the example within its task; the same in every build.
+        prompt: the user's message.
+        completion: a correct answer; with ``label=False`` an incorrect one.
+        scope: the code that the example contains.
+        files: the verified files that the example is made from, the file of the completion first; empty for examples
+            that contain no code.
+        rejected: the worse completion of a preference pair (task prefer).
+        label: whether the completion is correct (task judge).
+        evidence: how the completion was verified, as JSON values (``{"equals": …}``, ``{"failed": "schedule", …}``).
     """
 
     task: str
@@ -49,56 +49,56 @@ class Example:
     prompt: str
     completion: str
     scope: Scope
-    files: tuple[ProvedFile, ...] = ()
+    files: tuple[VerifiedFile, ...] = ()
     rejected: str | None = None
     label: bool | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Material:
-    """What the tasks draw from. ``seed`` decides which phrasings, horizons and breakages are chosen."""
+class TaskInput:
+    """The files that tasks make examples from; ``seed`` selects wordings, horizons and mutations."""
 
     catalogue: Catalogue
-    files: Sequence[ProvedFile]
+    files: Sequence[VerifiedFile]
     seed: int
 
     def chance(self, *of: object) -> random.Random:
-        """A source of chance for one example: the same in every build with this seed, whatever else is built."""
+        """Return the random generator of an example, which depends on the seed and ``of`` alone."""
         return random.Random(":".join(map(str, (self.seed, *of))))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What completions are graded against: a catalogue, with its curves and the files that it renders."""
+    """The catalogue that completions are graded against, with its curves and rendered files."""
 
     catalogue: Catalogue
 
     @functools.cached_property
     def renderer(self) -> Renderer:
-        """A renderer that keeps what it has formatted."""
+        """The renderer of the catalogue, which caches formatted fragments."""
         return Renderer(self.catalogue)
 
     def architecture(self, row: Row) -> Architecture:
-        """The network of a row."""
+        """Return the architecture of a row."""
         return self.catalogue.architecture(row["architecture"])
 
     def variant(self, row: Row) -> Variant:
-        """The schedule that the answer of a row must have."""
+        """Return the variant whose schedule a correct completion has."""
         return self.catalogue.variant(row["variant"])
 
 
 @dataclass(frozen=True)
 class Grade:
-    """Whether a completion is right, and how far it came.
+    """The grade of a completion.
 
     Attributes:
-        passed: whether it is right as a whole.
-        reason: why it is not, in a sentence; empty when it is.
-        check: the last check that it passed: a stage of lrgen.verify where a file was executed, else ``EXTRACTED``;
-            empty when no answer of the form that was asked for was found.
-        fraction: how much of what lies beyond ``check`` is right, from 0 to 1: of the steps of a trace, of the facts
-            of an explanation; 0 where that is not counted. 1 when it passed.
+        passed: whether the completion is correct.
+        reason: why it is incorrect; empty when it is correct.
+        check: the last check that it passed: a stage of lrgen.verify when a file was executed, else ``EXTRACTED``;
+            empty when the completion does not have the requested form.
+        fraction: the fraction of the steps of a trace, or of the facts of an explanation, that is correct; 1 when it
+            passed, 0 for tasks without partial credit.
     """
 
     passed: bool
@@ -107,33 +107,33 @@ class Grade:
     fraction: float = 0.0
 
     @classmethod
-    def right(cls, check: str = EXTRACTED) -> "Grade":
-        """The grade of a completion that is right."""
+    def correct(cls, check: str = EXTRACTED) -> "Grade":
+        """Return the grade of a correct completion."""
         return cls(True, "", check, 1.0)
 
     @classmethod
     def of_outcome(cls, outcome: Outcome) -> "Grade":
-        """The grade of a file by the checks: it is right when it passed all of those that were asked for."""
+        """Return the grade of an executed file, which is correct when it passed all requested checks."""
         reached = ([EXTRACTED, *(report.stage.value for report in outcome.checks if report.passed)])[-1]
         if outcome.status.ok:
-            return cls.right(reached)
-        return cls(False, f"its file {outcome.status} in {outcome.stage}: {outcome.reason}", reached)
+            return cls.correct(reached)
+        return cls(False, f"the file {outcome.status} in {outcome.stage}: {outcome.reason}", reached)
 
 
 class Task(Protocol):
     """A module of lrgen.finetune.tasks.
 
-    ``examples(material)`` yields the task's examples, one after the other, in an order that depends on the material
-    alone. A module with ``NEEDS_BENCH = True`` takes a Workbench (lrgen.finetune.mutants) as well. ``EVIDENCE`` are
-    the keys of which a row's evidence must have one.
+    ``examples(task_input)`` yields the examples in an order that depends on the input alone. A module with
+    ``NEEDS_CONTEXT = True`` takes a RunContext (lrgen.finetune.mutants) as its second argument. The evidence of each
+    row has at least one of the keys ``EVIDENCE``.
 
-    ``assemble(row, completion, reference)`` is the source of the file that a completion makes, which is then verified
-    against the row's schedule; None where a task is not graded by executing a file. It raises DatasetError when the
-    completion does not fit the question.
+    ``assemble(row, completion, reference)`` returns the source of the file that a completion makes, which is then
+    verified against the row's schedule; None for a task that is graded without executing a file. It raises DatasetError
+    when the completion does not fit the prompt.
 
-    ``grade(row, completion, reference, outcome)`` grades a completion; ``outcome`` is how the assembled file ended,
-    None when there was none to assemble. It never raises because of a completion. lrgen.finetune.grading calls both
-    for many completions at once.
+    ``grade(row, completion, reference, outcome)`` grades a completion; ``outcome`` is the outcome of the assembled
+    file, None when there is none. No completion makes it raise. lrgen.finetune.grading calls both functions for many
+    completions at once.
     """
 
     @property
@@ -153,8 +153,3 @@ class Task(Protocol):
 
     @property
     def grade(self) -> Callable[[Row, str, Reference, Outcome | None], Grade]: ...
-
-
-def by_name(files: Iterable[ProvedFile]) -> dict[tuple[str, int], ProvedFile]:
-    """Files by (architecture, variant number)."""
-    return {(one.architecture.name, one.variant.number): one for one in files}

@@ -1,4 +1,4 @@
-"""Broken files run through the checks: what each fails for, in the harness's own words."""
+"""Mutants of verified files, run through the checks: a mutant fails with a reason, or survives."""
 
 import contextlib
 import itertools
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lrgen.finetune import mutations as breakages
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Material
+from lrgen.finetune import mutations
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import TaskInput
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run, verdicts
@@ -18,82 +18,86 @@ from lrgen.verify.candidate import candidate_of
 from lrgen.verify.sandbox import Isolation
 
 SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
-_AT_ONCE = 64
+_BATCH = 64  # mutants verified in one call
 _TIMEOUT = 900.0
-_GROUPS = (breakages.OF_SCHEDULE, breakages.OF_FRAME)
 
 
 @dataclass(frozen=True)
-class Workbench:
-    """What a task that runs something is given beside its material.
+class RunContext:
+    """The settings and counters of tasks that execute code.
 
     Attributes:
-        cache: the folder that keeps how broken files ended, from one build to the next.
-        workers: how many files are run at a time.
-        breakages: how many kinds of mistakes are tried on each file.
-        traces: how many questions are asked about each schedule.
-        accuracies: the rows of ``Store.best_of_runs`` for an architecture.
-        unseen: how many broken files passed the checks, by the mistake; counted as they are run.
+        cache: the folder that keeps the outcomes of mutants between builds.
+        workers: the number of files that are executed in parallel.
+        mutations: the number of mutations that are applied to each file.
+        traces: the number of questions about each schedule.
+        accuracies: returns the rows of ``Store.best_of_runs`` for an architecture.
+        surviving: the number of mutants that passed the checks, by mutation; updated while mutants are run.
     """
 
     cache: Path
     workers: int = 1
-    breakages: int = 2
+    mutations: int = 2
     traces: int = 20
     accuracies: Callable[[str], Iterable[Mapping[str, Any]]] = lambda architecture: ()
-    unseen: Counter[str] = field(default_factory=Counter)
+    surviving: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A verified file with a mistake in it."""
+class Mutant:
+    """A verified file with one mutation."""
 
-    file: ProvedFile
-    mistake: str
+    file: VerifiedFile
+    mutation: str
     text: str
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A broken file that was run, the check that it did not pass, and why."""
+    """A mutant that failed, with the check and the reason."""
 
-    broken: Broken
+    mutant: Mutant
     stage: Stage
     reason: str
 
 
-def failures(material: Material, bench: Workbench) -> Iterator[Failure]:
-    """Each file with a few mistakes of different kinds, as far as the checks see them."""
-    everything = _broken(material, bench.breakages)
-    with contextlib.closing(verdicts.cache_in(bench.cache)) as known:
-        while some := list(itertools.islice(everything, _AT_ONCE)):
-            for one, outcome in zip(some, ends_of(some, known, bench.workers), strict=True):
+def failures(task_input: TaskInput, context: RunContext) -> Iterator[Failure]:
+    """Run mutants of each file and yield those that the checks detect; count the surviving ones."""
+    mutants = _mutants(task_input, context.mutations)
+    with contextlib.closing(verdicts.cache_in(context.cache)) as known:
+        while batch := list(itertools.islice(mutants, _BATCH)):
+            for mutant, outcome in zip(batch, outcomes_of(batch, known, context.workers), strict=True):
                 if outcome.status is Status.FAILED and outcome.stage:
-                    yield Failure(one, outcome.stage, outcome.reason)
+                    yield Failure(mutant, outcome.stage, outcome.reason)
                 elif outcome.status.ok:
-                    bench.unseen[one.mistake] += 1
+                    context.surviving[mutant.mutation] += 1
 
 
-def ends_of(broken: Iterable[Broken], known: Store, workers: int) -> list[Outcome]:
-    """How each file ends, in their order. They are lrgen's own but for a line: those that are run need no sandbox."""
-    candidates = [candidate(one) for one in broken]
+def outcomes_of(mutants: Iterable[Mutant], known: Store, workers: int) -> list[Outcome]:
+    """Verify mutants and return their outcomes in order.
+
+    A mutant differs from a file that lrgen rendered in a few lines of its own, so it needs no sandbox.
+    """
+    candidates = [candidate(mutant) for mutant in mutants]
     outcomes = run.verify(candidates, SETTINGS, known, workers=workers, timeout=_TIMEOUT, isolation=Isolation.PROCESS)
-    ended = {id(outcome.candidate): outcome for outcome in outcomes}
-    return [ended[id(one)] for one in candidates]
+    by_candidate = {id(outcome.candidate): outcome for outcome in outcomes}
+    return [by_candidate[id(each)] for each in candidates]
 
 
-def _broken(material: Material, count: int) -> Iterator[Broken]:
-    """``count`` kinds of mistakes in each file, by turns in its schedule and in what is around it."""
-    for file in material.files:
-        chance = material.chance("broken", file.name)
-        possible = breakages.broken(file.source)
-        groups = [[name for name in possible if name in dict(group)] for group in _GROUPS]
+def _mutants(task_input: TaskInput, count: int) -> Iterator[Mutant]:
+    """Yield ``count`` mutants of each file, alternating between mutations of the schedule and of the code around it."""
+    for file in task_input.files:
+        chance = task_input.chance("mutants", file.name)
+        possible = mutations.mutate(file.source)
+        groups = [
+            [name for name in possible if name in dict(group)] for group in (mutations.OF_SCHEDULE, mutations.OF_FRAME)
+        ]
         drawn = itertools.zip_longest(*(chance.sample(group, len(group)) for group in groups))
-        for mistake in itertools.islice(filter(None, itertools.chain.from_iterable(drawn)), count):
-            yield Broken(file, mistake, chance.choice(possible[mistake]))
+        for mutation in itertools.islice(filter(None, itertools.chain.from_iterable(drawn)), count):
+            yield Mutant(file, mutation, chance.choice(possible[mutation]))
 
 
-def candidate(broken: Broken) -> Candidate:
-    """A broken file as it is verified: against the schedule of the original."""
-    file = broken.file
-    return candidate_of(Path(f"{file.name}.py"), broken.text.encode(), file.architecture, file.variant)
+def candidate(mutant: Mutant) -> Candidate:
+    """Return a mutant as a candidate that is checked against the schedule of the original file."""
+    file = mutant.file
+    return candidate_of(Path(f"{file.name}.py"), mutant.text.encode(), file.architecture, file.variant)

@@ -1,7 +1,7 @@
-"""Mistakes that people make in training modules, put into a rendered file: each leaves a text that looks meant.
+"""Mutations: common mistakes in training modules, applied to a rendered file.
 
-``BREAKAGES`` names them; each finds every place of a file where it can be made. Whether the checks see a mistake is for
-them to say (lrgen.finetune.mutants).
+``MUTATIONS`` names them; each yields a mutant for every place of a file where it applies. Whether the checks detect a
+mutant is determined by running it (lrgen.finetune.mutants).
 """
 
 import ast
@@ -11,51 +11,51 @@ from itertools import accumulate
 
 
 class Code:
-    """A rendered file, and the nodes of its schedule."""
+    """A rendered file with the syntax tree of its schedule."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._encoded = text.encode()  # a tree counts its columns in bytes
+        self._encoded = text.encode()  # col_offset counts bytes
         self._starts = [0, *accumulate(map(len, self._encoded.splitlines(keepends=True)))]
         body = ast.parse(text).body
         names = [getattr(statement, "name", "") for statement in body]
         first, last = names.index("supported_hyperparameters") + 1, names.index("make_scheduler")
-        self.imports = [one for one in body if isinstance(one, (ast.Import, ast.ImportFrom))]
+        self.imports = [statement for statement in body if isinstance(statement, (ast.Import, ast.ImportFrom))]
         self.schedule = body[first : last + 1]
         self.factory = body[last]
         self.nodes = [node for statement in self.schedule for node in ast.walk(statement)]
         self._parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     def of(self, node: ast.AST) -> str:
-        """A node as it is written."""
+        """Return the source of a node."""
         begin, end = self._span(node)
         return self._encoded[begin:end].decode()
 
-    def put(self, node: ast.AST, new: str) -> str:
-        """The file with something else where a node stands."""
+    def replace(self, node: ast.AST, new: str) -> str:
+        """Return the file with other text instead of a node."""
         begin, end = self._span(node)
         return (self._encoded[:begin] + new.encode() + self._encoded[end:]).decode()
 
     def without(self, statement: ast.stmt) -> str:
-        """The file without the lines of a statement, and without the blank ones above it."""
+        """Return the file without the lines of a statement and the blank lines above it."""
         begin, end = self._starts[statement.lineno - 1], self._starts[statement.end_lineno or 0]
         return (self._encoded[:begin].rstrip(b"\n") + b"\n" + self._encoded[end:]).decode()
 
-    def instead(self, node: ast.expr, inner: ast.expr) -> str:
-        """The text of an inner expression, ready to stand where ``node`` does."""
+    def unwrapped(self, node: ast.expr, inner: ast.expr) -> str:
+        """Return the source of an inner expression, in parentheses where it needs them instead of ``node``."""
         bare = not isinstance(inner, ast.BinOp) or not isinstance(self._parents.get(node), (ast.BinOp, ast.UnaryOp))
         return self.of(inner) if bare else f"({self.of(inner)})"
 
     def operator(self, node: ast.BinOp, old: str, new: str) -> str:
-        """An operation with another operator."""
-        gap = self._encoded[self._span(node.left)[1] : self._span(node.right)[0]].decode()
+        """Return the source of an operation with another operator."""
+        between = self._encoded[self._span(node.left)[1] : self._span(node.right)[0]].decode()
         begin, end = self._span(node)
         before = self._encoded[begin : self._span(node.left)[1]].decode()
         after = self._encoded[self._span(node.right)[0] : end].decode()
-        return before + gap.replace(old, new) + after
+        return before + between.replace(old, new) + after
 
     def function_of(self, node: ast.AST) -> str:
-        """The name of the function that a node stands in."""
+        """Return the name of the function that contains a node."""
         while node in self._parents and not isinstance(node, ast.FunctionDef):
             node = self._parents[node]
         return getattr(node, "name", "")
@@ -66,45 +66,45 @@ class Code:
         return begin, end
 
 
-Breakage = Callable[[Code], Iterator[str]]
+Mutation = Callable[[Code], Iterator[str]]
 
 
-def broken(text: str) -> dict[str, list[str]]:
-    """The file with each mistake that it offers a place for, by its name: a text for each place, no two alike."""
+def mutate(text: str) -> dict[str, list[str]]:
+    """Return the distinct mutants of a file by the name of the mutation, one for each place where it applies."""
     code = Code(text)
-    found: dict[str, list[str]] = {}
+    mutants: dict[str, list[str]] = {}
     seen = {text}
-    for name, breakage in BREAKAGES:
-        for one in breakage(code):
-            if one not in seen:
-                seen.add(one)
-                found.setdefault(name, []).append(one)
-    return found
+    for name, mutation in MUTATIONS:
+        for mutant in mutation(code):
+            if mutant not in seen:
+                seen.add(mutant)
+                mutants.setdefault(name, []).append(mutant)
+    return mutants
 
 
-def _swapped(*swaps: tuple[str, str]) -> Breakage:
-    """Something else for each piece of text, if each is there once; itself where it need only be there."""
+def _replace_text(*replacements: tuple[str, str]) -> Mutation:
+    """Replace each text that occurs exactly once; a text replaced by itself only has to occur."""
 
-    def breakage(code: Code) -> Iterator[str]:
+    def mutation(code: Code) -> Iterator[str]:
         text = code.text
-        if all(text.count(old) == 1 for old, _ in swaps):
-            for old, new in swaps:
+        if all(text.count(old) == 1 for old, _ in replacements):
+            for old, new in replacements:
                 text = text.replace(old, new)
             yield text
 
-    return breakage
+    return mutation
 
 
-def _everywhere(rule: Callable[[Code, ast.AST], str | None]) -> Breakage:
-    """What a rule makes of each node of the schedule that it knows."""
+def _each_node(rule: Callable[[Code, ast.AST], str | None]) -> Mutation:
+    """Apply a rule to each node of the schedule; it returns None for nodes that it does not match."""
 
-    def breakage(code: Code) -> Iterator[str]:
+    def mutation(code: Code) -> Iterator[str]:
         for node in code.nodes:
             new = rule(code, node)
             if new is not None:
-                yield code.put(node, new)
+                yield code.replace(node, new)
 
-    return breakage
+    return mutation
 
 
 # Expressions of the schedule.
@@ -113,66 +113,66 @@ def _everywhere(rule: Callable[[Code, ast.AST], str | None]) -> Breakage:
 def _without_guard(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.Call(func=ast.Name("max"), args=[ast.Constant(1), inner]):
-            return code.instead(node, inner)
+            return code.unwrapped(node, inner)
     return None
 
 
-def _without_end(code: Code, node: ast.AST) -> str | None:
-    """``min(step, self.total_steps)`` and ``max(0, …)`` hold a schedule at its end."""
+def _without_clamp(code: Code, node: ast.AST) -> str | None:
+    """Remove ``min(step, self.total_steps)`` or ``max(0, …)``, which hold the schedule at its end."""
     match node:
         case ast.Call(func=ast.Name("max"), args=[ast.Constant(0), inner]):
-            return code.instead(node, inner)
+            return code.unwrapped(node, inner)
         case ast.Call(func=ast.Name("min"), args=[inner, end]) if code.of(end) in ("self.total_steps", "1.0"):
-            return code.instead(node, inner)
+            return code.unwrapped(node, inner)
     return None
 
 
-def _floor_on_top(code: Code, node: ast.AST) -> str | None:
-    """``floor + (1 - floor) * x`` without the second floor: the peak is above the base rate."""
+def _floor_added(code: Code, node: ast.AST) -> str | None:
+    """Replace ``floor + (1 - floor) * x`` by ``floor + x``, whose maximum exceeds the base learning rate."""
     match node:
-        case ast.BinOp(left, ast.Add(), ast.BinOp(ast.BinOp(ast.Constant(1), ast.Sub(), floor), ast.Mult(), height)):
-            return f"{code.of(left)} + {code.instead(height, height)}" if code.of(left) == code.of(floor) else None
+        case ast.BinOp(left, ast.Add(), ast.BinOp(ast.BinOp(ast.Constant(1), ast.Sub(), floor), ast.Mult(), factor)):
+            return f"{code.of(left)} + {code.unwrapped(factor, factor)}" if code.of(left) == code.of(floor) else None
     return None
 
 
-def _floor_of_one(code: Code, node: ast.AST) -> str | None:
-    """A fraction of the base rate that is taken for a rate."""
+def _ratio_as_lr(code: Code, node: ast.AST) -> str | None:
+    """Use a ratio of learning rates as a learning rate."""
     match node:
         case ast.BinOp(ratio, ast.Mult() | ast.Div(), rate) if code.of(rate) == 'optimizer.defaults["lr"]':
-            return code.instead(node, ratio)
+            return code.unwrapped(node, ratio)
     return None
 
 
-def _step_early(code: Code, node: ast.AST) -> str | None:
+def _warmup_early(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.BinOp(ast.Name("step"), ast.Div(), ast.Attribute()):
             return f"(step + 1) / {code.of(node.right)}"
     return None
 
 
-def _whole_division(code: Code, node: ast.AST) -> str | None:
+def _floor_division(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.BinOp(op=ast.Div()) if code.function_of(node) == "__call__":
             return code.operator(node, "/", "//")
     return None
 
 
-def _climb_over_all(code: Code, node: ast.AST) -> str | None:
+def _warmup_over_training(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.BinOp(ast.Name("step"), ast.Div(), ast.Attribute(attr="warmup_steps")):
             return "step / self.total_steps" if "self.total_steps = " in code.text else None
     return None
 
 
-def _decay_from_zero(code: Code, node: ast.AST) -> str | None:
-    """A decay after a warm-up whose progress is counted from the first step of all."""
+def _decay_from_start(code: Code, node: ast.AST) -> str | None:
+    """Measure the progress of the decay from the start of training instead of the end of warm-up."""
     match node:
         case ast.BinOp(left, ast.Sub(), ast.Attribute(attr="warmup_steps")):
-            return code.instead(node, left)
+            return code.unwrapped(node, left)
     return None
 
 
-def _boundary_moved(code: Code, node: ast.AST) -> str | None:
+def _off_by_one_boundary(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.Compare(ast.Name("step"), [ast.Lt() | ast.GtE() as sign], [bound]):
             return f"step {'<=' if isinstance(sign, ast.Lt) else '>'} {code.of(bound)}"
@@ -186,7 +186,7 @@ def _caret(code: Code, node: ast.AST) -> str | None:
     return None
 
 
-def _whole_wave(code: Code, node: ast.AST) -> str | None:
+def _full_cosine_period(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.BinOp(ast.Attribute(attr="pi"), ast.Mult()):
             return f"2 * {code.of(node)}"
@@ -196,11 +196,11 @@ def _whole_wave(code: Code, node: ast.AST) -> str | None:
 def _without_pi(code: Code, node: ast.AST) -> str | None:
     match node:
         case ast.BinOp(ast.Attribute(attr="pi"), ast.Mult(), progress):
-            return code.instead(node, progress)
+            return code.unwrapped(node, progress)
     return None
 
 
-# What make_scheduler makes of the horizon and of the hyperparameters.
+# The horizon and the hyperparameters in make_scheduler.
 
 
 def _fixed_horizon(code: Code, node: ast.AST) -> str | None:
@@ -225,7 +225,7 @@ def _fraction_for_steps(code: Code, node: ast.AST) -> str | None:
 
 
 def _steps_for_fraction(code: Code, node: ast.AST) -> str | None:
-    """``round(prm.get("warmup_fraction", 0.1) * total_steps)`` with a number of steps instead: as many as of 90."""
+    """Use a number of steps as the fraction: ``prm.get("warmup_fraction", 9)``, a count for 90 epochs."""
     match node:
         case ast.Call(
             func=ast.Name("round"),
@@ -236,7 +236,7 @@ def _steps_for_fraction(code: Code, node: ast.AST) -> str | None:
 
 
 def _default(code: Code, node: ast.AST) -> tuple[str, ast.expr] | None:
-    """The name, quoted, and the default of ``prm.get("warmup_fraction", 0.1)``."""
+    """Return the quoted name and the default of ``prm.get("warmup_fraction", 0.1)``; None for other nodes."""
     match node:
         case ast.Call(func=ast.Attribute(ast.Name("prm"), "get"), args=[ast.Constant() as name, default]):
             return code.of(name), default
@@ -267,7 +267,7 @@ def _not_read(code: Code, node: ast.AST) -> str | None:
 
 
 def _value(number: ast.expr) -> float:
-    """A literal as the templates write it: ``0.1``, ``1 / 3``."""
+    """Evaluate a literal of the templates: ``0.1``, ``1 / 3``."""
     if isinstance(number, ast.BinOp):
         return _value(number.left) / _value(number.right)
     return float(ast.literal_eval(number))
@@ -293,38 +293,38 @@ def _other_mode(code: Code, node: ast.AST) -> str | None:
     return None
 
 
-def _not_held(code: Code) -> Iterator[str]:
-    """torch's class where the file has one of its own that stays at its last rate."""
+def _torch_parent(code: Code) -> Iterator[str]:
+    """Use torch's class instead of the subclass that holds the final learning rate."""
     for statement in code.schedule:
         match statement:
             case ast.ClassDef(name, [ast.Name(parent)]) if parent.endswith("LR"):
                 yield re.sub(rf"\b{name}\(", f"{parent}(", code.without(statement))
 
 
-def _factor_of_last(code: Code) -> Iterator[str]:
-    """``MultiplicativeLR`` multiplies the rate of the step before, ``LambdaLR`` the base rate."""
+def _multiplicative(code: Code) -> Iterator[str]:
+    """Use ``MultiplicativeLR``, which multiplies the previous learning rate, instead of ``LambdaLR``."""
     if "MultiplicativeLR" not in code.text:
         yield re.sub(r"\bLambdaLR\b", "MultiplicativeLR", code.text)
 
 
 def _chained(code: Code) -> Iterator[str]:
-    """One after the other, written as both at once."""
+    """Use ``ChainedScheduler`` instead of ``SequentialLR``."""
     text = re.sub(r"SequentialLR\(optimizer, (.*), milestones=\[.*\]\)", r"ChainedScheduler(\1)", code.text)
     if text != code.text:
         yield text.replace("SequentialLR", "ChainedScheduler")
 
 
-def _state_lost(code: Code) -> Iterator[str]:
-    """A field that ``load_state_dict`` does not bring back."""
+def _incomplete_state(code: Code) -> Iterator[str]:
+    """Do not restore a field in ``load_state_dict``."""
     for node in code.nodes:
         if isinstance(node, ast.FunctionDef) and node.name == "load_state_dict" and len(node.body) > 1:
             yield from map(code.without, node.body)
 
 
-# The frame of the file.
+# The code around the schedule.
 
 
-def _import_forgotten(code: Code) -> Iterator[str]:
+def _missing_import(code: Code) -> Iterator[str]:
     for statement in code.imports:
         if code.of(statement).startswith(
             ("import math", "from torch.optim.", "from torch.nn import functional", "import torch.nn.functional")
@@ -344,23 +344,23 @@ def _without_super(code: Code) -> Iterator[str]:
     yield head + net + body.replace("        super().__init__()\n", "", 1)
 
 
-def _everything(old: str, new: str) -> Breakage:
-    """Something else for each occurrence of a piece of text."""
+def _replace_all(old: str, new: str) -> Mutation:
+    """Replace each occurrence of a text."""
 
-    def breakage(code: Code) -> Iterator[str]:
+    def mutation(code: Code) -> Iterator[str]:
         yield code.text.replace(old, new)
 
-    return breakage
+    return mutation
 
 
-def _colon_forgotten(code: Code) -> Iterator[str]:
-    for found in re.finditer(r"^ *(?:if\b|for\b|else\b|def train_setup\b|\) -> tuple).*:$", code.text, re.MULTILINE):
-        yield code.text[: found.end() - 1] + code.text[found.end() :]
+def _missing_colon(code: Code) -> Iterator[str]:
+    for match in re.finditer(r"^ *(?:if\b|for\b|else\b|def train_setup\b|\) -> tuple).*:$", code.text, re.MULTILINE):
+        yield code.text[: match.end() - 1] + code.text[match.end() :]
 
 
-def _parenthesis_forgotten(code: Code) -> Iterator[str]:
-    for found in re.finditer(r"^ {8,}(?:return|\w+ =|self\.\w+ =) .*\)\)$", code.text, re.MULTILINE):
-        yield code.text[: found.end() - 1] + code.text[found.end() :]
+def _missing_parenthesis(code: Code) -> Iterator[str]:
+    for match in re.finditer(r"^ {8,}(?:return|\w+ =|self\.\w+ =) .*\)\)$", code.text, re.MULTILINE):
+        yield code.text[: match.end() - 1] + code.text[match.end() :]
 
 
 def _arguments_swapped(code: Code) -> Iterator[str]:
@@ -392,98 +392,104 @@ _TRAIN = "        self.train()\n        correct = "
 _SEEN = "            num_samples += len(labels)"
 _RETURN = "\n        return (correct / num_samples).item(), (loss_sum / num_samples).item()\n"
 
-# A name may stand here twice: the same mistake looks otherwise where the schedule advances otherwise.
-OF_SCHEDULE: tuple[tuple[str, Breakage], ...] = (
+# A name occurs twice where the mutation differs between schedules that advance per epoch and per batch.
+OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
     # When the scheduler is stepped.
-    ("stepped once a batch", _swapped((_EPOCH, "\n"), (_UPDATE, _UPDATE + _BATCH[1:]))),
-    ("stepped once an epoch", _swapped((_BATCH, "\n"), (_RETURN, _EPOCH + _RETURN[1:]))),
-    ("stepped before the optimizer", _swapped((_UPDATE + _BATCH[1:], _BATCH + _UPDATE[1:]))),
-    ("stepped before the epoch", _swapped((_EPOCH, "\n"), (_TRAIN, _EPOCH[1:] + _TRAIN))),
-    ("stepped twice", _swapped((_BATCH, _BATCH), (_RETURN, _EPOCH + _RETURN[1:]))),
-    ("never stepped", _swapped((_EPOCH, "\n"))),
-    ("never stepped", _swapped((_BATCH, "\n"))),
-    ("stepped without its metric", _swapped(("self.scheduler.step(mean_loss)", "self.scheduler.step()"))),
-    ("stepped without its metric", _swapped(("self.scheduler.step(loss.item())", "self.scheduler.step()"))),
-    ("stepped without its metric", _swapped(("self.scheduler.step(accuracy)", "self.scheduler.step()"))),
+    ("stepped once per batch", _replace_text((_EPOCH, "\n"), (_UPDATE, _UPDATE + _BATCH[1:]))),
+    ("stepped once per epoch", _replace_text((_BATCH, "\n"), (_RETURN, _EPOCH + _RETURN[1:]))),
+    ("stepped before the optimizer", _replace_text((_UPDATE + _BATCH[1:], _BATCH + _UPDATE[1:]))),
+    ("stepped before the epoch", _replace_text((_EPOCH, "\n"), (_TRAIN, _EPOCH[1:] + _TRAIN))),
+    ("stepped twice", _replace_text((_BATCH, _BATCH), (_RETURN, _EPOCH + _RETURN[1:]))),
+    ("never stepped", _replace_text((_EPOCH, "\n"))),
+    ("never stepped", _replace_text((_BATCH, "\n"))),
+    ("stepped without its metric", _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step()"))),
+    ("stepped without its metric", _replace_text(("self.scheduler.step(loss.item())", "self.scheduler.step()"))),
+    ("stepped without its metric", _replace_text(("self.scheduler.step(accuracy)", "self.scheduler.step()"))),
     (
-        "fed with the accuracy",
-        _swapped(("self.scheduler.step(mean_loss)", "self.scheduler.step((correct / num_samples).item())")),
+        "metric is the accuracy",
+        _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step((correct / num_samples).item())")),
     ),
     (
-        "fed with the loss",
-        _swapped(("self.scheduler.step(accuracy)", "self.scheduler.step((loss_sum / num_samples).item())")),
+        "metric is the loss",
+        _replace_text(("self.scheduler.step(accuracy)", "self.scheduler.step((loss_sum / num_samples).item())")),
     ),
-    ("fed with the last batch", _swapped(("self.scheduler.step(mean_loss)", "self.scheduler.step(loss.item())"))),
-    # When the scheduler is made, and for which horizon.
     (
-        "made every epoch",
-        _swapped((_LATE, "".join(line.removeprefix("    ") for line in (_LATE_COUNT, _LATE_STEPS, _LATE_MAKE)))),
+        "metric is the last batch's loss",
+        _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step(loss.item())")),
     ),
-    ("made before the batches are known", _swapped((_NOT_YET, _COUNT[1:] + _MAKE), (_LATE, ""))),
+    # When the scheduler is created, and for which horizon.
     (
-        "made before the optimizer",
-        _swapped((_COUNT + _MAKE, "\n"), (_OPTIMIZER, _COUNT[1:] + _MAKE + _OPTIMIZER)),
+        "created every epoch",
+        _replace_text((_LATE, "".join(line.removeprefix("    ") for line in (_LATE_COUNT, _LATE_STEPS, _LATE_MAKE)))),
     ),
-    ("not kept", _swapped((_MAKE, _MAKE.replace("self.scheduler = ", "")))),
-    ("horizon of one epoch", _swapped((_LATE_COUNT + _LATE_STEPS, _LATE_STEPS.replace("epochs * ", "")))),
+    ("created before the number of batches is known", _replace_text((_NOT_YET, _COUNT[1:] + _MAKE), (_LATE, ""))),
+    (
+        "created before the optimizer",
+        _replace_text((_COUNT + _MAKE, "\n"), (_OPTIMIZER, _COUNT[1:] + _MAKE + _OPTIMIZER)),
+    ),
+    ("scheduler not assigned", _replace_text((_MAKE, _MAKE.replace("self.scheduler = ", "")))),
+    ("horizon of one epoch", _replace_text((_LATE_COUNT + _LATE_STEPS, _LATE_STEPS.replace("epochs * ", "")))),
     (
         "horizon in epochs",
-        _swapped((_LATE_STEPS, ""), (_LATE_MAKE, _LATE_MAKE.replace("total_steps", "epochs"))),
+        _replace_text((_LATE_STEPS, ""), (_LATE_MAKE, _LATE_MAKE.replace("total_steps", "epochs"))),
     ),
-    ("number of epochs written down", _swapped((_COUNT, "\n        epochs = 90\n"))),
-    ("number of epochs written down", _swapped((_LATE_COUNT, "            epochs = 90\n"))),
-    ("horizon an epoch longer", _swapped((_MAKE, _MAKE.replace("epochs", "epochs + 1")))),
-    ("horizon a step shorter", _everywhere(_shorter_horizon)),
-    ("horizon written down", _everywhere(_fixed_horizon)),
-    ("fraction taken for steps", _everywhere(_fraction_for_steps)),
-    ("steps taken for a fraction", _everywhere(_steps_for_fraction)),
+    ("hard-coded number of epochs", _replace_text((_COUNT, "\n        epochs = 90\n"))),
+    ("hard-coded number of epochs", _replace_text((_LATE_COUNT, "            epochs = 90\n"))),
+    ("horizon one epoch too long", _replace_text((_MAKE, _MAKE.replace("epochs", "epochs + 1")))),
+    ("horizon one step too short", _each_node(_shorter_horizon)),
+    ("hard-coded horizon", _each_node(_fixed_horizon)),
+    ("fraction used as a number of steps", _each_node(_fraction_for_steps)),
+    ("number of steps used as a fraction", _each_node(_steps_for_fraction)),
     # What the schedule computes.
-    ("no guard against zero", _everywhere(_without_guard)),
-    ("not held past its end", _everywhere(_without_end)),
-    ("not held past its end", _not_held),
-    ("floor on top", _everywhere(_floor_on_top)),
-    ("floor of base rate one", _everywhere(_floor_of_one)),
-    ("warm-up a step early", _everywhere(_step_early)),
-    ("warm-up over the whole horizon", _everywhere(_climb_over_all)),
-    ("decay counted from step zero", _everywhere(_decay_from_zero)),
-    ("boundary on the wrong side", _everywhere(_boundary_moved)),
-    ("division of whole numbers", _everywhere(_whole_division)),
-    ("caret for a power", _everywhere(_caret)),
-    ("whole wave for half a cosine", _everywhere(_whole_wave)),
-    ("cosine without pi", _everywhere(_without_pi)),
-    ("another mode", _everywhere(_other_mode)),
-    ("factor of the step before", _factor_of_last),
-    ("chained instead of one after the other", _chained),
-    ("state lost on resume", _state_lost),
-    ("another default", _everywhere(_other_default)),
-    ("hyperparameter without default", _everywhere(_without_default)),
-    ("hyperparameter misnamed", _everywhere(_misnamed)),
-    ("hyperparameter not read", _everywhere(_not_read)),
+    ("missing guard against zero steps", _each_node(_without_guard)),
+    ("not held after the horizon", _each_node(_without_clamp)),
+    ("not held after the horizon", _torch_parent),
+    ("minimum added to the full range", _each_node(_floor_added)),
+    ("ratio used as a learning rate", _each_node(_ratio_as_lr)),
+    ("warm-up one step early", _each_node(_warmup_early)),
+    ("warm-up over all of training", _each_node(_warmup_over_training)),
+    ("decay measured from the start", _each_node(_decay_from_start)),
+    ("off-by-one boundary", _each_node(_off_by_one_boundary)),
+    ("floor division", _each_node(_floor_division)),
+    ("caret instead of power", _each_node(_caret)),
+    ("full cosine period", _each_node(_full_cosine_period)),
+    ("cosine without pi", _each_node(_without_pi)),
+    ("wrong mode", _each_node(_other_mode)),
+    ("multiplies the previous learning rate", _multiplicative),
+    ("chained instead of sequential", _chained),
+    ("state not restored", _incomplete_state),
+    ("wrong default", _each_node(_other_default)),
+    ("hyperparameter without default", _each_node(_without_default)),
+    ("misspelt hyperparameter", _each_node(_misnamed)),
+    ("hyperparameter not read", _each_node(_not_read)),
 )
-OF_FRAME: tuple[tuple[str, Breakage], ...] = (
-    ("base rate written down", _swapped(('lr=prm["lr"]', "lr=0.01"))),
-    ("momentum written down", _swapped(('momentum=prm["momentum"]', "momentum=0.9"))),
-    ("list of hyperparameters", _list_of_names),
-    ("gradients not zeroed", _swapped(("\n            self.optimizer.zero_grad()\n", "\n"))),
-    ("no backward pass", _swapped(("\n            loss.backward()\n", "\n"))),
-    ("optimizer never stepped", _swapped((_UPDATE, "\n"))),
-    ("return after the first batch", _swapped((_SEEN + _RETURN, _SEEN + _RETURN.replace("        ", "            ")))),
+OF_FRAME: tuple[tuple[str, Mutation], ...] = (
+    ("hard-coded learning rate", _replace_text(('lr=prm["lr"]', "lr=0.01"))),
+    ("hard-coded momentum", _replace_text(('momentum=prm["momentum"]', "momentum=0.9"))),
+    ("list instead of set", _list_of_names),
+    ("gradients not zeroed", _replace_text(("\n            self.optimizer.zero_grad()\n", "\n"))),
+    ("missing backward pass", _replace_text(("\n            loss.backward()\n", "\n"))),
+    ("optimizer never stepped", _replace_text((_UPDATE, "\n"))),
     (
         "return after the first batch",
-        _swapped((_EPOCH + _RETURN[1:], (_EPOCH + _RETURN[1:]).replace("        ", "            "))),
+        _replace_text((_SEEN + _RETURN, _SEEN + _RETURN.replace("        ", "            "))),
     ),
-    ("loss not returned", _swapped((_RETURN, _RETURN.replace(", (loss_sum / num_samples).item()", "")))),
-    ("accuracy in percent", _swapped((_RETURN, _RETURN.replace("(correct", "(100 * correct")))),
-    ("layers not grouped", _swapped(("self.param_groups(),", "self.parameters(),"))),
-    ("no criterion", _swapped(("        self.criterion = nn.CrossEntropyLoss()\n", ""))),
-    ("device not kept", _swapped(("        self.device = device\n", ""))),
-    ("three channels assumed", _everything("in_shape[1]", "3")),
-    ("ten classes assumed", _everything("out_shape[0]", "10")),
+    (
+        "return after the first batch",
+        _replace_text((_EPOCH + _RETURN[1:], (_EPOCH + _RETURN[1:]).replace("        ", "            "))),
+    ),
+    ("loss not returned", _replace_text((_RETURN, _RETURN.replace(", (loss_sum / num_samples).item()", "")))),
+    ("accuracy in percent", _replace_text((_RETURN, _RETURN.replace("(correct", "(100 * correct")))),
+    ("missing parameter groups", _replace_text(("self.param_groups(),", "self.parameters(),"))),
+    ("missing criterion", _replace_text(("        self.criterion = nn.CrossEntropyLoss()\n", ""))),
+    ("device not stored", _replace_text(("        self.device = device\n", ""))),
+    ("hard-coded number of channels", _replace_all("in_shape[1]", "3")),
+    ("hard-coded number of classes", _replace_all("out_shape[0]", "10")),
     ("arguments swapped", _arguments_swapped),
-    ("no super().__init__()", _without_super),
-    ("import forgotten", _import_forgotten),
+    ("missing super().__init__()", _without_super),
+    ("missing import", _missing_import),
     ("numpy instead of math", _numpy),
-    ("colon forgotten", _colon_forgotten),
-    ("parenthesis forgotten", _parenthesis_forgotten),
+    ("missing colon", _missing_colon),
+    ("missing parenthesis", _missing_parenthesis),
 )
-BREAKAGES = OF_SCHEDULE + OF_FRAME
+MUTATIONS = OF_SCHEDULE + OF_FRAME

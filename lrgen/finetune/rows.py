@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lrgen.finetune.corpus import Level, ProvedFile
+from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.example import Example, Row, Scope
 from lrgen.records import Unit
 from lrgen.version import __version__
@@ -128,7 +128,7 @@ class Rows:
         }
         return {name: values[name] for name in NAMES}
 
-    def _of_file(self, file: ProvedFile) -> Row:
+    def _of_file(self, file: VerifiedFile) -> Row:
         known = self._of_files.get(file.name)
         if known is None:
             variant = file.variant
@@ -191,11 +191,11 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lowest(files: tuple[ProvedFile, ...]) -> str:
+def _lowest(files: tuple[VerifiedFile, ...]) -> str:
     return min((file.level for file in files), key=lambda level: level.rank).value if files else ""
 
 
-def _hyperparameters(file: ProvedFile) -> dict[str, float]:
+def _hyperparameters(file: VerifiedFile) -> dict[str, float]:
     """What a trainer passes to the file: the recipe of its network, and the defaults of its schedule."""
     recipe = file.architecture.recipe
     return {"batch": recipe.batch} | recipe.prm_for(file.variant) | file.variant.defaults

@@ -1,4 +1,4 @@
-"""How many tokens texts have for a given tokenizer."""
+"""Token counts of texts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 from lrgen.errors import DatasetError
 
 
-class Lengths:
-    """Counts with a ``tokenizer.json``; special tokens are the trainer's and not counted.
+class TokenCounter:
+    """Counts tokens with a ``tokenizer.json``, without special tokens, which the trainer adds.
 
     Raises:
-        DatasetError: when it cannot be read, or there is no tokenizers library.
+        DatasetError: when the file cannot be read or the tokenizers library is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,11 +21,11 @@ class Lengths:
             raise DatasetError("token counts need the tokenizers library: pip install tokenizers") from error
         try:
             self._tokenizer: Any = Tokenizer.from_file(str(path))
-        except Exception as error:  # its own errors have no class of their own
+        except Exception as error:  # tokenizers raises plain Exception
             raise DatasetError(f"{path}: not a tokenizer.json: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def of(self, texts: Sequence[str]) -> list[int]:
-        """The number of tokens of each text."""
-        return [len(one.ids) for one in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text."""
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lrgen.errors import DatasetError
-from lrgen.finetune.corpus import ProvedFile
+from lrgen.finetune.corpus import VerifiedFile
 from lrgen.records import Hyperparameter, Metric, PastEnd, Unit, Variant
 from lrgen.source import sections
 
@@ -117,13 +117,13 @@ def defaults(variant: Variant) -> str:
 
 def implementation(source: str) -> str:
     """What a file's scheduler is made of: classes of torch's, or one of its own."""
-    names = sections.cut(source).interfaces
+    names = sections.parse(source).torch_classes
     if not names:
         return "a scheduler class of its own"
     return f"torch's {listed([f'`{name}`' for name in names])}"
 
 
-def training(file: ProvedFile) -> str:
+def training(file: VerifiedFile) -> str:
     """Optimizer, loss, clipping and dropout of a file, in a few sentences."""
     recipe, own = file.architecture.recipe, file.variant.optimizer
     traits = []
@@ -138,15 +138,15 @@ def training(file: ProvedFile) -> str:
     groups = (
         " Each layer is a parameter group with its `depth`, counted from the input." if file.variant.layerwise else ""
     )
-    drops = "dropout" in sections.cut(file.source).hyperparameters
+    drops = "dropout" in sections.parse(file.source).hyperparameters
     dropout = f" `dropout` is {recipe.dropout:g} by default." if drops else ""
     optimizer = f"The optimizer is {name}{', with ' if traits else ''}{listed(traits)}."
     return f"{optimizer}{groups} The criterion is the cross-entropy{smoothing}.{clipping}{dropout}"
 
 
-def contract(file: ProvedFile) -> list[str]:
+def contract(file: VerifiedFile) -> list[str]:
     """What a file offers to whoever trains it, a sentence each."""
-    names = ", ".join(f'"{name}"' for name in sections.cut(file.source).hyperparameters)
+    names = ", ".join(f'"{name}"' for name in sections.parse(file.source).hyperparameters)
     made = "`criterion` and `optimizer`" if file.variant.per_batch else "`criterion`, `optimizer` and `scheduler`"
     return [
         "The file imports the standard library and torch, nothing else.",

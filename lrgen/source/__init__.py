@@ -1,1 +1,1 @@
-"""Python source as text: sections, differences and normal forms; nothing here is executed."""
+"""Python source as text: sections, diffs and normal forms; no source is executed."""

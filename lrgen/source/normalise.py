@@ -1,4 +1,4 @@
-"""Code as it is compared: without its formatting, its comments and its docstrings."""
+"""Normal forms of code: without formatting, comments and docstrings."""
 
 import ast
 import hashlib
@@ -9,16 +9,16 @@ _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest(source: str) -> str:
-    """Equal for sources whose syntax trees are equal.
+    """Return a digest of the syntax tree; equal for sources that differ in formatting, comments or docstrings.
 
     Raises:
-        SyntaxError: when it is not Python.
+        SyntaxError: when the source is not Python.
     """
     return _digest(ast.parse(source).body)
 
 
 def definitions_digest(text: str) -> str | None:
-    """``digest`` of a text that is code with a function or a class in it; None for any other text."""
+    """Return the ``digest`` of code that defines a function or a class; None for any other text."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -27,7 +27,7 @@ def definitions_digest(text: str) -> str | None:
 
 
 def schedule_digest(source: str) -> str:
-    """Equal for files with an equal ``make_scheduler`` and an equal rest of what it refers to in the file."""
+    """Return a digest of ``make_scheduler`` and the definitions of the file that it uses, directly or indirectly."""
     defined = {node.name: node for node in ast.parse(source).body if isinstance(node, _DEFINITIONS)}
     reached = ["make_scheduler"]
     for name in reached:

@@ -1,4 +1,4 @@
-"""A rendered file in its pieces, byte by byte: its schedule, what ``make_scheduler`` needs, and the rest."""
+"""The sections of a rendered file: head, schedule and network; nothing is reformatted."""
 
 import ast
 import functools
@@ -7,58 +7,68 @@ from dataclasses import dataclass
 
 from lrgen.errors import DatasetError
 
-GAP = "# TODO: write make_scheduler here, and what it needs.\n"
+PLACEHOLDER = "# TODO: implement make_scheduler and its helpers here.\n"
 
 _FACTORY = "make_scheduler"
 _DECLARES = "supported_hyperparameters"
-_WIDTH = 88 + 1  # of a line with its break
+_WIDTH = 88 + 1  # of a line, including its newline
 _SCHEDULERS = ("torch.optim.lr_scheduler", "torch.optim.swa_utils")
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """A file that is ``head + schedule + network``.
+class Sections:
+    """The sections of a file, which is ``head + schedule + network`` and also ``prefix + middle + suffix``.
 
     Attributes:
         head: docstring, imports and ``supported_hyperparameters``.
         schedule: ``make_scheduler`` and the classes and functions above it.
-        network: the rest: blocks and ``Net``.
-        factory: where in the schedule the part begins that only ``make_scheduler`` uses.
-        imports: the import statements that the schedule needs, with the names that it uses and no other.
-        hyperparameters: what the file declares, in its order.
-        interfaces: the classes of torch's that the scheduler is made of, by name; none where it is a class of its own.
+        network: the blocks and ``Net``.
+        middle_start: the offset in the schedule from which on only ``make_scheduler`` uses the code.
+        imports: the import statements of the names that the schedule uses.
+        hyperparameters: the declared names, in the order of the file.
+        torch_classes: torch's classes that build the scheduler; empty when the file defines the class itself.
     """
 
     head: str
     schedule: str
     network: str
-    factory: int
+    middle_start: int
     imports: str
     hyperparameters: tuple[str, ...]
-    interfaces: tuple[str, ...]
+    torch_classes: tuple[str, ...]
 
     @property
-    def alone(self) -> str:
-        """The schedule with its imports: it can be pasted into any project."""
+    def standalone(self) -> str:
+        """The schedule with its imports, ready to paste into any project."""
         return f"{self.imports}\n\n{self.schedule}"
 
     @property
-    def answer(self) -> str:
-        """``make_scheduler`` and what only it uses."""
-        return self.schedule[self.factory :]
+    def prefix(self) -> str:
+        """The file up to ``make_scheduler`` and its helpers."""
+        return self.head + self.schedule[: self.middle_start]
 
     @property
-    def with_gap(self) -> str:
-        """The file without ``answer``."""
-        return f"{self.head}{self.schedule[: self.factory]}{GAP}{self.network}"
+    def middle(self) -> str:
+        """``make_scheduler`` and the helpers that only it uses."""
+        return self.schedule[self.middle_start :]
+
+    @property
+    def suffix(self) -> str:
+        """The file after ``make_scheduler``."""
+        return self.network
+
+    @property
+    def incomplete(self) -> str:
+        """The file with ``PLACEHOLDER`` instead of the middle."""
+        return f"{self.prefix}{PLACEHOLDER}{self.suffix}"
 
 
 @functools.lru_cache(maxsize=256)
-def cut(source: str) -> Pieces:
-    """The pieces of a rendered file.
+def parse(source: str) -> Sections:
+    """Return the sections of a rendered file.
 
     Raises:
-        DatasetError: when the text is not in the order of one.
+        DatasetError: when the text is not Python, or has no ``make_scheduler`` below the declared hyperparameters.
     """
     try:
         body = ast.parse(source).body
@@ -73,46 +83,46 @@ def cut(source: str) -> Pieces:
     begin, end = _begin(lines, body[first - 1]), schedule[-1].end_lineno
     owned = first + _owned(schedule, _used([*head, *network]))
     used = _used(schedule)
-    return Pieces(
+    return Sections(
         head="".join(lines[:begin]),
         schedule="".join(lines[begin:end]),
         network="".join(lines[end:]),
-        factory=len("".join(lines[begin : _begin(lines, body[owned - 1])])),
+        middle_start=len("".join(lines[begin : _begin(lines, body[owned - 1])])),
         imports=_imports(head, used),
         hyperparameters=tuple(_declared(body[first - 1])),
-        interfaces=tuple(_interfaces(head, used)),
+        torch_classes=tuple(_torch_classes(head, used)),
     )
 
 
-def fill(with_gap: str, answer: str) -> str:
-    """The file whose gap the answer fills.
+def complete(incomplete: str, middle: str) -> str:
+    """Return the file with a middle instead of ``PLACEHOLDER``.
 
     Raises:
-        DatasetError: when there is not one gap.
+        DatasetError: when the file does not contain the placeholder exactly once.
     """
-    if with_gap.count(GAP) != 1:
-        raise DatasetError(f"the file has {with_gap.count(GAP)} gaps, not one")
-    return with_gap.replace(GAP, answer)
+    if (count := incomplete.count(PLACEHOLDER)) != 1:
+        raise DatasetError(f"expected one placeholder {PLACEHOLDER.strip()!r}, got {count}")
+    return incomplete.replace(PLACEHOLDER, middle)
 
 
 def torch_schedulers(code: str) -> frozenset[str]:
-    """The classes of torch's schedulers that code uses, however it imports them; LRScheduler is none of them.
+    """Return the names of torch's scheduler classes that code uses, however it imports them, without LRScheduler.
 
     Raises:
-        SyntaxError: when it is not Python.
+        SyntaxError: when the code is not Python.
     """
     body = ast.parse(code).body
-    used, found = _used(body), set()
+    used, names = _used(body), set()
     for node in (node for statement in body for node in ast.walk(statement)):
         if isinstance(node, ast.ImportFrom) and node.module in _SCHEDULERS:
-            found |= {alias.name for alias in node.names if (alias.asname or alias.name) in used}
+            names |= {alias.name for alias in node.names if (alias.asname or alias.name) in used}
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(("lr_scheduler", "swa_utils")):
-            found.add(node.attr)
-    return frozenset(found - {"LRScheduler"})
+            names.add(node.attr)
+    return frozenset(names - {"LRScheduler"})
 
 
 def _begin(lines: list[str], above: ast.stmt) -> int:
-    """The index of the first line of what stands below a statement; a comment above a statement belongs to it."""
+    """The index of the first line below a statement; a comment belongs to the statement that follows it."""
     at = above.end_lineno or 0
     while not lines[at].strip():
         at += 1
@@ -120,7 +130,7 @@ def _begin(lines: list[str], above: ast.stmt) -> int:
 
 
 def _owned(schedule: list[ast.stmt], used_elsewhere: set[str]) -> int:
-    """The index of the first statement from which on nothing is used but by ``make_scheduler``, the last of them."""
+    """The index of the first statement from which on only ``make_scheduler``, the last one, uses what is defined."""
     begin = len(schedule) - 1
     while begin and _defined(schedule[begin - 1]).isdisjoint(used_elsewhere | _used(schedule[: begin - 1])):
         begin -= 1
@@ -138,7 +148,7 @@ def _used(statements: list[ast.stmt]) -> set[str]:
 
 
 def _imported(head: list[ast.stmt]) -> Iterator[tuple[str, ast.alias]]:
-    """Every import with its module; the module is empty for ``import math``."""
+    """Yield each imported name with its module; the module is empty for ``import math``."""
     for statement in head:
         if isinstance(statement, ast.Import):
             yield from (("", alias) for alias in statement.names)
@@ -146,30 +156,30 @@ def _imported(head: list[ast.stmt]) -> Iterator[tuple[str, ast.alias]]:
             yield from ((str(statement.module), alias) for alias in statement.names)
 
 
-def _interfaces(head: list[ast.stmt], used: set[str]) -> Iterator[str]:
+def _torch_classes(head: list[ast.stmt], used: set[str]) -> Iterator[str]:
     for module, alias in _imported(head):
         if module in _SCHEDULERS and alias.name in used and alias.name != "LRScheduler":
             yield alias.name
 
 
 def _imports(head: list[ast.stmt], used: set[str]) -> str:
-    """The import statements with the used names alone: the standard library's, then torch's."""
+    """The import statements of the used names: the standard library first, then torch."""
     names: dict[str, list[str]] = {}
     for module, alias in _imported(head):
         if (alias.asname or alias.name) in used:
             statement = f"from {module} import " if module else f"import {ast.unparse(alias)}"
             names.setdefault(statement, []).append(ast.unparse(alias) if module else "")
     blocks: dict[bool, str] = {}
-    for statement, what in names.items():
-        line = f"{statement}{', '.join(what)}\n"
+    for statement, imported in names.items():
+        line = f"{statement}{', '.join(imported)}\n"
         if len(line) > _WIDTH:
-            line = "".join((f"{statement}(\n", *(f"    {name},\n" for name in what), ")\n"))
+            line = "".join((f"{statement}(\n", *(f"    {name},\n" for name in imported), ")\n"))
         of_torch = statement.split()[1].partition(".")[0] == "torch"
         blocks[of_torch] = blocks.get(of_torch, "") + line
     return "\n".join(blocks.values())
 
 
 def _declared(function: ast.stmt) -> Iterator[str]:
-    """The strings of the literal that ``supported_hyperparameters`` returns."""
+    """Yield the strings of the set literal that ``supported_hyperparameters`` returns."""
     (returned,) = (node for node in ast.walk(function) if isinstance(node, ast.Set))
     yield from (str(ast.literal_eval(element)) for element in returned.elts)

@@ -2,8 +2,8 @@
 
 A child reads a request a line and answers each with a line; both are JSON::
 
-    {"name": "ResNet/A0_001", "source": "...", "courses": [{"horizon": 90, "prm": {...}, "at": [0, 30], ...}]}
-    {"rates": [[[0.1, 0.01]]]}                       courses × parameter groups × steps
+    {"name": "ResNet/A0_001", "source": "...", "specs": [{"horizon": 90, "prm": {...}, "at": [0, 30], ...}]}
+    {"rates": [[[0.1, 0.01]]]}                       specs × parameter groups × steps
     {"error": "..."}
 """
 
@@ -42,10 +42,10 @@ _File = TypeVar("_File", bound=SourceFile)
 
 
 @dataclass(frozen=True)
-class Course:
-    """A run of a schedule: its horizon, its hyperparameters (``lr`` with them), and the steps that are looked at.
+class TraceSpec:
+    """A trace to record: the horizon, the hyperparameters (including ``lr``) and the steps to report.
 
-    ``metrics`` is what a metric-driven schedule is fed with, ``depths`` are those of a layer-wise one's groups.
+    ``metrics`` are the values passed to a metric-driven schedule, ``depths`` those of a layer-wise schedule's groups.
     """
 
     horizon: int
@@ -56,23 +56,23 @@ class Course:
 
 
 def run(
-    requests: Iterable[tuple[_File, tuple[Course, ...]]], workers: int
-) -> Generator[tuple[_File, tuple[Course, ...], list[Rates]], None, None]:
-    """Each file with its courses and their rates, in the order of the requests, ``workers`` of them at a time.
+    requests: Iterable[tuple[_File, tuple[TraceSpec, ...]]], workers: int
+) -> Generator[tuple[_File, tuple[TraceSpec, ...], list[Rates]], None, None]:
+    """Yield each file with its specs and their rates, in the order of the requests, ``workers`` of them at a time.
 
     Raises:
         CorpusError: when a file's schedule raises, or its child ends.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     children: list[subprocess.Popen[str]] = []
-    waiting: deque[tuple[_File, tuple[Course, ...], subprocess.Popen[str]]] = deque()
+    waiting: deque[tuple[_File, tuple[TraceSpec, ...], subprocess.Popen[str]]] = deque()
 
-    def first() -> tuple[_File, tuple[Course, ...], list[Rates]]:
-        file, courses, child = waiting.popleft()
-        return file, courses, _answer(child, file)
+    def first() -> tuple[_File, tuple[TraceSpec, ...], list[Rates]]:
+        file, specs, child = waiting.popleft()
+        return file, specs, _answer(child, file)
 
     with contextlib.ExitStack() as stack:
-        for index, (file, courses) in enumerate(requests):
+        for index, (file, specs) in enumerate(requests):
             if len(waiting) == workers:
                 yield first()
             if len(children) < workers:
@@ -83,15 +83,15 @@ def run(
                 children.append(stack.enter_context(child))
                 stack.callback(child.kill)
             child = children[index % workers]
-            _ask(child, file, courses)
-            waiting.append((file, courses, child))
+            _ask(child, file, specs)
+            waiting.append((file, specs, child))
         while waiting:
             yield first()
 
 
-def _ask(child: "subprocess.Popen[str]", file: SourceFile, courses: Iterable[Course]) -> None:
+def _ask(child: "subprocess.Popen[str]", file: SourceFile, specs: Iterable[TraceSpec]) -> None:
     assert child.stdin is not None
-    request = {"name": file.name, "source": file.source, "courses": [asdict(course) for course in courses]}
+    request = {"name": file.name, "source": file.source, "specs": [asdict(spec) for spec in specs]}
     with contextlib.suppress(BrokenPipeError):  # it has ended: there will be no answer
         child.stdin.write(json.dumps(request) + "\n")
         child.stdin.flush()
@@ -117,7 +117,7 @@ def serve() -> None:
         answers.flush()
 
 
-def _rates(name: str, source: str, courses: list[dict[str, Any]]) -> dict[str, Any]:
+def _rates(name: str, source: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
     from lrgen.records import VerifySettings
     from lrgen.verify.candidate import candidate_of
     from lrgen.verify.checks import make_scheduler_trace
@@ -126,11 +126,11 @@ def _rates(name: str, source: str, courses: list[dict[str, Any]]) -> dict[str, A
     subject = Subject(candidate_of(Path(f"{name}.py"), source.encode()), VerifySettings())
     make = subject.load().make_scheduler
     found = []
-    for course in courses:
-        at = course["at"]
-        prm, metrics, depths = subject.prm(**course["prm"]), course["metrics"], course["depths"]
+    for spec in specs:
+        at = spec["at"]
+        prm, metrics, depths = subject.prm(**spec["prm"]), spec["metrics"], spec["depths"]
         try:
-            groups = make_scheduler_trace.trace(subject, make, course["horizon"], max(at) + 1, prm, metrics, (), depths)
+            groups = make_scheduler_trace.trace(subject, make, spec["horizon"], max(at) + 1, prm, metrics, (), depths)
         except CheckFailure as failure:
             return {"error": str(failure)}
         found.append([[group[step] for step in at] for group in groups])

@@ -15,8 +15,8 @@ from lrgen.finetune import tasks as all_tasks
 from lrgen.finetune.build import TOO_LONG, Plan, build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.decontamination import Benchmarks
-from lrgen.finetune.dedup import Seen
-from lrgen.finetune.example import Material, Scope
+from lrgen.finetune.dedup import Deduplicator
+from lrgen.finetune.example import Scope, TaskInput
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
 from lrgen.records import CheckReport, Outcome, Stage, Status, VerifySettings
@@ -25,20 +25,20 @@ from lrgen.store import Store
 from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.verdicts import conditions_of
-from tests import corpora
-from tests.corpora import example, proved, source, task
+from tests import corpus
+from tests.corpus import example, source, task, verified
 from tests.paths import REPOSITORY
 
 NUMBERS = (1, 6, 25, 31, 37, 41, 60, 100)
 
 
 @pytest.fixture
-def material(catalogue):
-    return Material(catalogue, tuple(proved(catalogue, number) for number in NUMBERS), 0)
+def task_input(catalogue):
+    return TaskInput(catalogue, tuple(verified(catalogue, number) for number in NUMBERS), 0)
 
 
 def plan(*tasks: Any, **values: Any) -> Plan:
-    return Plan(tasks or corpora.TASKS, **{"level": Level.SCHEDULE, "formats": formats.NAMES} | values)
+    return Plan(tasks or corpus.TASKS, **{"level": Level.SCHEDULE, "formats": formats.NAMES} | values)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -54,7 +54,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_row_is_right_by_itself(catalogue):
     """What is made of any example has every column, of its type, and an id that its texts give."""
-    file = proved(catalogue, 1, accuracy=0.5)
+    file = verified(catalogue, 1, accuracy=0.5)
     for one in (example(), example([file]), example([file], rejected="x"), example([file], label=False)):
         row = Rows(0).of(one, Split.TRAIN, "group")
         assert tuple(row) == NAMES
@@ -76,7 +76,7 @@ def test_a_row_is_right_by_itself(catalogue):
 )
 def test_what_is_wrong_with_a_row_is_said(catalogue, column, value, said):
     """Each kind of damage in a sentence that names the column."""
-    row = Rows(0).of(example([proved(catalogue, 1)]), Split.TRAIN, "group") | {column: value}
+    row = Rows(0).of(example([verified(catalogue, 1)]), Split.TRAIN, "group") | {column: value}
     assert any(said in problem for problem in problems(row))
 
 
@@ -96,7 +96,7 @@ def test_an_id_tells_rows_apart():
 
 def test_a_row_names_the_lowest_level_of_its_files(catalogue):
     """And the accuracy and the run of the first."""
-    files = [proved(catalogue, 1, level=Level.TRAINING, accuracy=0.9), proved(catalogue, 6, level=Level.CONTRACT)]
+    files = [verified(catalogue, 1, level=Level.TRAINING, accuracy=0.9), verified(catalogue, 6, level=Level.CONTRACT)]
     row = Rows(0).of(example(files), Split.TRAIN, "group")
     assert (row["level"], row["accuracy"], row["result_id"]) == ("contract", 0.9, 1)
 
@@ -129,9 +129,9 @@ def test_a_schedule_is_compared_with_what_it_refers_to():
 # Building.
 
 
-def test_a_dataset_has_everything(material, tmp_path):
+def test_a_dataset_has_everything(task_input, tmp_path):
     """Rows in every format, the card, the statistics, and a manifest of it all; nothing else is left behind."""
-    built = build(material, plan(), tmp_path / "out")
+    built = build(task_input, plan(), tmp_path / "out")
     files = content(tmp_path / "out")
     listed = manifest.read(tmp_path / "out")["files"]
     assert listed.keys() == files.keys() - {"manifest.json"}
@@ -143,28 +143,28 @@ def test_a_dataset_has_everything(material, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
 
 
-def test_a_dataset_is_the_same_each_time(material, tmp_path):
+def test_a_dataset_is_the_same_each_time(task_input, tmp_path):
     """Byte by byte, wherever it is built; another seed makes another one."""
     for name in ("one", "deeper/other"):
-        build(material, plan(), tmp_path / name)
+        build(task_input, plan(), tmp_path / name)
     assert content(tmp_path / "one") == content(tmp_path / "deeper" / "other")
-    build(dataclasses.replace(material, seed=1), plan(seed=1), tmp_path / "two")
+    build(dataclasses.replace(task_input, seed=1), plan(seed=1), tmp_path / "two")
     assert content(tmp_path / "one")["parquet/train.parquet"] != content(tmp_path / "two")["parquet/train.parquet"]
 
 
-def test_nothing_of_this_machine_is_published(material, tmp_path):
+def test_nothing_of_this_machine_is_published(task_input, tmp_path):
     """No file names the folder that it was built in, or the files of the user."""
     benchmark = tmp_path / "mine" / "benchmark.jsonl"
     benchmark.parent.mkdir()
     benchmark.write_text('{"text": "one two three four five six seven eight nine"}\n')
-    build(material, plan(benchmarks=(benchmark,)), tmp_path / "out")
+    build(task_input, plan(benchmarks=(benchmark,)), tmp_path / "out")
     for name, data in content(tmp_path / "out").items():
         assert str(tmp_path).encode() not in data, name
 
 
-def test_groups_are_on_one_side(material, tmp_path):
+def test_groups_are_on_one_side(task_input, tmp_path):
     """No group, and no answer of a task that depends on a file, is in training and elsewhere."""
-    build(material, plan(), tmp_path / "out")
+    build(task_input, plan(), tmp_path / "out")
     rows = [row for row in rows_of(tmp_path / "out") if row["scope"] != "none"]
     groups: dict[str, set[str]] = {}
     answers: dict[tuple[str, str], set[str]] = {}
@@ -175,124 +175,124 @@ def test_groups_are_on_one_side(material, tmp_path):
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
 
 
-def test_an_interrupted_build_goes_on(material, tmp_path):
+def test_an_interrupted_build_goes_on(task_input, tmp_path):
     """What was whole is not made again, and the result is that of a build that was not interrupted."""
     made = []
     interrupted = True
 
-    def first(material):
+    def first(task_input):
         made.append("first")
-        yield from corpora.WRITE.examples(material)
+        yield from corpus.WRITE.examples(task_input)
 
-    def second(material):
-        for number, one in enumerate(corpora.NAME.examples(material)):
+    def second(task_input):
+        for number, one in enumerate(corpus.NAME.examples(task_input)):
             if number == 5 and interrupted:
                 raise KeyboardInterrupt
             yield one
 
     tasks = plan(task("write", first), task("name", second))
     with pytest.raises(KeyboardInterrupt):
-        build(material, tasks, tmp_path / "out")
+        build(task_input, tasks, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     interrupted = False
-    build(material, tasks, tmp_path / "out")
+    build(task_input, tasks, tmp_path / "out")
     assert made == ["first"]
-    build(material, tasks, tmp_path / "whole")
+    build(task_input, tasks, tmp_path / "whole")
     assert content(tmp_path / "out") == content(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
 
 
-def test_other_arguments_begin_anew(material, tmp_path):
+def test_other_arguments_begin_anew(task_input, tmp_path):
     """What was interrupted is not gone on with under another seed or with other files."""
     made = []
 
-    def interrupting(material):
-        made.append(material.seed)
-        yield from corpora.WRITE.examples(material)
+    def interrupting(task_input):
+        made.append(task_input.seed)
+        yield from corpus.WRITE.examples(task_input)
         raise KeyboardInterrupt
 
     for seed in (0, 1):
-        changed = dataclasses.replace(material, seed=seed)
+        changed = dataclasses.replace(task_input, seed=seed)
         with pytest.raises(KeyboardInterrupt):
-            build(changed, plan(corpora.COUNT, task("write", interrupting), seed=seed), tmp_path / "out")
+            build(changed, plan(corpus.COUNT, task("write", interrupting), seed=seed), tmp_path / "out")
     assert len(list(tmp_path.iterdir())) == 2
     assert made == [0, 1]
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_is_there_is_not_overwritten(material, tmp_path, what):
+def test_what_is_there_is_not_overwritten(task_input, tmp_path, what):
     """Not even an empty folder."""
     if what == "folder":
         (tmp_path / "out").mkdir()
     else:
         (tmp_path / "out").write_text("mine")
     with pytest.raises(OutputError, match="out: is there already: nothing was written"):
-        build(material, plan(), tmp_path / "out")
+        build(task_input, plan(), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_two_builds_of_the_same_do_not_meet(material, tmp_path):
+def test_two_builds_of_the_same_do_not_meet(task_input, tmp_path):
     """The second one says that the first is at work."""
 
-    def meanwhile(material):
+    def meanwhile(task_input):
         with pytest.raises(OutputError, match="another build of the same dataset is at work"):
-            build(material, whole, tmp_path / "out")
-        yield from corpora.WRITE.examples(material)
+            build(task_input, whole, tmp_path / "out")
+        yield from corpus.WRITE.examples(task_input)
 
     whole = plan(task("write", meanwhile))
-    assert build(material, whole, tmp_path / "out").counts.rows == len(NUMBERS)
+    assert build(task_input, whole, tmp_path / "out").counts.rows == len(NUMBERS)
 
 
 # What is left out.
 
 
-def test_rows_are_there_once(material, tmp_path):
+def test_rows_are_there_once(task_input, tmp_path):
     """The same question with the same answer is one row; the others are counted."""
 
-    def twice(material):
-        for one in corpora.COUNT.examples(material):
+    def twice(task_input):
+        for one in corpus.COUNT.examples(task_input):
             yield one
             yield dataclasses.replace(one, key=f"{one.key} again")
 
-    built = build(material, plan(task("count", twice)), tmp_path / "out")
+    built = build(task_input, plan(task("count", twice)), tmp_path / "out")
     assert built.counts.rows == 30
     assert built.counts.left_out == {"duplicate rows": 30}
     assert manifest.read(tmp_path / "out")["counts"]["left_out"] == {"duplicate rows": 30}
 
 
-def test_files_are_there_once(material, tmp_path):
+def test_files_are_there_once(task_input, tmp_path):
     """A second file with the same network, code and trace yields nothing."""
-    copy = dataclasses.replace(material.files[0], variant=material.catalogue.variant(2))
-    doubled = dataclasses.replace(material, files=(*material.files, copy))
-    built = build(doubled, plan(corpora.WRITE), tmp_path / "out")
+    copy = dataclasses.replace(task_input.files[0], variant=task_input.catalogue.variant(2))
+    doubled = dataclasses.replace(task_input, files=(*task_input.files, copy))
+    built = build(doubled, plan(corpus.WRITE), tmp_path / "out")
     assert (built.files, built.counts.left_out) == (len(NUMBERS), {"duplicate files": 1})
 
 
-def test_an_answer_is_not_on_two_sides(material, tmp_path):
+def test_an_answer_is_not_on_two_sides(task_input, tmp_path):
     """What is learnt from is not tested with: of equal answers of different groups one side keeps its own."""
 
-    def alike(material):
-        for file in material.files:
+    def alike(task_input):
+        for file in task_input.files:
             yield example([file], task="name", completion="It falls.", scope=Scope.SCHEDULE)
 
-    built = build(material, plan(task("name", alike)), tmp_path / "out")
+    built = build(task_input, plan(task("name", alike)), tmp_path / "out")
     assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 1
-    assert built.counts.left_out["answers that another side has"] == len(NUMBERS) - built.counts.rows > 0
+    assert built.counts.left_out["completions in another split"] == len(NUMBERS) - built.counts.rows > 0
 
 
-def test_computed_answers_may_be_alike(material, tmp_path):
+def test_computed_answers_may_be_alike(task_input, tmp_path):
     """What stands on no file has few answers, on all sides."""
-    build(material, plan(corpora.COUNT), tmp_path / "out")
+    build(task_input, plan(corpus.COUNT), tmp_path / "out")
     assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 3
 
 
-def test_rows_that_overlap_with_a_benchmark_are_left_out(material, tmp_path):
+def test_rows_that_overlap_with_a_benchmark_are_left_out(task_input, tmp_path):
     """And counted; nothing else is."""
     words = source(37).split("\n\n")[1].split()
     text = " ".join([*words, "and", "more"])
     (tmp_path / "benchmark.jsonl").write_text(json.dumps({"deep": [{"text": text}]}) + "\n")
-    whole = build(material, plan(corpora.WRITE), tmp_path / "whole")
-    built = build(material, plan(corpora.WRITE, benchmarks=(tmp_path / "benchmark.jsonl",)), tmp_path / "out")
+    whole = build(task_input, plan(corpus.WRITE), tmp_path / "whole")
+    built = build(task_input, plan(corpus.WRITE, benchmarks=(tmp_path / "benchmark.jsonl",)), tmp_path / "out")
     left_out = {row["variant"] for row in rows_of(tmp_path / "whole")} - {
         row["variant"] for row in rows_of(tmp_path / "out")
     }
@@ -336,9 +336,9 @@ def test_a_benchmark_that_compares_with_nothing_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize("limit", [7, 20, 1000])
-def test_a_limit_is_shared_out(material, tmp_path, limit):
+def test_a_limit_is_shared_out(task_input, tmp_path, limit):
     """Each task gets its part, and what one does not use the next ones may."""
-    built = build(material, plan(limit=limit), tmp_path / "out")
+    built = build(task_input, plan(limit=limit), tmp_path / "out")
     counts = built.tally.by_task()
     assert sum(counts.values()) == min(limit, 8 + 8 + 30 + 8 + 16)
     if limit < 40:
@@ -347,8 +347,8 @@ def test_a_limit_is_shared_out(material, tmp_path, limit):
 
 def test_a_limit_takes_files_of_many_kinds(catalogue, tmp_path):
     """The few rows are not those of the first files."""
-    files = tuple(proved(catalogue, number, name) for name in ("AlexNet", "ResNet", "VGG") for number in NUMBERS)
-    build(Material(catalogue, files, 0), plan(corpora.WRITE, limit=12), tmp_path / "out")
+    files = tuple(verified(catalogue, number, name) for name in ("AlexNet", "ResNet", "VGG") for number in NUMBERS)
+    build(TaskInput(catalogue, files, 0), plan(corpus.WRITE, limit=12), tmp_path / "out")
     rows = rows_of(tmp_path / "out")
     assert len(rows) == 12
     assert {row["architecture"] for row in rows} == {"AlexNet", "ResNet", "VGG"}
@@ -366,48 +366,48 @@ def tokenizer(tmp_path) -> Path:
     return tmp_path / "tokenizer.json"
 
 
-def test_tokens_are_counted(material, tokenizer, tmp_path):
+def test_tokens_are_counted(task_input, tokenizer, tmp_path):
     """Of prompt and answer, of the longer one of a pair, and whatever the tokenizer would cut."""
-    build(material, plan(tokenizer=tokenizer), tmp_path / "out")
+    build(task_input, plan(tokenizer=tokenizer), tmp_path / "out")
     for row in rows_of(tmp_path / "out"):
         longest = max(len(row["completion"].split()), len((row["rejected"] or "").split()))
         assert (row["prompt_tokens"], row["completion_tokens"]) == (len(row["prompt"].split()), longest)
 
 
-def test_rows_that_are_too_long_are_put_aside(material, tokenizer, tmp_path):
+def test_rows_that_are_too_long_are_put_aside(task_input, tokenizer, tmp_path):
     """Whole, in a file of their own, and counted; without a limit there is no such file."""
-    built = build(material, plan(corpora.WRITE, corpora.COUNT, tokenizer=tokenizer, max_tokens=100), tmp_path / "out")
+    built = build(task_input, plan(corpus.WRITE, corpus.COUNT, tokenizer=tokenizer, max_tokens=100), tmp_path / "out")
     long = [orjson.loads(line) for line in (tmp_path / "out" / TOO_LONG).read_bytes().splitlines()]
     assert (len(long), built.counts.too_long, built.counts.rows) == (8, 8, 30)
     assert all(row["completion_tokens"] > 100 and list(problems(row)) == [] for row in long)
-    build(material, plan(corpora.WRITE, tokenizer=tokenizer), tmp_path / "unlimited")
+    build(task_input, plan(corpus.WRITE, tokenizer=tokenizer), tmp_path / "unlimited")
     assert not (tmp_path / "unlimited" / TOO_LONG).exists()
 
 
-def test_a_limit_of_tokens_needs_a_tokenizer(material, tmp_path):
+def test_a_limit_of_tokens_needs_a_tokenizer(task_input, tmp_path):
     """A broken one is named."""
     with pytest.raises(DatasetError, match="max_tokens 5: tokens are counted only with a tokenizer"):
-        build(material, plan(max_tokens=5), tmp_path / "out")
+        build(task_input, plan(max_tokens=5), tmp_path / "out")
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(DatasetError, match="broken.json: not a tokenizer.json"):
-        build(material, plan(tokenizer=tmp_path / "broken.json"), tmp_path / "out")
+        build(task_input, plan(tokenizer=tmp_path / "broken.json"), tmp_path / "out")
 
 
-def test_no_row_is_an_error(material, tmp_path):
+def test_no_row_is_an_error(task_input, tmp_path):
     """That says what was left out; nothing is left behind."""
 
-    def nothing(material):
+    def nothing(task_input):
         yield from ()
 
     with pytest.raises(DatasetError, match="not one row came of 8 files and 1 tasks: none was made"):
-        build(material, plan(task("nothing", nothing)), tmp_path / "out")
+        build(task_input, plan(task("nothing", nothing)), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_seen_remembers_the_first_mark(tmp_path):
     """A key is met once as new."""
-    with Seen(tmp_path / "seen") as seen:
-        assert [seen.meet(key, mark) for key, mark in ((b"a", 0), (b"b", 1), (b"a", 2), (b"b", 1))] == [
+    with Deduplicator(tmp_path / "seen") as seen:
+        assert [seen.record(key, mark) for key, mark in ((b"a", 0), (b"b", 1), (b"a", 2), (b"b", 1))] == [
             None,
             None,
             0,
@@ -419,9 +419,9 @@ def test_seen_remembers_the_first_mark(tmp_path):
 # What is said of it.
 
 
-def test_the_card_names_the_files_of_each_split(material, tmp_path):
+def test_the_card_names_the_files_of_each_split(task_input, tmp_path):
     """The header is what the Hub reads, which takes one file format a folder: Parquet, all splits of it."""
-    build(material, plan(holdout_families=("step",)), tmp_path / "out")
+    build(task_input, plan(holdout_families=("step",)), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     header = text.split("---\n")[1]
     paths = [line.split(": ")[1] for line in header.splitlines() if line.startswith("    path: ")]
@@ -434,9 +434,9 @@ def test_the_card_names_the_files_of_each_split(material, tmp_path):
     assert "Held out: step." in text
 
 
-def test_croissant_names_every_file_and_column(material, tmp_path):
+def test_croissant_names_every_file_and_column(task_input, tmp_path):
     """Each data file with its hash, each column with a type, and nothing is referred to that is not there."""
-    build(material, plan(), tmp_path / "out")
+    build(task_input, plan(), tmp_path / "out")
     whole = json.loads((tmp_path / "out" / "croissant.json").read_text())
     assert whole["conformsTo"] == "http://mlcommons.org/croissant/1.0"
     files = {one["@id"]: one for one in whole["distribution"] if one["@type"] == "cr:FileObject"}
@@ -452,19 +452,19 @@ def test_croissant_names_every_file_and_column(material, tmp_path):
     assert {"recordSet", "field", "source", "includes", "key", "dataType"} <= terms & whole["@context"].keys()
 
 
-def test_the_manifest_says_how_it_was_made(material, tokenizer, tmp_path):
+def test_the_manifest_says_how_it_was_made(task_input, tokenizer, tmp_path):
     """With what arguments, files by name and hash, and of which files."""
-    build(material, plan(tokenizer=tokenizer, limit=10), tmp_path / "out", refused=3)
+    build(task_input, plan(tokenizer=tokenizer, limit=10), tmp_path / "out", ineligible=3)
     facts = manifest.read(tmp_path / "out")
     assert facts["arguments"]["tokenizer"] == {"name": "tokenizer.json", "sha256": manifest.entry(tokenizer)["sha256"]}
     assert (facts["arguments"]["limit"], facts["arguments"]["level"]) == (10, "schedule")
-    assert (facts["corpus"]["files"], facts["corpus"]["refused"]) == (8, 3)
+    assert (facts["corpus"]["files"], facts["corpus"]["ineligible"]) == (8, 3)
     assert facts["counts"]["rows"] == sum(facts["counts"]["splits"].values()) == 10
 
 
-def test_text_overlap_is_measured(material, tmp_path):
+def test_text_overlap_is_measured(task_input, tmp_path):
     """An answer counts as inside when it stands in a training text as it is; equal texts are wholly alike."""
-    build(material, plan(corpora.NAME), tmp_path / "out")
+    build(task_input, plan(corpus.NAME), tmp_path / "out")
     trained = next(row for row in rows_of(tmp_path / "out") if row["split"] == "train")
     part = "\n".join(trained["prompt"].splitlines()[10:40]) + "\n"
     others = [part.replace("self", "selves"), "\n".join(reversed(part.splitlines())) + "\n"]
@@ -479,14 +479,14 @@ def test_text_overlap_is_measured(material, tmp_path):
 @pytest.fixture
 def place(tmp_path, lrgen, catalogue, monkeypatch):
     """The current folder: rendered files, of which two passed up to the schedule, one failed, and one was never run."""
-    monkeypatch.setattr(all_tasks, "TASKS", (corpora.WRITE, corpora.COUNT), raising=False)
+    monkeypatch.setattr(all_tasks, "TASKS", (corpus.WRITE, corpus.COUNT), raising=False)
     store = Store(f"sqlite:///{tmp_path}/db/ab.nn.db")
     for number, status in ((1, Status.UNPROVEN), (37, Status.UNPROVEN), (41, Status.FAILED), (60, None)):
         path = tmp_path / "generated" / "ResNet" / f"A0_{number:03d}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source(number))
         if status:
-            file = proved(catalogue, number)
+            file = verified(catalogue, number)
             candidate = candidate_of(path, file.source.encode(), file.architecture, file.variant)
             passed = status.ok
             checks = [CheckReport(stage, True, "", 0.1) for stage in (Stage.SYNTAX, Stage.CONTRACT)]
@@ -540,8 +540,8 @@ def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
     )
     assert "A0_060.py was never verified" in err
     assert not (place / "data").exists()
-    code, out, _ = lrgen("dataset", "build", "--out", "data", *select, "--skip-refused", "--json")
-    assert (code, json.loads(out)["refused"], json.loads(out)["files"]) == (0, 2, 1)
+    code, out, _ = lrgen("dataset", "build", "--out", "data", *select, "--skip-ineligible", "--json")
+    assert (code, json.loads(out)["ineligible"], json.loads(out)["files"]) == (0, 2, 1)
 
 
 def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
@@ -549,7 +549,7 @@ def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
     monkeypatch.setattr(verdicts, "check_version", lambda: "those of tomorrow")
     code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED)
     assert code == 2
-    assert "A0_001.py was verified by other checks only" in err
+    assert "A0_001.py was verified by another version of the checks" in err
 
 
 def test_a_lower_level_must_be_asked_for(place, lrgen):
@@ -567,7 +567,7 @@ def test_a_lower_level_must_be_asked_for(place, lrgen):
         (["--format", "chat"], "unknown format 'chat'"),
         (["--level", "syntax"], "unknown level 'syntax'"),
         (["--holdout-family", "cosin"], "unknown family 'cosin'"),
-        (["--holdout-model", "VGG"], "holdout model VGG: no selected file is of it"),
+        (["--holdout-model", "VGG"], "held-out model VGG: no selected file belongs to it"),
         (["--max-tokens", "5"], "tokens are counted only with a tokenizer"),
         (["--tokenizer", "none.json"], "none.json"),
         (["--decontaminate", "none.jsonl"], "none.jsonl: cannot be read"),
@@ -586,9 +586,9 @@ def test_wrong_use_is_a_sentence(place, lrgen, arguments, said):
 
 def test_nothing_that_passed_is_an_error(place, lrgen):
     """Also when what did not pass is left out."""
-    code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "41", "--skip-refused")
+    code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "41", "--skip-ineligible")
     assert code == 2
-    assert "no file is left that passed up to training" in err
+    assert "no file passed up to training" in err
 
 
 def test_a_folder_that_is_no_dataset_is_named(place, lrgen):
@@ -606,5 +606,5 @@ def test_datasets_can_be_switched_off(place, lrgen):
     for command in (["build", "--out", "more", *PASSED], ["check", "data"], ["sample", "data"]):
         code, _, err = lrgen("dataset", *command)
         assert code == 2
-        assert "enable_fine_tuning is off" in err
+        assert "datasets are disabled: enable_fine_tuning is false" in err
     shutil.rmtree(place / "data")

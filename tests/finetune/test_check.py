@@ -16,46 +16,46 @@ from lrgen.finetune import formats, manifest, wording
 from lrgen.finetune.build import TOO_LONG, Plan, build
 from lrgen.finetune.check import Checked, check
 from lrgen.finetune.corpus import Level
-from lrgen.finetune.example import Example, Grade, Material, Scope
+from lrgen.finetune.example import Example, Grade, Scope, TaskInput
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.rows import Row, id_of
 from lrgen.finetune.tasks import convert
 from lrgen.finetune.tasks import trace as trace_task
 from lrgen.source import diffs, sections
-from tests import corpora
-from tests.corpora import example, proved, source, task
+from tests import corpus
+from tests.corpus import example, source, task, verified
 
 NUMBERS = (1, 6, 12, 25, 31, 37, 41, 60, 100)
 
 
-def _infill(material):
-    for file in material.files:
-        parts = sections.cut(file.source)
+def _infill(task_input):
+    for file in task_input.files:
+        parts = sections.parse(file.source)
         yield example(
             [file],
             task="infill",
-            prompt=f"Fill in.\n\n{wording.fenced(parts.with_gap)}",
-            completion=parts.answer,
+            prompt=f"Fill in.\n\n{wording.fenced(parts.incomplete)}",
+            completion=parts.middle,
             scope=Scope.SCHEDULE,
-            evidence={"fills": file.sha256},
+            evidence={"infilled": file.sha256},
         )
 
 
-def _edit(material):
-    for file in material.files:
+def _edit(task_input):
+    for file in task_input.files:
         before = file.source.replace("momentum", "impulse")
         yield example(
             [file],
             task="edit",
             prompt=f"Call it momentum.\n\n{wording.fenced(before)}",
             completion=diffs.unified(before, file.source),
-            evidence={"applies_to": hashlib.sha256(before.encode()).hexdigest(), "gives": file.sha256},
+            evidence={"applies_to": hashlib.sha256(before.encode()).hexdigest(), "patched": file.sha256},
         )
 
 
-def _trace(material):
-    (file,) = (one for one in material.files if one.variant.number == 1)
+def _trace(task_input):
+    (file,) = (one for one in task_input.files if one.variant.number == 1)
     prm = {"lr": 0.1, "step_fraction": 0.5, "gamma": 0.1}
     yield Example(
         "trace",
@@ -68,11 +68,11 @@ def _trace(material):
     )
 
 
-def _long(material):
+def _long(task_input):
     yield example(task="long", prompt="word " * 1000)
 
 
-TASKS = (*corpora.TASKS, task("long", _long), task("infill", _infill), task("edit", _edit), task("trace", _trace))
+TASKS = (*corpus.TASKS, task("long", _long), task("infill", _infill), task("edit", _edit), task("trace", _trace))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def whole(catalogue, tmp_path_factory) -> Path:
     words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     words.save(str(place / "tokenizer.json"))
-    files = tuple(proved(catalogue, number) for number in NUMBERS)
+    files = tuple(verified(catalogue, number) for number in NUMBERS)
     plan = Plan(
         TASKS,
         formats.NAMES,
@@ -93,7 +93,7 @@ def whole(catalogue, tmp_path_factory) -> Path:
         tokenizer=place / "tokenizer.json",
         max_tokens=900,
     )
-    return build(Material(catalogue, files, 0), plan, place / "out").out
+    return build(TaskInput(catalogue, files, 0), plan, place / "out").out
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ def a_gap_is_filled_with_something_else(folder: Path) -> None:
     rewrite(folder, lambda rows: reworded(first(rows, task="infill"), completion="pass\n"))
 
 
-@damage("is not what the diff says")
+@damage("does not match the diff")
 def a_diff_does_not_apply(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
         row = first(rows, task="edit")
@@ -397,14 +397,14 @@ def executable(catalogue, tmp_path) -> Callable[[str], Path]:
     """Makes a dataset of one file, whose rows say that it passes, and that a broken version of it fails."""
 
     def make(broken: str) -> Path:
-        def judge(material):
-            (file,) = material.files
-            yield from corpora.WRITE.examples(material)
+        def judge(task_input):
+            (file,) = task_input.files
+            yield from corpus.WRITE.examples(task_input)
             yield example([file], task="judge", completion=broken, label=False, evidence={"failed": "schedule"})
             yield example([file], task="prefer", prompt="Better?", rejected=broken, evidence={"failed": "schedule"})
 
         plan = Plan((task("judge", judge),), level=Level.SCHEDULE)
-        return build(Material(catalogue, (proved(catalogue, 1),), 0), plan, tmp_path / "out").out
+        return build(TaskInput(catalogue, (verified(catalogue, 1),), 0), plan, tmp_path / "out").out
 
     return make
 
@@ -428,7 +428,7 @@ def test_a_file_that_does_not_do_what_it_claims_is_seen(executable, catalogue):
 
     rewrite(folder, change)
     problems = check(folder, catalogue).problems
-    assert any("executed, its file failed in schedule" in problem for problem in problems)
+    assert any("executed, the file failed in schedule" in problem for problem in problems)
 
 
 def test_a_rejected_answer_that_passes_is_seen(executable, catalogue):
@@ -455,17 +455,17 @@ def test_runs_are_looked_up(executable, catalogue, tmp_path):
 
 def test_a_converted_schedule_is_executed(catalogue, tmp_path):
     """A schedule that stands alone is run in the file around it: the right one passes, another rate is seen."""
-    files = [proved(catalogue, number) for number in (6, 23)]
+    files = [verified(catalogue, number) for number in (6, 23)]
     for name, wrong in (("right", False), ("wrong", True)):
 
-        def damaged(material, wrong=wrong):
-            for one in convert.examples(material):
+        def damaged(task_input, wrong=wrong):
+            for one in convert.examples(task_input):
                 if "schedule_of" in one.evidence:
                     completion = one.completion.replace("math.pi", "3.0").replace("T_max=total_steps", "T_max=1")
                     yield dataclasses.replace(one, completion=completion if wrong else one.completion)
 
         plan = Plan(tasks=(task("convert", damaged),), level=Level.SCHEDULE)
-        build(Material(catalogue, files, 0), plan, tmp_path / name)
+        build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
         found = check(tmp_path / name, catalogue)
         assert found.executed >= 1
         assert bool(found.problems) == wrong
@@ -474,18 +474,18 @@ def test_a_converted_schedule_is_executed(catalogue, tmp_path):
 
 def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
     """The code of a question is run again, whatever the curve says of its answer."""
-    (file,) = files = [proved(catalogue, 1)]
+    (file,) = files = [verified(catalogue, 1)]
     evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
 
-    def tracing(material, completion):
-        prompt = f"What are the rates?\n\n{wording.fenced(sections.cut(file.source).alone)}"
+    def tracing(task_input, completion):
+        prompt = f"What are the rates?\n\n{wording.fenced(sections.parse(file.source).standalone)}"
         yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
 
-    monkeypatch.setattr(trace_task, "grade", lambda *_: Grade.right())
+    monkeypatch.setattr(trace_task, "grade", lambda *_: Grade.correct())
     for name, last, told in (("right", "0.05", []), ("wrong", "0.1", ["step 5 is said to be 0.1, and is 0.05"])):
         completion = f"0: 0.1\n5: {last}\n"
         plan = Plan((task("trace", functools.partial(tracing, completion=completion)),), level=Level.SCHEDULE)
-        build(Material(catalogue, files, 0), plan, tmp_path / name)
+        build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
         checked = check(tmp_path / name, catalogue)
         assert checked.traced == 1
         assert len(checked.problems) == len(told)
@@ -494,15 +494,15 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
 
 def test_code_that_is_not_ours_is_not_run_and_told(catalogue, tmp_path):
     """A question whose code was changed has an answer that nobody can vouch for."""
-    (file,) = files = [proved(catalogue, 1)]
+    (file,) = files = [verified(catalogue, 1)]
     evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
 
-    def changed(material):
-        code = sections.cut(file.source).alone.replace("gamma=", "gamma=0.5 * ")
+    def changed(task_input):
+        code = sections.parse(file.source).standalone.replace("gamma=", "gamma=0.5 * ")
         yield Example(
             "trace", "1", wording.fenced(code), "0: 0.1\n5: 0.05\n", Scope.SCHEDULE, (file,), evidence=evidence
         )
 
-    build(Material(catalogue, files, 0), Plan((task("trace", changed),), level=Level.SCHEDULE), tmp_path / "out")
+    build(TaskInput(catalogue, files, 0), Plan((task("trace", changed),), level=Level.SCHEDULE), tmp_path / "out")
     (problem,) = check(tmp_path / "out", catalogue).problems
     assert "is not what lrgen renders as A0_001, and was not run" in problem

@@ -13,7 +13,7 @@ from lrgen.finetune.formats import dpo, kto, messages, nngpt, parquet, prompt_co
 from lrgen.finetune.formats.lines import LinesWriter
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split
 from lrgen.source.normalise import definitions_digest
-from tests.corpora import example, proved, source
+from tests.corpus import example, source, verified
 
 every_format = pytest.mark.parametrize("form", formats.LINES, ids=lambda form: form.NAME)
 
@@ -21,7 +21,7 @@ every_format = pytest.mark.parametrize("form", formats.LINES, ids=lambda form: f
 @pytest.fixture(scope="module")
 def rows(catalogue):
     """Rows of every kind: with and without a file, an accuracy, a worse answer, a label; on two splits."""
-    file, measured = proved(catalogue, 1), proved(catalogue, 37, accuracy=0.75)
+    file, measured = verified(catalogue, 1), verified(catalogue, 37, accuracy=0.75)
     examples = [
         example(task="count"),
         example([file]),

@@ -11,8 +11,8 @@ import pytest
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import formats
 from lrgen.finetune.build import Plan, build
-from lrgen.finetune.corpus import Level, ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.corpus import Level, VerifiedFile
+from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.tasks import infill
 from tests.paths import REPOSITORY
 
@@ -28,7 +28,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def corpus(catalogue: Catalogue) -> tuple[ProvedFile, ...]:
+def corpus(catalogue: Catalogue) -> tuple[VerifiedFile, ...]:
     """The committed files, as if they had been verified."""
     network = catalogue.architecture("ResNet")
     found = []
@@ -36,7 +36,7 @@ def corpus(catalogue: Catalogue) -> tuple[ProvedFile, ...]:
         path = REPOSITORY / "generated" / "ResNet" / f"{variant.key}.py"
         source = path.read_text()
         sha256 = hashlib.sha256(source.encode()).hexdigest()
-        found.append(ProvedFile(network, variant, source, sha256, path, number, Level.SCHEDULE, None, None))
+        found.append(VerifiedFile(network, variant, source, sha256, path, number, Level.SCHEDULE, None, None))
     return tuple(found)
 
 
@@ -49,9 +49,9 @@ class Pairs:
     def __init__(self, copies: int) -> None:
         self.copies = copies
 
-    def examples(self, material: Material) -> Iterator[Example]:
+    def examples(self, task_input: TaskInput) -> Iterator[Example]:
         for copy in range(self.copies):
-            for one in infill.examples(material):
+            for one in infill.examples(task_input):
                 values = {"task": self.NAME, "scope": Scope.NONE, "files": one.files}
                 prompt, key = f"{one.prompt}\n\nThis is number {copy}.", f"{one.key}/{copy}"
                 good, bad = one.completion, one.completion.replace("total_steps", "1")
@@ -61,9 +61,9 @@ class Pairs:
                     yield Example(key=f"{key}/{label}", prompt=prompt, completion=answer, label=label, **values)
 
 
-def built(catalogue: Catalogue, folder: Path, files: tuple[ProvedFile, ...], copies: int = 1) -> Path:
+def built(catalogue: Catalogue, folder: Path, files: tuple[VerifiedFile, ...], copies: int = 1) -> Path:
     plan = Plan(tasks=(Pairs(copies),), formats=formats.NAMES, level=Level.SCHEDULE)
-    return build(Material(catalogue, files, 0), plan, folder).out
+    return build(TaskInput(catalogue, files, 0), plan, folder).out
 
 
 # Loading.

@@ -12,7 +12,7 @@ from lrgen.finetune import mutants
 from lrgen.records import Candidate
 from lrgen.verify import run
 from lrgen.verify.candidate import candidate_of
-from tests.corpora import proved
+from tests.corpus import verified
 from tests.paths import REPOSITORY
 
 CONTENT = b"x = 1\n"
@@ -72,6 +72,6 @@ def test_a_mutant_and_a_file_on_disk_are_verified_alike(catalogue: Catalogue, tm
     """The candidate of a file does not depend on who makes it, but for its path and for who rendered it."""
     pair = catalogue.architecture("ResNet"), catalogue.variant(177)
     (on_disk,) = run.from_selection(catalogue, [pair], tmp_path)
-    file = proved(catalogue, 177, source=on_disk.source)
-    mutant = mutants.candidate(mutants.Broken(file, "", file.source))
+    file = verified(catalogue, 177, source=on_disk.source)
+    mutant = mutants.candidate(mutants.Mutant(file, "", file.source))
     assert mutant == replace(on_disk, path=Path("ResNet/A0_177.py"), ours=False)

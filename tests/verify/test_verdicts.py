@@ -18,7 +18,7 @@ from lrgen.records import Outcome, Stage, Status, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
-from tests.corpora import proved
+from tests.corpus import verified
 from tests.paths import REPOSITORY
 
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
@@ -105,10 +105,10 @@ def test_a_mutants_verdict_is_of_the_users_curve_too(catalogue: Catalogue, store
     text = "def falling(step, horizon, *, gamma):\n    return 0 * step + {value}\n"
     (tmp_path / "curves.py").write_text(text.format(value=0.5))
     variant = replace(catalogue.variant(1), family="mine", curve="falling", constants={}, curves_folder=tmp_path)
-    file = replace(proved(catalogue, 1, source="x = 1\n"), variant=variant)
-    few = [mutants.Broken(file, "nothing left", "x = 1\n")]
-    first, again = mutants.ends_of(few, store, 1)[0], mutants.ends_of(few, store, 1)[0]
+    file = replace(verified(catalogue, 1, source="x = 1\n"), variant=variant)
+    few = [mutants.Mutant(file, "nothing left", "x = 1\n")]
+    first, again = mutants.outcomes_of(few, store, 1)[0], mutants.outcomes_of(few, store, 1)[0]
     assert (first.status, first.reused, again.reused) == (Status.FAILED, False, True)
     assert again.reason == first.reason
     (tmp_path / "curves.py").write_text(text.format(value=1))
-    assert not mutants.ends_of(few, store, 1)[0].reused
+    assert not mutants.outcomes_of(few, store, 1)[0].reused

@@ -8,8 +8,8 @@ from typing import Any
 from lrgen import curves
 from lrgen.errors import DatasetError
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.records import Outcome, Variant
 from lrgen.source import normalise, sections
 
@@ -30,19 +30,19 @@ _OF_FILES = (
 )
 
 
-def examples(material: Material) -> Iterator[Example]:
+def examples(task_input: TaskInput) -> Iterator[Example]:
     """For each ordered pair of equivalents the schedule alone, once, and the whole file for each network."""
-    alike: dict[tuple[int, str], list[ProvedFile]] = {}
-    for file in material.files:
+    alike: dict[tuple[int, str], list[VerifiedFile]] = {}
+    for file in task_input.files:
         alike.setdefault((_root(file.variant), file.architecture.name), []).append(file)
-    schedules: dict[tuple[int, int], list[tuple[ProvedFile, ProvedFile]]] = {}
+    schedules: dict[tuple[int, int], list[tuple[VerifiedFile, VerifiedFile]]] = {}
     for files in alike.values():
         for before, after in permutations(files, 2):
             schedules.setdefault((before.variant.number, after.variant.number), []).append((before, after))
-            yield _example(material, before, after, _OF_FILES, Scope.FILE)
+            yield _example(task_input, before, after, _OF_FILES, Scope.FILE)
     for pairs in schedules.values():
-        before, after = material.chance(NAME, pairs[0][0].variant.key, pairs[0][1].variant.key).choice(pairs)
-        yield _example(material, before, after, _OF_SCHEDULES, Scope.SCHEDULE)
+        before, after = task_input.chance(NAME, pairs[0][0].variant.key, pairs[0][1].variant.key).choice(pairs)
+        yield _example(task_input, before, after, _OF_SCHEDULES, Scope.SCHEDULE)
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
@@ -50,7 +50,7 @@ def assemble(row: Row, completion: str, reference: Reference) -> str:
     if row["scope"] != Scope.SCHEDULE:
         return completion
     rendered = reference.renderer.render(reference.architecture(row), reference.variant(row))
-    around = sections.cut(rendered.text)
+    around = sections.parse(rendered.text)
     return f"{around.head}{completion}\n\n{around.network}"
 
 
@@ -79,7 +79,7 @@ def _not_converted(row: Row, completion: str) -> str:
     return "it is the code of the question" if normalise.schedule_digest(completion) == given else ""
 
 
-def compared(before: ProvedFile, after: ProvedFile) -> dict[str, Any]:
+def compared(before: VerifiedFile, after: VerifiedFile) -> dict[str, Any]:
     """How the rates of two files are known to be the same: by their traces, else by their curves.
 
     Raises:
@@ -99,7 +99,7 @@ def _root(variant: Variant) -> int:
     return variant.equivalent_to or variant.number
 
 
-def _within(before: ProvedFile, after: ProvedFile) -> float:
+def _within(before: VerifiedFile, after: VerifiedFile) -> float:
     return max(before.variant.equivalent_within, after.variant.equivalent_within)
 
 
@@ -111,12 +111,12 @@ def _difference(one: Variant, other: Variant, horizon: int) -> float:
 
 
 def _example(
-    material: Material, before: ProvedFile, after: ProvedFile, requests: tuple[str, ...], scope: Scope
+    task_input: TaskInput, before: VerifiedFile, after: VerifiedFile, requests: tuple[str, ...], scope: Scope
 ) -> Example:
     whole = scope is Scope.FILE
     key = f"{before.name if whole else before.variant.key}-{after.variant.key}"
-    given, answer = (one.source if whole else sections.cut(one.source).alone for one in (before, after))
-    asked = material.chance(NAME, key).choice(requests).format(api=_api(before, after))
+    given, answer = (one.source if whole else sections.parse(one.source).standalone for one in (before, after))
+    asked = task_input.chance(NAME, key).choice(requests).format(api=_api(before, after))
     within = _within(before, after)
     if within > _EXACT:
         asked += f" A difference of {within:g} of the base rate is fine."
@@ -131,7 +131,7 @@ def _example(
     )
 
 
-def _api(before: ProvedFile, after: ProvedFile) -> str:
+def _api(before: VerifiedFile, after: VerifiedFile) -> str:
     """How the answer computes the rates, in contrast to what is given."""
     implementation = wording.implementation(after.source)
     if implementation != wording.implementation(before.source):

@@ -6,15 +6,15 @@ What is changed and what comes of it are schedules of one family, so that they s
 from collections.abc import Callable, Iterator
 
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.wording import listed
 from lrgen.records import Outcome
 from lrgen.source import diffs, sections
 
 NAME = "edit"
 SUMMARY = "A file and the schedule it should have → a unified diff, or the whole new file."
-EVIDENCE = ("equals", "gives")
+EVIDENCE = ("equals", "patched")
 PER_FILE = 2
 
 _WANTS_DIFF = (
@@ -25,14 +25,14 @@ _WANTS_DIFF = (
 _WANTS_FILE = ("Answer with the whole new file.", "Show the complete file as it is then.", "Return the full file.")
 
 
-def examples(material: Material) -> Iterator[Example]:
+def examples(task_input: TaskInput) -> Iterator[Example]:
     """Up to ``PER_FILE`` others of its network and family that become each file, by turns as a diff and whole."""
-    relatives: dict[tuple[str, str], list[ProvedFile]] = {}
-    for file in material.files:
+    relatives: dict[tuple[str, str], list[VerifiedFile]] = {}
+    for file in task_input.files:
         relatives.setdefault((file.architecture.name, file.variant.family), []).append(file)
-    for after in material.files:
+    for after in task_input.files:
         others = [one for one in relatives[after.architecture.name, after.variant.family] if one is not after]
-        chance = material.chance(NAME, after.name)
+        chance = task_input.chance(NAME, after.name)
         for turn, before in enumerate(chance.sample(others, min(PER_FILE, len(others))), start=1):
             as_diff = turn % 2 == 1
             asked = _asked(before, after, chance.choice(_CHANGES))
@@ -44,7 +44,9 @@ def examples(material: Material) -> Iterator[Example]:
                 completion=diffs.unified(before.source, after.source) if as_diff else after.source,
                 scope=Scope.FILE,
                 files=(after, before),
-                evidence={"applies_to": before.sha256, "gives": after.sha256} if as_diff else {"equals": after.sha256},
+                evidence={"applies_to": before.sha256, "patched": after.sha256}
+                if as_diff
+                else {"equals": after.sha256},
             )
 
 
@@ -63,7 +65,7 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     return Grade.of_outcome(outcome)
 
 
-def _asked(before: ProvedFile, after: ProvedFile, change: Callable[[ProvedFile, ProvedFile], str]) -> str:
+def _asked(before: VerifiedFile, after: VerifiedFile, change: Callable[[VerifiedFile, VerifiedFile], str]) -> str:
     changed = _changed_defaults(before, after)
     if changed:
         return (
@@ -73,25 +75,25 @@ def _asked(before: ProvedFile, after: ProvedFile, change: Callable[[ProvedFile, 
     return f"{change(before, after)} {_how(before, after)}".rstrip()
 
 
-def _replace(before: ProvedFile, after: ProvedFile) -> str:
+def _replace(before: VerifiedFile, after: VerifiedFile) -> str:
     return f"Replace {before.variant.title} in this file by {after.variant.title}. {wording.summary(after.variant)}"
 
 
-def _rather(before: ProvedFile, after: ProvedFile) -> str:
+def _rather(before: VerifiedFile, after: VerifiedFile) -> str:
     return (
         f"This trains {before.architecture.title} with {before.variant.title}. I would rather have "
         f"{after.variant.title}: {_lowered(wording.summary(after.variant))}"
     )
 
 
-def _change_to(before: ProvedFile, after: ProvedFile) -> str:
+def _change_to(before: VerifiedFile, after: VerifiedFile) -> str:
     return (
         f"Change the schedule to {after.variant.title}. {wording.summary(after.variant)} "
         f"{wording.formula(after.variant)}\n\n{wording.past_end(after.variant)}"
     )
 
 
-def _should(before: ProvedFile, after: ProvedFile) -> str:
+def _should(before: VerifiedFile, after: VerifiedFile) -> str:
     return (
         f"The learning rate of this module should behave differently: {_lowered(wording.summary(after.variant))} In "
         f"the docstring call it {after.variant.title}."
@@ -101,10 +103,10 @@ def _should(before: ProvedFile, after: ProvedFile) -> str:
 _CHANGES = (_replace, _rather, _change_to, _should)
 
 
-def _changed_defaults(before: ProvedFile, after: ProvedFile) -> str:
+def _changed_defaults(before: VerifiedFile, after: VerifiedFile) -> str:
     """Which defaults differ between two files whose schedules are the same otherwise; empty when they are not."""
 
-    def kind(file: ProvedFile) -> tuple[object, ...]:
+    def kind(file: VerifiedFile) -> tuple[object, ...]:
         variant = file.variant
         names = [one.name for one in variant.hyperparameters]
         return variant.formula, variant.constants, names, wording.advances(variant), wording.implementation(file.source)
@@ -115,11 +117,11 @@ def _changed_defaults(before: ProvedFile, after: ProvedFile) -> str:
     return listed([f"`{a.name}` from {wording.number(a)} to {wording.number(b)}" for a, b in pairs if a != b])
 
 
-def _how(before: ProvedFile, after: ProvedFile) -> str:
+def _how(before: VerifiedFile, after: VerifiedFile) -> str:
     """Class, unit, training and hyperparameters of the new schedule, as far as they are news."""
     old, new = before.variant, after.variant
-    names = sections.cut(after.source).hyperparameters
-    gone = [f"`{name}`" for name in sections.cut(before.source).hyperparameters if name not in names]
+    names = sections.parse(after.source).hyperparameters
+    gone = [f"`{name}`" for name in sections.parse(before.source).hyperparameters if name not in names]
     sentences = []
     if wording.implementation(after.source) != wording.implementation(before.source):
         sentences.append(f"Implement it with {wording.implementation(after.source)}.")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.wording import bullets
 from lrgen.records import Family, Hyperparameter, Outcome, PastEnd, Variant
 from lrgen.source import sections
@@ -36,31 +36,31 @@ _OF_FILES = (
 )
 
 
-def examples(material: Material) -> Iterator[Example]:
+def examples(task_input: TaskInput) -> Iterator[Example]:
     """``PER_SCHEDULE`` questions about each schedule alone, and one about each file as a whole."""
-    with_variant: dict[int, list[ProvedFile]] = {}
-    for file in material.files:
+    with_variant: dict[int, list[VerifiedFile]] = {}
+    for file in task_input.files:
         with_variant.setdefault(file.variant.number, []).append(file)
     for files in with_variant.values():
         variant = files[0].variant
-        chance = material.chance(NAME, variant.key)
+        chance = task_input.chance(NAME, variant.key)
         forms = zip(chance.sample(_OF_SCHEDULES, PER_SCHEDULE), chance.sample(LAYOUTS, PER_SCHEDULE), strict=True)
         for turn, (question, layout) in enumerate(forms, start=1):
             file = chance.choice(files)
-            code = wording.fenced(sections.cut(file.source).alone)
-            answer = layout(file, material.catalogue.family(variant.family))
+            code = wording.fenced(sections.parse(file.source).standalone)
+            answer = layout(file, task_input.catalogue.family(variant.family))
             # The code alone does not say who steps it.
             asked = f"{question} It is stepped {wording.advances(variant)}.\n\n{code}"
             yield _example(f"{variant.key}/{turn}", asked, answer, Scope.SCHEDULE, file)
-    for file in material.files:
-        chance = material.chance(NAME, file.name)
+    for file in task_input.files:
+        chance = task_input.chance(NAME, file.name)
         network = f"The file trains {file.architecture.title}. {file.architecture.summary} {wording.training(file)}"
         question = f"{chance.choice(_OF_FILES)}\n\n{wording.fenced(file.source)}"
-        answer = chance.choice(LAYOUTS)(file, material.catalogue.family(file.variant.family))
+        answer = chance.choice(LAYOUTS)(file, task_input.catalogue.family(file.variant.family))
         yield _example(file.name, question, f"{network}\n\n{answer}", Scope.FILE, file)
 
 
-def _example(key: str, prompt: str, answer: str, scope: Scope, file: ProvedFile) -> Example:
+def _example(key: str, prompt: str, answer: str, scope: Scope, file: VerifiedFile) -> Example:
     return Example(NAME, key, prompt, answer, scope, (file,), evidence={"described_by": file.variant.key})
 
 
@@ -77,7 +77,7 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     stated = facts(variant, reference.catalogue.family(variant.family), completion)
     missing = [name for name, there in stated.items() if not there]
     if not missing:
-        return Grade.right()
+        return Grade.correct()
     if len(missing) == len(stated):
         return Grade(False, "it states no fact of the schedule")
     return Grade(False, f"it does not state {wording.listed(missing)}", EXTRACTED, 1 - len(missing) / len(stated))
@@ -117,7 +117,7 @@ def _says_past_end(text: str) -> set[PastEnd]:
     return {end for end, words in _PAST_END.items() if any(re.search(words, one) for one in about)}
 
 
-def _as_prose(file: ProvedFile, family: Family) -> str:
+def _as_prose(file: VerifiedFile, family: Family) -> str:
     variant = file.variant
     own = wording.hyperparameters(variant)
     parameters = f"Its hyperparameters are:\n\n{bullets(own)}" if own else "It has no hyperparameters of its own."
@@ -132,7 +132,7 @@ This is a schedule of the family "{family.title}": {variant.title}. {wording.sum
 {wording.past_end(variant)} Reference: {_reference(file)}."""
 
 
-def _as_bullets(file: ProvedFile, family: Family) -> str:
+def _as_bullets(file: VerifiedFile, family: Family) -> str:
     variant = file.variant
     lines = [
         f"**Schedule:** {variant.title}. {wording.summary(variant)}",
@@ -147,7 +147,7 @@ def _as_bullets(file: ProvedFile, family: Family) -> str:
     return f"{bullets(lines)}\n\n{wording.formula(variant)}"
 
 
-def _in_sections(file: ProvedFile, family: Family) -> str:
+def _in_sections(file: VerifiedFile, family: Family) -> str:
     variant = file.variant
     return f"""\
 ## {variant.title[0].upper()}{variant.title[1:]}
@@ -167,7 +167,7 @@ It advances {wording.advances(variant)}. {wording.past_end(variant)}
 Family "{family.title}". Implemented with {wording.implementation(file.source)}. Reference: {_reference(file)}."""
 
 
-def _formula_first(file: ProvedFile, family: Family) -> str:
+def _formula_first(file: VerifiedFile, family: Family) -> str:
     variant = file.variant
     own = wording.hyperparameters(variant)
     parameters = f"where\n\n{bullets(own)}" if own else "It has no hyperparameters of its own."
@@ -182,8 +182,8 @@ with {wording.implementation(file.source)} and advances {wording.advances(varian
 Reference: {_reference(file)}."""
 
 
-LAYOUTS: tuple[Callable[[ProvedFile, Family], str], ...] = (_as_prose, _as_bullets, _in_sections, _formula_first)
+LAYOUTS: tuple[Callable[[VerifiedFile, Family], str], ...] = (_as_prose, _as_bullets, _in_sections, _formula_first)
 
 
-def _reference(file: ProvedFile) -> str:
+def _reference(file: VerifiedFile) -> str:
     return ", ".join(filter(None, (file.variant.source, file.variant.paper)))

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from lrgen.finetune import wording
-from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.records import Outcome
 from lrgen.source import sections
 
 NAME = "infill"
 SUMMARY = "A file without make_scheduler → the function, and what only it uses."
-EVIDENCE = ("fills",)
+EVIDENCE = ("infilled",)
 
 _REQUESTS = (
     "`make_scheduler` is missing in this file. Write what belongs at the comment; answer with that code alone.",
@@ -21,10 +21,10 @@ _REQUESTS = (
 )
 
 
-def examples(material: Material) -> Iterator[Example]:
+def examples(task_input: TaskInput) -> Iterator[Example]:
     """One gap for each file."""
-    for file in material.files:
-        request = material.chance(NAME, file.name).choice(_REQUESTS)
+    for file in task_input.files:
+        request = task_input.chance(NAME, file.name).choice(_REQUESTS)
         variant = file.variant
         defaults = wording.defaults(variant)
         asked = request.format(
@@ -35,15 +35,15 @@ def examples(material: Material) -> Iterator[Example]:
             advances=wording.advances(variant),
             defaults=f" Defaults: {defaults}." if defaults else "",
         )
-        parts = sections.cut(file.source)
+        parts = sections.parse(file.source)
         yield Example(
             task=NAME,
             key=file.name,
-            prompt=f"{asked}\n\n{wording.fenced(parts.with_gap)}",
-            completion=parts.answer,
+            prompt=f"{asked}\n\n{wording.fenced(parts.incomplete)}",
+            completion=parts.middle,
             scope=Scope.FILE,
             files=(file,),
-            evidence={"fills": file.sha256},
+            evidence={"infilled": file.sha256},
         )
 
 
@@ -53,7 +53,7 @@ def assemble(row: Row, completion: str, reference: Reference) -> str:
     Raises:
         DatasetError: when the question has no gap.
     """
-    return sections.fill(wording.quoted(row["prompt"]), completion)
+    return sections.complete(wording.quoted(row["prompt"]), completion)
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:

@@ -3,32 +3,32 @@
 import re
 from collections.abc import Iterator
 
-from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
-from lrgen.finetune.mutants import Workbench, failures
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext, failures
 from lrgen.finetune.tasks import write
 from lrgen.records import Outcome
 
 NAME = "judge"
 SUMMARY = "An instruction and a file → whether it is a good one: as many good ones as bad ones."
 EVIDENCE = ("equals", "failed")
-NEEDS_BENCH = True
+NEEDS_CONTEXT = True
 
 _VERDICTS = {True: "good", False: "bad"}
 _SAID = {"good": True, "yes": True, "true": True, "bad": False, "no": False, "false": False}
 _WORD = re.compile(r"[a-z]+")
 
 
-def examples(material: Material, bench: Workbench) -> Iterator[Example]:
+def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """For each file that the checks saw a mistake in: the file, and the file with the mistake, both asked for alike."""
     judged = ""
-    for failure in failures(material, bench):
-        file = failure.broken.file
+    for failure in failures(task_input, context):
+        file = failure.mutant.file
         if file.name == judged:  # one mistake for one verified file
             continue
         judged = file.name
-        asked = material.chance(NAME, file.name).choice(write.DETAILED)(file)
-        bad = {"mistake": failure.broken.mistake, "failed": failure.stage.value, "reason": failure.reason}
-        answers = ((file.source, True, {"equals": file.sha256}), (failure.broken.text, False, bad))
+        asked = task_input.chance(NAME, file.name).choice(write.DETAILED)(file)
+        bad = {"mutation": failure.mutant.mutation, "failed": failure.stage.value, "reason": failure.reason}
+        answers = ((file.source, True, {"equals": file.sha256}), (failure.mutant.text, False, bad))
         for answer, label, evidence in answers:
             yield Example(
                 task=NAME,
@@ -63,6 +63,6 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     if said is None:
         return Grade(False, "it does not begin with a verdict")
     if said == outcome.status.ok:
-        return Grade.right()
+        return Grade.correct()
     found = "passes" if outcome.status.ok else Grade.of_outcome(outcome).reason.removeprefix("its file ")
     return Grade(False, f"the file that is said to {'pass' if said else 'fail'} {found}", EXTRACTED)

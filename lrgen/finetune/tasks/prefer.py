@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
-from lrgen.finetune.mutants import Workbench, failures
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext, failures
 from lrgen.finetune.tasks import write
 from lrgen.records import Outcome, Status, Training
 from lrgen.report import comparison
@@ -20,34 +20,34 @@ from lrgen.report.comparison import CONFIDENCE, Difference, Verdict
 NAME = "prefer"
 SUMMARY = "An instruction → the better of two files: passed before failed, or measurably more accurate."
 EVIDENCE = ("failed", "difference")
-NEEDS_BENCH = True
+NEEDS_CONTEXT = True
 
 
-def examples(material: Material, bench: Workbench) -> Iterator[Example]:
+def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """One for each mistake that the checks saw, and one for each two schedules that the runs tell apart."""
-    for failure in failures(material, bench):
-        file = failure.broken.file
-        key = f"{file.name}/{failure.broken.mistake}"
+    for failure in failures(task_input, context):
+        file = failure.mutant.file
+        key = f"{file.name}/{failure.mutant.mutation}"
         yield Example(
             task=NAME,
             key=key,
-            prompt=material.chance(NAME, key).choice(write.DETAILED)(file),
+            prompt=task_input.chance(NAME, key).choice(write.DETAILED)(file),
             completion=file.source,
             scope=Scope.FILE,
             files=(file,),
-            rejected=failure.broken.text,
+            rejected=failure.mutant.text,
             evidence={
                 "equals": file.sha256,
-                "mistake": failure.broken.mistake,
+                "mutation": failure.mutant.mutation,
                 "failed": failure.stage.value,
                 "reason": failure.reason,
             },
         )
-    for won in _measured(material, bench):
+    for won in _measured(task_input, context):
         better, worse = won.better, won.worse
         pair = f"{better.name}/{worse.variant.key}/{won.conditions['dataset']}"
         shown = [better, worse]
-        material.chance(NAME, pair).shuffle(shown)
+        task_input.chance(NAME, pair).shuffle(shown)
         yield Example(
             task=NAME,
             key=pair,
@@ -79,8 +79,8 @@ class _Won:
     base rates by schedule.
     """
 
-    better: ProvedFile
-    worse: ProvedFile
+    better: VerifiedFile
+    worse: VerifiedFile
     seeds: tuple[int, ...]
     difference: Difference
     confidence: float
@@ -88,24 +88,24 @@ class _Won:
     rates: dict[str, float]
 
 
-def _measured(material: Material, bench: Workbench) -> Iterator[_Won]:
-    networks: dict[str, dict[str, ProvedFile]] = {}
-    for file in material.files:
+def _measured(task_input: TaskInput, context: RunContext) -> Iterator[_Won]:
+    networks: dict[str, dict[str, VerifiedFile]] = {}
+    for file in task_input.files:
         networks.setdefault(file.architecture.name, {})[file.variant.key] = file
     for name, files in networks.items():
-        rows = [row for row in bench.accuracies(name) if _of_file(row, files)]
+        rows = [row for row in context.accuracies(name) if _of_file(row, files)]
         for dataset in sorted({row["dataset"] for row in rows}):
             yield from _told_apart(files, [row for row in rows if row["dataset"] == dataset])
 
 
-def _of_file(row: Mapping[str, Any], files: Mapping[str, ProvedFile]) -> bool:
+def _of_file(row: Mapping[str, Any], files: Mapping[str, VerifiedFile]) -> bool:
     """Whether a run is a training in full of the very bytes that would be published, and not a caller's number."""
     file = files.get(row["scheduler_type"])
     executed = row["status"] in set(Status) and row["training"] == Training.FULL
     return executed and file is not None and row["source_sha256"] == file.sha256
 
 
-def _told_apart(files: Mapping[str, ProvedFile], rows: Iterable[Mapping[str, Any]]) -> Iterator[_Won]:
+def _told_apart(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, Any]]) -> Iterator[_Won]:
     """Each two schedules whose difference is beyond the noise; all of them at once with ``CONFIDENCE`` (Bonferroni)."""
     rows = list(rows)
     pool = comparison.pool(rows)
@@ -126,7 +126,7 @@ def _told_apart(files: Mapping[str, ProvedFile], rows: Iterable[Mapping[str, Any
                 yield _Won(files[better], files[worse], seeds, difference, confidence, pool.conditions, rates)
 
 
-def _asked(shown: list[ProvedFile], won: _Won) -> str:
+def _asked(shown: list[VerifiedFile], won: _Won) -> str:
     network, settings = shown[0].architecture.title, won.conditions["settings"]
     seeds = wording.listed([str(seed) for seed in won.seeds])
     schedules = wording.bullets(

@@ -14,7 +14,7 @@ from lrgen import catalogue, extraction
 from lrgen.config import Settings
 from lrgen.errors import DatasetError
 from lrgen.finetune import wording
-from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.records import Outcome
 
 NAME = "prompts"
@@ -52,7 +52,7 @@ class Pattern:
     rate: bool = True
 
 
-def examples(material: Material) -> Iterator[Example]:
+def examples(task_input: TaskInput) -> Iterator[Example]:
     """Up to ``PER_PATTERN`` texts of each pattern, no two alike.
 
     Raises:
@@ -63,7 +63,7 @@ def examples(material: Material) -> Iterator[Example]:
         seen: set[str] = set()
         for turn in range(1, PER_PATTERN + 1):
             key = f"{number:02d}/{turn}"
-            chance = material.chance(NAME, key)
+            chance = task_input.chance(NAME, key)
             text, model, rate = written(pattern, names, chance)
             if text in seen:
                 continue
@@ -103,7 +103,7 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
         return Grade(False, f"it is not a JSON object with the keys {wording.listed(sorted(right))}")
     wrong = [name for name, value in right.items() if type(found[name]) not in _TYPES[name] or found[name] != value]
     if not wrong:
-        return Grade.right()
+        return Grade.correct()
     told = wording.listed([f"{name} is {right[name]!r}, not {found[name]!r}"[:200] for name in wrong])
     return Grade(False, told, EXTRACTED, 1 - len(wrong) / len(right))
 

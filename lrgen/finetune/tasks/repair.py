@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrgen.finetune import wording
-from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
-from lrgen.finetune.mutants import Failure, Workbench, failures
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.mutants import Failure, RunContext, failures
 from lrgen.records import Outcome
 from lrgen.source import diffs
 
 NAME = "repair"
 SUMMARY = "A broken file and the reason of its failure → the mended file, or the diff that mends it."
-EVIDENCE = ("equals", "gives")
-NEEDS_BENCH = True
+EVIDENCE = ("equals", "patched")
+NEEDS_CONTEXT = True
 
 _REQUESTS = (
     "This training module does not pass its checks.",
@@ -34,18 +34,18 @@ _WANTS_DIFF = (
 _WANTS_FILE = ("Answer with the whole mended file.", "Return the complete file as it should be.")
 
 
-def examples(material: Material, bench: Workbench) -> Iterator[Example]:
+def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """One for each mistake that the checks saw: the mended file, or the diff, by chance."""
-    for failure in failures(material, bench):
-        file, broken = failure.broken.file, failure.broken.text
-        chance = material.chance(NAME, file.name, failure.broken.mistake)
+    for failure in failures(task_input, context):
+        file, broken = failure.mutant.file, failure.mutant.text
+        chance = task_input.chance(NAME, file.name, failure.mutant.mutation)
         asked = chance.choice(_REQUESTS)
         verdict = chance.choice(_VERDICTS).format(stage=failure.stage, reason=failure.reason)
         as_diff = chance.random() < 0.5
         wanted = chance.choice(_WANTS_DIFF if as_diff else _WANTS_FILE)
         yield Example(
             task=NAME,
-            key=f"{file.name}/{failure.broken.mistake}",
+            key=f"{file.name}/{failure.mutant.mutation}",
             prompt=f"{asked} {wanted}\n\n{verdict}\n\n{wording.fenced(broken)}",
             completion=diffs.unified(broken, file.source) if as_diff else file.source,
             scope=Scope.FILE,
@@ -70,13 +70,13 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
 
 
 def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:
-    mended = failure.broken.file.sha256
-    broken = hashlib.sha256(failure.broken.text.encode()).hexdigest()
-    answer = {"applies_to": broken, "gives": mended} if as_diff else {"equals": mended}
+    mended = failure.mutant.file.sha256
+    broken = hashlib.sha256(failure.mutant.text.encode()).hexdigest()
+    answer = {"applies_to": broken, "patched": mended} if as_diff else {"equals": mended}
     return {
         **answer,
-        "mistake": failure.broken.mistake,
-        "broken": broken,
+        "mutation": failure.mutant.mutation,
+        "mutant": broken,
         "failed": failure.stage.value,
         "reason": failure.reason,
     }

@@ -18,24 +18,24 @@ import numpy as np
 from lrgen import curves
 from lrgen.errors import CorpusError, DatasetError
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import EXTRACTED, Example, Grade, Material, Reference, Row, Scope
-from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext
 from lrgen.records import Metric, Outcome, Unit, Variant
 from lrgen.source import sections
 from lrgen.verify import trace
-from lrgen.verify.trace import Course
+from lrgen.verify.trace import TraceSpec
 
 NAME = "trace"
 SUMMARY = "Code, a horizon and hyperparameters → the learning rate at given steps."
 EVIDENCE = ("traced",)
-NEEDS_BENCH = True
+NEEDS_CONTEXT = True
 TOLERANCE = 1e-5
 """Of a learning rate, relative to it: six significant digits are asked for."""
 
 _QUESTIONS = 8  # about one course, the first of them with the whole file
 _LOOKED_AT = 40  # steps of a course at most
-_COURSES = 8  # that are run at a time
+_SPECS = 8  # that are run at a time
 _EPOCHS = (5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 100, 120, 150, 200)
 _BATCHES = (5, 8, 10, 12, 16, 20, 25, 32, 40, 50)
 _RATES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0003)
@@ -66,17 +66,17 @@ _TABLES = (
 )
 
 
-def examples(material: Material, bench: Workbench) -> Iterator[Example]:
+def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """``bench.traces`` questions about each schedule, in the code of one network or another.
 
     Raises:
         CorpusError: when a schedule does not do what its curve says.
     """
     count: dict[int, int] = {}
-    for file, courses, found in trace.run(_requests(material, bench.traces), bench.workers):
-        for course, rates in zip(courses, found, strict=True):
+    for file, specs, found in trace.run(requests(task_input, context.traces), context.workers):
+        for spec, rates in zip(specs, found, strict=True):
             done = count.get(file.variant.number, 0)
-            asked = list(_questions(material, file, course, rates, done))[: bench.traces - done]
+            asked = list(_questions(task_input, file, spec, rates, done))[: context.traces - done]
             count[file.variant.number] = done + len(asked)
             yield from asked
 
@@ -119,7 +119,7 @@ def compared(row: Row, completion: str, rates: Sequence[float]) -> Grade:
         step, right = wrong[0]
         reason = f"the learning rate at step {step} is said to be {found[step]:g}, and is {right:g}"
         return Grade(False, reason, EXTRACTED, fraction)
-    return Grade.right()
+    return Grade.correct()
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class ShownCode:
     path: Path
 
 
-def asked(row: Row, reference: Reference) -> tuple[ShownCode, Course, int]:
+def asked(row: Row, reference: Reference) -> tuple[ShownCode, TraceSpec, int]:
     """The code of a row's question, what it is executed with, and the parameter group that is asked for.
 
     Raises:
@@ -139,40 +139,40 @@ def asked(row: Row, reference: Reference) -> tuple[ShownCode, Course, int]:
     """
     architecture, variant = reference.architecture(row), reference.variant(row)
     source = reference.renderer.render(architecture, variant).text
-    if wording.quoted(row["prompt"]) not in (source, sections.cut(source).alone):
+    if wording.quoted(row["prompt"]) not in (source, sections.parse(source).standalone):
         raise DatasetError(f"the code of its question is not what lrgen renders as {variant.key}, and was not run")
     name = f"{architecture.name}/{variant.key}"
     return ShownCode(name, source, Path(f"{name}.py")), *_spec_of(row)
 
 
-def _spec_of(row: Row) -> tuple[Course, int]:
+def _spec_of(row: Row) -> tuple[TraceSpec, int]:
     """What the evidence of a row says that its schedule is run with, and the index of the parameter group."""
     evidence = json.loads(row["evidence"])
     metrics, depths = evidence.get("metrics"), tuple(evidence.get("depths", ()))
-    course = Course(
+    spec = TraceSpec(
         horizon=evidence["horizon"],
         prm=evidence["prm"],
         at=tuple(evidence["steps"]),
         metrics=tuple(metrics) if metrics is not None else None,
         depths=depths,
     )
-    return course, depths.index(evidence["depth"]) if depths else 0
+    return spec, depths.index(evidence["depth"]) if depths else 0
 
 
-def _requests(material: Material, count: int) -> Iterator[tuple[ProvedFile, tuple[Course, ...]]]:
+def requests(task_input: TaskInput, count: int) -> Iterator[tuple[VerifiedFile, tuple[TraceSpec, ...]]]:
     """As many courses of each schedule as the questions need, some at a time, each time in the code of any network."""
-    schedules: dict[int, list[ProvedFile]] = {}
-    for file in material.files:
+    schedules: dict[int, list[VerifiedFile]] = {}
+    for file in task_input.files:
         schedules.setdefault(file.variant.number, []).append(file)
     for number, files in schedules.items():
         wanted = math.ceil(count / _QUESTIONS)
-        for begin in range(0, wanted, _COURSES):
-            chance = material.chance(NAME, number, begin)
+        for begin in range(0, wanted, _SPECS):
+            chance = task_input.chance(NAME, number, begin)
             file = chance.choice(files)
-            yield file, tuple(_course(file.variant, chance) for _ in range(min(_COURSES, wanted - begin)))
+            yield file, tuple(_spec(file.variant, chance) for _ in range(min(_SPECS, wanted - begin)))
 
 
-def _course(variant: Variant, chance: random.Random) -> Course:
+def _spec(variant: Variant, chance: random.Random) -> TraceSpec:
     horizon = chance.choice(_EPOCHS)
     if variant.unit is Unit.BATCH:
         horizon = chance.randint(2, 12) * chance.choice(_BATCHES)
@@ -187,7 +187,7 @@ def _course(variant: Variant, chance: random.Random) -> Course:
         metrics = _metrics(variant.metric, chance)
         last = len(metrics) - 1
     at = sorted(chance.sample(range(last + 1), min(_LOOKED_AT, last + 1)))
-    return Course(horizon, prm, tuple(at), metrics, _DEPTHS if variant.layerwise else ())
+    return TraceSpec(horizon, prm, tuple(at), metrics, _DEPTHS if variant.layerwise else ())
 
 
 def _metrics(metric: Metric, chance: random.Random) -> tuple[float, ...]:
@@ -199,20 +199,20 @@ def _metrics(metric: Metric, chance: random.Random) -> tuple[float, ...]:
 
 
 def _questions(
-    material: Material, file: ProvedFile, course: Course, rates: trace.Rates, done: int
+    task_input: TaskInput, file: VerifiedFile, spec: TraceSpec, rates: trace.Rates, done: int
 ) -> Iterator[Example]:
     """The questions about a course; about those of a schedule before it there were ``done``."""
-    written = _written(file, course, rates)
+    written = unambiguous(file, spec, rates)
     for index in range(_QUESTIONS):
         key = f"{file.variant.key}/{done + index + 1}"
-        chance = material.chance(NAME, key)
+        chance = task_input.chance(NAME, key)
         group = chance.randrange(len(written))
         known = list(written[group])
         steps = sorted(chance.sample(known, min(len(known), chance.randint(3, 8))))
         if not steps:
             continue
         answer = {step: written[group][step] for step in steps}
-        asked = _Question(file, course, course.depths[group] if course.depths else None, steps, index == 0)
+        asked = _Question(file, spec, spec.depths[group] if spec.depths else None, steps, index == 0)
         as_table = chance.random() < 0.3
         yield Example(
             task=NAME,
@@ -234,15 +234,15 @@ def _table(answer: dict[int, str]) -> str:
 class _Question:
     """What is asked of a course: the rates of one group at some steps."""
 
-    file: ProvedFile
-    course: Course
+    file: VerifiedFile
+    spec: TraceSpec
     depth: int | None
     steps: list[int]
     whole: bool
 
     def text(self, chance: random.Random, answers: Sequence[str]) -> str:
         """The question in words, under the code."""
-        code = self.file.source if self.whole else sections.cut(self.file.source).alone
+        code = self.file.source if self.whole else sections.parse(self.file.source).standalone
         return (
             f"{chance.choice(_OPENINGS)}\n\n{wording.fenced(code)}\n\n{self._setting()} {self._wanted()} "
             f"{chance.choice(answers)}"
@@ -250,26 +250,26 @@ class _Question:
 
     def evidence(self) -> dict[str, Any]:
         """All that it takes to compute the answer again."""
-        course = self.course
-        found: dict[str, Any] = {"traced": self.file.sha256, "horizon": course.horizon, "prm": dict(course.prm)}
-        if course.metrics is not None:
-            found["metrics"] = list(course.metrics)
+        spec = self.spec
+        found: dict[str, Any] = {"traced": self.file.sha256, "horizon": spec.horizon, "prm": dict(spec.prm)}
+        if spec.metrics is not None:
+            found["metrics"] = list(spec.metrics)
         if self.depth is not None:
-            found |= {"depths": list(course.depths), "depth": self.depth}
+            found |= {"depths": list(spec.depths), "depth": self.depth}
         return found | {"steps": self.steps}
 
     def _setting(self) -> str:
-        course, variant = self.course, self.file.variant
+        spec, variant = self.spec, self.file.variant
         groups = ""
-        if course.depths:
-            depths = wording.listed([str(depth) for depth in course.depths])
-            groups = f" The optimizer has {len(course.depths)} parameter groups, their `depth` is {depths}."
+        if spec.depths:
+            depths = wording.listed([str(depth) for depth in spec.depths])
+            groups = f" The optimizer has {len(spec.depths)} parameter groups, their `depth` is {depths}."
         step = "`scheduler.step()` is called once"
-        if course.metrics is not None:
-            step = f"`scheduler.step(metric)` is called with {', '.join(map(str, course.metrics))}, in this order: once"
+        if spec.metrics is not None:
+            step = f"`scheduler.step(metric)` is called with {', '.join(map(str, spec.metrics))}, in this order: once"
         return (
-            f"`make_scheduler(optimizer, total_steps={course.horizon}, prm={json.dumps(course.prm)})` is given an "
-            f"optimizer with the learning rate {course.prm['lr']:g}.{groups} {step} per "
+            f"`make_scheduler(optimizer, total_steps={spec.horizon}, prm={json.dumps(spec.prm)})` is given an "
+            f"optimizer with the learning rate {spec.prm['lr']:g}.{groups} {step} per "
             f"{'batch' if variant.per_batch else 'epoch'}."
         )
 
@@ -282,33 +282,33 @@ class _Question:
         )
 
 
-def _written(file: ProvedFile, course: Course, rates: trace.Rates) -> list[dict[int, str]]:
+def unambiguous(file: VerifiedFile, spec: TraceSpec, rates: trace.Rates) -> list[dict[int, str]]:
     """The rate of each group at each step, where the executed one and the curve's are written alike."""
-    base = course.prm["lr"]
-    promised = _promised(file.variant, course)
+    base = spec.prm["lr"]
+    promised = _promised(file.variant, spec)
     found = np.asarray(rates)
     apart = ~(np.abs(found - promised) <= file.variant.tolerance * base)
     if apart.any():
         group, column = np.argwhere(apart)[0]
         raise CorpusError(
-            f"{file.path}: the rate at step {course.at[column]} of horizon {course.horizon} with {dict(course.prm)} is "
+            f"{file.path}: the rate at step {spec.at[column]} of horizon {spec.horizon} with {dict(spec.prm)} is "
             f"{found[group, column]:g}, its curve has {promised[group, column]:g}: verify it again"
         )
     return [
         {
             step: _digits(executed, base)
-            for step, executed, right in zip(course.at, group, curve, strict=True)
+            for step, executed, right in zip(spec.at, group, curve, strict=True)
             if _digits(executed, base) == _digits(right, base)
         }
         for group, curve in zip(found.tolist(), promised.tolist(), strict=True)
     ]
 
 
-def _promised(variant: Variant, course: Course) -> curves.Rates:
+def _promised(variant: Variant, spec: TraceSpec) -> curves.Rates:
     """What the curve has at the steps of a course: groups × steps."""
-    prm = {name: value for name, value in course.prm.items() if name != "lr"}
-    lr, metrics, depths = course.prm["lr"], course.metrics, course.depths or (0,)
-    return curves.rates(variant, course.at, course.horizon, lr, prm, metrics=metrics, depths=depths)
+    prm = {name: value for name, value in spec.prm.items() if name != "lr"}
+    lr, metrics, depths = spec.prm["lr"], spec.metrics, spec.depths or (0,)
+    return curves.rates(variant, spec.at, spec.horizon, lr, prm, metrics=metrics, depths=depths)
 
 
 def _digits(rate: float, base: float) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import ProvedFile
-from lrgen.finetune.example import Example, Grade, Material, Reference, Row, Scope
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.wording import bullets
 from lrgen.records import Outcome
 
@@ -16,10 +16,10 @@ EVIDENCE = ("equals",)
 PER_FILE = 2
 
 
-def examples(material: Material) -> Iterator[Example]:
+def examples(task_input: TaskInput) -> Iterator[Example]:
     """``PER_FILE`` instructions for each file, by turns a brief and a detailed one."""
-    for file in material.files:
-        chance = material.chance(NAME, file.name)
+    for file in task_input.files:
+        chance = task_input.chance(NAME, file.name)
         turns = zip(chance.sample(BRIEF, len(BRIEF)), chance.sample(DETAILED, len(DETAILED)), strict=True)
         for turn, phrased in enumerate(islice(chain.from_iterable(turns), PER_FILE), start=1):
             yield Example(
@@ -47,11 +47,11 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
 # Brief: what is wanted, not how the file is built.
 
 
-def _line(file: ProvedFile) -> str:
+def _line(file: VerifiedFile) -> str:
     return f"{file.architecture.title} with {_named(file)}, stepped {wording.advances(file.variant)}."
 
 
-def _request(file: ProvedFile) -> str:
+def _request(file: VerifiedFile) -> str:
     return (
         f"Write a PyTorch module that trains {file.architecture.title} as an image classifier with "
         f"{file.variant.title}. {wording.summary(file.variant)} It is implemented with "
@@ -59,7 +59,7 @@ def _request(file: ProvedFile) -> str:
     )
 
 
-def _fields(file: ProvedFile) -> str:
+def _fields(file: VerifiedFile) -> str:
     parameters = (f"{one.name} = {wording.number(one)}" for one in file.variant.hyperparameters)
     fields = {
         "model": file.architecture.title,
@@ -72,7 +72,7 @@ def _fields(file: ProvedFile) -> str:
     return "\n".join(f"{name}: {value}" for name, value in fields.items())
 
 
-def _question(file: ProvedFile) -> str:
+def _question(file: VerifiedFile) -> str:
     return (
         f"How do I train {file.architecture.title} in plain PyTorch so that the learning rate does the following? "
         f"{wording.summary(file.variant)} I want {wording.implementation(file.source)} for it, stepped "
@@ -80,7 +80,7 @@ def _question(file: ProvedFile) -> str:
     )
 
 
-def _need(file: ProvedFile) -> str:
+def _need(file: VerifiedFile) -> str:
     return (
         f"I need {file.architecture.title} in a single file: `supported_hyperparameters()`, `make_scheduler()` and a "
         f"class `Net` with `train_setup` and `learn`. It trains with {_named(file)}; the schedule "
@@ -91,7 +91,7 @@ def _need(file: ProvedFile) -> str:
 # Detailed: enough to write the file and to test it.
 
 
-def _specification(file: ProvedFile) -> str:
+def _specification(file: VerifiedFile) -> str:
     return f"""\
 Write one Python file to this specification.
 
@@ -114,7 +114,7 @@ Write one Python file to this specification.
 {bullets(wording.contract(file))}"""
 
 
-def _prose(file: ProvedFile) -> str:
+def _prose(file: VerifiedFile) -> str:
     return f"""\
 Please implement {file.architecture.title} in PyTorch, in a file of its own. {file.architecture.summary}
 
@@ -128,7 +128,7 @@ It is trained with {file.variant.title}, for which I would like {wording.impleme
 {" ".join(wording.contract(file))}"""
 
 
-def _ticket(file: ProvedFile) -> str:
+def _ticket(file: VerifiedFile) -> str:
     return f"""\
 **Add {file.architecture.title} with {file.variant.title}**
 
@@ -138,7 +138,7 @@ Acceptance criteria:
 {bullets(_criteria(file))}"""
 
 
-def _numbered(file: ProvedFile) -> str:
+def _numbered(file: VerifiedFile) -> str:
     lines = (f"{number}. {line}" for number, line in enumerate(_criteria(file), start=1))
     return (
         f"Write the module that trains {file.architecture.title} with {file.variant.title}. "
@@ -146,7 +146,7 @@ def _numbered(file: ProvedFile) -> str:
     )
 
 
-def _json(file: ProvedFile) -> str:
+def _json(file: VerifiedFile) -> str:
     variant = file.variant
     fields = {
         "network": {"title": file.architecture.title, "description": file.architecture.summary},
@@ -169,29 +169,29 @@ def _json(file: ProvedFile) -> str:
     return f"Implement this specification as one Python file; answer with its code.\n\n{specification}"
 
 
-BRIEF: tuple[Callable[[ProvedFile], str], ...] = (_line, _request, _fields, _question, _need)
-DETAILED: tuple[Callable[[ProvedFile], str], ...] = (_specification, _prose, _ticket, _numbered, _json)
+BRIEF: tuple[Callable[[VerifiedFile], str], ...] = (_line, _request, _fields, _question, _need)
+DETAILED: tuple[Callable[[VerifiedFile], str], ...] = (_specification, _prose, _ticket, _numbered, _json)
 
 
-def _named(file: ProvedFile) -> str:
+def _named(file: VerifiedFile) -> str:
     defaults = wording.defaults(file.variant)
     return f"{file.variant.title} ({defaults})" if defaults else file.variant.title
 
 
-def _by_default(file: ProvedFile) -> str:
+def _by_default(file: VerifiedFile) -> str:
     defaults = wording.defaults(file.variant)
     return f" Defaults: {defaults}." if defaults else ""
 
 
-def _network(file: ProvedFile) -> str:
+def _network(file: VerifiedFile) -> str:
     return f"{file.architecture.title}. {file.architecture.summary}"
 
 
-def _parameters(file: ProvedFile) -> str:
+def _parameters(file: VerifiedFile) -> str:
     return bullets(wording.hyperparameters(file.variant)) or "None of its own."
 
 
-def _parameters_in_prose(file: ProvedFile) -> str:
+def _parameters_in_prose(file: VerifiedFile) -> str:
     lines = wording.hyperparameters(file.variant)
     if not lines:
         return "The schedule has no hyperparameters of its own."
@@ -199,7 +199,7 @@ def _parameters_in_prose(file: ProvedFile) -> str:
     return f"The schedule has {count} of its own: {'. '.join(lines)}."
 
 
-def _criteria(file: ProvedFile) -> list[str]:
+def _criteria(file: VerifiedFile) -> list[str]:
     own = [f"Hyperparameter {line}." for line in wording.hyperparameters(file.variant)]
     return [
         file.architecture.summary,

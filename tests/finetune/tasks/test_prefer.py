@@ -9,14 +9,14 @@ import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.finetune import wording
-from lrgen.finetune.example import Example, Material, Scope
-from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.example import Example, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.tasks import judge, prefer, write
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import verdicts
+from tests import corpus
 from tests.paths import TINY
-from tests.proved import material_of
 
 STEP, COSINE, CONSTANT = 1, 6, 41
 # Right answers among a hundred, by variant and seed.
@@ -25,21 +25,21 @@ TIED = {STEP: (90, 80, 85), COSINE: (85, 89, 80)}
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Material:
-    return material_of(catalogues.load([TINY]), "Tiny", (STEP, COSINE, CONSTANT))
+def tiny() -> TaskInput:
+    return corpus.task_input(catalogues.load([TINY]), (STEP, COSINE, CONSTANT), "Tiny")
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Workbench:
-    return Workbench(tmp_path_factory.mktemp("cache"), workers=2, breakages=2)
+def context(tmp_path_factory) -> RunContext:
+    return RunContext(tmp_path_factory.mktemp("cache"), workers=2, mutations=2)
 
 
 # What failed.
 
 
-def test_what_passed_is_preferred_to_what_failed(tiny, bench):
+def test_what_passed_is_preferred_to_what_failed(tiny, context):
     """The verified file is chosen, the broken one that failed is rejected, and the evidence says for what."""
-    found = list(prefer.examples(tiny, bench))
+    found = list(prefer.examples(tiny, context))
     assert len(found) >= len(tiny.files)
     for example in found:
         (file,) = example.files
@@ -51,9 +51,9 @@ def test_what_passed_is_preferred_to_what_failed(tiny, bench):
         assert example.prompt in {phrased(file) for phrased in write.DETAILED}
 
 
-def test_as_many_good_answers_as_bad_ones(tiny, bench):
+def test_as_many_good_answers_as_bad_ones(tiny, context):
     """A file and a broken one answer the same question, one is labelled good and the other is not."""
-    found = list(judge.examples(tiny, bench))
+    found = list(judge.examples(tiny, context))
     assert len(found) == 2 * len(tiny.files)
     for good, bad in zip(found[::2], found[1::2], strict=True):
         assert (good.label, bad.label) == (True, False)
@@ -70,13 +70,13 @@ def test_as_many_good_answers_as_bad_ones(tiny, bench):
 class Measured:
     """A database of runs, and what comes of it."""
 
-    def __init__(self, store: Store, material: Material) -> None:
+    def __init__(self, store: Store, task_input: TaskInput) -> None:
         self.store = store
-        self.material = material
+        self.task_input = task_input
 
     def run(self, number: int, seed: int, right: float, status: Status = Status.PROVED, **other: Any) -> None:
         """Save a run with so many right answers of a hundred."""
-        (file,) = (one for one in self.material.files if one.variant.number == number)
+        (file,) = (one for one in self.task_input.files if one.variant.number == number)
         source, lr = other.pop("sha256", file.sha256), other.pop("lr", 0.1)
         training = other.pop("training", Training.FULL)
         candidate = Candidate(file.path, file.source, source, "Tiny", file.variant.key, file.variant, {"lr": lr})
@@ -92,9 +92,9 @@ class Measured:
             for seed, right in enumerate(accuracies):
                 self.run(number, seed, right, **other)
 
-    def examples(self, material: Material | None = None) -> list[Example]:
-        bench = Workbench(Path("unused"), breakages=0, accuracies=self.store.best_of_runs)
-        return list(prefer.examples(material or self.material, bench))
+    def examples(self, task_input: TaskInput | None = None) -> list[Example]:
+        context = RunContext(Path("unused"), mutations=0, accuracies=self.store.best_of_runs)
+        return list(prefer.examples(task_input or self.task_input, context))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_the_more_accurate_is_preferred(measured):
     """Nine more of a hundred under each of three seeds is beyond the noise; the question says how it was measured."""
     measured.runs(FAR_APART, epochs=7, batch_size=16)
     (example,) = measured.examples()
-    step, cosine = measured.material.files[:2]
+    step, cosine = measured.task_input.files[:2]
     assert (example.completion, example.rejected) == (step.source, cosine.source)
     assert example.files == (step, cosine)
     assert (
@@ -181,7 +181,7 @@ def test_a_schedule_that_failed_under_a_seed_is_left_out(measured):
 def test_a_file_that_is_not_published_is_not_preferred(measured):
     """Both files of a pair are verified ones of this corpus."""
     measured.runs(FAR_APART)
-    assert measured.examples(replace(measured.material, files=measured.material.files[1:])) == []
+    assert measured.examples(replace(measured.task_input, files=measured.task_input.files[1:])) == []
 
 
 def test_either_schedule_may_be_named_first(measured):
@@ -189,7 +189,7 @@ def test_either_schedule_may_be_named_first(measured):
     measured.runs(FAR_APART)
     orders = set()
     for seed in range(8):
-        (example,) = measured.examples(replace(measured.material, seed=seed))
+        (example,) = measured.examples(replace(measured.task_input, seed=seed))
         titles = [file.variant.title for file in example.files]
         orders.add(example.prompt.index(titles[0]) < example.prompt.index(titles[1]))
     assert orders == {True, False}

@@ -15,20 +15,21 @@ from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.errors import StoreError
 from lrgen.finetune import mutants, mutations, wording
-from lrgen.finetune.example import Example, Material, Scope
-from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.example import Example, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.tasks import judge, prefer, repair
 from lrgen.records import Outcome, Stage, Status
 from lrgen.source import diffs
 from lrgen.verify import verdicts
 from lrgen.verify.engines import local
+from tests import corpus
+from tests.corpus import verified
 from tests.paths import GENERATED, TINY
-from tests.proved import material_of, proved
 
 COMMITTED = sorted((GENERATED / "ResNet").glob("A0_*.py"))
-NOT_PYTHON = {"colon forgotten", "parenthesis forgotten"}
-UNSEEN = {"gradients not zeroed"}
-KINDS = dict(mutations.BREAKAGES).keys()
+NOT_PYTHON = {"missing colon", "missing parenthesis"}
+SURVIVING = {"gradients not zeroed"}
+KINDS = dict(mutations.MUTATIONS).keys()
 # Each unit, a schedule of torch's own, one of the file's own, and parameter groups by layer.
 NUMBERS = (1, 31, 37, 172)
 
@@ -40,23 +41,23 @@ def tiny() -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def material(tiny) -> Material:
-    return material_of(tiny, "Tiny", NUMBERS)
+def task_input(tiny) -> TaskInput:
+    return corpus.task_input(tiny, NUMBERS, "Tiny")
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Workbench:
-    return Workbench(tmp_path_factory.mktemp("cache"), workers=2, breakages=5)
+def context(tmp_path_factory) -> RunContext:
+    return RunContext(tmp_path_factory.mktemp("cache"), workers=2, mutations=5)
 
 
 @pytest.fixture(scope="module")
-def repairs(material, bench) -> list[Example]:
-    return list(repair.examples(material, bench))
+def repairs(task_input, context) -> list[Example]:
+    return list(repair.examples(task_input, context))
 
 
-def end_of(material: Material, text: str, file) -> tuple[Status, Stage | None, str]:
+def end_of(task_input: TaskInput, text: str, file) -> tuple[Status, Stage | None, str]:
     """How a text ends that is held to the schedule of a file."""
-    candidate = mutants.candidate(mutants.Broken(file, "", text))
+    candidate = mutants.candidate(mutants.Mutant(file, "", text))
     (outcome,) = local.run([candidate], mutants.SETTINGS, None)
     return outcome.status, outcome.stage, outcome.reason
 
@@ -74,7 +75,7 @@ def test_every_mistake_finds_a_place():
     """Each kind can be made in a file of the committed network, and there are more than two dozen kinds."""
     found = set()
     for path in COMMITTED:
-        found |= mutations.broken(path.read_text()).keys()
+        found |= mutations.mutate(path.read_text()).keys()
     assert found == KINDS
     assert len(found) > 24
 
@@ -84,7 +85,7 @@ def test_a_mistake_is_small_and_meant():
     for path in COMMITTED[::12]:
         text = path.read_text()
         right = ast.dump(ast.parse(text))
-        for kind, texts in mutations.broken(text).items():
+        for kind, texts in mutations.mutate(text).items():
             for one in texts[:2]:
                 assert 0 < changed_lines(text, one) <= 14, (path.name, kind)
                 if kind in NOT_PYTHON:
@@ -97,54 +98,84 @@ def test_a_mistake_is_small_and_meant():
 def test_no_two_mistakes_are_the_same_text():
     """What two kinds make alike belongs to the first of them."""
     for path in COMMITTED[::30]:
-        texts = [one for found in mutations.broken(path.read_text()).values() for one in found]
+        texts = [one for found in mutations.mutate(path.read_text()).values() for one in found]
         assert len(set(texts)) == len(texts)
 
 
 @pytest.mark.parametrize(
     ("number", "kind", "gone", "come"),
     [
-        (59, "caret for a power", "self.start_factor ** (1 - step", "self.start_factor ^ (1 - step"),
-        (36, "division of whole numbers", "self.total_steps - step) / decay_steps", "- step) // decay_steps"),
-        (69, "floor on top", "+ (1 - self.min_lr_ratio) * height", "return self.min_lr_ratio + height"),
-        (86, "floor on top", "(1 - self.min_lr_ratio) * (1 - progress**3)", "self.min_lr_ratio + (1 - progress**3)"),
-        (7, "floor of base rate one", ' * optimizer.defaults["lr"]', 'eta_min = prm.get("min_lr_ratio", 0.01)\n'),
-        (6, "not held past its end", "class CosineDecay", "return CosineAnnealingLR(optimizer, T_max=total_steps)"),
-        (36, "steps taken for a fraction", 'round(prm.get("warmup_fraction", 0.1) *', 'prm.get("warmup_fraction", 9)'),
-        (1, "another default", "1 / 3", 'prm.get("step_fraction", 0.6667)'),
-        (21, "chained instead of one after the other", "SequentialLR", "ChainedScheduler([warmup, decay])"),
-        (37, "decay counted from step zero", "self.total_steps) - self.warmup_steps) /", "self.total_steps)) / decay"),
-        (37, "boundary on the wrong side", "step < self.warmup_steps", "step <= self.warmup_steps"),
-        (159, "state lost on resume", 'self.steps_done = state["steps_done"]', "def load_state_dict"),
-        (6, "stepped once a batch", "\n        self.scheduler.step()", "\n            self.scheduler.step()"),
-        (37, "made before the batches are known", "if self.scheduler is None", "make_scheduler(self.optimizer, epochs"),
+        (59, "caret instead of power", "self.start_factor ** (1 - step", "self.start_factor ^ (1 - step"),
+        (36, "floor division", "self.total_steps - step) / decay_steps", "- step) // decay_steps"),
+        (
+            69,
+            "minimum added to the full range",
+            "+ (1 - self.min_lr_ratio) * height",
+            "return self.min_lr_ratio + height",
+        ),
+        (
+            86,
+            "minimum added to the full range",
+            "(1 - self.min_lr_ratio) * (1 - progress**3)",
+            "self.min_lr_ratio + (1 - progress**3)",
+        ),
+        (
+            7,
+            "ratio used as a learning rate",
+            ' * optimizer.defaults["lr"]',
+            'eta_min = prm.get("min_lr_ratio", 0.01)\n',
+        ),
+        (
+            6,
+            "not held after the horizon",
+            "class CosineDecay",
+            "return CosineAnnealingLR(optimizer, T_max=total_steps)",
+        ),
+        (
+            36,
+            "number of steps used as a fraction",
+            'round(prm.get("warmup_fraction", 0.1) *',
+            'prm.get("warmup_fraction", 9)',
+        ),
+        (1, "wrong default", "1 / 3", 'prm.get("step_fraction", 0.6667)'),
+        (21, "chained instead of sequential", "SequentialLR", "ChainedScheduler([warmup, decay])"),
+        (37, "decay measured from the start", "self.total_steps) - self.warmup_steps) /", "self.total_steps)) / decay"),
+        (37, "off-by-one boundary", "step < self.warmup_steps", "step <= self.warmup_steps"),
+        (159, "state not restored", 'self.steps_done = state["steps_done"]', "def load_state_dict"),
+        (6, "stepped once per batch", "\n        self.scheduler.step()", "\n            self.scheduler.step()"),
+        (
+            37,
+            "created before the number of batches is known",
+            "if self.scheduler is None",
+            "make_scheduler(self.optimizer, epochs",
+        ),
     ],
 )
 def test_a_mistake_is_what_its_name_says(number, kind, gone, come):
     """One place of each kind is looked at by hand: what goes, what comes, and what is in brackets stays there."""
     text = (COMMITTED[0].parent / f"A0_{number:03d}.py").read_text()
     assert gone in text
-    texts = [one for one in mutations.broken(text)[kind] if one.count(gone) < text.count(gone)]
+    texts = [one for one in mutations.mutate(text)[kind] if one.count(gone) < text.count(gone)]
     assert any(come in one and changed_lines(text, one) <= 14 for one in texts)
 
 
 # What the checks say of them.
 
 
-def test_each_broken_file_fails_again_for_its_reason(material, repairs):
+def test_each_broken_file_fails_again_for_its_reason(task_input, repairs):
     """The words of the harness in a question are those of another run of the same text."""
     assert len(repairs) >= 4 * len(NUMBERS)
     for example in repairs:
-        end = end_of(material, wording.quoted(example.prompt), example.files[0])
+        end = end_of(task_input, wording.quoted(example.prompt), example.files[0])
         assert end == (Status.FAILED, example.evidence["failed"], example.evidence["reason"])
         assert example.evidence["failed"] in example.prompt
         assert example.evidence["reason"] in example.prompt
 
 
-def test_the_answers_pass(material):
+def test_the_answers_pass(task_input):
     """What every repair of a file ends in passes the checks that the broken one failed."""
-    for file in material.files:
-        assert end_of(material, file.source, file)[0] is Status.UNPROVEN  # up to the schedule
+    for file in task_input.files:
+        assert end_of(task_input, file.source, file)[0] is Status.UNPROVEN  # up to the schedule
 
 
 def test_an_answer_mends_its_question(repairs):
@@ -152,10 +183,10 @@ def test_an_answer_mends_its_question(repairs):
     as_diff = [example for example in repairs if "applies_to" in example.evidence]
     for example in repairs:
         broken, file = wording.quoted(example.prompt), example.files[0]
-        assert example.evidence["broken"] == hashlib.sha256(broken.encode()).hexdigest()
+        assert example.evidence["mutant"] == hashlib.sha256(broken.encode()).hexdigest()
         mended = diffs.apply(example.completion, broken) if example in as_diff else example.completion
         assert mended == file.source
-        assert example.evidence["gives" if example in as_diff else "equals"] == file.sha256
+        assert example.evidence["patched" if example in as_diff else "equals"] == file.sha256
     assert 0 < len(as_diff) < len(repairs)
 
 
@@ -164,62 +195,61 @@ def test_a_repair_shows_a_whole_file(repairs):
     assert {example.scope for example in repairs} == {Scope.FILE}
 
 
-def test_mistakes_in_the_schedule_and_around_it_take_turns(material, repairs):
+def test_mistakes_in_the_schedule_and_around_it_take_turns(task_input, repairs):
     """Of five mistakes in a file three are ones of scheduling, though it may offer more places for either."""
     of_schedule = dict(mutations.OF_SCHEDULE)
-    for file in material.files:
-        mistakes = [example.evidence["mistake"] for example in repairs if example.files[0] is file]
-        inside = sum(mistake in of_schedule for mistake in mistakes)
+    for file in task_input.files:
+        applied = [example.evidence["mutation"] for example in repairs if example.files[0] is file]
+        inside = sum(mutation in of_schedule for mutation in applied)
         assert 2 <= inside <= 3
-        assert 1 <= len(mistakes) - inside <= 2
+        assert 1 <= len(applied) - inside <= 2
 
 
-def test_what_passes_is_counted_and_never_published(material, tmp_path, monkeypatch):
+def test_what_passes_is_counted_and_never_published(task_input, tmp_path, monkeypatch):
     """A mistake that the checks do not see is no example of any task."""
-    unseen = material.files[0].source.replace("            self.optimizer.zero_grad()\n", "")
-    monkeypatch.setattr(mutations, "broken", lambda text: {"gradients not zeroed": [unseen]})
-    bench = Workbench(tmp_path)
-    few = replace(material, files=material.files[:1])
-    assert [list(task.examples(few, bench)) for task in (repair, prefer, judge)] == [[], [], []]
-    assert bench.unseen == {"gradients not zeroed": 3}
+    surviving = task_input.files[0].source.replace("            self.optimizer.zero_grad()\n", "")
+    monkeypatch.setattr(mutations, "mutate", lambda text: {"gradients not zeroed": [surviving]})
+    context = RunContext(tmp_path)
+    few = replace(task_input, files=task_input.files[:1])
+    assert [list(task.examples(few, context)) for task in (repair, prefer, judge)] == [[], [], []]
+    assert context.surviving == {"gradients not zeroed": 3}
 
 
 @pytest.mark.slow
 def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
     """Of each kind some place in three dozen files of the committed network is seen, and why it fails is told."""
-    resnet = catalogue.architecture("ResNet")
-    files = [proved(resnet, catalogue.variant(int(one.stem[-3:])), one.read_text()) for one in COMMITTED]
-    chosen: dict[str, list[mutants.Broken]] = {}
+    files = [verified(catalogue, int(path.stem[-3:])) for path in COMMITTED]
+    chosen: dict[str, list[mutants.Mutant]] = {}
     for file in files:
-        for kind, texts in mutations.broken(file.source).items():
-            chosen.setdefault(kind, []).append(mutants.Broken(file, kind, texts[-1]))
+        for kind, texts in mutations.mutate(file.source).items():
+            chosen.setdefault(kind, []).append(mutants.Mutant(file, kind, texts[-1]))
     few = [one for kind in chosen.values() for one in kind[:: -(-len(kind) // 3)]]
     with closing(verdicts.cache_in(tmp_path)) as known:
-        ends = mutants.ends_of(few, known, 2)
-    seen = {one.mistake for one, end in zip(few, ends, strict=True) if end.status is Status.FAILED and end.reason}
-    assert seen == KINDS - UNSEEN
+        ends = mutants.outcomes_of(few, known, 2)
+    seen = {one.mutation for one, end in zip(few, ends, strict=True) if end.status is Status.FAILED and end.reason}
+    assert seen == KINDS - SURVIVING
 
 
 # Again.
 
 
-def test_what_was_run_once_is_not_run_again(material, bench, repairs, monkeypatch):
+def test_what_was_run_once_is_not_run_again(task_input, context, repairs, monkeypatch):
     """A second build asks the cache, for all three tasks, and writes the same."""
     monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
-    assert list(repair.examples(material, bench)) == repairs
-    assert len(list(prefer.examples(material, bench))) == len(repairs)
-    assert len(list(judge.examples(material, bench))) == 2 * len(NUMBERS)
+    assert list(repair.examples(task_input, context)) == repairs
+    assert len(list(prefer.examples(task_input, context))) == len(repairs)
+    assert len(list(judge.examples(task_input, context))) == 2 * len(NUMBERS)
 
 
-def test_other_checks_run_everything_again(material, bench, repairs, monkeypatch):
+def test_other_checks_run_everything_again(task_input, context, repairs, monkeypatch):
     """What is known was said by the checks of today."""
     monkeypatch.setattr(verdicts, "check_version", lambda: "other")
     monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("run"))
     with pytest.raises(pytest.fail.Exception, match="run"):
-        list(repair.examples(material, bench))
+        list(repair.examples(task_input, context))
 
 
-def test_an_interrupted_build_goes_on_where_it_was(material, repairs, tmp_path, monkeypatch):
+def test_an_interrupted_build_goes_on_where_it_was(task_input, repairs, tmp_path, monkeypatch):
     """What was run before the interrupt is known to the next build, which runs the rest and writes the same."""
     run_all, ran = local.run, []
 
@@ -230,30 +260,32 @@ def test_an_interrupted_build_goes_on_where_it_was(material, repairs, tmp_path, 
             if stop and len(ran) == 3:
                 raise KeyboardInterrupt
 
-    bench = Workbench(tmp_path, workers=2, breakages=5)
+    context = RunContext(tmp_path, workers=2, mutations=5)
     monkeypatch.setattr(local, "run", partial(noted, stop=True))
     with pytest.raises(KeyboardInterrupt):
-        list(repair.examples(material, bench))
+        list(repair.examples(task_input, context))
     monkeypatch.setattr(local, "run", partial(noted, stop=False))
-    assert list(repair.examples(material, bench)) == repairs
+    assert list(repair.examples(task_input, context)) == repairs
     assert len(ran) == len(set(ran)) >= len(repairs)
 
 
-def test_a_cache_that_cannot_be_read_is_named(material, tmp_path):
+def test_a_cache_that_cannot_be_read_is_named(task_input, tmp_path):
     """The error names the file."""
     (tmp_path / "verdicts.db").mkdir()
     with pytest.raises(StoreError, match=r"verdicts\.db: unable to open"):
-        list(repair.examples(material, Workbench(tmp_path)))
+        list(repair.examples(task_input, RunContext(tmp_path)))
 
 
-def test_the_seed_alone_decides(tiny, bench, repairs):
+def test_the_seed_alone_decides(tiny, context, repairs):
     """The same files and seed give the same examples, another seed others; a file's do not depend on other files."""
-    again = material_of(tiny, "Tiny", NUMBERS)
-    assert [example.key for example in repair.examples(again, bench)] == [example.key for example in repairs]
-    alone = material_of(tiny, "Tiny", NUMBERS[2:3])
-    assert list(repair.examples(alone, bench)) == [one for one in repairs if one.files[0].variant.number == NUMBERS[2]]
-    other = material_of(tiny, "Tiny", NUMBERS[:1], seed=1)
-    assert {one.key for one in repair.examples(other, bench)} != {
+    again = corpus.task_input(tiny, NUMBERS, "Tiny")
+    assert [example.key for example in repair.examples(again, context)] == [example.key for example in repairs]
+    alone = corpus.task_input(tiny, NUMBERS[2:3], "Tiny")
+    assert list(repair.examples(alone, context)) == [
+        one for one in repairs if one.files[0].variant.number == NUMBERS[2]
+    ]
+    other = corpus.task_input(tiny, NUMBERS[:1], "Tiny", seed=1)
+    assert {one.key for one in repair.examples(other, context)} != {
         one.key for one in repairs if one.files[0].variant.number == NUMBERS[0]
     }
     assert len({example.key for example in repairs}) == len(repairs)

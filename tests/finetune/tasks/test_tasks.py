@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +18,11 @@ from lrgen import catalogue as catalogues
 from lrgen.errors import DatasetError
 from lrgen.extraction import detect_model, extract_lr
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import Level, ProvedFile
-from lrgen.finetune.example import Example, Material, Scope
+from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.tasks import convert, edit, explain, infill, prompts, write
 from lrgen.render.renderer import Renderer
 from lrgen.source import diffs, sections
-from tests.paths import GENERATED
+from tests.corpus import verified
 
 # Of two more networks each unit, equivalents, the schedules by layer, an optimizer of the variant's own; the last ones
 # bring AdamW, Nesterov momentum, label smoothing, clipping, and no weight decay.
@@ -37,13 +35,6 @@ every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
 of_files = pytest.mark.parametrize("task", TASKS[:-1], ids=lambda task: task.NAME)
 
 
-def proved(architecture, variant, source: str) -> ProvedFile:
-    """A file as it would come out of a database in which its run is the one of its number."""
-    sha256 = hashlib.sha256(source.encode()).hexdigest()
-    path = Path(architecture.name) / f"{variant.key}.py"
-    return ProvedFile(architecture, variant, source, sha256, path, variant.number, Level.SCHEDULE, None, None)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def read_once():
     """``detect_model`` reads the catalogue anew for each text; here it is read once."""
@@ -53,63 +44,58 @@ def read_once():
 
 
 @pytest.fixture(scope="module")
-def material(read_once) -> Material:
+def task_input(read_once) -> TaskInput:
     """The committed files of ResNet, and some of other networks."""
     catalogue = catalogues.load()
-    resnet = catalogue.architecture("ResNet")
-    numbered = sorted(catalogue.variants, key=lambda variant: variant.number)
-    files = [proved(resnet, one, (GENERATED / "ResNet" / f"{one.key}.py").read_text()) for one in numbered]
-    renderer = Renderer(catalogue)
-    for model, number in OTHERS:
-        architecture, variant = catalogue.architecture(model), catalogue.variant(number)
-        files.append(proved(architecture, variant, renderer.render(architecture, variant).text))
-    return Material(catalogue, files, seed=0)
+    files = [verified(catalogue, number) for number in sorted(variant.number for variant in catalogue.variants)]
+    files += [verified(catalogue, number, model) for model, number in OTHERS]
+    return TaskInput(catalogue, files, seed=0)
 
 
 @pytest.fixture(scope="module")
-def examples(material) -> dict[str, list[Example]]:
+def examples(task_input) -> dict[str, list[Example]]:
     """All examples of each task."""
-    return {task.NAME: list(task.examples(material)) for task in TASKS}
+    return {task.NAME: list(task.examples(task_input)) for task in TASKS}
 
 
 # Files in pieces.
 
 
-def test_the_pieces_of_a_file_are_the_file(material):
+def test_the_pieces_of_a_file_are_the_file(task_input):
     """Head, schedule and network are the file, byte by byte, and the schedule begins and ends where it should."""
-    for file in material.files:
-        parts = sections.cut(file.source)
+    for file in task_input.files:
+        parts = sections.parse(file.source)
         assert parts.head + parts.schedule + parts.network == file.source
         assert ast.parse(parts.schedule).body[-1].name == "make_scheduler"
         assert "make_scheduler" not in parts.head
         assert "class Net" in parts.network
 
 
-def test_a_schedule_alone_is_what_lrgen_schedule_shows(material):
+def test_a_schedule_alone_is_what_lrgen_schedule_shows(task_input):
     """The schedule with the imports that were picked for it is the catalogue's own rendering of it."""
-    renderer = Renderer(material.catalogue)
-    for file in material.files:
-        assert sections.cut(file.source).alone == renderer.schedule(file.variant)
+    renderer = Renderer(task_input.catalogue)
+    for file in task_input.files:
+        assert sections.parse(file.source).standalone == renderer.schedule(file.variant)
 
 
-def test_what_the_network_uses_is_not_cut_out_with_the_schedule(material):
+def test_what_the_network_uses_is_not_cut_out_with_the_schedule(task_input):
     """An optimizer of the schedule's own stays in the file: only what make_scheduler alone uses is its answer."""
-    (file,) = (one for one in material.files if one.name == "ResNet/A0_176")
-    parts = sections.cut(file.source)
-    assert "class ScheduleFreeSGD" in parts.with_gap
-    assert "class Warmup" in parts.answer
+    (file,) = (one for one in task_input.files if one.name == "ResNet/A0_176")
+    parts = sections.parse(file.source)
+    assert "class ScheduleFreeSGD" in parts.incomplete
+    assert "class Warmup" in parts.middle
 
 
 def test_a_text_that_is_no_rendered_file_has_no_pieces():
     """Other code is refused, and so is a file without a gap, or with two."""
     with pytest.raises(DatasetError, match="not Python"):
-        sections.cut("def make_scheduler(\n")
+        sections.parse("def make_scheduler(\n")
     with pytest.raises(DatasetError, match="make_scheduler"):
-        sections.cut("import math\n")
-    with pytest.raises(DatasetError, match="0 gaps"):
-        sections.fill("import math\n", "x = 1\n")
-    with pytest.raises(DatasetError, match="2 gaps"):
-        sections.fill(sections.GAP * 2, "x = 1\n")
+        sections.parse("import math\n")
+    with pytest.raises(DatasetError, match="got 0$"):
+        sections.complete("import math\n", "x = 1\n")
+    with pytest.raises(DatasetError, match="got 2$"):
+        sections.complete(sections.PLACEHOLDER * 2, "x = 1\n")
 
 
 # Diffs.
@@ -124,14 +110,14 @@ def test_a_diff_applied_gives_the_new_text():
             assert diffs.apply(diffs.unified(before, after), before) == after
 
 
-def test_a_diff_applies_to_its_own_text_alone(material):
+def test_a_diff_applies_to_its_own_text_alone(task_input):
     """A diff is refused by a file that is not the one it was made of, even in one line that it keeps."""
-    before, after = (file.source for file in material.files[:2])
+    before, after = (file.source for file in task_input.files[:2])
     diff = diffs.unified(before, after)
     assert diffs.apply(diff, before) == after
     kept = next(line[1:] for line in diff.splitlines() if line.startswith(" ") and line.strip())
     for other in (after, before.replace(kept, f"{kept}  # changed"), ""):
-        with pytest.raises(DatasetError, match="is not what the diff says"):
+        with pytest.raises(DatasetError, match="does not match the diff"):
             diffs.apply(diff, other)
 
 
@@ -140,11 +126,11 @@ def test_a_diff_applies_to_its_own_text_alone(material):
     [
         (lambda diff: "", "not a unified diff"),
         (lambda diff: diff.split("\n", 2)[2], "not a unified diff"),
-        (lambda diff: diff.rsplit("\n", 2)[0] + "\n", "not as many lines"),
-        (lambda diff: diff.replace("@@ ", "@ ", 1), "no hunk header"),
-        (lambda diff: diff + "and so on\n", "no hunk header"),
-        (lambda diff: re.sub(r"(?m)^\+(?!\+)", "*", diff, count=1), "neither kept, removed nor added"),
-        (lambda diff: diff + diff.split("\n", 2)[2], "before the end of the one above"),
+        (lambda diff: diff.rsplit("\n", 2)[0] + "\n", "does not have the number of lines"),
+        (lambda diff: diff.replace("@@ ", "@ ", 1), "is not a hunk header"),
+        (lambda diff: diff + "and so on\n", "is not a hunk header"),
+        (lambda diff: re.sub(r"(?m)^\+(?!\+)", "*", diff, count=1), "does not begin with a space, - or +"),
+        (lambda diff: diff + diff.split("\n", 2)[2], "overlaps with the hunk before it"),
     ],
 )
 def test_a_damaged_diff_is_refused(damage, reason):
@@ -157,29 +143,29 @@ def test_a_damaged_diff_is_refused(damage, reason):
 
 
 @every_task
-def test_examples_come_one_after_the_other(task, material):
+def test_examples_come_one_after_the_other(task, task_input):
     """A task makes its examples when they are asked for, and does not collect them."""
-    found = task.examples(material)
+    found = task.examples(task_input)
     assert inspect.isgenerator(found)
     assert next(found).task == task.NAME
     assert task.SUMMARY
 
 
 @every_task
-def test_the_same_seed_gives_the_same_examples(task, material, examples):
+def test_the_same_seed_gives_the_same_examples(task, task_input, examples):
     """Examples depend on files and seed alone; another seed phrases them differently and keeps their keys."""
     count = 40
     wanted = examples[task.NAME][:count]
-    assert list(itertools.islice(task.examples(material), count)) == wanted
-    others = list(itertools.islice(task.examples(replace(material, seed=1)), count))
+    assert list(itertools.islice(task.examples(task_input), count)) == wanted
+    others = list(itertools.islice(task.examples(replace(task_input, seed=1)), count))
     assert [one.key for one in others] == [one.key for one in wanted]
     assert [one.prompt for one in others] != [one.prompt for one in wanted]
 
 
 @of_files
-def test_what_else_is_built_changes_no_example(task, material, examples):
+def test_what_else_is_built_changes_no_example(task, task_input, examples):
     """The examples of a network are the same when it is built alone."""
-    alone = replace(material, files=[file for file in material.files if file.architecture.name == "SqueezeNet"])
+    alone = replace(task_input, files=[file for file in task_input.files if file.architecture.name == "SqueezeNet"])
     of_network = [one for one in examples[task.NAME] if one.key.startswith("SqueezeNet")]
     assert [one for one in task.examples(alone) if one.scope is Scope.FILE or task is infill] == of_network
 
@@ -209,10 +195,10 @@ def test_what_is_written_is_the_verified_file(examples):
         assert one.scope is Scope.FILE
 
 
-def test_every_file_is_asked_for_briefly_and_in_detail(examples, material):
+def test_every_file_is_asked_for_briefly_and_in_detail(examples, task_input):
     """Each file has an instruction of each kind; the detailed one is the longer one, and there are ten phrasings."""
     found = examples["write"]
-    assert len(found) == write.PER_FILE * len(material.files)
+    assert len(found) == write.PER_FILE * len(task_input.files)
     assert all(
         len(brief.prompt) < len(detailed.prompt) for brief, detailed in zip(found[::2], found[1::2], strict=True)
     )
@@ -220,9 +206,9 @@ def test_every_file_is_asked_for_briefly_and_in_detail(examples, material):
 
 
 @pytest.mark.parametrize("phrased", write.DETAILED)
-def test_a_detailed_instruction_tells_what_the_file_must_be(phrased, material):
+def test_a_detailed_instruction_tells_what_the_file_must_be(phrased, task_input):
     """Network, schedule, formula, unit, end, hyperparameters with default and range, and the contract are all there."""
-    for file in material.files:
+    for file in task_input.files:
         text = phrased(file).replace('\\"', '"').replace("\\n", "\n")
         assert file.architecture.title in text
         assert wording.summary(file.variant) in text
@@ -238,15 +224,15 @@ def test_a_detailed_instruction_tells_what_the_file_must_be(phrased, material):
 
 
 @pytest.mark.parametrize("phrased", [*write.BRIEF, *write.DETAILED])
-def test_no_two_schedules_are_asked_for_in_the_same_words(phrased, material):
+def test_no_two_schedules_are_asked_for_in_the_same_words(phrased, task_input):
     """An instruction tells a schedule from the other 176, an equivalent through another API as well."""
-    asked = [phrased(file) for file in material.files if file.architecture.name == "ResNet"]
-    assert len(set(asked)) == len(asked) == len(material.catalogue.variants)
+    asked = [phrased(file) for file in task_input.files if file.architecture.name == "ResNet"]
+    assert len(set(asked)) == len(asked) == len(task_input.catalogue.variants)
 
 
-def test_what_is_said_of_a_file_holds_in_its_code(material):
+def test_what_is_said_of_a_file_holds_in_its_code(task_input):
     """Unit, optimizer, clipping, smoothing, dropout and the declared names are in the code as in the words."""
-    for file in material.files:
+    for file in task_input.files:
         training, stepping = wording.training(file), wording.stepping(file.variant)
         learn = file.source[file.source.index("def learn") :]
         indent = re.search(r"^( +)self\.scheduler\.step\(", learn, re.MULTILINE)[1]
@@ -270,15 +256,15 @@ def test_what_is_said_of_a_file_holds_in_its_code(material):
 # infill
 
 
-def test_the_answer_in_the_gap_is_the_file(examples, material):
+def test_the_answer_in_the_gap_is_the_file(examples, task_input):
     """What is put back where the comment stands gives each file's very bytes, and the gap held make_scheduler."""
     found = examples["infill"]
-    assert len(found) == len(material.files)
+    assert len(found) == len(task_input.files)
     for one in found:
-        with_gap = wording.quoted(one.prompt)
-        assert "def make_scheduler" not in with_gap
-        filled = sections.fill(with_gap, one.completion)
-        assert hashlib.sha256(filled.encode()).hexdigest() == one.files[0].sha256 == one.evidence["fills"]
+        incomplete = wording.quoted(one.prompt)
+        assert "def make_scheduler" not in incomplete
+        filled = sections.complete(incomplete, one.completion)
+        assert hashlib.sha256(filled.encode()).hexdigest() == one.files[0].sha256 == one.evidence["infilled"]
         assert one.scope is Scope.FILE
 
 
@@ -294,7 +280,7 @@ def test_every_edit_gives_the_verified_file(examples):
         kinds.add("applies_to" in one.evidence)
         if "applies_to" in one.evidence:
             assert diffs.apply(one.completion, before.source) == after.source
-            assert one.evidence == {"applies_to": before.sha256, "gives": after.sha256}
+            assert one.evidence == {"applies_to": before.sha256, "patched": after.sha256}
         else:
             assert one.completion == after.source
     assert kinds == {True, False}
@@ -323,10 +309,10 @@ def test_an_edit_names_the_schedule_that_is_wanted(examples):
             assert wording.training(one.files[0]) in asked
 
 
-def test_other_defaults_alone_are_asked_for_as_such(material):
+def test_other_defaults_alone_are_asked_for_as_such(task_input):
     """Between two schedules that differ in a default alone the question names it, with both of its values."""
-    resnet = [file for file in material.files if file.architecture.name == "ResNet"]
-    pair = replace(material, files=[resnet[0], resnet[23]])
+    resnet = [file for file in task_input.files if file.architecture.name == "ResNet"]
+    pair = replace(task_input, files=[resnet[0], resnet[23]])
     asked = [one.prompt.partition("\n```")[0] for one in edit.examples(pair)]
     assert all("Keep the schedule" in text for text in asked)
     assert "`step_fraction` from 0.5 to 1/3" in asked[0]
@@ -347,10 +333,10 @@ def test_git_takes_the_diffs(examples, tmp_path):
 
 
 @pytest.mark.parametrize("layout", explain.LAYOUTS)
-def test_an_explanation_is_complete(layout, material):
+def test_an_explanation_is_complete(layout, task_input):
     """Family, unit, formula, end, reference and each hyperparameter with default and range are in every layout."""
-    for file in material.files:
-        family, variant = material.catalogue.family(file.variant.family), file.variant
+    for file in task_input.files:
+        family, variant = task_input.catalogue.family(file.variant.family), file.variant
         text = layout(file, family)
         for said in (family.title, wording.summary(variant), variant.formula, wording.advances(variant)):
             assert said in text
@@ -359,25 +345,25 @@ def test_an_explanation_is_complete(layout, material):
         assert variant.title.casefold() in text.casefold()
 
 
-def test_schedules_alone_are_explained_a_few_times_each(examples, material):
+def test_schedules_alone_are_explained_a_few_times_each(examples, task_input):
     """A question about a schedule alone shows no network, does not depend on one, and says what its unit is."""
     alone = [one for one in examples["explain"] if one.scope is Scope.SCHEDULE]
     answers = {(one.files[0].variant.number, one.completion) for one in alone}
-    assert len(answers) == len(alone) == explain.PER_SCHEDULE * len(material.catalogue.variants)
+    assert len(answers) == len(alone) == explain.PER_SCHEDULE * len(task_input.catalogue.variants)
     for one in alone:
         assert "class Net" not in one.prompt
         assert wording.advances(one.files[0].variant) in one.prompt
     whole = [one for one in examples["explain"] if one.scope is Scope.FILE]
-    assert [one.files[0] for one in whole] == list(material.files)
+    assert [one.files[0] for one in whole] == list(task_input.files)
     assert all(wording.quoted(one.prompt) == one.files[0].source for one in whole)
 
 
 # convert
 
 
-def test_conversions_are_between_equivalents_in_both_directions(examples, material):
+def test_conversions_are_between_equivalents_in_both_directions(examples, task_input):
     """Every ordered pair of equivalents is there, for each network that has both, and once as a schedule alone."""
-    root = {one.number: one.equivalent_to or one.number for one in material.catalogue.variants}
+    root = {one.number: one.equivalent_to or one.number for one in task_input.catalogue.variants}
     numbers = [(a, b) for a, b in itertools.permutations(sorted(root), 2) if root[a] == root[b]]
     found = examples["convert"]
     alone = [one for one in found if one.scope is Scope.SCHEDULE]
@@ -393,15 +379,16 @@ def test_a_conversion_shows_one_file_and_answers_with_the_other(examples):
     for one in examples["convert"]:
         after, before = one.files
         given, wanted = (
-            file.source if one.scope is Scope.FILE else sections.cut(file.source).alone for file in (before, after)
+            file.source if one.scope is Scope.FILE else sections.parse(file.source).standalone
+            for file in (before, after)
         )
         assert (wording.quoted(one.prompt), one.completion) == (given, wanted)
         assert given != wanted
 
 
-def test_traces_are_evidence_before_curves(material):
+def test_traces_are_evidence_before_curves(task_input):
     """Equal traces prove a conversion; without them the curves do, and curves that differ refuse it."""
-    plain, closed, other = (material.files[number - 1] for number in (6, 23, 7))
+    plain, closed, other = (task_input.files[number - 1] for number in (6, 23, 7))
     seen = [replace(file, trace="0123456789abcdef") for file in (plain, closed)]
     assert convert.compared(*seen) == {"same_trace": "0123456789abcdef"}
     assert convert.compared(plain, closed)["same_curve_within"] == 1e-9
@@ -413,9 +400,9 @@ def test_traces_are_evidence_before_curves(material):
 
 
 @pytest.mark.parametrize("pattern", prompts.PATTERNS, ids=range(1, len(prompts.PATTERNS) + 1))
-def test_what_was_put_into_a_text_is_what_is_read_in_it(pattern, material):
+def test_what_was_put_into_a_text_is_what_is_read_in_it(pattern, task_input):
     """Construction and lrgen's own functions agree on the model and the rate of every pattern."""
-    names = [one.name for one in material.catalogue.architectures]
+    names = [one.name for one in task_input.catalogue.architectures]
     for seed in range(20):
         text, model, rate = prompts.written(pattern, names, random.Random(seed))
         assert detect_model(text, prompts.SETTINGS) == model, text
@@ -435,8 +422,8 @@ def test_a_prompt_is_answered_by_two_keys(examples):
     assert all(one.scope is Scope.NONE and not one.files for one in examples["prompts"])
 
 
-def test_a_text_that_is_read_differently_is_not_published(material, monkeypatch):
+def test_a_text_that_is_read_differently_is_not_published(task_input, monkeypatch):
     """An answer that lrgen's own functions would not give ends the build with the text."""
     monkeypatch.setattr(prompts, "PATTERNS", (prompts.Pattern("{active} and {other}, lr={lr}"),))
     with pytest.raises(DatasetError, match="was put there"):
-        next(prompts.examples(material))
+        next(prompts.examples(task_input))

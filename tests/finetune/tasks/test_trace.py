@@ -13,36 +13,35 @@ import pytest
 from lrgen import curves
 from lrgen.errors import CorpusError
 from lrgen.finetune import wording
-from lrgen.finetune.example import Example, Material, Scope
-from lrgen.finetune.mutants import Workbench
+from lrgen.finetune.example import Example, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.tasks import trace
 from lrgen.records import Unit
 from lrgen.source import sections
 from lrgen.verify import trace as tracing
-from lrgen.verify.trace import Course
+from lrgen.verify.trace import TraceSpec
+from tests import corpus
+from tests.corpus import verified
 from tests.paths import GENERATED, REPOSITORY
-from tests.proved import material_of, proved
 
 COMMITTED = GENERATED / "ResNet"
 TRACES = 20
 
 
 @pytest.fixture(scope="module")
-def material(catalogue) -> Material:
+def task_input(catalogue) -> TaskInput:
     """The committed files: every schedule."""
-    resnet = catalogue.architecture("ResNet")
-    files = [proved(resnet, one, (COMMITTED / f"{one.key}.py").read_text()) for one in catalogue.variants]
-    return Material(catalogue, files, seed=0)
+    return corpus.task_input(catalogue, [variant.number for variant in catalogue.variants])
 
 
 @pytest.fixture(scope="module")
-def examples(material, tmp_path_factory) -> list[Example]:
-    return list(trace.examples(material, Workbench(tmp_path_factory.mktemp("cache"), workers=2, traces=TRACES)))
+def examples(task_input, tmp_path_factory) -> list[Example]:
+    return list(trace.examples(task_input, RunContext(tmp_path_factory.mktemp("cache"), workers=2, traces=TRACES)))
 
 
 @pytest.fixture
-def bench(tmp_path) -> Workbench:
-    return Workbench(tmp_path, workers=1, traces=3)
+def context(tmp_path) -> RunContext:
+    return RunContext(tmp_path, workers=1, traces=3)
 
 
 def answered(example: Example) -> dict[int, float]:
@@ -67,20 +66,23 @@ def check(example: Example, formula) -> None:
 # Answers by hand.
 
 
-def test_a_course_is_what_the_schedule_does(material):
+def test_a_course_is_what_the_schedule_does(task_input):
     """Step decay at a third and two thirds of nine epochs; half a cosine of four; a warm-up of two batches of four;
     and a factor of 0.95 by a file that prints, which does not get between the answers.
     """
-    files = {file.variant.number: file for file in material.files}
+    files = {file.variant.number: file for file in task_input.files}
     text = files[3].source.replace("    return ExponentialLR", "    print('{}')\n    return ExponentialLR")
-    printing = proved(files[3].architecture, files[3].variant, text)
+    printing = verified(task_input.catalogue, 3, source=text)
     requests = [
-        (files[1], (Course(9, {"lr": 0.1}, (0, 2, 3, 5, 6, 9)),)),
-        (files[6], (Course(4, {"lr": 0.1}, (0, 1, 2, 3, 4, 5)),)),
-        (files[37], (Course(4, {"lr": 0.1, "warmup_fraction": 0.5}, (0, 1, 2, 3, 4)), Course(4, {"lr": 1.0}, (0,)))),
-        (printing, (Course(5, {"lr": 0.1}, (0, 1)),)),
+        (files[1], (TraceSpec(9, {"lr": 0.1}, (0, 2, 3, 5, 6, 9)),)),
+        (files[6], (TraceSpec(4, {"lr": 0.1}, (0, 1, 2, 3, 4, 5)),)),
+        (
+            files[37],
+            (TraceSpec(4, {"lr": 0.1, "warmup_fraction": 0.5}, (0, 1, 2, 3, 4)), TraceSpec(4, {"lr": 1.0}, (0,))),
+        ),
+        (printing, (TraceSpec(5, {"lr": 0.1}, (0, 1)),)),
     ]
-    found = [rates for _, _, courses in tracing.run(requests, workers=2) for rates in courses]
+    found = [rates for _, _, specs in tracing.run(requests, workers=2) for rates in specs]
     wanted = [
         [0.1, 0.1, 0.01, 0.01, 0.001, 0.0001],
         [0.1, 0.05 * (1 + math.sqrt(0.5)), 0.05, 0.05 * (1 - math.sqrt(0.5)), 0, 0],
@@ -174,35 +176,36 @@ def test_every_published_rate_is_the_curves(examples):
 # What is refused.
 
 
-def test_a_file_that_leaves_its_curve_is_refused(material, bench):
+def test_a_file_that_leaves_its_curve_is_refused(task_input, context):
     """A file that was verified and does something else now stops the build, by its name."""
-    file = material.files[3]
-    edited = proved(file.architecture, file.variant, file.source.replace("power=2.0", "power=2.1"))
+    file = task_input.files[3]
+    edited = verified(task_input.catalogue, file.variant.number, source=file.source.replace("power=2.0", "power=2.1"))
     assert edited.source != file.source
     with pytest.raises(CorpusError, match=r"A0_004\.py: the rate at step \d+ of horizon \d+ .* verify it again"):
-        list(trace.examples(replace(material, files=[edited]), bench))
+        list(trace.examples(replace(task_input, files=[edited]), context))
 
 
-def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(material):
+def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(task_input):
     """What rounding leaves of zero is zero; what is within the tolerance and written otherwise is left out."""
-    course = Course(4, {"lr": 0.1}, (0, 2, 3, 4))
+    spec = TraceSpec(4, {"lr": 0.1}, (0, 2, 3, 4))
     executed = [[0.1, 0.05 + 1e-12, 0.05 * (1 - math.sqrt(0.5)) + 9e-11, 1e-18]]
-    written = trace._written(material.files[5], course, executed)
+    written = trace.unambiguous(task_input.files[5], spec, executed)
     assert written == [{0: "0.1", 2: "0.05", 3: "0.0146447", 4: "0"}]
     executed[0][3] = 5e-11
-    assert 4 not in trace._written(material.files[5], course, executed)[0]
+    assert 4 not in trace.unambiguous(task_input.files[5], spec, executed)[0]
 
 
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [("raise ValueError('no')", "raises at horizon .* ValueError: no"), ("import os; os._exit(3)", "has ended")],
 )
-def test_a_file_that_raises_is_refused(material, bench, broken, reason):
+def test_a_file_that_raises_is_refused(task_input, context, broken, reason):
     """So does one whose scheduler raises, or that takes its process with it."""
-    file = material.files[2]
-    edited = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
+    file = task_input.files[2]
+    text = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
+    raising = verified(task_input.catalogue, 3, source=text)
     with pytest.raises(CorpusError, match=rf"A0_003\.py: its schedule cannot be traced: .*{reason}"):
-        list(trace.examples(replace(material, files=[proved(file.architecture, file.variant, edited)]), bench))
+        list(trace.examples(replace(task_input, files=[raising]), context))
 
 
 # Questions.
@@ -213,7 +216,7 @@ def test_a_question_tells_all_that_its_answer_needs(examples):
     for example in examples:
         file, evidence = example.files[0], example.evidence
         code = wording.quoted(example.prompt)
-        assert code in (file.source, sections.cut(file.source).alone)
+        assert code in (file.source, sections.parse(file.source).standalone)
         assert f"total_steps={evidence['horizon']}, prm={json.dumps(evidence['prm'])})" in example.prompt
         assert wording.listed([str(step) for step in evidence["steps"]]) in example.prompt
         assert ("`scheduler.step()`" in example.prompt) == (file.variant.unit is not Unit.METRIC)
@@ -230,39 +233,39 @@ def test_questions_are_of_many_kinds(examples):
     assert all(len(one.evidence["steps"]) > 1 for one in examples)
 
 
-def test_each_schedule_has_as_many_questions_as_were_asked_for(examples, material):
+def test_each_schedule_has_as_many_questions_as_were_asked_for(examples, task_input):
     """No two of them are the same."""
-    assert len(examples) == TRACES * len(material.files)
+    assert len(examples) == TRACES * len(task_input.files)
     assert len({example.key for example in examples}) == len(examples)
     assert len({example.prompt for example in examples}) == len(examples)
 
 
 def test_any_network_may_show_a_schedule(catalogue, tmp_path):
     """The files of a schedule share its questions; the schedule itself reads the same in each."""
-    materials = [material_of(catalogue, model, (1, 37)) for model in ("ResNet", "AlexNet")]
-    both = replace(materials[0], files=[*materials[0].files, *materials[1].files])
-    found = list(trace.examples(both, Workbench(tmp_path, traces=200)))
+    inputs = [corpus.task_input(catalogue, (1, 37), model) for model in ("ResNet", "AlexNet")]
+    both = replace(inputs[0], files=[*inputs[0].files, *inputs[1].files])
+    found = list(trace.examples(both, RunContext(tmp_path, traces=200)))
     assert len(found) == 400
     assert {example.files[0].name for example in found} == {file.name for file in both.files}
 
 
-def test_the_seed_alone_decides(material, examples, tmp_path):
+def test_the_seed_alone_decides(task_input, examples, tmp_path):
     """The number of workers and the other files change nothing; another seed changes the questions."""
-    some = replace(material, files=material.files[30:33])
-    again = list(trace.examples(some, Workbench(tmp_path, workers=1, traces=TRACES)))
+    some = replace(task_input, files=task_input.files[30:33])
+    again = list(trace.examples(some, RunContext(tmp_path, workers=1, traces=TRACES)))
     assert again == [one for number in (31, 32, 33) for one in of(examples, number)]
     other = replace(some, seed=1)
-    assert list(trace._requests(other, TRACES)) != list(trace._requests(some, TRACES))
+    assert list(trace.requests(other, TRACES)) != list(trace.requests(some, TRACES))
 
 
 def test_the_parent_has_no_torch(tmp_path):
     """Only the children that trace load it."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path\nfrom tests.proved import material_of\nfrom lrgen import catalogue\n"
-        "from lrgen.finetune.tasks import trace\nfrom lrgen.finetune.mutants import Workbench\n"
-        "material = material_of(catalogue.load(), 'ResNet', [1])\n"
-        "assert len(list(trace.examples(material, Workbench(Path('.'), traces=2)))) == 2\n"
+        "from pathlib import Path\nfrom tests import corpus\nfrom lrgen import catalogue\n"
+        "from lrgen.finetune.tasks import trace\nfrom lrgen.finetune.mutants import RunContext\n"
+        "task_input = corpus.task_input(catalogue.load(), [1])\n"
+        "assert len(list(trace.examples(task_input, RunContext(Path('.'), traces=2)))) == 2\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, str(REPOSITORY)], cwd=tmp_path, check=True)
