@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from lrgen.catalogue import Catalogue
-from lrgen.records import Candidate, EpochReport, Outcome, Status
+from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status
 from lrgen.store import Conditions, Store, maintenance
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
@@ -44,7 +44,7 @@ def outcome(catalogue: Catalogue, number: int, classes: int) -> Outcome:
     row = tuple(range(classes))
     confusion = tuple(row[i:] + row[:i] for i in range(classes))
     epochs = tuple(EpochReport(e + 1, 1.5, 0.5, 1.25 / (e + 1), confusion, 0.1, 3.0) for e in range(EPOCHS))
-    return Outcome(candidate, Status.PROVED, None, "", 20.0, epochs=epochs, accuracy=0.5)
+    return Outcome(candidate, Status.VERIFIED, Stage.TRAINING, "", 20.0, epochs=epochs, accuracy=0.5)
 
 
 def writing(kind: str, url: str, catalogue: Catalogue, classes: int) -> None:

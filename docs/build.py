@@ -150,12 +150,12 @@ def architectures_text(catalogue: Catalogue) -> str:
         f"# The architectures\n\n{len(catalogue.architectures)} networks, each written out as explicit PyTorch code; "
         "`lrgen model show NAME --code` prints one alone.\n\nWritten by `make docs` from the catalogue. Parameters are "
         "those at the size and number of classes of the reference; 32 pixels get the stem that the literature uses for "
-        "small images. Without a GPU `lrgen verify` trains a network in full, or, where it says so, lets it memorise a "
+        "small images. Without a GPU `lrgen verify` trains a network in full, or, where it says so, lets it overfit a "
         "few images.\n",
         "| architecture | network | parameters | smallest input | recipe | on a CPU |\n|---|---|---:|---:|---|---|",
     ]
     for one in catalogue.architectures:
-        checked = "memorises" if one.budget else "in full"
+        checked = "overfits" if one.budget else "in full"
         parts[-1] += (
             f"\n| [{one.name}](#{one.name.lower()}) | {one.title} | {one.parameters:,} | {one.smallest_input} "
             f"| {in_short(one.recipe)} | {checked} |"

@@ -47,19 +47,25 @@ class Stage(StrEnum):
 
 
 class Training(StrEnum):
-    """What the training check asked of a network: to learn the dataset, or, large and without a GPU, to memorise a few
-    dozen of its images.
+    """What the training check asks of a network: to learn the dataset (``full``), or to overfit a few dozen of its
+    images (``overfit``) where the network is large and there is no GPU.
     """
 
     FULL = "full"
-    MEMORISED = "memorised"
+    OVERFIT = "overfit"
 
 
 class Status(StrEnum):
-    """How a file's verification ended."""
+    """How a file's verification ended.
 
-    PROVED = "proved"
-    UNPROVEN = "unproven"
+    ``verified``: all checks passed, and the schedule was compared with that of a variant. ``passed``: so did the checks
+    up to the stage that was asked for. ``unclaimed``: nothing is wrong, but there was no variant to compare its
+    schedule with.
+    """
+
+    VERIFIED = "verified"
+    PASSED = "passed"
+    UNCLAIMED = "unclaimed"
     FAILED = "failed"
     TIMED_OUT = "timed out"
     CRASHED = "crashed"
@@ -68,12 +74,12 @@ class Status(StrEnum):
     @property
     def ok(self) -> bool:
         """Whether nothing was found to be wrong with the file."""
-        return self in (Status.PROVED, Status.UNPROVEN)
+        return self in (Status.VERIFIED, Status.PASSED, Status.UNCLAIMED)
 
     @property
     def final(self) -> bool:
         """Whether the same file would end like this again, so that the result may be reused."""
-        return self in (Status.PROVED, Status.UNPROVEN, Status.FAILED)
+        return self.ok or self is Status.FAILED
 
 
 @dataclass(frozen=True)
@@ -187,12 +193,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the training check may spend on a large network where there is no GPU: it must memorise ``images`` images.
+    """What the training check may spend on a large network where there is no GPU: it must overfit ``images`` images.
 
     They have ``pixels`` a side and come in batches of ``batch`` for ``epochs`` epochs, at the base rate ``lr`` (0: the
-    recipe's) and with ``dropout`` (None: the recipe's; zero where the network forgets by it faster than it learns by
-    heart); all of it within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``, a schedule
-    whose mean is low a higher base rate (checks.training).
+    recipe's) and with ``dropout`` (None: the recipe's; zero where it keeps the network from overfitting); all of it
+    within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``, a schedule whose mean is low a
+    higher base rate (checks.training).
     """
 
     images: int
@@ -244,7 +250,7 @@ class RenderedFile:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that is to be verified, and the variant that it is held to (None: nothing to compare with).
+    """A file that is to be verified, and the variant that it is checked against (None: there is no claim).
 
     ``ours`` says that it is, byte by byte, what the catalogue renders.
     """
@@ -295,7 +301,7 @@ class CheckReport:
 class EpochReport:
     """One evaluated epoch: everything in it was measured by the training check.
 
-    ``confusion[i][j]`` counts images of class i that were classified as j: held-out ones, or those to memorise.
+    ``confusion[i][j]`` counts images of class i that were classified as j: held-out ones, or those to overfit.
     ``lr`` is the rate of the epoch's last update, the greatest of its parameter groups; losses are means over images.
     """
 
@@ -317,15 +323,16 @@ class EpochReport:
 class Outcome:
     """How the verification of one file ended.
 
-    ``stage`` is the check that it did not get through, ``accuracy`` that of its best epoch, ``training`` what was asked
-    of it and ``base_lr`` the rate it was given (all None when no epoch was run), ``output`` the end of what it printed.
+    ``stage`` is the last check that it passed, or the one that it did not get through; ``reason`` is empty when it
+    passed all that was asked for. ``accuracy`` is that of its best epoch, ``training`` what was asked of it and
+    ``base_lr`` the rate it was given (all None when no epoch was run), ``output`` the end of what it printed.
     ``isolation`` says how the file was kept apart (sandbox.Mechanism), ``reused`` that all of this was recorded by an
     earlier run. Two files whose rates were the same have the same ``trace`` (checks.schedule; None: it was not seen).
     """
 
     candidate: Candidate
     status: Status
-    stage: Stage | None
+    stage: Stage
     reason: str
     seconds: float
     checks: tuple[CheckReport, ...] = ()

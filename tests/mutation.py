@@ -70,7 +70,7 @@ class Tiny:
         return self._renderer._schedule(variant)[1]
 
     def subject(self, variant: Variant, schedule: str | None = None) -> Subject:
-        """The tiny file, held to the variant."""
+        """The tiny file, checked against the variant."""
         text = self._renderer.render(self._network, variant).text
         own = self.schedule(variant)
         assert text.count(own) == 1

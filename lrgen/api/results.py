@@ -62,7 +62,7 @@ def unique_nn(
         A frame with a row for each (model, scheduler) of its newest run, best first; of those with the same code, and
         of those of one network whose rates were the same, the best. The columns: model_name, scheduler_type,
         variant_name, metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path, dataset, task,
-        status, training, seed. Networks that only memorised a few images come last: their scores are not comparable.
+        status, training, seed. Networks that only overfit a few images come last: their scores are not comparable.
 
     Raises:
         UnknownNameError: for a metric or a source that does not exist.

@@ -129,6 +129,6 @@ def _checked(budget: Budget | None) -> str:
     if budget is None:
         return "is trained in full by lrgen verify"
     return (
-        f"memorises {budget.images} images of {budget.pixels} pixels in {budget.epochs} epochs, "
+        f"overfits {budget.images} images of {budget.pixels} pixels in {budget.epochs} epochs, "
         f"at most {budget.seconds:g} s (lrgen verify --full: trained in full)"
     )

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -84,7 +84,7 @@ class Progress:
         self.advance()
         if outcome.reused or State.verbosity < 0:
             return
-        line = f"[{self._done}/{self._total}] {_name(outcome)} {outcome.status}"
+        line = f"[{self._done}/{self._total}] {_name(outcome)} {_end(outcome)}"
         line += f" {outcome.accuracy:.3f}" if outcome.accuracy is not None else ""
         line += f" {outcome.seconds:.1f} s"
         line += f": {outcome.stage}: {outcome.reason}" if not outcome.status.ok else ""
@@ -108,9 +108,15 @@ def _name(outcome: Outcome) -> str:
     return f"{outcome.candidate.model_name}/{outcome.candidate.scheduler_type}"
 
 
+def _end(outcome: Outcome) -> str:
+    """The status, with the last check of a file that passed up to it: ``passed: schedule``."""
+    return f"{outcome.status}: {outcome.stage}" if outcome.status is Status.PASSED else outcome.status.value
+
+
 _COLOURS = {
-    Status.PROVED: "green",
-    Status.UNPROVEN: "yellow",
+    Status.VERIFIED: "green",
+    Status.PASSED: "green",
+    Status.UNCLAIMED: "yellow",
     Status.FAILED: "red",
     Status.TIMED_OUT: "red",
     Status.CRASHED: "red",
@@ -128,7 +134,7 @@ def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
         "unit": variant.unit.value if variant else None,
         "sha256": candidate.sha256,
         "status": outcome.status.value,
-        "stage": outcome.stage.value if outcome.stage else None,
+        "stage": outcome.stage.value,
         "reason": outcome.reason,
         "accuracy": outcome.accuracy,
         "training": outcome.training.value if outcome.training else None,
@@ -157,7 +163,7 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
             escape(_name(outcome)),
             variant.name if variant else "–",
             variant.unit.value if variant else "–",
-            f"[{_COLOURS[outcome.status]}]{outcome.status}[/]",
+            f"[{_COLOURS[outcome.status]}]{_end(outcome)}[/]",
             outcome.training or "–",
             *([str(seed)] if seeds else []),
             f"{outcome.accuracy:.3f}" if outcome.accuracy is not None else "–",
@@ -166,17 +172,25 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
     out.print(table)
     for outcome, seed in ended:
         if not outcome.status.ok:
-            place = f"{outcome.stage}: " if outcome.stage else ""
             under = f"seed {seed}: " if seeds else ""
-            out.print(f"[red]{escape(_name(outcome))}[/] {under}{place}{escape(outcome.reason)}")
-    counts = [f"{sum(o.status is status for o in outcomes)} {status}" for status in Status]
-    told = [count for count in counts if not count.startswith("0 ")] or ["nothing to do"]
+            out.print(f"[red]{escape(_name(outcome))}[/] {under}{outcome.stage}: {escape(outcome.reason)}")
+    if any(outcome.status is Status.UNCLAIMED for outcome in outcomes):
+        out.print("unclaimed: there is no variant to compare the schedule with; --as VARIANT names one")
+    totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["nothing to do"]
     reused = sum(outcome.reused for outcome in outcomes)
     runs = f" in {len(outcomes)} runs" if seeds else ""
     out.print(
-        f"{files} file{'s' * (files != 1)}{runs}: {', '.join(told)}; {reused} results reused; "
+        f"{files} file{'s' * (files != 1)}{runs}: {', '.join(totals)}; {reused} results reused; "
         f"{seconds:.0f} s; recorded in {escape(db)}"
     )
+
+
+def _totals(outcomes: list[Outcome]) -> Iterator[tuple[str, int]]:
+    """How many files ended in each way, in the order of ``Status``; one run goes up to one stage."""
+    for status in Status:
+        ended = [outcome for outcome in outcomes if outcome.status is status]
+        if ended:
+            yield f"passed up to {ended[0].stage}" if status is Status.PASSED else status.value, len(ended)
 
 
 def print_rows(

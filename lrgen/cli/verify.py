@@ -35,8 +35,8 @@ def verify(
     path: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders; without any, the selected rendered files.")
     ] = None,
-    held_to: Annotated[
-        str | None, typer.Option("--as", help="The variant that files of no manifest are held to.", metavar="VARIANT")
+    claimed: Annotated[
+        str | None, typer.Option("--as", help="The variant to check files of no manifest against.", metavar="VARIANT")
     ] = None,
     everything: All = False,
     model: Models = None,
@@ -70,7 +70,7 @@ def verify(
         int, typer.Option(min=1, help="Runs of each file, under the seed and those after it (lrgen results compare).")
     ] = 1,
     full: Annotated[
-        bool, typer.Option("--full", help="Train large networks in full, where a CPU would memorise a few images.")
+        bool, typer.Option("--full", help="Train large networks in full, where a CPU would overfit a few images.")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Train through torch.compile.")] = False,
     autocast: Annotated[bool, typer.Option("--autocast", help="Train in bfloat16 where that is safe.")] = False,
@@ -98,7 +98,7 @@ def verify(
     ] = None,
     db: Database = None,
     force: Annotated[bool, typer.Option("--force", help="Verify again what was verified before.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 unless every file is proved.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 unless every file is verified.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put files through the checks, record what was measured, and say how each ended.
@@ -142,11 +142,11 @@ def verify(
     if path:
         if everything or model or variant or family or covering:
             raise ConfigError("verify takes either paths or a selection, not both")
-        claim = catalogue.variant(held_to) if held_to else None
+        claim = catalogue.variant(claimed) if claimed else None
         candidates = run.from_paths(catalogue, path, settings.out, claim)
     else:
-        if held_to:
-            raise ConfigError("--as needs a path: rendered files are held to what their manifest says")
+        if claimed:
+            raise ConfigError("--as needs a path: rendered files are checked against the variant of their manifest")
         if covering:
             pairs = _covered(catalogue, settings, covering, model, bool(everything or variant or family))
         else:
@@ -167,7 +167,7 @@ def verify(
         print_json([outcome_row(outcome, under) for outcome, under in ended])
     else:
         print_outcomes(ended, time.monotonic() - begun, settings.db)
-    if any(not outcome.status.ok or (strict and outcome.status is not Status.PROVED) for outcome, _ in ended):
+    if any(not outcome.status.ok or (strict and outcome.status is not Status.VERIFIED) for outcome, _ in ended):
         raise typer.Exit(1)
 
 

@@ -41,7 +41,7 @@ class Measured:
 class Reason(StrEnum):
     """Why a run is not published."""
 
-    MEMORISED = "only memorised a few images"
+    OVERFIT = "only overfit a few images"
     OTHER_CODE = "the code that was measured is not there"
 
 
@@ -71,8 +71,8 @@ def collect(rows: Iterable[Row], files: Path) -> tuple[list[Measured], list[Left
         first = epochs[0]
         key = (first["model_name"], first["scheduler_type"])
         name = name_of(*key, first["source_sha256"])
-        if first["training"] == Training.MEMORISED:
-            left_out.append(LeftOut(*key, first["dataset"], Reason.MEMORISED))
+        if first["training"] == Training.OVERFIT:
+            left_out.append(LeftOut(*key, first["dataset"], Reason.OVERFIT))
             continue
         code = _code(first, files)
         if code is None or published.setdefault(name, code) != code:

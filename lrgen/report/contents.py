@@ -151,8 +151,8 @@ def _boards(best: list[Row], runs: dict[int, Row]) -> list[list[Ranked]]:
 def _board_of(run: Row) -> tuple[str, bool, bool, str]:
     """The order of the leaderboards; files from elsewhere are no network's and stand together."""
     elsewhere = run["scheduler_type"].startswith("file-")
-    memorised = run["training"] == Training.MEMORISED
-    return run["dataset"], memorised, elsewhere, "" if elsewhere else run["model_name"]
+    overfit = run["training"] == Training.OVERFIT
+    return run["dataset"], overfit, elsewhere, "" if elsewhere else run["model_name"]
 
 
 def _place(pair: Ranked) -> tuple[Any, ...]:
@@ -177,7 +177,7 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
     variants = {(variant.number, variant.name): variant for variant in catalogue.variants}
     shown = []
     for board in boards:
-        dataset, memorised, _, model = _board_of(board[0][0])
+        dataset, overfit, _, model = _board_of(board[0][0])
         accuracies = [best["accuracy"] for _, best in board]
         entries = tuple(
             Entry(
@@ -190,7 +190,7 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
             )
             for run, best in board[:longest]
         )
-        training = Training.MEMORISED if memorised else Training.FULL
+        training = Training.OVERFIT if overfit else Training.FULL
         measured = [accuracy for accuracy in accuracies if accuracy is not None]
         shown.append(Board(dataset, model, training, entries, len(board), min(measured, default=None)))
     return tuple(shown)

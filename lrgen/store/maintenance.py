@@ -23,6 +23,7 @@ from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, inse
 from lrgen import old_names
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import accuracy_of
+from lrgen.store import renamed
 from lrgen.store.database import Database, alone, chunks
 from lrgen.store.metrics import class_scores
 from lrgen.store.migrations import MIGRATIONS
@@ -253,8 +254,10 @@ class _Folder:
 
     def rows(self, table: Table) -> Rows:
         path = self._folder / f"{table.name}.{self._how}"
+        read = _read_csv if self._how == "csv" else _read_parquet
         try:
-            yield from _read_csv(path, table) if self._how == "csv" else _read_parquet(path, table)
+            for row in read(path, table):  # an earlier version may have written it
+                yield renamed.run(row) if table is RUNS else row | renamed.result(row) if "training" in row else row
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path}: not a table of an export: {type(error).__name__}: {error}") from error
 

@@ -65,7 +65,7 @@ class Queries(Database):
         limit: int | None = None,
         task: str | None = None,
     ) -> list[dict[str, Any]]:
-        """The best epoch of each file's newest run with evaluated epochs, best first; those that only memorised a few
+        """The best epoch of each file's newest run with evaluated epochs, best first; those that only overfit a few
         images come after those that were trained in full, since their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
@@ -76,7 +76,7 @@ class Queries(Database):
             select(*(r.c[name] for name in (*names, "device", "source_sha256")), *(RUNS.c[name] for name in of_run))
             .join(RUNS, RUNS.c.id == r.c.run_id)
             .where(r.c.id.in_(best))
-            .order_by(func.coalesce(RUNS.c.training, Training.FULL.value))  # "full" before "memorised"
+            .order_by(func.coalesce(RUNS.c.training, Training.FULL.value))  # "full" before "overfit"
             .order_by(r.c.accuracy.desc().nulls_last(), r.c.loss.nulls_last(), r.c.model_name, r.c.scheduler_type)
             .limit(limit)
         )

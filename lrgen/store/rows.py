@@ -90,7 +90,7 @@ def key_of(candidate: Candidate) -> CandidateKey:
 
 
 def settings_of(candidate: Candidate, conditions: Conditions) -> str:
-    """The settings of a run as they are compared: the command's, the file's ``prm``, the curve it is held to,
+    """The settings of a run as they are compared: the command's, the file's ``prm``, the curve it is checked against,
     and the budget of its training.
     """
     compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
@@ -99,7 +99,7 @@ def settings_of(candidate: Candidate, conditions: Conditions) -> str:
 
 
 def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
-    """What decides the rates that a file is held to; the shipped curves' code is part of the check version."""
+    """What decides the rates that a file is checked against; the shipped curves' code is part of the check version."""
     variant = candidate.variant
     if variant is None:
         return None
@@ -124,7 +124,7 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "path": str(candidate.path).encode("utf-8", "backslashreplace").decode(),
         "source_sha256": candidate.sha256,
         "status": outcome.status.value,
-        "stage": outcome.stage.value if outcome.stage else None,
+        "stage": outcome.stage.value,
         "reason": outcome.reason,
         "accuracy": outcome.accuracy,
         "training": outcome.training.value if outcome.training else None,
@@ -196,7 +196,7 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
     return Outcome(
         candidate=candidate,
         status=Status(row["status"]),
-        stage=Stage(row["stage"]) if row["stage"] else None,
+        stage=Stage(row["stage"]),
         reason=row["reason"],
         seconds=row["seconds"],
         accuracy=row["accuracy"],

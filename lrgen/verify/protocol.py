@@ -78,7 +78,7 @@ class Account:
         self.end = self.end or (status, reason)
 
     def watch(self, now: float, resident: int) -> None:
-        """Hold the running child to its time and its memory."""
+        """Stop the running child when it exceeds its time or its memory."""
         if now >= self.deadline:
             self.stop(Status.TIMED_OUT, f"takes longer than {self.limits.of(self.stage, self.plan.budget):g} s")
         elif self.limits.memory and resident > self.limits.memory:
@@ -103,8 +103,10 @@ class Account:
             trace=self.trace,
         )
 
-    def verdict(self, wait_status: int, left: int) -> tuple[Status, Stage | None, str]:
-        """The gravest finding: a limit, a failed check, a crash, what is left running."""
+    def verdict(self, wait_status: int, left: int) -> tuple[Status, Stage, str]:
+        """The gravest finding: a limit, a failed check, a crash, what is left running; of a file that passed, whether
+        all checks were run, and against a claim.
+        """
         if self.end is not None:
             return self.end[0], self.stage, self.end[1]
         failed = next((report for report in self.checks if not report.passed), None)
@@ -120,11 +122,10 @@ class Account:
             return Status.CRASHED, self.stage, f"exits with code {code} before the check is over{hint}"
         if left:
             return Status.FAILED, self.stage, "leaves processes of its own running"
-        if self.candidate.variant is None:
-            return Status.UNPROVEN, None, "there is no variant to compare its schedule with"
-        if self.settings.stage is not Stage.TRAINING:
-            return Status.UNPROVEN, None, f"checked up to the {self.settings.stage} stage only"
-        return Status.PROVED, None, ""
+        stage = self.settings.stage
+        if self.candidate.variant is None and stage in (Stage.SCHEDULE, Stage.TRAINING):
+            return Status.UNCLAIMED, stage, "there is no variant to compare its schedule with"
+        return Status.VERIFIED if stage is Stage.TRAINING else Status.PASSED, stage, ""
 
     def _understand(self, message: dict[str, Any]) -> None:
         if not hmac.compare_digest(str(message["by"]), self.secret):

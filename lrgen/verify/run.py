@@ -1,4 +1,4 @@
-"""Files → outcomes: what each is held to, what is known of it already, and the record of what is new."""
+"""Files → outcomes: what each is checked against, what is known of it already, and the record of what is new."""
 
 import contextlib
 import hashlib
@@ -41,13 +41,11 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
     return [candidate_of(path, read_bytes(path), *pair, ours=True) for path, pair in zip(paths, selected, strict=True)]
 
 
-def from_paths(
-    catalogue: Catalogue, paths: Iterable[Path], out: Path, held_to: Variant | None = None
-) -> list[Candidate]:
+def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Variant | None = None) -> list[Candidate]:
     """Files by path, a folder meaning the Python files in it.
 
-    A file whose sha256 stands in a manifest beside it or under ``out`` is held to that entry's variant, another one
-    to ``held_to``, and without that to its own ``make_scheduler``.
+    A file whose sha256 stands in a manifest beside it or under ``out`` is checked against that entry's variant,
+    another one against ``claim``, and without that against its own ``make_scheduler``.
 
     Raises:
         OutputError: when there is no such file.
@@ -58,7 +56,7 @@ def from_paths(
     for path in _files(paths):
         content = read_bytes(path)
         recognised = _recognised(catalogue, renderer, path, content, known | _hashes(path.parent))
-        candidates.append(recognised or candidate_of(path, content, None, held_to))
+        candidates.append(recognised or candidate_of(path, content, None, claim))
     return candidates
 
 

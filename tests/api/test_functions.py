@@ -15,7 +15,7 @@ import pytest
 import lrgen as package
 from lrgen import data
 from lrgen.errors import DataError, NoResultError, ParameterError, StoreError, UnknownNameError
-from lrgen.records import Candidate, EpochReport, Outcome, Status, VerifySettings
+from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
@@ -38,7 +38,7 @@ def database(catalogue, tmp_path: Path) -> str:
         prm={"lr": 0.1},
     )
     epochs = tuple(EpochReport(epoch, 1.0, 0.5, 1.0, CONFUSION, 0.1, 1.0) for epoch in (1, 2))
-    outcome = Outcome(candidate, Status.PROVED, None, "", 1.0, epochs=epochs, accuracy=0.875)
+    outcome = Outcome(candidate, Status.VERIFIED, Stage.TRAINING, "", 1.0, epochs=epochs, accuracy=0.875)
     Store(url).save(outcome, verdicts.conditions_of(VerifySettings()), ("cat", "dog"))
     return url
 
@@ -176,7 +176,7 @@ def test_the_configuration_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
 
 
 def test_a_saved_epoch_is_found(empty):
-    """What is saved comes back from get_best_schedulers, at its best epoch, as recorded and not as proved."""
+    """What is saved comes back from get_best_schedulers, at its best epoch, as recorded and not as verified."""
     for epoch, accuracy in ((1, 0.5), (2, 0.7), (3, 0.6)):
         assert package.save_scheduler_result(
             "ResNet", "A0_001", "cifar-10", "img-classification", epoch, accuracy, 1.0, accuracy, {"lr": 0.1}
@@ -375,7 +375,9 @@ def save(url: str, catalogue, number: int, accuracies: Sequence[float], model: s
         EpochReport(epoch, 1.0, 0.5, 1.0 / epoch, tuple(map(tuple, diagonal([round(10 * value)] * 10))), 0.1, 1.0)
         for epoch, value in enumerate(accuracies, start=1)
     )
-    outcome = Outcome(candidate, Status.PROVED, None, "", 1.0, epochs=epochs, accuracy=max(accuracies), **more)
+    outcome = Outcome(
+        candidate, Status.VERIFIED, Stage.TRAINING, "", 1.0, epochs=epochs, accuracy=max(accuracies), **more
+    )
     Store(url).save(outcome, verdicts.conditions_of(VerifySettings()), data.CLASSES["digits"])
 
 

@@ -1,4 +1,4 @@
-"""Networks of rendered files, and how they are held to somebody else's."""
+"""Networks of rendered files, and their comparison with a reference."""
 
 import copy
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""ConvNeXtTransformer: CoAtNet-0's layout of two kinds of blocks, each held to its own reference."""
+"""ConvNeXtTransformer: CoAtNet-0's layout of two kinds of blocks, each compared with its own reference."""
 
 from copy import deepcopy
 from functools import cache

@@ -23,7 +23,7 @@ from lrgen.records import Stage
 from lrgen.verify import run as verify
 from tests.paths import FIXTURES
 
-GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # held to variant 1
+GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # claims variant 1
 BAD = FIXTURES / "contract" / "fails_no_net.py"
 LONG = "a_network_with_a_very_long_name_" * 4
 VERIFY_ALL = ("verify", ".", "--as", "1", "--epochs", "5", "--device", "cpu")
@@ -74,7 +74,7 @@ def widest(text: str) -> int:
     ],
 )
 def test_verify_exits_with_what_it_found(lrgen, good, bad, tmp_path, names, options, code):
-    """0 when nothing failed, 1 when a file did; with ``--strict`` everything must be proved."""
+    """0 when nothing failed, 1 when a file did; with ``--strict`` every file must be verified."""
     (tmp_path / "folder").mkdir()
     copy(GOOD, tmp_path / "folder" / "also_good.py")
     assert lrgen("verify", *names, *EXAMINE, *options)[0] == code
@@ -280,7 +280,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         with pytest.raises(SystemExit):
             cli.main(["--quiet", *VERIFY_ALL])
-    assert "3 files: 2 proved, 1 failed; 0 results reused" in told.getvalue()
+    assert "3 files: 2 verified, 1 failed; 0 results reused" in told.getvalue()
     return folder
 
 
@@ -329,7 +329,7 @@ def test_json_of_verify_tells_everything(lrgen, good, bad):
     assert code == 1
     assert (first["path"], first["status"], first["stage"]) == ("bad.py", "failed", "contract")
     assert "Net" in first["reason"]
-    assert (second["path"], second["status"], second["stage"]) == ("good.py", "unproven", None)
+    assert (second["path"], second["status"], second["stage"]) == ("good.py", "passed", "contract")
     assert (second["variant"], second["unit"]) == ("StepLR_default", "epoch")
     assert second["scheduler_type"] == f"file-{second['sha256'][:8]}"
     assert (second["reused"], second["accuracy"]) == (False, None)
@@ -406,10 +406,10 @@ def test_verify_ends_with_a_table_and_totals(lrgen, good, bad):
     code, out, _ = lrgen("verify", good, bad, "--as", "1", *EXAMINE)
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0].split() == ["file", "schedule", "unit", "status", "training", "accuracy", "seconds"]
-    assert re.fullmatch(r"good/file-\w{8}\s+StepLR_default\s+epoch\s+unproven\s+–\s+–\s+\d+\.\d", lines[1])
+    assert re.fullmatch(r"good/file-\w{8}\s+StepLR_default\s+epoch\s+passed: contract\s+–\s+–\s+\d+\.\d", lines[1])
     assert re.fullmatch(r"bad/file-\w{8}\s+StepLR_default\s+epoch\s+failed\s+–\s+–\s+\d+\.\d", lines[2])
     assert re.fullmatch(r"bad/file-\w{8} contract: .*\bNet\b.*", lines[3])
-    totals = r"2 files: 1 unproven, 1 failed; 0 results reused; \d+ s; recorded in sqlite:///db/ab.nn.db"
+    totals = r"2 files: 1 passed up to contract, 1 failed; 0 results reused; \d+ s; recorded in sqlite:///db/ab.nn.db"
     assert re.fullmatch(totals, lines[-1])
     assert code == 1
 
@@ -526,7 +526,7 @@ def test_progress_is_plain_without_a_terminal(lrgen, good, bad):
     """A line a file on stderr, with the count, the end and the reason; the table alone is on stdout."""
     _, out, err = lrgen("verify", good, bad, *EXAMINE, "--workers", "1")
     first, second = err.splitlines()
-    assert re.fullmatch(r"\[1/2\] good/file-\w{8} unproven \d+\.\d s, \d+ s left", first)
+    assert re.fullmatch(r"\[1/2\] good/file-\w{8} passed: contract \d+\.\d s, \d+ s left", first)
     assert re.fullmatch(r"\[2/2\] bad/file-\w{8} failed \d+\.\d s: contract: .*Net.*", second)
     assert "[1/2]" not in out
     assert "\x1b" not in out + err
@@ -545,7 +545,7 @@ def test_quiet_means_no_progress(lrgen, good, bad):
     """With ``-q`` stderr stays empty, and the table is the same."""
     code, out, err = lrgen("-q", "verify", good, bad, *EXAMINE)
     assert (code, err) == (1, "")
-    assert "2 files: 1 unproven, 1 failed" in out
+    assert "2 files: 1 passed up to contract, 1 failed" in out
 
 
 def test_verbose_shows_what_a_file_prints(lrgen, tmp_path):
@@ -599,14 +599,14 @@ def test_a_terminal_gets_a_progress_bar(terminal, good, bad):
     assert re.search(r"verifying .*0/2", plain)
     assert re.search(r"1/2 .*1 failed", plain)
     assert "[1/2]" not in plain  # no plain lines beside it
-    assert "2 files: 1 unproven, 1 failed" in plain
+    assert "2 files: 1 passed up to contract, 1 failed" in plain
 
 
 def test_quiet_means_no_bar(terminal, good):
     """With ``-q`` a terminal gets the table alone."""
     _, told = terminal("-q", "verify", good, *EXAMINE)
     assert "verifying" not in told
-    assert "unproven; 0 results reused" in told
+    assert "1 passed up to contract; 0 results reused" in told
 
 
 def test_colours_are_for_terminals_that_want_them(terminal, good, bad, monkeypatch):
@@ -616,7 +616,7 @@ def test_colours_are_for_terminals_that_want_them(terminal, good, bad, monkeypat
     _, plain = terminal("-q", "verify", good, bad, *EXAMINE)
     assert COLOUR.search(colourful)
     assert not COLOUR.search(plain)
-    assert "unproven" in plain
+    assert "passed: contract" in plain
 
 
 def test_a_dumb_terminal_gets_plain_lines(terminal, good):
@@ -631,7 +631,7 @@ def test_a_narrow_terminal_is_respected(terminal, good, bad):
     _, told = terminal("-q", "verify", good, bad, "--as", "1", *EXAMINE, columns=60)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told)
     assert widest(plain) <= 60
-    assert "unproven" in plain
+    assert "passed: contract" in plain
     assert "failed" in plain
 
 

@@ -33,7 +33,7 @@ def save(store: Store, catalogue: Catalogue) -> Callable[..., None]:
     """Puts a run of two epochs of a variant into the store, the second with so many right answers of a hundred."""
 
     def saved(
-        number: int, seed: int, right: int, source: str = "", status: Status = Status.PROVED, **asked: Any
+        number: int, seed: int, right: int, source: str = "", status: Status = Status.VERIFIED, **asked: Any
     ) -> None:
         variant = catalogue.variant(number)
         candidate = Candidate(
@@ -51,9 +51,7 @@ def save(store: Store, catalogue: Catalogue) -> Callable[..., None]:
             for epoch, count in ((1, 10), (2, right))
         )
         failed = not status.ok
-        outcome = Outcome(
-            candidate, status, Stage.TRAINING if failed else None, "for a reason" if failed else "", 2.0, epochs=epochs
-        )
+        outcome = Outcome(candidate, status, Stage.TRAINING, "for a reason" if failed else "", 2.0, epochs=epochs)
         store.save(outcome, verdicts.conditions_of(VerifySettings(seed=seed, **asked)), ("a", "b"))
 
     return saved
@@ -273,7 +271,7 @@ def test_each_seed_is_a_run_of_its_own(tiny, lrgen, tmp_path):
 
 
 def ended(status: Status, candidate: Candidate) -> Outcome:
-    return Outcome(candidate, status, None if status.ok else Stage.TRAINING, "" if status.ok else "for a reason", 1.0)
+    return Outcome(candidate, status, Stage.TRAINING, "" if status.ok else "for a reason", 1.0)
 
 
 @pytest.fixture
@@ -285,7 +283,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seeds.append(settings.seed)
         started(0, {id(candidate): 1.0 for candidate in candidates})
         for candidate in reversed(candidates):
-            yield ended(Status.FAILED if settings.seed == 1 else Status.PROVED, candidate)
+            yield ended(Status.FAILED if settings.seed == 1 else Status.VERIFIED, candidate)
 
     monkeypatch.setattr(verify, "verify", verified)
     return seeds
@@ -301,7 +299,7 @@ def test_the_table_names_the_seeds(lrgen, seen):
         (f"ResNet/A0_00{number}", str(seed)) for number in (1, 2) for seed in range(3)
     ]
     assert "ResNet/A0_001 seed 1: training: for a reason" in out
-    assert rows[-1].startswith("2 files in 6 runs: 4 proved, 2 failed; 0 results reused; ")
+    assert rows[-1].startswith("2 files in 6 runs: 4 verified, 2 failed; 0 results reused; ")
     assert err.splitlines()[-1].startswith("[6/6] ")
 
 
@@ -314,7 +312,7 @@ def test_the_time_that_is_left_is_that_of_all_seeds(monkeypatch, capfd):
     progress = printing.Progress("verifying", 6)
     progress.begin(0, {id(file): 3.0 for file in files})
     monkeypatch.setattr(printing.time, "monotonic", lambda: 10.0)
-    progress.outcome(ended(Status.PROVED, files[0]))
+    progress.outcome(ended(Status.VERIFIED, files[0]))
     assert capfd.readouterr().err.endswith(", 50 s left\n")
 
 
@@ -323,7 +321,7 @@ def test_one_seed_is_told_as_before(lrgen, seen):
     code, out, _ = lrgen("verify", "--variant", "1-2", "--seed", "7", "--device", "cpu")
     assert (code, seen) == (0, [7])
     assert "seed" not in out
-    assert "2 files: 2 proved; " in out
+    assert "2 files: 2 verified; " in out
 
 
 @pytest.mark.parametrize(

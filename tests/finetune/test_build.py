@@ -481,7 +481,7 @@ def place(tmp_path, lrgen, catalogue, monkeypatch):
     """The current folder: rendered files, of which two passed up to the schedule, one failed, and one was never run."""
     monkeypatch.setattr(all_tasks, "TASKS", (corpus.WRITE, corpus.COUNT), raising=False)
     store = Store(f"sqlite:///{tmp_path}/db/ab.nn.db")
-    for number, status in ((1, Status.UNPROVEN), (37, Status.UNPROVEN), (41, Status.FAILED), (60, None)):
+    for number, status in ((1, Status.PASSED), (37, Status.PASSED), (41, Status.FAILED), (60, None)):
         path = tmp_path / "generated" / "ResNet" / f"A0_{number:03d}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source(number))
@@ -491,8 +491,8 @@ def place(tmp_path, lrgen, catalogue, monkeypatch):
             passed = status.ok
             checks = [CheckReport(stage, True, "", 0.1) for stage in (Stage.SYNTAX, Stage.CONTRACT)]
             checks.append(CheckReport(Stage.SCHEDULE, passed, "" if passed else "too high", 0.1))
-            end = (None, "") if passed else (Stage.SCHEDULE, "too high")
-            outcome = Outcome(candidate, status, *end, 0.3, checks=tuple(checks))
+            reason = "" if passed else "too high"
+            outcome = Outcome(candidate, status, Stage.SCHEDULE, reason, 0.3, checks=tuple(checks))
             store.save(outcome, conditions_of(VerifySettings(stage=Stage.SCHEDULE)), ())
     store.close()
     return tmp_path

@@ -45,7 +45,7 @@ def outcome(path: Path, catalogue, *epochs: EpochReport, **values: Any) -> Outco
     """How the verification of a rendered file of the ResNet ended."""
     candidate = candidate_of(path, path.read_bytes(), catalogue.architecture("ResNet"), catalogue.variant(path.stem))
     standard = {"accuracy": 1.0, "training": Training.FULL, "base_lr": 0.1}
-    return Outcome(candidate, Status.PROVED, None, "", 3.0, epochs=epochs, **standard | values)
+    return Outcome(candidate, Status.VERIFIED, Stage.TRAINING, "", 3.0, epochs=epochs, **standard | values)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_what_is_known_is_not_recorded_again(place, saved, lrgen, layout):
     for database, recorded in (("new.db", 3), ("new.db", 0), ("db/ab.nn.db", 0)):
         _, out, _ = lrgen("import", "lemur", "out", "--db", f"sqlite:///{database}", "--json")
         assert json.loads(out)["recorded"] == recorded
-    assert all(row["status"] == "proved" for row in rows(place))
+    assert all(row["status"] == "verified" for row in rows(place))
 
 
 OLD_CODE = b'prm.get("warmup", 0.1)\n'
@@ -328,15 +328,15 @@ def test_two_versions_of_a_file_do_not_share_a_name(place, save, lrgen):
     assert (place / "out" / "nn" / "ResNet-A0-001.py").read_text() == "# later\n"
 
 
-def test_memorised_images_are_no_accuracy(place, saved, save, lrgen):
-    """A run that only memorised a few images is left out and counted."""
-    save("A0_002", epoch(1, 10), training=Training.MEMORISED)
+def test_the_accuracy_on_overfit_images_is_left_out(place, saved, save, lrgen):
+    """A run that only overfit a few images is left out and counted."""
+    save("A0_002", epoch(1, 10), training=Training.OVERFIT)
     code, out, _ = lrgen("export", "lemur", "--out", "out", "--json")
     assert code == 0
     report = json.loads(out)
     assert report["files"] == 1
     assert [(one["scheduler_type"], one["reason"]) for one in report["left_out"]] == [
-        ("A0_002", "only memorised a few images")
+        ("A0_002", "only overfit a few images")
     ]
 
 

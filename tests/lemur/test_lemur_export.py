@@ -12,7 +12,7 @@ import pytest
 from lrgen.catalogue import Catalogue
 from lrgen.lemur import layout
 from lrgen.lemur.runs import Measured, collect
-from lrgen.records import EpochReport, Outcome, Status, Training, VerifySettings
+from lrgen.records import EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run as verify
 from lrgen.verify import verdicts
@@ -37,8 +37,8 @@ def runs(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> list
     for candidate in verify.from_selection(catalogue, pairs, place / "generated"):
         outcome = Outcome(
             candidate,
-            Status.PROVED,
-            None,
+            Status.VERIFIED,
+            Stage.TRAINING,
             "",
             4.0,
             epochs=(epoch(1, 3), epoch(2, 9)),

@@ -108,11 +108,11 @@ def fill(path: Path, catalogue: Catalogue) -> None:
     save(1, epoch(1, 3), epoch(2, 8, loss=0.4567891), epoch(3, 7))
     save(6, epoch(1, 5), epoch(2, 9))
     save(31, epoch(1, 9))
-    save(174, epoch(1, 6), model="ConvNeXt", training=Training.MEMORISED)
+    save(174, epoch(1, 6), model="ConvNeXt", training=Training.OVERFIT)
     save(2, epoch(1, 1), status=Status.FAILED, reason="accuracy 0.1, at least 0.5 is expected")
     save(3, status=Status.TIMED_OUT, stage=Stage.SCHEDULE, reason="took longer than 900 s")
     save(6, epoch(1, 4), conditions=dataclasses.replace(CONDITIONS, dataset="cifar-10", seed=7))
-    save(None, epoch(1, 7), status=Status.UNPROVEN, model="my_script")
+    save(None, epoch(1, 7), status=Status.UNCLAIMED, model="my_script")
     store.record_epoch(Series("ResNet", "A0_900", "digits"), 1, 0.123456, None)
     store.close()
 
@@ -174,13 +174,13 @@ def test_files_of_equal_accuracy_share_a_rank(root):
 def test_what_cannot_be_compared_stands_apart(root):
     """A leaderboard is of one dataset, one network and one kind of training; files from elsewhere have their own."""
     titles = ["ResNet on cifar-10", "ResNet on digits", "Files from elsewhere on digits"]
-    titles.append("ConvNeXt on digits, memorised")
+    titles.append("ConvNeXt on digits, overfit")
     assert [one.text for one in root.all("h3")] == titles
     (overview,) = tables(root, "best file of each leaderboard")
     assert [row["Network and dataset"] for row in overview] == titles
     assert [row["Files"] for row in overview] == ["1", "5", "1", "1"]
-    assert "memorise a few images" in board(root, titles[-1]).text
-    assert "memorise a few images" not in board(root, titles[1]).text
+    assert "overfit a few images" in board(root, titles[-1]).text
+    assert "overfit a few images" not in board(root, titles[1]).text
 
 
 def test_every_number_is_in_the_store(root, path):
@@ -224,7 +224,7 @@ def test_the_header_counts_files_by_how_they_ended(root):
     counts = {
         one.all("dt")[0].text: one.all("dd")[0].text for one in root.all("dl", **{"class": "facts"})[0].all("div")
     }
-    assert counts == {"proved": "4", "unproven": "1", "failed": "1", "timed out": "1", "recorded": "1"}
+    assert counts == {"verified": "4", "unclaimed": "1", "failed": "1", "timed out": "1", "recorded": "1"}
     assert "8 files in 10 runs" in root.all("header")[0].text
     told = root.all("dl", **{"class": "conditions"})[0].text
     assert "cifar-10, digits" in told

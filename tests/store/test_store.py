@@ -56,7 +56,7 @@ def epoch(number: int, right: int = 8, **values: Any) -> EpochReport:
 def outcome(
     variant: Variant | None,
     *epochs: EpochReport,
-    status: Status = Status.PROVED,
+    status: Status = Status.VERIFIED,
     model: str = "ResNet",
     source: str = "pass",
     **values: Any,
@@ -72,8 +72,8 @@ def outcome(
         prm={"lr": 0.1, "momentum": 0.9},
     )
     standard = {
-        "stage": None if status.ok else Stage.TRAINING,
-        "reason": "" if status is Status.PROVED else "for a reason",
+        "stage": Stage.TRAINING,
+        "reason": "" if status in (Status.VERIFIED, Status.PASSED) else "for a reason",
         "seconds": 11.5,
         "checks": (CheckReport(Stage.SYNTAX, True, "", 0.1),),
         "accuracy": max((one.accuracy for one in epochs), default=None),
@@ -155,7 +155,7 @@ def test_what_is_saved_is_found(store, catalogue):
     assert row["variant_name"] == variant.name
     assert row["dataset"] == "digits"
     assert (row["epoch"], row["accuracy"], row["loss"]) == (2, 0.8, 0.5)
-    assert row["status"] == "proved"
+    assert row["status"] == "verified"
     assert row["hyperparameters"] == {**variant.defaults, "lr": 0.1, "momentum": 0.9}
     wanted = class_scores(second.confusion)
     found = store.classes("ResNet", "A0_001")
@@ -205,7 +205,7 @@ def test_a_run_without_epochs_hides_no_results(store, catalogue):
     """A later run that was never trained (a lower stage, a failure before it) leaves the measured results visible."""
     variant = catalogue.variant(1)
     store.save(outcome(variant, epoch(1, 9)), CONDITIONS, CLASSES)
-    store.save(outcome(variant, status=Status.UNPROVEN), CONDITIONS, ())
+    store.save(outcome(variant, status=Status.PASSED, stage=Stage.SCHEDULE), CONDITIONS, ())
     assert [row["accuracy"] for row in store.best()] == [0.9]
     assert len(store.classes("ResNet", "A0_001")) == 10
 
@@ -258,7 +258,7 @@ def test_failures_are_of_the_newest_runs(store, catalogue):
     one, two, three, four = (catalogue.variant(number) for number in (1, 2, 3, 4))
     store.save(outcome(one, status=Status.FAILED), CONDITIONS, ())
     store.save(outcome(two, epoch(1)), CONDITIONS, CLASSES)
-    store.save(outcome(three, status=Status.UNPROVEN), CONDITIONS, ())
+    store.save(outcome(three, status=Status.PASSED, stage=Stage.SCHEDULE), CONDITIONS, ())
     store.save(outcome(four, status=Status.TIMED_OUT, reason="takes longer than 900 s"), CONDITIONS, ())
     assert [row["scheduler_type"] for row in store.failures()] == ["A0_004", "A0_001"]
     assert store.failures()[0] | {"timestamp": None} == {
@@ -295,7 +295,7 @@ def test_a_known_result_is_reused(store, catalogue):
     assert list(found) == [key_of(one.candidate)]
     again = found[key_of(one.candidate)]
     assert again.candidate is one.candidate
-    assert (again.status, again.stage, again.reason) == (Status.PROVED, None, "")
+    assert (again.status, again.stage, again.reason) == (Status.VERIFIED, Stage.TRAINING, "")
     assert (again.accuracy, again.seconds, again.reused) == (0.8, 11.5, True)
 
 
@@ -326,7 +326,7 @@ def test_other_conditions_are_other_results(store, catalogue, changed):
     ids=lambda changed: next(iter(changed)),
 )
 def test_another_file_has_no_result(store, catalogue, changed):
-    """A change of the source, of its name, of what it is held to or of what it is given is another file."""
+    """A change of the source, of its name, of its claim or of what it is given is another file."""
     one = outcome(catalogue.variant(1))
     store.save(one, CONDITIONS, ())
     if "variant" in changed:

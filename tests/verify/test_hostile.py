@@ -65,10 +65,10 @@ def end_of(harm: str, mechanism: Mechanism, folder: Path = Path("/files"), **lim
 def test_a_harmless_file_passes(mechanism):
     """The sandbox takes nothing from a file that keeps the contract."""
     outcome = end_of("pass", mechanism)
-    assert outcome.status is Status.UNPROVEN, outcome.reason
+    assert outcome.status is Status.PASSED, outcome.reason
 
 
-def test_a_file_may_be_held_to_a_users_own_schedule(mechanism, tmp_path):
+def test_a_file_may_be_checked_against_a_users_own_schedule(mechanism, tmp_path):
     """The curve lies in the user's folder, which the file cannot see; what compares it has loaded it before."""
     curve = "def flat(step, horizon):\n    return 0 * step + 1\n"
     (tmp_path / "curves.py").write_text(curve)
@@ -253,8 +253,8 @@ def test_siblings_and_parents_are_not_killed(mechanism):
         o.candidate.model_name: o
         for o in local.run(files, CONTRACT, None, workers=2, limits=limits, mechanism=mechanism)
     }
-    assert outcomes["sibling"].status is Status.UNPROVEN, outcomes["sibling"].reason
-    assert outcomes["last"].status is Status.UNPROVEN
+    assert outcomes["sibling"].status is Status.PASSED, outcomes["sibling"].reason
+    assert outcomes["last"].status is Status.PASSED
 
 
 def test_a_kill_of_everybody_reaches_nobody_else(mechanism):

@@ -122,7 +122,7 @@ def test_a_plan_is_executed_seed_by_seed(monkeypatch, tmp_path):
 
     def verify(candidates: Any, settings: VerifySettings, store: Any, **how: Any) -> Any:
         calls.append((settings.seed, how))
-        yield from (Outcome(one, Status.FAILED, None, "", 1.0) for one in candidates)
+        yield from (Outcome(one, Status.FAILED, Stage.SYNTAX, "", 1.0) for one in candidates)
 
     monkeypatch.setattr(run, "verify", verify)
     files = [candidate_of(tmp_path / name, b"") for name in ("a.py", "b.py")]

@@ -1,4 +1,4 @@
-"""Files → outcomes: what each is held to, what is known of it already, and what an interruption leaves."""
+"""Files → outcomes: what each is checked against, what is known of it already, and what an interruption leaves."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ from lrgen.verify.engines import local
 from lrgen.verify.sandbox import Isolation, Mechanism
 from tests.paths import FIXTURES
 
-GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # held to variant 1
+GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # claims variant 1
 HANGS = FIXTURES / "contract" / "fails_endless_loop_in_init.py"
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
 PATIENCE = 60.0  # seconds until a test gives up waiting for something that must happen
@@ -68,7 +68,7 @@ def sha256(path: Path) -> str:
 
 
 def test_a_selection_is_rendered_where_it_is_missing(catalogue, out):
-    """Files that are not there yet are rendered, and each is held to its own variant with its own recipe."""
+    """Files that are not there yet are rendered, and each is checked against its own variant with its own recipe."""
     selection = pairs(catalogue, 1, 36)
     found = verify.from_selection(catalogue, selection, out)
     renderer = Renderer(catalogue)
@@ -108,7 +108,7 @@ def test_a_file_that_differs_is_refused(catalogue, out):
 
 
 def test_a_manifest_that_differs_is_refused(catalogue, out):
-    """A manifest that says something else of a file than the catalogue is not what the file is held to."""
+    """A file is not checked against a manifest that says something else of it than the catalogue."""
     selection = pairs(catalogue, 1)
     verify.from_selection(catalogue, selection, out)
     manifest = out / "ResNet" / "manifest.json"
@@ -127,7 +127,7 @@ def rendered_file(catalogue: Catalogue, out: Path) -> Path:
 
 
 def test_a_rendered_file_is_known_by_its_manifest(catalogue, rendered_file, tmp_path):
-    """A file is held to what the manifest beside it says of its hash, wherever ``--out`` is."""
+    """A file is checked against the variant that the manifest beside it has for its hash, wherever ``--out`` is."""
     (found,) = verify.from_paths(catalogue, [rendered_file], tmp_path / "elsewhere")
     assert (found.model_name, found.scheduler_type) == ("ResNet", "A0_006")
     assert found.variant == catalogue.variant(6)
@@ -135,7 +135,7 @@ def test_a_rendered_file_is_known_by_its_manifest(catalogue, rendered_file, tmp_
 
 
 def test_a_copy_of_a_rendered_file_is_known_by_its_hash(catalogue, rendered_file, out, tmp_path):
-    """A file that was copied and renamed is held to the same variant as long as its bytes are the same."""
+    """A file that was copied and renamed is checked against the same variant as long as its bytes are the same."""
     moved = copy(rendered_file, tmp_path / "mine" / "network.py")
     (found,) = verify.from_paths(catalogue, [moved], out)
     assert (found.path, found.model_name, found.scheduler_type) == (moved, "ResNet", "A0_006")
@@ -151,8 +151,8 @@ def test_a_manifest_comes_before_a_claim(catalogue, rendered_file, out):
     assert found.variant == catalogue.variant(6)
 
 
-def test_a_foreign_file_is_held_to_what_is_claimed(catalogue, out, tmp_path):
-    """Its key is its stem and eight digits of its hash, and what it is held to is the variant that was named."""
+def test_a_foreign_file_is_checked_against_the_variant_that_is_named(catalogue, out, tmp_path):
+    """Its key is its stem and eight digits of its hash, and it is checked against the variant that was named."""
     path = copy(GOOD, tmp_path / "my network.py")
     (found,) = verify.from_paths(catalogue, [path], out, catalogue.variant(1))
     assert found.model_name == "my network"
@@ -162,15 +162,15 @@ def test_a_foreign_file_is_held_to_what_is_claimed(catalogue, out, tmp_path):
     assert set(found.prm) == {"lr", "momentum", "dropout"}
 
 
-def test_a_foreign_file_without_a_claim_is_held_to_nothing(catalogue, out, tmp_path, store):
-    """Such a file ends as unproven at best, never as proved."""
+def test_a_foreign_file_without_a_claim_is_unclaimed(catalogue, out, tmp_path, store):
+    """Such a file ends as unclaimed at best, never as verified."""
     path = copy(GOOD, tmp_path / "network.py")
     (found,) = verify.from_paths(catalogue, [path], out)
     assert found.variant is None
     assert found.scheduler_type == f"file-{sha256(path)[:8]}"
     settings = VerifySettings(stage=Stage.SCHEDULE)
     (outcome,) = verify.verify([found], settings, store, workers=1, timeout=60)
-    assert outcome.status is Status.UNPROVEN
+    assert (outcome.status, outcome.stage) == (Status.UNCLAIMED, Stage.SCHEDULE)
     assert outcome.reason == "there is no variant to compare its schedule with"
 
 
@@ -234,10 +234,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         try:
             for candidate in candidates:
                 told["ran"].append(candidate.model_name)
-                status = told["statuses"].get(candidate.model_name, Status.PROVED)
+                status = told["statuses"].get(candidate.model_name, Status.VERIFIED)
                 seconds = told["seconds"].get(candidate.model_name, 1.0)
-                stage = None if status.ok else Stage.TRAINING
-                yield Outcome(candidate, status, stage, "", seconds, isolation=told["isolation"])
+                yield Outcome(candidate, status, Stage.TRAINING, "", seconds, isolation=told["isolation"])
         finally:
             told["closed"] = True
 
@@ -378,11 +377,11 @@ def test_workers_share_the_memory(fake, store, tmp_path):
 
 
 def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
-    """A good file through all checks: proved, five epochs and fifty class results in the database, reused after it."""
+    """A good file is verified, has five epochs and fifty class results in the database, and is reused after it."""
     path = copy(GOOD, tmp_path / "network.py")
     files = verify.from_paths(catalogue, [path], out, catalogue.variant(1))
     (outcome,) = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
-    assert outcome.status is Status.PROVED, outcome.reason
+    assert outcome.status is Status.VERIFIED, outcome.reason
     assert len(outcome.epochs) == 5
     assert outcome.accuracy == max(epoch.accuracy for epoch in outcome.epochs) >= 0.5
     (row,) = store.best()
@@ -393,7 +392,7 @@ def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
     right = sum(one["recall"] * one["support"] for one in classes)
     assert right / sum(one["support"] for one in classes) == pytest.approx(outcome.accuracy)
     (again,) = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
-    assert (again.status, again.accuracy, again.reused) == (Status.PROVED, outcome.accuracy, True)
+    assert (again.status, again.accuracy, again.reused) == (Status.VERIFIED, outcome.accuracy, True)
 
 
 # How files are kept apart, and in which order they run.
@@ -550,7 +549,7 @@ def test_a_run_in_which_all_is_known_does_not_load_torch(lrgen, tmp_path):
     command = [sys.executable, "-c", COMMAND_LINE, *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "2 files: 2 unproven; 2 results reused;" in done.stdout
+    assert "2 files: 2 passed up to contract; 2 results reused;" in done.stdout
     modules = set(json.loads(done.stderr.splitlines()[-1]))
     assert "lrgen.verify.run" in modules
     assert {"torch", "sklearn", "pandas", "lrgen.verify.engines.local"} & modules == set()
@@ -643,7 +642,7 @@ def test_an_interrupt_keeps_what_was_finished(lrgen, tmp_path, hanging):
         assert "Traceback" not in err
         assert running.children() == []
         assert list(running.scratch.iterdir()) == []
-        assert running.recorded() == [("good", "unproven")]
+        assert running.recorded() == [("good", "passed")]
     good = [argument for argument in running.arguments if not argument.startswith("hangs")]
     code, out, _ = lrgen(*good)
     assert code == 0
@@ -665,15 +664,15 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Batch, list[int]]:
 def test_after_a_kill_the_next_run_goes_on(lrgen, killed):
     """A process that is killed in the middle leaves a database in order, with all that was finished."""
     running, _ = killed
-    assert running.recorded() == [("good", "unproven")]
+    assert running.recorded() == [("good", "passed")]
     with contextlib.closing(sqlite3.connect(running.database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     arguments = [argument for argument in running.arguments if not argument.endswith(".py")]
     copy(GOOD, running.folder / "next.py", "# next\n")
     code, out, _ = lrgen(*arguments, running.folder / "good.py", running.folder / "next.py")
     assert code == 0
-    assert "2 files: 2 unproven; 1 results reused;" in out
-    assert running.recorded() == [("good", "unproven"), ("next", "unproven")]
+    assert "2 files: 2 passed up to contract; 1 results reused;" in out
+    assert running.recorded() == [("good", "passed"), ("next", "passed")]
 
 
 def test_after_a_kill_nothing_runs_on(killed):

@@ -236,7 +236,7 @@ def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | Non
 
 
 def judge_own(run: dict[str, Any], batches: int) -> str:
-    """A file that is held to no variant: ``learn`` must use the rates of its own ``make_scheduler``."""
+    """A file that is checked against no variant: ``learn`` must use the rates of its own ``make_scheduler``."""
     epochs = EPOCHS + _PAST_END
     found = as_array(run["rates"], batches * epochs)
     if found is None or not np.all(np.isfinite(found)):

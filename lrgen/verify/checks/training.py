@@ -1,4 +1,4 @@
-"""Does the network learn real data, with the rates that it promises?"""
+"""The training check: the network learns real data, at the learning rates of the variant that it is checked against."""
 
 import math
 import time
@@ -21,8 +21,8 @@ from lrgen.verify.checks.subject import CheckFailure, Subject
 STAGE = Stage.TRAINING
 # The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
 TIMES_CHANCE = 5.0
-# The share of the images to memorise that the best epoch must classify rightly.
-MEMORISED = 0.9
+# The fraction of the images to overfit that the best epoch must classify correctly.
+OVERFIT = 0.9
 # The share of the base rate that the budgets count on; most schedules have a higher mean.
 MEAN_RATE = 0.5
 # How many times the budget's base rate the highest rate may be.
@@ -43,7 +43,7 @@ class TrainingPlan:
     @property
     def training(self) -> Training:
         """The plan's name in the results."""
-        return Training.MEMORISED if self.budget else Training.FULL
+        return Training.OVERFIT if self.budget else Training.FULL
 
 
 def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
@@ -148,9 +148,9 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     if reason:
         return reason
     best = max(report.accuracy for report in reports(measurement))
-    wanted = MEMORISED if plan.budget else TIMES_CHANCE / len(measurement["support"])
+    wanted = OVERFIT if plan.budget else TIMES_CHANCE / len(measurement["support"])
     if best < wanted:
-        images = f"{sum(measurement['support'])} images to memorise" if plan.budget else "held-out images"
+        images = f"{sum(measurement['support'])} images to overfit" if plan.budget else "held-out images"
         right = f"{best:.3f} of the {images} are right in the best of {len(epochs)} epochs"
         return f"does not learn: {right}, {wanted:.2f} must be"
     return ""
@@ -217,7 +217,7 @@ def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
 
 
 def _batches(data: Dataset, plan: TrainingPlan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
-    """What is trained on and what is evaluated: the dataset's two parts, or the images to memorise twice."""
+    """What is trained on and what is evaluated: the dataset's two parts, or the images to overfit twice."""
     train_images, train_labels = data.train_images, data.train_labels
     test_images, test_labels = data.test_images, data.test_labels
     crop, flip = data.crop, data.flip
@@ -293,7 +293,7 @@ class _Watched:
 
 @torch.no_grad()
 def _settle(net: Any, images: Batches) -> None:
-    """Estimate the statistics of batch norm anew, over the images to memorise and with the weights as they are.
+    """Estimate the statistics of batch norm anew, over the images to overfit and with the weights as they are.
 
     The running averages lag behind by some hundred updates, more than a budget has; what is asked is whether the
     weights know the images.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lrgen.errors import EngineError, first_line
-from lrgen.records import Candidate, Outcome, Status, VerifySettings
+from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.verify.engines.process import Harness, Setup, outcome_of
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
@@ -145,4 +145,4 @@ class _Slot:
 
 def _lost(candidate: Candidate, mechanism: Mechanism, error: Exception) -> Outcome:
     reason = f"was lost {_ATTEMPTS} times with what ran it: {type(error).__name__}"
-    return Outcome(candidate, Status.CRASHED, None, reason, 0.0, isolation=mechanism.value)
+    return Outcome(candidate, Status.CRASHED, Stage.SYNTAX, reason, 0.0, isolation=mechanism.value)

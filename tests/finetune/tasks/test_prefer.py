@@ -74,7 +74,7 @@ class Measured:
         self.store = store
         self.task_input = task_input
 
-    def run(self, number: int, seed: int, right: float, status: Status = Status.PROVED, **other: Any) -> None:
+    def run(self, number: int, seed: int, right: float, status: Status = Status.VERIFIED, **other: Any) -> None:
         """Save a run with so many right answers of a hundred."""
         (file,) = (one for one in self.task_input.files if one.variant.number == number)
         source, lr = other.pop("sha256", file.sha256), other.pop("lr", 0.1)
@@ -82,8 +82,8 @@ class Measured:
         candidate = Candidate(file.path, file.source, source, "Tiny", file.variant.key, file.variant, {"lr": lr})
         confusion = ((round(10 * right), 1000 - round(10 * right)), (0, 0))
         epoch = EpochReport(1, 1.0, 0.5, 1.0, confusion, 0.1, 1.0)
-        stage = None if status.ok else Stage.TRAINING
-        outcome = Outcome(candidate, status, stage, "" if status.ok else "no", 1.0, epochs=(epoch,), training=training)
+        reason = "" if status.ok else "no"
+        outcome = Outcome(candidate, status, Stage.TRAINING, reason, 1.0, epochs=(epoch,), training=training)
         self.store.save(outcome, verdicts.conditions_of(VerifySettings(seed=seed, **other)), ("a", "b"))
 
     def runs(self, table: dict[int, tuple[float, ...]], **other: Any) -> None:
@@ -152,7 +152,7 @@ def test_more_pairs_need_more(measured):
     "other",
     [
         {"sha256": "0" * 64},
-        {"training": Training.MEMORISED},
+        {"training": Training.OVERFIT},
         {"status": Status.FAILED},
         {"epochs": 90},
     ],
@@ -167,7 +167,7 @@ def test_only_like_runs_of_the_published_bytes_count(measured, other):
 
 def test_images_learnt_by_heart_prove_no_schedule(measured):
     """What was only memorised, without held-out images, is no measure, not even among its own kind."""
-    measured.runs(FAR_APART, training=Training.MEMORISED)
+    measured.runs(FAR_APART, training=Training.OVERFIT)
     assert measured.examples() == []
 
 

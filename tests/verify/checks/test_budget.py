@@ -47,7 +47,7 @@ def run(candidate: Candidate, **settings):
 def test_a_budget_counts_on_the_processor_only(candidate):
     """A GPU trains in full, and so does ``--full``; without a budget everything does."""
     small = replace(candidate, budget=BUDGET)
-    assert training.plan_of(small, VerifySettings()).training is Training.MEMORISED
+    assert training.plan_of(small, VerifySettings()).training is Training.OVERFIT
     for plan in (
         training.plan_of(candidate, VerifySettings()),
         training.plan_of(small, VerifySettings(device="cuda:0")),
@@ -106,22 +106,22 @@ def test_a_budget_may_name_its_own_dropout(candidate):
     assert seen == [0.4, 0.0]
 
 
-def test_a_network_that_memorises_is_proved_and_the_result_says_so(candidate):
+def test_a_network_that_overfits_is_verified_and_the_result_says_so(candidate):
     """It is trained and evaluated on the budget's images, for its epochs, at its rate."""
     outcome = run(replace(candidate, budget=BUDGET))
-    assert outcome.status is Status.PROVED, outcome.reason
-    assert outcome.training is Training.MEMORISED
+    assert outcome.status is Status.VERIFIED, outcome.reason
+    assert outcome.training is Training.OVERFIT
     assert outcome.base_lr == 0.2
     assert len(outcome.epochs) == 40
     assert np.sum(outcome.epochs[0].confusion, axis=1).tolist() == [3] * 10
     assert outcome.accuracy >= 0.9
 
 
-def test_a_network_that_does_not_memorise_fails(candidate):
+def test_a_network_that_does_not_overfit_fails(candidate):
     """Half of the images are not enough; the reason counts them."""
     outcome = run(replace(candidate, budget=replace(BUDGET, epochs=1, lr=1e-6)))
     assert outcome.status is Status.FAILED
-    assert "30 images to memorise" in outcome.reason
+    assert "30 images to overfit" in outcome.reason
 
 
 def test_a_budget_is_a_limit(candidate):
@@ -142,22 +142,22 @@ def test_a_result_is_reused_only_for_the_same_budget(candidate):
 
 
 def test_what_was_trained_is_recorded_and_full_trainings_come_first(candidate, tmp_path):
-    """The leaderboard says full or memorised, with the rate that was used; what was memorised stands below."""
+    """The leaderboard says full or overfit, with the rate that was used; what was overfit stands below."""
     store = Store(f"sqlite:///{tmp_path / 'results.db'}")
     conditions = verdicts.conditions_of(VerifySettings())
     classes = data.load("digits").classes
-    memorised = run(replace(candidate, budget=BUDGET))
+    overfit = run(replace(candidate, budget=BUDGET))
     full = replace(run(candidate), candidate=replace(candidate, model_name="Other"))
-    for outcome in (memorised, full):
+    for outcome in (overfit, full):
         store.save(outcome, conditions, classes)
     rows = store.best()
-    assert [(row["model_name"], row["training"]) for row in rows] == [("Other", "full"), ("Tiny", "memorised")]
+    assert [(row["model_name"], row["training"]) for row in rows] == [("Other", "full"), ("Tiny", "overfit")]
     assert rows[1]["hyperparameters"]["lr"] == 0.2
     known = store.reusable([replace(candidate, budget=BUDGET)], conditions)
-    assert [outcome.training for outcome in known.values()] == [Training.MEMORISED]
+    assert [outcome.training for outcome in known.values()] == [Training.OVERFIT]
 
 
-def test_the_images_to_memorise_are_of_all_classes():
+def test_the_images_to_overfit_are_of_all_classes():
     """As many of each class as there are, in a fixed order, one class after the other."""
     labels = np.array([0, 0, 1, 2, 2, 1, 0])
     assert training.first_of_each(labels, 2, 3).tolist() == [0, 2, 3, 1, 5, 4]

@@ -14,7 +14,7 @@ from lrgen.verify.engines import local
 from tests.paths import FIXTURES
 
 FILES = sorted(FIXTURES.glob("*/*.py"))
-HEADER = re.compile(r"# held to: (\d+|-); expect: (\w+)(?:: (.*))?")
+HEADER = re.compile(r"# claim: (\d+|-); expect: (\w+)(?:: (.*))?")
 PRM = {"lr": 0.1, "momentum": 0.9, "dropout": 0.2}
 LIMITS = local.Limits(seconds=15, check_seconds=8, output=1 << 20, memory=3 << 29)
 
@@ -34,8 +34,8 @@ def outcomes(catalogue) -> dict[Path, Outcome]:
     """All fixtures through the harness in one batch."""
 
     def candidate(path: Path) -> Candidate:
-        held_to = header(path)[0]
-        variant = None if held_to == "-" else catalogue.variant(held_to)
+        claim = header(path)[0]
+        variant = None if claim == "-" else catalogue.variant(claim)
         return replace(candidate_of(path, path.read_bytes(), variant=variant), prm=PRM)
 
     everything = [candidate(path) for path in FILES]

@@ -27,7 +27,7 @@ Run = Callable[..., list[Outcome]]
 
 
 def of_file(name: str, source: str | None = None) -> Candidate:
-    """A fixture as a candidate that is held to variant 1, or another source under its name."""
+    """A fixture as a candidate that claims variant 1, or another source under its name."""
     content = source.encode() if source else (FIXTURES / name).read_bytes()
     built = candidate_of(FIXTURES / name, content, variant=catalogues.load().variant(1))
     return replace(built, prm={"lr": 0.1, "momentum": 0.9, "dropout": 0.2})
@@ -35,7 +35,7 @@ def of_file(name: str, source: str | None = None) -> Candidate:
 
 GOOD = "training/passes_epoch_unit.py"
 ENDS = {
-    GOOD: Status.PROVED,
+    GOOD: Status.VERIFIED,
     "contract/fails_no_net.py": Status.FAILED,
     "schedule/fails_wrong_gamma.py": Status.FAILED,
     "training/fails_exits.py": Status.CRASHED,
@@ -85,11 +85,11 @@ def test_each_file_ends_as_it_must(run):
     assert Counter(id(outcome.candidate) for outcome in outcomes) == Counter(map(id, files))
     found = {f"{outcome.candidate.path.parent.name}/{outcome.candidate.path.name}": outcome for outcome in outcomes}
     assert {name: outcome.status for name, outcome in found.items()} == ENDS
-    proved = found[GOOD]
-    assert [check.stage for check in proved.checks] == list(Stage)
-    assert [epoch.epoch for epoch in proved.epochs] == [1, 2, 3, 4, 5]
-    assert proved.accuracy == max(epoch.accuracy for epoch in proved.epochs)
-    assert all(sum(map(sum, epoch.confusion)) == 300 for epoch in proved.epochs)
+    verified = found[GOOD]
+    assert [check.stage for check in verified.checks] == list(Stage)
+    assert [epoch.epoch for epoch in verified.epochs] == [1, 2, 3, 4, 5]
+    assert verified.accuracy == max(epoch.accuracy for epoch in verified.epochs)
+    assert all(sum(map(sum, epoch.confusion)) == 300 for epoch in verified.epochs)
 
 
 def test_the_numbers_do_not_depend_on_the_engine(run):
@@ -121,7 +121,7 @@ def test_a_file_that_crashes_or_hangs_ends_itself_only(run):
     assert found == {
         ("crashes", Status.CRASHED): 1,
         ("hangs", Status.TIMED_OUT): 1,
-        ("passes_epoch_unit", Status.UNPROVEN): 2,
+        ("passes_epoch_unit", Status.PASSED): 2,
     }
 
 
@@ -147,7 +147,7 @@ def test_a_training_in_another_way_is_a_training(how):
     """In bfloat16 or compiled, a file learns with the promised rates, and its numbers are those of that way."""
     settings = VerifySettings(**{how: True})
     [outcome] = local.run([of_file(GOOD)], settings, data.load("digits"), limits=Limits(seconds=600.0))
-    assert outcome.status is Status.PROVED, outcome.reason
+    assert outcome.status is Status.VERIFIED, outcome.reason
     [plain] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
     assert outcome.epochs[0].train_loss != plain.epochs[0].train_loss
     assert outcome.epochs[0].train_loss == pytest.approx(plain.epochs[0].train_loss, rel=0.1)

@@ -177,9 +177,9 @@ def test_every_file_has_an_outcome(run, workers):
 
     outcomes = run(pass_contract, fail, die, leave, pass_contract, fail, pass_contract, workers=workers)
     ends = [outcome.status for outcome in outcomes]
-    passed, failed, crashed = Status.UNPROVEN, Status.FAILED, Status.CRASHED
+    passed, failed, crashed = Status.PASSED, Status.FAILED, Status.CRASHED
     assert ends == [passed, failed, crashed, crashed, passed, failed, passed]
-    assert all(outcome.seconds > 0 and bool(outcome.reason) for outcome in outcomes)
+    assert all(outcome.seconds > 0 and bool(outcome.reason) is not outcome.status.ok for outcome in outcomes)
 
 
 def test_nothing_to_do_is_done_at_once(run):
@@ -187,7 +187,7 @@ def test_nothing_to_do_is_done_at_once(run):
     assert run() == []
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, Status.TIMED_OUT), (2, Status.UNPROVEN)])
+@pytest.mark.parametrize(("workers", "expected"), [(1, Status.TIMED_OUT), (2, Status.PASSED)])
 def test_as_many_files_run_at_a_time_as_there_are_workers(run, tmp_path, workers, expected):
     """Two files that wait for each other end well with two workers, and in vain with one."""
 
@@ -215,7 +215,7 @@ def test_an_outcome_is_yielded_while_others_still_run(start, tmp_path):
     assert next(outcomes).candidate.model_name == "1"
     (tmp_path / "go").touch()
     last = next(outcomes)
-    assert (last.candidate.model_name, last.status) == ("0", Status.UNPROVEN)
+    assert (last.candidate.model_name, last.status) == ("0", Status.PASSED)
 
 
 # Limits, and the order in which they are enforced.
@@ -322,7 +322,7 @@ def test_a_child_that_uses_too_much_memory_is_ended(run):
 
     limit = 150 << 20
     modest, greedy = run(take(10 << 20), take(300 << 20), workers=2, limits={"memory": limit})
-    assert modest.status is Status.UNPROVEN
+    assert modest.status is Status.PASSED
     assert greedy.status is Status.OUT_OF_MEMORY
     assert f"{limit >> 20} MiB" in greedy.reason
 
@@ -383,7 +383,7 @@ def test_what_a_file_prints_does_not_fail_it(run):
 
     texts = ("from print", "from stderr", "from a program", "\ufffd not UTF-8")
     outcomes = run(*map(talk, texts))
-    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN] * 4
+    assert [outcome.status for outcome in outcomes] == [Status.PASSED] * 4
     assert [outcome.output for outcome in outcomes] == [f"{text}\n" for text in texts]
 
 
@@ -512,7 +512,7 @@ def test_processes_of_a_sibling_are_left_alone(start, tmp_path):
     outcomes = start(busy, brief, workers=2)
     assert next(outcomes).status is Status.FAILED
     (tmp_path / "go").touch()
-    assert next(outcomes).status is Status.UNPROVEN
+    assert next(outcomes).status is Status.PASSED
 
 
 @pytest.mark.xfail(strict=True, reason="orphans are put down to whichever file is finished first")
@@ -537,7 +537,7 @@ def test_a_file_is_not_blamed_for_what_another_left(start, tmp_path):
     wait_for(lambda: is_zombie(tmp_path / "dirty"), "the last one")
     found += outcomes
     ends = {int(outcome.candidate.model_name): outcome.status for outcome in found}
-    assert ends == dict.fromkeys(range(4), Status.UNPROVEN) | {4: Status.FAILED}
+    assert ends == dict.fromkeys(range(4), Status.PASSED) | {4: Status.FAILED}
     assert is_gone(int((tmp_path / "daemon").read_text()))
 
 
@@ -621,7 +621,7 @@ def test_a_program_with_many_open_files_can_verify(run):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
-        assert [outcome.status for outcome in run(pass_contract)] == [Status.UNPROVEN]
+        assert [outcome.status for outcome in run(pass_contract)] == [Status.PASSED]
     finally:
         for descriptor in opened:
             os.close(descriptor)
@@ -716,7 +716,7 @@ def measured(catalogue: Catalogue) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Account, "_understand", listen)
         (outcome,) = local.run([one], VerifySettings(), data.load("digits"))
-    assert outcome.status is Status.PROVED, outcome.reason
+    assert outcome.status is Status.VERIFIED, outcome.reason
     return said
 
 
@@ -935,7 +935,7 @@ def test_what_is_no_result_is_not_believed(run, message):
     forged, honest = run(garble, pass_contract)
     assert forged.status is Status.CRASHED
     assert "not a result" in forged.reason
-    assert honest.status is Status.UNPROVEN
+    assert honest.status is Status.PASSED
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n"])
@@ -964,7 +964,7 @@ def test_a_message_may_come_in_pieces(run):
 
     (outcome,) = run(stutter)
     assert [check.stage for check in outcome.checks] == [Stage.SYNTAX, Stage.CONTRACT]
-    assert outcome.status is Status.UNPROVEN
+    assert outcome.status is Status.PASSED
 
 
 @pytest.mark.parametrize("order", [("contract", "syntax"), ("syntax", "syntax"), ("syntax", "schedule")])
@@ -1030,7 +1030,7 @@ def test_a_signal_is_named(run, number, name):
     outcomes = run(lambda pipe: os.kill(os.getpid(), number), pass_contract)
     assert outcomes[0].status is Status.CRASHED
     assert name in outcomes[0].reason
-    assert outcomes[1].status is Status.UNPROVEN
+    assert outcomes[1].status is Status.PASSED
 
 
 # One process for many files.
@@ -1053,7 +1053,7 @@ def pid_of(folder: Path, name: str) -> int:
 def test_a_reused_child_takes_one_file_after_the_other(run, tmp_path):
     """Files that pass follow each other in one process, as many processes as there are workers."""
     outcomes = run(*(pass_as(tmp_path, str(index)) for index in range(7)), workers=2, reuse=True)
-    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN] * 7
+    assert [outcome.status for outcome in outcomes] == [Status.PASSED] * 7
     assert len({pid_of(tmp_path, str(index)) for index in range(7)}) == 2
 
 
@@ -1093,7 +1093,7 @@ def test_a_reused_child_is_replaced_after_a_file_that_does_not_pass(run, tmp_pat
     """Whoever failed, died, hung or lied takes no other file; the next one has a process of its own."""
     first, second = pass_as(tmp_path, "before"), pass_as(tmp_path, "after")
     outcomes = run(first, harm, second, reuse=True, limits={"seconds": 0.5 if harm is hang else PATIENCE})
-    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN, status, Status.UNPROVEN]
+    assert [outcome.status for outcome in outcomes] == [Status.PASSED, status, Status.PASSED]
     assert pid_of(tmp_path, "before") != pid_of(tmp_path, "after")
 
 
@@ -1109,7 +1109,7 @@ def test_a_stuck_child_is_ended_without_its_neighbours(run, tmp_path):
         return behaviour
 
     outcomes = run(hang, *(slow(str(index)) for index in range(5)), workers=2, reuse=True, limits={"seconds": 0.5})
-    assert [outcome.status for outcome in outcomes] == [Status.TIMED_OUT, *[Status.UNPROVEN] * 5]
+    assert [outcome.status for outcome in outcomes] == [Status.TIMED_OUT, *[Status.PASSED] * 5]
     assert len({pid_of(tmp_path, str(index)) for index in range(5)}) <= 2
 
 
@@ -1126,7 +1126,7 @@ def test_a_reused_child_that_dies_between_two_files_costs_none(start, tmp_path):
     found = [next(outcomes)]
     wait_for(lambda: is_zombie(tmp_path / "vanished"), "its end")
     found += outcomes
-    assert [outcome.status for outcome in found] == [Status.UNPROVEN] * 2
+    assert [outcome.status for outcome in found] == [Status.PASSED] * 2
 
 
 def test_a_reused_child_has_an_empty_folder_for_each_file(run, scratch):
@@ -1141,7 +1141,7 @@ def test_a_reused_child_has_an_empty_folder_for_each_file(run, scratch):
             pass_contract(pipe)
 
     outcomes = run(write, write, write, reuse=True)
-    assert [outcome.reason for outcome in outcomes] == ["there is no variant to compare its schedule with"] * 3
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [(Status.PASSED, "")] * 3
     assert list(scratch.iterdir()) == []
 
 
@@ -1161,7 +1161,7 @@ def test_a_reused_child_whose_process_was_changed_is_replaced(catalogue, monkeyp
     texts = {"good": source, "changed": changed, "last": source}
     files = [candidate(name, catalogue.variant(1), text) for name, text in texts.items()]
     outcomes = list(local.run(files, CONTRACT, None, reuse=True))
-    assert [outcome.status for outcome in outcomes] == [Status.UNPROVEN] * 3
+    assert [outcome.status for outcome in outcomes] == [Status.PASSED] * 3
     assert pid_of(tmp_path, "good") == pid_of(tmp_path, "changed") != pid_of(tmp_path, "last")
 
 
@@ -1172,7 +1172,7 @@ def test_real_files_pass_in_a_reused_child_as_in_their_own(catalogue):
     digits = data.load("digits")
     reused = list(local.run(files, VerifySettings(), digits, reuse=True))
     own = list(local.run(files[:1], VerifySettings(), digits))
-    assert {outcome.status for outcome in (*reused, *own)} == {Status.PROVED}
+    assert {outcome.status for outcome in (*reused, *own)} == {Status.VERIFIED}
     assert len({outcome.accuracy for outcome in (*reused, *own)}) == 1
     assert len({epoch.confusion for outcome in (*reused, *own) for epoch in outcome.epochs[-1:]}) == 1
 
@@ -1191,9 +1191,8 @@ def test_a_stage_runs_the_checks_up_to_it(catalogue, stage):
     source = (FIXTURES / faults[stage]).read_text(encoding="utf-8")
     one = candidate("tiny", catalogue.variant(1), source)
     (outcome,) = local.run([one], VerifySettings(stage=stage), None)
-    assert outcome.status is Status.UNPROVEN, outcome.reason
-    assert outcome.stage is None
-    assert outcome.reason == f"checked up to the {stage} stage only"
+    assert outcome.status is Status.PASSED, outcome.reason
+    assert (outcome.stage, outcome.reason) == (stage, "")
     assert [check.stage for check in outcome.checks] == list(Stage)[: list(Stage).index(stage) + 1]
     assert all(check.passed and check.seconds > 0 for check in outcome.checks)
     assert outcome.accuracy is None
@@ -1224,12 +1223,15 @@ def test_the_gravest_finding_decides(catalogue):
     assert verdict(None, ("", "", "", ""), 1 << 8, 1, variant=held) is Status.CRASHED
     assert verdict(None, half, 0, 1, variant=held) is Status.CRASHED
     assert verdict(left=1, variant=held) is Status.FAILED
-    assert verdict() is Status.UNPROVEN
-    assert verdict(None, half, stage=Stage.CONTRACT, variant=held) is Status.UNPROVEN
-    assert verdict(variant=held) is Status.PROVED
+    assert verdict() is Status.UNCLAIMED
+    assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE) is Status.UNCLAIMED
+    assert verdict(None, half, stage=Stage.CONTRACT) is Status.PASSED
+    assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE, variant=held) is Status.PASSED
+    assert verdict(None, half, stage=Stage.CONTRACT, variant=held) is Status.PASSED
+    assert verdict(variant=held) is Status.VERIFIED
 
 
 def test_statuses_say_what_may_be_trusted_and_reused():
-    """Only proved and unproven are fine; what hung, crashed or ran out of memory may end otherwise another time."""
-    assert [status for status in Status if status.ok] == [Status.PROVED, Status.UNPROVEN]
-    assert [status for status in Status if status.final] == [Status.PROVED, Status.UNPROVEN, Status.FAILED]
+    """Three ends are fine; a file that hung, crashed or ran out of memory may end otherwise another time."""
+    assert [status for status in Status if status.ok] == [Status.VERIFIED, Status.PASSED, Status.UNCLAIMED]
+    assert [status for status in Status if status.final and not status.ok] == [Status.FAILED]

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: never read
+# claim: 001; expect: contract: never read
 """Small image classifier with step decay and a constant that pretends to use a key."""
 
 import torch

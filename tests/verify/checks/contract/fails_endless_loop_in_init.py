@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: timed out
+# claim: 001; expect: contract: timed out
 """Small image classifier with step decay that never finishes counting its stages."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: import time|at import|exit
+# claim: 001; expect: contract: import time|at import|exit
 """Small image classifier with step decay that leaves when imported, from a class body."""
 
 import os

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: parameter
+# claim: 001; expect: contract: parameter
 """Small image classifier with step decay whose optimizer holds half of the network."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: never read|quoted
+# claim: 001; expect: contract: never read|quoted
 """Small image classifier with step decay that declares a warm-up and has none."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 036; expect: contract: warmup
+# claim: 036; expect: contract: warmup
 """Small image classifier with linear warm-up that must be told how long."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: no effect|without effect|changes nothing
+# claim: 001; expect: contract: no effect|without effect|changes nothing
 """Small image classifier with step decay and a warm-up that is read and then forgotten."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: literal
+# claim: 001; expect: contract: literal
 """Small image classifier with step decay that declares a frozen set."""
 
 import torch

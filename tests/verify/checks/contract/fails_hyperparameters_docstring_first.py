@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: first statement|literal
+# claim: 001; expect: contract: first statement|literal
 """Small image classifier with step decay that explains its hyperparameters."""
 
 import torch

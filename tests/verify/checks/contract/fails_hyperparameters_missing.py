@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: supported_hyperparameters
+# claim: 001; expect: contract: supported_hyperparameters
 """Small image classifier with step decay that declares no hyperparameters."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: numpy
+# claim: 001; expect: contract: numpy
 """Small image classifier with step decay that imports numpy where it trains."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: signature|__init__
+# claim: 001; expect: contract: signature|__init__
 """Small image classifier with step decay that takes the device before ``prm``."""
 
 import torch

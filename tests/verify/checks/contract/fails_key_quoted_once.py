@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: quoted|twice
+# claim: 001; expect: contract: quoted|twice
 """Small image classifier with step decay that reads a key without quoting it."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: 224
+# claim: 001; expect: contract: 224
 """Small image classifier with step decay for 32x32 images only."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 172; expect: contract: layer_decay.*no effect
+# claim: 172; expect: contract: layer_decay.*no effect
 """Small image classifier with layer-wise rates, all of whose parameters are in one group.
 
 Every layer has the rate of the last one.

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: learn returns|accuracy
+# claim: 001; expect: contract: learn returns|accuracy
 """Small image classifier with step decay that reports two numbers of its own."""
 
 import torch

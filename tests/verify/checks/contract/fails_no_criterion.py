@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: criterion
+# claim: 001; expect: contract: criterion
 """Small image classifier with step decay that computes its loss by a function."""
 
 import torch

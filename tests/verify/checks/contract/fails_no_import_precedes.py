@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: import.*preced|preced.*import
+# claim: 001; expect: contract: import.*preced|preced.*import
 # Small image classifier with step decay whose first statement is a function.
 
 

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: \bNet\b
+# claim: 001; expect: contract: \bNet\b
 """Small image classifier with step decay whose class has another name."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: optimizer
+# claim: 001; expect: contract: optimizer
 """Small image classifier with step decay whose optimizer has another name."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: train_setup
+# claim: 001; expect: contract: train_setup
 """Small image classifier with step decay that is set up by ``__init__`` alone."""
 
 import torch

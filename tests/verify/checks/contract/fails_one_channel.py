@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: channel
+# claim: 001; expect: contract: channel
 """Small image classifier with step decay for colour images only."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: import time|at import|when imported
+# claim: 001; expect: contract: import time|at import|when imported
 """Small image classifier with step decay that opens a log when imported."""
 
 import os

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: never stepped|parameter
+# claim: 001; expect: contract: never stepped|parameter
 """Small image classifier with step decay whose optimizer is never stepped."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: shape|output
+# claim: 001; expect: contract: shape|output
 """Small image classifier with step decay and one class too many."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: IndexError|Dimension out of range
+# claim: 001; expect: contract: IndexError|Dimension out of range
 """Small image classifier with step decay that counts along a dimension too many."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: SIGSEGV|signal 11
+# claim: 001; expect: contract: SIGSEGV|signal 11
 """Small image classifier with step decay that reads from address zero."""
 
 import ctypes

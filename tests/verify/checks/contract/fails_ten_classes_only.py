@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: shape|output|classes
+# claim: 001; expect: contract: shape|output|classes
 """Small image classifier with step decay for ten classes only."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: contract: tuple
+# claim: 001; expect: contract: tuple
 """Small image classifier with step decay that also returns its features in eval mode."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: schedule: \brate.*horizon
+# claim: 001; expect: schedule: \brate.*horizon
 """Small image classifier with step decay every thirty epochs, however long it trains."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 157; expect: schedule: \brate.*\blearn\b
+# claim: 157; expect: schedule: \brate.*\blearn\b
 """Small image classifier with decay on plateaus of the accuracy, which is fed with the loss.
 """
 

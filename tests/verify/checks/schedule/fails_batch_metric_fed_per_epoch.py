@@ -1,4 +1,4 @@
-# held to: 160; expect: schedule: \brate.*\blearn\b
+# claim: 160; expect: schedule: \brate.*\blearn\b
 """Small image classifier with decay on plateaus of a smoothed loss, stepped once per epoch.
 
 Its horizon is counted in batches.

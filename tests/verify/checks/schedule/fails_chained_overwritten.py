@@ -1,4 +1,4 @@
-# held to: 020; expect: schedule: \brate
+# claim: 020; expect: schedule: \brate
 """Small image classifier with two chained schedules, one of which overwrites the other.
 
 The cosine is a closed form of the step: it forgets each drop one epoch later.

@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: never changes|constant
+# claim: 006; expect: schedule: never changes|constant
 """Small image classifier that promises cosine decay and keeps its rate."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: past the end
+# claim: 006; expect: schedule: past the end
 """Small image classifier with torch's cosine, which rises again past its end."""
 
 import torch

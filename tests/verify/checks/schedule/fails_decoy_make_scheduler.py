@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: \brate.*\blearn\b
+# claim: 006; expect: schedule: \brate.*\blearn\b
 """Small image classifier with cosine decay, and another decay that is really used."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: \brate.*horizon
+# claim: 006; expect: schedule: \brate.*horizon
 """Small image classifier with cosine decay over ninety epochs, however long it trains."""
 
 import torch

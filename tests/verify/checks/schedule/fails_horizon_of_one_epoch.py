@@ -1,4 +1,4 @@
-# held to: 036; expect: schedule: \brate.*\blearn\b
+# claim: 036; expect: schedule: \brate.*\blearn\b
 """Small image classifier with linear warm-up and decay within the first epoch."""
 
 import torch

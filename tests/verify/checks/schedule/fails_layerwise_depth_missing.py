@@ -1,4 +1,4 @@
-# held to: 172; expect: schedule: no parameter group has depth
+# claim: 172; expect: schedule: no parameter group has depth
 """Small image classifier with layer-wise rates, whose layers are numbered by twos.
 
 The rates fall twice as fast from layer to layer as they should.

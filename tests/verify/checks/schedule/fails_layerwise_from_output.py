@@ -1,4 +1,4 @@
-# held to: 172; expect: schedule: rise from the input
+# claim: 172; expect: schedule: rise from the input
 """Small image classifier with layer-wise rates, whose layers are counted from the output.
 
 The layer next to the images learns fastest.

@@ -1,4 +1,4 @@
-# held to: 036; expect: schedule: negative
+# claim: 036; expect: schedule: negative
 """Small image classifier with linear warm-up and a decay that does not stop at zero."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: never changes|never stepped|constant
+# claim: 006; expect: schedule: never changes|never stepped|constant
 """Small image classifier whose cosine decay is never stepped."""
 
 import torch

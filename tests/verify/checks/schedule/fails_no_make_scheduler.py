@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: make_scheduler
+# claim: 006; expect: schedule: make_scheduler
 """Small image classifier with cosine decay, made where the optimizer is."""
 
 import torch

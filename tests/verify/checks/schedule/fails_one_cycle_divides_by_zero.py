@@ -1,4 +1,4 @@
-# held to: 014; expect: schedule: ZeroDivisionError
+# claim: 014; expect: schedule: ZeroDivisionError
 """Small image classifier with a one-cycle policy whose climb must not be one step."""
 
 import torch

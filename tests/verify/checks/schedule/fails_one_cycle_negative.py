@@ -1,4 +1,4 @@
-# held to: 027; expect: schedule: past the end
+# claim: 027; expect: schedule: past the end
 """Small image classifier with torch's linear one-cycle policy, one step too many."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 013; expect: schedule: past the end
+# claim: 013; expect: schedule: past the end
 """Small image classifier with torch's one-cycle policy, one step too many."""
 
 import torch

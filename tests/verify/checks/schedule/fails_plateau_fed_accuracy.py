@@ -1,4 +1,4 @@
-# held to: 031; expect: schedule: \brate.*\blearn\b
+# claim: 031; expect: schedule: \brate.*\blearn\b
 """Small image classifier with decay on plateaus of the wrong number."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 031; expect: schedule: \brate
+# claim: 031; expect: schedule: \brate
 """Small image classifier whose rate falls while the loss does."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: schedule: ZeroDivisionError
+# claim: 001; expect: schedule: ZeroDivisionError
 """Small image classifier with step decay that cannot be trained for one epoch."""
 
 import torch

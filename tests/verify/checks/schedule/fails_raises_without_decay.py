@@ -1,4 +1,4 @@
-# held to: 036; expect: schedule: ZeroDivisionError
+# claim: 036; expect: schedule: ZeroDivisionError
 """Small image classifier with linear warm-up that leaves no step for its decay."""
 
 import torch

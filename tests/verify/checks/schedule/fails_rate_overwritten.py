@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: \brate.*\blearn\b
+# claim: 006; expect: schedule: \brate.*\blearn\b
 """Small image classifier with cosine decay that every epoch starts from its first rate."""
 
 import torch

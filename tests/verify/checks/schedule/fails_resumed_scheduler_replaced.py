@@ -1,4 +1,4 @@
-# held to: 036; expect: schedule: made|resum|\brate
+# claim: 036; expect: schedule: made|resum|\brate
 """Small image classifier with linear warm-up that replaces a resumed scheduler."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 036; expect: schedule: made|anew|\brate.*\blearn\b
+# claim: 036; expect: schedule: made|anew|\brate.*\blearn\b
 """Small image classifier with linear warm-up that begins again with every epoch."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 006; expect: schedule: \brate.*\blearn\b
+# claim: 006; expect: schedule: \brate.*\blearn\b
 """Small image classifier with cosine decay for one of its two parameter groups.
 
 The classifier keeps its first rate.

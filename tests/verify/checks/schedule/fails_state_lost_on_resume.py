@@ -1,4 +1,4 @@
-# held to: 036; expect: schedule: resum
+# claim: 036; expect: schedule: resum
 """Small image classifier with linear warm-up whose count of steps is never saved."""
 
 from collections.abc import Callable

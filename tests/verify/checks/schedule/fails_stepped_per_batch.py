@@ -1,4 +1,4 @@
-# held to: 001; expect: schedule: once an? batch|per batch
+# claim: 001; expect: schedule: once an? batch|per batch
 """Small image classifier whose step decay of epochs advances once per batch."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 013; expect: schedule: once an? epoch|per epoch
+# claim: 013; expect: schedule: once an? epoch|per epoch
 """Small image classifier whose one-cycle policy of batches advances once per epoch."""
 
 import torch

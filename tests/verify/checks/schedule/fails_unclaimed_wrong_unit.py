@@ -1,4 +1,4 @@
-# held to: -; expect: schedule: make_scheduler
+# claim: -; expect: schedule: make_scheduler
 """Small image classifier whose exponential decay of epochs advances once per batch."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 040; expect: schedule: \brate
+# claim: 040; expect: schedule: \brate
 """Small image classifier with a linear warm-up that starts one step too far."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 015; expect: schedule: \brate
+# claim: 015; expect: schedule: \brate
 """Small image classifier with a linear warm-up that short runs never leave."""
 
 import torch

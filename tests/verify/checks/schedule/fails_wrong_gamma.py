@@ -1,4 +1,4 @@
-# held to: 001; expect: schedule: \brate
+# claim: 001; expect: schedule: \brate
 """Small image classifier with step decay by a fifth."""
 
 import torch

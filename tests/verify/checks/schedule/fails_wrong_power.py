@@ -1,4 +1,4 @@
-# held to: 004; expect: schedule: \brate
+# claim: 004; expect: schedule: \brate
 """Small image classifier that promises quadratic decay and falls linearly."""
 
 import torch

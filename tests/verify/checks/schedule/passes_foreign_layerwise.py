@@ -1,5 +1,5 @@
-# held to: -; expect: unproven
-"""Small image classifier with layer-wise rates, held to nothing.
+# claim: -; expect: unclaimed
+"""Small image classifier with layer-wise rates, without a claim.
 
 Each group follows what its own ``make_scheduler`` has for its depth.
 """

@@ -1,4 +1,4 @@
-# held to: -; expect: unproven
+# claim: -; expect: unclaimed
 """Small image classifier with inverse time decay.
 
 The learning rate is divided by one plus ten times the share of training that is done.

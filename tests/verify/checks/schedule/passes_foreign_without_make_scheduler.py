@@ -1,4 +1,4 @@
-# held to: -; expect: unproven
+# claim: -; expect: unclaimed
 """Small image classifier with step decay every thirty epochs.
 
 It was written for another project: the scheduler is built where the optimizer is.

@@ -1,4 +1,4 @@
-# held to: 001; expect: syntax: nested
+# claim: 001; expect: syntax: nested
 """Small image classifier with step decay and thousands of nested parentheses."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: syntax: utf-?8
+# claim: 001; expect: syntax: utf-?8
 """A naïve image classifier with step decay, saved as Latin-1."""
 
 import torch

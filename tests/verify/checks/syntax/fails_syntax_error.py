@@ -1,4 +1,4 @@
-# held to: 001; expect: syntax: never closed|SyntaxError
+# claim: 001; expect: syntax: never closed|SyntaxError
 """Small image classifier with step decay and a parenthesis that is never closed."""
 
 import torch

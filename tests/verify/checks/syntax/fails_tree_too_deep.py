@@ -1,4 +1,4 @@
-# held to: 001; expect: syntax: nested|deep
+# claim: 001; expect: syntax: nested|deep
 """Small image classifier with step decay and a sum of thousands of ones."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: proved
+# claim: 001; expect: verified
 """Small image classifier with step decay of the learning rate η.
 
 After every ``step_fraction`` of training η becomes ``gamma`` · η. The schedule advances

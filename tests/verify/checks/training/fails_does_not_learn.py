@@ -1,4 +1,4 @@
-# held to: 001; expect: training: does not learn|chance
+# claim: 001; expect: training: does not learn|chance
 """Small image classifier with step decay that learns from shuffled labels."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: training: timed out
+# claim: 001; expect: training: timed out
 """Small image classifier with step decay that never finishes an epoch."""
 
 import torch

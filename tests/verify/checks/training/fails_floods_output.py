@@ -1,4 +1,4 @@
-# held to: 001; expect: training: output
+# claim: 001; expect: training: output
 """Small image classifier with step decay that prints fifty megabytes an epoch."""
 
 import torch

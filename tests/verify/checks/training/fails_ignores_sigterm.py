@@ -1,4 +1,4 @@
-# held to: 001; expect: training: timed out
+# claim: 001; expect: training: timed out
 """Small image classifier with step decay that does not end when asked to."""
 
 import signal

@@ -1,4 +1,4 @@
-# held to: 001; expect: training: not finite|inf
+# claim: 001; expect: training: not finite|inf
 """Small image classifier with step decay whose loss is infinite though it learns."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: training: SIGKILL|signal 9
+# claim: 001; expect: training: SIGKILL|signal 9
 """Small image classifier with step decay that kills itself in training."""
 
 import os

@@ -1,4 +1,4 @@
-# held to: 172; expect: training: \brate.*\bgroup
+# claim: 172; expect: training: \brate.*\bgroup
 """Small image classifier with layer-wise rates, which all data loaders of a real size set to one.
 """
 

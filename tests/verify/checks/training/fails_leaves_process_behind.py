@@ -1,4 +1,4 @@
-# held to: 001; expect: training: leaves.*process|process.*left
+# claim: 001; expect: training: leaves.*process|process.*left
 """Small image classifier with step decay that leaves a process behind in each epoch."""
 
 import os

@@ -1,4 +1,4 @@
-# held to: 001; expect: training: not finite|nan
+# claim: 001; expect: training: not finite|nan
 """Small image classifier with step decay whose loss is NaN from the third batch on."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: training: \brate
+# claim: 001; expect: training: \brate
 """Small image classifier with step decay that halves its rate for long epochs."""
 
 import torch

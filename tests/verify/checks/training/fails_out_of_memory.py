@@ -1,4 +1,4 @@
-# held to: 001; expect: training: out of memory
+# claim: 001; expect: training: out of memory
 """Small image classifier with step decay that keeps all that it allocates."""
 
 import torch

@@ -1,4 +1,4 @@
-# held to: 001; expect: training: parameter.*move|move.*parameter
+# claim: 001; expect: training: parameter.*move|move.*parameter
 """Small image classifier with step decay and a loss that is multiplied by zero."""
 
 import torch

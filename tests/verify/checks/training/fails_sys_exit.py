@@ -1,4 +1,4 @@
-# held to: 001; expect: training: exit
+# claim: 001; expect: training: exit
 """Small image classifier with step decay that raises SystemExit in training."""
 
 import sys

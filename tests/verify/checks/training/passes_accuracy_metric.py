@@ -1,4 +1,4 @@
-# held to: 157; expect: proved
+# claim: 157; expect: verified
 """Small image classifier with halving on plateaus of the accuracy.
 
 The schedule advances once per epoch, by the epoch's training accuracy.

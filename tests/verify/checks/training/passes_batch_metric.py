@@ -1,4 +1,4 @@
-# held to: 160; expect: proved
+# claim: 160; expect: verified
 """Small image classifier with halving on plateaus of a smoothed loss.
 
 The schedule advances once per batch, by the batch's loss.

@@ -1,4 +1,4 @@
-# held to: 036; expect: proved
+# claim: 036; expect: verified
 """Small image classifier with linear warm-up and linear decay.
 
 The learning rate climbs linearly from zero to ``lr`` over the first ``warmup`` fraction

@@ -1,4 +1,4 @@
-# held to: 001; expect: proved
+# claim: 001; expect: verified
 """Small image classifier with step decay.
 
 The learning rate is multiplied by ``gamma`` after every ``step_fraction`` of training,

@@ -1,4 +1,4 @@
-# held to: 172; expect: proved
+# claim: 172; expect: verified
 """Small image classifier with layer-wise rates and cosine decay.
 
 The last layer climbs to ``lr`` and falls to zero along half a cosine; each layer

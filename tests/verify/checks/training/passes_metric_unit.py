@@ -1,4 +1,4 @@
-# held to: 031; expect: proved
+# claim: 031; expect: verified
 """Small image classifier with decay on plateaus.
 
 The learning rate falls to a tenth of itself when the mean training loss has not

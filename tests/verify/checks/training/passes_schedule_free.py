@@ -1,4 +1,4 @@
-# held to: 177; expect: proved
+# claim: 177; expect: verified
 """Small image classifier with schedule-free AdamW after a warm-up.
 """
 
