@@ -32,7 +32,7 @@ def _rename_ends_of_runs(connection: Connection) -> None:
     )
     last = 0
     while rows := connection.execute(old, {"last": last, "count": _CHUNK}).mappings().all():
-        renewed = [renamed.run(row) for row in rows]
+        renewed = [renamed.run(dict(row)) for row in rows]
         names = ("id", "status", "stage", "reason", "training")
         connection.execute(new, [{name: row[name] for name in names} for row in renewed])
         last = rows[-1]["id"]
