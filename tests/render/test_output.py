@@ -1,4 +1,4 @@
-"""Writing the rendered files: selection, manifests, hand edits, ``--check``, and what a full disk leaves behind."""
+"""Output of rendered files: selection, manifests, files edited by hand, ``--check`` and failed writes."""
 
 import errno
 import hashlib
@@ -26,7 +26,7 @@ VERSIONS = ["lrgen", "catalogue", "black"]
 
 @pytest.fixture
 def write(catalogue, tmp_path: Path) -> Callable[..., output.GenerateReport]:
-    """Renders variants of ResNet (or of another model) into ``out``: ``write(1, 7)``."""
+    """Render variants of ResNet (or of another model) into ``out``: ``write(1, 7)``."""
 
     def run(*numbers: int, model: str = "ResNet", force: bool = False) -> output.GenerateReport:
         pairs = output.pairs([catalogue.architecture(model)], [catalogue.variant(number) for number in numbers])
@@ -36,8 +36,8 @@ def write(catalogue, tmp_path: Path) -> Callable[..., output.GenerateReport]:
 
 
 @pytest.fixture
-def differences(catalogue, tmp_path: Path) -> Callable[..., list[output.Mismatch]]:
-    """Checks variants of ResNet in ``out``."""
+def mismatches(catalogue, tmp_path: Path) -> Callable[..., list[output.Mismatch]]:
+    """Compare variants of ResNet in ``out`` with the catalogue."""
 
     def run(*numbers: int) -> list[output.Mismatch]:
         chosen = [catalogue.variant(number) for number in numbers]
@@ -48,17 +48,17 @@ def differences(catalogue, tmp_path: Path) -> Callable[..., list[output.Mismatch
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where ResNet's files lie."""
+    """The folder of ResNet's files."""
     return tmp_path / "out" / "ResNet"
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """The entries of a folder's manifest, as they stand there."""
+    """The entries of a folder's manifest."""
     return json.loads((folder / "manifest.json").read_text())["files"]
 
 
 def rewrite(folder: Path, stem: str, **values: object) -> None:
-    """Let the manifest say something else of a file."""
+    """Overwrite fields of a manifest entry."""
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
     content["files"][stem] |= values
@@ -66,13 +66,13 @@ def rewrite(folder: Path, stem: str, **values: object) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Bytes, moment of the last write and identity of everything under a folder."""
+    """Bytes, modification time and inode of every file under a folder."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
 
-def out_of_the_repository(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """``lrgen`` in a process of its own, in a folder; at its end stderr's last line lists the loaded modules."""
+def run_lrgen(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run ``lrgen`` in a subprocess; the last line of stderr lists the imported modules as JSON."""
     code = (
         "import sys, json\nfrom lrgen.cli import main\n"
         "try:\n    main(sys.argv[1:])\n"
@@ -117,22 +117,22 @@ def test_the_active_model_is_that_of_the_configuration(lrgen, tmp_path):
         (["--variant", "7", "--variant", "StepLR_default"], ["ResNet/A0_001", "ResNet/A0_007"]),
         (["--model", "ResNet18", "--model", "ResNet", "--variant", "2"], ["ResNet/A0_002", "ResNet18/A0_002"]),
         (["--model", "ResNet", "--model", "ResNet", "--variant", "2"], ["ResNet/A0_002"]),
-        (["--all", "--variant", "3-4"], [f"{one}/A0_00{n}" for one in ("ResNet", "ResNet18") for n in (3, 4)]),
+        (["--all", "--variant", "3-4"], [f"{name}/A0_00{n}" for name in ("ResNet", "ResNet18") for n in (3, 4)]),
         (["--variant", "31-33", "--variant", "32"], [f"ResNet/A0_0{n}" for n in (31, 32, 33)]),
         (["--all", "--model", "ResNet18", "--variant", "5"], ["ResNet18/A0_005"]),
     ],
     ids=" ".join,
 )
 def test_a_selection_writes_its_files_and_no_others(lrgen, tmp_path, selection, files):
-    """Options are repeatable; models and variants span a grid."""
+    """Options are repeatable, and every selected model is rendered with every selected variant."""
     assert lrgen("render", *selection, "--out", "out")[0] == 0
     shipped = ("ResNet", "ResNet18")
-    found = [path.relative_to(tmp_path / "out").with_suffix("") for path in (tmp_path / "out").rglob("*.py")]
-    assert sorted(path.as_posix() for path in found if path.parts[0] in shipped) == files
+    written = [path.relative_to(tmp_path / "out").with_suffix("") for path in (tmp_path / "out").rglob("*.py")]
+    assert sorted(path.as_posix() for path in written if path.parts[0] in shipped) == files
 
 
-def test_a_family_and_a_variant_together_are_both(lrgen, tmp_path, catalogue):
-    """A family stands for all of its variants, and other variants may be named beside it."""
+def test_a_family_and_a_variant_can_be_selected_together(lrgen, tmp_path, catalogue):
+    """A family selects all of its variants, in addition to those selected by number."""
     assert lrgen("render", "--family", "metric", "--variant", "7", "--out", "out")[0] == 0
     wanted = {variant.key for variant in catalogue.family("metric").variants} | {"A0_007"}
     assert {path.stem for path in (tmp_path / "out" / "ResNet").glob("*.py")} == wanted
@@ -148,7 +148,7 @@ def test_a_family_and_a_variant_together_are_both(lrgen, tmp_path, catalogue):
     ],
 )
 def test_an_unknown_name_ends_with_exit_code_2(lrgen, tmp_path, selection, message):
-    """The nearest names are suggested and nothing is written."""
+    """An unknown name ends with exit code 2, suggests the nearest name and writes nothing."""
     code, out, err = lrgen("render", *selection)
     assert (code, out) == (2, "")
     assert message in err
@@ -156,7 +156,7 @@ def test_an_unknown_name_ends_with_exit_code_2(lrgen, tmp_path, selection, messa
 
 
 def test_json_is_the_only_output(lrgen):
-    """``--json`` prints one object with the counts."""
+    """``--json`` prints one object with the counts and nothing else."""
     _, out, _ = lrgen("render", "--variant", "1-3", "--json")
     assert json.loads(out) == {"written": 3, "unchanged": 0, "out": "generated"}
     _, out, _ = lrgen("render", "--variant", "1-4", "--json")
@@ -166,8 +166,8 @@ def test_json_is_the_only_output(lrgen):
 # Manifests.
 
 
-def test_a_manifest_says_of_every_file_what_it_is_and_who_wrote_it(write, folder, catalogue):
-    """Each entry holds the hash of the bytes on disk, the variant's facts and the versions, and nothing else."""
+def test_a_manifest_describes_every_file(write, folder, catalogue):
+    """Each entry has exactly the hash of the file, the fields of its variant and the versions that wrote it."""
     write(1, 18, 31, 37)
     files = manifest(folder)
     assert list(files) == ["A0_001", "A0_018", "A0_031", "A0_037"]
@@ -187,7 +187,7 @@ def test_a_manifest_says_of_every_file_what_it_is_and_who_wrote_it(write, folder
 
 
 def test_a_partial_render_adds_its_entries_and_keeps_the_others(write, folder):
-    """Files and entries outside the selection stay as they are, byte by byte."""
+    """Files and entries outside the selection do not change."""
     write(1, 7)
     rewrite(folder, "A0_001", lrgen="0.0.1")
     before, old = snapshot(folder), manifest(folder)
@@ -200,19 +200,19 @@ def test_a_partial_render_adds_its_entries_and_keeps_the_others(write, folder):
 
 
 def test_manifests_do_not_depend_on_the_order_of_selection(catalogue, tmp_path):
-    """All at once, one after the other, or backwards: the same bytes."""
-    one = catalogue.architecture("ResNet")
+    """Rendering all at once, separately or in reverse order writes the same manifest."""
+    resnet = catalogue.architecture("ResNet")
     chosen = [catalogue.variant(number) for number in (2, 9, 31)]
-    output.generate(catalogue, output.pairs([one], chosen), tmp_path / "a")
-    output.generate(catalogue, [(one, variant) for variant in reversed(chosen)], tmp_path / "b")
+    output.generate(catalogue, output.pairs([resnet], chosen), tmp_path / "a")
+    output.generate(catalogue, [(resnet, variant) for variant in reversed(chosen)], tmp_path / "b")
     for variant in (chosen[1], chosen[2], chosen[0]):
-        output.generate(catalogue, [(one, variant)], tmp_path / "c")
+        output.generate(catalogue, [(resnet, variant)], tmp_path / "c")
     bytes_of = [(tmp_path / name / "ResNet" / "manifest.json").read_bytes() for name in "abc"]
     assert bytes_of[0] == bytes_of[1] == bytes_of[2]
 
 
 def test_each_architecture_has_a_manifest_of_its_own(write, tmp_path):
-    """Rendering one model does not touch the other's folder."""
+    """Rendering a model does not change the folder of another model."""
     write(1)
     before = snapshot(tmp_path / "out")
     write(1, model="ResNet18")
@@ -221,8 +221,8 @@ def test_each_architecture_has_a_manifest_of_its_own(write, tmp_path):
 
 
 @pytest.mark.parametrize("key", VERSIONS)
-def test_a_file_of_another_version_is_rendered_again(write, folder, key):
-    """Where the catalogue, lrgen or black moved on, the entry is brought up to date; equal text is not written."""
+def test_an_entry_of_another_version_is_updated(write, folder, key):
+    """An entry written by another version is updated; the file is not rewritten when its text is equal."""
     write(1)
     rewrite(folder, "A0_001", **{key: "older"})
     before = snapshot(folder)[str(folder / "A0_001.py")]
@@ -233,7 +233,7 @@ def test_a_file_of_another_version_is_rendered_again(write, folder, key):
 
 
 def test_a_file_of_an_older_catalogue_is_overwritten_without_force(write, folder):
-    """What lrgen wrote itself is its own to replace: the manifest knows the old bytes."""
+    """A file whose hash is in the manifest is overwritten without ``--force``."""
     write(1)
     path = folder / "A0_001.py"
     wanted = path.read_text()
@@ -244,7 +244,7 @@ def test_a_file_of_an_older_catalogue_is_overwritten_without_force(write, folder
 
 
 def test_a_deleted_file_is_written_again(write, folder):
-    """A manifest entry is no proof that the file is there."""
+    """A file that is missing is written although the manifest has its entry."""
     write(1, 2)
     wanted = (folder / "A0_002.py").read_bytes()
     (folder / "A0_002.py").unlink()
@@ -253,8 +253,8 @@ def test_a_deleted_file_is_written_again(write, folder):
     assert (folder / "A0_002.py").read_bytes() == wanted
 
 
-def test_a_lost_manifest_is_made_anew(write, folder):
-    """Files that are what the catalogue renders need no manifest to be known."""
+def test_a_missing_manifest_is_written_again(write, folder):
+    """Files that equal the catalogue's text are accepted without a manifest, and the manifest is written again."""
     write(1, 2)
     before = manifest(folder)
     (folder / "manifest.json").unlink()
@@ -264,30 +264,30 @@ def test_a_lost_manifest_is_made_anew(write, folder):
 
 
 @pytest.mark.parametrize("key", ["unit", "hyperparameters", "number"])
-def test_a_manifest_that_lies_is_set_right(write, differences, folder, key):
-    """What ``--check`` objects to, the next render repairs."""
+def test_a_wrong_manifest_entry_is_corrected(write, mismatches, folder, key):
+    """A render corrects the entries that ``--check`` reports."""
     write(1)
     rewrite(folder, "A0_001", **{key: "wrong"})
     write(1)
-    assert differences(1) == []
+    assert mismatches(1) == []
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", "5", "{}", '{"files": []}', '{"files": {"A0_001": 5}}', '{"files": null}']
 )
-def test_a_corrupt_manifest_is_named_and_nothing_is_written(write, differences, folder, content):
-    """A manifest that is none is an error with its path, for a render and for a check; it stays as it is."""
+def test_a_corrupt_manifest_is_an_error_and_nothing_is_written(write, mismatches, folder, content):
+    """A corrupt manifest is an error with its path, for a render and for a check, and is not overwritten."""
     write(1)
     (folder / "manifest.json").write_text(content)
     before = snapshot(folder)
-    for action in (write, differences):
+    for action in (write, mismatches):
         with pytest.raises(OutputError, match=f"{folder / 'manifest.json'}: not a manifest"):
             action(1, 2)
     assert snapshot(folder) == before
 
 
-def test_a_manifest_that_is_no_text_is_named(write, folder):
-    """Bytes that are no UTF-8 are a corrupt manifest too."""
+def test_a_manifest_that_is_not_utf8_is_an_error(write, folder):
+    """A manifest that is not UTF-8 is an error with its path."""
     write(1)
     (folder / "manifest.json").write_bytes(b"\xff\xfe")
     with pytest.raises(OutputError, match="manifest.json: not a manifest"):
@@ -308,7 +308,7 @@ def test_a_manifest_that_is_no_text_is_named(write, folder):
     ids=["appended", "other line ends", "byte order mark", "emptied"],
 )
 def test_a_file_that_was_edited_by_hand_is_not_overwritten(write, folder, edit):
-    """One edited file stops the whole selection: nothing at all is written, not even what is missing."""
+    """A selection with an edited file is an error, and none of its files is written."""
     write(1, 2)
     path = folder / "A0_002.py"
     with path.open("w", newline="") as file:
@@ -320,8 +320,8 @@ def test_a_file_that_was_edited_by_hand_is_not_overwritten(write, folder, edit):
     assert not list(folder.parent.rglob("*.tmp"))
 
 
-def test_the_number_of_edited_files_is_told(write, folder):
-    """The message names the first and counts the rest."""
+def test_the_number_of_edited_files_is_reported(write, folder):
+    """The message has the path of the first edited file and the number of the others."""
     write(1, 2, 3)
     for stem in ("A0_001.py", "A0_003.py"):
         (folder / stem).write_text("mine")
@@ -329,8 +329,8 @@ def test_the_number_of_edited_files_is_told(write, folder):
         write(1, 2, 3)
 
 
-def test_a_file_that_was_there_before_any_manifest_is_not_overwritten(write, folder):
-    """A file that lrgen never wrote is somebody's."""
+def test_a_file_without_a_manifest_is_not_overwritten(write, folder):
+    """A file that lrgen did not write is not overwritten."""
     folder.mkdir(parents=True)
     (folder / "A0_001.py").write_text("mine")
     with pytest.raises(EditedFileError):
@@ -339,8 +339,8 @@ def test_a_file_that_was_there_before_any_manifest_is_not_overwritten(write, fol
     assert list(folder.iterdir()) == [folder / "A0_001.py"]
 
 
-def test_force_overwrites_what_was_edited(lrgen, tmp_path):
-    """Exit code 2 and the way out without ``--force``; with it the file is the catalogue's again."""
+def test_force_overwrites_edited_files(lrgen, tmp_path):
+    """An edited file ends with exit code 2 and a hint; with ``--force`` it is overwritten."""
     lrgen("render", "--variant", "1")
     path = tmp_path / "generated" / "ResNet" / "A0_001.py"
     wanted = path.read_bytes()
@@ -355,8 +355,8 @@ def test_force_overwrites_what_was_edited(lrgen, tmp_path):
     assert lrgen("render", "--variant", "1", "--check")[0] == 0
 
 
-def test_an_edit_outside_the_selection_is_not_looked_at(write, folder):
-    """Only selected files can be refused."""
+def test_an_edited_file_outside_the_selection_is_ignored(write, folder):
+    """A file outside the selection may be edited."""
     write(1, 2)
     (folder / "A0_002.py").write_text("mine")
     assert write(1).unchanged == 1
@@ -366,15 +366,15 @@ def test_an_edit_outside_the_selection_is_not_looked_at(write, folder):
 # --check.
 
 
-def test_check_finds_nothing_wrong_with_what_was_just_written(lrgen):
-    """Exit code 0 and a count."""
+def test_check_passes_after_a_render(lrgen):
+    """``--check`` after a render exits with 0 and prints the number of files."""
     lrgen("render", "--variant", "1-5")
     code, out, _ = lrgen("render", "--variant", "1-5", "--check")
     assert (code, out) == (0, "5 files checked, 0 differences\n")
 
 
 def test_check_writes_nothing_and_exits_1_with_a_diff(lrgen, tmp_path):
-    """A missing, an edited and a stray file, and a manifest that lies: each is named, and the folder stays as it is."""
+    """Missing, edited and stray files and wrong manifest entries are reported, and nothing is written."""
     lrgen("render", "--variant", "1-4")
     folder = tmp_path / "generated" / "ResNet"
     (folder / "A0_001.py").unlink()
@@ -397,73 +397,73 @@ def test_check_writes_nothing_and_exits_1_with_a_diff(lrgen, tmp_path):
     assert snapshot(tmp_path) == before
 
 
-def test_check_tells_the_same_as_json(lrgen, tmp_path):
-    """``--json`` is an array of path, reason and diff, and the exit code is the same."""
+def test_check_reports_mismatches_as_json(lrgen, tmp_path):
+    """``--check --json`` prints an array of path, reason and diff; the exit code is the same."""
     code, out, _ = lrgen("render", "--variant", "1", "--check", "--json")
-    [found] = json.loads(out)
+    [mismatch] = json.loads(out)
     assert code == 1
-    assert (found["path"], found["reason"]) == ("generated/ResNet/A0_001.py", "is missing")
-    assert "+def make_scheduler" in found["diff"]
+    assert (mismatch["path"], mismatch["reason"]) == ("generated/ResNet/A0_001.py", "is missing")
+    assert "+def make_scheduler" in mismatch["diff"]
     assert list(tmp_path.iterdir()) == []
     lrgen("render", "--variant", "1")
     assert lrgen("render", "--variant", "1", "--check", "--json")[:2] == (0, "[]\n")
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_manifest_that_says_something_else_of_a_file_is_a_difference(write, differences, folder, key):
-    """Each fact of an entry is compared with the catalogue."""
+def test_a_wrong_manifest_entry_is_a_mismatch(write, mismatches, folder, key):
+    """Each field of an entry is compared with the catalogue."""
     write(1)
     rewrite(folder, "A0_001", **{key: "wrong"})
-    [found] = differences(1)
-    assert found.path == folder / "manifest.json"
-    assert f"-{key}: 'wrong'\n+{key}: " in found.diff
+    [mismatch] = mismatches(1)
+    assert mismatch.path == folder / "manifest.json"
+    assert f"-{key}: 'wrong'\n+{key}: " in mismatch.diff
 
 
 @pytest.mark.parametrize("key", VERSIONS)
-def test_a_file_that_an_older_version_wrote_alike_is_no_difference(write, differences, folder, key):
-    """Versions are provenance: equal bytes pass, whoever wrote them."""
+def test_the_versions_of_an_entry_are_not_compared(write, mismatches, folder, key):
+    """``--check`` ignores the versions of an entry."""
     write(1)
     rewrite(folder, "A0_001", **{key: "older"})
-    assert differences(1) == []
+    assert mismatches(1) == []
 
 
-def test_a_manifest_without_an_entry_is_a_difference(write, differences, folder):
-    """A file that its manifest does not know is not accounted for."""
+def test_a_missing_manifest_entry_is_a_mismatch(write, mismatches, folder):
+    """A file without a manifest entry is a mismatch."""
     write(1)
     (folder / "manifest.json").unlink()
-    [found] = differences(1)
-    assert found.reason == "describes A0_001 differently"
+    [mismatch] = mismatches(1)
+    assert mismatch.reason == "describes A0_001 differently"
 
 
-def test_an_entry_of_no_variant_is_a_difference(write, differences, folder):
-    """A manifest that lists a file which no variant has says something that is not so."""
+def test_an_entry_of_no_variant_is_a_mismatch(write, mismatches, folder):
+    """A manifest entry that belongs to no variant is a mismatch."""
     write(1)
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
     content["files"]["A0_999"] = content["files"]["A0_001"]
     path.write_text(json.dumps(content))
-    assert [found.path for found in differences(1)] == [path]
+    assert [mismatch.path for mismatch in mismatches(1)] == [path]
 
 
-def test_other_line_ends_are_a_difference(write, differences, folder):
-    """The check is of bytes, as the render is: what the one accepts the other does not take for an edit."""
+def test_other_line_endings_are_a_mismatch(write, mismatches, folder):
+    """``--check`` compares bytes, as a render does."""
     write(1)
     path = folder / "A0_001.py"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    [found] = differences(1)
-    assert found.path == path
+    [mismatch] = mismatches(1)
+    assert mismatch.path == path
 
 
-def test_a_file_that_is_no_text_is_named(write, differences, folder):
-    """Bytes that are no UTF-8 are an error with the path."""
+def test_a_file_that_is_not_utf8_is_an_error(write, mismatches, folder):
+    """A file that is not UTF-8 is an error with its path."""
     write(1)
     (folder / "A0_001.py").write_bytes(b"\xff\xfe")
     with pytest.raises(OutputError, match=f"{folder / 'A0_001.py'}: cannot be read"):
-        differences(1)
+        mismatches(1)
 
 
 def test_the_committed_files_are_what_the_catalogue_renders(catalogue):
-    """generated/ResNet in the repository is up to date, so that a change of the templates shows as a diff."""
+    """generated/ResNet equals what the catalogue renders."""
     pairs = output.pairs([catalogue.architecture("ResNet")], catalogue.variants)
     assert output.check(catalogue, pairs, REPOSITORY / "generated") == []
 
@@ -472,13 +472,13 @@ def test_the_committed_files_are_what_the_catalogue_renders(catalogue):
 
 
 def test_a_second_render_writes_nothing_and_loads_no_renderer(tmp_path):
-    """It is bounded by reading and hashing: neither black nor Jinja nor torch is imported, no file is touched."""
+    """A render without changes imports neither black, Jinja nor torch and writes no file."""
     selection = ("render", "--all", "--variant", "1-50")
-    first = out_of_the_repository(tmp_path, *selection)
+    first = run_lrgen(tmp_path, *selection)
     assert first.returncode == 0, first.stderr
     assert {"black", "jinja2"} <= set(json.loads(first.stderr.splitlines()[-1]))
     before = snapshot(tmp_path)
-    second = out_of_the_repository(tmp_path, *selection)
+    second = run_lrgen(tmp_path, *selection)
     loaded = {name.split(".")[0] for name in json.loads(second.stderr.splitlines()[-1])}
     assert "0 files written" in second.stdout
     assert loaded & {"black", "jinja2", "torch"} == set()
@@ -489,7 +489,7 @@ def test_a_second_render_writes_nothing_and_loads_no_renderer(tmp_path):
 
 
 def fill(monkeypatch: pytest.MonkeyPatch, room: int = 0) -> None:
-    """A disk that fills up: the writes after the first ``room`` fail, half of their text written."""
+    """Fail all writes after the first ``room`` with ENOSPC, half of their text written."""
     write_text = Path.write_text
     left = [room]
 
@@ -504,7 +504,7 @@ def fill(monkeypatch: pytest.MonkeyPatch, room: int = 0) -> None:
 
 
 def stale(folder: Path, *stems: str) -> None:
-    """Let files be those of an older catalogue."""
+    """Replace files by those of an older catalogue."""
     for stem in stems:
         path = folder / f"{stem}.py"
         path.write_text("# older\n")
@@ -512,7 +512,7 @@ def stale(folder: Path, *stems: str) -> None:
 
 
 def test_a_full_disk_leaves_the_old_files(write, folder, monkeypatch):
-    """No half-written file, no temporary file, and an error that says where and why."""
+    """A full disk is an error with path and reason, and leaves neither partial nor temporary files."""
     write(1, 2)
     stale(folder, "A0_001")
     before = snapshot(folder)
@@ -526,7 +526,7 @@ def test_a_full_disk_leaves_the_old_files(write, folder, monkeypatch):
 
 
 def test_a_write_that_the_system_cuts_short_leaves_the_old_files(write, folder):
-    """The same with a limit that the kernel itself enforces in the middle of the bytes."""
+    """A write that the kernel cuts short is an error and leaves the old files."""
     write(1)
     stale(folder, "A0_001")
     entries = manifest(folder)
@@ -543,23 +543,23 @@ def test_a_write_that_the_system_cuts_short_leaves_the_old_files(write, folder):
 
 
 def test_a_rename_that_fails_leaves_the_old_files(write, folder, monkeypatch):
-    """The same where the last step of writing fails."""
+    """A failed rename is an error and leaves the old files."""
     write(1)
     stale(folder, "A0_001")
     before = snapshot(folder)
 
-    def refuse(source: Path, target: Path) -> None:
+    def fail(source: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", refuse)
+        patch.setattr(os, "replace", fail)
         with pytest.raises(OutputError, match="No space left on device"):
             write(1)
     assert snapshot(folder) == before
 
 
 def test_a_disk_that_fills_up_half_way_loses_nothing(write, folder, monkeypatch):
-    """Files that were finished stay; the next render goes on without taking them for edited ones."""
+    """Finished files stay, and the next render writes only the others."""
     write(1, 2, 3, 4)
     wanted = {path.name: path.read_bytes() for path in folder.glob("*.py")}
     stale(folder, "A0_001", "A0_002", "A0_003", "A0_004")
@@ -574,17 +574,17 @@ def test_a_disk_that_fills_up_half_way_loses_nothing(write, folder, monkeypatch)
 
 
 def test_a_file_that_cannot_be_written_does_not_lose_the_entries_of_the_others(write, folder, monkeypatch):
-    """Where one target refuses, the manifest still learns of those before it, and the error names the target."""
+    """The manifest has the entries of the files before the failed one, which the error names."""
     target = folder / "A0_002.py"
     replace = os.replace
 
-    def refuse(source: Path, path: Path) -> None:
+    def fail(source: Path, path: Path) -> None:
         if Path(path) == target:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         replace(source, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", refuse)
+        patch.setattr(os, "replace", fail)
         with pytest.raises(OutputError, match=f"{target}: cannot be written: Input/output error"):
             write(1, 2, 3)
     assert list(manifest(folder)) == ["A0_001"]
@@ -593,7 +593,7 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_entries_of_the_others(w
 
 
 def test_an_interrupt_while_writing_leaves_no_temporary_file(write, folder, monkeypatch):
-    """Ctrl-C between the bytes and the rename is no reason for litter."""
+    """Ctrl-C before the rename leaves the old file and no temporary file."""
     write(1)
     stale(folder, "A0_001")
     before = snapshot(folder)
@@ -608,8 +608,8 @@ def test_an_interrupt_while_writing_leaves_no_temporary_file(write, folder, monk
     assert snapshot(folder) == before
 
 
-def test_an_output_folder_that_cannot_be_made_is_named(lrgen, tmp_path):
-    """A path below a regular file: exit code 2, the path, the reason, and nothing written."""
+def test_an_output_folder_that_cannot_be_created_is_an_error(lrgen, tmp_path):
+    """An output folder below a regular file ends with exit code 2, the path and the reason."""
     (tmp_path / "file").write_text("mine")
     code, out, err = lrgen("render", "--variant", "1", "--out", "file/out")
     assert (code, out) == (2, "")
@@ -618,8 +618,8 @@ def test_an_output_folder_that_cannot_be_made_is_named(lrgen, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_file_in_place_of_the_models_folder_is_named(write, tmp_path):
-    """``out/ResNet`` may be somebody's file."""
+def test_a_file_in_place_of_a_models_folder_is_an_error(write, tmp_path):
+    """A regular file at ``out/ResNet`` is an error and is not overwritten."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "ResNet").write_text("mine")
     with pytest.raises(OutputError, match="out/ResNet"):
@@ -627,8 +627,8 @@ def test_a_file_in_place_of_the_models_folder_is_named(write, tmp_path):
     assert (tmp_path / "out" / "ResNet").read_text() == "mine"
 
 
-def test_a_folder_in_place_of_a_file_is_named(write, folder):
-    """``A0_001.py`` may be a folder."""
+def test_a_folder_in_place_of_a_file_is_an_error(write, folder):
+    """A folder at ``A0_001.py`` is an error with its path."""
     (folder / "A0_001.py").mkdir(parents=True)
     with pytest.raises(OutputError, match=f"{folder / 'A0_001.py'}: cannot be read"):
         write(1)
@@ -636,16 +636,16 @@ def test_a_folder_in_place_of_a_file_is_named(write, folder):
 
 
 def test_a_broken_catalogue_is_found_before_anything_is_written(catalogue, tmp_path, monkeypatch):
-    """All files of a selection are rendered before the first is written."""
+    """Every file of a selection is rendered before the first is written."""
     from lrgen.errors import CatalogueError
     from lrgen.render.renderer import Renderer
 
     render = Renderer.render
 
-    def broken(self: Renderer, one: Any, variant: Any) -> Any:
+    def broken(self: Renderer, architecture: Any, variant: Any) -> Any:
         if variant.number == 3:
             raise CatalogueError("variant 3 is broken")
-        return render(self, one, variant)
+        return render(self, architecture, variant)
 
     monkeypatch.setattr(Renderer, "render", broken)
     pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(number) for number in (1, 2, 3)])
@@ -654,8 +654,8 @@ def test_a_broken_catalogue_is_found_before_anything_is_written(catalogue, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_progress_is_told_once_for_each_file(catalogue, tmp_path):
-    """``advance`` is called for files that are written and for files that were there already."""
+def test_progress_advances_once_per_file(catalogue, tmp_path):
+    """``advance`` is called once per file, written or unchanged."""
     pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(1), catalogue.variant(2)])
     output.generate(catalogue, pairs[:1], tmp_path / "out")
     calls: list[None] = []
@@ -663,14 +663,14 @@ def test_progress_is_told_once_for_each_file(catalogue, tmp_path):
     assert len(calls) == 2
 
 
-def test_a_users_templates_count_for_the_digest_of_the_entries(catalogue, tmp_path):
-    """An entry that was written beside other templates is brought up to date."""
+def test_the_digest_of_an_entry_covers_the_users_templates(catalogue, tmp_path):
+    """An entry that was written with other templates is updated."""
     own = tmp_path / "own" / "schedulers"
     own.mkdir(parents=True)
     (own / "notes.toml").write_text("")
     wider = catalogues.load([tmp_path / "own"])
     pairs = output.pairs([catalogue.architecture("ResNet")], [catalogue.variant(1)])
-    for one in (catalogue, wider):
-        output.generate(one, pairs, tmp_path / "out")
-        assert manifest(tmp_path / "out" / "ResNet")["A0_001"]["catalogue"] == one.digest
+    for loaded in (catalogue, wider):
+        output.generate(loaded, pairs, tmp_path / "out")
+        assert manifest(tmp_path / "out" / "ResNet")["A0_001"]["catalogue"] == loaded.digest
     assert wider.digest != catalogue.digest
