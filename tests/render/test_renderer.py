@@ -1,7 +1,7 @@
-"""The rendered files: what each does when it is run, and what it looks like when it is read.
+"""The rendered files: their behaviour, their text and LEMUR's static contract.
 
-A few files lie under tests/render/golden and are compared byte by byte. When a change of the templates is meant, write
-them anew from the repository's folder and review the diff::
+A few files under tests/render/golden are compared byte by byte. After an intended change of the templates, update them
+in the repository's folder and review the diff::
 
     python -m tests.render.test_renderer
 """
@@ -39,7 +39,6 @@ from lrgen.catalogue import OWN_NUMBERS
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Unit, Variant
 from lrgen.render import output
-from lrgen.render import renderer as render
 from lrgen.render.renderer import Renderer
 from lrgen.verify.checks.reference import metrics_of
 from tests import paths
@@ -48,10 +47,10 @@ from tests.paths import REPOSITORY
 CATALOGUE = catalogues.load()
 GOLDEN = [("ResNet", 1), ("ResNet", 13), ("ResNet", 31), ("ResNet18", 37)]
 
-# Every unit, the longest and the shortest schedules, both networks: what is looked at where all files take minutes.
+# Every unit, the longest and the shortest schedules and two networks, for checks that take minutes on all files.
 SAMPLE = [("ResNet", n) for n in (1, 12, 20, 31, 35, 43)] + [("ResNet18", n) for n in (10, 13, 41)]
-# One schedule of each unit, for what depends on the unit alone.
-OF_EACH_UNIT = [(one.name, n) for one in CATALOGUE.architectures for n in (1, 31, 37)]
+# One schedule of each unit, for properties that depend on the unit alone.
+OF_EACH_UNIT = [(architecture.name, n) for architecture in CATALOGUE.architectures for n in (1, 31, 37)]
 
 FIXED_NAMES = {"epoch", "epoch_max"}
 DEPTHS = (0, 1, 2)
@@ -77,35 +76,35 @@ ADVANCES = {
 
 
 def name_of(pair: tuple[str, int]) -> str:
-    """How a file is called in the report."""
+    """The name of a file in test IDs."""
     return f"{pair[0]}-{pair[1]:03d}"
 
 
 ALL = output.pairs(CATALOGUE.architectures, CATALOGUE.variants)
-WHOLE = ("ResNet", "ResNet18")  # every schedule of these is among the fast tests' files
+WHOLE = ("ResNet", "ResNet18")  # the fast tests render these networks with every schedule
 every_variant = pytest.mark.parametrize("variant", CATALOGUE.variants, ids=lambda variant: variant.key)
 
 
 def of_files(fast: Sequence[tuple[str, int]], slow: Sequence[tuple[str, int]] = ()) -> Any:
-    """Parametrize over files by the names of their model and variant; the slow ones are part of make test-all."""
+    """Parametrize a test over files; those in ``slow`` alone are marked as slow."""
     parameters = []
     quick = set(fast)
     for name, number in [*fast, *(pair for pair in slow if pair not in quick)]:
         marks = [] if (name, number) in quick else [pytest.mark.slow]
-        found = CATALOGUE.architecture(name), CATALOGUE.variant(number)
-        parameters.append(pytest.param(*found, id=name_of((name, number)), marks=marks))
-    return pytest.mark.parametrize(("one", "variant"), parameters)
+        file = CATALOGUE.architecture(name), CATALOGUE.variant(number)
+        parameters.append(pytest.param(*file, id=name_of((name, number)), marks=marks))
+    return pytest.mark.parametrize(("architecture", "variant"), parameters)
 
 
-# A file is composed of a schedule, a network and the training methods of a unit: each of these is looked at here, and
-# each combination by black, ruff, mypy and the checks in the slow tests.
+# A file is composed of a schedule, a network and the training methods of a unit. The fast tests cover each of these,
+# the slow tests each combination.
 PARTS = [("ResNet", variant.number) for variant in CATALOGUE.variants]
 PARTS += [pair for pair in OF_EACH_UNIT if pair not in PARTS]
 every_file = of_files(PARTS)
 
 
 def module_from(path: Path) -> ModuleType:
-    """A file, imported under a name of its own."""
+    """Import a file under a unique name."""
     spec = importlib.util.spec_from_file_location(f"rendered_{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -115,23 +114,23 @@ def module_from(path: Path) -> ModuleType:
 
 
 @pytest.fixture
-def module(rendered: Path, one: Architecture, variant: Variant) -> ModuleType:
-    """The file of a pair, imported."""
-    return module_from(output.path_of(rendered, one, variant))
+def module(rendered: Path, architecture: Architecture, variant: Variant) -> ModuleType:
+    """The imported file of a pair."""
+    return module_from(output.path_of(rendered, architecture, variant))
 
 
 @pytest.fixture
-def text(rendered: Path, one: Architecture, variant: Variant) -> str:
+def text(rendered: Path, architecture: Architecture, variant: Variant) -> str:
     """The text of the file of a pair."""
-    return output.path_of(rendered, one, variant).read_text(encoding="utf-8")
+    return output.path_of(rendered, architecture, variant).read_text(encoding="utf-8")
 
 
-# What a file does.
+# Behaviour.
 
 
 @every_file
 def test_a_file_imports_nothing_but_torch_and_the_standard_library(text):
-    """Whoever has torch can run it."""
+    """A file imports torch and the standard library alone."""
     imported = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -144,7 +143,7 @@ def test_a_file_imports_nothing_but_torch_and_the_standard_library(text):
 
 
 def state_of_the_process() -> dict[str, object]:
-    """What an import might change."""
+    """The global state that an import might change."""
     return {
         "files": sorted(Path().rglob("*")),
         "folder": Path.cwd(),
@@ -163,18 +162,18 @@ def state_of_the_process() -> dict[str, object]:
 
 
 @every_file
-def test_importing_a_file_has_no_side_effect(rendered, one, variant, tmp_path, monkeypatch, capfd):
-    """An import prints nothing, writes nothing, draws nothing and leaves the process as it was."""
+def test_importing_a_file_has_no_side_effect(rendered, architecture, variant, tmp_path, monkeypatch, capfd):
+    """Importing a file prints nothing, writes nothing and changes no global state."""
     monkeypatch.chdir(tmp_path)
     before = state_of_the_process()
-    module_from(output.path_of(rendered, one, variant))
+    module_from(output.path_of(rendered, architecture, variant))
     assert state_of_the_process() == before
     assert capfd.readouterr() == ("", "")
 
 
 @every_file
 def test_a_file_holds_definitions_only(text):
-    """Nothing runs at import time: a docstring, imports, functions, classes of methods, no decorator but no_grad."""
+    """A file has a docstring, imports, functions and classes; ``torch.no_grad`` is its only decorator."""
     docstring, *body = ast.parse(text).body
     assert isinstance(docstring, ast.Expr)
     assert isinstance(docstring.value, ast.Constant)
@@ -183,7 +182,7 @@ def test_a_file_holds_definitions_only(text):
         members = node.body if isinstance(node, ast.ClassDef) else [node]
         for member in members:
             if isinstance(member, ast.FunctionDef):
-                assert {ast.unparse(one) for one in member.decorator_list} <= {"torch.no_grad()"}
+                assert {ast.unparse(decorator) for decorator in member.decorator_list} <= {"torch.no_grad()"}
                 assert all(isinstance(default, ast.Constant) for default in member.args.defaults)
             elif isinstance(member, ast.AnnAssign):  # the type of a buffer
                 assert member.value is None
@@ -193,12 +192,12 @@ def test_a_file_holds_definitions_only(text):
 
 
 @every_file
-def test_the_supported_hyperparameters_are_those_of_the_recipe_and_the_variant(module, one, variant):
-    """lr, momentum and weight_decay of the training, and what the variant declares: no more, no less."""
+def test_the_supported_hyperparameters_are_those_of_the_recipe_and_the_variant(module, architecture, variant):
+    """A file supports exactly lr, its recipe's hyperparameters and those that the variant declares."""
     wanted = {"lr"} | set(variant.defaults)
-    wanted |= {"momentum"} if one.recipe.optimizer == "sgd" or variant.optimizer else set()
-    wanted |= {"weight_decay"} if one.recipe.weight_decay else set()
-    wanted |= {"dropout"} if one.recipe.dropout else set()
+    wanted |= {"momentum"} if architecture.recipe.optimizer == "sgd" or variant.optimizer else set()
+    wanted |= {"weight_decay"} if architecture.recipe.weight_decay else set()
+    wanted |= {"dropout"} if architecture.recipe.dropout else set()
     assert module.supported_hyperparameters() == wanted
 
 
@@ -218,29 +217,30 @@ def reads(text: str) -> Iterator[tuple[str, ast.expr | None]]:
 
 @every_file
 def test_every_hyperparameter_is_read_and_every_read_one_is_declared(text, module):
-    """What is declared is read from ``prm``, and nothing else is, the horizon apart."""
+    """``prm`` is read for exactly the supported hyperparameters and the number of epochs."""
     assert {name for name, _ in reads(text)} - FIXED_NAMES == module.supported_hyperparameters()
 
 
 @every_file
-def test_every_default_stands_in_the_file_as_a_number(text, one, variant):
-    """A reader sees each default where it is used, as a number or a fraction of two."""
+def test_every_default_stands_in_the_file_as_a_number(text, architecture, variant):
+    """Each default is a number, or a fraction of two numbers, at the place where it is used."""
     wanted = dict(variant.defaults)
-    if one.recipe.weight_decay:
-        wanted["weight_decay"] = one.recipe.weight_decay
-    if one.recipe.dropout:
-        wanted["dropout"] = one.recipe.dropout
-    found = {name: default for name, default in reads(text) if name not in {*FIXED_NAMES, "lr", "momentum"}}
-    assert found.keys() == wanted.keys()
-    for name, default in found.items():
+    if architecture.recipe.weight_decay:
+        wanted["weight_decay"] = architecture.recipe.weight_decay
+    if architecture.recipe.dropout:
+        wanted["dropout"] = architecture.recipe.dropout
+    defaults = {name: default for name, default in reads(text) if name not in {*FIXED_NAMES, "lr", "momentum"}}
+    assert defaults.keys() == wanted.keys()
+    for name, default in defaults.items():
         parts = [default.left, default.right] if isinstance(default, ast.BinOp) else [default]
         assert all(isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in parts)
         assert eval(ast.unparse(default)) == wanted[name]
 
 
 def trace(make: Callable[..., Any], variant: Variant, horizon: int, steps: int, prm: dict, lr: float = 0.1) -> list:
-    """The learning rates of each step: of a dummy parameter, or of one for each depth where the schedule is layer-wise.
-    A metric-driven schedule sees metrics that improve, stall and worsen.
+    """The learning rates of each step, for one parameter per depth if the schedule is layer-wise.
+
+    A metric-driven schedule gets metrics that improve, stall and worsen.
     """
     depths: list[dict[str, Any]] = [{"depth": depth} for depth in DEPTHS] if variant.layerwise else [{}]
     groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], **depth} for depth in depths]
@@ -257,15 +257,15 @@ def trace(make: Callable[..., Any], variant: Variant, horizon: int, steps: int, 
 @every_variant
 @pytest.mark.parametrize("horizon", [1, 2, 7, 90])
 def test_a_rendered_schedule_follows_its_curve(rendered, variant, horizon):
-    """``make_scheduler`` gives the rates that the independent formula promises, past the horizon too."""
+    """The learning rates of ``make_scheduler`` are those of the curve, also past the horizon."""
     module = module_from(rendered / "ResNet" / f"{variant.key}.py")
     steps = 2 * horizon + 3
     if variant.unit is Unit.METRIC:
-        promised = curves.rates(variant, None, horizon, 0.1, metrics=metrics_of(variant, steps)[:-1])
+        expected = curves.rates(variant, None, horizon, 0.1, metrics=metrics_of(variant, steps)[:-1])
     else:
-        promised = curves.rates(variant, range(steps), horizon, 0.1, depths=DEPTHS if variant.layerwise else [0])
+        expected = curves.rates(variant, range(steps), horizon, 0.1, depths=DEPTHS if variant.layerwise else [0])
     rates = trace(module.make_scheduler, variant, horizon, steps, {})
-    assert np.abs(np.array(rates).T - promised).max() <= variant.tolerance * 0.1
+    assert np.abs(np.array(rates).T - expected).max() <= variant.tolerance * 0.1
 
 
 TUNABLE = [(variant, parameter) for variant in CATALOGUE.variants for parameter in variant.hyperparameters]
@@ -275,24 +275,24 @@ TUNABLE = [(variant, parameter) for variant in CATALOGUE.variants for parameter 
     ("variant", "parameter"), TUNABLE, ids=[f"{variant.key}-{parameter.name}" for variant, parameter in TUNABLE]
 )
 def test_a_hyperparameter_has_the_variants_default_and_changes_the_behaviour(rendered, variant, parameter):
-    """The rates without it are those with the declared default, and another value gives other rates."""
+    """Leaving a hyperparameter out means its declared default, and some other value gives other learning rates."""
     make = module_from(rendered / "ResNet" / f"{variant.key}.py").make_scheduler
     ends = (parameter.low, parameter.high)
-    others = {*ends, *((parameter.default + end) / 2 for end in ends)} - {parameter.default}
-    steps = 400 if variant.unit is Unit.METRIC else 95  # a floor is reached late
+    other_values = {*ends, *((parameter.default + end) / 2 for end in ends)} - {parameter.default}
+    steps = 400 if variant.unit is Unit.METRIC else 95  # the minimum learning rate is reached late
     left_out = trace(make, variant, 90, steps, {})
     assert trace(make, variant, 90, steps, {parameter.name: parameter.default}) == left_out
-    assert any(trace(make, variant, 90, steps, {parameter.name: other}) != left_out for other in others)
+    assert any(trace(make, variant, 90, steps, {parameter.name: other}) != left_out for other in other_values)
 
 
 def batches(sizes: Sequence[int], pixels: int = 32, classes: int = 10) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """A loader of random images."""
+    """Batches of random images with these sizes."""
     torch.manual_seed(0)
     return [(torch.randn(size, 3, pixels, pixels), torch.randint(classes, (size,))) for size in sizes]
 
 
 def net_of(module: ModuleType, classes: int = 10, **prm: float) -> Any:
-    """The file's network with what LEMUR's evaluator passes, and its training set up."""
+    """The network of a file, built and set up for training as LEMUR does."""
     torch.manual_seed(0)
     values = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **prm}
     net = module.Net((2, 3, 32, 32), (classes,), values, torch.device("cpu"))
@@ -301,7 +301,7 @@ def net_of(module: ModuleType, classes: int = 10, **prm: float) -> Any:
 
 
 class Recorder:
-    """Notes with which horizon a file makes its scheduler, and when it steps that and the optimizer."""
+    """Records the horizon of a file's scheduler and the order of scheduler and optimizer steps."""
 
     def __init__(self, module: ModuleType) -> None:
         self.horizons: list[int] = []
@@ -311,27 +311,27 @@ class Recorder:
         module.make_scheduler = self.make  # type: ignore[attr-defined]
 
     def make(self, optimizer: torch.optim.Optimizer, total_steps: int, prm: dict) -> Any:
-        """Stands in for ``make_scheduler``."""
+        """Replace ``make_scheduler``."""
         scheduler = self._make(optimizer, total_steps, prm)
         self.horizons.append(total_steps)
         optimizer.register_step_post_hook(lambda *_: self.events.append("optimizer"))
         step = scheduler.step
 
-        def noted(*metric: float) -> None:
+        def recorded(*metric: float) -> None:
             self.events.append("scheduler")
             self.metrics.append(metric)
             step(*metric)
 
-        scheduler.step = noted
+        scheduler.step = recorded
         return scheduler
 
 
 @of_files([pair for pair in PARTS if pair[0] in WHOLE])
 def test_learn_advances_the_schedule_in_the_unit_of_the_variant(module, variant):
-    """Once after the batches of an epoch, or after each update; the horizon is that of the whole run in this unit."""
+    """``learn`` steps the scheduler per epoch or per batch, and the horizon counts the run in the same unit."""
     recorder = Recorder(module)
     net = net_of(module, epoch_max=4)
-    # A stand-in for the network: the unit is not a matter of convolutions.
+    # A cheap forward pass: the unit does not depend on the network.
     net.forward = lambda images: next(net.parameters()).sum() * images.mean((1, 2, 3))[:, None].expand(-1, 10)
     if variant.per_batch:
         assert (recorder.horizons, net.scheduler) == ([], None)
@@ -344,18 +344,18 @@ def test_learn_advances_the_schedule_in_the_unit_of_the_variant(module, variant)
     else:
         assert recorder.horizons == [4]
         assert recorder.events == (["optimizer"] * 3 + ["scheduler"]) * 2
-    fed = {
+    metrics = {
         (None, None): [()] * len(recorder.metrics),
         ("epoch", "loss"): [(loss,) for _, loss in returned],
         ("epoch", "accuracy"): [(accuracy,) for accuracy, _ in returned],
         ("batch", "loss"): [(loss,) for loss in losses],
     }
-    assert recorder.metrics == fed[variant.cadence, variant.metric]
+    assert recorder.metrics == metrics[variant.cadence, variant.metric]
 
 
 @of_files([pair for pair in OF_EACH_UNIT if pair[0] in WHOLE])
-def test_learn_moves_the_network_and_returns_the_accuracy_and_loss_of_the_epoch(module):
-    """What it returns are means over the images, also where the batches differ in size; every parameter moves."""
+def test_learn_updates_the_network_and_returns_accuracy_and_loss(module):
+    """``learn`` returns means over images, also for batches of different sizes, and updates every parameter."""
     sizes = [2, 5, 3]
     still = net_of(module, lr=0.0)
     loader = batches(sizes)
@@ -382,7 +382,7 @@ def test_learn_moves_the_network_and_returns_the_accuracy_and_loss_of_the_epoch(
     ("prm", "epochs"), [({"epoch_max": 7, "epoch": 3}, 7), ({"epoch": 3}, 3), ({}, 90)], ids=["max", "epoch", "neither"]
 )
 def test_the_horizon_is_epoch_max_else_epoch_else_ninety(module, variant, prm, epochs):
-    """Optuna's path passes epoch_max, the direct path epoch, the evaluator neither."""
+    """The number of epochs is ``epoch_max``, else ``epoch``, else 90: LEMUR's callers pass one or neither."""
     recorder = Recorder(module)
     net = net_of(module, **prm)
     net.learn(batches([2, 2]))
@@ -390,8 +390,8 @@ def test_the_horizon_is_epoch_max_else_epoch_else_ninety(module, variant, prm, e
 
 
 @every_variant
-def test_a_schedule_alone_can_be_pasted_elsewhere(catalogue, variant):
-    """``Renderer.schedule`` is the imports and ``make_scheduler`` of the file: it runs by itself, and follows suit."""
+def test_a_schedule_runs_without_the_network(catalogue, variant):
+    """The code of ``Renderer.schedule`` runs alone and gives the learning rates of the whole file."""
     renderer = Renderer(catalogue)
     alone = renderer.schedule(variant)
     namespace: dict[str, Any] = {}
@@ -408,11 +408,11 @@ def test_a_schedule_alone_can_be_pasted_elsewhere(catalogue, variant):
 
 
 def test_rendering_in_another_order_gives_the_same_text(catalogue, grid, rendered):
-    """A file does not depend on what was rendered before it."""
+    """The text of a file does not depend on the order of rendering."""
     renderer = Renderer(catalogue)
-    for one, variant in reversed(grid):
-        file = renderer.render(one, variant)
-        assert file.text == output.path_of(rendered, one, variant).read_text(encoding="utf-8")
+    for architecture, variant in reversed(grid):
+        file = renderer.render(architecture, variant)
+        assert file.text == output.path_of(rendered, architecture, variant).read_text(encoding="utf-8")
         assert file.sha256 == hashlib.sha256(file.text.encode()).hexdigest()
 
 
@@ -420,9 +420,9 @@ ELSEWHERE = {"PYTHONHASHSEED": "4242", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
 
 
 def test_rendering_in_another_process_gives_the_same_bytes(rendered, tmp_path):
-    """Another hash seed, locale, time zone and folder, no cache, another order of selection: the same folder."""
+    """Hash seed, locale, time zone, folder, cache and order of selection do not change the rendered bytes."""
     both = [word for name in WHOLE for word in ("--model", name)]
-    # The manifests of the shared folder came from one selection, these come from two.
+    # The shared folder was rendered in a single selection.
     for selection in (["--variant", "31-50", "--model", WHOLE[-1]], both):
         render_in(tmp_path, *selection, **ELSEWHERE, XDG_CACHE_HOME=str(tmp_path / "cache"))
     for name in WHOLE:
@@ -431,13 +431,13 @@ def test_rendering_in_another_process_gives_the_same_bytes(rendered, tmp_path):
 
 @pytest.mark.slow
 def test_the_whole_grid_is_the_same_bytes_in_another_process(rendered, tmp_path):
-    """``lrgen render --all``, with another hash seed, locale, time zone and folder and without a cache."""
+    """Hash seed, locale, time zone, folder and cache change no byte of ``lrgen render --all``."""
     render_in(tmp_path, "--all", **ELSEWHERE, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert contents(tmp_path / "out") == contents(rendered)
 
 
 def render_in(folder: Path, *selection: str, **environment: str) -> None:
-    """``lrgen render`` in a process of its own, into the folder's ``out``."""
+    """Run ``lrgen render`` in a subprocess, into the folder's ``out``."""
     base = {name: value for name, value in os.environ.items() if not name.startswith("LRGEN_")}
     subprocess.run(
         [sys.executable, "-m", "lrgen", "render", *selection, "--out", "out"],
@@ -456,7 +456,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def cached(tmp_path: Path) -> Callable[..., str]:
-    """Renders ResNet's A0_001 anew with the formatted fragments that the cache under ``tmp_path`` holds."""
+    """Render ResNet's A0_001 with the cache under ``tmp_path``."""
 
     def run() -> str:
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
@@ -466,8 +466,8 @@ def cached(tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_formatted_fragments_are_kept_for_the_next_render(cached, tmp_path, rendered):
-    """The second render takes the fragments from the cache, and makes the same file of them."""
+def test_formatted_fragments_are_cached(cached, tmp_path, rendered):
+    """The second render reads the formatted fragments from the cache and writes the same file."""
     wanted = (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
     assert cached() == wanted
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
@@ -481,8 +481,8 @@ def test_formatted_fragments_are_kept_for_the_next_render(cached, tmp_path, rend
     assert "horizon" in cached()
 
 
-def test_a_damaged_cache_does_not_reach_a_file(cached, tmp_path, rendered):
-    """Whatever stands in place of a kept fragment is not used: the file is what it is without a cache."""
+def test_a_corrupt_cache_is_ignored(cached, tmp_path, rendered):
+    """A corrupt cache entry is not used, and the file is rendered as without a cache."""
     cached()
     damage = [b"", b"\xff\xfe", b"x = 1\n", b"0" * 64 + b"\nx = 1"]
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
@@ -492,54 +492,53 @@ def test_a_damaged_cache_does_not_reach_a_file(cached, tmp_path, rendered):
     assert cached() == (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(cached, tmp_path, rendered):
-    """A regular file in place of the cache folder costs time and nothing else."""
+def test_rendering_works_without_a_writable_cache(cached, tmp_path, rendered):
+    """A regular file in place of the cache folder neither stops a render nor is overwritten."""
     (tmp_path / "cache").write_text("mine")
     assert cached() == (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
     assert (tmp_path / "cache").read_text() == "mine"
 
 
-def test_a_user_without_a_home_can_render(monkeypatch):
-    """A container's user may have no home folder: then nothing is kept."""
+def test_rendering_works_without_a_home_folder(own, monkeypatch):
+    """A user without a home folder, as in a container, can render."""
 
-    def nowhere() -> Path:
+    def home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", nowhere)
-    render._black.cache_clear()
-    render._imports.cache_clear()
-    assert Renderer(CATALOGUE).render(*ALL[0]).text
+    wider = catalogues.load([own(PRM + " * 0.8125")])  # code that no other test has formatted
+    monkeypatch.setattr(Path, "home", home)
+    assert "0.8125" in Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine")).text
 
 
 @pytest.mark.parametrize(("name", "number"), GOLDEN, ids=map(name_of, GOLDEN))
 def test_a_golden_file_is_rendered_byte_by_byte(rendered, name, number):
-    """A change of what is rendered shows as a diff; ``python -m tests.test_render`` accepts it."""
+    """A golden file equals the rendered file byte by byte."""
     stem = f"A0_{number:03d}.py"
     assert (rendered / name / stem).read_bytes() == (paths.GOLDEN / name / stem).read_bytes()
 
 
-def test_no_golden_file_is_left_over():
-    """Each golden file is compared with one that is rendered."""
+def test_every_golden_file_is_compared():
+    """Each golden file belongs to the list of compared files."""
     wanted = {f"{name}/A0_{number:03d}.py" for name, number in GOLDEN}
     assert contents(paths.GOLDEN).keys() == wanted
 
 
-# What a file looks like.
+# Text.
 
 
 @every_file
-def test_the_docstring_says_which_model_which_schedule_and_which_unit(text, one, variant):
-    """One line names the model and the schedule, the paragraph below says what the rate does and when it advances."""
+def test_the_docstring_says_which_model_which_schedule_and_which_unit(text, architecture, variant):
+    """The first line names network and schedule; the paragraph has the summary and the unit."""
     first, paragraph = str(ast.get_docstring(ast.parse(text))).split("\n\n")
-    assert first == f"{one.title} trained with {variant.title}."
+    assert first == f"{architecture.title} trained with {variant.title}."
     advances = ADVANCES[variant.unit, variant.cadence, variant.metric]
     assert " ".join(paragraph.split()) == f"{variant.summary} {advances}"
 
 
 @every_file
 def test_a_file_reads_in_the_order_of_the_contract(text):
-    """Imports, hyperparameters, schedule, blocks, Net."""
+    """A file defines hyperparameters, schedule, blocks and Net, in this order."""
     body = ast.parse(text).body
     names = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     assert names[0] == "supported_hyperparameters"
@@ -553,7 +552,7 @@ def test_a_file_reads_in_the_order_of_the_contract(text):
 
 @every_file
 def test_no_line_is_longer_than_88_columns(text):
-    """black's width holds for docstrings and comments as well; the file ends with one line feed."""
+    """Lines have at most 88 columns and no trailing space; the file ends with a single line feed."""
     assert max(map(len, text.splitlines())) <= 88
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
@@ -562,21 +561,21 @@ def test_no_line_is_longer_than_88_columns(text):
 
 @of_files(SAMPLE)
 def test_black_leaves_a_file_unchanged(text):
-    """Composed of fragments that were formatted alone, a file is what black makes of the whole."""
+    """A file composed of formatted fragments equals black's output for the whole file."""
     assert black.format_str(text, mode=black.Mode()) == text
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [one.name for one in CATALOGUE.architectures])
+@pytest.mark.parametrize("name", [architecture.name for architecture in CATALOGUE.architectures])
 def test_black_leaves_every_file_unchanged(rendered, name):
-    """The proof of the composition on the whole grid."""
+    """Each file of the grid equals black's output."""
     for path in sorted((rendered / name).glob("A0_*.py")):
         text = path.read_text(encoding="utf-8")
         assert black.format_str(text, mode=black.Mode()) == text, path.name
 
 
-def ran(folder: Path, *command: str) -> str:
-    """The output of a linter in a folder that has no configuration; fails when the linter does."""
+def run_tool(folder: Path, *command: str) -> str:
+    """The output of a linter in a folder without configuration; fails when the linter does."""
     done = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -585,16 +584,18 @@ def ran(folder: Path, *command: str) -> str:
 def test_files_are_clean_under_ruffs_default_rules(rendered):
     """No file violates ruff's default rules, PLR0402 excepted, and all imports are sorted."""
     # PLR0402 asks for ``from torch import nn``; torchvision and timm write ``import torch.nn as nn``.
-    ran(rendered, "ruff", "check", "--isolated", "--no-cache", "--ignore", "PLR0402", ".")
-    ran(rendered, "ruff", "check", "--isolated", "--no-cache", "--select", "I", "--target-version", "py311", ".")
+    run_tool(rendered, "ruff", "check", "--isolated", "--no-cache", "--ignore", "PLR0402", ".")
+    run_tool(rendered, "ruff", "check", "--isolated", "--no-cache", "--select", "I", "--target-version", "py311", ".")
 
 
-def types_of(rendered: Path, folder: Path, pairs: Sequence[tuple[Architecture, Variant]]) -> None:
-    """Run mypy once on files that get a name each, with a cache that outlives the test: reading torch takes long."""
-    for one, variant in pairs:
-        shutil.copy(output.path_of(rendered, one, variant), folder / f"{one.name}_{variant.key}.py")
+def run_mypy(folder: Path, pairs: Sequence[tuple[Architecture, Variant]]) -> None:
+    """Run mypy once on uniquely named files, with a persistent cache, since analysing torch takes long."""
+    renderer = Renderer(CATALOGUE)
+    for architecture, variant in pairs:
+        path = folder / f"{architecture.name}_{variant.key}.py"
+        path.write_text(renderer.render(architecture, variant).text, encoding="utf-8")
     cache = REPOSITORY / ".mypy_cache" / "rendered"
-    ran(folder, "mypy", "--config-file=", f"--cache-dir={cache}", ".")
+    run_tool(folder, "mypy", "--config-file=", f"--cache-dir={cache}", ".")
 
 
 def has_own_training(name: str) -> bool:
@@ -602,52 +603,65 @@ def has_own_training(name: str) -> bool:
     return (CATALOGUE.architecture(name).folder / "training.py.jinja").is_file()
 
 
-def test_mypy_finds_nothing(rendered, tmp_path):
-    """mypy's defaults: a file of each schedule template and each network, of each unit where the training differs."""
+def training_axes() -> set[tuple[str, int]]:
+    """A file of each kind of recipe with each kind of schedule: every choice on every axis of the training loop."""
+    recipes: dict[Any, str] = {}
+    for architecture in reversed(CATALOGUE.architectures):
+        recipe = architecture.recipe
+        kind = recipe.optimizer, recipe.nesterov, recipe.label_smoothing > 0, recipe.clip_norm > 0
+        recipes[kind] = architecture.name
+    traits = ("unit", "cadence", "metric", "layerwise", "optimizer")
+    schedules = {tuple(getattr(variant, name) for name in traits): variant.number for variant in CATALOGUE.variants}
+    return {(name, number) for name in recipes.values() for number in schedules.values()}
+
+
+def test_mypy_accepts_a_file_of_each_kind(tmp_path):
+    """mypy's defaults accept each schedule template, network, own loss and choice on an axis of the training loop."""
     templates = {(variant.family, variant.template): variant for variant in reversed(CATALOGUE.variants)}
     sample = {("ResNet", variant.number) for variant in templates.values()}
     sample |= {(name, n) for name, n in OF_EACH_UNIT if n == 1 or name in WHOLE or has_own_training(name)}
-    types_of(rendered, tmp_path, [(CATALOGUE.architecture(name), CATALOGUE.variant(number)) for name, number in sample])
+    sample |= training_axes()
+    run_mypy(tmp_path, [(CATALOGUE.architecture(name), CATALOGUE.variant(number)) for name, number in sample])
 
 
 @pytest.mark.slow
-def test_mypy_finds_nothing_in_any_file(rendered, tmp_path):
-    """mypy's defaults, on the whole grid."""
-    types_of(rendered, tmp_path, ALL)
+def test_mypy_accepts_every_file(tmp_path):
+    """mypy's defaults accept every file of the grid."""
+    run_mypy(tmp_path, ALL)
 
 
-# Arguments that a contract demands: LEMUR's of Net, ours of make_scheduler, torch's of multipliers and optimizers.
-DEMANDED = {("__init__", "prm"), ("make_scheduler", "prm"), ("make_scheduler", "total_steps")}
-DEMANDED |= {("__call__", "step"), ("constant", "step"), ("step", "closure")}
+# Arguments that an interface requires: LEMUR's Net, make_scheduler, and torch's multipliers and optimizers.
+REQUIRED = {("__init__", "prm"), ("make_scheduler", "prm"), ("make_scheduler", "total_steps")}
+REQUIRED |= {("__call__", "step"), ("constant", "step"), ("step", "closure")}
 
 
-def test_no_argument_is_dead(rendered):
-    """Whatever a function takes it uses, but for the arguments that its caller always passes."""
+def test_no_argument_is_unused(rendered):
+    """Functions use all their arguments, except those that an interface requires."""
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "ARG"]
     done = subprocess.run([*command, "--output-format", "json", "."], cwd=rendered, capture_output=True, check=False)
-    dead = set()
-    for found in json.loads(done.stdout):
-        path, row = Path(found["filename"]), found["location"]["row"]
+    unused = set()
+    for violation in json.loads(done.stdout):
+        path, row = Path(violation["filename"]), violation["location"]["row"]
         functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
         owner = max((node for node in functions if node.lineno <= row), key=lambda node: node.lineno)
-        argument = found["message"].split("`")[1]
-        if (owner.name, argument) not in DEMANDED:
-            dead.add(f"{path}:{row}: {owner.name}({argument})")
-    assert not dead
+        argument = violation["message"].split("`")[1]
+        if (owner.name, argument) not in REQUIRED:
+            unused.add(f"{path}:{row}: {owner.name}({argument})")
+    assert not unused
 
 
 @every_file
-def test_no_attribute_is_dead(text):
-    """Whatever a class keeps it reads."""
+def test_no_attribute_is_unused(text):
+    """Every attribute that a file assigns is read."""
     attributes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)]
-    kept = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    assigned = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
     read = {node.attr for node in attributes if isinstance(node.ctx, ast.Load)}
-    assert kept <= read
+    assert assigned <= read
 
 
 @every_file
 def test_a_file_looks_written_by_hand(text):
-    """No banner, and no word of how it came about."""
+    """A file has no banner and no word about its generation."""
     assert not re.search(
         r"generated|lrgen|jinja|template|catalogue|do not edit|todo|fixme|\{\{|\{%", text, re.IGNORECASE
     )
@@ -658,7 +672,7 @@ def test_a_file_looks_written_by_hand(text):
 
 @every_file
 def test_lemurs_static_reader_accepts_a_file(text):
-    """Imports first; ``supported_hyperparameters`` starts with a literal set; each of its keys is quoted twice."""
+    """Imports come first, ``supported_hyperparameters`` returns a literal set, and each key is quoted twice."""
     tree = ast.parse(text)
     assert re.search(r"^(import|from) ", text, re.MULTILINE).start() < text.index("def ")
     [supported] = [
@@ -673,15 +687,15 @@ def test_lemurs_static_reader_accepts_a_file(text):
 
 @every_file
 def test_net_has_the_methods_that_lemur_calls(text, module):
-    """The signatures of ``__init__``, ``train_setup``, ``learn`` and ``forward``, and the name of the loss."""
+    """Net has LEMUR's methods and signatures, and ``learn`` has a variable ``loss``."""
     wanted = {
         "__init__": ["self", "in_shape", "out_shape", "prm", "device"],
         "train_setup": ["self", "prm"],
         "learn": ["self", "train_data"],
         "forward": ["self", "x"],
     }
-    found = {name: list(inspect.signature(getattr(module.Net, name)).parameters) for name in wanted}
-    assert found == wanted
+    signatures = {name: list(inspect.signature(getattr(module.Net, name)).parameters) for name in wanted}
+    assert signatures == wanted
     assert issubclass(module.Net, torch.nn.Module)
     assert list(inspect.signature(module.make_scheduler).parameters) == ["optimizer", "total_steps", "prm"]
     learn = ast.parse(textwrap.dedent(inspect.getsource(module.Net.learn)))
@@ -695,16 +709,16 @@ def test_net_has_the_methods_that_lemur_calls(text, module):
     assert kept >= {"criterion", "optimizer", "scheduler"}
 
 
-def test_no_two_files_are_the_same_to_lemur(grid, rendered):
-    """LEMUR's identity, the md5 of the text without white space, is unique over all files that are looked at."""
+def test_lemurs_identity_of_every_file_is_unique(grid, rendered):
+    """LEMUR's identity, the MD5 of the text without white space, is unique among the rendered files."""
     identities = Counter(
         hashlib.md5(re.sub(r"\s", "", path.read_text()).encode()).hexdigest() for path in rendered.rglob("A0_*.py")
     )
     assert len(identities) == len(grid)
 
 
-def test_the_schedule_alone_tells_the_files_of_a_model_apart(catalogue):
-    """Two variants differ in what ``make_scheduler`` says or in the unit, not only in the words of the docstring."""
+def test_no_two_schedules_have_the_same_code(catalogue):
+    """Any two variants differ in the code of the schedule or in the unit."""
     renderer = Renderer(catalogue)
     codes = Counter((renderer.schedule(variant), variant.unit) for variant in catalogue.variants)
     assert [code for code, count in codes.items() if count > 1] == []
@@ -719,7 +733,7 @@ summary = "Mine."
 number = {number}
 name = "Mine"
 title = "a schedule of mine"
-summary = "The learning rate is what I say."
+summary = "The learning rate is constant."
 formula = "1"
 unit = "epoch"
 past_end = "hold"
@@ -728,19 +742,19 @@ curve = "mine"
 source = "me"
 
 [variant.hyperparameters]
-factor = {{ default = 0.5, meaning = "how much" }}
+factor = {{ default = 0.5, meaning = "Ratio of the learning rate to `lr`." }}
 """
 SCHEDULE = """from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
-def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict[str, float]) -> LRScheduler:
     return ConstantLR(optimizer, total_iters=total_steps, factor={body})
 """
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a folder with a family of one variant, with a piece of its template."""
+    """Make a folder with a family of one variant, with a piece of its template."""
 
     def make(body: str) -> Path:
         folder = tmp_path / "own" / "schedulers" / "mine"
@@ -768,8 +782,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("body", "fragment"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_template_is_named_and_nothing_is_written(lrgen, own, tmp_path, body, fragment):
-    """A template that is no template, no Python, or reads what is not declared stops the whole selection."""
+def test_a_broken_template_is_an_error_and_nothing_is_written(lrgen, own, tmp_path, body, fragment):
+    """An invalid template ends with exit code 2 and its name, and no file is written."""
     code, out, err = lrgen("render", "--templates", own(body), "--variant", "1", "--variant", "Mine", "--out", "out")
     assert (code, out) == (2, "")
     assert fragment in err
@@ -806,14 +820,14 @@ def test_a_family_of_a_users_own_may_use_an_old_name(own):
 
 @pytest.mark.parametrize("expression", ["1 / 0", "1 + 'a'", "'a' | number"])
 def test_an_expression_that_fails_while_rendering_is_a_broken_template(own, expression):
-    """Arithmetic in a template fails as a CatalogueError that names the template, and not as a traceback."""
+    """An expression that fails is a CatalogueError that names the template."""
     wider = catalogues.load([own(PRM + " * {{ " + expression + " }}")])
     with pytest.raises(CatalogueError, match="mine.py.jinja"):
         Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine"))
 
 
-def test_a_read_that_black_breaks_over_two_lines_is_a_read(own):
-    """How long a line is does not decide whether a hyperparameter counts as read."""
+def test_a_read_over_two_lines_is_recognised(own):
+    """A hyperparameter counts as read when black splits the read over two lines."""
     long = "something_that_takes_a_long_name(" * 2 + "prm.get('factor', " + "1 + " * 16 + "0.5)))"
     wider = catalogues.load([own(long)])
     text = Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine")).text
