@@ -6,8 +6,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import JSON, Connection, bindparam, column, inspect, select, table, text, update
 
+from lrgen import old_names
 from lrgen.errors import StoreError
 from lrgen.store import renamed
 
@@ -36,6 +37,21 @@ def _rename_ends_of_runs(connection: Connection) -> None:
         names = ("id", "status", "stage", "reason", "training")
         connection.execute(new, [{name: row[name] for name in names} for row in renewed])
         last = rows[-1]["id"]
+
+
+def _rename_hyperparameters(connection: Connection) -> None:
+    """Give the hyperparameters of results their new names, some thousand rows at a time."""
+    columns = (column("id"), column("scheduler_type"), column("hyperparameters", JSON))
+    results = table("scheduler_results", *columns)
+    place, kind, prm = results.c.id, results.c.scheduler_type, results.c.hyperparameters
+    old = select(results).where(place > bindparam("last"), kind.startswith("A0"), prm.is_not(None)).order_by(place)
+    new = update(results).where(place == bindparam("row")).values(hyperparameters=bindparam("prm", type_=JSON))
+    last = 0
+    while rows := connection.execute(old.limit(_CHUNK), {"last": last}).all():
+        new_names = ((row, before, old_names.translated(key, before)) for row, key, before in rows if before)
+        if changes := [{"row": row, "prm": after} for row, before, after in new_names if after != before]:
+            connection.execute(new, changes)
+        last = rows[-1].id
 
 
 Statement = str | Callable[[Connection], None]
@@ -151,6 +167,10 @@ MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
             _rename_ends_of_runs,
             "UPDATE scheduler_results SET training = 'overfit' WHERE training = 'memorised'",
         ),
+    ),
+    (
+        "hyperparameters under their final names",
+        (_rename_hyperparameters,),
     ),
 )
 

@@ -304,6 +304,42 @@ def test_settings_without_a_stage_claim_the_least(settings):
     assert renamed.run(row) == row | {"status": "passed", "stage": "syntax"}
 
 
+def test_an_old_databases_hyperparameters_get_the_names_of_today(any_url, monkeypatch):
+    """Each row by its variant; names that the variant never had, and rows without hyperparameters, stay."""
+    before = {
+        "A0_037": '{"lr": 0.1, "warmup": 0.25}',
+        "A0_161": '{"start": 0.5, "patience": 0.01, "min_lr_ratio": 0.1, "batch": 64}',
+        "A0_041": '{"lr": 0.1, "warmup": 0.25}',
+        "A0_900": '{"warmup": 0.25}',
+        "file-00ff": '{"patience": 3}',
+        "A0_036": None,
+        "A0_040": "{}",
+    }
+    step = next(i for i, (name, _) in enumerate(migrations.MIGRATIONS) if name.startswith("hyperparameters"))
+    monkeypatch.setattr(migrations, "_CHUNK", 2)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:step])
+        old = Store(any_url)
+        for key in before:
+            old.record_epoch(Series("ResNet", key, "digits"), 1, 0.5, None)
+        with old.session(write=True) as connection:
+            for key, prm in before.items():
+                statement = text("UPDATE scheduler_results SET hyperparameters = :prm WHERE scheduler_type = :key")
+                connection.execute(statement, {"key": key, "prm": prm})
+        old.close()
+    store = Store(any_url)
+    assert {row["scheduler_type"]: row["hyperparameters"] for row in contents(store)["scheduler_results"]} == {
+        "A0_037": {"lr": 0.1, "warmup_fraction": 0.25},
+        "A0_161": {"initial_lr_ratio": 0.5, "patience_fraction": 0.01, "min_lr_ratio": 0.1, "batch": 64},
+        "A0_041": {"lr": 0.1, "warmup": 0.25},
+        "A0_900": {"warmup": 0.25},
+        "file-00ff": {"patience": 3},
+        "A0_036": None,
+        "A0_040": {},
+    }
+    store.close()
+
+
 def test_a_newer_schema_is_refused(any_url, filled, catalogue):
     """A database that a later version has changed is neither read nor written, and nothing in it is lost."""
     with filled.session(write=True) as connection:
