@@ -20,7 +20,6 @@ from urllib.parse import quote
 
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, insert, inspect, select, text
 
-from lrgen import old_names
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import accuracy_of
 from lrgen.store import renamed
@@ -255,9 +254,10 @@ class _Folder:
     def rows(self, table: Table) -> Rows:
         path = self._folder / f"{table.name}.{self._how}"
         read = _read_csv if self._how == "csv" else _read_parquet
+        renew = {RUNS: renamed.run, SCHEDULER_RESULTS: renamed.result}.get(table, dict)
         try:
             for row in read(path, table):  # an earlier version may have written it
-                yield renamed.run(row) if table is RUNS else row | renamed.result(row) if "training" in row else row
+                yield renew(row)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path}: not a table of an export: {type(error).__name__}: {error}") from error
 
@@ -323,7 +323,7 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
         results = {(run_id, epoch): result_id for run_id, epoch, result_id in connection.execute(known_results)}
         known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(growing))
         classes = {tuple(row) for row in connection.execute(known_classes)}
-        for chunk in chunks(_as_ours(_under_new_names(source.rows(r)), runs), _CHUNK):
+        for chunk in chunks(_as_ours(source.rows(r), runs), _CHUNK):
             new = [row for row in chunk if (row["run_id"], row["epoch"]) not in results]
             if new:
                 inserted = insert(r).returning(r.c.id, sort_by_parameter_order=True)
@@ -345,14 +345,6 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
 def _as_ours(rows: Rows, runs: dict[int, int]) -> Rows:
     """The rows of runs that are taken, under our numbers."""
     return (row | {"run_id": runs[row["run_id"]]} for row in rows if row["run_id"] in runs)
-
-
-def _under_new_names(rows: Rows) -> Rows:
-    """Results with their hyperparameters under the names of today: an export says nothing of the version it is from."""
-    for row in rows:
-        if row["hyperparameters"]:
-            row["hyperparameters"] = old_names.translated(row["scheduler_type"], row["hyperparameters"])
-        yield row
 
 
 def _identity(row: Any) -> bytes:

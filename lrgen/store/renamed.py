@@ -1,11 +1,14 @@
 """Words that earlier versions of lrgen wrote into a database or an export, and today's words for the same.
 
-The migrations translate stored rows, ``db import`` those of an old export; nothing else knows the old words.
+The migrations translate stored rows, ``db import`` those of an old export; nothing else knows the old words, except
+for the hyperparameters' (old_names).
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from lrgen import old_names
 
 TRAININGS = {"memorised": "overfit"}
 
@@ -28,10 +31,16 @@ def run(row: Mapping[str, Any]) -> dict[str, Any]:
         new["stage"] = stage
     elif row["status"] == "crashed" and row["stage"] is None:  # lost before any check began
         new["stage"] = "syntax"
-    return new | result(row)
+    return new | _training(row)
 
 
 def result(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of ``scheduler_results`` in today's words; a row of today stays as it is."""
+    prm = row["hyperparameters"]
+    return {**row, **_training(row), "hyperparameters": prm and old_names.translated(row["scheduler_type"], prm)}
+
+
+def _training(row: Mapping[str, Any]) -> dict[str, Any]:
     """The kind of training of a row of ``lrgen_runs`` or ``scheduler_results``, in today's word."""
     return {"training": TRAININGS.get(row["training"], row["training"])}
 

@@ -320,15 +320,17 @@ def test_an_old_databases_hyperparameters_get_the_names_of_today(any_url, monkey
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:step])
         old = Store(any_url)
-        for key in before:
-            old.record_epoch(Series("ResNet", key, "digits"), 1, 0.5, None)
+        statement = text(
+            "INSERT INTO scheduler_results"
+            " (model_name, scheduler_type, dataset, task, epoch, hyperparameters, timestamp) VALUES"
+            " ('ResNet', :key, 'digits', 'img-classification', 1, :prm, '2026-01-02 03:04:05')"
+        )
         with old.session(write=True) as connection:
-            for key, prm in before.items():
-                statement = text("UPDATE scheduler_results SET hyperparameters = :prm WHERE scheduler_type = :key")
-                connection.execute(statement, {"key": key, "prm": prm})
+            connection.execute(statement, [{"key": key, "prm": prm} for key, prm in before.items()])
         old.close()
     store = Store(any_url)
-    assert {row["scheduler_type"]: row["hyperparameters"] for row in contents(store)["scheduler_results"]} == {
+    r = tables.SCHEDULER_RESULTS
+    assert {row["scheduler_type"]: row["hyperparameters"] for row in store.rows(r.select())} == {
         "A0_037": {"lr": 0.1, "warmup_fraction": 0.25},
         "A0_161": {"initial_lr_ratio": 0.5, "patience_fraction": 0.01, "min_lr_ratio": 0.1, "batch": 64},
         "A0_041": {"lr": 0.1, "warmup": 0.25},
