@@ -1,4 +1,4 @@
-"""A0_036 to A0_050 against the functions of transformers that they are named after."""
+"""A0_036 to A0_050 against transformers."""
 
 import pytest
 from transformers import optimization as hf
@@ -6,22 +6,25 @@ from transformers import optimization as hf
 from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace
 
 
-def polynomial(optimizer, horizon: int, climb: int, power: float):
-    """Decay to the absolute rate 1e-7, which transformers wants to be below the base rate."""
-    return hf.get_polynomial_decay_schedule_with_warmup(optimizer, climb, horizon, 1e-7, power)
+def polynomial(optimizer, horizon: int, warmup_steps: int, power: float):
+    """Linear warm-up, then polynomial decay to a learning rate of 1e-7."""
+    return hf.get_polynomial_decay_schedule_with_warmup(optimizer, warmup_steps, horizon, 1e-7, power)
 
 
-def inverse_sqrt(optimizer, horizon: int, climb: int):
-    """The timescale is given: without one and without warm-up transformers takes 10,000."""
-    return hf.get_inverse_sqrt_schedule(optimizer, climb, timescale=max(1, climb))
+def inverse_sqrt(optimizer, horizon: int, warmup_steps: int):
+    """Linear warm-up, then inverse square root decay with an explicit timescale.
+
+    Without warm-up, the default timescale of transformers is 10,000.
+    """
+    return hf.get_inverse_sqrt_schedule(optimizer, warmup_steps, timescale=max(1, warmup_steps))
 
 
-def hard_restarts(optimizer, horizon: int, climb: int, cycles: int):
-    """Whole cycles after the climb, zero from the horizon on."""
-    return hf.get_cosine_with_hard_restarts_schedule_with_warmup(optimizer, climb, horizon, cycles)
+def hard_restarts(optimizer, horizon: int, warmup_steps: int, cycles: int):
+    """Linear warm-up, then cycles of cosine decay, then zero."""
+    return hf.get_cosine_with_hard_restarts_schedule_with_warmup(optimizer, warmup_steps, horizon, cycles)
 
 
-FOR_EVER = {
+UNBOUNDED = {
     36: ("0.1", lambda opt, T, W: hf.get_linear_schedule_with_warmup(opt, W, T)),
     38: ("0.1", lambda opt, T, W: hard_restarts(opt, T, W, 1)),
     39: ("0.1", lambda opt, T, W: polynomial(opt, T, W, 2.0)),
@@ -37,9 +40,9 @@ FOR_EVER = {
     50: ("0.05", lambda opt, T, W: hf.get_constant_schedule_with_warmup(opt, W)),
 }
 
-UP_TO_THE_HORIZON = {  # transformers' cosines climb again after it
+UP_TO_THE_HORIZON = {  # transformers' cosines increase again after it
     37: ("0.1", lambda opt, T, W: hf.get_cosine_schedule_with_warmup(opt, W, T)),
-    43: (  # not its sister with a warm-up rate, which is one step ahead
+    43: (  # not the function with a warmup_lr_rate, which is one step ahead
         "0.1",
         lambda opt, T, W: hf.get_cosine_with_min_lr_schedule_with_warmup(opt, W, T, min_lr_rate=0.01),
     ),
@@ -48,42 +51,43 @@ UP_TO_THE_HORIZON = {  # transformers' cosines climb again after it
 POLYNOMIALS = (39, 47, 48)
 
 
-def rates_of(make, horizon: int, climb: int, lr: float, count: int) -> list[float]:
-    """What transformers does in so many steps."""
-    return trace(lambda opt, T: make(opt, T, climb), horizon, lr, count)
+def rates_of(make, horizon: int, warmup_steps: int, lr: float, count: int) -> list[float]:
+    """The learning rates of a transformers schedule with so many warm-up steps."""
+    return trace(lambda opt, T: make(opt, T, warmup_steps), horizon, lr, count)
 
 
-@pytest.mark.parametrize("number", FOR_EVER, ids=key)
-def test_a_curve_is_what_transformers_does_also_past_the_horizon(number):
-    """Where transformers is right for ever, the curve equals it at each step, the ones past the horizon included."""
-    warmup, make = FOR_EVER[number]
+@pytest.mark.parametrize("number", UNBOUNDED, ids=key)
+def test_a_curve_equals_transformers_also_past_the_horizon(number):
+    """The curve equals transformers' schedule at each step, also past the horizon."""
+    warmup_fraction, make = UNBOUNDED[number]
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            rates = rates_of(make, horizon, nearest(warmup, horizon), lr, seen(horizon))
+            rates = rates_of(make, horizon, nearest(warmup_fraction, horizon), lr, seen(horizon))
             assert_promised(number, horizon, lr, rates)
 
 
 @pytest.mark.parametrize("number", UP_TO_THE_HORIZON, ids=key)
-def test_a_cosine_is_what_transformers_does_up_to_the_horizon_and_stays(number):
-    """Transformers' cosines climb again after step T: the curve equals them up to T and stays at that rate."""
-    warmup, make = UP_TO_THE_HORIZON[number]
+def test_a_cosine_curve_equals_transformers_up_to_the_horizon(number):
+    """The curve equals transformers' up to step T and is constant after it, where transformers' increases again."""
+    warmup_fraction, make = UP_TO_THE_HORIZON[number]
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            rates = rates_of(make, horizon, nearest(warmup, horizon), lr, horizon + 1)
+            rates = rates_of(make, horizon, nearest(warmup_fraction, horizon), lr, horizon + 1)
             assert_promised(number, horizon, lr, held(rates, seen(horizon)))
 
 
-@pytest.mark.parametrize("warmup", ["0", "0.37", "0.5", "1"])
-@pytest.mark.parametrize("number", sorted((FOR_EVER | UP_TO_THE_HORIZON).keys() - {41}), ids=key)
-def test_a_climb_of_any_length_is_transformers_climb(number, warmup):
-    """The hyperparameter ``warmup_fraction`` is transformers' warm-up over the horizon, from none of it to all of it.
+@pytest.mark.parametrize("warmup_fraction", ["0", "0.37", "0.5", "1"])
+@pytest.mark.parametrize("number", sorted((UNBOUNDED | UP_TO_THE_HORIZON).keys() - {41}), ids=key)
+def test_a_warm_up_of_any_length_equals_transformers(number, warmup_fraction):
+    """The curve equals transformers' schedule for warm-ups of none to all of the horizon.
 
-    All but the square root are held from T on: after a climb of T steps transformers' restarts would still fall.
+    All curves but the inverse square root are constant from T on; after a warm-up of T steps, transformers' hard
+    restarts still decay.
     """
-    _, make = (FOR_EVER | UP_TO_THE_HORIZON)[number]
+    _, make = (UNBOUNDED | UP_TO_THE_HORIZON)[number]
     for horizon in HORIZONS:
-        climb = nearest(warmup, horizon)
-        if number in POLYNOMIALS and climb == horizon:
-            continue  # transformers' polynomial divides by the steps that remain, here none
-        rates = rates_of(make, horizon, climb, 0.1, seen(horizon) if number == 42 else horizon + 1)
-        assert_promised(number, horizon, 0.1, held(rates, seen(horizon)), {"warmup_fraction": float(warmup)})
+        warmup_steps = nearest(warmup_fraction, horizon)
+        if number in POLYNOMIALS and warmup_steps == horizon:
+            continue  # transformers divides by the number of decay steps, which is zero
+        rates = rates_of(make, horizon, warmup_steps, 0.1, seen(horizon) if number == 42 else horizon + 1)
+        assert_promised(number, horizon, 0.1, held(rates, seen(horizon)), {"warmup_fraction": float(warmup_fraction)})

@@ -1,7 +1,4 @@
-"""A0_051 to A0_060, the warm-ups, against reference implementations.
-
-The references are torch, transformers, timm, fvcore and pytorch_warmup.
-"""
+"""A0_051 to A0_060, the warm-ups, against torch, transformers, timm, fvcore and pytorch_warmup."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -18,11 +15,22 @@ from transformers import optimization as hf
 
 from lrgen import curves
 from lrgen.curves.constant import radam_warmup
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    key,
+    nearest,
+    seen,
+    timm_trace,
+    trace,
+    variants,
+    whole,
+)
 
 
 def constant_factor(T, lr, warmup_fraction="0.05", factor="1/3"):
-    """torch's ConstantLR with the hyperparameters as factor and length."""
+    """torch's ConstantLR."""
     return trace(lambda opt, T: ls.ConstantLR(opt, float(Fraction(factor)), whole(warmup_fraction, T)), T, lr, seen(T))
 
 
@@ -44,9 +52,9 @@ def exponential(T, lr, warmup_fraction="0.1"):
 
 
 def logarithmic(T, lr, warmup_fraction="0.2"):
-    """The logarithm to base 2.
+    """Logarithmic warm-up, computed with logarithms to base 2.
 
-    DeepSpeed, which is not installed, would hold the learning rate at zero for one step where W is below 2.
+    DeepSpeed, which is not installed, keeps the learning rate at zero for one step where W is below 2.
     """
     warmup_steps = nearest(warmup_fraction, T)
     return [lr * (log2(t + 1) / log2(warmup_steps) if t + 1 < warmup_steps else 1.0) for t in range(seen(T))]
@@ -89,17 +97,17 @@ def gradual(T, lr, warmup_fraction="5/90", gamma="0.1"):
 
     timm applies the decay of milestone m at step m - 1, hence the ``+ 1``.
     """
-    ramp = trace(lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole(warmup_fraction, T)), T, lr, seen(T))
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    drops = MultiStepLRScheduler(optimizer, [whole(f"{epoch}/90", T) + 1 for epoch in (30, 60, 80)], float(gamma))
-    return [rate * drops._get_lr(t)[0] for t, rate in enumerate(ramp)]
+    warmup = trace(lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole(warmup_fraction, T)), T, lr, seen(T))
+    milestones = [whole(f"{epoch}/90", T) + 1 for epoch in (30, 60, 80)]
+    decay = timm_trace(lambda opt, T: MultiStepLRScheduler(opt, milestones, float(gamma)), T, 1.0, seen(T))
+    return [warmup_rate * factor for warmup_rate, factor in zip(warmup, decay, strict=True)]
 
 
 def geometric(T, lr, warmup_fraction="0.1", start_factor="0.01"):
     """fvcore's exponential schedule with a factor above 1."""
     warmup_steps, start = nearest(warmup_fraction, T), float(start_factor)
-    ramp = fv.ExponentialParamScheduler(start * lr, 1 / start)
-    return [ramp(t / warmup_steps) if t < warmup_steps else lr for t in range(seen(T))]
+    increase = fv.ExponentialParamScheduler(start * lr, 1 / start)
+    return [increase(t / warmup_steps) if t < warmup_steps else lr for t in range(seen(T))]
 
 
 ORACLES = {
@@ -191,19 +199,19 @@ def test_the_untuned_warm_up_equals_that_of_pytorch_warmup(halvings):
 def test_the_rectification_equals_that_of_torchs_radam(beta2):
     """A0_054 equals the update of torch's RAdam for a constant gradient of 1.
 
-    Without epsilon the adaptive update is the learning rate times the rectification. torch requires more than 5
-    degrees of freedom instead of 4 and starts one update later: step t of the curve is update t + 5 of torch.
+    Without epsilon the adaptive update is the learning rate times the rectification. torch requires rho to
+    exceed 5 instead of 4 and starts one update later: step t of the curve is update t + 5 of torch.
     """
     weight = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.RAdam([weight], lr=1.0, betas=(0.9, beta2), eps=0.0)
-    moved = []
+    updates = []
     for _ in range(405):
         weight.grad = torch.ones_like(weight)
         before = weight.item()
         optimizer.step()
-        moved.append(before - weight.item())
+        updates.append(before - weight.item())
     rates = radam_warmup(np.arange(1.0, 400.0), 100, beta2=beta2)
-    assert rates == pytest.approx(moved[5:404], abs=1e-9)
+    assert rates == pytest.approx(updates[5:404], abs=1e-9)
 
 
 @pytest.mark.parametrize("beta2", [0.8, 0.9, 0.95, 0.99, 0.999, 0.9999])
@@ -214,13 +222,13 @@ def test_the_rectification_equals_that_of_pytorch_warmup(beta2):
 
 
 def test_the_rectification_starts_at_the_fifth_update_for_every_beta2():
-    """For every beta2, update 5 is the first with more than 4 degrees of freedom."""
+    """For every beta2, update 5 is the first at which rho exceeds 4."""
 
-    def freedom(update, beta2):
+    def rho(update, beta2):
         return 2 / (1 - beta2) - 1 - 2 * update * beta2**update / (1 - beta2**update)
 
     for beta2 in np.linspace(0.8, 0.9999, 500):
-        assert freedom(4, beta2) < 4 < freedom(5, beta2)
+        assert rho(4, beta2) < 4 < rho(5, beta2)
 
 
 @pytest.mark.parametrize(("horizon", "doublings"), [(40, 3), (320, 6), (5120, 10)])

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-import torch
 from fvcore.common import param_scheduler as fv
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,18 @@ from timm.scheduler import CosineLRScheduler
 from transformers import optimization as hf
 
 from lrgen import curves
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, variants
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    held,
+    key,
+    nearest,
+    seen,
+    timm_trace,
+    trace,
+    variants,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,23 +186,12 @@ TIMM = {
 }
 
 
-def timm_rates(make, horizon, lr):
-    """The learning rates of a timm scheduler, which takes the step number as an argument."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-    scheduler = make(optimizer, horizon)
-    rates = []
-    for step in range(seen(horizon)):
-        scheduler.step(step)
-        rates.append(optimizer.param_groups[0]["lr"])
-    return rates
-
-
 @pytest.mark.parametrize("number", TIMM, ids=key)
 def test_curve_equals_timm_also_past_the_horizon(number):
     """The curve equals timm's scheduler at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, timm_rates(TIMM[number], horizon, lr))
+            assert_promised(number, horizon, lr, timm_trace(TIMM[number], horizon, lr, seen(horizon)))
 
 
 @pytest.mark.parametrize("min_lr_ratio", [0.0, 0.4, 1.0])
@@ -200,7 +199,7 @@ def test_curve_equals_timm_also_past_the_horizon(number):
 def test_the_minimum_of_a_k_decay_is_timms_lr_min(number, k, min_lr_ratio):
     """With a ``min_lr_ratio`` other than the default, the curve equals timm's scheduler with that minimum."""
     for horizon in HORIZONS:
-        rates = timm_rates(lambda opt, T: timm_k_decay(opt, T, k, min_lr_ratio), horizon, 0.1)
+        rates = timm_trace(lambda opt, T: timm_k_decay(opt, T, k, min_lr_ratio), horizon, 0.1, seen(horizon))
         assert_promised(number, horizon, 0.1, rates, {"min_lr_ratio": min_lr_ratio})
 
 
@@ -233,7 +232,7 @@ def test_warmup_and_cosine_decay_equal_keras(number, warmup_fraction, min_lr_rat
         assert np.abs(expected - rates).max() <= 1e-6 * 0.1
 
 
-def half_cosine(x: float) -> float:
+def cosine_decay(x: float) -> float:
     """Cosine decay from 1 at x = 0 to 0 at x = 1."""
     return (1 + cos(pi * x)) / 2
 
@@ -254,7 +253,7 @@ def early_cosine(t, T, warmup_fraction, decay_end_fraction, min_lr_ratio, power)
     W, E = round(warmup_fraction * T), round(decay_end_fraction * T)
     if t < W:
         return (t / W) ** power
-    return rescaled(min_lr_ratio, half_cosine((t - W) / (E - W)) if t < E else 0.0)
+    return rescaled(min_lr_ratio, cosine_decay((t - W) / (E - W)) if t < E else 0.0)
 
 
 def cosine_linear(t, T, warmup_fraction=0.05, min_lr_ratio=0.3, decay_fraction=0.15):
@@ -262,7 +261,7 @@ def cosine_linear(t, T, warmup_fraction=0.05, min_lr_ratio=0.3, decay_fraction=0
     decay_start = max(round(warmup_fraction * T), T - round(decay_fraction * T))
 
     def decay(x):
-        return rescaled(min_lr_ratio, half_cosine(x))
+        return rescaled(min_lr_ratio, cosine_decay(x))
 
     rate = warmup_then(min(t, decay_start), T, warmup_fraction, decay)
     for _ in range(decay_start, t):
@@ -283,15 +282,15 @@ def warmup_lr(t, T, warmup_fraction=0.1, warmup_lr_ratio=0.1, min_lr_ratio=0.05)
     W = round(warmup_fraction * T)
     if t < W:
         return warmup_lr_ratio if W == 1 else rescaled(warmup_lr_ratio, t / (W - 1))
-    return rescaled(min_lr_ratio, half_cosine(min(1.0, (t + 1 - W) / max(1, T - W))))
+    return rescaled(min_lr_ratio, cosine_decay(min(1.0, (t + 1 - W) / max(1, T - W))))
 
 
 BY_HAND = {
     94: lambda t, T, warmup_fraction=0.05, min_lr_ratio=0.1: warmup_then(
-        t, T, warmup_fraction, lambda x: rescaled(min_lr_ratio, half_cosine(x))
+        t, T, warmup_fraction, lambda x: rescaled(min_lr_ratio, cosine_decay(x))
     ),
     95: lambda t, T, warmup_fraction=0.05: warmup_then(
-        t, T, warmup_fraction, lambda x: half_cosine(x) * half_cosine(x)
+        t, T, warmup_fraction, lambda x: cosine_decay(x) * cosine_decay(x)
     ),
     96: lambda t, T, warmup_fraction=0.05: warmup_then(
         t,
@@ -299,8 +298,8 @@ BY_HAND = {
         warmup_fraction,
         lambda x: cos(pi * x / 2),  # cos(2x) = 2 cos(x)^2 - 1
     ),
-    97: lambda t, T, min_lr_ratio=0.01: rescaled(min_lr_ratio, half_cosine(t * t / (T * T))),
-    98: lambda t, T, min_lr_ratio=0.01: rescaled(min_lr_ratio, half_cosine(sqrt(t) / sqrt(T))),
+    97: lambda t, T, min_lr_ratio=0.01: rescaled(min_lr_ratio, cosine_decay(t * t / (T * T))),
+    98: lambda t, T, min_lr_ratio=0.01: rescaled(min_lr_ratio, cosine_decay(sqrt(t) / sqrt(T))),
     99: lambda t, T, warmup_fraction=0.1, decay_end_fraction=0.85, min_lr_ratio=0.05: early_cosine(
         t, T, warmup_fraction, decay_end_fraction, min_lr_ratio, 2
     ),
@@ -308,11 +307,11 @@ BY_HAND = {
         t, T, warmup_fraction, decay_end_fraction, min_lr_ratio, 1
     ),
     101: lambda t, T, warmup_fraction=0.05: warmup_then(
-        t, T, warmup_fraction, lambda x: half_cosine(x) - x * half_cosine(x)
+        t, T, warmup_fraction, lambda x: cosine_decay(x) - x * cosine_decay(x)
     ),
     102: cosine_linear,
-    103: lambda t, T, warmup_fraction=0.05: warmup_then(t, T, warmup_fraction, lambda x: half_cosine(5 * x)),
-    104: lambda t, T, warmup_fraction=0.3: warmup_then(t, T, warmup_fraction, half_cosine),
+    103: lambda t, T, warmup_fraction=0.05: warmup_then(t, T, warmup_fraction, lambda x: cosine_decay(5 * x)),
+    104: lambda t, T, warmup_fraction=0.3: warmup_then(t, T, warmup_fraction, cosine_decay),
     105: second_half,
     106: warmup_lr,
 }
@@ -383,11 +382,11 @@ def test_curve_passes_through_its_landmarks(number):
 def test_linear_decay_continues_the_cosine_decay_without_a_jump():
     """A0_102 decays linearly over the last 0.15 T, starting from the value of the cosine decay at 0.85 T."""
     rates = curves.rates(variants()[102], np.arange(1001), 1000)
-    assert rates[850] == pytest.approx(0.3 + 0.7 * half_cosine(800 / 950), abs=1e-12)
+    assert rates[850] == pytest.approx(0.3 + 0.7 * cosine_decay(800 / 950), abs=1e-12)
     assert np.diff(rates[850:]) == pytest.approx(-rates[850] / 150, abs=1e-12)
 
 
-def test_k_decay_is_cosine_decay_with_a_warped_step():
+def test_k_decay_is_cosine_decay_in_a_power_of_the_progress():
     """A0_097 at step T sqrt(x) and A0_098 at step T x^2 equal plain cosine decay at step T x."""
     late, early = variants()[97], variants()[98]
     steps = np.array([0, 1, 4, 25, 64, 100])

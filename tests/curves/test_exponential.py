@@ -1,7 +1,4 @@
-"""A0_071 to A0_082, exponential and rational decay, against two references.
-
-The references are other libraries and a second derivation.
-"""
+"""A0_071 to A0_082, exponential and rational decay, against other libraries and a second derivation."""
 
 import os
 from fractions import Fraction
@@ -18,9 +15,20 @@ from hypothesis import strategies as st
 from timm.scheduler import TanhLRScheduler, WSDLRScheduler
 
 from lrgen import curves
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
+from tests.curves.comparison import (
+    BASE_RATES,
+    HORIZONS,
+    assert_promised,
+    held,
+    key,
+    nearest,
+    seen,
+    timm_trace,
+    variants,
+    whole,
+)
 
-NEW = [number for number, variant in variants().items() if variant.family == "exponential" and number > 50]
+NUMBERS = [number for number, variant in variants().items() if variant.family == "exponential" and number > 50]
 
 
 # Other libraries, with the catalogue's defaults
@@ -128,17 +136,6 @@ def test_the_inverse_time_staircase_equals_that_of_keras(keras):
         assert curves.rates(variants()[76], range(seen(horizon)), horizon) == pytest.approx(rates, rel=2e-7)
 
 
-def by_timm(kind, horizon, lr, count, *args, **kwargs):
-    """The learning rates of a timm scheduler."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-    scheduler = kind(optimizer, horizon, *args, **kwargs)
-    rates = []
-    for step in range(count):
-        scheduler.step(step)
-        rates.append(optimizer.param_groups[0]["lr"])
-    return rates
-
-
 @pytest.mark.parametrize(("number", "growth", "power"), [(75, 9, 1.0), (77, 30, 0.75)], ids=["A0_075", "A0_077"])
 def test_a_rational_decay_equals_the_power_phase_of_timm(number, growth, power):
     """The curve equals ``(1 + t / s) ** -p`` of timm's WSDLRScheduler.
@@ -147,8 +144,10 @@ def test_a_rational_decay_equals_the_power_phase_of_timm(number, growth, power):
     """
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            phase = {"stable_fn": "power", "stable_timescale": horizon / growth, "stable_power": power}
-            rates = by_timm(WSDLRScheduler, 2 * seen(horizon), lr, seen(horizon), 1, **phase)
+            stable = {"stable_fn": "power", "stable_timescale": horizon / growth, "stable_power": power}
+            rates = timm_trace(
+                lambda opt, T, stable=stable: WSDLRScheduler(opt, 2 * seen(T), 1, **stable), horizon, lr, seen(horizon)
+            )
             assert_promised(number, horizon, lr, rates)
 
 
@@ -164,7 +163,10 @@ def test_a_tanh_decay_equals_that_of_timm_and_holds_its_last_value(number, lower
     """
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            rates = by_timm(TanhLRScheduler, horizon, lr, horizon, lower, upper, lr_min=min_ratio * lr)
+            lr_min = min_ratio * lr
+            rates = timm_trace(
+                lambda opt, T, lr_min=lr_min: TanhLRScheduler(opt, T, lower, upper, lr_min), horizon, lr, horizon
+            )
             last = lr * (min_ratio + (1 - min_ratio) * (1 - tanh(upper)) / 2)
             assert_promised(number, horizon, lr, held([*rates, last], seen(horizon)))
 
@@ -183,7 +185,7 @@ def gaussian(t, T, ratio):
     return prod(ratio ** ((i * i - (i - 1) * (i - 1)) / (T * T)) for i in range(1, t + 1))
 
 
-def stairs(t, T, step_fraction, decay_rate):
+def staircase(t, T, step_fraction, decay_rate):
     """One over a divisor that grows with each completed interval."""
     interval, divisor = max(1, round(step_fraction * T)), 1.0
     for step in range(1, t + 1):
@@ -214,7 +216,7 @@ BY_HAND = {
     73: lambda t, T, final_lr_ratio=0.02: gaussian(t, T, final_lr_ratio),
     74: lambda t, T, initial_lr_ratio=0.05: initial_lr_ratio ** ((T - t) / T),
     75: lambda t, T, final_lr_ratio=0.1: 1 / ((T - t) / T + t / T / final_lr_ratio),
-    76: lambda t, T, step_fraction=0.1, decay_rate=0.5: stairs(t, T, step_fraction, decay_rate),
+    76: lambda t, T, step_fraction=0.1, decay_rate=0.5: staircase(t, T, step_fraction, decay_rate),
     77: lambda t, T, power=0.75: (T / (T + 30 * t)) ** power,
     78: lambda t, T, min_lr_ratio=0.01: min_lr_ratio + (1 - min_lr_ratio) / (exp(2 * (9 * t / T - 6)) + 1),
     79: lambda t, T, horizon_fraction=0.8, min_lr_ratio=0.01: hyperbolic(t, T, horizon_fraction, min_lr_ratio),
@@ -233,9 +235,9 @@ def by_hand(number, horizon, lr, prm):
     return [lr * BY_HAND[number](t, horizon, **prm) for t in at]
 
 
-def test_every_new_schedule_of_the_family_is_compared():
+def test_every_variant_of_the_family_from_51_on_is_compared():
     """Every variant of the family from 51 on has a second derivation."""
-    assert sorted(BY_HAND) == sorted(NEW)
+    assert sorted(BY_HAND) == sorted(NUMBERS)
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -264,7 +266,7 @@ def rates(number, horizon, prm=None, steps=None):
     return curves.rates(variants()[number], range(horizon + 1) if steps is None else steps, horizon, 1.0, prm)
 
 
-@pytest.mark.parametrize("number", [n for n in NEW if n not in (72, 74)], ids=key)
+@pytest.mark.parametrize("number", [n for n in NUMBERS if n not in (72, 74)], ids=key)
 def test_a_decay_never_increases(number):
     """A curve without warm-up or growth never increases, also past the horizon."""
     assert (np.diff(rates(number, 100, steps=range(300))) <= 0).all()
@@ -273,7 +275,7 @@ def test_a_decay_never_increases(number):
 @pytest.mark.parametrize(
     ("number", "first", "last"),
     [(71, 1, 0.01), (72, 0, 0.1), (73, 1, 0.02), (74, 0.05, 1), (75, 1, 0.1), (76, 1, 1 / 6), (81, 1, 0.3)],
-    ids=lambda value: key(value) if value in NEW else str(value),
+    ids=lambda value: key(value) if value in NUMBERS else str(value),
 )
 def test_an_exponential_or_rational_schedule_starts_and_ends_at_its_documented_ratios(number, first, last):
     """The multipliers at step 0 and at the horizon are the documented ratios."""

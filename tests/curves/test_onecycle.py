@@ -29,7 +29,7 @@ from tests.curves.comparison import (
 
 @pytest.fixture(scope="module", autouse=True)
 def float64():
-    """Jax computes in float32 by default, which would hide differences below 1e-7."""
+    """JAX computes in float64; its default, float32, would hide differences below 1e-7."""
     before = jax.config.jax_enable_x64
     jax.config.update("jax_enable_x64", True)
     yield
@@ -53,7 +53,7 @@ def three_phases(optimizer, horizon, pct_start):
 
 @pytest.mark.parametrize("warmup_fraction", [None, 0.0, 0.3, 0.5])
 def test_three_phase_policy_equals_torch_up_to_its_last_step(warmup_fraction):
-    """A0_124 equals torch up to step T - 1 and is constant from there on; torch increases at T, then raises."""
+    """A0_124 equals torch up to step T - 1 and is constant after it; torch increases at T, then raises."""
     prm = {} if warmup_fraction is None else {"warmup_fraction": warmup_fraction}
     pct_start = 0.45 if warmup_fraction is None else warmup_fraction
     for horizon in HORIZONS:
@@ -65,8 +65,8 @@ def test_three_phase_policy_equals_torch_up_to_its_last_step(warmup_fraction):
 
 
 @pytest.mark.parametrize(("horizon", "warmup_fraction"), [(4, 0.25), (5, 0.2), (10, 0.1)])
-def test_a_warmup_by_which_torch_divides_takes_one_step(horizon, warmup_fraction):
-    """Where torch divides by zero, A0_124 peaks at step 1, is back at step 2, and decays until step T - 1."""
+def test_a_warm_up_of_zero_steps_takes_one_step(horizon, warmup_fraction):
+    """Where torch divides by zero, A0_124 peaks at step 1, returns at step 2 and decays until step T - 1."""
     with pytest.raises(ZeroDivisionError):
         trace(lambda opt, T: three_phases(opt, T, warmup_fraction), horizon, 1.0, 1)
     decay = np.linspace(0.1, 1e-5, horizon - 2)
@@ -115,7 +115,7 @@ def test_curve_equals_optax_where_its_phases_are_whole_steps(number):
 
 
 @pytest.mark.parametrize("horizon", HORIZONS)
-def test_the_cycle_of_131_equals_torch(horizon):
+def test_the_cycle_of_deepspeed_equals_torchs_cyclic_lr(horizon):
     """A0_131 equals torch's CyclicLR for one cycle."""
     half_cycle_steps = whole("0.3", horizon)
     for lr in BASE_RATES:

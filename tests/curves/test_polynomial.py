@@ -1,7 +1,4 @@
-"""A0_083 to A0_093, polynomial and linear decay and REX, against two references.
-
-The references are other libraries and a second derivation.
-"""
+"""A0_083 to A0_093, polynomial, linear and REX decay, against other libraries and a second derivation."""
 
 import os
 from fractions import Fraction
@@ -28,12 +25,13 @@ from tests.curves.comparison import (
     key,
     nearest,
     seen,
+    timm_trace,
     trace,
     variants,
     whole,
 )
 
-NEW = [number for number, variant in variants().items() if variant.family == "polynomial" and number > 50]
+NUMBERS = [number for number, variant in variants().items() if variant.family == "polynomial" and number > 50]
 
 
 # Other libraries, with the catalogue's defaults
@@ -61,7 +59,7 @@ def burn_in(lr, horizon):
     return lambda step: np.where(step < steps, warmup(step), decay(step))
 
 
-def quadratic(lr, horizon):
+def warmup_quadratic(lr, horizon):
     """A quadratic warm-up, then quadratic decay over the remaining steps."""
     steps = nearest("0.15", horizon)
     decay = optax.polynomial_schedule(lr, 0.0, 2, horizon - steps)
@@ -71,7 +69,7 @@ def quadratic(lr, horizon):
 OPTAX = {
     83: lambda lr, T: optax.polynomial_schedule(lr, 0.0, 0.5, T),
     84: burn_in,
-    85: quadratic,
+    85: warmup_quadratic,
     91: lambda lr, T: optax.linear_schedule(lr, 0.1 * lr, T),
     92: lambda lr, T: optax.linear_schedule(lr, 0.01 * lr, T),
 }
@@ -101,12 +99,7 @@ def test_a_curve_equals_that_of_timm_also_past_the_horizon(number):
     """The curve equals timm's PolyLRScheduler at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-            scheduler = TIMM[number](optimizer, horizon, lr)
-            rates = []
-            for step in range(seen(horizon)):
-                scheduler.step(step)
-                rates.append(optimizer.param_groups[0]["lr"])
+            rates = timm_trace(lambda opt, T, lr=lr: TIMM[number](opt, T, lr), horizon, lr, seen(horizon))
             assert_promised(number, horizon, lr, rates)
 
 
@@ -258,9 +251,9 @@ def by_hand(number, horizon, lr, prm):
     return [lr * BY_HAND[number](t, horizon, **prm) for t in at]
 
 
-def test_every_new_schedule_of_the_family_is_compared():
+def test_every_variant_of_the_family_from_51_on_is_compared():
     """Every variant of the family from 51 on has a second derivation."""
-    assert sorted(BY_HAND) == sorted(NEW)
+    assert sorted(BY_HAND) == sorted(NUMBERS)
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -289,9 +282,9 @@ def rates(number, horizon, prm=None, steps=None):
     return curves.rates(variants()[number], range(horizon + 1) if steps is None else steps, horizon, 1.0, prm)
 
 
-@pytest.mark.parametrize("number", [n for n in NEW if n not in (84, 85, 87, 89)], ids=key)
-def test_a_decay_decreases_strictly_from_one_and_is_then_held(number):
-    """A curve without warm-up or cycles decreases strictly from 1 and is then held."""
+@pytest.mark.parametrize("number", [n for n in NUMBERS if n not in (84, 85, 87, 89)], ids=key)
+def test_a_decay_decreases_strictly_from_one_and_is_then_constant(number):
+    """A curve without warm-up or cycles decreases strictly from 1 and is constant past the horizon."""
     curve = rates(number, 100, steps=range(300))
     assert curve[0] == 1.0
     assert (np.diff(curve[:101]) < 0).all()
@@ -301,7 +294,7 @@ def test_a_decay_decreases_strictly_from_one_and_is_then_held(number):
 @pytest.mark.parametrize(
     ("number", "last"),
     [(83, 0), (84, 0), (85, 0), (86, 0.01), (87, 0.05), (88, 0), (89, 0), (90, 0.01), (91, 0.1), (92, 0.01), (93, 0)],
-    ids=lambda value: key(value) if value in NEW else str(value),
+    ids=lambda value: key(value) if value in NUMBERS else str(value),
 )
 def test_a_schedule_ends_at_its_documented_ratio(number, last):
     """The multiplier at the horizon is zero or the documented ratio."""
@@ -361,7 +354,7 @@ def test_elliptic_decay_contains_pythagorean_triples():
 @pytest.mark.parametrize(
     ("number", "area"),
     [(83, 2 / 3), (86, 0.01 + 0.99 * 3 / 4), (88, 2 - 2 * np.log(2)), (91, 0.55), (92, 0.505), (93, np.pi / 4)],
-    ids=lambda value: key(value) if value in NEW else "",
+    ids=lambda value: key(value) if value in NUMBERS else "",
 )
 def test_the_mean_multiplier_is_the_integral_of_the_formula(number, area):
     """Over a long horizon the mean multiplier is the analytic integral."""

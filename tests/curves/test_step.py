@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-import torch
 from fvcore.common import param_scheduler as fv
 from timm.scheduler import MultiStepLRScheduler, StepLRScheduler
 from torch.optim import lr_scheduler as ls
@@ -21,6 +20,7 @@ from tests.curves.comparison import (
     key,
     nearest,
     seen,
+    timm_trace,
     trace,
     variants,
     whole,
@@ -36,22 +36,20 @@ def float64():
     jax.config.update("jax_enable_x64", before)
 
 
-def of_timm(kind, T, lr, **arguments) -> list[float]:
-    """The learning rate of one of timm's schedulers at each step."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-    scheduler = kind(optimizer, **arguments)
-    return [scheduler._get_lr(t)[0] for t in range(seen(T))]
+def timm_rates(kind, T, lr, **arguments) -> list[float]:
+    """The learning rates of a timm scheduler."""
+    return timm_trace(lambda opt, T: kind(opt, **arguments), T, lr, seen(T))
 
 
-def drops(*fractions: str, gamma: str):
+def multistep(*fractions: str, gamma: str):
     """timm's MultiStepLRScheduler with milestones at fractions of the horizon.
 
     timm applies the decay of milestone m at step m - 1, hence the ``+ 1``.
     """
 
     def rates(T, lr, gamma=gamma):
-        steps = [whole(fraction, T) + 1 for fraction in fractions]
-        return of_timm(MultiStepLRScheduler, T, lr, decay_t=steps, decay_rate=float(gamma))
+        milestones = [whole(fraction, T) + 1 for fraction in fractions]
+        return timm_rates(MultiStepLRScheduler, T, lr, decay_t=milestones, decay_rate=float(gamma))
 
     return rates
 
@@ -75,7 +73,7 @@ def efficientnet(T, lr, warmup_fraction="5/350", gamma="0.97"):
     """
     warmup_steps = nearest(warmup_fraction, T)
     interval = Fraction("2.4") / 350 * T
-    return of_timm(
+    return timm_rates(
         StepLRScheduler,
         T,
         lr,
@@ -90,7 +88,7 @@ def efficientnet(T, lr, warmup_fraction="5/350", gamma="0.97"):
 def halvings(T, lr, gamma="0.1"):
     """timm's decays at the first steps with at most 1/2, 1/4, 1/8 and 1/16 remaining."""
     steps = [ceil(T * (1 - Fraction(1, 2**k))) for k in (1, 2, 3, 4)]
-    return of_timm(MultiStepLRScheduler, T, lr, decay_t=[step + 1 for step in steps], decay_rate=float(gamma))
+    return timm_rates(MultiStepLRScheduler, T, lr, decay_t=[step + 1 for step in steps], decay_rate=float(gamma))
 
 
 def piecewise(T, lr, rebound_ratio="0.6", min_lr_ratio="0.05"):
@@ -107,21 +105,21 @@ def piecewise(T, lr, rebound_ratio="0.6", min_lr_ratio="0.05"):
     return np.asarray(schedule(np.arange(seen(T))))
 
 
-def stairs(T, lr, step_fraction="0.1", gamma="0.5"):
+def step_decay(T, lr, step_fraction="0.1", gamma="0.5"):
     """timm's StepLRScheduler with a whole number of steps per interval."""
-    return of_timm(StepLRScheduler, T, lr, decay_t=whole(step_fraction, T), decay_rate=float(gamma))
+    return timm_rates(StepLRScheduler, T, lr, decay_t=whole(step_fraction, T), decay_rate=float(gamma))
 
 
 def mobilenetv3(T, lr, gamma="0.973"):
     """timm's StepLRScheduler with a fractional interval: two of 600 epochs."""
-    return of_timm(StepLRScheduler, T, lr, decay_t=Fraction(2, 600) * T, decay_rate=float(gamma))
+    return timm_rates(StepLRScheduler, T, lr, decay_t=Fraction(2, 600) * T, decay_rate=float(gamma))
 
 
 def stages(T, values) -> list[float]:
     """Each value over its fraction of the horizon, then the last one past the horizon."""
     count = len(values)
-    begins = [ceil(Fraction(k * T, count)) for k in range(count + 1)]
-    rates = [value for k, value in enumerate(values) for _ in range(begins[k], begins[k + 1])]
+    starts = [ceil(Fraction(k * T, count)) for k in range(count + 1)]
+    rates = [value for k, value in enumerate(values) for _ in range(starts[k], starts[k + 1])]
     return [*rates, *[values[-1]] * (seen(T) - T)]
 
 
@@ -138,13 +136,13 @@ def linear_stages(T, lr, min_lr_ratio="0"):
 
 
 ORACLES = {
-    61: drops("0.3", "0.6", "0.8", gamma="0.2"),
+    61: multistep("0.3", "0.6", "0.8", gamma="0.2"),
     62: deepseek,
     63: efficientnet,
     64: halvings,
     65: piecewise,
-    66: stairs,
-    67: drops("0.5", "0.75", gamma="0.1"),
+    66: step_decay,
+    67: multistep("0.5", "0.75", gamma="0.1"),
     68: mobilenetv3,
     69: cosine_stages,
     70: linear_stages,
@@ -236,8 +234,8 @@ def test_a_fine_staircase_decays_equally_far_in_a_short_training(number, drops, 
     assert end == pytest.approx(gamma ** int(drops), rel=1e-12)
 
 
-def test_a_warm_up_that_overlaps_the_decay_phase_ends_at_a_lower_stage():
-    """A0_062 completes its warm-up, then takes the stage of the current step."""
+def test_a_warm_up_that_overlaps_the_decay_is_completed_first():
+    """A0_062 completes its warm-up and then has the learning rate of the current stage."""
     warmup = [step / 95 for step in range(95)]
     assert_promised(62, 100, 1.0, [*warmup, *[0.1] * 20], {"warmup_fraction": 0.95})
     warmup = [step / 85 for step in range(85)]
@@ -245,7 +243,7 @@ def test_a_warm_up_that_overlaps_the_decay_phase_ends_at_a_lower_stage():
 
 
 def test_a_piecewise_constant_learning_rate_can_increase_again():
-    """A0_065 is 1, 0.3, 0.6 and 0.05 for one, four, one and the remaining tenths."""
+    """A0_065 is 1, 0.3, 0.6 and 0.05 times lr for one, four, one and four tenths of training, then constant."""
     for tenth in (1, 9, 100):
         rates = [rate for rate, tenths in ((1.0, 1), (0.3, 4), (0.6, 1), (0.05, 9)) for _ in range(tenths * tenth)]
         assert_promised(65, 10 * tenth, 1.0, rates)
@@ -271,7 +269,7 @@ def test_a_step_decay_is_at_the_base_learning_rate_in_a_training_of_one_step(num
 
 @pytest.mark.parametrize("number", [61, 64, 66, 67, 68, 69, 70], ids=key)
 def test_a_step_decay_never_increases(number):
-    """Without warm-up and set values the learning rate starts at lr and never increases."""
+    """Without warm-up and explicit values, the learning rate starts at lr and never increases."""
     rates = curves.rates(variants()[number], np.arange(2500), 1000, 0.1)
     assert rates[0] == 0.1
     assert (np.diff(rates) <= 0).all()
