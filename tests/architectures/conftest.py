@@ -1,4 +1,4 @@
-"""What every test of a network begins with."""
+"""The seed of every test of a network."""
 
 import pytest
 import torch
@@ -6,5 +6,5 @@ import torch
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Fresh weights are the same in every run: a reference that is drawn badly says nothing, and not every time."""
+    """Seed torch, so that random weights and inputs are the same in every run."""
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""AirNet: pytorchcv's."""
+"""AirNet: compared with pytorchcv, and the AIR module."""
 
 from functools import cache
 from typing import Any
@@ -10,29 +10,29 @@ from torch import nn
 
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, module, settle
 
-GATED = [True] * 3 + [False] + [True] * 3 + [False] + [True] * 5 + [False] * 3
+USES_AIR = [True] * 3 + [False] + [True] * 3 + [False] + [True] * 5 + [False] * 3
 
 
-def pytorchcvs(classes: int) -> nn.Module:
+def reference_model(num_classes: int) -> nn.Module:
     """pytorchcv's AirNet-50 with random weights; nothing is downloaded."""
     torch.manual_seed(1)
-    return get_model("airnet50_1x64d_r2", num_classes=classes)
+    return get_model("airnet50_1x64d_r2", num_classes=num_classes)
 
 
 @cache
 def small() -> Any:
-    """The network for images of 32 pixels."""
+    """The network for inputs of 32 pixels."""
     return build("AirNet", 32).eval()
 
 
-def test_airnet_is_pytorchcvs():
-    """At 224 pixels it has pytorchcv's parameters and, with pytorchcv's weights, gives pytorchcv's scores."""
-    assert_is("AirNet", pytorchcvs(1000))
+def test_airnet_matches_pytorchcv():
+    """At 224 pixels it has the parameters of pytorchcv's model and, with its weights, the same logits."""
+    assert_is("AirNet", reference_model(1000))
 
 
-def test_airnets_small_stem_only_drops_the_strides():
-    """At 32 pixels it is pytorchcv's with a stem of stride 1 and no pool: the first stage sees all 32 pixels."""
-    reference = pytorchcvs(10)
+def test_the_cifar_stem_of_airnet_has_no_stride_and_no_pooling():
+    """At 32 pixels it equals pytorchcv's model with a stem of stride 1 and without pooling."""
+    reference = reference_model(10)
     stem = reference.features.init_block
     stem.conv1.conv.stride = (1, 1)
     stem.pool = nn.Identity()
@@ -43,32 +43,33 @@ def test_airnets_small_stem_only_drops_the_strides():
     assert_equal(net, reference, 32)
 
 
-def test_airnet_gates_what_keeps_its_size_before_the_last_stage():
-    """Of the sixteen blocks the eleven with a gate are those of the first three stages that do not halve the image."""
+def test_airnet_has_attention_in_the_blocks_of_stride_1_before_the_last_stage():
+    """Eleven of the sixteen blocks have an AIR module: those of the first three stages that do not downsample."""
     net = small()
     blocks = [block for stage in (net.stage1, net.stage2, net.stage3, net.stage4) for block in stage]
-    assert [block.air is not None for block in blocks] == GATED
+    assert [block.air is not None for block in blocks] == USES_AIR
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 10), (16, 16)])
-def test_airnets_gate_is_a_weight_of_each_value(size):
-    """The attention has the size of the map, odd ones too, and lies strictly between 0 and 1."""
+def test_the_attention_weights_of_airnet_have_the_size_of_the_feature_map(size):
+    """The attention weights have the size of the feature map, also an odd one, and lie strictly between 0 and 1."""
     air = module("AirNet").AirModule(256, 128).train()
     with torch.no_grad():
-        gate = air(torch.randn(2, 256, *size))
-    assert gate.shape[2:] == size
-    assert gate.min() > 0
-    assert gate.max() < 1
+        weights = air(torch.randn(2, 256, *size))
+    assert weights.shape[2:] == size
+    assert weights.min() > 0
+    assert weights.max() < 1
 
 
-def test_airnets_gate_sees_further_than_its_convolution():
-    """A weight depends on nine pixels across, where the 3x3 convolution that it gates sees three."""
+def test_the_attention_of_airnet_has_a_larger_receptive_field_than_a_3x3_convolution():
+    """An attention weight depends on about nine pixels per dimension, a 3x3 convolution on three."""
     air = module("AirNet").AirModule(256, 128).eval()
     x = torch.randn(1, 256, 33, 33, requires_grad=True)
-    for norm in (one for one in air.modules() if isinstance(one, nn.BatchNorm2d)):
-        norm.bias.data.fill_(1.0)
-    seen = torch.zeros(33)
+    for norm in air.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.bias.data.fill_(1.0)
+    reached = torch.zeros(33)
     for pixel in (15, 17):
         (gradient,) = torch.autograd.grad(air(x)[0, :, pixel, pixel].sum(), x)
-        seen = torch.maximum(seen, (gradient[0].abs().sum(dim=(0, 2)) > 0).float())
-    assert 7 <= seen.sum() <= 11
+        reached = torch.maximum(reached, (gradient[0].abs().sum(dim=(0, 2)) > 0).float())
+    assert 7 <= reached.sum() <= 11

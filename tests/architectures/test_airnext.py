@@ -1,4 +1,4 @@
-"""AirNext: pytorchcv's."""
+"""AirNext: compared with pytorchcv, and the AIR module."""
 
 from functools import cache
 from typing import Any
@@ -10,29 +10,29 @@ from torch import nn
 
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, module, settle
 
-GATED = [True] * 3 + [False] + [True] * 3 + [False] + [True] * 5 + [False] * 3
+USES_AIR = [True] * 3 + [False] + [True] * 3 + [False] + [True] * 5 + [False] * 3
 
 
-def pytorchcvs(classes: int) -> nn.Module:
+def reference_model(num_classes: int) -> nn.Module:
     """pytorchcv's AirNeXt-50 with random weights; nothing is downloaded."""
     torch.manual_seed(1)
-    return get_model("airnext50_32x4d_r2", num_classes=classes)
+    return get_model("airnext50_32x4d_r2", num_classes=num_classes)
 
 
 @cache
 def small() -> Any:
-    """The network for images of 32 pixels."""
+    """The network for inputs of 32 pixels."""
     return build("AirNext", 32).eval()
 
 
-def test_airnext_is_pytorchcvs():
-    """At 224 pixels it has pytorchcv's parameters and, with pytorchcv's weights, gives pytorchcv's scores."""
-    assert_is("AirNext", pytorchcvs(1000))
+def test_airnext_matches_pytorchcv():
+    """At 224 pixels it has the parameters of pytorchcv's model and, with its weights, the same logits."""
+    assert_is("AirNext", reference_model(1000))
 
 
-def test_airnexts_small_stem_only_drops_the_strides():
-    """At 32 pixels it is pytorchcv's with a stem of stride 1 and no pool: the first stage sees all 32 pixels."""
-    reference = pytorchcvs(10)
+def test_the_cifar_stem_of_airnext_has_no_stride_and_no_pooling():
+    """At 32 pixels it equals pytorchcv's model with a stem of stride 1 and without pooling."""
+    reference = reference_model(10)
     stem = reference.features.init_block
     stem.conv1.conv.stride = (1, 1)
     stem.pool = nn.Identity()
@@ -43,46 +43,44 @@ def test_airnexts_small_stem_only_drops_the_strides():
     assert_equal(net, reference, 32)
 
 
-def test_airnext_gates_what_keeps_its_size_before_the_last_stage():
-    """Of the sixteen blocks the eleven with a gate are those of the first three stages that do not halve the image."""
+def test_airnext_has_attention_in_the_blocks_of_stride_1_before_the_last_stage():
+    """Eleven of the sixteen blocks have an AIR module: those of the first three stages that do not downsample."""
     net = small()
     blocks = [block for stage in (net.stage1, net.stage2, net.stage3, net.stage4) for block in stage]
-    assert [block.air is not None for block in blocks] == GATED
+    assert [block.air is not None for block in blocks] == USES_AIR
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 10), (16, 16)])
-def test_airnexts_gate_is_a_weight_of_each_value(size):
-    """The attention has the size of the map, odd ones too, and lies strictly between 0 and 1."""
+def test_the_attention_weights_of_airnext_have_the_size_of_the_feature_map(size):
+    """The attention weights have the size of the feature map, also an odd one, and lie strictly between 0 and 1."""
     air = module("AirNext").AirModule(256, 128).train()
     with torch.no_grad():
-        gate = air(torch.randn(2, 256, *size))
-    assert gate.shape[2:] == size
-    assert gate.min() > 0
-    assert gate.max() < 1
+        weights = air(torch.randn(2, 256, *size))
+    assert weights.shape[2:] == size
+    assert weights.min() > 0
+    assert weights.max() < 1
 
 
-def test_airnexts_gate_sees_further_than_its_convolution():
-    """A weight depends on nine pixels across, where the 3x3 convolution that it gates sees three."""
+def test_the_attention_of_airnext_has_a_larger_receptive_field_than_a_3x3_convolution():
+    """An attention weight depends on about nine pixels per dimension, a 3x3 convolution on three."""
     air = module("AirNext").AirModule(256, 128).eval()
     x = torch.randn(1, 256, 33, 33, requires_grad=True)
-    for norm in (one for one in air.modules() if isinstance(one, nn.BatchNorm2d)):
-        norm.bias.data.fill_(1.0)
-    seen = torch.zeros(33)
+    for norm in air.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.bias.data.fill_(1.0)
+    reached = torch.zeros(33)
     for pixel in (15, 17):
         (gradient,) = torch.autograd.grad(air(x)[0, :, pixel, pixel].sum(), x)
-        seen = torch.maximum(seen, (gradient[0].abs().sum(dim=(0, 2)) > 0).float())
-    assert 7 <= seen.sum() <= 11
+        reached = torch.maximum(reached, (gradient[0].abs().sum(dim=(0, 2)) > 0).float())
+    assert 7 <= reached.sum() <= 11
 
 
-def test_airnexts_convolutions_are_grouped():
-    """The 3x3 convolutions have 32 paths in the bottlenecks and half of them in the gates."""
-    blocks = {
-        name: one.groups for name, one in small().named_modules() if isinstance(one, nn.Conv2d) and ".conv" in name
+def test_the_3x3_convolutions_of_airnext_are_grouped():
+    """The 3x3 convolutions have 32 groups in the bottlenecks and 16 in the AIR modules."""
+    groups = {
+        name: module.groups
+        for name, module in small().named_modules()
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and name.startswith("stage")
     }
-    paths = {
-        name: groups
-        for name, groups in blocks.items()
-        if "stage" in name and small().get_submodule(name).kernel_size == (3, 3)
-    }
-    assert {groups for name, groups in paths.items() if ".air." in name} == {16}
-    assert {groups for name, groups in paths.items() if ".air." not in name} == {32}
+    assert {number for name, number in groups.items() if ".air." in name} == {16}
+    assert {number for name, number in groups.items() if ".air." not in name} == {32}

@@ -1,4 +1,4 @@
-"""ComplexNet: its real tensors compute what complex numbers would."""
+"""ComplexNet: compared with an implementation in complex numbers."""
 
 import math
 from typing import Any
@@ -18,18 +18,18 @@ def blocks() -> Any:
 
 
 def to_complex(x: Tensor) -> Tensor:
-    """Real parts, then imaginary parts, as complex numbers."""
+    """The complex tensor of real parts, then imaginary parts."""
     real, imag = x.chunk(2, dim=1)
     return torch.complex(real, imag)
 
 
 def to_real(z: Tensor) -> Tensor:
-    """Complex numbers as real parts, then imaginary parts."""
+    """The real parts, then the imaginary parts of a complex tensor."""
     return torch.cat([z.real, z.imag], dim=1)
 
 
-def convolved(conv: Any, z: Tensor) -> Tensor:
-    """A complex convolution by torch's complex arithmetic."""
+def convolution(conv: Any, z: Tensor) -> Tensor:
+    """The complex convolution in torch's complex arithmetic."""
     return F.conv2d(z, torch.complex(conv.real, conv.imag), stride=conv.stride, padding=conv.padding)
 
 
@@ -39,8 +39,8 @@ def inverse_root(cov: np.ndarray) -> np.ndarray:
     return vectors @ np.diag(values**-0.5) @ vectors.T
 
 
-def normalised(norm: Any, z: Tensor) -> Tensor:
-    """What a complex batch norm does in evaluation, channel by channel, by numpy's linear algebra."""
+def batch_norm(norm: Any, z: Tensor) -> Tensor:
+    """Complex batch norm in evaluation, channel by channel in numpy's linear algebra."""
     out = np.empty(z.shape, dtype=np.complex128)
     for channel, (values, mean, cov, gamma, beta) in enumerate(
         zip(
@@ -60,59 +60,59 @@ def normalised(norm: Any, z: Tensor) -> Tensor:
     return torch.from_numpy(out).to(torch.complex64)
 
 
-def rectified(z: Tensor) -> Tensor:
-    """CReLU."""
+def crelu(z: Tensor) -> Tensor:
+    """CReLU: ReLU of the real and of the imaginary part."""
     return torch.complex(F.relu(z.real), F.relu(z.imag))
 
 
-def complex_scores(net: Any, images: Tensor) -> Tensor:
-    """The whole network in evaluation, in complex numbers."""
-    z = torch.complex(images, net.learn_imag(images))
-    z = rectified(normalised(net.bn1, convolved(net.conv1, z)))
+def complex_logits(net: Any, images: Tensor) -> Tensor:
+    """The logits of the network in evaluation, computed with complex numbers."""
+    z = torch.complex(images, net.imag_block(images))
+    z = crelu(batch_norm(net.bn1, convolution(net.conv1, z)))
     for block in (*net.stage1, *net.stage2, *net.stage3):
-        out = convolved(block.conv1, rectified(normalised(block.bn1, z)))
-        out = convolved(block.conv2, rectified(normalised(block.bn2, out)))
-        down = hasattr(block, "projection")
-        z = torch.cat([convolved(block.projection, z), out], dim=1) if down else z + out
+        out = convolution(block.conv1, crelu(batch_norm(block.bn1, z)))
+        out = convolution(block.conv2, crelu(batch_norm(block.bn2, out)))
+        downsample = hasattr(block, "proj")
+        z = torch.cat([convolution(block.proj, z), out], dim=1) if downsample else z + out
     return net.fc(to_real(z.mean(dim=(2, 3))))
 
 
-def scattered(net: nn.Module) -> nn.Module:
-    """Give every complex batch norm covariances, scales and shifts of its own."""
+def randomize(net: nn.Module) -> nn.Module:
+    """Give every complex batch norm random statistics, scales and shifts."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for one in stir(net).modules():
-            if isinstance(one, blocks().ComplexBatchNorm2d):
-                for value in (one.running_mean, one.running_cov, one.gamma, one.beta):
+        for norm in stir(net).modules():
+            if isinstance(norm, blocks().ComplexBatchNorm2d):
+                for value in (norm.running_mean, norm.running_cov, norm.gamma, norm.beta):
                     value.add_(0.5 * torch.rand(value.shape, generator=generator) - 0.2)
     return net
 
 
 @pytest.mark.parametrize("pixels", [32, 64])
-def test_the_network_is_complex(pixels):
-    """Written with complex numbers and eigenvectors, the network gives the same scores."""
-    net = scattered(build("ComplexNet", pixels)).eval()
+def test_complexnet_matches_complex_arithmetic(pixels):
+    """The logits equal those of an implementation with complex numbers and eigenvectors."""
+    net = randomize(build("ComplexNet", pixels)).eval()
     images = torch.randn(2, 3, pixels, pixels)
     with torch.no_grad():
-        wanted = complex_scores(net, images)
-        assert wanted.std() > 0.01
-        torch.testing.assert_close(net(images), wanted, rtol=1e-4, atol=1e-4)
+        expected = complex_logits(net, images)
+        assert expected.std() > 0.01
+        torch.testing.assert_close(net(images), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_convolution_multiplies_complex_numbers():
-    """A 1x1 convolution is numpy's product of a complex matrix and a complex vector; the stride skips pixels."""
+    """A strided 1x1 convolution equals numpy's product of a complex matrix and a complex vector."""
     torch.manual_seed(0)
     conv, x = blocks().ComplexConv2d(3, 5, 1, stride=2), torch.randn(2, 6, 7, 8)
     with torch.no_grad():
-        found = conv(x).numpy()
+        actual = conv(x).numpy()
         weight = (conv.real + 1j * conv.imag)[:, :, 0, 0].numpy()
     z = x[:, :3, ::2, ::2].numpy() + 1j * x[:, 3:, ::2, ::2].numpy()
-    wanted = np.einsum("oi,bihw->bohw", weight, z)
-    np.testing.assert_allclose(found, np.concatenate([wanted.real, wanted.imag], axis=1), rtol=1e-4, atol=1e-5)
+    expected = np.einsum("oi,bihw->bohw", weight, z)
+    np.testing.assert_allclose(actual, np.concatenate([expected.real, expected.imag], axis=1), rtol=1e-4, atol=1e-5)
 
 
 def test_weights_start_with_a_rayleigh_magnitude_and_a_uniform_phase():
-    """E|w|^2 is 2 / fan-in, the magnitude is Rayleigh's, the phase lies anywhere."""
+    """E|w|^2 is 2 / fan_in, the magnitude is Rayleigh-distributed and the phase is uniform."""
     torch.manual_seed(0)
     conv = blocks().ComplexConv2d(48, 96, 3)
     magnitude, phase = torch.complex(conv.real, conv.imag).detach().abs(), torch.atan2(conv.imag, conv.real).detach()
@@ -123,8 +123,8 @@ def test_weights_start_with_a_rayleigh_magnitude_and_a_uniform_phase():
     assert (counts - 1 / 8).abs().max() < 0.005
 
 
-def test_batch_norm_whitens_both_parts_together():
-    """Of correlated parts of any scale it makes, in training, parts of variance 1/2 that are not correlated."""
+def test_batch_norm_whitens_the_real_and_imaginary_parts_jointly():
+    """In training, correlated parts of any scale become uncorrelated parts of variance 1/2."""
     torch.manual_seed(0)
     norm = blocks().ComplexBatchNorm2d(4).train()
     common = torch.randn(16, 4, 8, 8)
@@ -138,8 +138,8 @@ def test_batch_norm_whitens_both_parts_together():
         np.testing.assert_allclose(cov, 0.5 * np.eye(2), atol=2e-2)
 
 
-def test_batch_norm_remembers_a_tenth_of_each_batch():
-    """The running mean and covariance move a tenth of the way to those of the batch; evaluation uses them."""
+def test_batch_norm_updates_its_running_statistics_with_momentum_0_1():
+    """The running mean and covariance move a tenth of the way to the batch statistics; evaluation uses them."""
     torch.manual_seed(0)
     norm, x = blocks().ComplexBatchNorm2d(2).train(), torch.randn(8, 4, 5, 5) * 2 + 1
     with torch.no_grad():
@@ -151,11 +151,11 @@ def test_batch_norm_remembers_a_tenth_of_each_batch():
         np.testing.assert_allclose(norm.running_cov.numpy(), 0.9 * start + 0.1 * batch, rtol=1e-4, atol=1e-5)
         means = np.stack([z.real.mean(axis=1), z.imag.mean(axis=1)])
         np.testing.assert_allclose(norm.running_mean.numpy(), 0.1 * means, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(norm.eval()(x), to_real(normalised(norm, to_complex(x))), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(norm.eval()(x), to_real(batch_norm(norm, to_complex(x))), rtol=1e-4, atol=1e-4)
 
 
-def test_parts_that_are_one_and_the_same_are_no_trouble():
-    """Large equal real and imaginary parts, whose covariance has no inverse, stay finite, forwards and backwards."""
+def test_batch_norm_is_finite_for_a_singular_covariance():
+    """Large equal real and imaginary parts, whose covariance is singular, give finite outputs and gradients."""
     torch.manual_seed(0)
     half = 1e3 * torch.randn(4, 3, 6, 6)
     x = torch.cat([half, half], dim=1).requires_grad_()

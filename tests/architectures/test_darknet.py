@@ -1,4 +1,4 @@
-"""DarkNet: pytorchcv's darknet53."""
+"""DarkNet: compared with pytorchcv's darknet53."""
 
 import pytest
 import torch
@@ -8,14 +8,14 @@ from torch import nn
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
-def test_darknet_is_pytorchcvs():
-    """At 224 pixels it has the parameters of pytorchcv's darknet53, and with its weights its scores."""
+def test_darknet_matches_pytorchcv():
+    """At 224 pixels it has the parameters of pytorchcv's darknet53 and, with its weights, the same logits."""
     assert_is("DarkNet", get_model("darknet53"))
 
 
 @pytest.mark.parametrize("pixels", [32, 16])
-def test_darknet_skips_a_halving_of_small_images(pixels):
-    """Under 64 pixels it is pytorchcv's with stride 1 in the first stage, averaged over all that is left."""
+def test_the_first_stage_of_darknet_keeps_the_resolution_of_small_images(pixels):
+    """Below 64 pixels it equals pytorchcv's with stride 1 in the first stage and global average pooling."""
     reference = get_model("darknet53", num_classes=10)
     reference.features.stage1.unit1.conv.stride = (1, 1)
     reference.features.final_pool = nn.AdaptiveAvgPool2d(1)
@@ -24,8 +24,8 @@ def test_darknet_skips_a_halving_of_small_images(pixels):
     assert_equal(net, reference, pixels)
 
 
-def test_darknet_has_the_stages_of_the_papers_table():
-    """52 convolutions and a linear layer; 64 to 1024 channels on maps of a half to a thirty-second of the image."""
+def test_darknet_has_the_stages_of_the_paper():
+    """It has 52 convolutions, a linear layer and five stages of 64 to 1024 channels with strides of 2 to 32."""
     net = build("DarkNet", 64).eval()
     assert sum(isinstance(module, nn.Conv2d) for module in net.modules()) == 52
     assert sum(isinstance(module, nn.Linear) for module in net.modules()) == 1

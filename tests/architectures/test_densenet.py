@@ -1,4 +1,4 @@
-"""DenseNet: torchvision's densenet121."""
+"""DenseNet: compared with torchvision's densenet121."""
 
 from itertools import pairwise
 
@@ -9,13 +9,13 @@ from torchvision import models
 from tests.architectures.networks import assert_equal, assert_is, build, copy_weights, settle
 
 
-def test_densenet_is_torchvisions():
-    """At 224 pixels it has the parameters of torchvision's, and with its weights the same scores."""
+def test_densenet_matches_torchvision():
+    """At 224 pixels it has the parameters of torchvision's densenet121 and, with its weights, the same logits."""
     assert_is("DenseNet", models.densenet121(weights=None))
 
 
 def test_densenet_keeps_the_resolution_of_small_images():
-    """At 32 pixels it is torchvision's with the stem that the literature uses for CIFAR: 3x3, stride 1, no pool."""
+    """At 32 pixels it equals torchvision's with the CIFAR stem: a 3x3 convolution of stride 1, no pooling."""
     reference = models.densenet121(weights=None, num_classes=10)
     reference.features.conv0 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     reference.features.pool0 = nn.Identity()
@@ -25,9 +25,9 @@ def test_densenet_keeps_the_resolution_of_small_images():
     assert_equal(net, reference, 32)
 
 
-def test_densenets_layers_pass_on_all_that_they_get():
-    """After a dense block stands its input, bit for bit, and behind it the 32 channels of each layer in their order."""
-    block = build("DenseNet").eval().block2
+def test_a_dense_layer_appends_32_channels_to_its_input():
+    """The output of a dense block is its input, bit for bit, followed by the 32 channels of each layer."""
+    block = build("DenseNet").eval().denseblock2
     x = torch.randn(1, 128, 4, 4)
     outputs = [x]
     with torch.no_grad():
@@ -40,6 +40,6 @@ def test_densenets_layers_pass_on_all_that_they_get():
 
 
 def test_densenet_has_121_weighted_layers():
-    """A stem, twice 58 convolutions in the blocks, three transitions and a classifier."""
+    """It has a stem, 58 layers of two convolutions, three transition layers and a classifier."""
     net = build("DenseNet")
     assert sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in net.modules()) == 121

@@ -1,6 +1,6 @@
-"""What holds for every network, whichever it is: LEMUR's demands, and those of whoever trains it.
+"""Contract of every network: LEMUR's interface, and what training and deployment require.
 
-What a network is compared with, and what gives it its name, stands in the files beside this one.
+The other files of this folder compare each network with its reference.
 """
 
 import copy
@@ -22,25 +22,28 @@ SLOW = pytest.mark.slow
 
 @pytest.fixture(
     scope="module",  # the tests of one network follow each other, and one process runs them
-    params=[pytest.param(one.name, marks=pytest.mark.xdist_group(one.name)) for one in CATALOGUE.architectures],
+    params=[
+        pytest.param(architecture.name, marks=pytest.mark.xdist_group(architecture.name))
+        for architecture in CATALOGUE.architectures
+    ],
 )
 def name(request: pytest.FixtureRequest) -> str:
-    """Every architecture."""
+    """The name of every architecture."""
     return str(request.param)
 
 
 def total(output: Any) -> Tensor:
-    """One number that depends on all that a network returns; in training that may be several tensors."""
+    """A scalar that depends on all outputs of a network, which in training may be several tensors."""
     return torch.stack([leaf.float().square().mean() for leaf in pytree.tree_leaves(output)]).sum()
 
 
 def loss_of(output: Any, labels: Tensor) -> Tensor:
-    """The cross-entropy of each of a network's outputs."""
+    """The sum of the cross-entropies of a network's outputs."""
     return torch.stack([F.cross_entropy(leaf, labels) for leaf in pytree.tree_leaves(output)]).sum()
 
 
-def test_the_declared_parameters_are_counted(name):
-    """``parameters`` of architecture.toml is the number in the network at the reference's size and classes."""
+def test_the_parameter_count_is_the_declared_one(name):
+    """``parameters`` of architecture.toml is the parameter count for the reference's input size and classes."""
     assert count(at_reference(name)) == CATALOGUE.architecture(name).parameters
 
 
@@ -48,26 +51,26 @@ def test_the_declared_parameters_are_counted(name):
     ("pixels", "channels", "classes"),
     [(32, 1, 2), pytest.param(32, 3, 100, marks=SLOW), pytest.param(64, 3, 10, marks=SLOW), (224, 1, 7)],
 )
-def test_any_image_gets_one_score_a_class(name, pixels, channels, classes):
-    """32 to 224 pixels, grey and coloured, 2 to 100 classes, a single image in evaluation: finite scores, float32."""
+def test_any_image_gets_one_logit_per_class(name, pixels, channels, classes):
+    """For an image of 32 to 224 pixels, 1 or 3 channels and 2 to 100 classes, the logits are finite float32."""
     net = build(name, pixels, classes, channels=channels, batch=1).eval()
     with torch.no_grad():
-        scores = net(torch.randn(1, channels, pixels, pixels))
-    assert scores.shape == (1, classes)
-    assert scores.dtype == torch.float32
-    assert scores.isfinite().all()
+        logits = net(torch.randn(1, channels, pixels, pixels))
+    assert logits.shape == (1, classes)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
 
 
 def test_the_smallest_input_trains(name):
-    """``smallest_input`` of architecture.toml goes forwards and backwards."""
+    """An input of ``smallest_input`` pixels passes forward and backward with finite gradients."""
     pixels = CATALOGUE.architecture(name).smallest_input
     net = build(name, pixels).train()
     total(net(torch.randn(2, 3, pixels, pixels))).backward()
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
-def test_images_that_are_not_square_are_taken(name):
-    """Height and width need not be the same."""
+def test_height_and_width_may_differ(name):
+    """Images of 32x64 pixels get logits."""
     net = build(name, (32, 64)).eval()
     with torch.no_grad():
         assert net(torch.randn(1, 3, 32, 64)).shape == (1, 10)
@@ -75,29 +78,31 @@ def test_images_that_are_not_square_are_taken(name):
 
 @pytest.mark.parametrize("pixels", [32, pytest.param(64, marks=SLOW)])
 def test_gradients_reach_every_parameter(name, pixels):
-    """No parameter is dead weight: each gets a gradient that is not zero, within a few passes that drop some paths."""
+    """Each parameter gets a non-zero gradient, within a few passes for networks that drop paths at random."""
     net = build(name, pixels).train()
     for _ in range(20):
         loss_of(net(torch.randn(4, 3, pixels, pixels)), torch.tensor([0, 1, 2, 3])).backward()
         if all(value.grad is not None and value.grad.abs().sum() > 0 for value in net.parameters()):
             break
-    without = [key for key, value in net.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
-    assert without == []
+    without_gradient = [
+        key for key, value in net.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0
+    ]
+    assert without_gradient == []
 
 
-def test_the_score_of_an_image_does_not_depend_on_its_batch(name):
-    """In evaluation the images of a batch do not see each other, and the same image always gets the same scores."""
-    net = stir(build(name)).eval().double()  # rounding depends on the size of the batch
+def test_the_logits_of_an_image_do_not_depend_on_its_batch(name):
+    """In evaluation, the logits of an image are deterministic and the same in a batch and alone."""
+    net = stir(build(name)).eval().double()  # rounding errors depend on the batch size
     images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
     with torch.no_grad():
-        together = net(images)
-        assert torch.equal(net(images), together)
-        alone = torch.cat([net(image[None]) for image in images])
-        torch.testing.assert_close(together, alone, rtol=1e-8, atol=1e-8)
+        batched = net(images)
+        assert torch.equal(net(images), batched)
+        single = torch.cat([net(image[None]) for image in images])
+        torch.testing.assert_close(batched, single, rtol=1e-8, atol=1e-8)
 
 
-def test_a_fresh_network_is_neither_saturated_nor_silent(name):
-    """The scores of a fresh network, batch statistics in use, are of the order of one."""
+def test_the_initial_logits_are_of_the_order_of_one(name):
+    """The standard deviation of the logits of a network with initial weights is between 0.02 and 20."""
     net = build(name).train()
     with torch.no_grad():
         leaves = pytree.tree_leaves(net(torch.randn(16, 3, 32, 32)))
@@ -105,31 +110,31 @@ def test_a_fresh_network_is_neither_saturated_nor_silent(name):
 
 
 def test_a_network_computes_in_bfloat16(name):
-    """In bfloat16 it gives bfloat16 scores near those of float32: no tensor of it has a fixed type."""
+    """In bfloat16, the logits are bfloat16 and close to those of float32: no tensor has a fixed dtype."""
     pixels = CATALOGUE.architecture(name).smallest_input
     net = build(name, pixels).eval()
     images = torch.randn(2, 3, pixels, pixels)
     with torch.no_grad():
-        wanted = net(images)
-        found = net.to(torch.bfloat16)(images.to(torch.bfloat16))
-    assert found.dtype == torch.bfloat16
-    assert (found.float() - wanted).abs().max() < 0.1 * max(1.0, wanted.abs().max().item())
+        expected = net(images)
+        actual = net.to(torch.bfloat16)(images.to(torch.bfloat16))
+    assert actual.dtype == torch.bfloat16
+    assert (actual.float() - expected).abs().max() < 0.1 * max(1.0, expected.abs().max().item())
 
 
-def test_a_state_dict_is_the_whole_network(name):
-    """Saved and loaded into a network with other weights, it gives the same scores, exactly."""
-    net, other = stir(build(name)).eval(), build(name).eval()
+def test_a_state_dict_holds_the_whole_network(name):
+    """A network that loads the saved state of another has the same logits, bit for bit."""
+    net, loaded = stir(build(name)).eval(), build(name).eval()
     saved = io.BytesIO()
     torch.save(net.state_dict(), saved)
     saved.seek(0)
-    other.load_state_dict(torch.load(saved, weights_only=True))
+    loaded.load_state_dict(torch.load(saved, weights_only=True))
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        assert torch.equal(other(images), net(images))
+        assert torch.equal(loaded(images), net(images))
 
 
-def test_two_networks_of_one_file_share_nothing(name):
-    """A network trained beside another leaves the other, and what a third one starts with, as they were."""
+def test_two_networks_of_one_file_share_no_state(name):
+    """Changes of a network's state leave other networks of the same file, built before or after, unchanged."""
     first, second = build(name), build(name)
     before = copy.deepcopy(second.state_dict())
     with torch.no_grad():
@@ -140,13 +145,13 @@ def test_two_networks_of_one_file_share_nothing(name):
     for key, value in second.state_dict().items():
         assert torch.equal(value, before[key])
         assert torch.equal(value, third[key])
-    names = [key for key, value in vars(module(name)).items() if isinstance(value, (Tensor, nn.Module, list, dict))]
-    assert [key for key in names if not key.startswith("__")] == []
+    mutable = [key for key, value in vars(module(name)).items() if isinstance(value, (Tensor, nn.Module, list, dict))]
+    assert [key for key in mutable if not key.startswith("__")] == []
 
 
-def test_two_batches_are_learned(name):
-    """``learn`` returns the means over images of the accuracy and of the loss that it differentiates; all parameters
-    move (within a few epochs where paths drop out), and the network is in training mode.
+def test_learn_trains_every_parameter(name):
+    """``learn`` returns the mean accuracy and loss over images; all parameters change, within a few epochs for networks
+    that drop paths at random, and the network is in training mode.
     """
     net = build(name, batch=4)
     net.train_setup({"lr": 1e-3, "momentum": 0.9, "dropout": 0.2, "epoch_max": 2})
@@ -161,48 +166,48 @@ def test_two_batches_are_learned(name):
         assert accuracy == pytest.approx(recorder.mean(recorder.accuracies))
         assert loss == pytest.approx(recorder.mean(recorder.losses), rel=1e-5)
         assert 0 < loss < math.inf
-        still = [key for key, value in net.named_parameters() if torch.equal(value, before[key])]
-        if not still:
+        unchanged = [key for key, value in net.named_parameters() if torch.equal(value, before[key])]
+        if not unchanged:
             break
-    assert still == []
+    assert unchanged == []
 
 
 def test_the_optimizer_is_that_of_the_recipe(name):
-    """The rate and the momentum come from ``prm``, the rest from the architecture's recipe, and all of it is used."""
+    """The learning rate and the momentum come from ``prm``, all other settings from the architecture's recipe."""
     recipe = CATALOGUE.architecture(name).recipe
 
     def optimizer(**prm: float) -> torch.optim.Optimizer:
         net = build(name)
         net.train_setup({"lr": 0.0123, "momentum": 0.77, "dropout": 0.2, **prm})
         assert net.criterion.label_smoothing == recipe.label_smoothing
-        held = {id(value) for group in net.optimizer.param_groups for value in group["params"]}
-        assert held == {id(value) for value in net.parameters()}
+        optimized = {id(value) for group in net.optimizer.param_groups for value in group["params"]}
+        assert optimized == {id(value) for value in net.parameters()}
         return net.optimizer
 
-    used = optimizer()
-    assert type(used).__name__.lower() == recipe.optimizer
-    assert used.defaults["lr"] == 0.0123
-    assert used.defaults["weight_decay"] == recipe.weight_decay or not recipe.weight_decay
+    default = optimizer()
+    assert type(default).__name__.lower() == recipe.optimizer
+    assert default.defaults["lr"] == 0.0123
+    assert default.defaults["weight_decay"] == recipe.weight_decay or not recipe.weight_decay
     if recipe.optimizer == "sgd":
-        assert (used.defaults["momentum"], used.defaults["nesterov"]) == (0.77, recipe.nesterov)
+        assert (default.defaults["momentum"], default.defaults["nesterov"]) == (0.77, recipe.nesterov)
     if recipe.weight_decay:
         assert optimizer(weight_decay=0.5).defaults["weight_decay"] == 0.5
 
 
 @pytest.mark.slow
 def test_a_network_compiles(name):
-    """``torch.compile`` makes one graph of it that gives the same scores."""
+    """``torch.compile`` captures a network in one graph with the same logits."""
     net = build(name).eval()
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        found = torch.compile(net, fullgraph=True, backend="aot_eager")(images)
-        torch.testing.assert_close(found, net(images), rtol=1e-4, atol=1e-4)
+        compiled = torch.compile(net, fullgraph=True, backend="aot_eager")(images)
+        torch.testing.assert_close(compiled, net(images), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pixels", [48, 96, 128, 256, 299])
-def test_other_sizes_are_taken(name, pixels):
-    """The sizes that people scale images to go through, forwards and backwards."""
+def test_other_input_sizes_are_supported(name, pixels):
+    """Images of other common sizes pass forward and backward."""
     net = build(name, pixels)
     loss_of(net.train()(torch.randn(2, 3, pixels, pixels)), torch.tensor([0, 1])).backward()
     with torch.no_grad():
@@ -211,10 +216,10 @@ def test_other_sizes_are_taken(name, pixels):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_network_runs_on_a_gpu(name):
-    """On a CUDA device it gives the scores that it gives on the processor."""
+    """The logits on a CUDA device equal those on the CPU."""
     net = build(name).eval()
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        wanted = net(images)
-        found = net.to("cuda")(images.to("cuda")).cpu()
-    torch.testing.assert_close(found, wanted, rtol=1e-2, atol=1e-2)
+        expected = net(images)
+        actual = net.to("cuda")(images.to("cuda")).cpu()
+    torch.testing.assert_close(actual, expected, rtol=1e-2, atol=1e-2)

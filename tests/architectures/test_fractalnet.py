@@ -1,4 +1,4 @@
-"""FractalNet: pytorchcv's fractalnet_cifar10, its paths, and drop-path as in the paper's section 3."""
+"""FractalNet: compared with pytorchcv's fractalnet_cifar10; its paths and drop-path, section 3 of the paper."""
 
 from collections import Counter
 
@@ -10,45 +10,45 @@ from torch import Tensor, nn
 from tests.architectures.networks import assert_is, build, module
 
 
-def test_fractalnet_is_pytorchcvs():
-    """At 32 pixels it has the parameters of pytorchcv's, and with its weights the same scores."""
+def test_fractalnet_matches_pytorchcv():
+    """At 32 pixels it has the parameters of pytorchcv's model and, with its weights, the same logits."""
     assert_is("FractalNet", get_model("fractalnet_cifar10", pretrained=False))
 
 
-class Step(nn.Module):
-    """Stands for a convolution: counts it."""
+class AddOne(nn.Module):
+    """Replaces a convolution and counts it."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 1
 
 
 @pytest.fixture
-def a_block_of_steps() -> nn.Module:
-    """A fractal block that adds one where it had a convolution."""
+def counting_block() -> nn.Module:
+    """A fractal block that adds one in place of each convolution."""
     block = build("FractalNet").block3
     for name, _ in list(block.named_children()):
-        setattr(block, name, Step())
+        setattr(block, name, AddOne())
     return block
 
 
-@pytest.mark.parametrize(("meet", "length"), [(max, 4), (min, 1)], ids=["longest", "shortest"])
-def test_a_fractal_block_is_up_to_four_convolutions_deep(monkeypatch, a_block_of_steps, meet, length):
-    """Its longest path has four convolutions, so that five blocks have twenty, and its shortest has one."""
-    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, drop_path: meet(outputs))
-    assert a_block_of_steps(torch.tensor(0), "all", 0.0) == length
+@pytest.mark.parametrize(("reduce", "length"), [(max, 4), (min, 1)], ids=["longest", "shortest"])
+def test_the_paths_of_a_fractal_block_have_one_to_four_convolutions(monkeypatch, counting_block, reduce, length):
+    """The longest path of a block has four convolutions, the shortest has one."""
+    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, drop_rate: reduce(outputs))
+    assert counting_block(torch.tensor(0), "all", 0.0) == length
 
 
 def test_a_fractal_block_has_five_paths(monkeypatch):
-    """Two fractals of two paths in a row, and a convolution beside them: 2 x 2 + 1."""
+    """A block has 2 * 2 + 1 paths: two fractals of two paths in sequence, and a single convolution."""
     block = build("FractalNet").block3
     for name, _ in list(block.named_children()):
         setattr(block, name, nn.Identity())
-    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, drop_path: sum(outputs))
+    monkeypatch.setattr(module("FractalNet", 1), "join", lambda outputs, drop_rate: sum(outputs))
     assert block(torch.tensor(1), "all", 0.0) == 5
 
 
-def test_global_drop_path_leaves_one_column():
-    """A batch that is given a column goes through its convolutions one after the other, through no others."""
+def test_global_drop_path_selects_one_column():
+    """With a selected column, the output is that of this column's convolutions in sequence."""
     block = build("FractalNet").eval().block2
     x = torch.randn(3, 64, 4, 4)
     with torch.no_grad():
@@ -58,8 +58,8 @@ def test_global_drop_path_leaves_one_column():
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_local_drop_path_averages_those_that_are_left(count):
-    """Each input of a join drops out with the given probability, never all of them; the others are averaged."""
+def test_local_drop_path_averages_the_remaining_inputs(count):
+    """Each input of a join is dropped with the given probability, but never all; the others are averaged."""
     torch.manual_seed(0)
     joins = 10_000
     inputs = [torch.tensor(10.0**power) for power in range(count)]
@@ -67,59 +67,59 @@ def test_local_drop_path_averages_those_that_are_left(count):
     means = Counter(round(join(inputs, 0.3).item(), 3) for _ in range(joins))
     powers = [[power for power in range(count) if subset >> power & 1] for subset in range(1, 2**count)]
     mean_of = [round(sum(10.0**power for power in chosen) / len(chosen), 3) for chosen in powers]
-    assert means.keys() == set(mean_of)  # each mean is that of a subset that is not empty
-    alive = 0.7 + 0.3**count / count
+    assert means.keys() == set(mean_of)  # the means of all non-empty subsets
+    keep_rate = 0.7 + 0.3**count / count
     for power in range(count):
         hits = sum(means[mean] for mean, chosen in zip(mean_of, powers, strict=True) if power in chosen)
-        assert hits / joins == pytest.approx(alive, abs=0.02)
+        assert hits / joins == pytest.approx(keep_rate, abs=0.02)
     assert join(inputs, 0.0) == sum(inputs) / count
 
 
-def test_half_of_the_batches_drop_paths_globally_and_only_in_training():
-    """All blocks are told the same: a column for half of the batches, 15 percent for the others; none in evaluation."""
+def test_half_of_the_training_batches_use_global_drop_path():
+    """All blocks get the same column in half of the batches and a drop rate of 0.15 in the others."""
     net = build("FractalNet")
-    told: list[tuple] = []
+    arguments: list[tuple[str, float]] = []
     for block in (net.block1, net.block2, net.block3, net.block4, net.block5):
-        block.forward = lambda x, *how: told.append(how) or x
+        block.forward = lambda x, column, drop_rate: arguments.append((column, drop_rate)) or x
     net.fc = nn.Identity()
     batches = 600
     with torch.no_grad():
         for _ in range(batches):
             net.train()(torch.zeros(1, 1, 16, 16))
         net.eval()(torch.zeros(1, 1, 16, 16))
-    per_batch = Counter(told[::5])
-    assert told == [how for how in told[::5] for _ in range(5)]
-    assert told[-1] == ("all", 0.0)
-    assert per_batch[told[-1]] == 1
+    per_batch = Counter(arguments[::5])
+    assert arguments == [first for first in arguments[::5] for _ in range(5)]
+    assert arguments[-1] == ("all", 0.0)
+    assert per_batch[arguments[-1]] == 1
     assert per_batch["all", 0.15] / batches == pytest.approx(1 / 2, abs=0.06)
     for column in ("deep", "middle", "shallow"):
         assert per_batch[column, 0.0] / batches == pytest.approx(1 / 6, abs=0.05)
 
 
-def test_fractalnets_training_passes_differ_without_dropout_too():
-    """Drop-path draws anew in each training pass."""
+def test_drop_path_differs_between_training_passes():
+    """Without dropout, training passes still differ because drop-path is sampled for each."""
     net = build("FractalNet", dropout=0.0).train()
     images = torch.randn(4, 3, 16, 16)
     torch.manual_seed(0)
     with torch.no_grad():
         passes = [net(images) for _ in range(8)]
-    assert not all(torch.equal(passes[0], one) for one in passes)
+    assert not all(torch.equal(passes[0], output) for output in passes)
 
 
-def test_fractalnets_dropout_grows_from_block_to_block():
-    """By default the paper's rates: 0, 10, 20, 30 and 40 percent."""
+def test_the_dropout_rate_of_fractalnet_increases_from_block_to_block():
+    """The dropout rates of the five blocks are those of the paper: 0, 0.1, 0.2, 0.3 and 0.4."""
     net = build("FractalNet", dropout=0.4)
     blocks = (net.block1, net.block2, net.block3, net.block4, net.block5)
     for block, rate in zip(blocks, (0, 0.1, 0.2, 0.3, 0.4), strict=True):
-        assert {round(one.p, 6) for one in block.modules() if isinstance(one, nn.Dropout)} == {rate}
+        assert {round(layer.p, 6) for layer in block.modules() if isinstance(layer, nn.Dropout)} == {rate}
 
 
-def test_large_images_get_the_stem_of_the_papers_network_for_imagenet():
-    """From 64 pixels on the first block sees a quarter of the resolution in 64 channels, below that the image."""
+def test_large_images_use_the_imagenet_stem():
+    """From 64 pixels on, the input of the first block has 64 channels and a quarter of the resolution."""
     for pixels, shape in ((63, (3, 63, 63)), (64, (64, 16, 16))):
         net = build("FractalNet", pixels).eval()
-        seen = []
-        net.block1.register_forward_pre_hook(lambda block, inputs: seen.append(tuple(inputs[0].shape[1:])))  # noqa: B023
+        shapes = []
+        net.block1.register_forward_pre_hook(lambda block, inputs: shapes.append(tuple(inputs[0].shape[1:])))  # noqa: B023
         with torch.no_grad():
             net(torch.randn(1, 3, pixels, pixels))
-        assert seen == [shape]
+        assert shapes == [shape]
