@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lrgen.version import __version__
 
 if TYPE_CHECKING:
-    from lrgen.api.architectures import get_active_model, set_active_model
+    from lrgen.api.architectures import get_active_model, get_architecture, list_architectures, set_active_model
     from lrgen.api.const import (
         ACTIVE_MODEL,
         ADDITIONAL_MODELS,
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         PROMPT_CONFIG,
         SCHEDULER_TYPES,
     )
+    from lrgen.api.files import render_file, verify_file
     from lrgen.api.results import (
         generate_class_data_for_epoch,
         get_best_schedulers,
         get_class_accuracies,
+        get_results,
         init_class_data,
         init_database,
         save_class_accuracy,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
         unique_nn,
         unique_nn_cls,
     )
-    from lrgen.api.schedules import get_hyperparams, validate_hyperparams
+    from lrgen.api.schedules import get_hyperparams, get_schedule, list_schedules, validate_hyperparams
     from lrgen.extraction import detect_model, extract_lr
 
 __all__ = [
@@ -49,27 +51,36 @@ __all__ = [
     "extract_lr",
     "generate_class_data_for_epoch",
     "get_active_model",
+    "get_architecture",
     "get_best_schedulers",
     "get_class_accuracies",
     "get_hyperparams",
+    "get_results",
+    "get_schedule",
     "init_class_data",
     "init_database",
+    "list_architectures",
+    "list_schedules",
+    "render_file",
     "save_class_accuracy",
     "save_scheduler_result",
     "set_active_model",
     "unique_nn",
     "unique_nn_cls",
     "validate_hyperparams",
+    "verify_file",
 ]
 
 # Where each name is defined; those in capitals are in lrgen.api.const.
 _HOMES = {
-    "lrgen.api.architectures": ("get_active_model", "set_active_model"),
+    "lrgen.api.architectures": ("get_active_model", "get_architecture", "list_architectures", "set_active_model"),
+    "lrgen.api.files": ("render_file", "verify_file"),
     "lrgen.api.results": (
-        *("generate_class_data_for_epoch", "get_best_schedulers", "get_class_accuracies", "init_class_data"),
-        *("init_database", "save_class_accuracy", "save_scheduler_result", "unique_nn", "unique_nn_cls"),
+        *("generate_class_data_for_epoch", "get_best_schedulers", "get_class_accuracies", "get_results"),
+        *("init_class_data", "init_database", "save_class_accuracy", "save_scheduler_result"),
+        *("unique_nn", "unique_nn_cls"),
     ),
-    "lrgen.api.schedules": ("get_hyperparams", "validate_hyperparams"),
+    "lrgen.api.schedules": ("get_hyperparams", "get_schedule", "list_schedules", "validate_hyperparams"),
     "lrgen.extraction": ("detect_model", "extract_lr"),
 }
 

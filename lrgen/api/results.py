@@ -32,6 +32,15 @@ _BEST = (
     *("model_name", "scheduler_type", "variant_name", "dataset", "training", "accuracy", "loss", "epoch", "status"),
     *("hyperparameters", "seed", "device", "source_sha256", "path", "timestamp"),
 )
+_RUN = (
+    *("model_name", "scheduler_type", "variant_name", "dataset", "status", "stage", "reason", "training"),
+    *("accuracy", "seconds", "seed", "device", "source_sha256", "path", "timestamp"),
+)
+_EPOCH = (
+    *("model_name", "scheduler_type", "variant_name", "dataset", "status", "epoch", "lr", "train_loss"),
+    *("train_accuracy", "loss", "accuracy", "seconds", "training", "seed", "device", "source_sha256", "path"),
+    "timestamp",
+)
 
 
 # Files.
@@ -180,6 +189,53 @@ def save_scheduler_result(
             series, epoch, accuracy, loss, best_accuracy=best_accuracy, hyperparameters=hyperparameters, **matrix
         )
     return True
+
+
+def get_results(
+    model: str | None = None,
+    schedule: str | int | None = None,
+    dataset: str | None = None,
+    *,
+    epochs: bool = False,
+    db: str | None = None,
+) -> "pd.DataFrame":
+    """What verification recorded: a row for the newest run of each file on each dataset, or for each of its epochs.
+
+    Args:
+        model: only files of this architecture, or of this stem for files of your own.
+        schedule: only files with this schedule: its name, its number, ``"A0_001"``, or the ``file-…`` that
+            stands for it with a file of your own.
+        dataset: only runs on this dataset.
+        epochs: a row for each evaluated epoch of the newest run that has any.
+        db: database URL; by default that of the configuration.
+
+    Returns:
+        A frame with the columns model_name, scheduler_type, variant_name, dataset, status, stage, reason, training,
+        accuracy (of the best epoch, in 0–1), seconds, seed, device, source_sha256, path, timestamp. With ``epochs``
+        instead: model_name, scheduler_type, variant_name, dataset, status, epoch, lr, train_loss, train_accuracy, loss,
+        accuracy, seconds, training, seed, device, source_sha256, path, timestamp.
+
+    Raises:
+        UnknownNameError: if there is no such schedule.
+        StoreError, NoResultError: if the database cannot be read, or there is none.
+
+    Example:
+        >>> lrgen.init_database()
+        True
+        >>> results = lrgen.get_results(model="ResNet")
+        >>> len(results)
+        0
+        >>> list(results.columns)[:5]
+        ['model_name', 'scheduler_type', 'variant_name', 'dataset', 'status']
+    """
+    import pandas as pd
+
+    scheduler_type = None if schedule is None else _scheduler_type(schedule)
+    with _store(db) as store:
+        if not epochs:
+            return pd.DataFrame(store.newest_runs(model, scheduler_type, dataset), columns=_RUN)
+        rows = [row for row in store.epochs(model, dataset) if scheduler_type in (None, row["scheduler_type"])]
+    return pd.DataFrame(rows, columns=_EPOCH)
 
 
 def get_best_schedulers(
@@ -372,6 +428,13 @@ def _store(db: str | None) -> Iterator["Store"]:
         yield store
     finally:
         store.close()
+
+
+def _scheduler_type(schedule: str | int) -> str:
+    """``A0_001`` of a schedule; the name of a file without one is its own."""
+    if isinstance(schedule, str) and schedule.startswith("file-"):
+        return schedule
+    return current.catalogue().variant(schedule).key
 
 
 def _series(store: "Store", model_name: str, scheduler_type: str, dataset: str | None, seed: int) -> "Series":

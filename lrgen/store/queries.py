@@ -13,6 +13,11 @@ from lrgen.store.recording import RECORDED
 from lrgen.store.rows import CandidateKey, Conditions, key_of, outcome_of, settings_of
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
+_OF_RUN = (
+    *("model_name", "scheduler_type", "variant_name", "dataset", "status", "stage", "reason", "training"),
+    *("accuracy", "seconds", "seed", "device", "source_sha256", "path", "timestamp"),
+)
+
 
 class Queries(Database):
     """The reading half of the store."""
@@ -272,6 +277,22 @@ class Queries(Database):
         newest = select(RUNS.c.dataset).where(RUNS.c.model_name == model, RUNS.c.scheduler_type == scheduler_type)
         found = self.rows(newest.order_by(RUNS.c.id.desc()).limit(1))
         return str(found[0]["dataset"]) if found else None
+
+    def newest_runs(
+        self, model: str | None = None, scheduler_type: str | None = None, dataset: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest run of each file and dataset, however it ended, in the order of files."""
+        newest = select(func.max(RUNS.c.id)).group_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset)
+        columns = [RUNS.c[name] for name in _OF_RUN]
+        query = select(*columns).where(RUNS.c.id.in_(newest))
+        for column, value in (
+            (RUNS.c.model_name, model),
+            (RUNS.c.scheduler_type, scheduler_type),
+            (RUNS.c.dataset, dataset),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        return self.rows(query.order_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset))
 
     def failures(self) -> list[dict[str, Any]]:
         """The files whose newest run did not end well, newest first."""

@@ -74,6 +74,28 @@ def test_an_epoch_that_was_never_run_is_an_error_and_no_frame_of_zeros(database)
         package.get_class_accuracies("ResNet", "A0_001", 9, db=database)
 
 
+def test_get_results_has_a_row_for_the_newest_run_of_each_file(database):
+    """It says how the run ended; an architecture without runs has no row, and the columns are there all the same."""
+    frame = package.get_results(db=database)
+    assert frame["model_name"].tolist() == ["ResNet"]
+    assert frame["scheduler_type"].tolist() == ["A0_001"]
+    assert frame["accuracy"].tolist() == [0.875]
+    assert package.get_results("ResNet", "StepLR_default", "digits", db=database).equals(frame)
+    for nothing in ({"model": "VGG"}, {"schedule": 2}, {"dataset": "cifar-10"}):
+        empty = package.get_results(**nothing, db=database)
+        assert len(empty) == 0
+        assert list(empty.columns) == list(frame.columns)
+
+
+def test_get_results_has_a_row_for_each_epoch_if_asked(database):
+    """The numbers of an epoch are those of the run's report."""
+    frame = package.get_results(schedule=1, epochs=True, db=database)
+    assert frame["epoch"].tolist() == [1, 2]
+    assert frame["train_accuracy"].tolist() == [0.5, 0.5]
+    assert frame["lr"].tolist() == [0.1, 0.1]
+    assert len(package.get_results(schedule=2, epochs=True, db=database)) == 0
+
+
 def test_the_database_of_the_configuration_is_the_default(database, tmp_path, monkeypatch):
     """Without ``db`` the functions read where ``lrgen verify`` records."""
     monkeypatch.chdir(tmp_path)

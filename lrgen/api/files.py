@@ -1,0 +1,96 @@
+"""Files from Python: render one, verify one."""
+
+import os
+from pathlib import Path
+
+from lrgen import config
+from lrgen.api import current
+from lrgen.files import read_bytes
+from lrgen.records import Outcome
+
+# The name in errors of a file that is given as source code.
+_UNNAMED = Path("source.py")
+
+
+def render_file(model: str, schedule: str | int) -> str:
+    """The source code of one architecture with one schedule, as ``lrgen render`` writes it.
+
+    Args:
+        model: an architecture's name, of ``list_architectures()``.
+        schedule: a schedule's name, its number, or ``"A0_001"``.
+
+    Raises:
+        UnknownNameError: if there is no such architecture or schedule.
+
+    Example:
+        >>> source = lrgen.render_file("ResNet", "wsd_linear")
+        >>> print(source.splitlines()[0].strip('"'))
+        ResNet-20 trained with a WSD schedule and linear decay.
+    """
+    catalogue = current.catalogue()
+    return current.renderer().render(catalogue.architecture(model), catalogue.variant(schedule)).text
+
+
+def verify_file(
+    source: str | os.PathLike[str],
+    schedule: str | int | None = None,
+    stage: str = "training",
+    *,
+    dataset: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    isolation: str | None = None,
+    full: bool = False,
+) -> Outcome:
+    """Verify one file by running it, in a process of its own.
+
+    The caller may have threads, an event loop or a CUDA context: nothing is forked from its process. Recorded results
+    are neither read nor written; ``lrgen verify`` does both.
+
+    Args:
+        source: a path, or the source code itself: a string with a line break.
+        schedule: the schedule that the file is checked against, by name or number. By default the one that a manifest
+            gives for the file's sha256; a file of no manifest has no claim and ends as ``unclaimed``.
+        stage: the last check: ``"syntax"``, ``"contract"``, ``"schedule"`` or ``"training"``.
+        dataset: ``"digits"``, ``"cifar-10"``, ``"cifar-20"`` or ``"cifar-100"``; by default that of the configuration,
+            like ``epochs``, ``seed`` and ``device`` (``"cpu"``, ``"cuda"``, ``"cuda:N"``, ``"auto"``).
+        isolation: ``"process"`` or ``"sandbox"``; by default a sandbox for files that lrgen did not render.
+        full: train large networks in full, where a CPU would overfit a small subset.
+
+    Returns:
+        The outcome: ``status`` (``"verified"``, ``"passed"``, ``"unclaimed"``, ``"failed"`` …), ``stage``, ``reason``,
+        ``checks``, and after training ``accuracy`` (0–1) and ``epochs``.
+
+    Raises:
+        OutputError: if the path cannot be read.
+        UnknownNameError: if there is no such schedule, stage, dataset or isolation.
+        DataError, DeviceError: if the dataset or the device is not there.
+        IsolationError: if the file needs a sandbox and the machine offers none.
+        EngineError: if the harness ends before the file does.
+
+    Example:
+        >>> source = lrgen.render_file("ResNet", "StepLR_default")
+        >>> outcome = lrgen.verify_file(source, schedule="StepLR_default", stage="schedule")
+        >>> print(outcome.status, outcome.stage)
+        passed schedule
+        >>> outcome = lrgen.verify_file(source, schedule="wsd_linear", stage="schedule")
+        >>> print(outcome.status, outcome.stage)
+        failed schedule
+    """
+    from lrgen.verify import plan as planning
+    from lrgen.verify import run
+
+    flags = {"dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
+    settings = config.load(flags)
+    catalogue = current.catalogue(settings)
+    claim = None if schedule is None else catalogue.variant(schedule)
+    text = os.fspath(source)
+    if isinstance(source, str) and "\n" in source:
+        path, content = _UNNAMED, source.encode()
+    else:
+        path = Path(text)
+        content = read_bytes(path)
+    plan = planning.plan(settings, planning.VerifyRequest(stage=stage, full=full, isolation=isolation))
+    candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
+    return run.verify_apart(candidate, plan)

@@ -1,0 +1,70 @@
+"""render_file and verify_file."""
+
+import os
+import threading
+
+import pytest
+
+import lrgen as package
+from lrgen.errors import OutputError, UnknownNameError
+from lrgen.render.renderer import Renderer
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_render_file_returns_what_the_renderer_renders(catalogue):
+    """A schedule is named by its name, its number or the stem of its files."""
+    expected = Renderer(catalogue).render(catalogue.architecture("VGG"), catalogue.variant(132)).text
+    assert package.render_file("VGG", "wsd_linear") == expected
+    assert package.render_file("VGG", 132) == expected
+    assert package.render_file("VGG", "A0_132") == expected
+
+
+@pytest.mark.parametrize(("model", "schedule"), [("VGGG", 1), ("VGG", "wsd_liner"), ("VGG", 999)])
+def test_an_unknown_name_is_an_error(model, schedule):
+    """The error says which name is unknown."""
+    wrong = model if model != "VGG" else schedule
+    with pytest.raises(UnknownNameError, match=f"'?{wrong}'?"):
+        package.render_file(model, schedule)
+
+
+def test_a_file_is_verified_while_threads_run(monkeypatch, tmp_path):
+    """The calling process is not forked; nothing is recorded."""
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("the caller forks"))
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        outcome = package.verify_file(package.render_file("ResNet", 2), schedule=2, stage="contract")
+    finally:
+        stop.set()
+        thread.join()
+    assert outcome.status.ok
+    assert [check.stage for check in outcome.checks] == ["syntax", "contract"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_read(tmp_path):
+    """A string without a line break and a Path name a file; one that is not there is an error."""
+    (tmp_path / "mine.py").write_text("def f(:\n")
+    for source in ("mine.py", tmp_path / "mine.py"):
+        outcome = package.verify_file(source, stage="syntax")
+        assert outcome.status == "failed"
+        assert outcome.stage == "syntax"
+        assert outcome.candidate.model_name == "mine"
+    with pytest.raises(OutputError, match=r"other\.py: cannot be read"):
+        package.verify_file("other.py")
+
+
+def test_a_wrong_argument_is_an_error_before_anything_runs():
+    """Stage, schedule and dataset are names of something."""
+    for arguments, name in (
+        ({"stage": "train"}, "stage"),
+        ({"schedule": "nothing"}, "variant"),
+        ({"dataset": "mnist"}, "dataset"),
+    ):
+        with pytest.raises(UnknownNameError, match=f"^unknown {name} '{next(iter(arguments.values()))}'"):
+            package.verify_file("import torch\n", **arguments)
