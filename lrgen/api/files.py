@@ -25,7 +25,7 @@ def render_file(model: str, schedule: str | int) -> str:
     Example:
         >>> source = lrgen.render_file("ResNet", "wsd_linear")
         >>> print(source.splitlines()[0].strip('"'))
-        ResNet-20 trained with a WSD schedule and linear decay.
+        ResNet-20 trained with a WSD schedule (linear decay).
     """
     catalogue = current.catalogue()
     return current.renderer().render(catalogue.architecture(model), catalogue.variant(schedule)).text
