@@ -1,4 +1,4 @@
-"""Every schedule as it is rendered, for any horizon, base rate and hyperparameters: against its curve."""
+"""Every rendered schedule compared with its curve, for any horizon, base learning rate and hyperparameters."""
 
 import warnings
 from functools import cache
@@ -21,15 +21,15 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant:
 
 @cache
 def subject(key: str):
-    """The tiny file of a variant, loaded."""
+    """The loaded file of the tiny network with a variant."""
     warnings.simplefilter("ignore")
-    made = TINY.subject(TINY.catalogue.variant(key))
-    made.load()
-    return made
+    loaded = TINY.subject(TINY.catalogue.variant(key))
+    loaded.load()
+    return loaded
 
 
-def fed(data, variant: Variant, steps: int) -> list[float]:
-    """Metrics of any kind that training may produce: noise, ties, plateaus, NaN and infinity."""
+def draw_metrics(data, variant: Variant, steps: int) -> list[float]:
+    """Draw metrics with noise, ties, plateaus, NaN and infinity, as training may produce them."""
     top = 4.0 if variant.metric is Metric.LOSS else 1.0
     kinds = [st.floats(0, top), st.sampled_from([0.25, 0.5, 1.0]), st.just(float("nan"))]
     if variant.metric is Metric.LOSS:
@@ -40,9 +40,10 @@ def fed(data, variant: Variant, steps: int) -> list[float]:
 @every_variant
 @settings(max_examples=12, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
-def test_a_rendered_schedule_is_its_curve_wherever_it_is_asked(variant, data):
-    """Any horizon, base rate and hyperparameters, the ends of their ranges more often than not, resumed anywhere:
-    nothing raises, no rate is negative, NaN or above the base rate, and each is the curve's.
+def test_a_rendered_schedule_equals_its_curve(variant, data):
+    """For any horizon, base learning rate, hyperparameters and step of resumption, all learning rates are the curve's.
+
+    They are finite, not negative and at most the base learning rate.
     """
     horizon = data.draw(st.one_of(st.integers(1, 6), st.integers(1, 120)), label="horizon")
     lr = data.draw(st.sampled_from([1e-4, 0.1, 1.0]), label="lr")
@@ -54,24 +55,26 @@ def test_a_rendered_schedule_is_its_curve_wherever_it_is_asked(variant, data):
     depths = () if deepest is None else tuple(range(deepest + 1))
     steps = 2 * horizon + 4
     resume = [data.draw(st.integers(0, steps - 1), label="resume")]
-    metrics = fed(data, variant, steps) if variant.unit is Unit.METRIC else None
-    one = subject(variant.key)
-    found = np.asarray(
+    metrics = draw_metrics(data, variant, steps) if variant.unit is Unit.METRIC else None
+    file = subject(variant.key)
+    rates = np.asarray(
         make_scheduler_trace.trace(
-            one, one.module.make_scheduler, horizon, steps, one.prm(lr=lr, **prm), metrics, resume, depths
+            file, file.module.make_scheduler, horizon, steps, file.prm(lr=lr, **prm), metrics, resume, depths
         )
     )
-    assert np.isfinite(found).all()
-    assert found.min() >= 0
-    assert found.max() <= lr * (1 + 1e-12)
+    assert np.isfinite(rates).all()
+    assert rates.min() >= 0
+    assert rates.max() <= lr * (1 + 1e-12)
     before = metrics[:-1] if metrics is not None else None
     wanted = curves.rates(variant, np.arange(steps), horizon, lr, prm, metrics=before, depths=depths or (0,))
-    assert np.abs(found - wanted).max() <= variant.tolerance * lr
+    assert np.abs(rates - wanted).max() <= variant.tolerance * lr
 
 
-@pytest.mark.parametrize("variant", [one for one in VARIANTS if one.layerwise], ids=lambda variant: variant.key)
-def test_a_layerwise_schedule_gives_each_depth_a_rate_of_its_own(variant):
-    """Groups of different depth have different rates somewhere, the deepest alone has the base rate as its peak."""
+@pytest.mark.parametrize(
+    "variant", [variant for variant in VARIANTS if variant.layerwise], ids=lambda variant: variant.key
+)
+def test_a_layerwise_schedule_gives_each_depth_its_own_learning_rate(variant):
+    """Groups of different depths have different learning rates, and the deepest group peaks at the base rate."""
     rates = curves.rates(variant, range(1001), 1000, 0.1, depths=[0, 1, 2, 3])
     assert rates.shape == (4, 1001)
     for shallower, deeper in pairwise(rates):

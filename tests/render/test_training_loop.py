@@ -1,4 +1,4 @@
-"""The training loop of a rendered file: a skeleton of blocks, and a template for each choice on each axis."""
+"""The training loop: a skeleton of blocks, and a template for each choice on each axis."""
 
 import dataclasses
 import shutil
@@ -34,12 +34,15 @@ source = "a textbook"
 clip_norm = 1.0
 """
 NETWORK = '''import torch
-from torch import Tensor, nn
+import torch.nn as nn
+from torch import Tensor
 
 class Net(nn.Module):
     """A linear classifier of the pixels."""
 
-    def __init__(self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device) -> None:
+    def __init__(
+        self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], prm: dict[str, float], device: torch.device
+    ) -> None:
         super().__init__()
         self.device = device
         self.fc = nn.Linear(in_shape[1] * in_shape[2] * in_shape[3], out_shape[0])
@@ -53,7 +56,7 @@ LOSS = """{% extends "training/loop.py.jinja" %}
             loss = self.criterion(logits, labels) + 0.0 * logits.square().mean()
 {%- endblock %}
 """
-# Adds an import, replaces the update, wraps the forward pass and adds to what is there after the update.
+# Adds an import, replaces the update, wraps the forward pass and extends the block after the update.
 MIXED = """{% extends base.optimizer %}
 {%- block imports %}
 from torch.optim import RMSprop
@@ -99,9 +102,10 @@ def own(tmp_path: Path) -> Path:
 
 
 def render_every_choice(catalogue: Catalogue) -> None:
-    """Render every architecture with a variant of each kind, and with metrics that no shipped variant combines."""
+    """Render every architecture with each kind of schedule, and with every combination of metric and cadence."""
     traits = ("unit", "cadence", "metric", "layerwise", "optimizer")
-    variants = list({tuple(getattr(one, name) for name in traits): one for one in catalogue.variants}.values())
+    kinds = {tuple(getattr(variant, name) for name in traits): variant for variant in catalogue.variants}
+    variants = list(kinds.values())
     by_metric = next(variant for variant in variants if variant.unit is Unit.METRIC)
     for cadence in (Unit.EPOCH, Unit.BATCH):
         variants += [dataclasses.replace(by_metric, cadence=cadence, metric=metric) for metric in Metric]
@@ -112,24 +116,24 @@ def render_every_choice(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_each_choice_is_a_file_and_is_named_when_it_is_missing(catalogue, tmp_path, choice):
-    """Without its file a choice is an error that names the file, so no file is left over and none holds two choices."""
+def test_a_missing_template_of_a_choice_is_an_error(catalogue, tmp_path, choice):
+    """Each choice needs its own template; without it, rendering is an error that names the template."""
     shutil.copytree(SHIPPED, tmp_path / "templates")
     (tmp_path / "templates" / choice).unlink()
     with pytest.raises(CatalogueError, match=f"there is no {choice}; {Path(choice).parent} has "):
         render_every_choice(dataclasses.replace(catalogue, folders=(tmp_path / "templates",)))
 
 
-def test_an_unknown_choice_is_named(catalogue):
-    """A choice without a template is an error that names the template and those that there are."""
+def test_an_unknown_choice_is_an_error(catalogue):
+    """A choice without a template is an error that names the template and the available ones."""
     resnet = catalogue.architecture("ResNet")
     unknown = dataclasses.replace(resnet, recipe=dataclasses.replace(resnet.recipe, optimizer="lion"))
     with pytest.raises(CatalogueError, match=r"there is no training/optimizer/lion\.py\.jinja; .* adamw\.py\.jinja"):
         Renderer(catalogue).render(unknown, catalogue.variant(1))
 
 
-def test_a_misspelt_block_is_named(own):
-    """A block that the training loop does not have is an error; Jinja alone would drop it."""
+def test_an_unknown_block_is_an_error(own):
+    """A block that the training loop does not have is an error, where Jinja would ignore it."""
     template = own / "training/optimizer/mixed.py.jinja"
     template.write_text(MIXED.replace("block after_update", "block after_updates"))
     wider = catalogues.load([own])
@@ -137,8 +141,8 @@ def test_a_misspelt_block_is_named(own):
         Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
 
 
-def test_a_template_of_another_axis_is_refused(own):
-    """A choice extends the base of its own axis: with that of another, choices would be left out."""
+def test_a_template_that_extends_another_axis_is_an_error(own):
+    """A template must extend the base of its own axis; the base of another axis would skip choices."""
     template = own / "training/optimizer/mixed.py.jinja"
     template.write_text(MIXED.replace("base.optimizer", "base.unit"))
     wider = catalogues.load([own])
@@ -148,7 +152,7 @@ def test_a_template_of_another_axis_is_refused(own):
 
 @pytest.mark.parametrize("number", [1, 31, 37, 170])
 def test_a_users_choice_composes_with_every_other_axis(own, number):
-    """One added file replaces, wraps and extends blocks of the loop; loss, unit, metric and clipping stay in place."""
+    """A user's template replaces, wraps and extends blocks; loss, unit, metric and clipping keep their order."""
     wider = catalogues.load([own])
     file = Renderer(wider).render(wider.architecture("Linear"), wider.variant(number))
     module = ModuleType("linear")
