@@ -1,5 +1,5 @@
-"""What can be rendered: families with their variants, architectures with their recipes; read from ``templates/``."""
+"""The catalogue of ``templates/``: families with their variants, and architectures with their recipes."""
 
-from lrgen.catalogue.loader import OWN_NUMBERS, SHIPPED, Catalogue, load, of
+from lrgen.catalogue.loader import FIRST_USER_NUMBER, SHIPPED, Catalogue, load, of
 
-__all__ = ["OWN_NUMBERS", "SHIPPED", "Catalogue", "load", "of"]
+__all__ = ["FIRST_USER_NUMBER", "SHIPPED", "Catalogue", "load", "of"]

@@ -1,4 +1,4 @@
-"""A folder under ``templates/architectures`` → its architecture with recipe and budget."""
+"""Architectures with their recipes and budgets, read from the folders under ``templates/architectures``."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,9 +27,9 @@ class _RecipeTable(Table):
 
     @field_validator("weight_decay")
     @classmethod
-    def _decays(cls, weight_decay: float, info: ValidationInfo) -> float:
+    def _adamw_needs_weight_decay(cls, weight_decay: float, info: ValidationInfo) -> float:
         if info.data.get("optimizer") == "adamw" and not weight_decay:
-            raise ValueError("AdamW decays the weights: name by how much")
+            raise ValueError("must be positive for AdamW")
         return weight_decay
 
 
@@ -45,7 +45,7 @@ class _BudgetTable(Table):
 
 
 class _ArchitectureTable(Table):
-    title: Annotated[str, Field(min_length=1, max_length=22)]  # the first line of a docstring holds a schedule's too
+    title: Annotated[str, Field(min_length=1, max_length=22)]  # a docstring's first line has two titles
     summary: Sentence
     paper: Sentence
     reference: Sentence
@@ -62,10 +62,10 @@ class _ArchitectureTable(Table):
 
 
 def architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
-    """The architecture that a folder describes; its template may lie in any of the ``folders`` of templates.
+    """The architecture in a folder, whose template may be in any of the ``folders`` of templates.
 
     Raises:
-        CatalogueError: for anything that is wrong with it; it names the file, the key and the value.
+        CatalogueError: if the architecture is invalid; it names the file, the key and the value.
     """
     path = folder / "architecture.toml"
     table = toml.read(path, _ArchitectureTable)
@@ -75,7 +75,7 @@ def architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
     optimizer = table.recipe.optimizer
     if optimizer == "own" or not any((root / f"training/optimizer/{optimizer}.py.jinja").is_file() for root in folders):
         files = (file for root in folders for file in (root / "training/optimizer").glob("*.py.jinja"))
-        known = sorted({file.name.partition(".")[0] for file in files} - {"own"})  # own: a variant's optimizer
+        known = sorted({file.name.partition(".")[0] for file in files} - {"own"})  # own: the optimizer of a variant
         raise CatalogueError(f"{path}: recipe.optimizer: must be one of {', '.join(known)}, got {optimizer!r}")
     return Architecture(
         name=folder.name,

@@ -1,4 +1,4 @@
-"""The folders of templates → one catalogue of families and architectures, checked as a whole."""
+"""Loading of the catalogue from folders of templates, and lookups in it."""
 
 import functools
 import hashlib
@@ -13,11 +13,11 @@ from lrgen.errors import CatalogueError, UnknownNameError
 from lrgen.records import Architecture, Family, Variant
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_INSTALLED = _PACKAGE / "templates"  # in a checkout they lie beside the package
+_INSTALLED = _PACKAGE / "templates"  # in a checkout, templates/ is beside the package
 SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "templates"
 
-_HUGGING_FACE = "HF_"  # how the names of the variants begin that are transformers' schedules
-OWN_NUMBERS = 900  # numbers from here on are for the families of users
+_HUGGING_FACE = "HF_"  # prefix of the names of transformers' schedules
+FIRST_USER_NUMBER = 900  # lrgen's own variants have smaller numbers
 
 
 _Named = TypeVar("_Named")
@@ -25,7 +25,7 @@ _Named = TypeVar("_Named")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every family, variant and architecture, in the order of their numbers and names."""
+    """All families, variants and architectures, ordered by number or name."""
 
     folders: tuple[Path, ...]
     families: tuple[Family, ...]
@@ -33,22 +33,22 @@ class Catalogue:
 
     @functools.cached_property
     def digest(self) -> str:
-        """What changes when any template or catalogue file changes; read when it is first asked for."""
+        """A hash of all templates and catalogue files, computed at the first access."""
         return _digest(self.folders)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """All variants in the order of their numbers."""
-        everything = (variant for family in self.families for variant in family.variants)
-        return tuple(sorted(everything, key=lambda variant: variant.number))
+        """All variants, ordered by number."""
+        variants = (variant for family in self.families for variant in family.variants)
+        return tuple(sorted(variants, key=lambda variant: variant.number))
 
-    def variant(self, wanted: str | int) -> Variant:
+    def variant(self, number_or_name: str | int) -> Variant:
         """The variant with a number (``7``, ``007``, ``A0_007``) or a name.
 
         Raises:
-            UnknownNameError: when there is none.
+            UnknownNameError: if there is none.
         """
-        text = str(wanted).strip()
+        text = str(number_or_name).strip()
         digits = text.removeprefix("A0_")
         for variant in self.variants:
             if variant.name == text or (digits.isascii() and digits.isdigit() and variant.number == int(digits)):
@@ -60,23 +60,24 @@ class Catalogue:
         """The family with a name.
 
         Raises:
-            UnknownNameError: when there is none.
+            UnknownNameError: if there is none.
         """
-        return _named("family", name, {one.name: one for one in self.families})
+        return _named("family", name, {family.name: family for family in self.families})
 
     def architecture(self, name: str) -> Architecture:
         """The architecture with a name.
 
         Raises:
-            UnknownNameError: when there is none.
+            UnknownNameError: if there is none.
         """
-        return _named("model", name, {one.name: one for one in self.architectures})
+        known = {architecture.name: architecture for architecture in self.architectures}
+        return _named("model", name, known)
 
     def select(self, variants: Iterable[str] = (), families: Iterable[str] = ()) -> tuple[Variant, ...]:
-        """The variants that are named, lie in a range (``1-50``) or belong to a named family; without any, all.
+        """The variants with these numbers, names or ranges (``1-50``) and of these families; by default all variants.
 
         Raises:
-            UnknownNameError: for a name that does not exist.
+            UnknownNameError: if a name does not exist.
         """
         numbers = {number for name in variants for number in self._numbers(name)}
         numbers |= {variant.number for name in families for variant in self.family(name).variants}
@@ -97,22 +98,24 @@ def _named(kind: str, name: str, known: Mapping[str, _Named]) -> _Named:
 
 
 def of(settings: Settings) -> Catalogue:
-    """The catalogue as it is configured: with a user's templates, and without what is switched off."""
+    """The catalogue as configured: with the user's templates, and without schedules that are disabled."""
     catalogue = load(settings.templates)
     if settings.enable_huggingface_schedulers:
         return catalogue
     families = (
-        replace(family, variants=tuple(one for one in family.variants if not one.name.startswith(_HUGGING_FACE)))
+        replace(
+            family, variants=tuple(variant for variant in family.variants if not variant.name.startswith(_HUGGING_FACE))
+        )
         for family in catalogue.families
     )
     return replace(catalogue, families=tuple(family for family in families if family.variants))
 
 
 def load(extra: Iterable[Path] = ()) -> Catalogue:
-    """Read the shipped templates and those of a user.
+    """Load the shipped templates and those in a user's folders.
 
     Raises:
-        CatalogueError: for anything that is wrong with them; it names the file, the key and the value.
+        CatalogueError: if a template or catalogue file is invalid; it names the file, the key and the value.
     """
     folders = (SHIPPED, *(Path(folder) for folder in extra))
     for folder in folders:
@@ -122,23 +125,24 @@ def load(extra: Iterable[Path] = ()) -> Catalogue:
         schedules.family(folder, own=SHIPPED not in folder.parents)
         for folder in _kinds(folders, "schedulers", "family.toml")
     ]
-    networks = [
+    loaded_architectures = [
         architectures.architecture(folder, folders) for folder in _kinds(folders, "architectures", "architecture.toml")
     ]
-    if not families or not networks:
+    if not families or not loaded_architectures:
         raise CatalogueError(f"no families or no architectures under {SHIPPED}")
     _check_unique("family", families)
-    _check_unique("architecture", networks)
+    _check_unique("architecture", loaded_architectures)
     _check_numbers(families)
     _check_equivalents(families)
     return Catalogue(
         folders=folders,
         families=tuple(sorted(families, key=lambda family: family.name)),
-        architectures=tuple(sorted(networks, key=lambda architecture: architecture.name)),
+        architectures=tuple(sorted(loaded_architectures, key=lambda architecture: architecture.name)),
     )
 
 
 def _kinds(folders: Iterable[Path], kind: str, marker: str) -> Iterator[Path]:
+    """The folders below ``kind`` in each folder of templates, each with a file ``marker``."""
     for root in folders:
         parent = root / kind
         if not parent.is_dir():
@@ -160,43 +164,44 @@ def _check_unique(kind: str, items: Iterable[Any]) -> None:
 
 
 def _check_numbers(families: Iterable[Family]) -> None:
-    places: dict[int, Path] = {}
+    paths: dict[int, Path] = {}
     names: dict[str, int] = {}
     for family in families:
         for variant in family.variants:
             path = family.folder / "family.toml"
-            if variant.number in places:
+            if variant.number in paths:
                 raise CatalogueError(
-                    f"{path}: number: {variant.number} ({variant.name}) is taken in {places[variant.number]}"
+                    f"{path}: number: {variant.number} ({variant.name}) is taken in {paths[variant.number]}"
                 )
             if variant.name in names:
                 raise CatalogueError(f"{path}: name: {variant.name} is taken by variant {names[variant.name]}")
-            places[variant.number] = path
+            paths[variant.number] = path
             names[variant.name] = variant.number
-    for expected, number in enumerate(sorted(n for n in places if n < OWN_NUMBERS), start=1):
-        if SHIPPED not in places[number].parents:
-            raise CatalogueError(f"{places[number]}: number: {number} is lrgen's, your own begin at {OWN_NUMBERS}")
+    for expected, number in enumerate(sorted(n for n in paths if n < FIRST_USER_NUMBER), start=1):
+        if SHIPPED not in paths[number].parents:
+            raise CatalogueError(
+                f"{paths[number]}: number: {number} is reserved for lrgen; user variants start at {FIRST_USER_NUMBER}"
+            )
         if number != expected:
-            raise CatalogueError(f"{places[number]}: number: {number} leaves a gap, there is no variant {expected}")
+            raise CatalogueError(f"{paths[number]}: number: {number} leaves a gap, there is no variant {expected}")
 
 
 def _check_equivalents(families: Iterable[Family]) -> None:
-    everything = tuple(families)
-    known = {variant.number: variant for family in everything for variant in family.variants}
-    for family in everything:
-        for variant in family.variants:
-            other = variant.equivalent_to
-            if other is None:
-                continue
-            place = f"{family.folder / 'family.toml'}: variant {variant.number}: equivalent_to"
-            if other not in known or other == variant.number:
-                raise CatalogueError(f"{place}: there is no other variant {other}")
-            if known[other].equivalent_to is not None:
-                raise CatalogueError(f"{place}: {other} is itself an equivalent of {known[other].equivalent_to}")
+    pairs = [(family, variant) for family in families for variant in family.variants]
+    known = {variant.number: variant for _, variant in pairs}
+    for family, variant in pairs:
+        other = variant.equivalent_to
+        if other is None:
+            continue
+        place = f"{family.folder / 'family.toml'}: variant {variant.number}: equivalent_to"
+        if other not in known or other == variant.number:
+            raise CatalogueError(f"{place}: there is no other variant {other}")
+        if known[other].equivalent_to is not None:
+            raise CatalogueError(f"{place}: {other} is itself an equivalent of {known[other].equivalent_to}")
 
 
 def _digest(folders: Iterable[Path]) -> str:
-    """The sha256 of all that decides what is rendered: the templates, their catalogue and the renderer."""
+    """The SHA-256 of what determines the rendered files: templates, catalogue files and the renderer."""
     digest = hashlib.sha256((_PACKAGE / "render" / "renderer.py").read_bytes())
     for folder in folders:
         for path in sorted(folder.rglob("*")):

@@ -1,9 +1,9 @@
-"""Small sets of files that stand for the whole grid.
+"""Covers: small sets of files that represent the whole grid of architectures and variants.
 
-``families`` takes the first variant of each family with every architecture. ``pairwise`` covers every pair that can go
-wrong together: each architecture meets every family, every unit, a layer-wise schedule and one with an optimizer of its
-own; each family meets each of its units; and the variants take turns, so that all of them are met when the
-architectures are many enough.
+``families`` takes the first variant of each family with every architecture. ``pairwise`` covers all pairs of properties
+that can fail together: each architecture meets every family, every unit, a layer-wise schedule and a schedule with an
+optimizer of its own, and each family is met in each of its units. The variants take turns, so with enough architectures
+every variant is covered.
 """
 
 from collections import Counter
@@ -18,54 +18,57 @@ Cover = Literal["families", "pairwise"]
 
 
 def cover(
-    catalogue: Catalogue, how: Cover, architectures: Iterable[Architecture]
+    catalogue: Catalogue, kind: Cover, architectures: Iterable[Architecture]
 ) -> list[tuple[Architecture, Variant]]:
-    """The files of a cover, in the order of names and numbers; an architecture's do not depend on the selection."""
-    chosen = {one.name for one in architectures}
-    if how == "families":
+    """The files of a cover, ordered by architecture and number.
+
+    The variants of an architecture do not depend on the other selected architectures.
+    """
+    selected = {architecture.name for architecture in architectures}
+    if kind == "families":
         first = sorted((family.variants[0] for family in catalogue.families), key=lambda variant: variant.number)
-        return [(one, variant) for one in catalogue.architectures if one.name in chosen for variant in first]
-    return [pair for pair in _pairwise(catalogue) if pair[0].name in chosen]
+        pairs = [(architecture, variant) for architecture in catalogue.architectures for variant in first]
+    else:
+        pairs = _pairwise(catalogue)
+    return [pair for pair in pairs if pair[0].name in selected]
 
 
 def traits(variant: Variant) -> frozenset[str]:
-    """What an architecture must meet once."""
-    found = {f"family {variant.family}", f"unit {variant.unit}"}
+    """The properties of a variant that every architecture meets at least once."""
+    names = {f"family {variant.family}", f"unit {variant.unit}"}
     if variant.layerwise:
-        found.add("layer-wise")
+        names.add("layer-wise")
     if variant.optimizer:
-        found.add("optimizer")
-    return frozenset(found)
+        names.add("optimizer")
+    return frozenset(names)
 
 
 def _pairwise(catalogue: Catalogue) -> list[tuple[Architecture, Variant]]:
-    met: Counter[int] = Counter()  # how many architectures have met a variant
-    pairs: Counter[tuple[str, str]] = Counter()  # likewise a family in one of its units
-    found = []
-    architectures = sorted(catalogue.architectures, key=lambda one: one.name)
-    for one in architectures:
+    uses: Counter[int] = Counter()  # architectures per variant
+    unit_uses: Counter[tuple[str, str]] = Counter()  # architectures per family and unit
+    pairs = []
+    architectures = sorted(catalogue.architectures, key=lambda architecture: architecture.name)
+    for architecture in architectures:
         missing = frozenset().union(*map(traits, catalogue.variants))
-        own: list[Variant] = []
         while missing:
             best = min(
                 (variant for variant in catalogue.variants if traits(variant) & missing),
                 key=lambda variant: (
-                    -_worth(traits(variant) & missing),
-                    met[variant.number],
-                    pairs[variant.family, variant.unit],
+                    -_gain(traits(variant) & missing),
+                    uses[variant.number],
+                    unit_uses[variant.family, variant.unit],
                     variant.number,
                 ),
             )
-            own.append(best)
-            met[best.number] += 1
-            pairs[best.family, best.unit] += 1
+            pairs.append((architecture, best))
+            uses[best.number] += 1
+            unit_uses[best.family, best.unit] += 1
             missing -= traits(best)
-        found += [(one, variant) for variant in own]
-    strangers = [variant for variant in catalogue.variants if not met[variant.number]]
-    found += list(zip(architectures, strangers, strict=False))  # at most one more for each
-    return sorted(found, key=lambda pair: (pair[0].name, pair[1].number))
+    unused = [variant for variant in catalogue.variants if not uses[variant.number]]
+    pairs += list(zip(architectures, unused, strict=False))  # at most one more per architecture
+    return sorted(pairs, key=lambda pair: (pair[0].name, pair[1].number))
 
 
-def _worth(news: frozenset[str]) -> int:
-    """Rare traits first; then families one by one, whatever their unit, so that all variants get their turn."""
-    return 2 * len(news & {"layer-wise", "optimizer"}) + any(trait.startswith("family") for trait in news)
+def _gain(new_traits: frozenset[str]) -> int:
+    """The weight of newly met traits: rare ones first, then families, so that all variants take their turn."""
+    return 2 * len(new_traits & {"layer-wise", "optimizer"}) + any(trait.startswith("family") for trait in new_traits)

@@ -1,4 +1,4 @@
-"""A folder under ``templates/schedulers`` → its family with its variants."""
+"""Families of schedules, read from the folders under ``templates/schedulers``."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,10 +54,10 @@ class _FamilyTable(Table):
 
 
 def family(folder: Path, own: bool = False) -> Family:
-    """The family that a folder describes; the curves of a user's ``own`` lie in the same folder.
+    """The family in a folder; the curves of a user's own family are in the same folder.
 
     Raises:
-        CatalogueError: for anything that is wrong with it; it names the file, the key and the value.
+        CatalogueError: if the family is invalid; it names the file, the key and the value.
     """
     path = folder / "family.toml"
     table = toml.read(path, _FamilyTable)
@@ -68,11 +68,13 @@ def family(folder: Path, own: bool = False) -> Family:
             raise CatalogueError(f"{path}: variant {entry.number}: template: there is no {template.name} beside it")
         clash = entry.hyperparameters.keys() & entry.constants.keys()
         if clash:
-            raise CatalogueError(f"{path}: variant {entry.number}: {min(clash)} is a hyperparameter and a constant")
-        driven = (entry.metric, entry.cadence) if entry.unit is Unit.METRIC else (None, None)
-        if driven != (entry.metric, entry.cadence) or (entry.unit is Unit.METRIC and None in driven):
             raise CatalogueError(
-                f"{path}: variant {entry.number}: metric and cadence belong to unit metric, and only to it: "
+                f"{path}: variant {entry.number}: {min(clash)} is both a hyperparameter and a constant"
+            )
+        given = (entry.metric is not None, entry.cadence is not None)
+        if given != (entry.unit is Unit.METRIC,) * 2:
+            raise CatalogueError(
+                f"{path}: variant {entry.number}: metric and cadence belong to unit metric and to no other: "
                 f"got unit {entry.unit.value}, metric {entry.metric}, cadence {entry.cadence}"
             )
         if entry.cadence is Unit.METRIC:

@@ -1,4 +1,4 @@
-"""TOML → validated tables; an unknown key is an error that names file and key."""
+"""Validated tables from TOML files; an error names the file and the key."""
 
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -22,13 +22,18 @@ _T = TypeVar("_T", bound=Table)
 
 
 def read(path: Path, table: type[_T]) -> _T:
+    """Read and validate a catalogue file.
+
+    Raises:
+        CatalogueError: if the file is not TOML or does not fit the table; it names the file, the key and the value.
+    """
     try:
         return table.model_validate(tomli.loads(path.read_text(encoding="utf-8")))
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
-        # A misspelt key is missing and unknown: what stands there says more than what does not.
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        # A misspelt key is both missing and unknown; the unknown key is the helpful one.
+        first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"])
         value = "" if first["type"] in ("missing", "extra_forbidden") else f", got {first['input']!r}"
         problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]

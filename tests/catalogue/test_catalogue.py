@@ -1,4 +1,4 @@
-"""The catalogue: what the shipped TOML promises, what a user may add, and how broken TOML is refused."""
+"""The catalogue: the shipped variants and architectures, a user's own, and the errors of invalid TOML."""
 
 import importlib.util
 import re
@@ -19,8 +19,8 @@ from lrgen.records import PastEnd
 from lrgen.render import output
 from lrgen.render.renderer import Renderer
 
-# Number: name, unit (E epoch, B batch, M metric), and the variant whose curve it has through another API.
-THE_FIFTY: dict[int, tuple[str, str, int | None]] = {
+# Number: name, unit (E epoch, B batch, M metric), and the variant to which it is equivalent.
+FIRST_FIFTY: dict[int, tuple[str, str, int | None]] = {
     1: ("StepLR_default", "E", None),
     2: ("MultiStepLR_milestones", "E", None),
     3: ("ExponentialLR_default", "E", None),
@@ -74,7 +74,7 @@ THE_FIFTY: dict[int, tuple[str, str, int | None]] = {
 }
 HOLDING = {*range(4, 8), *range(13, 19), 20, 23, 26, 27, 29, *range(34, 42), *range(43, 51)}
 
-# What the table of the fifty fixes as a number that can be tuned; the other numbers are constants of the name.
+# Defaults that the names of the first fifty imply; their other numbers are constants.
 DEFAULTS: dict[int, dict[str, Fraction]] = {
     1: {"step_fraction": Fraction(1, 3), "gamma": Fraction(1, 10)},
     3: {"gamma": Fraction(95, 100)},
@@ -97,7 +97,7 @@ VARIANT = """
 number = {own}
 name = "Triangle"
 title = "one triangle"
-summary = "The learning rate climbs to ``lr`` at ``peak`` of training and falls back to zero."
+summary = "The learning rate increases linearly to ``lr`` at ``peak`` of training, then decays linearly to zero."
 formula = "t / p if t < p else (T - t) / (T - p), p = peak * T"
 unit = "epoch"
 past_end = "hold"
@@ -107,14 +107,14 @@ source = "a user"
 constants = { end_lr = 0.0 }
 
 [variant.hyperparameters]
-peak = { default = "1/2", meaning = "moment of the peak as a fraction of training" }
+peak = { default = "1/2", meaning = "fraction of training after which the learning rate is at its peak" }
 """
-FAMILY = 'title = "Triangles"\nsummary = "Up and down, once."\n' + VARIANT
+FAMILY = 'title = "Triangles"\nsummary = "Linear warm-up and linear decay."\n' + VARIANT
 SCHEDULE = '''from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 class Triangle:
-    """Straight up to the peak, straight down to zero."""
+    """Linear warm-up to the peak, then linear decay to zero."""
 
     def __init__(self, total_steps: int, peak: float) -> None:
         self.total_steps = total_steps
@@ -128,7 +128,7 @@ class Triangle:
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
     return LambdaLR(optimizer, Triangle(total_steps, {{ prm("peak") }}))
 '''
-CURVE = '''"""The triangle, as mathematics."""
+CURVE = '''"""The curve of the triangle."""
 
 import numpy as np
 
@@ -168,13 +168,13 @@ class Net(nn.Module):
 '''
 
 
-# The first number that a user's variant may have.
+# The first number of a user's variant.
 OWN = "900"
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A user's folder with the family ``triangle``, whose number follows the last one, and the model ``Linear``."""
+    """A user's folder of templates with the family ``triangle`` and the architecture ``Linear``."""
     root = tmp_path / "own"
     for path, text in {
         "schedulers/triangle/family.toml": FAMILY.replace("{own}", OWN),
@@ -189,7 +189,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def module_from(path: Path) -> ModuleType:
-    """A rendered file, imported."""
+    """Import a rendered file."""
     spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -198,58 +198,58 @@ def module_from(path: Path) -> ModuleType:
     return module
 
 
-# What is shipped.
+# The shipped catalogue.
 
 
 def test_the_first_fifty_variants_keep_their_numbers_and_names(catalogue):
-    """A0_001 to A0_050 bear the names of the table, and no number is missing."""
+    """A0_001 to A0_050 have the names of the table, and no number is missing."""
     numbers = [variant.number for variant in catalogue.variants]
     assert numbers == list(range(1, len(numbers) + 1))
     names = {variant.number: variant.name for variant in catalogue.variants if variant.number <= 50}
-    assert names == {number: name for number, (name, _, _) in THE_FIFTY.items()}
+    assert names == {number: name for number, (name, _, _) in FIRST_FIFTY.items()}
 
 
 def test_the_first_fifty_variants_advance_in_the_unit_of_the_table(catalogue):
-    """Each schedule advances once per epoch, batch or metric as the table says."""
-    units = {number: catalogue.variant(number).unit.value[0].upper() for number in THE_FIFTY}
-    assert units == {number: unit for number, (_, unit, _) in THE_FIFTY.items()}
+    """Each schedule advances once per epoch, batch or metric, as in the table."""
+    units = {number: catalogue.variant(number).unit.value[0].upper() for number in FIRST_FIFTY}
+    assert units == {number: unit for number, (_, unit, _) in FIRST_FIFTY.items()}
 
 
-def test_the_first_fifty_variants_hold_or_continue_as_the_table_says(catalogue):
-    """Past the horizon the listed schedules hold and the others go on."""
-    holding = {number for number in THE_FIFTY if catalogue.variant(number).past_end is PastEnd.HOLD}
+def test_the_first_fifty_variants_hold_or_continue_as_in_the_table(catalogue):
+    """Past the horizon, exactly the listed schedules hold their last learning rate."""
+    holding = {number for number in FIRST_FIFTY if catalogue.variant(number).past_end is PastEnd.HOLD}
     assert holding == HOLDING
 
 
-def test_the_equivalents_of_the_table_are_declared_and_no_others(catalogue):
-    """Only the pairs that the table marks as the same curve are equivalents, and 047 only to 1e-6."""
-    declared = {number: catalogue.variant(number).equivalent_to for number in THE_FIFTY}
-    assert declared == {number: other for number, (_, _, other) in THE_FIFTY.items()}
-    assert {number for number in THE_FIFTY if catalogue.variant(number).equivalent_within != 1e-9} == {47}
+def test_only_the_equivalents_of_the_table_are_declared(catalogue):
+    """Exactly the pairs of the table are declared as equivalents, A0_047 to within 1e-6 and the others to 1e-9."""
+    declared = {number: catalogue.variant(number).equivalent_to for number in FIRST_FIFTY}
+    assert declared == {number: other for number, (_, _, other) in FIRST_FIFTY.items()}
+    assert {number for number in FIRST_FIFTY if catalogue.variant(number).equivalent_within != 1e-9} == {47}
     assert catalogue.variant(47).equivalent_within == 1e-6
 
 
 @pytest.mark.parametrize("number", DEFAULTS, ids="A0_{:03d}".format)
-def test_the_numbers_of_the_table_are_the_defaults(catalogue, number):
-    """A fraction that the table gives is the default of a hyperparameter, exactly."""
-    wanted = {name: float(value) for name, value in DEFAULTS[number].items()}
-    assert catalogue.variant(number).defaults == wanted
+def test_the_defaults_are_those_of_the_table(catalogue, number):
+    """The hyperparameters and their defaults are exactly those of the table."""
+    expected = {name: float(value) for name, value in DEFAULTS[number].items()}
+    assert catalogue.variant(number).defaults == expected
 
 
-def test_every_hyperparameter_lives_in_the_unit_interval(catalogue):
-    """LEMUR samples hyperparameters in [0, 1]: ranges and defaults lie there."""
+def test_every_hyperparameter_is_in_the_unit_interval(catalogue):
+    """Ranges and defaults are within [0, 1], where LEMUR samples hyperparameters."""
     for variant in catalogue.variants:
         for parameter in variant.hyperparameters:
             assert 0 <= parameter.low <= parameter.default <= parameter.high <= 1, (variant.key, parameter)
 
 
-def test_both_architectures_are_there(catalogue):
-    """The CIFAR ResNet-20 and torchvision's ResNet-18 prove the split."""
-    assert {"ResNet", "ResNet18"} <= {one.name for one in catalogue.architectures}
+def test_the_catalogue_has_both_kinds_of_resnet(catalogue):
+    """The CIFAR ResNet-20 and torchvision's ResNet-18 are in the catalogue."""
+    assert {"ResNet", "ResNet18"} <= {architecture.name for architecture in catalogue.architectures}
 
 
-def test_the_digest_is_of_the_templates_and_not_of_their_place(tmp_path, own, catalogue):
-    """The same user's templates elsewhere give the same digest, an edit of one of them another."""
+def test_the_digest_depends_on_the_templates_and_not_on_their_path(tmp_path, own, catalogue):
+    """Templates have the same digest after a move and another digest after an edit."""
     first = catalogues.load([own]).digest
     moved = own.rename(tmp_path / "moved")
     assert catalogues.load([moved]).digest == first != catalogue.digest
@@ -258,24 +258,24 @@ def test_the_digest_is_of_the_templates_and_not_of_their_place(tmp_path, own, ca
     assert catalogues.load([moved]).digest != first
 
 
-# Lookup.
+# Lookups.
 
 
-@pytest.mark.parametrize("wanted", [7, "7", "007", "A0_007", "A0_7", " 7 ", "CosineAnnealingLR_with_min_lr"])
-def test_a_variant_is_found_by_number_key_or_name(catalogue, wanted):
-    """7, 007, A0_007 and the name are the same variant."""
-    assert catalogue.variant(wanted).number == 7
+@pytest.mark.parametrize("text", [7, "7", "007", "A0_007", "A0_7", " 7 ", "CosineAnnealingLR_with_min_lr"])
+def test_a_variant_has_a_number_a_key_and_a_name(catalogue, text):
+    """7, 007, A0_007 and the name look up the same variant."""
+    assert catalogue.variant(text).number == 7
 
 
-@pytest.mark.parametrize("wanted", ["0", "999", "-7", "7.0", "", "A0_", "³", "A0_007.py"])
-def test_a_number_that_no_variant_has_is_an_error(catalogue, wanted):
-    """What looks like a number and is none of the catalogue's is refused by name."""
-    with pytest.raises(UnknownNameError, match=f"unknown variant '{wanted}'"):
-        catalogue.variant(wanted)
+@pytest.mark.parametrize("text", ["0", "999", "-7", "7.0", "", "A0_", "³", "A0_007.py"])
+def test_an_unknown_number_is_an_error(catalogue, text):
+    """A number that no variant has is an error that names it."""
+    with pytest.raises(UnknownNameError, match=f"unknown variant '{text}'"):
+        catalogue.variant(text)
 
 
 @pytest.mark.parametrize(
-    ("kind", "wanted", "suggested"),
+    ("kind", "name", "suggestion"),
     [
         ("variant", "StepLR_defualt", "StepLR_default"),
         ("variant", "onecyclelr_default", "OneCycleLR_default"),
@@ -284,84 +284,87 @@ def test_a_number_that_no_variant_has_is_an_error(catalogue, wanted):
         ("architecture", "ResNet20", "ResNet"),
     ],
 )
-def test_an_unknown_name_gets_the_nearest_ones_suggested(catalogue, kind, wanted, suggested):
-    """A misspelled name is an error that names it and what was probably meant."""
+def test_a_misspelt_name_is_an_error_with_suggestions(catalogue, kind, name, suggestion):
+    """The error of a misspelt name has the name and similar known names."""
     with pytest.raises(UnknownNameError) as caught:
-        getattr(catalogue, kind)(wanted)
-    assert f"'{wanted}'" in str(caught.value)
-    assert suggested in str(caught.value).partition("did you mean")[2]
+        getattr(catalogue, kind)(name)
+    assert f"'{name}'" in str(caught.value)
+    assert suggestion in str(caught.value).partition("did you mean")[2]
 
 
-def test_a_name_like_no_other_gets_the_known_ones_listed(catalogue):
-    """Where nothing is near, the message says what there is."""
+def test_an_unknown_name_is_an_error_with_the_known_names(catalogue):
+    """The error of a name that is similar to none lists the known names."""
     with pytest.raises(UnknownNameError, match="known: composed, constant, cosine, .*…"):
         catalogue.family("zzzzzz")
 
 
-def test_a_range_selects_its_numbers_and_both_ends(catalogue):
-    """``1-50`` are fifty variants, ``7-7`` is one."""
+def test_a_range_includes_both_ends(catalogue):
+    """``1-50`` selects fifty variants and ``7-7`` selects one."""
     assert [variant.number for variant in catalogue.select(["1-50"])] == list(range(1, 51))
     assert [variant.number for variant in catalogue.select(["7-7"])] == [7]
     assert [variant.number for variant in catalogue.select(["048-50"])] == [48, 49, 50]
 
 
-@pytest.mark.parametrize("wanted", ["50-1", "0-3", "45-900", "1-", "-5", "1-x"])
-def test_a_range_that_is_not_all_there_is_an_error(catalogue, wanted):
-    """A range backwards, without an end, or beyond the last number is refused, and not cut to what exists."""
+@pytest.mark.parametrize("text", ["50-1", "0-3", "45-900", "1-", "-5", "1-x"])
+def test_an_invalid_range_is_an_error(catalogue, text):
+    """A descending range, a range without an end and a range beyond the last number are errors."""
     with pytest.raises(UnknownNameError, match="unknown variant"):
-        catalogue.select([wanted])
+        catalogue.select([text])
 
 
 def test_a_selection_is_a_union_in_the_order_of_numbers(catalogue):
-    """Names, numbers, ranges and families add up; nothing is selected twice; nothing named selects everything."""
-    found = catalogue.select(["31", "StepLR_default", "2-3", "A0_002"], ["metric"])
-    assert [variant.number for variant in found if variant.number <= 50] == [1, 2, 3, 31, 32, 33]
+    """Names, numbers, ranges and families are united without duplicates; an empty selection has all variants."""
+    selected = catalogue.select(["31", "StepLR_default", "2-3", "A0_002"], ["metric"])
+    assert [variant.number for variant in selected if variant.number <= 50] == [1, 2, 3, 31, 32, 33]
     assert catalogue.select() == catalogue.variants
 
 
 # A user's own templates.
 
 
-def test_a_users_family_and_architecture_stand_beside_the_shipped_ones(own, catalogue):
-    """The own templates add one family, one variant and one model, and take nothing away."""
-    wider = catalogues.load([own])
-    assert wider.variants[:-1] == catalogue.variants
-    assert wider.variants[-1].name == "Triangle"
-    assert {one.name for one in wider.architectures} == {one.name for one in catalogue.architectures} | {"Linear"}
-    assert {one.name for one in wider.families} == {one.name for one in catalogue.families} | {"triangle"}
-    assert {one.curves_folder for one in catalogue.variants} == {None}
-    assert wider.variants[-1].curves_folder == wider.family("triangle").folder
+def test_a_users_family_and_architecture_are_added_to_the_shipped_ones(own, catalogue):
+    """A user's templates add a family, a variant and an architecture, and remove nothing."""
+    extended = catalogues.load([own])
+    assert extended.variants[:-1] == catalogue.variants
+    assert extended.variants[-1].name == "Triangle"
+    assert {architecture.name for architecture in extended.architectures} == {
+        architecture.name for architecture in catalogue.architectures
+    } | {"Linear"}
+    assert {family.name for family in extended.families} == {family.name for family in catalogue.families} | {
+        "triangle"
+    }
+    assert {variant.curves_folder for variant in catalogue.variants} == {None}
+    assert extended.variants[-1].curves_folder == extended.family("triangle").folder
 
 
 def test_a_users_file_renders_imports_and_follows_its_curve(lrgen, own, tmp_path):
-    """``render --templates DIR`` writes a file of the own model and schedule that runs and traces its ``curves.py``."""
+    """``render --templates DIR`` writes a file of the user's architecture and schedule, whose trace is its curve."""
     code, _, err = lrgen("render", "--templates", own, "--model", "Linear", "--variant", "Triangle", "--out", "out")
     assert (code, err) == (0, "")
-    wider = catalogues.load([own])
-    variant = wider.variant("Triangle")
+    extended = catalogues.load([own])
+    variant = extended.variant("Triangle")
     module = module_from(tmp_path / "out" / "Linear" / f"{variant.key}.py")
 
     import torch
 
     net = module.Net((1, 3, 32, 32), (10,), {}, torch.device("cpu"))
-    assert sum(parameter.numel() for parameter in net.parameters()) == wider.architecture("Linear").parameters
+    assert sum(parameter.numel() for parameter in net.parameters()) == extended.architecture("Linear").parameters
     net.train_setup({"lr": 0.1, "momentum": 0.9, "epoch_max": 7})
     batch = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
     rates = []
     for _ in range(9):
         rates.append(net.optimizer.param_groups[0]["lr"])
         net.learn([batch, batch])
-    promised = curves.rates(variant, range(9), 7, 0.1)
-    assert rates == pytest.approx(promised, abs=1e-10)
+    assert rates == pytest.approx(curves.rates(variant, range(9), 7, 0.1), abs=1e-10)
     assert max(rates) > 0.08
 
 
 def test_the_shipped_files_are_the_same_beside_a_users_templates(own, catalogue, tmp_path):
-    """Adding own templates does not change a byte of what the shipped ones render."""
-    wider = catalogues.load([own])
-    for name, one in (("alone", catalogue), ("beside", wider)):
-        pairs = output.pairs([one.architecture("ResNet")], [one.variant(1), one.variant(37)])
-        output.generate(one, pairs, tmp_path / name)
+    """A user's templates do not change a byte of the files of the shipped templates."""
+    extended = catalogues.load([own])
+    for name, loaded in (("alone", catalogue), ("beside", extended)):
+        pairs = output.pairs([loaded.architecture("ResNet")], [loaded.variant(1), loaded.variant(37)])
+        output.generate(loaded, pairs, tmp_path / name)
     for stem in ("A0_001", "A0_037"):
         assert (tmp_path / "alone/ResNet" / f"{stem}.py").read_bytes() == (
             tmp_path / "beside/ResNet" / f"{stem}.py"
@@ -369,7 +372,7 @@ def test_the_shipped_files_are_the_same_beside_a_users_templates(own, catalogue,
 
 
 def test_an_own_architecture_may_use_a_shared_template(own):
-    """``template`` names a network that another folder holds, shipped or own."""
+    """``template`` may be a network of another folder, shipped or the user's own."""
     toml = own / "architectures/Linear/architecture.toml"
     toml.write_text(ARCHITECTURE.replace("{TEMPLATE}", 'template = "_resnet/network.py.jinja"'))
     (own / "architectures/Linear/network.py.jinja").unlink()
@@ -377,14 +380,14 @@ def test_an_own_architecture_may_use_a_shared_template(own):
 
 
 @pytest.mark.parametrize("hidden", ["_partials", ".git", "__pycache__"])
-def test_folders_that_are_no_family_are_passed_over(own, hidden):
-    """Partials, caches and hidden folders need no family.toml, and neither does a file beside the families."""
+def test_hidden_folders_and_files_are_no_families(own, hidden):
+    """Partials, caches, hidden folders and files among the families need no family.toml."""
     (own / "schedulers" / hidden).mkdir()
-    (own / "schedulers/README.md").write_text("mine")
+    (own / "schedulers/README.md").write_text("notes")
     assert catalogues.load([own]).family("triangle").variants
 
 
-# Broken TOML. Each case edits the user's folder; the message must hold the file, and every fragment.
+# Invalid TOML. Each case edits the user's folder; the message must have the file and every fragment.
 
 Edit = Callable[[Path], None]
 FAMILY_TOML = "schedulers/triangle/family.toml"
@@ -392,7 +395,7 @@ ARCHITECTURE_TOML = "architectures/Linear/architecture.toml"
 
 
 def swap(path: str, old: str, new: str) -> Edit:
-    """Replace a piece of a file; ``{own}`` in the new one stands for the number of the user's variant."""
+    """Replace text in a file; ``{own}`` in the new text is the number of the user's variant."""
 
     def edit(root: Path) -> None:
         text = (root / path).read_text()
@@ -413,7 +416,7 @@ def in_architecture(old: str, new: str) -> tuple[str, Edit]:
 
 
 def renumbered(new: str) -> tuple[str, Edit]:
-    """A case in which the user's variant has another number."""
+    """A case with another number of the user's variant."""
 
     def edit(root: Path) -> None:
         lines = (root / FAMILY_TOML).read_text().splitlines()
@@ -424,24 +427,24 @@ def renumbered(new: str) -> tuple[str, Edit]:
 
 
 def removed(path: str) -> Edit:
-    """Take a file away."""
+    """Remove a file."""
     return lambda root: (root / path).unlink()
 
 
 def equivalent_of(number: int | str) -> tuple[str, Edit]:
-    """A case in which the user's variant claims the curve of another."""
+    """A case with the user's variant declared as the equivalent of another one."""
     return in_family('curve = "triangle"', f'curve = "triangle"\nequivalent_to = {number}')
 
 
 def doubled(root: Path) -> None:
-    """The user's family holds its variant twice, under two names."""
+    """Add the user's variant a second time, under another name."""
     text = (root / FAMILY_TOML).read_text()
     variant = text[text.index("[[variant]]") :]
     (root / FAMILY_TOML).write_text(text + variant.replace('"Triangle"', '"Other"'))
 
 
 def renamed(kind: str, old: str, new: str, marker: str) -> tuple[str, Edit]:
-    """A case in which the user's folder bears another name."""
+    """A case with another name of the user's folder."""
 
     def edit(root: Path) -> None:
         (root / kind / old).rename(root / kind / new)
@@ -450,7 +453,7 @@ def renamed(kind: str, old: str, new: str, marker: str) -> tuple[str, Edit]:
 
 
 DEFAULT = 'default = "1/2"'
-BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
+INVALID: dict[str, tuple[tuple[str, Edit], list[str]]] = {
     "family is not TOML": (in_family("[[variant]]", "[[variant"), ["not valid TOML", "line 4"]),
     "architecture is not TOML": (in_architecture("lr = 0.1", "lr ="), ["not valid TOML", "line 13"]),
     "family is not text": (
@@ -484,16 +487,16 @@ BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
     ),
     "unknown optimizer": (in_architecture('"sgd"', '"lion"'), ["recipe.optimizer", "adamw, sgd", "got 'lion'"]),
     "optimizer of a variant in a recipe": (in_architecture('"sgd"', '"own"'), ["recipe.optimizer", "got 'own'"]),
-    "AdamW that does not decay": (
+    "AdamW without weight decay": (
         in_architecture('"sgd"', '"adamw"'),
-        ["recipe.weight_decay", "AdamW decays", "got 0.0"],
+        ["recipe.weight_decay", "positive for AdamW", "got 0.0"],
     ),
     "learning rate of zero": (in_architecture("lr = 0.1", "lr = 0.0"), ["recipe.lr", "got 0.0"]),
     "unknown unit": (in_family('unit = "epoch"', 'unit = "week"'), ["unit", "got 'week'"]),
     "unknown past_end": (in_family('past_end = "hold"', 'past_end = "stop"'), ["past_end", "got 'stop'"]),
     "duplicate number": (renumbered("7"), ["number: 7 (Triangle)", "cosine/family.toml"]),
     "duplicate number in one family": ((FAMILY_TOML, doubled), ["number: {own} (Other)", FAMILY_TOML]),
-    "number of ours": (renumbered("899"), ["number: 899 is lrgen's, your own begin at 900"]),
+    "reserved number": (renumbered("899"), ["number: 899 is reserved for lrgen; user variants start at 900"]),
     "duplicate name": (in_family('"Triangle"', '"StepLR_default"'), ["name: StepLR_default", "variant 1"]),
     "duplicate family": (renamed("schedulers", "triangle", "step", ""), ["family", "schedulers/step"]),
     "duplicate architecture": (renamed("architectures", "Linear", "ResNet", ""), ["architecture", "/ResNet"]),
@@ -529,9 +532,9 @@ BROKEN: dict[str, tuple[tuple[str, Edit], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("case", "fragments"), BROKEN.values(), ids=BROKEN)
-def test_broken_toml_is_named_and_nothing_is_rendered(lrgen, own, tmp_path, case, fragments):
-    """Whatever is wrong with a catalogue file, the error names file, key and value, and not one file is written."""
+@pytest.mark.parametrize(("case", "fragments"), INVALID.values(), ids=INVALID)
+def test_invalid_toml_is_an_error_and_nothing_is_rendered(lrgen, own, tmp_path, case, fragments):
+    """The error of an invalid catalogue file names file, key and value, and no file is written."""
     place, edit = case
     edit(own)
     with pytest.raises(CatalogueError) as caught:
@@ -547,37 +550,37 @@ def test_broken_toml_is_named_and_nothing_is_rendered(lrgen, own, tmp_path, case
 
 
 def test_a_misspelt_key_is_named(own):
-    """An unknown key is named also where it stands in place of a required one."""
+    """The error names the unknown key if a required key is misspelt."""
     swap(ARCHITECTURE_TOML, "parameters", "parametres")(own)
     with pytest.raises(CatalogueError, match="parametres: unknown key"):
         catalogues.load([own])
 
 
-def test_a_true_default_is_no_number(own):
-    """TOML's ``true`` is not read as the number one."""
+def test_a_boolean_default_is_an_error(own):
+    """The default ``true`` is an error, not the number one."""
     swap(FAMILY_TOML, DEFAULT, "default = true")(own)
     with pytest.raises(CatalogueError, match="peak.default.*got True"):
         catalogues.load([own])
 
 
 def test_a_missing_folder_of_templates_is_named(lrgen, tmp_path):
-    """``--templates`` with a folder that is not there ends with its name and exit code 2."""
+    """``--templates`` with a missing folder exits with code 2 and names the folder."""
     code, _, err = lrgen("render", "--templates", tmp_path / "nowhere", "--variant", "1")
     assert code == 2
     assert str(tmp_path / "nowhere") in err
     assert not (tmp_path / "generated").exists()
 
 
-def test_a_file_in_place_of_a_folder_of_templates_is_named(tmp_path):
-    """A regular file is no folder of templates."""
+def test_a_file_is_no_folder_of_templates(tmp_path):
+    """A file in place of a folder of templates is an error that names it."""
     (tmp_path / "file").write_text("")
     with pytest.raises(CatalogueError, match=f"no folder of templates at {tmp_path / 'file'}"):
         catalogues.load([tmp_path / "file"])
 
 
-# What the catalogue claims of the field.
+# Claims about the field.
 
-# Papers whose number, title and subject were looked up, one by one.
+# Papers whose number, title and subject were looked up.
 CONFIRMED = set(
     re.findall(
         r"[\d.]+",
@@ -593,7 +596,7 @@ CONFIRMED = set(
 
 
 def test_only_confirmed_papers_are_cited(catalogue):
-    """Each arXiv number in the catalogue was looked up before; a number from memory may be another paper's."""
+    """Each arXiv number in the catalogue is in the list of papers that were looked up."""
     cited = {
         (variant.key, number)
         for variant in catalogue.variants
@@ -603,49 +606,47 @@ def test_only_confirmed_papers_are_cited(catalogue):
 
 
 def test_there_are_150_curves_in_12_families(catalogue):
-    """The catalogue holds at least 150 distinct curves, equivalents not counted, in twelve families."""
+    """The catalogue has twelve families and at least 150 distinct curves, without equivalents."""
     assert len(catalogue.families) == 12
     assert sum(variant.equivalent_to is None for variant in catalogue.variants) >= 150
 
 
-def test_every_scheduler_of_torch_is_there():
-    """Each class of torch.optim.lr_scheduler, and SWALR, is the code that some variant names and renders."""
+def test_every_scheduler_of_torch_is_in_the_catalogue():
+    """Each class of torch.optim.lr_scheduler, and SWALR, is the source of a variant and in its rendered code."""
     from torch.optim import lr_scheduler
 
     catalogue = catalogues.load()
     classes = {name for name in lr_scheduler.__all__ if name != "LRScheduler"} | {"SWALR"}
-    named = {variant.source.rsplit(".", 1)[-1] for variant in catalogue.variants}
-    assert classes - named == set()
+    sources = {variant.source.rsplit(".", 1)[-1] for variant in catalogue.variants}
+    assert classes - sources == set()
     renderer = Renderer(catalogue)
     for name in classes:
         users = [variant for variant in catalogue.variants if variant.source.endswith(f".{name}")]
         assert any(name in renderer.schedule(variant) for variant in users), name
 
 
-def test_every_scheduler_type_of_transformers_is_there(catalogue):
-    """Each of transformers' scheduler types is a variant whose source is that type's function or class."""
+def test_every_scheduler_type_of_transformers_is_in_the_catalogue(catalogue):
+    """The function or class of each of transformers' scheduler types is the source of a variant."""
     from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
 
-    named = {variant.source for variant in catalogue.variants}
+    sources = {variant.source for variant in catalogue.variants}
     missing = {
         kind.value
         for kind, function in TYPE_TO_SCHEDULER_FUNCTION.items()
-        if not named & {f"transformers.{function.__name__}", CLASS_OF.get(kind.value)}
+        if not sources & {f"transformers.{function.__name__}", CLASS_OF.get(kind.value)}
     }
     assert missing == set()
 
 
-# Types whose function only makes an object of a class.
+# Scheduler types whose function only constructs an object.
 CLASS_OF = {
     "reduce_lr_on_plateau": "torch.optim.lr_scheduler.ReduceLROnPlateau",
     "greedy": "transformers.GreedyLR",
 }
 
 
-def test_a_variant_has_all_that_a_reader_needs(catalogue):
-    """Sentences, a source, a title for one line, and for each hyperparameter a range and a meaning; but for
-    equivalents no two variants are described alike.
-    """
+def test_every_variant_is_documented(catalogue):
+    """Each variant has a summary, source, title and meanings, and no two but equivalents have the same description."""
     for variant in catalogue.variants:
         assert variant.summary.endswith("."), variant.key
         assert variant.source != "none", variant.key
@@ -654,15 +655,15 @@ def test_a_variant_has_all_that_a_reader_needs(catalogue):
             assert 0 <= parameter.low < parameter.high <= 1, (variant.key, parameter.name)
             assert parameter.meaning[0].islower() or parameter.meaning[0].isdigit(), (variant.key, parameter.name)
     own = [variant for variant in catalogue.variants if variant.equivalent_to is None]
-    told = Counter((one.summary, one.formula, tuple(one.defaults.items())) for one in own)
-    assert max(told.values()) == 1
+    descriptions = Counter((variant.summary, variant.formula, tuple(variant.defaults.items())) for variant in own)
+    assert max(descriptions.values()) == 1
 
 
 def test_a_metric_driven_variant_names_its_metric(own):
-    """A metric or a cadence without the metric unit, or that unit without them, is an error of the catalogue."""
+    """A metric or cadence without the unit metric, and this unit without them, are errors."""
     toml = own / "schedulers/triangle/family.toml"
     text = toml.read_text()
-    for old, new, told in (
+    for old, new, message in (
         ('unit = "epoch"', 'unit = "metric"', "metric and cadence belong to unit metric"),
         ('unit = "epoch"', 'unit = "epoch"\nmetric = "loss"', "metric and cadence belong to unit metric"),
         ('unit = "epoch"', 'unit = "metric"\nmetric = "loss"\ncadence = "metric"', "cadence: must be epoch or batch"),
@@ -670,12 +671,12 @@ def test_a_metric_driven_variant_names_its_metric(own):
         ('unit = "epoch"', 'unit = "week"', "unit: Input should be 'epoch', 'batch' or 'metric', got 'week'"),
     ):
         toml.write_text(text.replace(old, new))
-        with pytest.raises(CatalogueError, match=re.escape(told)):
+        with pytest.raises(CatalogueError, match=re.escape(message)):
             catalogues.load([own])
 
 
 def test_the_shipped_numbers_have_no_gaps(tmp_path, monkeypatch):
-    """A number that is left out among the shipped variants is an error that names it."""
+    """A missing number among the shipped variants is an error that names it."""
     shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
     monkeypatch.setattr(loader, "SHIPPED", tmp_path / "templates")
     last = max(variant.number for variant in catalogues.load().variants)
@@ -686,8 +687,8 @@ def test_the_shipped_numbers_have_no_gaps(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("layer", ["", "1st", "stage1.", "*", "conv1, bn1", "stage1.* fc"])
-def test_a_layer_is_modules_or_the_members_of_one(own, layer):
-    """What ``layers`` of an architecture names are modules of Net; anything else is an error that shows it."""
+def test_an_invalid_layer_is_an_error(own, layer):
+    """An entry of ``layers`` that is no list of module names is an error with the entry."""
     toml = own / "architectures/Linear/architecture.toml"
     toml.write_text(toml.read_text().replace('layers = ["fc"]', f'layers = ["{layer}"]'))
     with pytest.raises(CatalogueError, match=r"layers\.0: .*got "):

@@ -35,7 +35,7 @@ from torch.nn import functional as F
 
 from lrgen import catalogue as catalogues
 from lrgen import curves
-from lrgen.catalogue import OWN_NUMBERS
+from lrgen.catalogue import FIRST_USER_NUMBER
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Unit, Variant
 from lrgen.render import output
@@ -759,7 +759,7 @@ def own(tmp_path: Path) -> Callable[[str], Path]:
     def make(body: str) -> Path:
         folder = tmp_path / "own" / "schedulers" / "mine"
         folder.mkdir(parents=True)
-        folder.joinpath("family.toml").write_text(FAMILY.format(number=OWN_NUMBERS))
+        folder.joinpath("family.toml").write_text(FAMILY.format(number=FIRST_USER_NUMBER))
         folder.joinpath("mine.py.jinja").write_text(SCHEDULE.replace("{body}", body))
         return tmp_path / "own"
 
@@ -787,7 +787,7 @@ def test_a_broken_template_is_an_error_and_nothing_is_written(lrgen, own, tmp_pa
     code, out, err = lrgen("render", "--templates", own(body), "--variant", "1", "--variant", "Mine", "--out", "out")
     assert (code, out) == (2, "")
     assert fragment in err
-    assert "mine" in err or f"variant {OWN_NUMBERS}" in err
+    assert "mine" in err or f"variant {FIRST_USER_NUMBER}" in err
     assert not (tmp_path / "out").exists()
 
 
