@@ -1,7 +1,7 @@
-"""Every number of a schedule's code, changed one by one, and what the schedule check says of each mutant.
+"""Mutation testing of the schedule check: each number in the code of each schedule is changed, one at a time.
 
-``python -m tests.mutation`` prints the table of all variants and the survivors; ``python -m tests.mutation 51 60``
-those of some numbers.
+``python -m tests.mutation`` counts the mutants of all variants and lists those that survive; ``python -m tests.mutation
+51 60`` does so for some variants.
 """
 
 import ast
@@ -25,31 +25,33 @@ from lrgen.verify.checks import make_scheduler_trace, schedule
 from lrgen.verify.checks.subject import CheckFailure, Subject
 from tests.paths import TINY
 
-# Traces beyond those that the check looks at: a mutant that differs in none of them does the same as the original.
+# More horizons than the check has: a mutant whose traces are equal at all of them is equivalent to the original.
 WIDE_HORIZONS = (*range(1, 21), 40, 90)
 
 
-# Why a changed number may change no rate: where it stands, and the reason.
+# Numbers that have no effect on the learning rate: the code around them and the reason.
 ALIKE = (
-    ("cycle_momentum=", "it says whether the momentum is cycled, not the rate"),
-    ("min(1.0, 2 / total_steps)", "the bound is for a single step, where a warm-up of 1 is out of its range"),
+    ("cycle_momentum=", "it says whether the momentum is cycled, not the learning rate"),
+    ("min(1.0, 2 / total_steps)", "the bound only applies to a single step, at which a warm-up of 1 is out of range"),
     ("self.cycles * progress % 1", "the progress of a single cycle is below 1, and so is its remainder by 1 or by 2"),
-    ("5 / 350)", "a fraction of 5 / 351 rounds to the same whole steps at every horizon that was tried"),
-    ('group.get("depth", 0)', "without depths there is one group, and only differences of depths count"),
+    ("5 / 350)", "5 / 351 of every tested horizon rounds to the same number of steps"),
+    ('group.get("depth", 0)', "only differences of depths matter, and without depths there is one group"),
 )
 OPTIMIZERS = ("A0_176", "A0_177")
-OPTIMIZER = "a number of the optimizer, not of its rate: tests/render/test_schedule_free.py compares the weights"
+OPTIMIZER = (
+    "a number of the optimizer, not of its learning rate; tests/render/test_schedule_free.py compares the weights"
+)
 
 
 def why_alike(mutant: "Mutant") -> str:
-    """The reason why a mutant has the rates of the original; empty when none is known."""
-    told = next((reason for place, reason in ALIKE if place in mutant.place), "")
-    return told or (OPTIMIZER if mutant.key in OPTIMIZERS else "")
+    """The reason why a mutant traces like the original; empty if it is unknown."""
+    known = next((reason for place, reason in ALIKE if place in mutant.place), "")
+    return known or (OPTIMIZER if mutant.key in OPTIMIZERS else "")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A schedule in which one number was changed, and what the check says of it; empty when it passes."""
+    """A schedule with one changed number, and the reason why it fails the check; empty if it passes."""
 
     key: str
     place: str
@@ -58,7 +60,7 @@ class Mutant:
 
 
 class Tiny:
-    """Renders a variant for a tiny network, and puts another schedule into the file."""
+    """Renderer of variants for a tiny network, with another schedule in the file if one is given."""
 
     def __init__(self) -> None:
         self.catalogue = catalogues.load([TINY])
@@ -67,20 +69,20 @@ class Tiny:
 
     def schedule(self, variant: Variant) -> str:
         """The variant's schedule without its imports."""
-        return self._renderer._schedule(variant)[1]
+        return self._renderer.schedule(variant).partition("\n\n\n")[2].rstrip("\n")
 
     def subject(self, variant: Variant, schedule: str | None = None) -> Subject:
-        """The tiny file, checked against the variant."""
+        """The tiny network's file as a subject of the variant's check."""
         text = self._renderer.render(self._network, variant).text
-        own = self.schedule(variant)
-        assert text.count(own) == 1
-        source = text if schedule is None else text.replace(own, schedule)
+        rendered = self.schedule(variant)
+        assert text.count(rendered) == 1
+        source = text if schedule is None else text.replace(rendered, schedule)
         path = Path(f"/tiny/{variant.key}.py")
         return Subject(candidate_of(path, source.encode(), self._network, variant), VerifySettings())
 
 
 def check(subject: Subject) -> str:
-    """What the schedule check says of a file; empty when it passes."""
+    """The reason why a file fails the schedule check; empty if it passes."""
     assert subject.candidate.variant is not None
     subject.load()
     try:
@@ -91,8 +93,9 @@ def check(subject: Subject) -> str:
 
 
 def mutate(code: str) -> Iterator[tuple[str, str]]:
-    """(place, code) for each number in the code, changed: a whole one by one, another by half of it and a bit, a
-    truth value to the other.
+    """(place, code) for each number in the code, changed.
+
+    An int is incremented, a float is multiplied by 1.5 and increased by 0.01, a bool is negated.
     """
     tree = ast.parse(code)
     for node in ast.walk(tree):
@@ -107,19 +110,19 @@ def mutate(code: str) -> Iterator[tuple[str, str]]:
 
 
 def wide_trace(subject: Subject) -> str:
-    """What ``make_scheduler`` does at many horizons and hyperparameters, as text; an error is part of it."""
+    """The traces of ``make_scheduler`` at many horizons and hyperparameters, with errors, as text."""
     variant, module = subject.candidate.variant, subject.load()
     assert variant is not None
-    told = []
+    lines = []
     for horizon in WIDE_HORIZONS:
         for prm in ({}, *wide_prm(variant, horizon)):
             for metrics in wide_metrics(variant, horizon):
-                told.append(f"{horizon} {prm}: {rates_of(variant, module.make_scheduler, horizon, prm, metrics)}")
-    return "\n".join(told)
+                lines.append(f"{horizon} {prm}: {rates_of(variant, module.make_scheduler, horizon, prm, metrics)}")
+    return "\n".join(lines)
 
 
 def wide_prm(variant: Variant, horizon: int) -> Iterator[dict[str, float]]:
-    """Each hyperparameter at its ends, in the middle, and where it is one or two steps."""
+    """Each hyperparameter at both ends and the middle of its range, and at one and two steps."""
     for parameter in variant.hyperparameters:
         values = {parameter.low, parameter.high, (parameter.low + parameter.high) / 2, 1 / horizon, 2 / horizon}
         for value in sorted(values):
@@ -128,28 +131,26 @@ def wide_prm(variant: Variant, horizon: int) -> Iterator[dict[str, float]]:
 
 
 def wide_metrics(variant: Variant, horizon: int) -> Iterator[list[float]]:
-    """Losses (or accuracies) that improve by the same share, or by the same amount, in each step; that begin with none
-    and fall and rise in turn; that stay after a fall; and that are zero.
-    """
+    """Losses (or accuracies) that improve exponentially or linearly, oscillate, reach a plateau, or are zero."""
     steps = 2 * horizon + 5
     if variant.unit is not Unit.METRIC:
         yield [math.nan] * steps
         return
-    found = []
-    for share in (0.1, 1e-2, 1e-3, 1e-4, 1e-5):
-        found.append([2 * (1 - share) ** step for step in range(steps)])
-        found.append([2 - share * step for step in range(steps)])
-    found.append([math.nan if step < 3 else 1 + math.cos(step / 3) / (1 + step) for step in range(steps)])
-    found.append([max(1.5 - 2 * step / steps, 0.9) for step in range(steps)])
-    found.append([0.0] * steps)
-    for metrics in found:
+    series = []
+    for improvement in (0.1, 1e-2, 1e-3, 1e-4, 1e-5):
+        series.append([2 * (1 - improvement) ** step for step in range(steps)])
+        series.append([2 - improvement * step for step in range(steps)])
+    series.append([math.nan if step < 3 else 1 + math.cos(step / 3) / (1 + step) for step in range(steps)])
+    series.append([max(1.5 - 2 * step / steps, 0.9) for step in range(steps)])
+    series.append([0.0] * steps)
+    for metrics in series:
         yield metrics if variant.metric is Metric.LOSS else [1 - metric / 2 for metric in metrics]
 
 
 def rates_of(
     variant: Variant, make: Callable[..., Any], horizon: int, prm: dict[str, float], metrics: list[float]
 ) -> str:
-    """The rates of all groups, step by step, as text; a layer-wise schedule for one, two and four layers."""
+    """The learning rates of all groups at each step, as text; for several numbers of layers if layer-wise."""
     layers = ((0,), (0, 1), make_scheduler_trace.DEPTHS) if variant.layerwise else ((),)
     return "; ".join(_rates_of(variant, make, horizon, prm, metrics, depths) for depths in layers)
 
@@ -162,9 +163,9 @@ def _rates_of(
     metrics: list[float],
     depths: Sequence[int],
 ) -> str:
-    """For one choice of layers; an error ends the rates."""
-    declared: list[dict[str, Any]] = [{"depth": depth} for depth in depths] or [{}]
-    groups = [{"params": [nn.Parameter(torch.zeros(1))], **group} for group in declared]
+    """The learning rates of groups at the given depths; an error ends them."""
+    options: list[dict[str, Any]] = [{"depth": depth} for depth in depths] or [{}]
+    groups = [{"params": [nn.Parameter(torch.zeros(1))], **option} for option in options]
     optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
     rates = []
     try:
@@ -173,13 +174,13 @@ def _rates_of(
             rates.append(" ".join(f"{group['lr']:.10f}" for group in optimizer.param_groups))
             optimizer.step()
             scheduler.step() if variant.unit is not Unit.METRIC else scheduler.step(metric)
-    except Exception as error:  # noqa: BLE001  whatever it raises is what it does
+    except Exception as error:  # noqa: BLE001  an error of any kind is part of the trace
         rates.append(type(error).__name__)
     return ", ".join(rates)
 
 
 def examine(variants: Iterable[Variant]) -> dict[str, Any]:
-    """Every variant as it is rendered, and every mutant of it."""
+    """The verdict on every variant as rendered, and on each of its mutants."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     tiny = Tiny()
@@ -187,31 +188,31 @@ def examine(variants: Iterable[Variant]) -> dict[str, Any]:
     mutants: list[list[Any]] = []
     for variant in variants:
         verdicts[variant.key] = check(tiny.subject(variant))
-        own = ""
+        original = ""
         for place, changed in mutate(tiny.schedule(variant)):
             reason = check(tiny.subject(variant, changed))
             if not reason:
-                own = own or wide_trace(tiny.subject(variant))
-            differs = bool(reason) or wide_trace(tiny.subject(variant, changed)) != own
+                original = original or wide_trace(tiny.subject(variant))
+            differs = bool(reason) or wide_trace(tiny.subject(variant, changed)) != original
             mutants.append([variant.key, place, reason, differs])
     return {"verdicts": verdicts, "mutants": mutants}
 
 
 def main(arguments: list[str]) -> None:
-    """Print what was found."""
-    found = examine(catalogues.load().select(arguments))
-    for key, reason in found["verdicts"].items():
+    """Print the counts and the surviving mutants."""
+    examined = examine(catalogues.load().select(arguments))
+    for key, reason in examined["verdicts"].items():
         if reason:
-            print(f"{key} is wrong as it is rendered: {reason}")
-    mutants = [Mutant(*entry) for entry in found["mutants"]]
+            print(f"{key} fails the check as rendered: {reason}")
+    mutants = [Mutant(*entry) for entry in examined["mutants"]]
     different = [mutant for mutant in mutants if mutant.differs]
     caught = [mutant for mutant in different if mutant.reason]
-    counts = f"{len(mutants)} mutants, {len(different)} trace otherwise, {len(caught)} of these are caught"
-    print(f"{len(found['verdicts'])} variants, {counts}")
+    counts = f"{len(mutants)} mutants, {len(different)} with a different trace, {len(caught)} of these caught"
+    print(f"{len(examined['verdicts'])} variants, {counts}")
     for mutant in mutants:
         if not mutant.reason:
-            told = "survives" if mutant.differs else f"traces alike ({why_alike(mutant) or 'why is not known'})"
-            print(f"  {mutant.key}: {told}: {mutant.place}")
+            outcome = "survives" if mutant.differs else f"traces alike ({why_alike(mutant) or 'reason unknown'})"
+            print(f"  {mutant.key}: {outcome}: {mutant.place}")
 
 
 if __name__ == "__main__":

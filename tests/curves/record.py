@@ -1,8 +1,8 @@
-"""Writes recorded.json: rates of libraries that cannot stand beside ours in one environment.
+"""Writes recorded.json: learning rates of libraries that cannot be installed in the same environment.
 
-They pin another torch, or have no build for this Python, or would bring hundreds of megabytes for one formula. Their
-published archives are opened without being installed, the one module with the schedules is loaded with stand-ins for
-what it imports besides, and its rates are written down. To record anew, in an empty folder::
+They pin another version of torch, have no build for this version of Python, or are too large. Their published archives
+are opened without being installed; the module with the schedules is loaded with stubs for its other imports, and its
+learning rates are recorded. To record them again, run in an empty folder::
 
     python -m pip download --no-deps ai2-olmo-core==3.0.0 ai2-olmo==0.6.0 axolotl==0.19.0 allennlp==2.10.1 \
         fairseq==0.12.2 espnet==202511 deepspeed==0.19.8 diffusers==0.42.1
@@ -31,35 +31,35 @@ RECORDED = Path(__file__).parent / "recorded.json"
 
 
 def source_of(folder: Path, package: str, module: str) -> tuple[str, str]:
-    """The text of one module of a downloaded archive, and the archive's version."""
+    """The source of a module in a downloaded archive, and the version of the archive."""
     (archive,) = [path for path in folder.iterdir() if path.name.lower().startswith(f"{package}-")]
     version = archive.name.removesuffix(".tar.gz").removesuffix(".whl").split("-")[1]
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as opened:
             return opened.read(module).decode(), version
     with tarfile.open(archive) as opened:
-        found = opened.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{module}")
-        assert found is not None
-        return found.read().decode(), version
+        member = opened.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{module}")
+        assert member is not None
+        return member.read().decode(), version
 
 
 class Base:
-    """Stands in for a base class that configures."""
+    """Stub of a configuration base class."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
 
 class Registry:
-    """Stands in for a base class that registers."""
+    """Stub of a base class with a registry."""
 
     @classmethod
     def register(cls, name: str) -> Callable[[type], type]:
-        """Leaves the class as it is."""
-        return lambda one: one
+        """A decorator that returns the class unchanged."""
+        return lambda registered: registered
 
 
 class FairseqScheduler:
-    """Stands in for fairseq's base class."""
+    """Stub of fairseq's base class."""
 
     def __init__(self, cfg: Any, optimizer: Any) -> None:
         self.cfg = cfg
@@ -67,14 +67,14 @@ class FairseqScheduler:
 
 
 @contextlib.contextmanager
-def standing_in(modules: dict[str, dict[str, Any]]) -> Iterator[None]:
-    """Modules that hold nothing but the given names, and their parent packages."""
+def stubbed(modules: dict[str, dict[str, Any]]) -> Iterator[None]:
+    """Put modules with nothing but the given names, and their parent packages, into ``sys.modules``."""
     names = {".".join(name.split(".")[:count]) for name in modules for count in range(1, name.count(".") + 2)}
     before = {name: sys.modules.get(name) for name in names}
     try:
         for name in names:
             module = types.ModuleType(name)
-            module.__path__ = []  # a package, as far as imports are concerned
+            module.__path__ = []  # makes it a package
             vars(module).update(modules.get(name, {}))
             sys.modules[name] = module
         yield
@@ -84,23 +84,23 @@ def standing_in(modules: dict[str, dict[str, Any]]) -> Iterator[None]:
 
 
 def load(name: str, source: str, modules: dict[str, dict[str, Any]]) -> types.ModuleType:
-    """A module from its text, with stand-ins for what it imports of its own package."""
+    """A module from its source, with stubs for its imports."""
     module = types.ModuleType(name)
     module.__package__ = name.rpartition(".")[0]
-    with standing_in(modules):
+    with stubbed(modules):
         sys.modules[name] = module
         exec(compile(source, f"{name}.py", "exec"), vars(module))
-    sys.modules[name] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look up their module
     return module
 
 
 def optimizer_of(groups: int = 1) -> torch.optim.Optimizer:
-    """SGD with one dummy parameter a group."""
+    """SGD with one dummy parameter per group."""
     return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(groups)], lr=LR)
 
 
 def stepped(make: Callable[[torch.optim.Optimizer], Any], count: int) -> list[float]:
-    """The rates of a scheduler of torch's interface."""
+    """The learning rates of a scheduler with torch's interface."""
     optimizer = optimizer_of()
     scheduler = make(optimizer)
     rates = []
@@ -112,14 +112,14 @@ def stepped(make: Callable[[torch.optim.Optimizer], Any], count: int) -> list[fl
 
 
 class Libraries:
-    """The modules with the schedules, loaded from a folder of archives."""
+    """The modules with the schedules, loaded from archives in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.versions: dict[str, str] = {}
 
-        def opened(package: str, module: str, stand_ins: dict[str, dict[str, Any]] | None = None) -> types.ModuleType:
+        def opened(package: str, module: str, stubs: dict[str, dict[str, Any]] | None = None) -> types.ModuleType:
             source, self.versions[package] = source_of(folder, package, module)
-            return load(module.removesuffix(".py").replace("/", "."), source, stand_ins or {})
+            return load(module.removesuffix(".py").replace("/", "."), source, stubs or {})
 
         self.olmo_core = opened(
             "ai2_olmo_core",
@@ -165,10 +165,8 @@ class Libraries:
                 "omegaconf": {"II": str},
                 "fairseq.dataclass": {"FairseqDataclass": Base},
                 "fairseq.optim.lr_scheduler": {
-                    "FairseqLRScheduler": type(
-                        "F", (), {"__init__": lambda one, cfg, opt: vars(one).update(optimizer=opt)}
-                    ),
-                    "register_lr_scheduler": lambda *_, **__: lambda one: one,
+                    "FairseqLRScheduler": FairseqScheduler,
+                    "register_lr_scheduler": lambda *_, **__: lambda scheduler: scheduler,
                 },
             },
         )
@@ -176,7 +174,7 @@ class Libraries:
             "espnet",
             "espnet2/schedulers/noam_lr.py",
             {
-                "typeguard": {"typechecked": lambda one: one},
+                "typeguard": {"typechecked": lambda checked: checked},
                 "espnet2.schedulers.abs_scheduler": {"AbsBatchStepScheduler": object},
             },
         )
@@ -186,13 +184,12 @@ class Libraries:
             {"deepspeed.utils": {"logger": types.SimpleNamespace(warning=id)}},
         )
         source, self.versions["diffusers"] = source_of(folder, "diffusers", "diffusers/optimization.py")
-        stand_ins = {"diffusers.utils": {"logging": types.SimpleNamespace(get_logger=id)}}
-        self.diffusers = load("diffusers.optimization", source, stand_ins)
+        stubs = {"diffusers.utils": {"logging": types.SimpleNamespace(get_logger=id)}}
+        self.diffusers = load("diffusers.optimization", source, stubs)
 
 
 def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], list[Any]]]]:
-    """(number of the variant, what was called, its rates for a horizon): with the numbers of the variant's defaults."""
-    one = libraries
+    """(number of the variant, name of the reference, its learning rates for a horizon), with the variant's defaults."""
 
     def core(scheduler: Any, count: int, horizon: int) -> list[float]:
         return [float(scheduler.get_lr(LR, step, horizon)) for step in range(count)]
@@ -202,20 +199,20 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
         scheduler = make(optimizer)
         rates = []
         for _ in range(count):
-            scheduler.step()  # DeepSpeed counts from the first step on
+            scheduler.step()  # DeepSpeed sets the first learning rate in step()
             rates.append(float(optimizer.param_groups[0]["lr"]))
         return rates
 
     yield (
         53,
         "deepspeed WarmupLR(log)",
-        lambda T: deepspeed(lambda opt: one.deepspeed.WarmupLR(opt, 0.0, LR, round(0.2 * T), "log"), T),
+        lambda T: deepspeed(lambda opt: libraries.deepspeed.WarmupLR(opt, 0.0, LR, round(0.2 * T), "log"), T),
     )
     yield (
         65,
         "diffusers get_piecewise_constant_schedule",
         lambda T: stepped(
-            lambda opt: one.diffusers.get_piecewise_constant_schedule(
+            lambda opt: libraries.diffusers.get_piecewise_constant_schedule(
                 opt, f"1:{round(0.1 * T)},0.3:{round(0.5 * T)},0.6:{round(0.6 * T)},0.05"
             ),
             T,
@@ -226,14 +223,18 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
         "axolotl RexLR, whose first rate is that of step 1",
         lambda T: [
             math.nan,
-            *stepped(lambda opt: one.axolotl.RexLR(opt, LR, 0.0, total_steps=T, num_warmup_steps=round(0.05 * T)), T),
+            *stepped(
+                lambda opt: libraries.axolotl.RexLR(opt, LR, 0.0, total_steps=T, num_warmup_steps=round(0.05 * T)), T
+            ),
         ],
     )
     yield (
         100,
         "axolotl get_cosine_schedule_with_warmup_decay_constant",
         lambda T: stepped(
-            lambda opt: one.axolotl.get_cosine_schedule_with_warmup_decay_constant(opt, round(0.05 * T), T, 0.6, 0.1),
+            lambda opt: libraries.axolotl.get_cosine_schedule_with_warmup_decay_constant(
+                opt, round(0.05 * T), T, 0.6, 0.1
+            ),
             T + 5,
         ),
     )
@@ -241,14 +242,14 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
         101,
         "olmo CosLinearEnvelope",
         lambda T: core(
-            one.olmo.CosLinearEnvelope(None, None, 0.0, warmup_steps=round(0.05 * T), alpha_f=0.0), T + 5, T
+            libraries.olmo.CosLinearEnvelope(None, None, 0.0, warmup_steps=round(0.05 * T), alpha_f=0.0), T + 5, T
         ),
     )
     yield (
         102,
         "olmo_core CosWithWarmupAndLinearDecay",
         lambda T: core(
-            one.olmo_core.CosWithWarmupAndLinearDecay(warmup=round(0.05 * T), alpha_f=0.3, decay_fraction=0.15),
+            libraries.olmo_core.CosWithWarmupAndLinearDecay(warmup=round(0.05 * T), alpha_f=0.3, decay_fraction=0.15),
             T + 1,
             T,
         ),
@@ -256,7 +257,7 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
     yield (
         105,
         "olmo_core HalfCosWithWarmup",
-        lambda T: core(one.olmo_core.HalfCosWithWarmup(warmup=round(0.05 * T), alpha_f=0.1), T + 5, T),
+        lambda T: core(libraries.olmo_core.HalfCosWithWarmup(warmup=round(0.05 * T), alpha_f=0.1), T + 5, T),
     )
     yield (
         113,
@@ -264,19 +265,19 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
         lambda T: [
             math.nan,
             *stepped(
-                lambda opt: one.axolotl.JaggedLRRestartScheduler(
+                lambda opt: libraries.axolotl.JaggedLRRestartScheduler(
                     opt, get_cosine_schedule_with_warmup(opt, round(0.05 * T), T), round(0.25 * T), round(0.02 * T)
                 ),
                 T,
             ),
         ],
     )
-    yield 125, "allennlp SlantedTriangular", lambda T: by_batch(one.allennlp.SlantedTriangular, 1, T)[0]
+    yield 125, "allennlp SlantedTriangular", lambda T: by_batch(libraries.allennlp.SlantedTriangular, 1, T)[0]
     yield (
         131,
         "deepspeed OneCycle",
         lambda T: stepped(
-            lambda opt: one.deepspeed.OneCycle(
+            lambda opt: libraries.deepspeed.OneCycle(
                 opt,
                 cycle_min_lr=0.1 * LR,
                 cycle_max_lr=LR,
@@ -292,7 +293,7 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
         138,
         "olmo_core WSDS",
         lambda T: core(
-            one.olmo_core.WSDS(
+            libraries.olmo_core.WSDS(
                 period_lengths=[round(T / 3), round(2 * T / 3) - round(T / 3), T - round(2 * T / 3)],
                 warmup=round(0.05 * T),
                 decay_fraction=0.2,
@@ -302,35 +303,41 @@ def record(libraries: Libraries) -> Iterator[tuple[int, str, Callable[[int], lis
             T,
         ),
     )
-    yield 139, "fairseq tri_stage", lambda T: tri_stage(one.fairseq, T)
+    yield 139, "fairseq tri_stage", lambda T: tri_stage(libraries.fairseq, T)
     yield (
         147,
         "espnet NoamLR, scaled to its peak",
         lambda T: stepped(
-            lambda opt: one.espnet.NoamLR(opt, model_size=1 / round(0.04 * T), warmup_steps=round(0.04 * T)), 2 * T
+            lambda opt: libraries.espnet.NoamLR(opt, model_size=1 / round(0.04 * T), warmup_steps=round(0.04 * T)),
+            2 * T,
         ),
     )
     yield (
         151,
         "olmo_core PowerLR",
-        lambda T: core(one.olmo_core.PowerLR(b=-0.51, warmup=round(0.05 * T), decay_fraction=0.1), T + 1, T),
+        lambda T: core(libraries.olmo_core.PowerLR(b=-0.51, warmup=round(0.05 * T), decay_fraction=0.1), T + 1, T),
     )
     yield (
         155,
         "deepspeed LRRangeTest(staircase)",
         lambda T: stepped(
-            lambda opt: one.deepspeed.LRRangeTest(opt, 0.1 * LR, T // 20, 0.9 / 1.9, lr_range_test_staircase=True), T
+            lambda opt: libraries.deepspeed.LRRangeTest(
+                opt, 0.1 * LR, T // 20, 0.9 / 1.9, lr_range_test_staircase=True
+            ),
+            T,
         ),
     )
     yield (
         173,
         "allennlp SlantedTriangular(discriminative_fine_tuning)",
-        lambda T: by_batch(one.allennlp.SlantedTriangular, 4, T, discriminative_fine_tuning=True, decay_factor=10 / 26),
+        lambda T: by_batch(
+            libraries.allennlp.SlantedTriangular, 4, T, discriminative_fine_tuning=True, decay_factor=10 / 26
+        ),
     )
 
 
 def by_batch(make: Callable[..., Any], groups: int, horizon: int, **options: Any) -> list[list[float]]:
-    """The rates of an AllenNLP scheduler for one epoch of so many batches: a row a group."""
+    """The learning rates of an AllenNLP scheduler for an epoch of ``horizon`` batches, one row per group."""
     optimizer = optimizer_of(groups)
     scheduler = make(optimizer, 1, horizon, **options)
     rows = []
@@ -341,7 +348,7 @@ def by_batch(make: Callable[..., Any], groups: int, horizon: int, **options: Any
 
 
 def tri_stage(fairseq: types.ModuleType, horizon: int) -> list[float]:
-    """fairseq's tri-stage schedule: 0.1 up from 0.01, 0.4 held, 0.5 down to 0.05."""
+    """fairseq's tri-stage schedule: warm-up from 0.01 over 0.1 T, constant for 0.4 T, decay to 0.05 over 0.5 T."""
     optimizer = types.SimpleNamespace(lr=0.0)
     optimizer.set_lr = lambda lr: setattr(optimizer, "lr", lr)
     config = types.SimpleNamespace(
@@ -358,7 +365,7 @@ def tri_stage(fairseq: types.ModuleType, horizon: int) -> list[float]:
 
 
 def main(folder: Path) -> None:
-    """Write down what the libraries in the folder do."""
+    """Record the learning rates of the libraries in the folder."""
     warnings.simplefilter("ignore")
     libraries = Libraries(folder)
     rates = [
