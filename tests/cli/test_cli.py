@@ -519,6 +519,32 @@ def test_a_foreign_file_is_verified_in_a_sandbox_and_the_result_says_so(lrgen, g
     assert json.loads(out)[0]["isolation"] == "process"
 
 
+def test_a_file_without_a_claim_is_unclaimed_and_the_table_says_what_to_give(lrgen, good):
+    """It is no failure, but not verified either; ``--json`` has the stage, and the table is followed by a hint."""
+    options = (good, "--stage", "schedule", "--device", "cpu")
+    code, out, _ = lrgen("verify", *options)
+    *_, row, hint, totals = out.splitlines()
+    assert code == 0
+    assert re.match(r"good/file-\w{8}\s+–\s+–\s+unclaimed ", row)
+    assert "--as VARIANT" in hint
+    assert totals.startswith("1 file: 1 unclaimed; 0 results reused; ")
+    code, out, _ = lrgen("verify", *options, "--strict", "--json")
+    (row,) = one_document(out)
+    assert code == 1
+    assert (row["status"], row["stage"]) == ("unclaimed", "schedule")
+    assert row["reason"] == "there is no variant to compare its schedule with"
+
+
+def test_a_verified_file_is_good_enough_for_strict(filled):
+    """``--strict`` exits 0 when every file is verified; its stage is the last check, and there is no hint."""
+    command = ["good.py" if argument == "." else argument for argument in VERIFY_ALL]
+    code, out, _ = filled(*command, "--strict", "--json")
+    (row,) = one_document(out)
+    assert (code, row["reused"]) == (0, True)
+    assert (row["status"], row["stage"], row["reason"]) == ("verified", "training", "")
+    assert "--as" not in filled(*command)[1]
+
+
 # Progress.
 
 

@@ -156,7 +156,7 @@ def test_more_pairs_need_more(measured):
         {"status": Status.FAILED},
         {"epochs": 90},
     ],
-    ids=["other bytes", "memorised", "failed", "longer"],
+    ids=["other bytes", "overfit", "failed", "longer"],
 )
 def test_only_like_runs_of_the_published_bytes_count(measured, other):
     """Runs of other bytes, of few images, that failed, or under other settings are compared with none."""
@@ -166,7 +166,7 @@ def test_only_like_runs_of_the_published_bytes_count(measured, other):
 
 
 def test_images_learnt_by_heart_prove_no_schedule(measured):
-    """What was only memorised, without held-out images, is no measure, not even among its own kind."""
+    """An accuracy on the images that were overfit is no measure, not even among its own kind."""
     measured.runs(FAR_APART, training=Training.OVERFIT)
     assert measured.examples() == []
 
