@@ -110,8 +110,8 @@ def test_no_two_mistakes_are_the_same_text():
         (
             69,
             "minimum added to the full range",
-            "+ (1 - self.min_lr_ratio) * height",
-            "return self.min_lr_ratio + height",
+            "+ (1 - self.min_lr_ratio) * cosine_decay",
+            "self.min_lr_ratio + cosine_decay",
         ),
         (
             86,
