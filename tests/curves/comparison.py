@@ -76,7 +76,7 @@ def timm_trace(make: Callable[[Any, int], Any], horizon: int, lr: float, count: 
     return rates
 
 
-def assert_promised(
+def assert_curve(
     number: int,
     horizon: int,
     lr: float,

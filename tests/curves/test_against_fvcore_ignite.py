@@ -5,7 +5,7 @@ import pytest
 from fvcore.common import param_scheduler as fv
 from ignite.handlers.param_scheduler import LinearCyclicalScheduler, PiecewiseLinear
 
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, held, key, nearest, seen, whole
 
 EVEN = (2, 10, 90, 1000)
 LONG = (10, 90, 1000)  # at shorter horizons a warm-up has no steps, or a phase ends between two steps
@@ -79,7 +79,7 @@ def test_a_curve_equals_fvcore_up_to_the_horizon(number):
     for horizon in horizons:
         for lr in BASE_RATES:
             reference = schedule(lr, horizon)
-            assert_promised(number, horizon, lr, [reference(step / horizon) for step in range(horizon)])
+            assert_curve(number, horizon, lr, [reference(step / horizon) for step in range(horizon)])
 
 
 JOINED = {  # number: schedule as a function of the step, its last step, horizons at which both parts have steps
@@ -97,7 +97,7 @@ def test_a_curve_of_two_parts_equals_two_schedules_of_fvcore(number):
         for lr in BASE_RATES:
             reference = schedule(lr, horizon)
             rates = [reference(step) for step in range(min(last(horizon), seen(horizon) - 1) + 1)]
-            assert_promised(number, horizon, lr, held(rates, seen(horizon)))
+            assert_curve(number, horizon, lr, held(rates, seen(horizon)))
 
 
 def simulated(kind, count, **arguments) -> np.ndarray:
@@ -131,7 +131,7 @@ def test_cyclical_learning_rates_equal_ignite_also_past_the_horizon(number):
     """The curve equals ignite's triangular cycles, rescaled to a minimum of a tenth, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, 0.1 * lr + 0.9 * lr * CYCLES[number](horizon))
+            assert_curve(number, horizon, lr, 0.1 * lr + 0.9 * lr * CYCLES[number](horizon))
 
 
 MILESTONES = {  # number: (step, multiplier) pairs, horizons
@@ -153,4 +153,4 @@ def test_a_piecewise_linear_curve_equals_ignite_also_past_the_horizon(number):
     for horizon in horizons:
         for lr in BASE_RATES:
             values = [(step, multiplier * lr) for step, multiplier in milestones(horizon)]
-            assert_promised(number, horizon, lr, simulated(PiecewiseLinear, seen(horizon), milestones_values=values))
+            assert_curve(number, horizon, lr, simulated(PiecewiseLinear, seen(horizon), milestones_values=values))

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, key, nearest, seen, whole
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +81,7 @@ def step_times_cosine(lr, horizon):
     return lambda step: decay(step) * cosine(step)
 
 
-ORACLES = {
+REFERENCES = {
     1: lambda lr, T: step_decay(lr, T, "1/3"),
     2: lambda lr, T: multistep(lr, T, "0.3", "0.6", "0.8"),
     3: lambda lr, T: optax.exponential_decay(lr, 1, 0.95),
@@ -123,12 +123,12 @@ ORACLES = {
 # its plateaus (31-33) are compared in test_plateau.py.
 
 
-@pytest.mark.parametrize("number", ORACLES, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_curve_equals_optax_also_past_the_horizon(number):
     """The curve equals optax's schedule at each step, also past the horizon."""
     steps = np.arange(seen(max(HORIZONS)), dtype=np.float64)  # a single length: JAX compiles once per shape
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            rates = np.broadcast_to(np.asarray(ORACLES[number](lr, horizon)(steps)), steps.shape)
+            rates = np.broadcast_to(np.asarray(REFERENCES[number](lr, horizon)(steps)), steps.shape)
             assert rates.dtype == np.float64
-            assert_promised(number, horizon, lr, rates[: seen(horizon)])
+            assert_curve(number, horizon, lr, rates[: seen(horizon)])

@@ -3,7 +3,7 @@
 import pytest
 from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler, PolyLRScheduler, StepLRScheduler, WSDLRScheduler
 
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, timm_trace, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, key, nearest, seen, timm_trace, whole
 
 
 def base(optimizer) -> float:
@@ -50,7 +50,7 @@ def hard_restarts(optimizer, horizon, cycles):
     return CosineLRScheduler(optimizer, length, cycle_limit=cycles, warmup_t=steps, warmup_prefix=True)
 
 
-ORACLES = {
+REFERENCES = {
     1: lambda opt, T: StepLRScheduler(opt, whole("1/3", T), 0.1),
     2: lambda opt, T: multistep(opt, T, "0.3", "0.6", "0.8"),
     3: lambda opt, T: StepLRScheduler(opt, 1, 0.95),
@@ -97,9 +97,9 @@ WHOLE_CYCLES = {  # horizons at which T - W is a multiple of the number of cycle
 }
 
 
-@pytest.mark.parametrize("number", ORACLES, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_curve_equals_timm_also_past_the_horizon(number):
     """The curve equals timm's scheduler at each step, also past the horizon."""
     for horizon in WHOLE_CYCLES.get(number, HORIZONS):
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, timm_trace(ORACLES[number], horizon, lr, seen(horizon)))
+            assert_curve(number, horizon, lr, timm_trace(REFERENCES[number], horizon, lr, seen(horizon)))

@@ -6,7 +6,7 @@ import pytest
 from torch.optim import lr_scheduler as ls
 from torch.optim.swa_utils import SWALR
 
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, held, key, nearest, seen, trace, whole
 
 
 def base(optimizer) -> float:
@@ -95,7 +95,7 @@ def test_a_curve_equals_its_torch_class_also_past_the_horizon(number):
     """The curve equals torch's class at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, trace(UNBOUNDED[number], horizon, lr, seen(horizon)))
+            assert_curve(number, horizon, lr, trace(UNBOUNDED[number], horizon, lr, seen(horizon)))
 
 
 @pytest.mark.parametrize("number", UP_TO_THE_HORIZON, ids=key)
@@ -104,7 +104,7 @@ def test_a_cosine_curve_equals_its_torch_class_up_to_the_horizon(number):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = trace(UP_TO_THE_HORIZON[number], horizon, lr, horizon + 1)
-            assert_promised(number, horizon, lr, held(rates, seen(horizon)))
+            assert_curve(number, horizon, lr, held(rates, seen(horizon)))
 
 
 @pytest.mark.parametrize("number", ONE_CYCLE, ids=key)
@@ -114,7 +114,7 @@ def test_a_one_cycle_curve_equals_its_torch_class_up_to_the_last_step(number):
     for horizon in horizons:
         for lr in BASE_RATES:
             rates = trace(lambda opt, T: one_cycle(opt, T, *arguments), horizon, lr, horizon)
-            assert_promised(number, horizon, lr, held(rates, seen(horizon)))
+            assert_curve(number, horizon, lr, held(rates, seen(horizon)))
 
 
 def test_torchs_one_cycle_raises_for_a_warm_up_of_zero_steps():
@@ -160,7 +160,7 @@ def test_a_hyperparameter_is_the_argument_of_its_torch_class(number, prm, make, 
     """With non-default hyperparameters, the curve equals torch's class with those arguments."""
     for horizon in HORIZONS:
         count = min(last(horizon) + 1, seen(horizon))
-        assert_promised(number, horizon, 0.1, trace(make, horizon, 0.1, count), prm)
+        assert_curve(number, horizon, 0.1, trace(make, horizon, 0.1, count), prm)
 
 
 @pytest.mark.parametrize("horizon", [10, 90, 1000])
@@ -168,7 +168,7 @@ def test_linear_decay_to_a_minimum_equals_torchs_linear_lr(horizon):
     """A0_017 equals LinearLR from 1 to 0.1 over 0.9 T, where that is a whole number."""
     for lr in BASE_RATES:
         rates = trace(lambda opt, T: ls.LinearLR(opt, 1.0, 0.1, nearest("0.9", T)), horizon, lr, seen(horizon))
-        assert_promised(17, horizon, lr, rates)
+        assert_curve(17, horizon, lr, rates)
 
 
 SWA = [  # number, hyperparameters, base schedule, annealing strategy, start fraction, final ratio
@@ -197,4 +197,4 @@ def test_an_swa_curve_equals_torchs_base_schedule_and_swalr(number, prm, base_sc
             rates = trace(base_schedule, horizon, lr, start + 1)
             swalr = partial(SWALR, swa_lr=ratio * lr, anneal_epochs=length, anneal_strategy=anneal)
             tail = trace(lambda opt, T, swalr=swalr: swalr(opt), horizon, rates.pop(), seen(horizon) - start)
-            assert_promised(number, horizon, lr, rates + tail, prm)
+            assert_curve(number, horizon, lr, rates + tail, prm)

@@ -3,7 +3,7 @@
 import pytest
 from transformers import optimization as hf
 
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, trace
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, held, key, nearest, seen, trace
 
 
 def polynomial(optimizer, horizon: int, warmup_steps: int, power: float):
@@ -63,7 +63,7 @@ def test_a_curve_equals_transformers_also_past_the_horizon(number):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = rates_of(make, horizon, nearest(warmup_fraction, horizon), lr, seen(horizon))
-            assert_promised(number, horizon, lr, rates)
+            assert_curve(number, horizon, lr, rates)
 
 
 @pytest.mark.parametrize("number", UP_TO_THE_HORIZON, ids=key)
@@ -73,7 +73,7 @@ def test_a_cosine_curve_equals_transformers_up_to_the_horizon(number):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = rates_of(make, horizon, nearest(warmup_fraction, horizon), lr, horizon + 1)
-            assert_promised(number, horizon, lr, held(rates, seen(horizon)))
+            assert_curve(number, horizon, lr, held(rates, seen(horizon)))
 
 
 @pytest.mark.parametrize("warmup_fraction", ["0", "0.37", "0.5", "1"])
@@ -90,4 +90,4 @@ def test_a_warm_up_of_any_length_equals_transformers(number, warmup_fraction):
         if number in POLYNOMIALS and warmup_steps == horizon:
             continue  # transformers divides by the number of decay steps, which is zero
         rates = rates_of(make, horizon, warmup_steps, 0.1, seen(horizon) if number == 42 else horizon + 1)
-        assert_promised(number, horizon, 0.1, held(rates, seen(horizon)), {"warmup_fraction": float(warmup_fraction)})
+        assert_curve(number, horizon, 0.1, held(rates, seen(horizon)), {"warmup_fraction": float(warmup_fraction)})

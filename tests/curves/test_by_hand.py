@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, seen, variants
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, held, key, seen, variants
 
 
 def at_least_one(fraction: float, horizon: int) -> int:
@@ -231,7 +231,7 @@ def test_a_curve_equals_the_second_implementation(number):
     """The curve equals the second implementation at each horizon and base learning rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 WITH_HYPERPARAMETERS = [number for number in BY_HAND if variants()[number].hyperparameters]
@@ -244,7 +244,7 @@ def test_a_curve_equals_the_second_implementation_for_any_hyperparameters(number
     """The curve equals the second implementation for hyperparameters anywhere in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 @pytest.mark.parametrize(("horizon", "warmup_fraction"), [(2, 0.5), (4, 0.25), (5, 0.2), (10, 0.1)])
@@ -256,4 +256,4 @@ def test_a_warm_up_of_zero_steps_takes_one_step(number, horizon, warmup_fraction
     anneal = cosine_decay if number == 13 else linear_decay
     decay = [final + (1 - final) * anneal(step / (horizon - 2)) for step in range(1, horizon - 1)]
     expected = held([initial, 1.0, *decay], seen(horizon))
-    assert_promised(number, horizon, 1.0, expected, {"warmup_fraction": warmup_fraction})
+    assert_curve(number, horizon, 1.0, expected, {"warmup_fraction": warmup_fraction})

@@ -20,7 +20,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -61,7 +61,7 @@ def test_chebyshev_steps_are_pytorch_optimizers():
     for horizon in HORIZONS:
         indices = [min(16 * step // horizon, 15) for step in range(seen(horizon))]
         for lr in BASE_RATES:
-            assert_promised(166, horizon, lr, lr * steps[indices] / steps.max())
+            assert_curve(166, horizon, lr, lr * steps[indices] / steps.max())
 
 
 @anything
@@ -72,7 +72,7 @@ def test_the_fractal_order_is_the_papers_for_any_curvature_ratio(data):
     low = prm["min_curvature_ratio"]
     node = [(1 + low) / 2 - (1 - low) / 2 * cos(pi * (2 * k - 1) / 32) for k in range(17)]  # from 1
     rates = [node[1] / node[FRACTAL[min(16 * t // horizon, 15)]] for t in range(seen(horizon))]
-    assert_promised(166, horizon, 1.0, rates, prm)
+    assert_curve(166, horizon, 1.0, rates, prm)
 
 
 def test_large_and_small_chebyshev_steps_compensate():
@@ -105,7 +105,7 @@ def test_the_noise_is_timms(prm):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = noisy_timm(horizon, lr, prm.get("noise_start_fraction", 0.5), prm.get("noise_ratio", 0.67))
-            assert_promised(167, horizon, lr, rates, prm)
+            assert_curve(167, horizon, lr, rates, prm)
 
 
 @anything
@@ -121,7 +121,7 @@ def test_the_noise_is_torchs_first_sample_with_the_seed(data):
             rate *= 1 - prm["noise_ratio"] + 2 * prm["noise_ratio"] * sample
         rates.append(rate)
     assert 0 <= min(rates) <= max(rates) <= 1
-    assert_promised(167, horizon, 1.0, held(rates, seen(horizon)), prm)
+    assert_curve(167, horizon, 1.0, held(rates, seen(horizon)), prm)
 
 
 def test_the_noise_is_uniform_within_its_window():
@@ -148,7 +148,7 @@ def test_a_product_is_torchs_chain_also_past_the_horizon(warmup, final):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = trace(partial(chain, warmup=warmup, final=final), horizon, lr, seen(horizon))
-            assert_promised(168, horizon, lr, rates, prm)
+            assert_curve(168, horizon, lr, rates, prm)
 
 
 def test_a_product_is_optaxs():
@@ -157,7 +157,7 @@ def test_a_product_is_optaxs():
         warmup = optax.linear_schedule(0.1, 1.0, whole("0.2", horizon))
         decay = optax.exponential_decay(1.0, horizon, 0.02)
         steps = jax.numpy.arange(seen(horizon))
-        assert_promised(168, horizon, 0.1, np.asarray(0.1 * warmup(steps) * decay(steps)))
+        assert_curve(168, horizon, 0.1, np.asarray(0.1 * warmup(steps) * decay(steps)))
 
 
 @anything
@@ -167,7 +167,7 @@ def test_a_product_equals_its_formula_for_any_hyperparameters(data):
     horizon, prm = data.draw(st.integers(1, 120)), drawn(data, 168)
     W = max(1, round(prm["warmup_fraction"] * horizon))
     rates = [(1 - 0.9 * max(0, W - t) / W) * prm["final_lr_ratio"] ** (t / horizon) for t in range(seen(horizon))]
-    assert_promised(168, horizon, 1.0, rates, prm)
+    assert_curve(168, horizon, 1.0, rates, prm)
 
 
 def boundaries(horizon, warmup="0.1", milestone="0.3"):
@@ -192,7 +192,7 @@ def test_four_phases_are_torchs_classes_in_sequence(warmup, milestone, gamma):
             rest = horizon - third
             cosine = partial(ls.CosineAnnealingLR, T_max=max(1, rest))
             rates += trace(lambda opt, T, cosine=cosine: cosine(opt), horizon, gamma * lr, rest + 1)
-            assert_promised(169, horizon, lr, held(rates, seen(horizon)), prm)
+            assert_curve(169, horizon, lr, held(rates, seen(horizon)), prm)
 
 
 def test_four_phases_are_joined_optax_schedules():
@@ -210,7 +210,7 @@ def test_four_phases_are_joined_optax_schedules():
         )
         rates = joined(jax.numpy.arange(seen(horizon)))
         for lr in BASE_RATES:
-            assert_promised(169, horizon, lr, lr * np.asarray(rates))
+            assert_curve(169, horizon, lr, lr * np.asarray(rates))
 
 
 @anything
@@ -229,7 +229,7 @@ def test_four_phases_equal_their_formula_for_any_hyperparameters(data):
             return prm["gamma"]
         return prm["gamma"] * (1 + cos(pi * (t - start) / (horizon - start))) / 2
 
-    assert_promised(169, horizon, 1.0, [rate(min(t, horizon)) for t in range(seen(horizon))], prm)
+    assert_curve(169, horizon, 1.0, [rate(min(t, horizon)) for t in range(seen(horizon))], prm)
 
 
 def test_torchs_cosine_does_not_start_at_the_reduced_value():
@@ -262,7 +262,7 @@ def test_an_swa_curve_is_torchs_cosine_then_its_swalr(prm, start_fraction, swa_r
             rates = trace(ls.CosineAnnealingLR, horizon, lr, start + 1)
             swalr = partial(SWALR, swa_lr=swa_ratio * lr, anneal_epochs=length, anneal_strategy="cos")
             tail = trace(lambda opt, T, swalr=swalr: swalr(opt), horizon, rates.pop(), seen(horizon) - start)
-            assert_promised(170, horizon, lr, rates + tail, prm)
+            assert_curve(170, horizon, lr, rates + tail, prm)
 
 
 @anything
@@ -277,7 +277,7 @@ def test_an_swa_curve_equals_its_formula_for_any_hyperparameters(data):
         cosine = (1 + cos(pi * min(t, start) / horizon)) / 2
         weight = (1 - cos(pi * min(1, max(0, t - start) / length))) / 2
         rates.append((1 - weight) * cosine + weight * prm["swa_ratio"])
-    assert_promised(170, horizon, 1.0, rates, prm)
+    assert_curve(170, horizon, 1.0, rates, prm)
 
 
 def of_scipy(horizon, warmup_fraction=0.05, first_knot_ratio=0.7, second_knot_ratio=0.2):
@@ -293,7 +293,7 @@ def test_a_spline_is_scipys():
     """A0_171 is a warm-up and scipy's monotone interpolant through its knots, constant past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(171, horizon, lr, lr * np.array(of_scipy(horizon)))
+            assert_curve(171, horizon, lr, lr * np.array(of_scipy(horizon)))
 
 
 @anything
@@ -301,7 +301,7 @@ def test_a_spline_is_scipys():
 def test_a_spline_is_scipys_for_any_hyperparameters(data):
     """A0_171 is scipy's interpolant, also where values coincide, and never increases after the warm-up."""
     horizon, prm = data.draw(st.integers(1, 120)), drawn(data, 171)
-    assert_promised(171, horizon, 1.0, of_scipy(horizon, **prm), prm)
+    assert_curve(171, horizon, 1.0, of_scipy(horizon, **prm), prm)
     steps = np.arange(round(prm["warmup_fraction"] * horizon), horizon + 1)
     assert (np.diff(curves.rates(variants()[171], steps, horizon, 1.0, prm)) <= 1e-12).all()
 

@@ -18,7 +18,7 @@ from lrgen.curves.constant import radam_warmup
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     key,
     nearest,
     seen,
@@ -110,7 +110,7 @@ def geometric(T, lr, warmup_fraction="0.1", start_factor="0.01"):
     return [increase(t / warmup_steps) if t < warmup_steps else lr for t in range(seen(T))]
 
 
-ORACLES = {
+REFERENCES = {
     51: constant_factor,
     52: exponential,
     53: logarithmic,
@@ -125,16 +125,18 @@ ORACLES = {
 
 
 def test_every_warm_up_is_compared():
-    """Every variant of the family from 51 on has an oracle."""
-    assert sorted(ORACLES) == sorted(v.number for v in variants().values() if v.family == "constant" and v.number > 50)
+    """Every variant of the family from 51 on has a reference."""
+    assert sorted(REFERENCES) == sorted(
+        v.number for v in variants().values() if v.family == "constant" and v.number > 50
+    )
 
 
-@pytest.mark.parametrize("number", ORACLES, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_warm_up_equals_its_oracle_also_past_the_horizon(number):
-    """The curve equals its oracle at each step, also past the horizon."""
+    """The curve equals its reference at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, ORACLES[number](horizon, lr))
+            assert_curve(number, horizon, lr, REFERENCES[number](horizon, lr))
 
 
 WARMUPS = [{"warmup_fraction": warmup} for warmup in ("0", "0.37", "0.5", "1")]
@@ -158,10 +160,10 @@ OTHER_NUMBERS = [
 
 @pytest.mark.parametrize(("number", "prm"), OTHER_NUMBERS, ids=[f"{key(n)}-{prm}" for n, prm in OTHER_NUMBERS])
 def test_a_hyperparameter_is_the_argument_of_the_oracle(number, prm):
-    """With non-default hyperparameters the curve equals the oracle with those arguments."""
+    """With non-default hyperparameters the curve equals the reference with those arguments."""
     values = {name: float(Fraction(value)) for name, value in prm.items()}
     for horizon in HORIZONS:
-        assert_promised(number, horizon, 0.1, ORACLES[number](horizon, 0.1, **prm), values)
+        assert_curve(number, horizon, 0.1, REFERENCES[number](horizon, 0.1, **prm), values)
 
 
 @pytest.mark.parametrize(("horizon", "warmup_steps", "drops"), [(90, 5, (30, 60, 80)), (1080, 60, (360, 720, 960))])
@@ -180,7 +182,7 @@ def test_the_gradual_warm_up_equals_torchs_sequential_scheduler(horizon, warmup_
         return ls.SequentialLR(opt, parts, [warmup_steps])
 
     for lr in BASE_RATES:
-        assert_promised(58, horizon, lr, trace(make, horizon, lr, seen(horizon)))
+        assert_curve(58, horizon, lr, trace(make, horizon, lr, seen(horizon)))
 
 
 @pytest.mark.parametrize("halvings", [1, 2, 5, 9])
@@ -192,7 +194,7 @@ def test_the_untuned_warm_up_equals_that_of_pytorch_warmup(halvings):
     beta2 = 1 - 0.5**halvings
     for horizon in HORIZONS:
         rates = dampened(0.1, seen(horizon), beta2, pytorch_warmup.UntunedLinearWarmup)
-        assert_promised(60, horizon, 0.1, rates, {"beta2": beta2})
+        assert_curve(60, horizon, 0.1, rates, {"beta2": beta2})
 
 
 @pytest.mark.parametrize("beta2", [0.9, 0.95, 0.99, 0.999])
@@ -243,7 +245,7 @@ def test_each_doubling_of_the_step_adds_a_constant_to_a_logarithmic_warm_up(hori
 
 def test_a_geometric_warm_up_with_a_start_factor_of_zero_jumps_to_the_base_learning_rate():
     """A0_059 with a start factor of 0 is zero during the warm-up, then the base rate."""
-    assert_promised(59, 100, 0.1, [0.0] * 10 + [0.1] * 90, {"start_factor": 0.0})
+    assert_curve(59, 100, 0.1, [0.0] * 10 + [0.1] * 90, {"start_factor": 0.0})
 
 
 SINGLE_STEP = {51: 1 / 3, 52: 1 - exp(-1), 53: 1.0, 55: 1.0, 56: 1.0, 57: 1.0, 58: 0.1, 59: 1.0, 60: 0.0005}
@@ -252,7 +254,7 @@ SINGLE_STEP = {51: 1 / 3, 52: 1 - exp(-1), 53: 1.0, 55: 1.0, 56: 1.0, 57: 1.0, 5
 @pytest.mark.parametrize("number", SINGLE_STEP, ids=key)
 def test_a_training_of_one_step_has_a_positive_learning_rate(number):
     """At horizon 1 no learning rate is zero; a warm-up from zero has no steps there."""
-    assert_promised(number, 1, 0.1, [0.1 * SINGLE_STEP[number]])
+    assert_curve(number, 1, 0.1, [0.1 * SINGLE_STEP[number]])
 
 
 INCREASING = [52, 53, 54, 55, 56, 57, 59, 60]

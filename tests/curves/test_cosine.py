@@ -17,7 +17,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -112,7 +112,7 @@ def test_curve_equals_optax_also_past_the_horizon(number):
         for lr in BASE_RATES:
             rates = np.asarray(OPTAX[number](lr, horizon)(steps))
             assert rates.dtype == np.float64
-            assert_promised(number, horizon, lr, rates[: seen(horizon)])
+            assert_curve(number, horizon, lr, rates[: seen(horizon)])
 
 
 def hf_early_cosine(optimizer, horizon):
@@ -150,7 +150,7 @@ def test_curve_equals_transformers_up_to_the_end_of_the_decay(number):
     make, last = TRANSFORMERS[number]
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, held(trace(make, horizon, lr, last(horizon) + 1), seen(horizon)))
+            assert_curve(number, horizon, lr, held(trace(make, horizon, lr, last(horizon) + 1), seen(horizon)))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_the_hyperparameters_of_106_are_transformers_arguments(warmup_fraction, 
         rates = trace(
             lambda opt, T: hf_warmup_lr(opt, T, warmup_fraction, warmup_lr_ratio, min_lr_ratio), horizon, 0.1, count
         )
-        assert_promised(106, horizon, 0.1, held(rates, seen(horizon)), prm)
+        assert_curve(106, horizon, 0.1, held(rates, seen(horizon)), prm)
 
 
 def timm_cosine(optimizer, horizon, warmup_fraction, min_lr_ratio=0.0):
@@ -191,7 +191,7 @@ def test_curve_equals_timm_also_past_the_horizon(number):
     """The curve equals timm's scheduler at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, timm_trace(TIMM[number], horizon, lr, seen(horizon)))
+            assert_curve(number, horizon, lr, timm_trace(TIMM[number], horizon, lr, seen(horizon)))
 
 
 @pytest.mark.parametrize("min_lr_ratio", [0.0, 0.4, 1.0])
@@ -200,7 +200,7 @@ def test_the_minimum_of_a_k_decay_is_timms_lr_min(number, k, min_lr_ratio):
     """With a ``min_lr_ratio`` other than the default, the curve equals timm's scheduler with that minimum."""
     for horizon in HORIZONS:
         rates = timm_trace(lambda opt, T: timm_k_decay(opt, T, k, min_lr_ratio), horizon, 0.1, seen(horizon))
-        assert_promised(number, horizon, 0.1, rates, {"min_lr_ratio": min_lr_ratio})
+        assert_curve(number, horizon, 0.1, rates, {"min_lr_ratio": min_lr_ratio})
 
 
 def test_quadratic_warmup_and_cosine_decay_equal_fvcore():
@@ -212,7 +212,7 @@ def test_quadratic_warmup_and_cosine_decay_equal_fvcore():
             rates = [quadratic(1 - step / warmup_steps) for step in range(warmup_steps)]
             decay_steps = decay_end - warmup_steps
             rates += [cosine(step / decay_steps) for step in range(decay_steps + 1)]
-            assert_promised(99, horizon, lr, held(rates, seen(horizon)))
+            assert_curve(99, horizon, lr, held(rates, seen(horizon)))
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_curve_equals_the_second_implementation(number):
     """The curve equals the second implementation at each horizon and base rate, and is constant from step T on."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -346,7 +346,7 @@ def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, 
         p.name: data.draw(st.one_of(st.sampled_from([p.low, p.high]), st.floats(p.low, p.high)), label=p.name)
         for p in variants()[number].hyperparameters
     }
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 LANDMARKS = {  # number: multipliers at some steps of 1000, as the catalogue's summary gives them

@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler as ls
 from transformers import get_cosine_schedule_with_warmup
 
 from lrgen import curves
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, key, nearest, seen, trace, variants, whole
 
 
 def simulated(kind, horizon, **arguments) -> np.ndarray:
@@ -46,7 +46,7 @@ def test_curve_equals_other_libraries_also_past_the_horizon(number):
     """The curve equals ignite's triangles or transformers' cosine wave at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, lr * CYCLES[number](horizon))
+            assert_curve(number, horizon, lr, lr * CYCLES[number](horizon))
 
 
 @pytest.mark.parametrize("horizon", [20, 90, 1000])
@@ -58,7 +58,7 @@ def test_ensembling_cycles_equal_ignites_linear_pieces_and_cycles(horizon):
     size = whole("0.1", horizon)
     cycles = simulated(LinearCyclicalScheduler, horizon, start_value=0.5, end_value=0.05, cycle_size=size)
     for lr in BASE_RATES:
-        assert_promised(120, horizon, lr, lr * np.concatenate([decay[:cycle_start], cycles[:-cycle_start]]))
+        assert_curve(120, horizon, lr, lr * np.concatenate([decay[:cycle_start], cycles[:-cycle_start]]))
 
 
 def torch_asymmetric(optimizer, horizon, cycle_fraction="0.2", rise_fraction="0.15", min_lr_ratio=0.1):
@@ -93,7 +93,7 @@ def test_curve_equals_its_torch_class_also_past_the_horizon(number, prm, make):
     """The curve equals torch's class with the same arguments at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, trace(make, horizon, lr, seen(horizon)), prm)
+            assert_curve(number, horizon, lr, trace(make, horizon, lr, seen(horizon)), prm)
 
 
 def at_least(minimum: int, fraction: float, horizon: int) -> int:
@@ -186,7 +186,7 @@ def test_curve_equals_the_second_implementation(number):
     """The curve equals the second implementation at each horizon and base rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, [lr * BY_HAND[number](t, horizon) for t in range(seen(horizon))])
+            assert_curve(number, horizon, lr, [lr * BY_HAND[number](t, horizon) for t in range(seen(horizon))])
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -197,7 +197,7 @@ def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, 
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
     expected = [0.1 * BY_HAND[number](t, horizon, **prm) for t in range(seen(horizon))]
-    assert_promised(number, horizon, 0.1, expected, prm)
+    assert_curve(number, horizon, 0.1, expected, prm)
 
 
 LANDMARKS = {  # number: multipliers at some steps of horizon 1000

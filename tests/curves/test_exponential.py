@@ -18,7 +18,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -85,7 +85,7 @@ def test_a_curve_equals_that_of_optax_also_past_the_horizon(number):
         for lr in BASE_RATES:
             rates = np.broadcast_to(np.asarray(OPTAX[number](lr, horizon)(steps)), steps.shape)
             assert rates.dtype == np.float64
-            assert_promised(number, horizon, lr, rates[: seen(horizon)])
+            assert_curve(number, horizon, lr, rates[: seen(horizon)])
 
 
 def test_warm_up_and_exponential_decay_equal_optaxs_own_schedule():
@@ -93,7 +93,7 @@ def test_warm_up_and_exponential_decay_equal_optaxs_own_schedule():
     for horizon in (20, 90, 1000):
         steps = nearest("0.05", horizon)
         schedule = optax.warmup_exponential_decay_schedule(0.0, 0.1, steps, horizon - steps, 0.003, end_value=0.01)
-        assert_promised(72, horizon, 0.1, np.asarray(schedule(np.arange(horizon + 1, dtype=np.float64))))
+        assert_curve(72, horizon, 0.1, np.asarray(schedule(np.arange(horizon + 1, dtype=np.float64))))
 
 
 @pytest.mark.parametrize(("number", "ratio"), [(71, 0.01), (81, 0.3)], ids=["A0_071", "A0_081"])
@@ -103,7 +103,7 @@ def test_exponential_decay_equals_that_of_fvcore(number, ratio):
         for lr in BASE_RATES:
             schedule = ExponentialParamScheduler(lr, ratio)
             rates = [schedule(step / horizon) for step in range(horizon + 1)]
-            assert_promised(number, horizon, lr, held(rates, seen(horizon)) if number == 81 else rates)
+            assert_curve(number, horizon, lr, held(rates, seen(horizon)) if number == 81 else rates)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_inverse_time_decay_equals_that_of_keras(keras):
             schedule = keras.optimizers.schedules.InverseTimeDecay(lr, horizon, 9.0)
             rates = schedule(torch.arange(seen(horizon), dtype=torch.float64))
             assert rates.dtype == torch.float64
-            assert_promised(75, horizon, lr, rates.numpy(force=True))
+            assert_curve(75, horizon, lr, rates.numpy(force=True))
 
 
 def test_the_inverse_time_staircase_equals_that_of_keras(keras):
@@ -148,7 +148,7 @@ def test_a_rational_decay_equals_the_power_phase_of_timm(number, growth, power):
             rates = timm_trace(
                 lambda opt, T, stable=stable: WSDLRScheduler(opt, 2 * seen(T), 1, **stable), horizon, lr, seen(horizon)
             )
-            assert_promised(number, horizon, lr, rates)
+            assert_curve(number, horizon, lr, rates)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_tanh_decay_equals_that_of_timm_and_holds_its_last_value(number, lower
                 lambda opt, T, lr_min=lr_min: TanhLRScheduler(opt, T, lower, upper, lr_min), horizon, lr, horizon
             )
             last = lr * (min_ratio + (1 - min_ratio) * (1 - tanh(upper)) / 2)
-            assert_promised(number, horizon, lr, held([*rates, last], seen(horizon)))
+            assert_curve(number, horizon, lr, held([*rates, last], seen(horizon)))
 
 
 # A second derivation, one step at a time
@@ -245,7 +245,7 @@ def test_a_curve_equals_a_second_derivation_of_its_formula(number):
     """The curve equals a second derivation, also past the horizon."""
     for horizon in (1, 2, 3, 5, 7, 10, 90, 200):
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -255,7 +255,7 @@ def test_a_curve_equals_a_second_derivation_for_any_hyperparameters(number, data
     """The curve equals a second derivation for any hyperparameters in their ranges."""
     horizon = data.draw(st.integers(1, 60), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 # Consequences of the formulas

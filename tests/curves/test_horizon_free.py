@@ -16,7 +16,7 @@ from timm.scheduler import WSDLRScheduler
 from transformers import get_constant_schedule_with_warmup, get_inverse_sqrt_schedule
 
 from lrgen import curves
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, nearest, seen, trace, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, key, nearest, seen, trace, variants, whole
 
 LONG = (10, 90, 1000)  # at shorter ones there is no warm-up or no cooldown
 
@@ -37,7 +37,7 @@ def test_noam_is_the_inverse_square_root_of_transformers_one_step_ahead(prm, war
         warmup_steps = whole(warmup, horizon)
         for lr in BASE_RATES:
             make = lambda opt, T, W=warmup_steps: get_inverse_sqrt_schedule(opt, W, timescale=W)  # noqa: E731
-            assert_promised(147, horizon, lr, trace(make, horizon, lr, seen(horizon) + 1)[1:], prm)
+            assert_curve(147, horizon, lr, trace(make, horizon, lr, seen(horizon) + 1)[1:], prm)
 
 
 def megatron(horizon, lr, warmup_steps, steps):
@@ -73,7 +73,7 @@ def test_an_inverse_square_root_schedule_is_megatrons(number):
             else:
                 flat = whole("0.1", horizon)
                 rates = [lr] * flat + megatron(horizon, lr, flat, range(flat, seen(horizon)))
-            assert_promised(number, horizon, lr, rates)
+            assert_curve(number, horizon, lr, rates)
 
 
 @pytest.mark.parametrize(("prm", "flat"), [({}, "0.1"), ({"flat_fraction": 0.3}, "0.3")])
@@ -84,7 +84,7 @@ def test_a_constant_phase_precedes_the_inverse_square_root_of_transformers(prm, 
         for lr in BASE_RATES:
             make = lambda opt, T, steps=steps: get_inverse_sqrt_schedule(opt, 0, timescale=steps)  # noqa: E731
             tail = trace(make, horizon, lr, seen(horizon) - steps)
-            assert_promised(149, horizon, lr, [lr] * steps + tail, prm)
+            assert_curve(149, horizon, lr, [lr] * steps + tail, prm)
 
 
 def timm(lr, steps, **arguments):
@@ -120,7 +120,7 @@ def test_inverse_square_root_decay_with_a_cooldown_is_timms(prm, warmup, timesca
                 decay_fn="linear",
                 warmup_t=warmup_steps,
             )
-            assert_promised(148, horizon, lr, rates, prm)
+            assert_curve(148, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize("horizon", LONG)
@@ -144,7 +144,7 @@ def test_a_power_law_is_timms_after_transformers_warm_up(horizon):
         )
         rates = trace(warmup, horizon, lr, seen(horizon))
         start = floor(scale - 1) + 1
-        assert_promised(150, horizon, lr, rates[:start] + power[start:])
+        assert_curve(150, horizon, lr, rates[:start] + power[start:])
 
 
 @pytest.mark.parametrize("horizon", LONG)
@@ -165,7 +165,7 @@ def test_a_power_law_with_a_cooldown_is_timms_and_optaxs(horizon):
         line = optax.linear_schedule(rates.pop(), 0.0, horizon - turn)
         tail = np.asarray(line(np.arange(seen(horizon) - turn, dtype=np.float64)))
         assert tail.dtype == np.float64
-        assert_promised(151, horizon, lr, rates + tail.tolist())
+        assert_curve(151, horizon, lr, rates + tail.tolist())
 
 
 @pytest.mark.parametrize("horizon", [20, 90, 1000])
@@ -176,7 +176,7 @@ def test_noam_hold_decays_as_transformers_inverse_square_root(horizon):
         make = lambda opt, T: get_inverse_sqrt_schedule(opt, warmup_steps, timescale=warmup_steps)  # noqa: E731
         decay = trace(make, horizon, lr, seen(horizon) - hold)[warmup_steps:]
         start = [lr * (step + 1) / (warmup_steps + 1) for step in range(warmup_steps)]
-        assert_promised(152, horizon, lr, [*start, *[lr] * hold, *decay])
+        assert_curve(152, horizon, lr, [*start, *[lr] * hold, *decay])
 
 
 @pytest.mark.parametrize(("prm", "low"), [({}, 0.1), ({"min_lr_ratio": 1e-4}, 1e-4)])
@@ -187,7 +187,7 @@ def test_an_exponential_range_test_is_optaxs_exponential_schedule(prm, low):
             schedule = optax.exponential_decay(low * lr, horizon - 1, 1 / low, end_value=lr)
             rates = np.asarray(schedule(np.arange(seen(horizon), dtype=np.float64)))
             assert rates.dtype == np.float64
-            assert_promised(154, horizon, lr, rates, prm)
+            assert_curve(154, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize("horizon", [20, 100, 1000])
@@ -198,7 +198,7 @@ def test_a_staircase_range_test_is_joined_optax_constants(horizon):
         schedule = optax.join_schedules(levels, [horizon // 20 * level for level in range(1, 20)])
         rates = np.asarray(schedule(np.arange(seen(horizon), dtype=np.float64)))
         assert rates.dtype == np.float64
-        assert_promised(155, horizon, lr, rates)
+        assert_curve(155, horizon, lr, rates)
 
 
 @pytest.mark.parametrize(("prm", "power_t"), [({}, 0.25), ({"power_t": 0.5}, 0.5), ({"power_t": 1.0}, 1.0)])
@@ -213,7 +213,7 @@ def test_inverse_scaling_is_scikit_learns(prm, power_t):
             model.partial_fit([[0.0]], [before + 1])
             rates.append(float(model.intercept_[0]) - before)
         for horizon in (1, 90, 1000):  # it does not depend on the horizon
-            assert_promised(156, horizon, lr, rates, prm)
+            assert_curve(156, horizon, lr, rates, prm)
 
 
 def some(fraction: float, horizon: int) -> int:
@@ -331,7 +331,7 @@ def test_a_curve_equals_the_formula_of_its_source(number):
     """The curve equals the formula written out by hand at every horizon and base learning rate, also past the end."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -341,7 +341,7 @@ def test_a_curve_equals_its_formula_for_any_hyperparameters(number, data):
     """The curve equals the formula for any hyperparameters in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 POINTS = {  # step at horizon 1000: ratio to the base learning rate

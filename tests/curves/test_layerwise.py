@@ -19,7 +19,7 @@ from timm.scheduler import CosineLRScheduler
 from torch import nn
 
 from lrgen import curves
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, held, key, nearest, seen, variants, whole
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, held, key, nearest, seen, variants, whole
 
 LAYERS = (1, 2, 4, 11)
 anything = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -175,7 +175,7 @@ def test_a_schedule_free_warm_up_is_the_schedulefree_packages(number, other):
             for _ in range(seen(horizon)):
                 optimizer.step()
                 rates.append(optimizer.param_groups[0]["scheduled_lr"])
-            assert_promised(number, horizon, lr, rates, prm)
+            assert_curve(number, horizon, lr, rates, prm)
 
 
 # Each schedule written out by hand for one step of one layer, as in its paper.
@@ -269,7 +269,7 @@ def test_a_single_layer_is_the_last_one(number):
     """A single parameter group has the learning rates of the last of many layers."""
     for horizon in HORIZONS:
         expected = by_hand(number, horizon, 5, {})[-1]
-        assert_promised(number, horizon, 1.0, expected)
+        assert_curve(number, horizon, 1.0, expected)
 
 
 # Properties of any such schedule.

@@ -16,7 +16,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -61,7 +61,7 @@ def test_three_phase_policy_equals_torch_up_to_its_last_step(warmup_fraction):
             continue
         for lr in BASE_RATES:
             rates = trace(lambda opt, T: three_phases(opt, T, pct_start), horizon, lr, horizon)
-            assert_promised(124, horizon, lr, held(rates, seen(horizon)), prm)
+            assert_curve(124, horizon, lr, held(rates, seen(horizon)), prm)
 
 
 @pytest.mark.parametrize(("horizon", "warmup_fraction"), [(4, 0.25), (5, 0.2), (10, 0.1)])
@@ -71,7 +71,7 @@ def test_a_warm_up_of_zero_steps_takes_one_step(horizon, warmup_fraction):
         trace(lambda opt, T: three_phases(opt, T, warmup_fraction), horizon, 1.0, 1)
     decay = np.linspace(0.1, 1e-5, horizon - 2)
     prm = {"warmup_fraction": warmup_fraction}
-    assert_promised(124, horizon, 1.0, held([0.1, 1.0, *decay], seen(horizon)), prm)
+    assert_curve(124, horizon, 1.0, held([0.1, 1.0, *decay], seen(horizon)), prm)
 
 
 MILESTONES = {  # (step, multiplier) pairs, horizons at which no two of them are at the same step
@@ -94,7 +94,7 @@ def test_piecewise_linear_curve_equals_ignite(number):
         for lr in BASE_RATES:
             pairs = [(round(step), multiplier * lr) for step, multiplier in milestones(horizon)]
             values = PiecewiseLinear.simulate_values(seen(horizon), param_name="lr", milestones_values=pairs)
-            assert_promised(number, horizon, lr, [value for _, value in values])
+            assert_curve(number, horizon, lr, [value for _, value in values])
 
 
 OPTAX = {
@@ -111,7 +111,7 @@ def test_curve_equals_optax_where_its_phases_are_whole_steps(number):
             steps = np.arange(seen(horizon), dtype=np.float64)
             rates = np.asarray(jax.vmap(OPTAX[number](lr, horizon))(steps))
             assert rates.dtype == np.float64
-            assert_promised(number, horizon, lr, rates)
+            assert_curve(number, horizon, lr, rates)
 
 
 @pytest.mark.parametrize("horizon", HORIZONS)
@@ -120,7 +120,7 @@ def test_the_cycle_of_deepspeed_equals_torchs_cyclic_lr(horizon):
     half_cycle_steps = whole("0.3", horizon)
     for lr in BASE_RATES:
         cycle = lambda opt, T, lr=lr: ls.CyclicLR(opt, 0.1 * lr, lr, half_cycle_steps, cycle_momentum=False)  # noqa: E731
-        assert_promised(131, horizon, lr, trace(cycle, horizon, lr, 2 * half_cycle_steps))
+        assert_curve(131, horizon, lr, trace(cycle, horizon, lr, 2 * half_cycle_steps))
 
 
 def at_least_one(fraction: float, horizon: int) -> int:
@@ -241,7 +241,7 @@ def test_curve_equals_the_second_implementation(number):
     """The curve equals the second implementation at each horizon and base rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -251,7 +251,7 @@ def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, 
     """The curve equals the second implementation for hyperparameters anywhere in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 LANDMARKS = {  # number: multipliers at some steps of horizon 1000

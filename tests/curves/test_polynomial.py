@@ -20,7 +20,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -83,7 +83,7 @@ def test_a_curve_equals_that_of_optax_also_past_the_horizon(number):
         for lr in BASE_RATES:
             rates = np.broadcast_to(np.asarray(OPTAX[number](lr, horizon)(steps)), steps.shape)
             assert rates.dtype == np.float64
-            assert_promised(number, horizon, lr, rates[: seen(horizon)])
+            assert_curve(number, horizon, lr, rates[: seen(horizon)])
 
 
 TIMM = {
@@ -100,7 +100,7 @@ def test_a_curve_equals_that_of_timm_also_past_the_horizon(number):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = timm_trace(lambda opt, T, lr=lr: TIMM[number](opt, T, lr), horizon, lr, seen(horizon))
-            assert_promised(number, horizon, lr, rates)
+            assert_curve(number, horizon, lr, rates)
 
 
 FVCORE = {
@@ -116,7 +116,7 @@ def test_a_curve_equals_that_of_fvcore(number):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             rates = [FVCORE[number](lr)(step / horizon) for step in range(horizon + 1)]
-            assert_promised(number, horizon, lr, held(rates, seen(horizon)))
+            assert_curve(number, horizon, lr, held(rates, seen(horizon)))
 
 
 @pytest.mark.parametrize(("number", "ratio"), [(91, 0.1), (92, 0.01)], ids=["A0_091", "A0_092"])
@@ -130,7 +130,7 @@ def test_linear_decay_equals_that_of_transformers_without_warm_up(number, ratio)
                 lr,
                 seen(horizon),
             )
-            assert_promised(number, horizon, lr, rates)
+            assert_curve(number, horizon, lr, rates)
 
 
 def test_cyclic_linear_decay_equals_that_of_keras():
@@ -146,7 +146,7 @@ def test_cyclic_linear_decay_equals_that_of_keras():
                 cycle = whole("0.2", horizon)
                 schedule = keras.optimizers.schedules.PolynomialDecay(lr, cycle, 0.05 * lr, cycle=True)
                 rates = [float(schedule(step)) for step in range(min(300, seen(horizon)))]
-                assert_promised(87, horizon, lr, rates)
+                assert_curve(87, horizon, lr, rates)
     finally:
         keras.config.set_floatx(before)
 
@@ -165,7 +165,7 @@ def test_rex_equals_that_of_pytorch_optimizer():
     """A0_088 equals pytorch_optimizer's REX from step 1 on, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(88, horizon, lr, rex(lr, horizon, seen(horizon)))
+            assert_curve(88, horizon, lr, rex(lr, horizon, seen(horizon)))
 
 
 def test_rex_after_a_warm_up_equals_that_of_pytorch_optimizer():
@@ -174,7 +174,7 @@ def test_rex_after_a_warm_up_equals_that_of_pytorch_optimizer():
         for lr in BASE_RATES:
             steps = nearest("0.05", horizon)
             rates = [lr * step / steps for step in range(steps)] + rex(lr, horizon - steps, seen(horizon) - steps)
-            assert_promised(89, horizon, lr, rates, {"beta": 0.5})
+            assert_curve(89, horizon, lr, rates, {"beta": 0.5})
 
 
 def test_rex_with_beta_2_is_the_inverse_of_rex_with_beta_one_half():
@@ -261,7 +261,7 @@ def test_a_curve_equals_a_second_derivation_of_its_formula(number):
     """The curve equals a second derivation, also past the horizon."""
     for horizon in (1, 2, 3, 5, 7, 10, 90, 200):
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -271,7 +271,7 @@ def test_a_curve_equals_a_second_derivation_for_any_hyperparameters(number, data
     """The curve equals a second derivation for any hyperparameters in their ranges."""
     horizon = data.draw(st.integers(1, 60), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 # Consequences of the formulas

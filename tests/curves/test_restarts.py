@@ -20,7 +20,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -68,7 +68,7 @@ def test_curve_equals_torch_also_past_the_horizon(number, prm, make):
     """The curve equals torch's class at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, trace(make, horizon, lr, seen(horizon)), prm)
+            assert_curve(number, horizon, lr, trace(make, horizon, lr, seen(horizon)), prm)
 
 
 def timm_restarts(optimizer, horizon, first_cycle_steps, factor, min_lr_ratio=0.0, decay=1.0):
@@ -111,7 +111,7 @@ def test_curve_equals_timm_also_past_the_horizon(number, prm, make):
     """The curve equals timm's scheduler at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, timm_rates(make, horizon, lr, seen(horizon)), prm)
+            assert_curve(number, horizon, lr, timm_rates(make, horizon, lr, seen(horizon)), prm)
 
 
 @pytest.mark.parametrize("horizon", [16, 160, 1600])
@@ -119,7 +119,7 @@ def test_shrinking_cycles_equal_timm_while_they_shrink(horizon):
     """A0_114 equals timm's halving cycles up to the end of the first cycle of minimum length."""
     for lr in BASE_RATES:
         rates = timm_rates(lambda opt, T: timm_restarts(opt, T, T // 2, 0.5), horizon, lr, 15 * horizon // 16)
-        assert_promised(114, horizon, lr, rates)
+        assert_curve(114, horizon, lr, rates)
 
 
 def joined(pieces):
@@ -187,7 +187,7 @@ def test_curve_equals_joined_optax_schedules(number):
             rates = np.asarray(OPTAX[number](lr, horizon)(steps))
             assert rates.dtype == np.float64
             expected = held(rates[: horizon + 1], seen(horizon)) if number == 112 else rates[: seen(horizon)]
-            assert_promised(number, horizon, lr, expected)
+            assert_curve(number, horizon, lr, expected)
 
 
 @pytest.mark.parametrize(("first_cycle_fraction", "min_lr_ratio"), [("0.2", 0.05), ("0.3", 0.0), ("1", 0.7)])
@@ -204,7 +204,7 @@ def test_linear_restarts_equal_ignite(first_cycle_fraction, min_lr_ratio):
                 monotonic=True,
             )
             prm = {"first_cycle_fraction": float(first_cycle_fraction), "min_lr_ratio": min_lr_ratio}
-            assert_promised(111, horizon, lr, [rate for _, rate in simulated], prm)
+            assert_curve(111, horizon, lr, [rate for _, rate in simulated], prm)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_warmup_restarts_equal_pytorch_optimizer(first_cycle_fraction, gamma, mi
                 "gamma": gamma,
                 "min_lr_ratio": min_lr_ratio,
             }
-            assert_promised(110, horizon, lr, rates, prm)
+            assert_curve(110, horizon, lr, rates, prm)
 
 
 def test_jagged_cosine_equals_transformers_cosine_times_optax_warmups():
@@ -251,7 +251,7 @@ def test_jagged_cosine_equals_transformers_cosine_times_optax_warmups():
             cosine = trace(
                 lambda opt, T: get_cosine_schedule_with_warmup(opt, nearest("0.05", T), T), horizon, lr, horizon + 1
             )
-            assert_promised(113, horizon, lr, held(list(cosine * scale), seen(horizon)))
+            assert_curve(113, horizon, lr, held(list(cosine * scale), seen(horizon)))
 
 
 def at_least_one(fraction: float, horizon: int) -> int:
@@ -386,7 +386,7 @@ def test_curve_equals_the_second_implementation(number):
     """The curve equals the second implementation at each horizon and base rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -399,7 +399,7 @@ def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, 
         p.name: data.draw(st.one_of(st.sampled_from([p.low, p.high]), st.floats(p.low, p.high)), label=p.name)
         for p in variants()[number].hyperparameters
     }
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 PEAKS = {  # number: horizon, multiplier at the step of each peak

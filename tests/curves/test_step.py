@@ -15,7 +15,7 @@ from lrgen import curves
 from tests.curves.comparison import (
     BASE_RATES,
     HORIZONS,
-    assert_promised,
+    assert_curve,
     held,
     key,
     nearest,
@@ -135,7 +135,7 @@ def linear_stages(T, lr, min_lr_ratio="0"):
     return stages(T, [linear(k / 10) for k in range(10)])
 
 
-ORACLES = {
+REFERENCES = {
     61: multistep("0.3", "0.6", "0.8", gamma="0.2"),
     62: deepseek,
     63: efficientnet,
@@ -150,16 +150,16 @@ ORACLES = {
 
 
 def test_every_step_decay_is_compared():
-    """Every variant of the family from 51 on has an oracle."""
-    assert sorted(ORACLES) == sorted(v.number for v in variants().values() if v.family == "step" and v.number > 50)
+    """Every variant of the family from 51 on has a reference."""
+    assert sorted(REFERENCES) == sorted(v.number for v in variants().values() if v.family == "step" and v.number > 50)
 
 
-@pytest.mark.parametrize("number", ORACLES, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_step_decay_equals_its_oracle_also_past_the_horizon(number):
-    """The curve equals its oracle at each step, also past the horizon."""
+    """The curve equals its reference at each step, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, ORACLES[number](horizon, lr))
+            assert_curve(number, horizon, lr, REFERENCES[number](horizon, lr))
 
 
 GAMMAS = [{"gamma": gamma} for gamma in ("0", "0.5", "1")]
@@ -197,10 +197,10 @@ OTHER_NUMBERS = [
 
 @pytest.mark.parametrize(("number", "prm"), OTHER_NUMBERS, ids=[f"{key(n)}-{prm}" for n, prm in OTHER_NUMBERS])
 def test_a_hyperparameter_is_the_argument_of_the_oracle(number, prm):
-    """With non-default hyperparameters the curve equals the oracle with those arguments."""
+    """With non-default hyperparameters the curve equals the reference with those arguments."""
     values = {name: float(Fraction(value)) for name, value in prm.items()}
     for horizon in HORIZONS:
-        assert_promised(number, horizon, 0.1, ORACLES[number](horizon, 0.1, **prm), values)
+        assert_curve(number, horizon, 0.1, REFERENCES[number](horizon, 0.1, **prm), values)
 
 
 RECIPES = {  # epochs of the publication, and torch's class with the numbers that it names
@@ -215,14 +215,14 @@ RECIPES = {  # epochs of the publication, and torch's class with the numbers tha
 def test_a_step_decay_is_the_published_recipe_at_its_original_length(number):
     """Over the original number of epochs the curve has the published milestones."""
     epochs, make = RECIPES[number]
-    assert_promised(number, epochs, 0.1, trace(make, epochs, 0.1, seen(epochs)))
+    assert_curve(number, epochs, 0.1, trace(make, epochs, 0.1, seen(epochs)))
 
 
 def test_the_staircase_of_efficientnet_is_the_published_one():
     """A0_063 has 5 warm-up epochs of 350, then decays by 0.97 every 2.4 epochs."""
     warmup = [0.1 * (epoch + 1) / 6 for epoch in range(5)]
     decay = [0.1 * 0.97 ** (10 * epoch // 24) for epoch in range(5, 350)]
-    assert_promised(63, 350, 0.1, warmup + decay)
+    assert_curve(63, 350, 0.1, warmup + decay)
 
 
 @pytest.mark.parametrize(("number", "drops"), [(63, 875 / 6), (68, 300)])
@@ -237,16 +237,16 @@ def test_a_fine_staircase_decays_equally_far_in_a_short_training(number, drops, 
 def test_a_warm_up_that_overlaps_the_decay_is_completed_first():
     """A0_062 completes its warm-up and then has the learning rate of the current stage."""
     warmup = [step / 95 for step in range(95)]
-    assert_promised(62, 100, 1.0, [*warmup, *[0.1] * 20], {"warmup_fraction": 0.95})
+    assert_curve(62, 100, 1.0, [*warmup, *[0.1] * 20], {"warmup_fraction": 0.95})
     warmup = [step / 85 for step in range(85)]
-    assert_promised(62, 100, 1.0, [*warmup, *[0.316] * 5, *[0.1] * 20], {"warmup_fraction": 0.85})
+    assert_curve(62, 100, 1.0, [*warmup, *[0.316] * 5, *[0.1] * 20], {"warmup_fraction": 0.85})
 
 
 def test_a_piecewise_constant_learning_rate_can_increase_again():
     """A0_065 is 1, 0.3, 0.6 and 0.05 times lr for one, four, one and four tenths of training, then constant."""
     for tenth in (1, 9, 100):
         rates = [rate for rate, tenths in ((1.0, 1), (0.3, 4), (0.6, 1), (0.05, 9)) for _ in range(tenths * tenth)]
-        assert_promised(65, 10 * tenth, 1.0, rates)
+        assert_curve(65, 10 * tenth, 1.0, rates)
 
 
 @pytest.mark.parametrize("number", [69, 70], ids=key)
@@ -261,10 +261,10 @@ def test_a_staircase_to_zero_stays_positive(number):
         assert rates[horizon - 1 :] == pytest.approx(held([last], seen(horizon) - horizon + 1), abs=1e-12)
 
 
-@pytest.mark.parametrize("number", ORACLES, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_step_decay_is_at_the_base_learning_rate_in_a_training_of_one_step(number):
     """At horizon 1 neither a warm-up nor a decay precedes the only step."""
-    assert_promised(number, 1, 0.1, [0.1])
+    assert_curve(number, 1, 0.1, [0.1])
 
 
 @pytest.mark.parametrize("number", [61, 64, 66, 67, 68, 69, 70], ids=key)

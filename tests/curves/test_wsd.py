@@ -16,7 +16,7 @@ from timm.scheduler import WSDLRScheduler
 from transformers import optimization as hf
 
 from lrgen import curves
-from tests.curves.comparison import BASE_RATES, HORIZONS, assert_promised, key, seen, trace, variants
+from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, key, seen, trace, variants
 
 DEFAULTS = {  # warm-up and decay
     132: ("0.05", "0.2"),
@@ -153,7 +153,7 @@ def test_a_wsd_schedule_equals_the_librarys_at_and_past_the_horizon(library, num
     """The curve equals the library's schedule at each step, including those past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, rates_of(library, number, horizon, lr, DEFAULTS[number]))
+            assert_curve(number, horizon, lr, rates_of(library, number, horizon, lr, DEFAULTS[number]))
 
 
 @pytest.mark.parametrize("lengths", OTHER_LENGTHS, ids="-".join)
@@ -162,7 +162,7 @@ def test_the_fractions_are_the_lengths_of_the_librarys_phases(library, number, l
     """The two fractions give the lengths of the library's phases; the warm-up comes first where they overlap."""
     prm = dict(zip(("warmup_fraction", "decay_fraction"), map(float, lengths), strict=True))
     for horizon in HORIZONS:
-        assert_promised(number, horizon, 0.1, rates_of(library, number, horizon, 0.1, lengths), prm)
+        assert_curve(number, horizon, 0.1, rates_of(library, number, horizon, 0.1, lengths), prm)
 
 
 @pytest.mark.parametrize("floor", [0.01, 0.5])
@@ -175,7 +175,7 @@ def test_the_minimum_is_the_librarys(library, number, names, floor, monkeypatch)
     monkeypatch.setitem(LIBRARIES[library][2], number, LIBRARIES[library][2][number] | dict.fromkeys(names, floor))
     for horizon in HORIZONS:
         rates = rates_of(library, number, horizon, 0.1, DEFAULTS[number])
-        assert_promised(number, horizon, 0.1, rates, {"min_lr_ratio": floor})
+        assert_curve(number, horizon, 0.1, rates, {"min_lr_ratio": floor})
 
 
 @pytest.mark.parametrize(("warmup", "hold", "floor"), [("0.1", "0.4", 0.05), ("0", "0.3", 0.2), ("0.25", "0.3", 0.01)])
@@ -190,7 +190,7 @@ def test_a_tri_stage_schedule_is_timms_wsd_with_exponential_decay(warmup, hold, 
             rates = by_timm(
                 lambda opt, s=(warmup_steps, stable_steps, decay_steps): of_timm(opt, *s, **shape), horizon, lr
             )
-            assert_promised(139, horizon, lr, rates, prm)
+            assert_curve(139, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize("flat", ["0.75", "0.3", "0"])
@@ -204,11 +204,11 @@ def test_flat_then_cosine_is_wsd_without_a_warm_up(flat):
         for lr in BASE_RATES:
             steps = {"num_warmup_steps": 0, "num_stable_steps": stable_steps, "num_decay_steps": decay_steps}
             there = by_transformers(lambda opt, s=steps: hf.get_wsd_schedule(opt, **s), horizon, lr)
-            assert_promised(140, horizon, lr, there, {"flat_fraction": float(flat)})
+            assert_curve(140, horizon, lr, there, {"flat_fraction": float(flat)})
             there = by_timm(
                 lambda opt, s=(0, stable_steps, decay_steps): of_timm(opt, *s, decay_fn="cosine"), horizon, lr
             )
-            assert_promised(140, horizon, lr, there, {"flat_fraction": float(flat)})
+            assert_curve(140, horizon, lr, there, {"flat_fraction": float(flat)})
 
 
 @pytest.mark.parametrize(("warmup", "explore"), [("0.05", "0.5"), ("0", "0.25"), ("0.3", "0.3"), ("0.6", "0.4")])
@@ -224,7 +224,7 @@ def test_knee_is_timms_wsd_with_a_warm_up_from_above_zero(warmup, explore):
         shape = {"decay_fn": "linear", "first": 1 / (warmup_steps + 1)}
         for lr in BASE_RATES:
             rates = by_timm(lambda opt, s=steps, f=shape: of_timm(opt, *s, **f), horizon, lr)
-            assert_promised(141, horizon, lr, rates, prm)
+            assert_curve(141, horizon, lr, rates, prm)
 
 
 @pytest.mark.parametrize(("warmup", "decay", "floor"), [("0.05", "0.2", 0.1), ("0", "0.5", 0.0), ("0.2", "1", 0.4)])
@@ -250,7 +250,7 @@ def test_each_period_of_wsd_s_is_timms_schedule(warmup, decay, floor):
                     scheduler.step(step)
                     rates.append(optimizer.param_groups[0]["lr"])
             assert len(rates) == horizon + 1
-            assert_promised(138, horizon, lr, [*rates, *rates[-1:] * 9], prm)
+            assert_curve(138, horizon, lr, [*rates, *rates[-1:] * 9], prm)
 
 
 def joined(*pieces):
@@ -328,7 +328,7 @@ def test_phases_are_joined_optax_schedules(number, make, prm):
         for lr in BASE_RATES:
             at = jax.numpy.minimum(jax.numpy.arange(seen(horizon)), horizon)
             rates = np.asarray(make(lr, horizon, **prm)(at))
-            assert_promised(number, horizon, lr, rates, {name: float(value) for name, value in prm.items()})
+            assert_curve(number, horizon, lr, rates, {name: float(value) for name, value in prm.items()})
 
 
 def walk(t, *pieces):
@@ -478,7 +478,7 @@ def test_a_curve_equals_its_definition(number):
     """The curve equals its phases written out by hand at every horizon and base learning rate."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_promised(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
 
 
 @pytest.mark.parametrize("number", BY_HAND, ids=key)
@@ -489,7 +489,7 @@ def test_a_curve_equals_its_definition_for_any_hyperparameters(number, data):
     horizon = data.draw(st.integers(1, 120), label="horizon")
     anywhere = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
     prm = {p.name: data.draw(anywhere, label=p.name) for p in variants()[number].hyperparameters}
-    assert_promised(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
 
 
 POINTS = {  # (step, learning rate) at horizon 1000 and lr 1: the start or end of a phase, and a step within
@@ -522,7 +522,7 @@ def test_wsd_s_restarts_at_the_maximum_after_each_period():
     decay = [1 - 0.9 * step / 20 for step in range(21)]
     warmup = [step / 15 for step in range(15)]
     first, later = warmup + [1.0] * 65 + decay, [1.0] * 79 + decay
-    assert_promised(138, 300, 1.0, [*first, *later, *later, 0.1, 0.1])
+    assert_curve(138, 300, 1.0, [*first, *later, *later, 0.1, 0.1])
 
 
 def test_every_schedule_of_the_family_is_compared():
