@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Connection, bindparam, column, inspect, select, table, text, update
+from sqlalchemy import JSON, Connection, Integer, String, bindparam, column, inspect, select, table, text, update
 
 from lrgen import old_names
 from lrgen.errors import StoreError
@@ -41,8 +41,9 @@ def _rename_ends_of_runs(connection: Connection) -> None:
 
 def _rename_hyperparameters(connection: Connection) -> None:
     """Give the hyperparameters of results their new names, some thousand rows at a time."""
-    columns = (column("id"), column("scheduler_type"), column("hyperparameters", JSON))
-    results = table("scheduler_results", *columns)
+    results = table(
+        "scheduler_results", column("id", Integer), column("scheduler_type", String), column("hyperparameters", JSON)
+    )
     place, kind, prm = results.c.id, results.c.scheduler_type, results.c.hyperparameters
     old = select(results).where(place > bindparam("last"), kind.startswith("A0"), prm.is_not(None)).order_by(place)
     new = update(results).where(place == bindparam("row")).values(hyperparameters=bindparam("prm", type_=JSON))
