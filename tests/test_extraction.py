@@ -1,4 +1,4 @@
-"""What a prompt says: the active model, and the learning rate."""
+"""The model and the learning rate that a prompt names are extracted."""
 
 import pytest
 
@@ -100,17 +100,17 @@ RATES = {
 
 
 @pytest.mark.parametrize(("text", "model"), MODELS.items())
-def test_the_active_model_is_found(text, model):
-    """Marked, prefixed, beside a keyword or simply named; none when there is none or there are several."""
+def test_the_active_model_is_detected(text, model):
+    """A model is detected when marked, prefixed, near a keyword or simply named; otherwise the result is None."""
     assert detect_model(text, Settings()) == model
 
 
 @pytest.mark.parametrize(("text", "rate"), RATES.items())
-def test_the_learning_rate_is_found(text, rate):
-    """The first number behind a keyword that lies within the range, else the default."""
+def test_the_learning_rate_is_extracted(text, rate):
+    """The learning rate is the first number after a keyword that lies within the range, else the default."""
     assert extract_lr(text) == pytest.approx(rate, rel=1e-12)
 
 
 def test_there_are_enough_texts():
-    """The tables are what was asked for."""
+    """The two tables have at least 60 texts together."""
     assert len(MODELS) + len(RATES) >= 60

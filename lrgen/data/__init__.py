@@ -1,4 +1,4 @@
-"""Datasets as uint8 arrays with a fixed split; the checks turn them into normalised batches on the device."""
+"""Image datasets as uint8 arrays with a fixed split, and batches of them."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ CLASSES = {"digits": digits.CLASSES, **cifar.CLASSES}
 
 
 def check_name(name: str, extended: bool = True) -> None:
-    """Refuse a dataset that does not exist, and without ``extended`` the one with the 20 superclasses.
+    """Check that a dataset exists and is enabled; ``cifar-20`` needs ``extended``.
 
     Raises:
-        UnknownNameError: there is none of that name.
-        ConfigError: it is switched off.
+        UnknownNameError: when there is no dataset of that name.
+        ConfigError: when it is switched off.
     """
     if name not in CLASSES:
         raise UnknownNameError("dataset", name, CLASSES)
@@ -25,11 +25,11 @@ def check_name(name: str, extended: bool = True) -> None:
 
 
 def load(name: str, root: Path = Path("data"), download: bool = False) -> Dataset:
-    """Load a dataset: ``digits`` from scikit-learn's package, the others from the ``root``.
+    """Load a dataset: ``digits`` from scikit-learn, any other from the folder ``root``.
 
     Raises:
         UnknownNameError: when there is no dataset of that name.
-        DataError: when it is not there, cannot be downloaded, or is not what was published.
+        DataError: when it does not exist, cannot be downloaded, or differs from the published files.
     """
     check_name(name)
     return digits.load() if name == "digits" else cifar.load(name, root, download)

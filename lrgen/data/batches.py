@@ -1,4 +1,4 @@
-"""Images as they lie on the device, and what a training gets of them: augmented and normalised in batches."""
+"""Batches of images that stay on the device as uint8: augmented and normalised batch by batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation of each channel, of pixels from 0 to 1; both of shape (channels,)."""
+    """Mean and standard deviation of each channel for pixels in [0, 1], each of shape (channels,)."""
 
     mean: Tensor
     std: Tensor
 
     @classmethod
     def of(cls, images: Tensor) -> "Scale":
-        """Those of uint8 images of shape (N, channels, height, width), exactly: from how often each level occurs."""
+        """Return the exact scale of uint8 images of shape (N, channels, height, width), from counts of their levels."""
         channels = images.shape[1]
         counts = torch.zeros(channels, _LEVELS, dtype=torch.int64, device=images.device)
-        for part in torch.split(images, _CHUNK):
+        for chunk in torch.split(images, _CHUNK):
             for channel in range(channels):
-                counts[channel] += torch.bincount(part[:, channel].flatten(), minlength=_LEVELS)
+                counts[channel] += torch.bincount(chunk[:, channel].flatten(), minlength=_LEVELS)
         levels = torch.arange(_LEVELS, dtype=torch.float64, device=images.device) / (_LEVELS - 1)
-        shares = counts.double() / counts.sum(dim=1, keepdim=True)
-        mean = shares @ levels
-        variance = (shares * (levels - mean[:, None]) ** 2).sum(dim=1)
+        frequencies = counts.double() / counts.sum(dim=1, keepdim=True)
+        mean = frequencies @ levels
+        variance = (frequencies * (levels - mean[:, None]) ** 2).sum(dim=1)
         return cls(mean.float(), variance.sqrt().float().clamp(min=1 / _LEVELS))
 
 
 class Batches:
-    """A loader in memory: shuffled from a seed for training, in order for evaluation.
+    """A data loader in memory: shuffled with a seed for training, in order without one for evaluation.
 
-    ``images`` are uint8 of shape (N, channels, height, width), and stay so; a batch of them is augmented (only with a
-    seed), converted and normalised at once, on their device: (images, labels), float32 in the layout in which
-    convolutions run fastest. ``crop`` is by how many pixels an image is shifted at most, with zeros around it, ``flip``
-    whether half of them are mirrored (the usual augmentation of CIFAR).
+    ``images`` are uint8 of shape (N, channels, height, width) and stay uint8. Each batch is augmented (only with a
+    seed), converted and normalised on the device of the images; it consists of images, float32 in channels-last memory
+    format, and labels. ``crop`` is the maximum shift in pixels, with zero padding, and ``flip`` mirrors half of the
+    images (the usual augmentation of CIFAR).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Batches:
         self.labels = labels
         self.batch_size = batch_size
         self._pixels = images.permute(0, 2, 3, 1).contiguous()
-        width = images.shape[-1]  # rows of channels × width: the longer, the faster
+        width = images.shape[-1]  # one row holds width × channels values: longer rows are faster
         self._factor = (1 / (255 * scale.std)).repeat(width)
         self._offset = (-scale.mean / scale.std).repeat(width)
         self._generator = None if seed is None else torch.Generator().manual_seed(seed)
@@ -70,17 +70,18 @@ class Batches:
             order = torch.arange(len(self.labels))
         else:
             order = torch.randperm(len(self.labels), generator=self._generator)
-        for part in torch.split(order.to(self.labels.device), self.batch_size):
-            pixels = self._pixels.index_select(0, part)
+        for indices in torch.split(order.to(self.labels.device), self.batch_size):
+            pixels = self._pixels.index_select(0, indices)
             if self._generator is not None and (self._crop or self._flip):
-                pixels = augmented(pixels, self._crop, self._flip, self._generator)
+                pixels = augment(pixels, self._crop, self._flip, self._generator)
             rows = pixels.flatten(2).float().mul_(self._factor).add_(self._offset)
-            yield rows.view_as(pixels).permute(0, 3, 1, 2), self.labels[part]
+            yield rows.view_as(pixels).permute(0, 3, 1, 2), self.labels[indices]
 
 
-def augmented(pixels: Tensor, crop: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Shift each image of shape (N, height, width, channels) by up to ``crop`` pixels and mirror half of them, in one
-    gather; the numbers are drawn on the processor, so that they are the same on every device.
+def augment(pixels: Tensor, crop: int, flip: bool, generator: torch.Generator) -> Tensor:
+    """Shift each image of shape (N, height, width, channels) by up to ``crop`` pixels and mirror half of them.
+
+    One gather does both. The random numbers are drawn on the CPU: they are the same for every device.
     """
     count, height, width, channels = pixels.shape
     shifts = torch.randint(0, 2 * crop + 1, (2, count, 1), generator=generator)
@@ -88,6 +89,6 @@ def augmented(pixels: Tensor, crop: int, flip: bool, generator: torch.Generator)
     columns = torch.arange(width).expand(count, -1)
     columns = torch.where(mirrored, width - 1 - columns, columns) + shifts[1]
     rows = torch.arange(height) + shifts[0] + torch.arange(count)[:, None] * (height + 2 * crop)
-    places = rows[:, :, None] * (width + 2 * crop) + columns[:, None, :]
+    positions = rows[:, :, None] * (width + 2 * crop) + columns[:, None, :]
     padded = torch.nn.functional.pad(pixels, (0, 0, crop, crop, crop, crop))
-    return padded.view(-1, channels).index_select(0, places.flatten().to(pixels.device)).view_as(pixels)
+    return padded.view(-1, channels).index_select(0, positions.flatten().to(pixels.device)).view_as(pixels)

@@ -1,7 +1,7 @@
-"""CIFAR-10, CIFAR-100, and CIFAR-100 by its 20 superclasses, in the files that their author publishes.
+"""CIFAR-10, CIFAR-100, and CIFAR-100 with the labels of its 20 superclasses, from the published files.
 
 Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009). torchvision downloads the files, compares
-their md5 sums and reads them; the superclasses (``coarse_labels``), which it leaves out, are read from the same files.
+their md5 sums and reads them. It does not read the superclasses (``coarse_labels``); they come from the same files.
 """
 
 import pickle
@@ -35,42 +35,44 @@ squirrel streetcar sunflower sweet_pepper table tank telephone television tiger 
 wardrobe whale willow_tree wolf woman worm
 """)
 CLASSES = {"cifar-10": CIFAR_10, "cifar-20": CIFAR_20, "cifar-100": CIFAR_100}
-# What training images are shifted by and mirrored with: He et al., Deep Residual Learning (2016), section 4.2.
-_CROP, _FLIP = 4, True
+# The augmentation of He et al., Deep Residual Learning for Image Recognition (2016), section 4.2.
+CROP, FLIP = 4, True
 
 
 def load(name: str, root: Path, download: bool) -> Dataset:
     """Read a dataset from the folder ``cifar-10-batches-py`` or ``cifar-100-python`` in the root.
 
     Raises:
-        DataError: when it is not there, cannot be downloaded, or is not, byte by byte, what was published.
+        DataError: when it does not exist, cannot be downloaded, or differs from the published files.
     """
     try:
         from torchvision.datasets import CIFAR10, CIFAR100
-    except (ImportError, RuntimeError) as error:  # the latter: one that was built for another torch
-        raise DataError(f"{name} is read by torchvision, which cannot be imported: {first_line(error)}") from error
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision that was built for another torch
+        raise DataError(f"{name} needs torchvision, which cannot be imported: {first_line(error)}") from error
     kind: Any = CIFAR10 if name == "cifar-10" else CIFAR100
     folder = root / kind.base_folder
     if not download and not folder.is_dir():
         raise DataError(
-            f"{name} is not there: no folder {kind.base_folder} in {root} (--data-root DIR says where it is, "
-            "--download fetches it)"
+            f"{name}: no folder {kind.base_folder} in {root} (--data-root DIR names another folder, --download "
+            "downloads the dataset)"
         )
     try:
         parts = [kind(str(root), train=train, download=download) for train in (True, False)]
     except RuntimeError as error:
-        raise DataError(f"{folder} is not {name} as it was published (md5 sums): {first_line(error)}") from error
+        raise DataError(
+            f"{folder}: differs from the published files of {name} (md5 sums): {first_line(error)}"
+        ) from error
     except OSError as error:
-        raise DataError(f"{name} cannot be downloaded or read in {root}: {error}") from error
+        raise DataError(f"{root}: {name} cannot be downloaded or read: {error}") from error
     classes = tuple(parts[0].classes)
     labels = [np.asarray(part.targets, dtype=np.int64) for part in parts]
     if name == "cifar-20":
         labels = [_coarse(folder, files) for files in (kind.train_list, kind.test_list)]
         classes = tuple(_unpickled(folder / kind.meta["filename"])["coarse_label_names"])
     if classes != CLASSES[name]:
-        raise DataError(f"{folder}: the classes are others than those of {name}: {', '.join(classes[:3])}, …")
+        raise DataError(f"{folder}: the classes must be those of {name}, got {', '.join(classes[:3])}, …")
     images = [np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)) for part in parts]
-    return Dataset(name, classes, images[0], labels[0], images[1], labels[1], crop=_CROP, flip=_FLIP)
+    return Dataset(name, classes, images[0], labels[0], images[1], labels[1], crop=CROP, flip=FLIP)
 
 
 def _coarse(folder: Path, files: list[list[str]]) -> NDArray[np.int64]:
@@ -78,6 +80,6 @@ def _coarse(folder: Path, files: list[list[str]]) -> NDArray[np.int64]:
 
 
 def _unpickled(path: Path) -> Any:
-    """A file whose md5 sum torchvision has just compared with the published one."""
+    """Return the content of a file, whose md5 sum torchvision has just compared with the published one."""
     with path.open("rb") as file:
         return pickle.load(file, encoding="latin1")

@@ -1,4 +1,4 @@
-"""What every dataset comes as."""
+"""The arrays and names of a dataset."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images as uint8 of shape (N, channels, height, width), labels as int64 of shape (N,).
+    """Images are uint8 of shape (N, channels, height, width), labels int64 of shape (N,).
 
-    In training an image is shifted by up to ``crop`` pixels and, with ``flip``, mirrored half of the time.
+    In training, an image is shifted by up to ``crop`` pixels and, with ``flip``, mirrored with probability 0.5.
     """
 
     name: str

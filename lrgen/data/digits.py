@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, which ship inside the package."""
+"""scikit-learn's handwritten digits, which are part of its package."""
 
 import numpy as np
 from PIL import Image
@@ -9,10 +9,10 @@ CLASSES = tuple(str(digit) for digit in range(10))
 
 
 def load() -> Dataset:
-    """The digits, enlarged to 32 pixels and 3 channels.
+    """Return the digits, resized from 8 to 32 pixels and repeated over 3 channels.
 
-    Of the 1,797 images a fixed stratified choice of 300 is held out, and 600 others are trained on: as many as fifty
-    files can be trained on in a quarter of an hour with two cores.
+    The split is fixed and stratified: of the 1,797 images, 300 are held out and 600 are used for training. With so few
+    images, fifty files can be trained in a quarter of an hour on two cores.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

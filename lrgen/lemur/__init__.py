@@ -1,1 +1,1 @@
-"""LEMUR's and NNGPT's folders: names, layouts, readers and writers."""
+"""Readers and writers of LEMUR's and NNGPT's folders, and the names that lrgen's files have there."""

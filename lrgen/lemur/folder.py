@@ -1,4 +1,4 @@
-"""A new folder that is there whole, or not at all."""
+"""Folders that are written whole or not at all."""
 
 import contextlib
 import os
@@ -11,16 +11,16 @@ from lrgen.errors import OutputError
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder beside ``path`` to write into, which takes its place when nothing went wrong.
+    """Yield a temporary folder beside ``path``; it is renamed to ``path`` at the end, or removed after an error.
 
     Raises:
-        OutputError: when something is at ``path`` already, or the folder cannot be written.
+        OutputError: when ``path`` is a file or a folder that is not empty, or cannot be written.
     """
     target = path.absolute()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise OutputError(f"{path}: is there already and not empty: nothing was written")
+            raise OutputError(f"{path}: already exists and is not an empty folder; nothing was written")
         temporary.mkdir(parents=True)
         yield temporary
         os.replace(temporary, target)

@@ -1,4 +1,4 @@
-"""LEMUR's and NNGPT's folders, ours or theirs, as runs to be recorded; nothing in them is executed or unpickled."""
+"""Reader of LEMUR's and NNGPT's folders: their trials become runs to record; nothing is executed or unpickled."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from lrgen.store import Epoch, Series
 Runs = dict[Series, list[list[Epoch]]]
 
 _NANOSECONDS = 10**9
-# What a trial has besides hyperparameters; it may also have ``metric_<name>``.
-_NO_HYPERPARAMETERS = {"accuracy", "duration", "duration_seconds", "uid", "task", "dataset", "metric", "model"}
+# The fields of a trial that are no hyperparameters, besides those named ``metric_<name>``.
+_OTHER_FIELDS = {"accuracy", "duration", "duration_seconds", "uid", "task", "dataset", "metric", "model"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder with the trials of one network, and its code; what the folder's name does not say is None."""
+    """A folder with the trials of one network, and its code; fields that the folder's name lacks are None."""
 
     folder: Path
     code: Path
@@ -36,10 +35,10 @@ class Source:
 
 
 def sources(folder: Path) -> list[Source]:
-    """The networks of a folder in either layout.
+    """Return the networks of a folder in LEMUR's or NNGPT's layout.
 
     Raises:
-        OutputError: when it is in neither, or a folder of statistics is not named as LEMUR names them.
+        OutputError: when the folder has neither layout, or a folder of statistics does not have a name of LEMUR's form.
     """
     networks = folder if folder.name == nngpt.NETWORKS else folder / nngpt.NETWORKS
     if networks.is_dir():
@@ -48,18 +47,18 @@ def sources(folder: Path) -> list[Source]:
     statistics = next((path for path in (folder / STATISTICS, folder / "stat") if path.is_dir()), None)
     if statistics is None:
         raise OutputError(f"{folder}: has neither {STATISTICS} (LEMUR) nor {nngpt.NETWORKS} (NNGPT)")
-    return [_source(folder, place) for place in sorted(statistics.iterdir()) if place.is_dir()]
+    return [_source(folder, path) for path in sorted(statistics.iterdir()) if path.is_dir()]
 
 
 def read(source: Source) -> Runs:
-    """The runs of a network, by what they have in common; of each series the best comes last, since the newest run is
-    the one that a query answers with. Numbers of other metrics than the accuracy are left out.
+    """Return the runs of a network by series; metrics other than accuracy are skipped.
 
-    A run are the trials with the same hyperparameters, one an epoch: ``uid`` changes from epoch to epoch (nn-dataset
-    2.2.11). Of hyperparameters that were tried more than once nothing says which epochs belong together.
+    A run consists of the trials with equal hyperparameters, one per epoch, because ``uid`` changes from epoch to epoch
+    (nn-dataset 2.2.11). Where several trials of an epoch have the same hyperparameters, LEMUR does not record which
+    epochs belong together. The best run of a series comes last: queries read the newest run.
 
     Raises:
-        OutputError: when a file is not what LEMUR writes; it names the file.
+        OutputError: when a file does not have LEMUR's format; the error names the file.
     """
     try:
         sha256 = hashlib.sha256(source.code.read_bytes()).hexdigest()
@@ -69,38 +68,37 @@ def read(source: Source) -> Runs:
     runs: defaultdict[tuple[str, str, str, int], dict[int, dict[str, Any]]] = defaultdict(dict)
     for epoch, path in _statistics(source.folder):
         for trial in _trials(path):
-            said = partial(_said, path, trial)
-            task, dataset, metric = (said(name, getattr(source, name)) for name in ("task", "dataset", "metric"))
+            task, dataset, metric = (_field(path, trial, source, name) for name in ("task", "dataset", "metric"))
             if metric == ACCURACY:
                 accuracy = _number(trial.get("accuracy"))
                 if accuracy is None or not 0 <= accuracy <= 1:
                     raise OutputError(f"{path}: accuracy must be between 0 and 1, got {trial.get('accuracy')!r}")
                 prm = json.dumps(_hyperparameters(trial), sort_keys=True)
-                again = 0
-                while epoch in runs[task, dataset, prm, again]:
-                    again += 1
-                runs[task, dataset, prm, again][epoch] = trial
-    found: Runs = {}
+                repetition = 0
+                while epoch in runs[task, dataset, prm, repetition]:
+                    repetition += 1
+                runs[task, dataset, prm, repetition][epoch] = trial
+    by_series: Runs = {}
     for (task, dataset, *_), trials in runs.items():
         series = Series(
             model_name, scheduler_type, dataset, task, path=str(source.code.absolute()), source_sha256=sha256
         )
-        found.setdefault(series, []).append(list(_epochs(trials)))
-    for of_series in found.values():
-        of_series.sort(key=lambda epochs: max(one.accuracy for one in epochs))
-    return found
+        by_series.setdefault(series, []).append(list(_epochs(trials)))
+    for series_runs in by_series.values():
+        series_runs.sort(key=lambda epochs: max(epoch.accuracy for epoch in epochs))
+    return by_series
 
 
-def _source(folder: Path, place: Path) -> Source:
-    parts = place.name.split("_")
+def _source(folder: Path, statistics: Path) -> Source:
+    parts = statistics.name.split("_")
     if len(parts) != 4 or not all(parts):
-        raise OutputError(f"{place}: must be named <task>_<dataset>_<metric>_<network>, with no other underscore")
+        raise OutputError(f"{statistics}: must be named <task>_<dataset>_<metric>_<network>, with no other underscore")
     task, dataset, metric, name = parts
-    return Source(place, folder / "nn" / f"{name}.py", name, task, dataset, metric)
+    return Source(statistics, folder / "nn" / f"{name}.py", name, task, dataset, metric)
 
 
 def _statistics(folder: Path) -> Iterator[tuple[int, Path]]:
-    """The files of the epochs; a file whose name is no number is something else."""
+    """Yield the number and the file of each epoch; files whose names are not numbers are skipped."""
     numbered = [(int(path.stem), path) for path in folder.glob("*.json") if path.stem.isdecimal()]
     yield from sorted(numbered)
 
@@ -112,18 +110,18 @@ def _trials(path: Path) -> list[dict[str, Any]]:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise OutputError(f"{path}: not valid JSON: {error}") from error
-    if isinstance(trials, dict):  # so does their own reader
+    if isinstance(trials, dict):  # LEMUR's own reader accepts a single trial as well
         trials = [trials]
     if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
-        raise OutputError(f"{path}: must be a list of trials")
+        raise OutputError(f"{path}: must hold a list of trials")
     return trials
 
 
-def _said(path: Path, trial: Mapping[str, Any], name: str, by_folder: str | None) -> str:
-    """What the folder's name or the trial itself says of where it belongs."""
-    value = by_folder or trial.get(name)
+def _field(path: Path, trial: Mapping[str, Any], source: Source, name: str) -> str:
+    """Return the task, dataset or metric of a trial, from the folder's name or from the trial itself."""
+    value = getattr(source, name) or trial.get(name)
     if not isinstance(value, str) or not value:
-        raise OutputError(f"{path}: a trial does not say its {name}")
+        raise OutputError(f"{path}: a trial has no {name}")
     return value
 
 
@@ -143,7 +141,7 @@ def _epochs(trials: Mapping[int, Mapping[str, Any]]) -> Iterator[Epoch]:
 
 
 def _seconds(trials: Mapping[int, Mapping[str, Any]], epoch: int) -> float | None:
-    """How long an epoch took: a trial's duration is counted from the beginning of its run."""
+    """Return the duration of an epoch in seconds; a trial's duration is counted from the start of its run."""
     began = 0.0 if epoch == 1 else _number(trials.get(epoch - 1, {}).get("duration"))
     ended = _number(trials[epoch].get("duration"))
     return (ended - began) / _NANOSECONDS if began is not None and ended is not None and ended >= began else None
@@ -153,11 +151,11 @@ def _hyperparameters(trial: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in trial.items()
-        if name not in _NO_HYPERPARAMETERS and not name.startswith("metric_") and not isinstance(value, (dict, list))
+        if name not in _OTHER_FIELDS and not name.startswith("metric_") and not isinstance(value, (dict, list))
     }
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, or None for whatever else stands there."""
+    """Return a finite number as a float, and None for any other value."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if is_number else None

@@ -1,4 +1,4 @@
-"""What may be published: the epochs that lrgen evaluated, each with the very code that they were measured with."""
+"""Runs that may be published: epochs that lrgen evaluated, each with exactly the code that was measured."""
 
 import hashlib
 import json
@@ -21,10 +21,10 @@ _QUOTED = re.compile(rb"""["'](\w+)["']""")
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRun:
     """The newest run of a file on a dataset: its code, and a row of the store for each of its epochs.
 
-    ``name`` is the file's name outside. ``prm`` is what the file was trained with; its order is that of the names.
+    ``name`` is the file's name in LEMUR. ``prm`` holds the hyperparameters of the training, sorted by name.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Measured:
 
 
 class Reason(StrEnum):
-    """Why a run is not published."""
+    """The reason why a run is not published."""
 
     OVERFIT = "only overfit a few images"
-    OTHER_CODE = "the code that was measured is not there"
+    OTHER_CODE = "the code that was measured no longer exists"
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class LeftOut:
     reason: Reason
 
 
-def collect(rows: Iterable[Row], files: Path) -> tuple[list[Measured], list[LeftOut]]:
-    """What of the store's epochs (Store.epochs, of checked runs) may be published, and what may not.
+def collect(rows: Iterable[Row], files: Path) -> tuple[list[MeasuredRun], list[LeftOut]]:
+    """Return the runs that may be published, and those that may not, from the rows of ``Store.epochs(checked=True)``.
 
-    The code is looked for where it was verified, and under the folder of the rendered ``files``; of two versions of a
-    file the newer run's is published. Code of an earlier version keeps the hyperparameters that it reads, under the
-    names that they had.
+    The code is read from the path where it was verified, or else from ``files``, the folder of rendered files. Of two
+    versions of a file, the one of the newer run is published. Hyperparameters have the names that the code reads, which
+    are the old names in a file of an earlier version.
     """
-    measured: list[Measured] = []
+    measured: list[MeasuredRun] = []
     left_out: list[LeftOut] = []
     published: dict[str, bytes] = {}
     newest_first = sorted(rows, key=lambda row: -row["run_id"])
@@ -79,16 +79,16 @@ def collect(rows: Iterable[Row], files: Path) -> tuple[list[Measured], list[Left
             left_out.append(LeftOut(*key, first["dataset"], Reason.OTHER_CODE))
             continue
         settings = json.loads(json.loads(first["settings"])["settings"])
-        read = old_names.as_read(key[1], first["hyperparameters"], set(_QUOTED.findall(code)))
-        prm = read | {"batch": settings["batch_size"]}
+        renamed = old_names.as_read(key[1], first["hyperparameters"], set(_QUOTED.findall(code)))
+        prm = renamed | {"batch": settings["batch_size"]}
         prm = {name: prm[name] for name in sorted(prm)}
-        measured.append(Measured(name, *key, first["task"], first["dataset"], code, prm, settings["epochs"], epochs))
+        measured.append(MeasuredRun(name, *key, first["task"], first["dataset"], code, prm, settings["epochs"], epochs))
     measured.sort(key=lambda run: (run.name, run.dataset))
     return measured, left_out
 
 
 def _code(row: Row, files: Path) -> bytes | None:
-    """The code of a run, byte by byte; None when it is not there any more."""
+    """Return the code of a run, byte for byte; None when it no longer exists."""
     for path in (Path(row["path"]), files / row["model_name"] / f"{row['scheduler_type']}.py"):
         try:
             code = path.read_bytes()

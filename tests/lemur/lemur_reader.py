@@ -1,10 +1,9 @@
-"""Lets LEMUR's own client read an export; runs in nn-dataset's environment, in an empty folder::
+"""Reads an export with LEMUR's own client, in nn-dataset's environment and an empty folder.
 
-    PYTHON_OF_THE_CLIENT lemur_reader.py EXPORT > found.json
+    PYTHON_OF_THE_CLIENT lemur_reader.py EXPORT > tables.json
 
-A copy of the client gets the export laid over it, and finds it as it finds its own statistics: when ``ab.nn.api`` is
-imported and there is no database yet. What is found are the rows of its ``data``, and what lrgen.lemur.names makes of
-them.
+The export is copied over a copy of the client, which reads it like its own statistics: when ``ab.nn.api`` is imported
+and no database exists. The output holds the rows of the client's ``data`` and those of ``lemur_rows``.
 """
 
 import contextlib
@@ -18,7 +17,7 @@ import lemur_client
 
 
 def main() -> None:
-    """Set the client up, import its API, and write what it has."""
+    """Set up the client, import its API, and write its rows."""
     folder, repository = Path.cwd(), Path(__file__).resolve().parent.parent.parent
     lemur_client.copy_client(folder)
     shutil.copytree(sys.argv[1], folder / "ab" / "nn", dirs_exist_ok=True)
@@ -32,8 +31,8 @@ def main() -> None:
 
         from lrgen.lemur.names import lemur_rows
 
-        found = {"data": data().to_dict("records"), "lemur_rows": lemur_rows(dataset="digits")}
-    sys.stdout.write(json.dumps(found))
+        tables = {"data": data().to_dict("records"), "lemur_rows": lemur_rows(dataset="digits")}
+    sys.stdout.write(json.dumps(tables))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What was measured goes to LEMUR and NNGPT, comes back as it was, and is never published with other code."""
+"""Exports for LEMUR and NNGPT can be imported again unchanged, and never hold code that was not measured."""
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import re
 import shutil
 import sys
 import types
@@ -35,22 +37,22 @@ def digest(code: bytes) -> str:
     return hashlib.sha256(code).hexdigest()
 
 
-def epoch(number: int, right: int, total: int = 10) -> EpochReport:
-    """An evaluated epoch of two classes, of whose images ``right`` of ``total`` each are classified rightly."""
-    confusion = ((right, total - right), (total - right, right))
+def epoch(number: int, correct: int, total: int = 10) -> EpochReport:
+    """Return an evaluated epoch of two classes with ``correct`` correct predictions of ``total`` in each."""
+    confusion = ((correct, total - correct), (total - correct, correct))
     return EpochReport(number, 1 / number, 0.25, 2 / number, confusion, lr=0.1, seconds=1.5)
 
 
 def outcome(path: Path, catalogue, *epochs: EpochReport, **values: Any) -> Outcome:
-    """How the verification of a rendered file of the ResNet ended."""
+    """Return the outcome of verifying a rendered file of the ResNet."""
     candidate = candidate_of(path, path.read_bytes(), catalogue.architecture("ResNet"), catalogue.variant(path.stem))
-    standard = {"accuracy": 1.0, "training": Training.FULL, "base_lr": 0.1}
-    return Outcome(candidate, Status.VERIFIED, Stage.TRAINING, "", 3.0, epochs=epochs, **standard | values)
+    defaults = {"accuracy": 1.0, "training": Training.FULL, "base_lr": 0.1}
+    return Outcome(candidate, Status.VERIFIED, Stage.TRAINING, "", 3.0, epochs=epochs, **defaults | values)
 
 
 @pytest.fixture
-def place(tmp_path: Path, lrgen: Callable[..., tuple]) -> Path:
-    """The current folder, where two files were rendered; the command line runs in it."""
+def project(tmp_path: Path, lrgen: Callable[..., tuple]) -> Path:
+    """The current folder of the command line, with two rendered files."""
     for stem, code in CODES.items():
         path = tmp_path / "generated" / "ResNet" / f"{stem}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,15 +61,15 @@ def place(tmp_path: Path, lrgen: Callable[..., tuple]) -> Path:
 
 
 @pytest.fixture
-def save(place: Path, catalogue) -> Callable[..., None]:
-    """Records how the verification of one of the files ended."""
+def save(project: Path, catalogue) -> Callable[..., None]:
+    """A function that records the outcome of verifying one of the files."""
 
     def record(
         stem: str, *epochs: EpochReport, dataset: str = "digits", folder: str = "generated", **values: Any
     ) -> None:
         settings = VerifySettings(dataset=dataset, epochs=len(epochs), batch_size=24, stage=Stage.TRAINING)
-        store = Store(f"sqlite:///{place}/db/ab.nn.db")
-        path = place / folder / "ResNet" / f"{stem}.py"
+        store = Store(f"sqlite:///{project}/db/ab.nn.db")
+        path = project / folder / "ResNet" / f"{stem}.py"
         store.save(outcome(path, catalogue, *epochs, **values), conditions_of(settings), ("a", "b"))
         store.close()
 
@@ -76,14 +78,14 @@ def save(place: Path, catalogue) -> Callable[..., None]:
 
 @pytest.fixture
 def saved(save: Callable[..., None]) -> None:
-    """Both files were verified, one of them on two datasets."""
+    """Record that both files were verified, one of them on two datasets."""
     save("A0_001", epoch(1, 3), epoch(2, 9))
     save("A0_001", epoch(1, 4), dataset="cifar-10")
     save("A0_002", epoch(1, 7), epoch(2, 6))
 
 
-def rows(place: Path, name: str = "db/ab.nn.db") -> list[dict[str, Any]]:
-    store = Store(f"sqlite:///{place}/{name}")
+def rows(project: Path, name: str = "db/ab.nn.db") -> list[dict[str, Any]]:
+    store = Store(f"sqlite:///{project}/{name}")
     try:
         return store.epochs()
     finally:
@@ -95,28 +97,28 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def exported(place: Path, saved: None, lrgen: Callable[..., tuple]) -> Path:
-    """An export for LEMUR of all that was measured."""
+def exported(project: Path, saved: None, lrgen: Callable[..., tuple]) -> Path:
+    """An export of all recorded runs for LEMUR."""
     assert lrgen("export", "lemur", "--out", "out")[0] == 0
-    return place / "out"
+    return project / "out"
 
 
-# There and back.
+# Export and import.
 
 
 @in_every_layout
-def test_what_is_exported_comes_back_as_it_was(place, saved, lrgen, layout):
-    """Epochs, accuracies, losses and hyperparameters survive both ways; batch, horizon and transform come along."""
+def test_an_export_is_imported_unchanged(project, saved, lrgen, layout):
+    """Epochs, accuracies, losses and hyperparameters stay equal; batch, horizon and transform are added."""
     assert lrgen("export", layout, "--out", "out")[0] == 0
     code, out, _ = lrgen("import", "lemur", "out", "--db", "sqlite:///new.db", "--json")
     assert code == 0
     report = {"files": 2, "epochs": 5, "runs": 3, "recorded": 3, "known": 0}
     assert json.loads(out) == {"folder": "out"} | report
-    same = ("model_name", "scheduler_type", "dataset", "task", "epoch", "accuracy", "best_accuracy", "loss")
-    same += ("train_loss", "train_accuracy", "source_sha256", "seconds")
-    before, after = rows(place), rows(place, "new.db")
-    assert [{name: row[name] for name in same} for row in after] == [
-        {name: row[name] for name in same} for row in before
+    kept = ("model_name", "scheduler_type", "dataset", "task", "epoch", "accuracy", "best_accuracy", "loss")
+    kept += ("train_loss", "train_accuracy", "source_sha256", "seconds")
+    before, after = rows(project), rows(project, "new.db")
+    assert [{name: row[name] for name in kept} for row in after] == [
+        {name: row[name] for name in kept} for row in before
     ]
     for old, new in zip(before, after, strict=True):
         epochs = 1 if old["dataset"] == "cifar-10" else 2
@@ -128,89 +130,89 @@ def test_what_is_exported_comes_back_as_it_was(place, saved, lrgen, layout):
 
 
 @in_every_layout
-def test_what_is_known_is_not_recorded_again(place, saved, lrgen, layout):
-    """An import adds nothing the second time, nor to the database that the export is of."""
+def test_a_known_run_is_not_recorded_again(project, saved, lrgen, layout):
+    """A second import adds nothing, and neither does an import into the exported database."""
     lrgen("export", layout, "--out", "out")
     for database, recorded in (("new.db", 3), ("new.db", 0), ("db/ab.nn.db", 0)):
         _, out, _ = lrgen("import", "lemur", "out", "--db", f"sqlite:///{database}", "--json")
         assert json.loads(out)["recorded"] == recorded
-    assert all(row["status"] == "verified" for row in rows(place))
+    assert all(row["status"] == "verified" for row in rows(project))
 
 
 OLD_CODE = b'prm.get("warmup", 0.1)\n'
 
 
 @pytest.fixture
-def of_old_code(place: Path, save: Callable[..., None]) -> Path:
-    """A file of an earlier version, whose hyperparameter had another name, was verified."""
-    path = place / "generated" / "ResNet" / "A0_037.py"
+def old_file(project: Path, save: Callable[..., None]) -> Path:
+    """A verified file of an earlier version, which reads a hyperparameter under its old name."""
+    path = project / "generated" / "ResNet" / "A0_037.py"
     path.write_bytes(OLD_CODE)
     save("A0_037", epoch(1, 3))
     return path
 
 
 @in_every_layout
-def test_old_code_is_published_with_the_names_that_it_reads(place, of_old_code, lrgen, layout):
-    """In the database stands the hyperparameter's new name, beside code that reads the old one the old name."""
-    assert {"warmup_fraction", "lr"} <= rows(place)[0]["hyperparameters"].keys()
+def test_old_code_is_published_with_the_names_that_it_reads(project, old_file, lrgen, layout):
+    """The database has a hyperparameter's new name; the export has the old name if the code reads that."""
+    assert {"warmup_fraction", "lr"} <= rows(project)[0]["hyperparameters"].keys()
     assert lrgen("export", layout, "--out", "out")[0] == 0
-    (path,) = (place / "out").rglob("1.json")
+    (path,) = (project / "out").rglob("1.json")
     (trial,) = json.loads(path.read_text())
     assert trial["warmup"] == 0.1
     assert "warmup_fraction" not in trial
 
 
 @in_every_layout
-def test_old_names_are_imported_as_new_ones(place, of_old_code, lrgen, layout):
-    """Trials with a hyperparameter's old name are recorded under its new name, and known when they come again."""
+def test_old_names_are_imported_as_new_names(project, old_file, lrgen, layout):
+    """A trial with a hyperparameter's old name is recorded under its new name, and is known afterwards."""
     assert lrgen("export", layout, "--out", "out")[0] == 0
     for database, recorded in (("new.db", 1), ("new.db", 0), ("db/ab.nn.db", 0)):
         _, out, _ = lrgen("import", "lemur", "out", "--db", f"sqlite:///{database}", "--json")
         assert json.loads(out)["recorded"] == recorded
-    (row,) = rows(place, "new.db")
+    (row,) = rows(project, "new.db")
     assert row["hyperparameters"]["warmup_fraction"] == 0.1
     assert "warmup" not in row["hyperparameters"]
 
 
 @pytest.mark.parametrize("changed", [{"accuracy": 0.95}, {"lr": 0.5}], ids=str)
-def test_what_differs_from_a_known_run_is_a_run_of_its_own(place, exported, lrgen, changed):
-    """What another machine measured with the same code is recorded beside what is known."""
+def test_a_run_that_differs_from_a_known_run_is_recorded(project, exported, lrgen, changed):
+    """A run of the same code with another accuracy or learning rate is recorded as a run of its own."""
     for path in (exported / STATISTICS).iterdir():
         (trial,) = json.loads(path.read_text())
         path.write_text(json.dumps([trial | changed]))
     _, out, _ = lrgen("import", "lemur", "out", "--json")
     assert json.loads(out)["recorded"] == 1
-    found = [row for row in rows(place) if (row["scheduler_type"], row["dataset"]) == ("A0_001", "digits")]
-    assert [row["accuracy"] for row in found] == ([0.95, 0.95] if "accuracy" in changed else [0.3, 0.9])
-    assert {row["hyperparameters"]["lr"] for row in found} == {changed.get("lr", 0.1)}
+    recorded = [row for row in rows(project) if (row["scheduler_type"], row["dataset"]) == ("A0_001", "digits")]
+    assert [row["accuracy"] for row in recorded] == ([0.95, 0.95] if "accuracy" in changed else [0.3, 0.9])
+    assert {row["hyperparameters"]["lr"] for row in recorded} == {changed.get("lr", 0.1)}
 
 
-def test_the_same_accuracy_on_another_dataset_is_not_known(exported, lrgen):
-    """Runs on different datasets are never taken for each other."""
+def test_the_same_accuracy_on_another_dataset_is_recorded(exported, lrgen):
+    """A run on another dataset is a new run, even with equal accuracies."""
     shutil.copytree(exported / STATISTICS, exported / STATISTICS.replace("digits", "svhn"))
     _, out, _ = lrgen("import", "lemur", "out", "--json")
     assert json.loads(out)["recorded"] == 1
 
 
-def test_both_layouts_say_the_same(place, exported, lrgen):
-    """LEMUR's and NNGPT's folders hold the same runs."""
+def test_both_layouts_hold_the_same_runs(project, exported, lrgen):
+    """LEMUR's and NNGPT's folders are read as the same runs."""
     lrgen("export", "nngpt", "--out", "other")
 
-    def brought(folder: str) -> dict[Series, Any]:
-        found = {}
-        for source in reader.sources(place / folder):
-            found |= {dataclasses.replace(series, path=""): runs for series, runs in reader.read(source).items()}
-        return found
+    def read(folder: str) -> dict[Series, Any]:
+        by_series = {}
+        for source in reader.sources(project / folder):
+            by_series |= {dataclasses.replace(series, path=""): runs for series, runs in reader.read(source).items()}
+        return by_series
 
-    assert brought("out") == brought("other")
-    assert len(brought("out")) == 3
-
-
-# What LEMUR and NNGPT find.
+    assert read("out") == read("other")
+    assert len(read("out")) == 3
 
 
-def test_lemurs_folders_are_laid_out_as_its_reader_wants_them(exported):
-    """A network each, a folder of statistics for each dataset whose name has four parts, a file for each epoch."""
+# The files of an export.
+
+
+def test_an_export_for_lemur_has_the_layout_of_its_reader(exported):
+    """Each network has a file, each dataset a folder of statistics with a name of four parts, each epoch a file."""
     assert sorted(content(exported)) == [
         "nn/ResNet-A0-001.py",
         "nn/ResNet-A0-002.py",
@@ -223,8 +225,8 @@ def test_lemurs_folders_are_laid_out_as_its_reader_wants_them(exported):
     assert (exported / "nn" / "ResNet-A0-002.py").read_bytes() == CODES["A0_002"]
 
 
-def test_a_trial_has_what_was_measured_and_no_more(exported, catalogue):
-    """The last epoch of a run: its prm, its accuracy, the nanoseconds since the first epoch began, and statistics."""
+def test_a_trial_has_exactly_the_measured_fields(exported, catalogue):
+    """A trial has hyperparameters, accuracy, nanoseconds since the start of the first epoch, and statistics."""
     (trial,) = json.loads((exported / STATISTICS / "2.json").read_text())
     uid = trial.pop("uid")
     assert uid == json.loads((exported / STATISTICS / "1.json").read_text())[0]["uid"]
@@ -244,11 +246,11 @@ def test_a_trial_has_what_was_measured_and_no_more(exported, catalogue):
     }
 
 
-def test_nngpt_gets_code_and_hyperparameters_and_nothing_that_stops_it(place, saved, lrgen, catalogue):
-    """It evaluates a network that has no eval_info.json, for as many epochs as it likes; no pickle is written."""
+def test_an_export_for_nngpt_has_code_hyperparameters_and_trials(project, saved, lrgen, catalogue):
+    """No eval_info.json is written, with which NNGPT would skip a network, and no number of epochs."""
     lrgen("export", "nngpt", "--out", "out", "--variant", "2")
-    network = place / "out" / "synth_nn" / "ResNet-A0-002"
-    assert sorted(content(place / "out" / "synth_nn")) == [
+    network = project / "out" / "synth_nn" / "ResNet-A0-002"
+    assert sorted(content(project / "out" / "synth_nn")) == [
         f"ResNet-A0-002/{name}" for name in ("1.json", "2.json", "hp.txt", "new_nn.py")
     ]
     assert (network / "new_nn.py").read_bytes() == CODES["A0_002"]
@@ -259,10 +261,10 @@ def test_nngpt_gets_code_and_hyperparameters_and_nothing_that_stops_it(place, sa
     assert (trial["task"], trial["dataset"], trial["metric"]) == ("img-classification", "digits", "acc")
 
 
-def test_nngpt_gets_one_folder_for_a_file_on_several_datasets(place, saved, lrgen):
-    """The trials of an epoch stand together, the best first."""
+def test_an_export_for_nngpt_has_one_folder_per_file(project, saved, lrgen):
+    """The trials of an epoch on several datasets are in one list, in descending order of accuracy."""
     lrgen("export", "nngpt", "--out", "out", "--variant", "1")
-    trials = json.loads((place / "out" / "synth_nn" / "ResNet-A0-001" / "1.json").read_text())
+    trials = json.loads((project / "out" / "synth_nn" / "ResNet-A0-001" / "1.json").read_text())
     assert [(trial["dataset"], trial["accuracy"]) for trial in trials] == [("cifar-10", 0.4), ("digits", 0.3)]
 
 
@@ -270,90 +272,91 @@ def test_nngpt_gets_one_folder_for_a_file_on_several_datasets(place, saved, lrge
 
 
 @given(model=st.from_regex(r"[A-Za-z][A-Za-z0-9_]*", fullmatch=True), number=st.integers(1, 9999))
-def test_a_name_of_ours_is_understood_again(model, number):
-    """Whatever an architecture may be called, its name has no underscore and leads back to the same file."""
+def test_a_name_in_lemur_leads_back_to_its_file(model, number):
+    """For any architecture and number, the name has no underscore and gives the same key again."""
     key = (model, f"A0_{number:03d}")
     name = name_of(*key, "0" * 64)
     assert "_" not in name
     assert key_of(name, "1" * 64) == key
 
 
-def test_names_of_the_grid_are_unique(catalogue):
-    """No two files of the corpus have one name."""
-    names = {name_of(one.name, variant.key, "") for one in catalogue.architectures for variant in catalogue.variants}
+def test_names_in_lemur_are_unique(catalogue):
+    """No two files of the corpus have the same name."""
+    pairs = itertools.product(catalogue.architectures, catalogue.variants)
+    names = {name_of(architecture.name, variant.key, "") for architecture, variant in pairs}
     assert len(names) == len(catalogue.architectures) * len(catalogue.variants)
 
 
-def test_a_foreign_name_stays_what_it_is():
-    """A file that we do not know is called by its stem and its code; a network of LEMUR keeps its own name."""
+def test_a_file_from_elsewhere_keeps_its_name():
+    """A file from elsewhere is named by its stem and its digest; a network of LEMUR keeps its own name."""
     assert name_of("my_net", "file-0123abcd", "0123abcd" * 8) == "my-net-0123abcd"
     assert key_of("rag-5f3a", "0123abcd" * 8) == ("rag-5f3a", "file-0123abcd")
 
 
-# What is not exported.
+# Files that are not exported.
 
 
-def test_changed_code_is_not_published(place, saved, lrgen):
-    """A file whose bytes are not those that were measured is left out, and named."""
-    (place / "generated" / "ResNet" / "A0_001.py").write_text("# changed\n")
+def test_changed_code_is_not_published(project, saved, lrgen):
+    """A file whose bytes changed after the measurement is left out, and the output names it."""
+    (project / "generated" / "ResNet" / "A0_001.py").write_text("# changed\n")
     code, out, _ = lrgen("export", "lemur", "--out", "out", "--json")
     assert code == 0
     left_out = json.loads(out)["left_out"]
-    assert [(one["scheduler_type"], one["dataset"]) for one in left_out] == [
+    assert [(run["scheduler_type"], run["dataset"]) for run in left_out] == [
         ("A0_001", "cifar-10"),
         ("A0_001", "digits"),
     ]
-    assert not [name for name in content(place / "out") if "A0-001" in name]
+    assert not [name for name in content(project / "out") if "A0-001" in name]
     assert "ResNet/A0_001 on digits" in lrgen("export", "nngpt", "--out", "other")[1]
 
 
-def test_code_is_found_where_the_rendered_files_are(place, saved, lrgen):
-    """Files that were moved since are found under --files."""
-    shutil.move(place / "generated", place / "moved")
+def test_code_is_read_from_the_folder_of_rendered_files(project, saved, lrgen):
+    """Files that were moved after their verification are read from --files."""
+    shutil.move(project / "generated", project / "moved")
     assert lrgen("export", "lemur", "--out", "out")[0] == 2
     assert lrgen("export", "lemur", "--out", "out", "--files", "moved")[0] == 0
 
 
-def test_two_versions_of_a_file_do_not_share_a_name(place, save, lrgen):
-    """Of two versions of a file that were measured on two datasets, and are both there, the newer is published."""
-    shutil.copytree(place / "generated", place / "old")
+def test_two_versions_of_a_file_do_not_share_a_name(project, save, lrgen):
+    """Of two existing versions of a file, measured on two datasets, only the newer one is published."""
+    shutil.copytree(project / "generated", project / "old")
     save("A0_001", epoch(1, 4), dataset="cifar-10", folder="old")
-    path = place / "generated" / "ResNet" / "A0_001.py"
+    path = project / "generated" / "ResNet" / "A0_001.py"
     path.write_text("# later\n")
     save("A0_001", epoch(1, 5))
     code, out, _ = lrgen("export", "lemur", "--out", "out", "--json")
     assert code == 0
-    assert [one["dataset"] for one in json.loads(out)["left_out"]] == ["cifar-10"]
-    assert sorted(content(place / "out")) == ["nn/ResNet-A0-001.py", f"{STATISTICS}/1.json"]
-    assert (place / "out" / "nn" / "ResNet-A0-001.py").read_text() == "# later\n"
+    assert [run["dataset"] for run in json.loads(out)["left_out"]] == ["cifar-10"]
+    assert sorted(content(project / "out")) == ["nn/ResNet-A0-001.py", f"{STATISTICS}/1.json"]
+    assert (project / "out" / "nn" / "ResNet-A0-001.py").read_text() == "# later\n"
 
 
-def test_the_accuracy_on_overfit_images_is_left_out(place, saved, save, lrgen):
-    """A run that only overfit a few images is left out and counted."""
+def test_a_run_that_overfits_a_small_subset_is_left_out(project, saved, save, lrgen):
+    """A run of the overfitting check is left out, with the reason."""
     save("A0_002", epoch(1, 10), training=Training.OVERFIT)
     code, out, _ = lrgen("export", "lemur", "--out", "out", "--json")
     assert code == 0
     report = json.loads(out)
     assert report["files"] == 1
-    assert [(one["scheduler_type"], one["reason"]) for one in report["left_out"]] == [
+    assert [(run["scheduler_type"], run["reason"]) for run in report["left_out"]] == [
         ("A0_002", "only overfit a few images")
     ]
 
 
-def test_only_what_lrgen_evaluated_is_exported(place, saved, lrgen):
-    """Numbers that somebody brought are not passed on as measured, and do not hide those that were."""
+def test_only_runs_that_lrgen_evaluated_are_exported(project, saved, lrgen):
+    """A caller's results are not exported and do not hide the results that lrgen measured."""
     sha256 = digest(CODES["A0_001"])
-    path = place / "generated" / "ResNet" / "A0_001.py"
-    store = Store(f"sqlite:///{place}/db/ab.nn.db")
+    path = project / "generated" / "ResNet" / "A0_001.py"
+    store = Store(f"sqlite:///{project}/db/ab.nn.db")
     store.record_epoch(Series("ResNet", "A0_001", "digits", path=str(path), source_sha256=sha256), 1, 0.99, None)
     store.close()
     assert lrgen("export", "lemur", "--out", "out", "--dataset", "digits")[0] == 0
-    (trial,) = json.loads((place / "out" / STATISTICS / "1.json").read_text())
+    (trial,) = json.loads((project / "out" / STATISTICS / "1.json").read_text())
     assert trial["accuracy"] == 0.3
 
 
-def test_a_selection_is_exported_alone(place, saved, lrgen):
-    """Models, variants, families and the dataset narrow an export down; a name that is not there is an error."""
+def test_a_selection_is_exported_alone(project, saved, lrgen):
+    """Models, variants, families and the dataset select the exported runs; an unknown name is an error."""
     for number, (options, files) in enumerate(
         (
             (("--variant", "2"), {"ResNet-A0-002"}),
@@ -362,39 +365,39 @@ def test_a_selection_is_exported_alone(place, saved, lrgen):
         )
     ):
         assert lrgen("export", "lemur", "--out", f"out{number}", *options)[0] == 0
-        assert {path.stem for path in (place / f"out{number}" / "nn").iterdir()} == files
+        assert {path.stem for path in (project / f"out{number}" / "nn").iterdir()} == files
     code, _, err = lrgen("export", "lemur", "--out", "none", "--model", "ResNt")
     assert code == 2
     assert "ResNet" in err
     assert lrgen("export", "lemur", "--out", "none", "--variant", "3")[0] == 2
-    assert not (place / "none").exists()
+    assert not (project / "none").exists()
 
 
 @in_every_layout
-def test_an_export_overwrites_nothing(place, saved, lrgen, layout):
-    """A folder with anything in it, and a file, are refused and stay as they are; an empty folder is filled."""
-    (place / "full").mkdir()
-    (place / "full" / "kept").write_text("kept")
+def test_an_export_overwrites_nothing(project, saved, lrgen, layout):
+    """A folder that is not empty, and a file, are errors and stay unchanged; an empty folder is accepted."""
+    (project / "full").mkdir()
+    (project / "full" / "kept").write_text("kept")
     for name in ("full", "full/kept"):
         code, _, err = lrgen("export", layout, "--out", name)
         assert code == 2
         assert name in err
-    assert content(place / "full") == {"kept": b"kept"}
-    (place / "empty").mkdir()
+    assert content(project / "full") == {"kept": b"kept"}
+    (project / "empty").mkdir()
     assert lrgen("export", layout, "--out", "empty")[0] == 0
-    assert content(place / "empty")
+    assert content(project / "empty")
 
 
-def test_a_folder_that_is_in_the_way_is_known_before_anything_is_written(tmp_path):
-    """A long export does not fail at its end."""
+def test_an_existing_folder_is_an_error_before_anything_is_written(tmp_path):
+    """A folder that is not empty is an error at the start of an export."""
     (tmp_path / "kept").write_text("kept")
-    opened = new_folder(tmp_path)
-    with pytest.raises(OutputError):
-        opened.__enter__()
+    message = f"^{re.escape(str(tmp_path))}: already exists and is not an empty folder; nothing was written$"
+    with pytest.raises(OutputError, match=message):
+        new_folder(tmp_path).__enter__()
 
 
-def test_a_folder_that_is_not_finished_is_not_there(tmp_path):
-    """When something goes wrong in the middle, nothing is left."""
+def test_an_unfinished_folder_is_removed(tmp_path):
+    """An exception while a folder is written leaves neither the folder nor its temporary one."""
 
     def write_half() -> None:
         with new_folder(tmp_path / "out") as folder:
@@ -406,7 +409,7 @@ def test_a_folder_that_is_not_finished_is_not_there(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# What is not imported.
+# Folders that are not imported.
 
 
 @pytest.mark.parametrize(
@@ -423,47 +426,47 @@ def test_a_folder_that_is_not_finished_is_not_there(tmp_path):
         '[{"accuracy": true}]',
     ],
 )
-def test_a_broken_file_is_named_and_nothing_is_imported(place, exported, lrgen, text):
-    """One file that is not what LEMUR writes stops the import of all."""
-    broken = exported / "stat/train/img-classification_digits_acc_ResNet-A0-002/2.json"
-    broken.write_text(text)
+def test_an_invalid_file_is_named_and_nothing_is_imported(project, exported, lrgen, text):
+    """One file without LEMUR's format stops the whole import, and the error names it."""
+    invalid = exported / "stat/train/img-classification_digits_acc_ResNet-A0-002/2.json"
+    invalid.write_text(text)
     code, _, err = lrgen("import", "lemur", "out", "--db", "sqlite:///new.db")
     assert code == 2
     assert "ResNet-A0-002/2.json" in err
-    assert not (place / "new.db").exists()
+    assert not (project / "new.db").exists()
 
 
 @pytest.mark.parametrize("name", ["img-classification_digits_acc_A0_001", "img-classification_digits_ResNet", "a__c_d"])
-def test_a_folder_that_lemur_cannot_read_is_named(place, exported, lrgen, name):
-    """A folder whose name does not have four parts stops the import."""
+def test_a_folder_with_an_invalid_name_is_named(project, exported, lrgen, name):
+    """A folder whose name does not have four parts stops the import, and the error names it."""
     (exported / "stat" / "train" / name).mkdir()
     code, _, err = lrgen("import", "lemur", "out", "--db", "sqlite:///new.db")
     assert code == 2
     assert name in err
-    assert not (place / "new.db").exists()
+    assert not (project / "new.db").exists()
 
 
 def test_statistics_without_code_are_not_imported(exported, lrgen):
-    """What cannot be traced to the code that it was measured with is refused."""
+    """Statistics whose code is missing are an error that names the missing file."""
     (exported / "nn" / "ResNet-A0-002.py").unlink()
     code, _, err = lrgen("import", "lemur", "out")
     assert code == 2
     assert "ResNet-A0-002.py" in err
 
 
-def test_a_folder_of_something_else_is_refused(place, lrgen):
-    """A folder in neither layout is no empty import."""
+def test_a_folder_in_neither_layout_is_an_error(project, lrgen):
+    """The import of a folder in neither layout fails and names the folder."""
     code, _, err = lrgen("import", "lemur", "generated")
     assert code == 2
     assert "generated" in err
 
 
-# What LEMUR itself wrote.
+# Folders that LEMUR itself wrote.
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Path:
-    """A folder as LEMUR's search leaves it: several trials an epoch, other metrics, files of other kinds."""
+def lemur_folder(tmp_path: Path) -> Path:
+    """A folder as LEMUR's search writes it: several trials per epoch, other metrics, other files."""
     folder = tmp_path / "ab" / "nn"
     (folder / "nn").mkdir(parents=True)
     (folder / "nn" / "AlexNet.py").write_text("raise SystemExit('executed')\n")
@@ -473,26 +476,26 @@ def theirs(tmp_path: Path) -> Path:
         2: [(0.01, 0.6, 3e9)],
         3: [(0.03, 0.1, 9e9), (0.03, 0.1, 9e9)],
     }
-    place = folder / "stat" / "train" / "img-classification_cifar-10_acc_AlexNet"
-    place.mkdir(parents=True)
-    for number, of_epoch in trials.items():
-        measured = [{"lr": lr, "accuracy": one, "duration": int(time)} for lr, one, time in of_epoch]
-        written = [trial | one | {"uid": f"{number}-{index}"} for index, one in enumerate(measured)]
-        (place / f"{number}.json").write_text(json.dumps(written))
-    (place / "training_summary.json").write_text("{}")
+    statistics = folder / "stat" / "train" / "img-classification_cifar-10_acc_AlexNet"
+    statistics.mkdir(parents=True)
+    for number, epoch_trials in trials.items():
+        measured = [{"lr": lr, "accuracy": accuracy, "duration": int(time)} for lr, accuracy, time in epoch_trials]
+        written = [trial | values | {"uid": f"{number}-{index}"} for index, values in enumerate(measured)]
+        (statistics / f"{number}.json").write_text(json.dumps(written))
+    (statistics / "training_summary.json").write_text("{}")
     (folder / "stat" / "train" / "img-captioning_coco_bleu,meteor_AlexNet").mkdir()
     other = folder / "stat" / "train" / "img-captioning_coco_bleu,meteor_AlexNet" / "1.json"
     other.write_text(json.dumps([trial | {"uid": "d", "accuracy": 0.9, "duration": 1}]))
     return folder
 
 
-def test_lemurs_own_trials_are_runs_of_their_own(theirs):
-    """Each trial is a run, the best the newest; durations become those of the epochs; other metrics stay out."""
-    ((series, runs),) = [item for source in reader.sources(theirs) for item in reader.read(source).items()]
-    sha256 = digest((theirs / "nn" / "AlexNet.py").read_bytes())
+def test_each_of_lemurs_own_trials_is_a_run(lemur_folder):
+    """Each trial becomes a run, the best one last; durations are per epoch; other metrics are skipped."""
+    ((series, runs),) = [item for source in reader.sources(lemur_folder) for item in reader.read(source).items()]
+    sha256 = digest((lemur_folder / "nn" / "AlexNet.py").read_bytes())
     assert (series.model_name, series.scheduler_type) == ("AlexNet", f"file-{sha256[:8]}")
     assert (series.dataset, series.source_sha256) == ("cifar-10", sha256)
-    assert [[(one.epoch, one.accuracy, one.seconds) for one in run] for run in runs] == [
+    assert [[(epoch.epoch, epoch.accuracy, epoch.seconds) for epoch in run] for run in runs] == [
         [(3, 0.1, None)],
         [(3, 0.1, None)],
         [(1, 0.5, 1.0), (2, 0.6, 2.0)],
@@ -500,12 +503,12 @@ def test_lemurs_own_trials_are_runs_of_their_own(theirs):
     ]
     prm = {"batch": 8, "transform": "norm_64", "epoch_max": 2}
     for run, lr in zip(runs, (0.03, 0.03, 0.01, 0.02), strict=True):
-        assert all(one.hyperparameters == prm | {"lr": lr} and one.loss is None for one in run)
+        assert all(epoch.hyperparameters == prm | {"lr": lr} and epoch.loss is None for epoch in run)
 
 
-def test_trials_of_lemur_are_not_mixed(theirs, tmp_path, lrgen):
-    """In the store each trial is a run, two that say the same are one, and the best answers for the file."""
-    code, out, _ = lrgen("import", "lemur", theirs, "--json")
+def test_trials_of_lemur_are_recorded_separately(lemur_folder, tmp_path, lrgen):
+    """In the store each trial is a run, equal trials are one run, and queries return the best."""
+    code, out, _ = lrgen("import", "lemur", lemur_folder, "--json")
     assert code == 0
     assert {name: json.loads(out)[name] for name in ("runs", "recorded", "known")} == {
         "runs": 4,
@@ -516,15 +519,15 @@ def test_trials_of_lemur_are_not_mixed(theirs, tmp_path, lrgen):
     assert (row["epoch"], row["accuracy"], row["model_name"]) == (1, 0.8, "AlexNet")
 
 
-def test_an_answer_that_nngpt_has_not_evaluated_brings_nothing(tmp_path):
-    """A network without statistics is passed over; one whose statistics name no dataset is refused."""
+def test_an_answer_that_nngpt_has_not_evaluated_has_no_runs(tmp_path):
+    """A network without statistics has no runs; statistics without a dataset are an error."""
     network = tmp_path / "synth_nn" / "B1"
     network.mkdir(parents=True)
     (network / "new_nn.py").write_text("")
     (source,) = reader.sources(tmp_path / "synth_nn")
     assert reader.read(source) == {}
     (network / "1.json").write_text('[{"accuracy": 0.5, "task": "img-classification", "metric": "acc"}]')
-    with pytest.raises(OutputError, match="1.json: a trial does not say its dataset"):
+    with pytest.raises(OutputError, match=r"/synth_nn/B1/1\.json: a trial has no dataset$"):
         reader.read(source)
 
 
@@ -533,12 +536,12 @@ def test_an_answer_that_nngpt_has_not_evaluated_brings_nothing(tmp_path):
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """A stand-in for LEMUR's client; what it is asked for is appended to the list."""
-    asked: list[dict[str, Any]] = []
+    """A test double of LEMUR's client; the list collects the arguments of its calls."""
+    calls: list[dict[str, Any]] = []
 
     def row(nn: str, code: str, epoch: int, accuracy: float, dataset: str = "cifar-10") -> dict[str, Any]:
-        where = {"task": "img-classification", "dataset": dataset, "metric": "acc"}
-        return where | {"nn": nn, "nn_code": code, "epoch": epoch, "accuracy": accuracy, "prm": {"lr": 0.1}}
+        fields = {"task": "img-classification", "dataset": dataset, "metric": "acc"}
+        return fields | {"nn": nn, "nn_code": code, "epoch": epoch, "accuracy": accuracy, "prm": {"lr": 0.1}}
 
     table = [
         row("ResNet-A0-001", "one", 1, 0.5),
@@ -550,24 +553,24 @@ def client(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     ]
 
     def data(**options: Any) -> pd.DataFrame:
-        asked.append(options)
-        return pd.DataFrame([one for one in table if options["dataset"] in (None, one["dataset"])])
+        calls.append(options)
+        return pd.DataFrame([row for row in table if options["dataset"] in (None, row["dataset"])])
 
     for name in ("ab", "ab.nn", "ab.nn.api"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setattr(sys.modules["ab.nn.api"], "data", data, raising=False)
-    return asked
+    return calls
 
 
-def test_lemurs_rows_are_the_best_of_each_code(client):
-    """One row for each code at its best epoch up to the limit, best first; our own files are recognised."""
-    found = lemur_rows(2, dataset="cifar-10", task="img-classification")
+def test_lemur_rows_are_the_best_of_each_code(client):
+    """Each code has one row at its best epoch up to the limit, best first; lrgen's files are recognised."""
+    best = lemur_rows(2, dataset="cifar-10", task="img-classification")
     assert client == [{"task": "img-classification", "dataset": "cifar-10", "metric": "acc"}]
-    assert [(row["model_name"], row["scheduler_type"], row["epoch"], row["accuracy"]) for row in found] == [
+    assert [(row["model_name"], row["scheduler_type"], row["epoch"], row["accuracy"]) for row in best] == [
         ("ResNet", "A0_001", 2, 0.7),
         ("rag-copy", "", 1, 0.65),
     ]
-    assert found[0] == {
+    assert best[0] == {
         "model_name": "ResNet",
         "scheduler_type": "A0_001",
         "dataset": "cifar-10",
@@ -583,8 +586,8 @@ def test_lemurs_rows_are_the_best_of_each_code(client):
     }
 
 
-def test_lemurs_rows_may_be_of_some_networks(client):
-    """Networks are named as LEMUR names them, or by our architecture; datasets are kept apart."""
+def test_lemur_rows_can_be_limited_to_networks(client):
+    """Networks are selected by LEMUR's names or by lrgen's architectures; each dataset has its own row."""
     assert [row["model_name"] for row in lemur_rows(models=["ResNet"])] == ["ResNet"]
     assert [row["model_name"] for row in lemur_rows(models=["ResNet-A0-001"])] == ["ResNet"]
     assert [(row["dataset"], row["accuracy"]) for row in lemur_rows(models=["AlexNet"])] == [
@@ -593,24 +596,24 @@ def test_lemurs_rows_may_be_of_some_networks(client):
     ]
 
 
-def test_lemurs_rows_have_the_names_of_today(client, monkeypatch):
-    """A hyperparameter that LEMUR's database has under its old name stands under its new name in the answer."""
+def test_lemur_rows_have_the_new_names_of_hyperparameters(client, monkeypatch):
+    """A hyperparameter under its old name in LEMUR's database has its new name in the rows."""
     row = {"task": "img-classification", "dataset": "digits", "metric": "acc", "nn_code": "one", "epoch": 1}
     row |= {"nn": "ResNet-A0-037", "accuracy": 0.5, "prm": {"lr": 0.1, "warmup": 0.2}}
     monkeypatch.setattr(sys.modules["ab.nn.api"], "data", lambda **_: pd.DataFrame([row]))
-    assert [one["hyperparameters"] for one in lemur_rows()] == [{"lr": 0.1, "warmup_fraction": 0.2}]
+    assert [row["hyperparameters"] for row in lemur_rows()] == [{"lr": 0.1, "warmup_fraction": 0.2}]
 
 
-def test_another_metric_is_no_accuracy(client):
-    """LEMUR keeps every metric in one column: only of acc it is an accuracy."""
+def test_the_value_of_another_metric_is_not_an_accuracy(client):
+    """LEMUR stores every metric in one column; its value is an accuracy only for the metric acc."""
     row = lemur_rows(metric="iou")[0]
     assert client[0]["metric"] == "iou"
     assert (row["accuracy"], row["metric_value"]) == (None, 0.9)
 
 
-def test_without_the_client_the_package_is_named(monkeypatch):
-    """LEMUR's package is optional: without it the error says what to install."""
+def test_the_error_about_a_missing_client_names_the_package(monkeypatch):
+    """LEMUR's package is optional; without it, the error names the package to install."""
     for name in ("ab", "ab.nn", "ab.nn.api"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(LrgenError, match="pip install nn-dataset"):
+    with pytest.raises(LrgenError, match="^LEMUR's database needs the package nn-dataset: pip install nn-dataset$"):
         lemur_rows()
