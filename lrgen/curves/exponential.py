@@ -84,7 +84,7 @@ def tanh_decay(step: Rates, horizon: int, *, lower: float, upper: float, min_lr_
 def hyperbolic(step: Rates, horizon: int, *, horizon_fraction: float, min_lr_ratio: float, log_space: bool) -> Rates:
     """``1 + (1 - m) (h(t) - h(0))`` or, in log space, ``m ** (h(0) - h(t))``.
 
-    ``h(t) = sqrt((T - t) / U * (2 - (T + t) / U))`` with ``U = T / horizon_fraction``. ``HyperbolicLR`` and
+    ``h(t) = sqrt(u (1 - t / T) (2 - u (1 + t / T)))``, u = horizon_fraction = T / U. ``HyperbolicLR`` and
     ``ExpHyperbolicLR`` of the paper's reference implementation.
     """
     progress = step / horizon
