@@ -30,7 +30,7 @@ class _Table(BaseModel):
 
 
 class ModelDetection(_Table):
-    """How a text says which network it is about (lrgen.extraction.detect_model)."""
+    """The marks by which a text names its network (lrgen.extraction.detect_model)."""
 
     prefix: str = "model_"
     active_indicator: Annotated[str, Field(min_length=1)] = "<<<ACTIVE>>>"
@@ -38,7 +38,7 @@ class ModelDetection(_Table):
 
 
 class LrExtraction(_Table):
-    """How a text says what the learning rate is (lrgen.extraction.extract_lr)."""
+    """The words by which a text names its learning rate (lrgen.extraction.extract_lr)."""
 
     keywords: Annotated[tuple[str, ...], Field(min_length=1)] = ("learning_rate", "lr")
     default_lr: Annotated[float, Field(gt=0)] = 0.1
@@ -53,9 +53,9 @@ class Prompt(_Table):
 
 
 class Settings(_Table):
-    """What the commands need to know; each may stand in lrgen.toml, or in the environment as ``LRGEN_<FIELD>``.
+    """The settings of lrgen.toml; each may also be given in the environment as ``LRGEN_<FIELD>``.
 
-    ``class_groups`` names groups of classes whose scores are looked at together; it takes those of any dataset.
+    ``class_groups`` names groups of classes, of any dataset, whose metrics are reported together.
     """
 
     active_model: str = "ResNet"
@@ -100,7 +100,7 @@ def load(
     """Merge the configuration file, the environment and the flags; a flag that is None was not given.
 
     Raises:
-        ConfigError: for an unknown key or a value that cannot be used; it names where the value came from.
+        ConfigError: if a key is unknown or a value cannot be used; the message says where the value comes from.
     """
     path = find_file(folder or Path.cwd())
     environment = os.environ if environ is None else environ
@@ -131,13 +131,13 @@ def find_file(folder: Path) -> Path | None:
 
 
 def keep(name: str, value: str, folder: Path | None = None) -> Path:
-    """Write one setting into the nearest lrgen.toml, or into a new one in the folder; all else in it stays as it is.
+    """Write one setting into the nearest lrgen.toml, or into a new one in the folder; the rest of it is kept.
 
     Returns the path of the file.
 
     Raises:
-        ConfigError: when the file that is there cannot be read, or holds what is no setting.
-        OutputError: when it cannot be written.
+        ConfigError: if the existing file cannot be read, or has an unknown key.
+        OutputError: if it cannot be written.
     """
     import tomlkit  # keeps comments and order; only a change needs it
 

@@ -5,12 +5,12 @@ from difflib import get_close_matches
 
 
 def first_line(error: object) -> str:
-    """The first line of what an error says, or its type when it says nothing."""
+    """The first line of an error's message, or its type if it has no message."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class LrgenError(Exception):
-    """Anything that lrgen refuses to do; the command line prints it as one sentence and exits with 2."""
+    """The base class of all errors; the command line prints one as one sentence and exits with 2."""
 
 
 class CatalogueError(LrgenError):
@@ -34,7 +34,7 @@ class UnknownNameError(LrgenError):
 
 
 class ParameterError(LrgenError, ValueError):
-    """A horizon, a step or a hyperparameter that a curve cannot be computed for; names it, its value, the variant."""
+    """A horizon, a step or a hyperparameter is out of its range: names it, its value and the variant."""
 
 
 class ConfigError(LrgenError):
@@ -42,7 +42,7 @@ class ConfigError(LrgenError):
 
 
 class OutputError(LrgenError):
-    """A file cannot be written or read where it was asked for."""
+    """A file cannot be written or read."""
 
 
 class EditedFileError(OutputError):
@@ -54,11 +54,11 @@ class StaleFileError(OutputError):
 
 
 class DataError(LrgenError):
-    """A dataset is missing or is not what it should be."""
+    """A dataset is missing or damaged."""
 
 
 class DeviceError(LrgenError):
-    """The device that was asked for is not usable on this machine."""
+    """The requested device cannot be used on this machine."""
 
 
 class StoreError(LrgenError):
@@ -66,15 +66,15 @@ class StoreError(LrgenError):
 
 
 class NoResultError(LrgenError):
-    """A result was asked for that was never measured."""
+    """The requested result was never measured."""
 
 
 class CorpusError(LrgenError):
-    """A file that a dataset was to be made of is not there, or did not pass what was asked of it."""
+    """A file of the corpus is missing, or did not pass the checks that a dataset requires."""
 
 
 class DatasetError(LrgenError):
-    """A dataset cannot be built as it was asked for, or a published one is not what it says."""
+    """A dataset cannot be built as requested, or a published one contradicts its manifest."""
 
 
 class IsolationError(LrgenError):
@@ -82,4 +82,4 @@ class IsolationError(LrgenError):
 
 
 class EngineError(LrgenError):
-    """What was to run the files is not there, or has nothing to run them on."""
+    """The engine that runs the files is missing, or has no resources to run them on."""

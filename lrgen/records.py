@@ -1,4 +1,4 @@
-"""The frozen records and enumerations that every other module speaks in; imports nothing of ours."""
+"""The frozen records and enumerations that the other modules exchange; imports no other module of lrgen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Unit(StrEnum):
-    """What advances a schedule by one step."""
+    """The unit of a scheduler step."""
 
     EPOCH = "epoch"
     BATCH = "batch"
@@ -17,28 +17,28 @@ class Unit(StrEnum):
 
 
 class Metric(StrEnum):
-    """What a metric-driven schedule is fed with: the training loss or the training accuracy."""
+    """The metric that drives a metric-driven schedule: the training loss or the training accuracy."""
 
     LOSS = "loss"
     ACCURACY = "accuracy"
 
 
 class PastEnd(StrEnum):
-    """What a schedule does once its horizon is over."""
+    """The behaviour of a schedule past its horizon."""
 
     HOLD = "hold"
     CONTINUE = "continue"
 
 
 class Collection(StrEnum):
-    """Which list of the first document a network is on: the image classification models, or the additional ones."""
+    """The list that an architecture is on: ``IMAGE_CLASSIFICATION_MODELS`` or ``ADDITIONAL_MODELS``."""
 
     CORE = "core"
     ADDITIONAL = "additional"
 
 
 class Stage(StrEnum):
-    """The checks in the order in which a file goes through them."""
+    """The checks, in their order."""
 
     SYNTAX = "syntax"
     CONTRACT = "contract"
@@ -47,8 +47,9 @@ class Stage(StrEnum):
 
 
 class Training(StrEnum):
-    """What the training check asks of a network: to learn the dataset (``full``), or to overfit a few dozen of its
-    images (``overfit``) where the network is large and there is no GPU.
+    """The kind of training in the training check.
+
+    ``full``: the network learns the dataset. ``overfit``: a large network without a GPU overfits a few dozen images.
     """
 
     FULL = "full"
@@ -56,11 +57,10 @@ class Training(StrEnum):
 
 
 class Status(StrEnum):
-    """How a file's verification ended.
+    """The end of a file's verification.
 
-    ``verified``: all checks passed, and the schedule was compared with that of a variant. ``passed``: so did the checks
-    up to the stage that was asked for. ``unclaimed``: nothing is wrong, but there was no variant to compare its
-    schedule with.
+    ``verified``: it passed all checks against a claim. ``passed``: it passed the checks up to the requested stage.
+    ``unclaimed``: it passed, and there was no claim to check its schedule against.
     """
 
     VERIFIED = "verified"
@@ -73,12 +73,12 @@ class Status(StrEnum):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found to be wrong with the file."""
+        """Whether the file passed every check that was run."""
         return self in (Status.VERIFIED, Status.PASSED, Status.UNCLAIMED)
 
     @property
     def final(self) -> bool:
-        """Whether the same file would end like this again, so that the result may be reused."""
+        """Whether the same file would end the same way again: its result may be reused."""
         return self.ok or self is Status.FAILED
 
 
@@ -172,7 +172,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an architecture is trained: literals of its rendered files, and the values a check passes in ``prm``."""
+    """The training recipe of an architecture: literals of rendered files, and values that checks pass in ``prm``."""
 
     optimizer: str
     lr: float
@@ -193,12 +193,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the training check may spend on a large network where there is no GPU: it must overfit ``images`` images.
+    """The overfitting test of a large network without a GPU: a small subset, its epochs and a time limit.
 
-    They have ``pixels`` a side and come in batches of ``batch`` for ``epochs`` epochs, at the base rate ``lr`` (0: the
-    recipe's) and with ``dropout`` (None: the recipe's; zero where it keeps the network from overfitting); all of it
-    within ``seconds``. A variant's own optimizer gets its own rate times ``own_rate``, a schedule whose mean is low a
-    higher base rate (checks.training).
+    The network must overfit ``images`` images of ``pixels`` a side in batches of ``batch`` and ``epochs`` epochs within
+    ``seconds``, at the base learning rate ``lr`` (0: the recipe's) and with ``dropout`` (None: the recipe's; zero where
+    it keeps the network from overfitting). A variant's own optimizer gets its own learning rate times ``own_rate``; a
+    schedule with a low mean gets a higher base learning rate (checks.training).
     """
 
     images: int
@@ -268,7 +268,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """What a verification is asked to do; the same file with the same settings ends the same way.
+    """The settings of a verification: the same file with the same settings ends the same way.
 
     ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` are those of one worker. ``full`` asks for
     the whole training where the architecture names a budget, too. ``compile`` (torch.compile) and ``autocast`` (to
@@ -289,7 +289,7 @@ class VerifySettings:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What one check said: ``reason`` is empty when the file passed."""
+    """The result of one check; ``reason`` is empty if the file passed."""
 
     stage: Stage
     passed: bool
@@ -302,7 +302,8 @@ class EpochReport:
     """One evaluated epoch: everything in it was measured by the training check.
 
     ``confusion[i][j]`` counts images of class i that were classified as j: held-out ones, or those to overfit.
-    ``lr`` is the rate of the epoch's last update, the greatest of its parameter groups; losses are means over images.
+    ``lr`` is the learning rate of the epoch's last update, the maximum over the parameter groups; losses are means over
+    images.
     """
 
     epoch: int
@@ -321,13 +322,13 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the verification of one file ended.
+    """The outcome of one file's verification.
 
-    ``stage`` is the last check that it passed, or the one that it did not get through; ``reason`` is empty when it
-    passed all that was asked for. ``accuracy`` is that of its best epoch, ``training`` what was asked of it and
-    ``base_lr`` the rate it was given (all None when no epoch was run), ``output`` the end of what it printed.
-    ``isolation`` says how the file was kept apart (sandbox.Mechanism), ``reused`` that all of this was recorded by an
-    earlier run. Two files whose rates were the same have the same ``trace`` (checks.schedule; None: it was not seen).
+    ``stage`` is the last check that it passed, or the one that it did not pass; ``reason`` is empty if it passed.
+    ``accuracy`` is that of its best epoch, ``training`` and ``base_lr`` describe the training (all
+    None if no epoch was run), ``output`` the end of its output. ``isolation`` names its isolation (sandbox.Mechanism);
+    ``reused`` says that an earlier run recorded all of this. Two files with equal learning rates have equal ``trace``
+    digests (checks.schedule; None: not recorded).
     """
 
     candidate: Candidate

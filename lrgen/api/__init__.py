@@ -1,1 +1,1 @@
-"""What ``import lrgen`` offers: results, models, datasets and settings as plain functions and constants."""
+"""The public functions and constants of ``import lrgen``."""

@@ -41,7 +41,7 @@ def _renderer(templates: tuple[Path, ...], hugging_face: bool, stamp: int) -> "R
 
 
 def _key(settings: Settings) -> tuple[tuple[Path, ...], bool, int]:
-    """What the catalogue depends on; the last is another number when a template is added, removed or written."""
+    """The arguments that determine the catalogue; the last changes when a template is added, removed or written."""
     templates = tuple(Path(folder).absolute() for folder in settings.templates)
     files = (path for folder in (catalogues.SHIPPED, *templates) for path in folder.rglob("*"))
     stamps = frozenset((path, path.stat().st_mtime_ns) for path in files if path.suffix in (".toml", ".jinja"))

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: never read
-"""Small image classifier trained with step decay and a constant that pretends to use a key."""
+"""Small image classifier with step decay and a constant that pretends to use a key."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: timed out
-"""Small image classifier trained with step decay that never finishes counting its stages."""
+"""Small image classifier with step decay that never finishes counting its stages."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: import time|at import|exit
-"""Small image classifier trained with step decay that leaves when imported, from a class body."""
+"""Small image classifier with step decay that leaves when imported, from a class body."""
 
 import os
 

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: parameter
-"""Small image classifier trained with step decay whose optimizer holds half of the network."""
+"""Small image classifier with step decay whose optimizer holds half of the network."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: never read|quoted
-"""Small image classifier trained with step decay that declares a warm-up and has none."""
+"""Small image classifier with step decay that declares a warm-up and has none."""
 
 import torch
 from torch import Tensor, nn

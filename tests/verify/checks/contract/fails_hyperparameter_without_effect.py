@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: no effect|without effect|changes nothing
-"""Small image classifier trained with step decay and a warm-up that is read and then forgotten."""
+"""Small image classifier with step decay and a warm-up that is read and then forgotten."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: literal
-"""Small image classifier trained with step decay that declares a frozen set."""
+"""Small image classifier with step decay that declares a frozen set."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: first statement|literal
-"""Small image classifier trained with step decay that explains its hyperparameters."""
+"""Small image classifier with step decay that explains its hyperparameters."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: supported_hyperparameters
-"""Small image classifier trained with step decay that declares no hyperparameters."""
+"""Small image classifier with step decay that declares no hyperparameters."""
 
 import torch
 from torch import Tensor, nn

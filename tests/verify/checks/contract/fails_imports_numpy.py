@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: numpy
-"""Small image classifier trained with step decay that rounds with numpy."""
+"""Small image classifier with step decay that rounds with numpy."""
 
 import numpy as np
 import torch

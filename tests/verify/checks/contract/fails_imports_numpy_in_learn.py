@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: numpy
-"""Small image classifier trained with step decay that imports numpy where it trains."""
+"""Small image classifier with step decay that imports numpy where it trains."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: signature|__init__
-"""Small image classifier trained with step decay that takes the device before ``prm``."""
+"""Small image classifier with step decay that takes the device before ``prm``."""
 
 import torch
 from torch import Tensor, nn

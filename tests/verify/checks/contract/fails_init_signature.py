@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: signature|__init__
-"""Small image classifier trained with step decay, built from two numbers as is usual elsewhere."""
+"""Small image classifier with step decay, built from two numbers as is usual elsewhere."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: quoted|twice
-"""Small image classifier trained with step decay that reads a key without quoting it."""
+"""Small image classifier with step decay that reads a key without quoting it."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: 224
-"""Small image classifier trained with step decay for 32x32 images only."""
+"""Small image classifier with step decay for 32x32 images only."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 172; expect: contract: layer_decay.*no effect
-"""Small image classifier trained with layer-wise rates, all of whose parameters are in one group.
+"""Small image classifier with layer-wise rates, all of whose parameters are in one group.
 
 Every layer has the rate of the last one.
 """
@@ -83,7 +83,7 @@ class Net(nn.Module):
             self.parameters(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

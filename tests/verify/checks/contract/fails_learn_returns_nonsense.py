@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: learn returns|accuracy
-"""Small image classifier trained with step decay that reports two numbers of its own."""
+"""Small image classifier with step decay that reports two numbers of its own."""
 
 import torch
 from torch import Tensor, nn

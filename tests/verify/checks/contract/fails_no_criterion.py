@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: criterion
-"""Small image classifier trained with step decay that computes its loss by a function."""
+"""Small image classifier with step decay that computes its loss by a function."""
 
 import torch
 from torch import Tensor, nn

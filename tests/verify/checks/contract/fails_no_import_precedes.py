@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: import.*preced|preced.*import
-# Small image classifier trained with step decay whose first statement is a function.
+# Small image classifier with step decay whose first statement is a function.
 
 
 def supported_hyperparameters() -> set[str]:

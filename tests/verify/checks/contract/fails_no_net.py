@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: \bNet\b
-"""Small image classifier trained with step decay whose class has another name."""
+"""Small image classifier with step decay whose class has another name."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: train_setup
-"""Small image classifier trained with step decay that is set up by ``__init__`` alone."""
+"""Small image classifier with step decay that is set up by ``__init__`` alone."""
 
 import torch
 from torch import Tensor, nn

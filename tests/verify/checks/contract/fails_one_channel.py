@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: channel
-"""Small image classifier trained with step decay for colour images only."""
+"""Small image classifier with step decay for colour images only."""
 
 import torch
 from torch import Tensor, nn

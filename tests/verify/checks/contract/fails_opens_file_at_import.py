@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: import time|at import|when imported
-"""Small image classifier trained with step decay that opens a log when imported."""
+"""Small image classifier with step decay that opens a log when imported."""
 
 import os
 

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: never stepped|parameter
-"""Small image classifier trained with step decay whose optimizer is never stepped."""
+"""Small image classifier with step decay whose optimizer is never stepped."""
 
 import torch
 from torch import Tensor, nn

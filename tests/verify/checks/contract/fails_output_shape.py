@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: shape|output
-"""Small image classifier trained with step decay and one class too many."""
+"""Small image classifier with step decay and one class too many."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: IndexError|Dimension out of range
-"""Small image classifier trained with step decay that counts along a dimension too many."""
+"""Small image classifier with step decay that counts along a dimension too many."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: SIGSEGV|signal 11
-"""Small image classifier trained with step decay that reads from address zero."""
+"""Small image classifier with step decay that reads from address zero."""
 
 import ctypes
 

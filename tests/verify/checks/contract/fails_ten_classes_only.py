@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: shape|output|classes
-"""Small image classifier trained with step decay for ten classes only."""
+"""Small image classifier with step decay for ten classes only."""
 
 import torch
 from torch import Tensor, nn

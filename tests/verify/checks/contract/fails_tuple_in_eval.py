@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: tuple
-"""Small image classifier trained with step decay that also returns its features in eval mode."""
+"""Small image classifier with step decay that also returns its features in eval mode."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: schedule: \brate.*horizon
-"""Small image classifier trained with step decay every thirty epochs, however long it trains."""
+"""Small image classifier with step decay every thirty epochs, however long it trains."""
 
 import torch
 from torch import Tensor, nn

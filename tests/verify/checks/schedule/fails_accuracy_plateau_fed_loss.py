@@ -1,5 +1,5 @@
 # claim: 157; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with decay on plateaus of the accuracy, which is fed with the loss.
+"""Small image classifier with decay on plateaus of the accuracy, which is fed with the loss.
 """
 
 import torch

@@ -1,5 +1,5 @@
 # claim: 160; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with decay on plateaus of a smoothed loss, stepped once per epoch.
+"""Small image classifier with decay on plateaus of a smoothed loss, stepped once per epoch.
 
 Its horizon is counted in batches.
 """
@@ -95,7 +95,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: SmoothedPlateau | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 # claim: 020; expect: schedule: \brate
-"""Small image classifier trained with two chained schedules, one of which overwrites the other.
+"""Small image classifier with two chained schedules, one of which overwrites the other.
 
 The cosine is a closed form of the step: it forgets each drop one epoch later.
 """

@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: past the end
-"""Small image classifier trained with torch's cosine, which rises again past its end."""
+"""Small image classifier with torch's cosine, which rises again past its end."""
 
 import torch
 from torch import Tensor, nn

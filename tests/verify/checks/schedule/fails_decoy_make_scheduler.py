@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with cosine decay, and another decay that is really used."""
+"""Small image classifier with cosine decay, and another decay that is really used."""
 
 import torch
 from torch import Tensor, nn

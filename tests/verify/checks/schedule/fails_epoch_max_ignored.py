@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with cosine decay over ninety epochs, whatever ``prm`` says."""
+"""Small image classifier with cosine decay over ninety epochs, whatever ``prm`` says."""
 
 import torch
 from torch import Tensor, nn

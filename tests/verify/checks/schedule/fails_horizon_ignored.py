@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: \brate.*horizon
-"""Small image classifier trained with cosine decay over ninety epochs, however long it trains."""
+"""Small image classifier with cosine decay over ninety epochs, however long it trains."""
 
 import torch
 from torch import Tensor, nn

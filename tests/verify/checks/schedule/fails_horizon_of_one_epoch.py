@@ -1,5 +1,5 @@
 # claim: 036; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with linear warm-up and decay within the first epoch."""
+"""Small image classifier with linear warm-up and decay within the first epoch."""
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +69,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 # claim: 172; expect: schedule: rise from the input
-"""Small image classifier trained with layer-wise rates, whose layers are counted from the output.
+"""Small image classifier with layer-wise rates, whose layers are counted from the output.
 
 The layer next to the images learns fastest.
 """
@@ -95,7 +95,7 @@ class Net(nn.Module):
             self.layer_groups(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

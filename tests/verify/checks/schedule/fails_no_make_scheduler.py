@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: make_scheduler
-"""Small image classifier trained with cosine decay, made where the optimizer is."""
+"""Small image classifier with cosine decay, made where the optimizer is."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 014; expect: schedule: ZeroDivisionError
-"""Small image classifier trained with a one-cycle policy whose climb must not be one step."""
+"""Small image classifier with a one-cycle policy whose climb must not be one step."""
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 # claim: 027; expect: schedule: past the end
-"""Small image classifier trained with torch's linear one-cycle policy, one step too many."""
+"""Small image classifier with torch's linear one-cycle policy, one step too many."""
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 # claim: 031; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with decay on plateaus of the wrong number."""
+"""Small image classifier with decay on plateaus of the wrong number."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: schedule: ZeroDivisionError
-"""Small image classifier trained with step decay that cannot be trained for one epoch."""
+"""Small image classifier with step decay that cannot be trained for one epoch."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with cosine decay that every epoch starts from its first rate."""
+"""Small image classifier with cosine decay that every epoch starts from its first rate."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 036; expect: schedule: made|resum|\brate
-"""Small image classifier trained with linear warm-up that replaces a resumed scheduler."""
+"""Small image classifier with linear warm-up that replaces a resumed scheduler."""
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ class Net(nn.Module):
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
         self.started = False
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 # claim: 036; expect: schedule: made|anew|\brate.*\blearn\b
-"""Small image classifier trained with linear warm-up that begins again with every epoch."""
+"""Small image classifier with linear warm-up that begins again with every epoch."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: \brate.*\blearn\b
-"""Small image classifier trained with cosine decay for one of its two parameter groups.
+"""Small image classifier with cosine decay for one of its two parameter groups.
 
 The classifier keeps its first rate.
 """

@@ -1,5 +1,5 @@
 # claim: 015; expect: schedule: \brate
-"""Small image classifier trained with a linear warm-up that short runs never leave."""
+"""Small image classifier with a linear warm-up that short runs never leave."""
 
 import torch
 from torch import Tensor, nn

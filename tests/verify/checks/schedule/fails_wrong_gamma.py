@@ -1,5 +1,5 @@
 # claim: 001; expect: schedule: \brate
-"""Small image classifier trained with step decay by a fifth."""
+"""Small image classifier with step decay by a fifth."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: -; expect: unclaimed
-"""Small image classifier trained with layer-wise rates, without a claim.
+"""Small image classifier with layer-wise rates, without a claim.
 
 Each group follows what its own ``make_scheduler`` has for its depth.
 """
@@ -95,7 +95,7 @@ class Net(nn.Module):
             self.layer_groups(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

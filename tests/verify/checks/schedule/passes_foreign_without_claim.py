@@ -1,5 +1,5 @@
 # claim: -; expect: unclaimed
-"""Small image classifier trained with inverse time decay.
+"""Small image classifier with inverse time decay.
 
 The learning rate is divided by one plus ten times the share of training that is done.
 The schedule advances once per epoch.

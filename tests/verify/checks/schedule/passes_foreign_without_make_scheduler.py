@@ -1,5 +1,5 @@
 # claim: -; expect: unclaimed
-"""Small image classifier trained with step decay every thirty epochs.
+"""Small image classifier with step decay every thirty epochs.
 
 It was written for another project: the scheduler is built where the optimizer is.
 """

@@ -1,5 +1,5 @@
 # claim: 001; expect: syntax: nested
-"""Small image classifier trained with step decay and thousands of nested parentheses."""
+"""Small image classifier with step decay and thousands of nested parentheses."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: syntax: nested|deep
-"""Small image classifier trained with step decay and thousands of minus signs."""
+"""Small image classifier with step decay and thousands of minus signs."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: syntax: never closed|SyntaxError
-"""Small image classifier trained with step decay and a parenthesis that is never closed."""
+"""Small image classifier with step decay and a parenthesis that is never closed."""
 
 import torch
 from torch import Tensor, nn

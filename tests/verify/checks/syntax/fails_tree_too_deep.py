@@ -1,5 +1,5 @@
 # claim: 001; expect: syntax: nested|deep
-"""Small image classifier trained with step decay and a sum of thousands of ones."""
+"""Small image classifier with step decay and a sum of thousands of ones."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: verified
-"""Small image classifier trained with step decay of the learning rate η.
+"""Small image classifier with step decay of the learning rate η.
 
 After every ``step_fraction`` of training η becomes ``gamma`` · η. The schedule advances
 once per epoch.

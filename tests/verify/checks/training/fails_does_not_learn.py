@@ -1,5 +1,5 @@
 # claim: 001; expect: training: does not learn|chance
-"""Small image classifier trained with step decay that learns from shuffled labels."""
+"""Small image classifier with step decay that learns from shuffled labels."""
 
 import torch
 from torch import Tensor, nn

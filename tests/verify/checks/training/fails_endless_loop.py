@@ -1,5 +1,5 @@
 # claim: 001; expect: training: timed out
-"""Small image classifier trained with step decay that never finishes an epoch."""
+"""Small image classifier with step decay that never finishes an epoch."""
 
 import torch
 from torch import Tensor, nn

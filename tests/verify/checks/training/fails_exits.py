@@ -1,5 +1,5 @@
 # claim: 001; expect: training: exit
-"""Small image classifier trained with step decay that leaves in the middle of training."""
+"""Small image classifier with step decay that leaves in the middle of training."""
 
 import os
 

@@ -1,5 +1,5 @@
 # claim: 001; expect: training: output
-"""Small image classifier trained with step decay that prints fifty megabytes an epoch."""
+"""Small image classifier with step decay that prints fifty megabytes an epoch."""
 
 import torch
 from torch import Tensor, nn

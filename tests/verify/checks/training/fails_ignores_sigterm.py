@@ -1,5 +1,5 @@
 # claim: 001; expect: training: timed out
-"""Small image classifier trained with step decay that does not end when asked to."""
+"""Small image classifier with step decay that does not end when asked to."""
 
 import signal
 import time

@@ -1,5 +1,5 @@
 # claim: 001; expect: training: not finite|inf
-"""Small image classifier trained with step decay whose loss is infinite though it learns."""
+"""Small image classifier with step decay whose loss is infinite though it learns."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: training: SIGKILL|signal 9
-"""Small image classifier trained with step decay that kills itself in training."""
+"""Small image classifier with step decay that kills itself in training."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
 # claim: 001; expect: training: leaves.*process|process.*left
-"""Small image classifier trained with step decay that leaves a process behind in each epoch."""
+"""Small image classifier with step decay that leaves a process behind in each epoch."""
 
 import os
 import time

@@ -1,5 +1,5 @@
 # claim: 001; expect: training: not finite|nan
-"""Small image classifier trained with step decay whose loss is NaN from the third batch on."""
+"""Small image classifier with step decay whose loss is NaN from the third batch on."""
 
 import torch
 from torch import Tensor, nn

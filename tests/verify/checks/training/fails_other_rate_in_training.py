@@ -1,5 +1,5 @@
 # claim: 001; expect: training: \brate
-"""Small image classifier trained with step decay that halves its rate for long epochs."""
+"""Small image classifier with step decay that halves its rate for long epochs."""
 
 import torch
 from torch import Tensor, nn

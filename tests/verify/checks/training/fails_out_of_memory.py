@@ -1,5 +1,5 @@
 # claim: 001; expect: training: out of memory
-"""Small image classifier trained with step decay that keeps all that it allocates."""
+"""Small image classifier with step decay that keeps all that it allocates."""
 
 import torch
 from torch import Tensor, nn

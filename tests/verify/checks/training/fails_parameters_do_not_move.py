@@ -1,5 +1,5 @@
 # claim: 001; expect: training: parameter.*move|move.*parameter
-"""Small image classifier trained with step decay and a loss that is multiplied by zero."""
+"""Small image classifier with step decay and a loss that is multiplied by zero."""
 
 import torch
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 # claim: 001; expect: training: SIGSEGV|signal 11
-"""Small image classifier trained with step decay that reads from address zero in training."""
+"""Small image classifier with step decay that reads from address zero in training."""
 
 import ctypes
 

@@ -1,7 +1,7 @@
 # claim: 157; expect: verified
-"""Small image classifier trained with halving on plateaus of the accuracy.
+"""Small image classifier with halving on plateaus of the accuracy.
 
-The schedule advances once per epoch, driven by the training accuracy of the epoch.
+The schedule advances once per epoch, by the epoch's training accuracy.
 """
 
 import torch

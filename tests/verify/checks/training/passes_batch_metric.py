@@ -1,7 +1,7 @@
 # claim: 160; expect: verified
-"""Small image classifier trained with halving on plateaus of a smoothed loss.
+"""Small image classifier with halving on plateaus of a smoothed loss.
 
-The schedule advances once per batch, driven by the mean training loss of the batch.
+The schedule advances once per batch, by the batch's loss.
 """
 
 import math
@@ -95,7 +95,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: SmoothedPlateau | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

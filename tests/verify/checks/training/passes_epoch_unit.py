@@ -1,5 +1,5 @@
 # claim: 001; expect: verified
-"""Small image classifier trained with step decay.
+"""Small image classifier with step decay.
 
 The learning rate is multiplied by ``gamma`` after every ``step_fraction`` of training,
 by default a third. The schedule advances once per epoch.

@@ -1,5 +1,5 @@
 # claim: 172; expect: verified
-"""Small image classifier trained with layer-wise rates and cosine decay.
+"""Small image classifier with layer-wise rates and cosine decay.
 
 The last layer climbs to ``lr`` and falls to zero along half a cosine; each layer
 before it has ``layer_decay`` times the learning rate of the next.
@@ -96,7 +96,7 @@ class Net(nn.Module):
             self.layer_groups(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:

@@ -1,9 +1,9 @@
 # claim: 031; expect: verified
-"""Small image classifier trained with decay on plateaus.
+"""Small image classifier with decay on plateaus.
 
-The learning rate is divided by 10 when the mean training loss has not
+The learning rate falls to a tenth of itself when the mean training loss has not
 improved for more than ``patience`` of training. The schedule advances once per epoch,
-driven by the mean training loss of the epoch.
+by the epoch's mean training loss.
 """
 
 import torch

@@ -1,5 +1,5 @@
 # claim: 177; expect: verified
-"""Small image classifier trained with schedule-free AdamW after a warm-up.
+"""Small image classifier with schedule-free AdamW after a warm-up.
 """
 
 from collections.abc import Callable, Iterable
@@ -131,7 +131,7 @@ class Net(nn.Module):
             self.parameters(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
+        # Made by the first ``learn``: only there the batches can be counted.
         self.scheduler: LRScheduler | None = None
 
     def train(self, mode: bool = True) -> "Net":
