@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorchcv.models.icnet import icnet_resnetd50b_cityscapes
 from torch import Tensor, nn
 
 from tests.architectures.networks import CATALOGUE, build, copy_weights, count, settle
@@ -16,8 +17,6 @@ PIXEL_CLASSIFIER = "conv_cls"  # the name of the reference's three per-pixel cla
 @cache
 def reference_model() -> Any:
     """pytorchcv's ICNet with random weights; nothing is downloaded."""
-    from pytorchcv.models.icnet import icnet_resnetd50b_cityscapes
-
     torch.manual_seed(1)
     return settle(icnet_resnetd50b_cityscapes(fixed_size=False), 224, batch=2)
 
@@ -122,10 +121,8 @@ def test_the_logits_depend_on_every_branch(branch):
         assert (net(images) - logits).abs().max() > 1e-3
 
 
-def test_the_dropout_rate_comes_from_prm():
+@pytest.mark.parametrize("dropout", [0.1, 0.4])
+def test_the_dropout_rate_comes_from_prm(dropout):
     """The dropout rate of the head is ``prm["dropout"]``."""
-    rates = [[layer.p for layer in build("ICNet", **prm).modules() if isinstance(layer, nn.Dropout)] for prm in PRMS]
-    assert rates == [[0.1], [0.4]]
-
-
-PRMS: list[dict[str, float]] = [{"dropout": 0.1}, {"dropout": 0.4}]
+    layers = build("ICNet", dropout=dropout).modules()
+    assert [layer.p for layer in layers if isinstance(layer, nn.Dropout)] == [dropout]
