@@ -15,7 +15,7 @@ from tests.curves.comparison import BASE_RATES, HORIZONS, assert_curve, key, nea
 
 
 def simulated(kind, horizon, **arguments) -> np.ndarray:
-    """The values that a scheduler of ignite sets."""
+    """The learning rates of an ignite scheduler."""
     return np.array([value for _, value in kind.simulate_values(seen(horizon), param_name="lr", **arguments)])
 
 
@@ -114,7 +114,7 @@ def triangle(t, half_cycle_steps):
     return (2 * half_cycle_steps - since_start) / half_cycle_steps
 
 
-def by_hand_116(t, T, min_lr_ratio=0.1, cycle_fraction=0.2, rise_fraction=0.15):
+def reference_116(t, T, min_lr_ratio=0.1, cycle_fraction=0.2, rise_fraction=0.15):
     """The increasing and the decreasing phase of a cycle, counted from the start of the cycle."""
     cycle_steps = round(cycle_fraction * T)
     up = at_least(1, rise_fraction, cycle_steps)
@@ -123,7 +123,7 @@ def by_hand_116(t, T, min_lr_ratio=0.1, cycle_fraction=0.2, rise_fraction=0.15):
     return rescaled(min_lr_ratio, since_start / up if since_start < up else 1 - (since_start - up) / down)
 
 
-def by_hand_120(t, T, max_lr_ratio=0.5, min_lr_ratio=0.05, cycle_fraction=0.1):
+def reference_120(t, T, max_lr_ratio=0.5, min_lr_ratio=0.05, cycle_fraction=0.1):
     """Constant, linear decay, then FGE: a(x) = (1 - 2x) a1 + 2x a2 up to x = 1/2, then (2 - 2x) a2 + (2x - 1) a1."""
     decay_start, cycle_start = round(0.4 * T), round(0.7 * T)
     if t < decay_start:
@@ -137,26 +137,26 @@ def by_hand_120(t, T, max_lr_ratio=0.5, min_lr_ratio=0.05, cycle_fraction=0.1):
     return (2 - 2 * x) * min_lr_ratio + (2 * x - 1) * max_lr_ratio
 
 
-def julia(t, period, min_lr_ratio):
+def rectified_sine(t, period, min_lr_ratio):
     """ParameterSchedulers.jl counts iterations from 1 and scales |sin| by the difference of its two bounds."""
     iteration = t + 1
     return abs(1 - min_lr_ratio) * abs(sin(pi * (iteration - 1) / period))
 
 
-def by_hand_122(t, T, min_lr_ratio=0.05, cycle_fraction=0.2):
+def reference_122(t, T, min_lr_ratio=0.05, cycle_fraction=0.2):
     """``SinDecay2``."""
     period = at_least(2, cycle_fraction, T)
-    return julia(t, period, min_lr_ratio) / 2 ** floor(t / period) + min_lr_ratio
+    return rectified_sine(t, period, min_lr_ratio) / 2 ** floor(t / period) + min_lr_ratio
 
 
-def by_hand_123(t, T, min_lr_ratio=0.05, cycle_fraction=0.125, final_amplitude_ratio=0.1):
+def reference_123(t, T, min_lr_ratio=0.05, cycle_fraction=0.125, final_amplitude_ratio=0.1):
     """``SinExp``, whose decay per step is the T-th root of the decay over training."""
     period = at_least(2, cycle_fraction, T)
-    return julia(t, period, min_lr_ratio) * (final_amplitude_ratio ** (1 / T)) ** t + min_lr_ratio
+    return rectified_sine(t, period, min_lr_ratio) * (final_amplitude_ratio ** (1 / T)) ** t + min_lr_ratio
 
 
-BY_HAND = {
-    116: by_hand_116,
+REFERENCES = {
+    116: reference_116,
     117: lambda t, T, min_lr_ratio=0.1, half_cycle_fraction=0.1: rescaled(
         min_lr_ratio, 0.5 * (1 - cos(pi * triangle(t, at_least(1, half_cycle_fraction, T))))
     ),
@@ -166,37 +166,37 @@ BY_HAND = {
     119: lambda t, T, min_lr_ratio=0.1, half_cycle_fraction=1 / 6: rescaled(
         min_lr_ratio, 0.5 * (1 + cos(2 * pi * t / (2 * at_least(1, half_cycle_fraction, T))))
     ),
-    120: by_hand_120,
+    120: reference_120,
     121: lambda t, T, min_lr_ratio=0.2, half_cycle_fraction=0.125: rescaled(
         min_lr_ratio, 1 - triangle(t, at_least(1, half_cycle_fraction, T))
     ),
-    122: by_hand_122,
-    123: by_hand_123,
+    122: reference_122,
+    123: reference_123,
 }
 
 
 def test_every_variant_of_the_family_has_a_second_implementation():
     """Each cyclic variant from 51 on has a second implementation in this file."""
     numbers = [number for number, variant in variants().items() if variant.family == "cyclic" and number > 50]
-    assert sorted(BY_HAND) == numbers
+    assert sorted(REFERENCES) == numbers
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_curve_equals_the_second_implementation(number):
     """The curve equals the second implementation at each horizon and base rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_curve(number, horizon, lr, [lr * BY_HAND[number](t, horizon) for t in range(seen(horizon))])
+            assert_curve(number, horizon, lr, [lr * REFERENCES[number](t, horizon) for t in range(seen(horizon))])
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, data):
     """The curve equals the second implementation for hyperparameters anywhere in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    expected = [0.1 * BY_HAND[number](t, horizon, **prm) for t in range(seen(horizon))]
+    expected = [0.1 * REFERENCES[number](t, horizon, **prm) for t in range(seen(horizon))]
     assert_curve(number, horizon, 0.1, expected, prm)
 
 

@@ -216,14 +216,14 @@ def test_inverse_scaling_is_scikit_learns(prm, power_t):
             assert_curve(156, horizon, lr, rates, prm)
 
 
-def some(fraction: float, horizon: int) -> int:
-    """Whole steps, at least one."""
+def at_least_one(fraction: float, horizon: int) -> int:
+    """A fraction of the horizon in whole steps, at least one."""
     return max(1, round(fraction * horizon))
 
 
-def by_hand_147(t, T, warmup_fraction=0.04):
+def reference_147(t, T, warmup_fraction=0.04):
     """The transformer's formula at step_num = t + 1, over its value at step_num = warmup_steps."""
-    warmup_steps = some(warmup_fraction, T)
+    warmup_steps = at_least_one(warmup_fraction, T)
 
     def rate(step_num):
         return min(1 / sqrt(step_num), step_num / warmup_steps**1.5)
@@ -231,22 +231,22 @@ def by_hand_147(t, T, warmup_fraction=0.04):
     return rate(t + 1) / rate(warmup_steps)
 
 
-def by_hand_148(t, T, warmup_fraction=0.05, timescale_fraction=0.15, decay_fraction=0.2):
+def reference_148(t, T, warmup_fraction=0.05, timescale_fraction=0.15, decay_fraction=0.2):
     """Big Vision's factors: warm-up, shifted inverse square root, cooldown."""
     warmup_steps = round(warmup_fraction * T)
-    timescale = some(timescale_fraction, T)
+    timescale = at_least_one(timescale_fraction, T)
     rate = t / warmup_steps if t < warmup_steps else 1 / sqrt((timescale + t - warmup_steps) / timescale)
-    return rate * min(1, (T - t) / some(decay_fraction, T))
+    return rate * min(1, (T - t) / at_least_one(decay_fraction, T))
 
 
-def by_hand_150(t, T, warmup_fraction=0.05, final_lr_ratio=0.3, exponent=0.51):
+def reference_150(t, T, warmup_fraction=0.05, final_lr_ratio=0.3, exponent=0.51):
     """The paper's ``min(lr_max, a n ** b)`` with negative b; n is the fraction of training after this update."""
     warmup_steps = round(warmup_fraction * T)
     n = (t + 1) / T
     return min(1.0, final_lr_ratio * n**-exponent) * (t / warmup_steps if t < warmup_steps else 1)
 
 
-def by_hand_151(t, T, warmup_fraction=0.05, exponent=0.51, decay_fraction=0.1):
+def reference_151(t, T, warmup_fraction=0.05, exponent=0.51, decay_fraction=0.1):
     """OLMo-core's three phases; without a warm-up the power law counts from 1."""
     warmup_steps = round(warmup_fraction * T)
     turn = max(warmup_steps, T - round(decay_fraction * T))
@@ -261,7 +261,7 @@ def by_hand_151(t, T, warmup_fraction=0.05, exponent=0.51, decay_fraction=0.1):
     return law(turn) * (T - t) / (T - turn) if turn < T else 0.0
 
 
-def by_hand_152(t, T, warmup_fraction=0.05, hold_fraction=0.25, exponent=0.5):
+def reference_152(t, T, warmup_fraction=0.05, hold_fraction=0.25, exponent=0.5):
     """NeMo's phases; without a warm-up, which NeMo rejects, the decay counts from 1."""
     warmup_steps, held_steps = round(warmup_fraction * T), round(hold_fraction * T)
     if t < warmup_steps:
@@ -273,7 +273,7 @@ def by_hand_152(t, T, warmup_fraction=0.05, hold_fraction=0.25, exponent=0.5):
     return warmup_steps**exponent / (t - held_steps) ** exponent
 
 
-def by_hand_153(t, T, warmup_fraction=0.05, lr_batches_fraction=0.25, lr_epochs_fraction=0.2):
+def reference_153(t, T, warmup_fraction=0.05, lr_batches_fraction=0.25, lr_epochs_fraction=0.2):
     """The formula of icefall's docstring, for 20 epochs."""
     batch, epoch = t, 0
     while 20 * t >= (epoch + 1) * T:
@@ -285,13 +285,13 @@ def by_hand_153(t, T, warmup_fraction=0.05, lr_batches_fraction=0.25, lr_epochs_
     return factor * (1.0 if batch >= warmup_steps else 0.5 + (1.0 - 0.5) * (batch / warmup_steps))
 
 
-def by_hand_154(t, T, min_lr_ratio=0.1):
+def reference_154(t, T, min_lr_ratio=0.1):
     """Equal steps in the logarithm."""
     last = max(1, T - 1)
     return 10 ** (log(min_lr_ratio, 10) * (last - min(t, last)) / last)
 
 
-def by_hand_155(t, T, min_lr_ratio=0.1):
+def reference_155(t, T, min_lr_ratio=0.1):
     """DeepSpeed's ``min_lr (1 + step_rate floor(t / step_size))`` for any horizon, up to the last level."""
     level = 0
     while level < 19 and 20 * t >= (level + 1) * T:
@@ -299,49 +299,49 @@ def by_hand_155(t, T, min_lr_ratio=0.1):
     return min_lr_ratio + level * (1 - min_lr_ratio) / 19
 
 
-BY_HAND = {
-    147: by_hand_147,
-    148: by_hand_148,
-    149: lambda t, T, flat_fraction=0.1: 1 / sqrt(max(t, some(flat_fraction, T)) / some(flat_fraction, T)),
-    150: by_hand_150,
-    151: by_hand_151,
-    152: by_hand_152,
-    153: by_hand_153,
-    154: by_hand_154,
-    155: by_hand_155,
+REFERENCES = {
+    147: reference_147,
+    148: reference_148,
+    149: lambda t, T, flat_fraction=0.1: sqrt(at_least_one(flat_fraction, T) / max(t, at_least_one(flat_fraction, T))),
+    150: reference_150,
+    151: reference_151,
+    152: reference_152,
+    153: reference_153,
+    154: reference_154,
+    155: reference_155,
     156: lambda t, T, power_t=0.25: 1 / (t + 1) ** power_t,
 }
 HELD = {148, 151, 154, 155}
 
 
-def by_hand(number, horizon, lr, prm):
+def reference(number, horizon, lr, prm):
     """The learning rates at all compared steps."""
-    at = [min(t, horizon) if number in HELD else t for t in range(seen(horizon))]
-    return [lr * BY_HAND[number](t, horizon, **prm) for t in at]
+    steps = [min(t, horizon) if number in HELD else t for t in range(seen(horizon))]
+    return [lr * REFERENCES[number](t, horizon, **prm) for t in steps]
 
 
 def test_every_schedule_of_the_family_is_compared():
     """Each horizon-free variant above A0_050 is written out here."""
     numbers = [number for number, variant in variants().items() if variant.family == "horizon_free" and number > 50]
-    assert sorted(BY_HAND) == numbers
+    assert sorted(REFERENCES) == numbers
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_curve_equals_the_formula_of_its_source(number):
     """The curve equals the formula written out by hand at every horizon and base learning rate, also past the end."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, reference(number, horizon, lr, {}))
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_a_curve_equals_its_formula_for_any_hyperparameters(number, data):
     """The curve equals the formula for any hyperparameters in their ranges."""
     horizon = data.draw(st.integers(1, 120), label="horizon")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, reference(number, horizon, 0.1, prm), prm)
 
 
 POINTS = {  # step at horizon 1000: ratio to the base learning rate

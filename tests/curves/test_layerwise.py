@@ -25,26 +25,26 @@ LAYERS = (1, 2, 4, 11)
 anything = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
-def assert_promised_by_layer(
+def assert_layer_curves(
     number: int, horizon: int, lr: float, expected: Sequence[Sequence[float]], prm: Mapping[str, float] | None = None
 ) -> None:
     """The curve equals the expected learning rates of each layer, first layer first, to within 1e-9 of ``lr``."""
     count = len(expected[0])
-    promised = curves.rates(variants()[number], range(count), horizon, lr, prm, depths=range(len(expected)))
-    difference = np.abs(promised - np.asarray(expected, dtype=np.float64))
+    rates = curves.rates(variants()[number], range(count), horizon, lr, prm, depths=range(len(expected)))
+    difference = np.abs(rates - np.asarray(expected, dtype=np.float64))
     layer, step = np.unravel_index(np.argmax(difference), difference.shape)  # a NaN counts as the largest
     assert difference[layer, step] <= 1e-9 * lr, (
-        f"{key(number)}, layer {layer} of {len(expected)}, at step {step} of horizon {horizon}, base rate {lr}, "
-        f"{dict(prm or {})}: the curve says {promised[layer, step]!r}, expected {expected[layer][step]!r}"
+        f"{key(number)}, layer {layer} of {len(expected)}, at step {step} of horizon {horizon}, lr {lr}, "
+        f"{dict(prm or {})}: the curve is {rates[layer, step]!r}, expected {expected[layer][step]!r}"
     )
 
 
-def half_cosine(x: float) -> float:
-    """From 1 at 0 to 0 at 1, where it stays."""
+def cosine_decay(x: float) -> float:
+    """Cosine decay from 1 at x = 0 to 0 from x = 1 on."""
     return (1 + cos(pi * min(1.0, x))) / 2
 
 
-# Outside code.
+# Other implementations.
 
 
 class Stack(nn.Module):
@@ -59,7 +59,7 @@ class Stack(nn.Module):
         return {"blocks": r"^blocks\.(\d+)"}
 
 
-def traced(optimizer: torch.optim.Optimizer, step, count: int) -> list[list[float]]:
+def traces(optimizer: torch.optim.Optimizer, step, count: int) -> list[list[float]]:
     """The learning rates of each group; ``step(t)`` sets those of step t."""
     rows = []
     for t in range(count):
@@ -83,9 +83,9 @@ def test_layer_decay_is_timms(layers, layer_decay, warmup):
             optimizer = torch.optim.SGD(groups, lr=lr)
             W = nearest(warmup, horizon)
             scheduler = CosineLRScheduler(optimizer, horizon - W, warmup_t=W, warmup_prefix=True)
-            rates = traced(optimizer, scheduler.step, seen(horizon))
+            rates = traces(optimizer, scheduler.step, seen(horizon))
             assert rates[::2] == rates[1::2]  # weights and biases
-            assert_promised_by_layer(172, horizon, lr, rates[::2], prm)
+            assert_layer_curves(172, horizon, lr, rates[::2], prm)
 
 
 @pytest.mark.parametrize("layers", LAYERS)
@@ -107,8 +107,8 @@ def test_the_discriminative_triangle_is_torchs_first_cycle(layers):
                 optimizer, minima, maxima, warmup_steps, horizon - warmup_steps, cycle_momentum=False
             )
             optimizer.step()
-            rates = traced(optimizer, lambda t, step=scheduler.step: step() if t else None, horizon + 1)
-            assert_promised_by_layer(173, horizon, lr, [held(column, seen(horizon)) for column in rates])
+            rates = traces(optimizer, lambda t, step=scheduler.step: step() if t else None, horizon + 1)
+            assert_layer_curves(173, horizon, lr, [held(column, seen(horizon)) for column in rates])
 
 
 def test_unfrozen_layers_follow_torchs_cosine():
@@ -128,11 +128,11 @@ def test_unfrozen_layers_follow_torchs_cosine():
             optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
             scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, horizon)
             optimizer.step()
-            [cosine] = traced(optimizer, lambda t, step=scheduler.step: step() if t else None, horizon + 1)
+            [cosine] = traces(optimizer, lambda t, step=scheduler.step: step() if t else None, horizon + 1)
             cosine = held(cosine, seen(horizon))
             rates = [[0.0] * step + cosine[step:] for step in at]
             assert len(rates) == layers
-            assert_promised_by_layer(174, horizon, lr, rates)
+            assert_layer_curves(174, horizon, lr, rates)
 
 
 def test_a_freezing_layer_follows_its_own_timm_cosine():
@@ -151,9 +151,9 @@ def test_a_freezing_layer_follows_its_own_timm_cosine():
             for end in ends:
                 optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
                 scheduler = CosineLRScheduler(optimizer, max(1, end))
-                [rate] = traced(optimizer, scheduler.step, seen(horizon))
+                [rate] = traces(optimizer, scheduler.step, seen(horizon))
                 rates.append(rate if end else [0.0] * len(rate))
-            assert_promised_by_layer(175, horizon, lr, rates, {} if t_0 == 0.8 else {"t_0": t_0})
+            assert_layer_curves(175, horizon, lr, rates, {} if t_0 == 0.8 else {"t_0": t_0})
 
 
 WARMUPS = {176: (schedulefree.SGDScheduleFree, "0.03"), 177: (schedulefree.AdamWScheduleFree, "0.02")}
@@ -182,7 +182,7 @@ def test_a_schedule_free_warm_up_is_the_schedulefree_packages(number, other):
 
 
 def warm_up_steps(warmup_fraction: float, T: int) -> int:
-    """Whole steps, which may be 0."""
+    """The warm-up in whole steps, possibly zero."""
     return round(warmup_fraction * T)
 
 
@@ -191,7 +191,9 @@ def layer_decay_cosine(t, T, d, D, warmup_fraction=0.05, layer_decay=0.75):
     rate, warmup_steps = 1.0, warm_up_steps(warmup_fraction, T)
     for _ in range(d, D):
         rate *= layer_decay
-    return rate * (t / warmup_steps if t < warmup_steps else half_cosine((t - warmup_steps) / max(1, T - warmup_steps)))
+    if t < warmup_steps:
+        return rate * t / warmup_steps
+    return rate * cosine_decay((t - warmup_steps) / max(1, T - warmup_steps))
 
 
 def discriminative_triangle(t, T, d, D, warmup_fraction=0.1, min_lr_ratio=1 / 32, layer_decay=1 / 2.6):
@@ -200,19 +202,19 @@ def discriminative_triangle(t, T, d, D, warmup_fraction=0.1, min_lr_ratio=1 / 32
     for _ in range(d, D):
         rate *= layer_decay
     p = t / cut if t < cut else 1 - (t - cut) / (T - cut) if cut < T else 0.0
-    if min_lr_ratio == 0:
+    if min_lr_ratio < 1e-300:  # its reciprocal overflows
         return rate * p
     ratio = 1 / min_lr_ratio
     return rate * (1 + p * (ratio - 1)) / ratio
 
 
-def unfreezing(t, T, d, D, unfreeze_fraction=0.5):
-    """ULMFiT: the last layer is unfrozen first, then the next lower one and so on; exact, halves to even."""
+def gradual_unfreezing(t, T, d, D, unfreeze_fraction=0.5):
+    """ULMFiT: layers are unfrozen from the last to the first; computed exactly, halves to even."""
     unfreeze_step = round(Fraction(unfreeze_fraction) * T * (D - d) / D) if D else 0
-    return half_cosine(t / T) if t >= unfreeze_step else 0.0
+    return cosine_decay(t / T) if t >= unfreeze_step else 0.0
 
 
-def freezing(t, T, d, D, t_0=0.8):
+def freezeout(t, T, d, D, t_0=0.8):
     """FreezeOut: the cube of a ratio per layer; annealed until iteration max_j, then frozen."""
     max_j = T * (t_0 + (1 - t_0) * d / D) ** 3 if D else T
     return 0.0 if t >= max_j else 0.5 * (1 + cos(pi * t / max_j))
@@ -223,33 +225,33 @@ def shifted(t, T, d, D, warmup_fraction):
     return min(1.0, (t + 1) / max(1, warm_up_steps(warmup_fraction, T)))
 
 
-BY_HAND = {
+REFERENCES = {
     172: layer_decay_cosine,
     173: discriminative_triangle,
-    174: unfreezing,
-    175: freezing,
+    174: gradual_unfreezing,
+    175: freezeout,
     176: lambda t, T, d, D, warmup_fraction=0.03: shifted(t, T, d, D, warmup_fraction),
     177: lambda t, T, d, D, warmup_fraction=0.02: shifted(t, T, d, D, warmup_fraction),
 }
 
 
-def by_hand(number, horizon, layers, prm):
+def reference(number, horizon, layers, prm):
     """The multipliers of each compared layer and step; each of these schedules is constant after its end."""
     steps = [min(t, horizon) for t in range(seen(horizon))]
-    return [[BY_HAND[number](t, horizon, d, layers - 1, **prm) for t in steps] for d in range(layers)]
+    return [[REFERENCES[number](t, horizon, d, layers - 1, **prm) for t in steps] for d in range(layers)]
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 @pytest.mark.parametrize("layers", LAYERS)
 def test_a_layer_wise_curve_equals_its_papers_definition(number, layers):
     """The curve of each layer equals the paper's definition at every horizon and base learning rate."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            expected = lr * np.array(by_hand(number, horizon, layers, {}))
-            assert_promised_by_layer(number, horizon, lr, expected.tolist())
+            expected = lr * np.array(reference(number, horizon, layers, {}))
+            assert_layer_curves(number, horizon, lr, expected.tolist())
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 @anything
 @given(data=st.data())
 def test_a_layer_wise_curve_equals_its_definition_for_any_hyperparameters(number, data):
@@ -257,18 +259,18 @@ def test_a_layer_wise_curve_equals_its_definition_for_any_hyperparameters(number
     horizon = data.draw(st.integers(1, 120), label="horizon")
     layers = data.draw(st.integers(1, 8), label="layers")
     prm = {p.name: data.draw(st.floats(p.low, p.high), label=p.name) for p in variants()[number].hyperparameters}
-    if number == 174:  # floats do not decide exactly which side of a half a product is on
+    if number == 174:  # products next to a half may round differently in floats
         steps = [prm["unfreeze_fraction"] * horizon * above / max(1, layers - 1) for above in range(layers)]
         assume(all(abs(step % 1 - 0.5) > 1e-9 for step in steps))
-    expected = np.array(by_hand(number, horizon, layers, prm))
-    assert_promised_by_layer(number, horizon, 1.0, expected.tolist(), prm)
+    expected = np.array(reference(number, horizon, layers, prm))
+    assert_layer_curves(number, horizon, 1.0, expected.tolist(), prm)
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_single_layer_is_the_last_one(number):
     """A single parameter group has the learning rates of the last of many layers."""
     for horizon in HORIZONS:
-        expected = by_hand(number, horizon, 5, {})[-1]
+        expected = reference(number, horizon, 5, {})[-1]
         assert_curve(number, horizon, 1.0, expected)
 
 
@@ -310,9 +312,9 @@ def test_layers_freeze_from_the_first_to_the_last():
     assert area == pytest.approx([256, 307.0625, 364.5, 428.6875, 500], abs=1e-3)
 
 
-def test_both_ends_of_every_hyperparameter_are_sound():
+def test_learning_rates_are_bounded_at_both_ends_of_every_hyperparameter():
     """With all hyperparameters at a bound at once, the learning rates lie within [0, lr] at any horizon."""
-    for number in BY_HAND:
+    for number in REFERENCES:
         parameters = variants()[number].hyperparameters
         for prm in ({p.name: p.low for p in parameters}, {p.name: p.high for p in parameters}):
             for horizon in HORIZONS:
@@ -326,4 +328,4 @@ def test_both_ends_of_every_hyperparameter_are_sound():
 def test_every_layer_wise_and_schedule_free_variant_is_compared():
     """Each layer-wise variant and each variant with its own optimizer is written out here."""
     special = {number for number, variant in variants().items() if variant.layerwise or variant.optimizer}
-    assert special == set(BY_HAND)
+    assert special == set(REFERENCES)

@@ -27,7 +27,7 @@ from lrgen.records import Metric
 from lrgen.verify.checks import reference
 from tests.curves.comparison import BASE_RATES, HORIZONS, key, nearest, variants, whole
 from tests.curves.test_plateau import LOSSES as TO_PLATEAUS
-from tests.curves.test_plateau import RECORDED, assert_followed
+from tests.curves.test_plateau import RECORDED, assert_curve
 from tests.mutation import Tiny
 
 NAN, INF = math.nan, math.inf
@@ -150,7 +150,7 @@ def test_reduction_on_accuracy_plateaus_is_torchs(accuracies):
             expected = torch_plateau(
                 accuracies, lr, whole("5/90", horizon), mode="max", factor=0.5, threshold=1e-3, threshold_mode="abs"
             )
-            assert_followed(157, accuracies, horizon, lr, expected)
+            assert_curve(157, accuracies, horizon, lr, expected)
 
 
 @any_losses
@@ -163,7 +163,7 @@ def test_reduction_on_accuracy_plateaus_is_torchs_for_any_accuracies(accuracies,
     """A0_157 equals torch's scheduler for any accuracies and any patience."""
     patience = max(1, round(fraction * horizon))
     expected = torch_plateau(accuracies, 0.1, patience, mode="max", factor=0.5, threshold=1e-3, threshold_mode="abs")
-    assert_followed(157, accuracies, horizon, 0.1, expected, {"patience_fraction": fraction})
+    assert_curve(157, accuracies, horizon, 0.1, expected, {"patience_fraction": fraction})
 
 
 # 158
@@ -176,7 +176,7 @@ def test_cooldown_and_minimum_are_torchs(losses):
         for lr in BASE_RATES:
             patience, cooldown = whole("3/90", horizon), nearest("2/90", horizon)
             expected = torch_plateau(losses, lr, patience, factor=0.5, cooldown=cooldown, min_lr=1e-3 * lr)
-            assert_followed(158, losses, horizon, lr, expected)
+            assert_curve(158, losses, horizon, lr, expected)
 
 
 @any_losses
@@ -186,7 +186,7 @@ def test_any_cooldown_and_minimum_are_torchs(losses, horizon, patience, cooldown
     bad, rest = max(1, round(patience * horizon)), round(cooldown * horizon)
     expected = torch_plateau(losses, 0.1, bad, factor=0.5, cooldown=rest, min_lr=floor * 0.1)
     prm = {"patience_fraction": patience, "cooldown_fraction": cooldown, "min_lr_ratio": floor}
-    assert_followed(158, losses, horizon, 0.1, expected, prm)
+    assert_curve(158, losses, horizon, 0.1, expected, prm)
 
 
 @pytest.mark.parametrize("horizon", [10, 90, 300])
@@ -196,7 +196,7 @@ def test_cooldown_and_minimum_are_optaxs(horizon):
     patience, cooldown = whole("3/90", horizon), nearest("2/90", horizon)
     expected = optax_plateau(losses, 1.0, patience, factor=0.5, cooldown=cooldown, min_scale=1e-3)
     assert min(expected) == 1e-3
-    assert_followed(158, losses, horizon, 1.0, expected)
+    assert_curve(158, losses, horizon, 1.0, expected)
 
 
 # 159
@@ -223,7 +223,7 @@ def test_warm_up_and_reduction_on_plateaus_are_timms(losses):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             expected = timm_plateau(losses, lr, nearest("0.1", horizon), whole("10/90", horizon))
-            assert_followed(159, losses, horizon, lr, expected)
+            assert_curve(159, losses, horizon, lr, expected)
 
 
 @any_losses
@@ -231,7 +231,7 @@ def test_warm_up_and_reduction_on_plateaus_are_timms(losses):
 def test_any_warm_up_and_reduction_on_plateaus_are_timms(losses, horizon, warmup, patience):
     """A0_159 equals timm's scheduler for any losses and hyperparameters."""
     expected = timm_plateau(losses, 0.1, round(warmup * horizon), max(1, round(patience * horizon)))
-    assert_followed(159, losses, horizon, 0.1, expected, {"warmup_fraction": warmup, "patience_fraction": patience})
+    assert_curve(159, losses, horizon, 0.1, expected, {"warmup_fraction": warmup, "patience_fraction": patience})
 
 
 def test_the_losses_of_the_warm_up_are_discarded():
@@ -262,7 +262,7 @@ def test_reduction_on_plateaus_of_pandas_means_is_torchs(losses):
         for horizon in HORIZONS:
             for lr in BASE_RATES:
                 expected = torch_plateau(means, lr, whole("0.05", horizon), factor=0.5)
-                assert_followed(160, series, horizon, lr, expected)
+                assert_curve(160, series, horizon, lr, expected)
 
 
 @any_losses
@@ -276,7 +276,7 @@ def test_reduction_on_plateaus_of_any_pandas_means_is_torchs(losses, horizon, pa
     """A0_160 equals torch's scheduler over pandas' means for any losses and hyperparameters."""
     means = pandas_means(losses, ema_decay)
     expected = torch_plateau(means, 0.1, max(1, round(patience * horizon)), factor=0.5)
-    assert_followed(160, losses, horizon, 0.1, expected, {"patience_fraction": patience, "ema_decay": ema_decay})
+    assert_curve(160, losses, horizon, 0.1, expected, {"patience_fraction": patience, "ema_decay": ema_decay})
 
 
 # 161
@@ -310,7 +310,7 @@ def test_greedy_is_transformers(losses):
     for horizon in (*HORIZONS, 40, 60, 300):
         for lr in BASE_RATES:
             expected = greedy(losses, lr, horizon, 0.5, 0.1, whole("0.01", horizon))
-            assert_followed(161, losses, horizon, lr, expected)
+            assert_curve(161, losses, horizon, lr, expected)
 
 
 @any_losses
@@ -319,7 +319,7 @@ def test_greedy_is_transformers_for_any_losses(losses, horizon, initial, minimum
     """A0_161 equals GreedyLR for any losses and hyperparameters."""
     expected = greedy(losses, 1.0, horizon, initial, minimum, max(1, round(patience * horizon)))
     prm = {"initial_lr_ratio": initial, "min_lr_ratio": minimum, "patience_fraction": patience}
-    assert_followed(161, losses, horizon, 1.0, expected, prm)
+    assert_curve(161, losses, horizon, 1.0, expected, prm)
 
 
 def test_greedy_reaches_its_bounds_and_resets():
@@ -351,7 +351,7 @@ def test_torchs_first_reduction_starts_the_cooldown(losses):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             expected = plateau_then_linear_decay(losses, lr, horizon, whole("5/90", horizon), whole("0.2", horizon))
-            assert_followed(162, losses, horizon, lr, expected)
+            assert_curve(162, losses, horizon, lr, expected)
 
 
 @any_losses
@@ -360,7 +360,7 @@ def test_torchs_first_reduction_starts_the_cooldown_for_any_losses(losses, horiz
     """A0_162 is constant and then decays linearly for any losses and hyperparameters."""
     bad, length = max(1, round(patience * horizon)), max(1, round(decay * horizon))
     expected = plateau_then_linear_decay(losses, 0.1, horizon, bad, length)
-    assert_followed(162, losses, horizon, 0.1, expected, {"patience_fraction": patience, "decay_fraction": decay})
+    assert_curve(162, losses, horizon, 0.1, expected, {"patience_fraction": patience, "decay_fraction": decay})
 
 
 def test_the_cooldown_ends_at_the_horizon_without_a_plateau():
@@ -381,7 +381,7 @@ def test_reduction_on_accumulated_plateaus_is_optaxs(losses):
         window = whole("0.01", horizon)
         patience = max(1, round(Fraction("0.05") * horizon / window))
         expected = until_tiny(optax_plateau(losses, 0.1, patience, factor=0.5, accumulation_size=window))
-        assert_followed(163, losses[: len(expected) - 1], horizon, 0.1, expected)
+        assert_curve(163, losses[: len(expected) - 1], horizon, 0.1, expected)
 
 
 @every_loss
@@ -389,9 +389,9 @@ def test_reduction_on_accumulated_plateaus_is_torchs(losses):
     """A0_163 equals torch's scheduler driven by the mean of each complete window."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_followed(163, losses, horizon, lr, torch_windows(losses, lr, horizon, 0.01, 0.05))
+            assert_curve(163, losses, horizon, lr, torch_windows(losses, lr, horizon, 0.01, 0.05))
         prm = {"window_fraction": 0.03, "patience_fraction": 0.05}  # the patience is no multiple of the window
-        assert_followed(163, losses, horizon, 0.1, torch_windows(losses, 0.1, horizon, 0.03, 0.05), prm)
+        assert_curve(163, losses, horizon, 0.1, torch_windows(losses, 0.1, horizon, 0.03, 0.05), prm)
 
 
 @any_losses
@@ -399,7 +399,7 @@ def test_reduction_on_accumulated_plateaus_is_torchs(losses):
 def test_reduction_on_accumulated_plateaus_is_torchs_for_any_losses(losses, horizon, window, patience):
     """A0_163 equals torch's scheduler over the windows' means for any losses and hyperparameters."""
     expected = torch_windows(losses, 0.1, horizon, window, patience)
-    assert_followed(163, losses, horizon, 0.1, expected, {"window_fraction": window, "patience_fraction": patience})
+    assert_curve(163, losses, horizon, 0.1, expected, {"window_fraction": window, "patience_fraction": patience})
 
 
 def torch_windows(losses, lr, horizon, window, patience):
@@ -446,7 +446,7 @@ def test_newbob_follows_its_documentation(losses):
     for horizon in HORIZONS:
         for lr in BASE_RATES:
             expected = lr * newbob(losses, Fraction("0.8"), 0.0025, nearest("0.01", horizon))
-            assert_followed(164, losses, horizon, lr, expected)
+            assert_curve(164, losses, horizon, lr, expected)
 
 
 @any_losses
@@ -462,7 +462,7 @@ def test_newbob_follows_its_documentation_for_any_losses(losses, horizon, gamma,
     """A0_164 equals the documented state machine for any losses and hyperparameters."""
     expected = 0.1 * newbob(losses, Fraction(gamma), threshold, round(patience * horizon))
     prm = {"gamma": gamma, "threshold": threshold, "patience_fraction": patience}
-    assert_followed(164, losses, horizon, 0.1, expected, prm)
+    assert_curve(164, losses, horizon, 0.1, expected, prm)
 
 
 def test_newbob_reproduces_speechbrains_example():
@@ -496,7 +496,7 @@ def test_the_bold_driver_follows_the_signs(losses):
     """A0_165 increases by 5% after a lower loss, halves after a higher one and ignores ties."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_followed(165, losses, horizon, lr, lr * bold_driver(losses, 0.5, 0.05))
+            assert_curve(165, losses, horizon, lr, lr * bold_driver(losses, 0.5, 0.05))
 
 
 @any_losses
@@ -504,7 +504,7 @@ def test_the_bold_driver_follows_the_signs(losses):
 def test_the_bold_driver_follows_the_signs_of_any_losses(losses, horizon, start, growth):
     """A0_165 follows the signs for any losses and hyperparameters."""
     expected = 0.1 * bold_driver(losses, start, growth)
-    assert_followed(165, losses, horizon, 0.1, expected, {"initial_lr_ratio": start, "growth": growth})
+    assert_curve(165, losses, horizon, 0.1, expected, {"initial_lr_ratio": start, "growth": growth})
 
 
 def test_the_bold_driver_by_hand():

@@ -66,15 +66,15 @@ def torch_plateau(losses, lr: float, patience: int, factor: float) -> list[float
     return rates
 
 
-def assert_followed(number: int, losses, horizon: int, lr: float, expected, prm=None) -> None:
+def assert_curve(number: int, losses, horizon: int, lr: float, expected, prm=None) -> None:
     """The curve equals the expected learning rates to within 1e-9 of the base learning rate."""
     rates = curves.rates(variants()[number], None, horizon, lr, prm, metrics=losses)
     assert rates.shape == (len(losses) + 1,)
     difference = np.abs(rates - np.asarray(expected))
     worst = int(np.argmax(difference))
     assert difference[worst] <= 1e-9 * lr, (
-        f"{key(number)} after {worst} losses, horizon {horizon}, base rate {lr}: "
-        f"the curve says {rates[worst]!r}, expected {expected[worst]!r}"
+        f"{key(number)} after {worst} losses, horizon {horizon}, base learning rate {lr}: "
+        f"the curve is {rates[worst]!r}, expected {expected[worst]!r}"
     )
 
 
@@ -84,7 +84,7 @@ def test_a_plateau_curve_equals_torchs(number, losses):
     """Driven by the same losses, the curve equals torch's scheduler after each of them."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_followed(number, losses, horizon, lr, torch_rates(number, losses, horizon, lr))
+            assert_curve(number, losses, horizon, lr, torch_rates(number, losses, horizon, lr))
 
 
 @pytest.mark.parametrize("number", PLATEAUS, ids=key)
@@ -104,7 +104,7 @@ def test_the_recorded_losses_reduce_the_learning_rate(number):
 def test_a_plateau_curve_equals_torchs_for_any_losses(number, losses, horizon, patience):
     """The curve equals torch's scheduler for any losses, infinite ones and NaN included, and any patience."""
     expected = torch_plateau(losses, 0.1, max(1, round(patience * horizon)), PLATEAUS[number][1])
-    assert_followed(number, losses, horizon, 0.1, expected, {"patience_fraction": patience})
+    assert_curve(number, losses, horizon, 0.1, expected, {"patience_fraction": patience})
 
 
 @pytest.mark.parametrize("number", PLATEAUS, ids=key)
@@ -123,6 +123,6 @@ def test_a_plateau_curve_equals_optaxs(number):
                 rates.append(0.1 * float(state.scale))
             tiny = [0 < rate - after <= 1e-8 for rate, after in pairwise(rates)]
             steps = tiny.index(True) if True in tiny else len(RECORDED)  # torch does not apply a tiny change
-            assert_followed(number, RECORDED[:steps], horizon, 0.1, rates[: steps + 1])
+            assert_curve(number, RECORDED[:steps], horizon, 0.1, rates[: steps + 1])
     finally:
         jax.config.update("jax_enable_x64", before)

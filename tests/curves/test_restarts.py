@@ -41,7 +41,7 @@ def float64():
 
 
 def torch_restarts(optimizer, first_cycle_steps, factor, min_lr_ratio=0.0):
-    """Torch's warm restarts with a minimum relative to the base rate."""
+    """Torch's warm restarts with a minimum relative to the base learning rate."""
     return CosineAnnealingWarmRestarts(optimizer, first_cycle_steps, factor, min_lr_ratio * optimizer.defaults["lr"])
 
 
@@ -259,7 +259,7 @@ def at_least_one(fraction: float, horizon: int) -> int:
     return max(1, round(fraction * horizon))
 
 
-def half_cosine(x: float) -> float:
+def cosine_decay(x: float) -> float:
     """Cosine decay from 1 at x = 0 to 0 at x = 1."""
     return (1 + cos(pi * x)) / 2
 
@@ -269,11 +269,11 @@ def rescaled(min_lr_ratio: float, x: float) -> float:
     return min_lr_ratio * (1 - x) + x
 
 
-def locate(t, cycle_steps, following):
-    """The number of the cycle that step t lies in, the steps since its start, and its length."""
+def cycle_of(t, cycle_steps, next_length):
+    """The number of the cycle of step t, the steps since its start, and its length."""
     number = 0
     while t >= cycle_steps:
-        t, cycle_steps, number = t - cycle_steps, following(cycle_steps), number + 1
+        t, cycle_steps, number = t - cycle_steps, next_length(cycle_steps), number + 1
     return number, t, cycle_steps
 
 
@@ -287,33 +287,33 @@ def double(cycle_steps: int) -> int:
     return 2 * cycle_steps
 
 
-def sgdr(t, cycle_steps, following, min_lr_ratio=0.0, gamma=1.0):
+def sgdr(t, cycle_steps, next_length, min_lr_ratio=0.0, gamma=1.0):
     """Cosine decay in each cycle."""
-    number, since_restart, cycle_steps = locate(t, cycle_steps, following)
-    return gamma**number * rescaled(min_lr_ratio, half_cosine(since_restart / cycle_steps))
+    number, since_restart, cycle_steps = cycle_of(t, cycle_steps, next_length)
+    return gamma**number * rescaled(min_lr_ratio, cosine_decay(since_restart / cycle_steps))
 
 
 def warmup_restarts(t, T, first_cycle_fraction=0.2, gamma=0.75, min_lr_ratio=0.02):
     """Warm-up over the first 15% of each cycle, then cosine decay; peaks decay, but not below the minimum."""
-    number, since_restart, cycle_steps = locate(t, at_least_one(first_cycle_fraction, T), equal)
+    number, since_restart, cycle_steps = cycle_of(t, at_least_one(first_cycle_fraction, T), equal)
     warmup_steps = round(0.15 * cycle_steps)
     if since_restart < warmup_steps:
         factor = since_restart / warmup_steps
     else:
-        factor = half_cosine((since_restart - warmup_steps) / (cycle_steps - warmup_steps))
+        factor = cosine_decay((since_restart - warmup_steps) / (cycle_steps - warmup_steps))
     peak = gamma**number if gamma**number > min_lr_ratio else min_lr_ratio
     return peak * factor + min_lr_ratio * (1 - factor)
 
 
 def linear_restarts(t, T, first_cycle_fraction=0.2, min_lr_ratio=0.05):
     """Linear decay in each cycle."""
-    _, since_restart, cycle_steps = locate(t, at_least_one(first_cycle_fraction, T), equal)
+    _, since_restart, cycle_steps = cycle_of(t, at_least_one(first_cycle_fraction, T), equal)
     return rescaled(min_lr_ratio, 1 - since_restart / cycle_steps)
 
 
 def exponential_restarts(t, T, first_cycle_fraction=0.2, min_lr_ratio=0.05):
     """Exponential decay in each cycle; with a minimum of zero it is zero after the first step."""
-    _, since_restart, cycle_steps = locate(t, at_least_one(first_cycle_fraction, T), equal)
+    _, since_restart, cycle_steps = cycle_of(t, at_least_one(first_cycle_fraction, T), equal)
     if min_lr_ratio == 0:
         return float(since_restart == 0)
     return exp(log(min_lr_ratio) * since_restart / cycle_steps)
@@ -324,18 +324,18 @@ def cosine_echo(t, T, echo_start_fraction=0.6, echo_peak_ratio=0.3, echo_warmup_
     echo_start = round(echo_start_fraction * T)
     warmup_steps = round(echo_warmup_fraction * (T - echo_start))
     if t < echo_start:
-        return half_cosine(t / echo_start)
+        return cosine_decay(t / echo_start)
     since_start = t - echo_start
     if since_start < warmup_steps:
         return echo_peak_ratio * (since_start / warmup_steps)
-    return echo_peak_ratio * half_cosine((since_start - warmup_steps) / max(1, T - echo_start - warmup_steps))
+    return echo_peak_ratio * cosine_decay((since_start - warmup_steps) / max(1, T - echo_start - warmup_steps))
 
 
 def jagged_cosine(t, T, warmup_fraction=0.05, first_cycle_fraction=0.25, restart_warmup_fraction=0.02):
     """Warm-up and cosine decay; after each restart a warm-up from 0.001 times that curve."""
     warmup_steps, restart_warmup_steps = round(warmup_fraction * T), round(restart_warmup_fraction * T)
-    rate = t / warmup_steps if t < warmup_steps else half_cosine((t - warmup_steps) / max(1, T - warmup_steps))
-    restarts, since_restart, _ = locate(t, at_least_one(first_cycle_fraction, T), equal)
+    rate = t / warmup_steps if t < warmup_steps else cosine_decay((t - warmup_steps) / max(1, T - warmup_steps))
+    restarts, since_restart, _ = cycle_of(t, at_least_one(first_cycle_fraction, T), equal)
     if restarts == 0 or since_restart >= restart_warmup_steps:
         return rate
     return rate * rescaled(0.001, since_restart / restart_warmup_steps)
@@ -345,13 +345,13 @@ def shrinking_restarts(t, T, first_cycle_fraction=0.5, shortest_cycle_fraction=1
     """Cosine decay in cycles that halve until they reach the minimum length."""
     minimum = at_least_one(shortest_cycle_fraction, T)
 
-    def following(cycle_steps):
+    def next_length(cycle_steps):
         return cycle_steps if cycle_steps <= minimum else max(minimum, cycle_steps // 2)
 
-    return sgdr(t, at_least_one(first_cycle_fraction, T), following)
+    return sgdr(t, at_least_one(first_cycle_fraction, T), next_length)
 
 
-BY_HAND = {
+REFERENCES = {
     107: lambda t, T, first_cycle_fraction=1 / 4: sgdr(t, at_least_one(first_cycle_fraction, T), equal),
     108: lambda t, T, first_cycle_fraction=1 / 15, min_lr_ratio=0.001: sgdr(
         t, at_least_one(first_cycle_fraction, T), double, min_lr_ratio
@@ -369,27 +369,27 @@ BY_HAND = {
 HELD = {112, 113}
 
 
-def by_hand(number, horizon, lr, prm):
+def reference(number, horizon, lr, prm):
     """The learning rates at all compared steps."""
-    at = [min(t, horizon) if number in HELD else t for t in range(seen(horizon))]
-    return [lr * BY_HAND[number](t, horizon, **prm) for t in at]
+    steps = [min(t, horizon) if number in HELD else t for t in range(seen(horizon))]
+    return [lr * REFERENCES[number](t, horizon, **prm) for t in steps]
 
 
 def test_every_restart_variant_from_107_on_has_a_reference():
     """Each variant of the family that no other test file compares has a second implementation and a library."""
     family = {number for number, variant in variants().items() if variant.family == "restarts" and number > 50}
-    assert family == set(BY_HAND) == {*TORCH, *(number for number, *_ in TIMM), *OPTAX, 110, 111, 113}
+    assert family == set(REFERENCES) == {*TORCH, *(number for number, *_ in TIMM), *OPTAX, 110, 111, 113}
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_curve_equals_the_second_implementation(number):
-    """The curve equals the second implementation at each horizon and base rate, also past the horizon."""
+    """The curve equals the second implementation at each horizon and base learning rate, also past the horizon."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, reference(number, horizon, lr, {}))
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, data):
@@ -399,7 +399,7 @@ def test_curve_equals_the_second_implementation_for_any_hyperparameters(number, 
         p.name: data.draw(st.one_of(st.sampled_from([p.low, p.high]), st.floats(p.low, p.high)), label=p.name)
         for p in variants()[number].hyperparameters
     }
-    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, reference(number, horizon, 0.1, prm), prm)
 
 
 PEAKS = {  # number: horizon, multiplier at the step of each peak
@@ -409,7 +409,7 @@ PEAKS = {  # number: horizon, multiplier at the step of each peak
     110: (1000, {30: 1.0, 230: 0.75, 430: 0.75**2, 630: 0.75**3, 830: 0.75**4, 1030: 0.75**5}),
     111: (1000, {0: 1.0, 200: 1.0, 400: 1.0, 600: 1.0, 800: 1.0, 1000: 1.0}),
     112: (1000, {0: 1.0, 640: 0.3}),
-    113: (1000, {50: 1.0, 270: half_cosine(220 / 950), 520: half_cosine(470 / 950), 770: half_cosine(720 / 950)}),
+    113: (1000, {50: 1.0, 270: cosine_decay(220 / 950), 520: cosine_decay(470 / 950), 770: cosine_decay(720 / 950)}),
     114: (1600, {0: 1.0, 800: 1.0, 1200: 1.0, 1400: 1.0, 1500: 1.0, 1600: 1.0}),
     115: (1000, {0: 1.0, 200: 1.0, 400: 1.0, 600: 1.0, 800: 1.0, 1000: 1.0}),
 }
@@ -418,7 +418,7 @@ PEAKS = {  # number: horizon, multiplier at the step of each peak
 @pytest.mark.parametrize("number", PEAKS, ids=key)
 def test_curve_has_exactly_these_peaks(number):
     """Up to the horizon, the curve has exactly the listed peaks, each with the listed multiplier."""
-    assert PEAKS.keys() == BY_HAND.keys()
+    assert PEAKS.keys() == REFERENCES.keys()
     horizon, peaks = PEAKS[number]
     rates = curves.rates(variants()[number], np.arange(horizon + 60), horizon)
     padded = [-1.0, *rates]
@@ -432,11 +432,11 @@ def test_curve_has_exactly_these_peaks(number):
 
 
 LANDMARKS = {  # number: horizon, multipliers at some steps between the peaks
-    108: (1500, {99: 0.001 + 0.999 * half_cosine(0.99), 1499: 0.001 + 0.999 * half_cosine(799 / 800)}),
+    108: (1500, {99: 0.001 + 0.999 * cosine_decay(0.99), 1499: 0.001 + 0.999 * cosine_decay(799 / 800)}),
     110: (1000, {0: 0.02, 200: 0.02, 1000: 0.02, 15: 0.51}),
     111: (1000, {100: 0.525, 199: 0.05 + 0.95 / 200}),
     112: (1000, {300: 0.5, 600: 0.0, 620: 0.15, 820: 0.15, 1000: 0.0, 1400: 0.0}),
-    113: (1000, {250: 0.001 * half_cosine(200 / 950), 760: 0.5005 * half_cosine(710 / 950), 1000: 0.0}),
+    113: (1000, {250: 0.001 * cosine_decay(200 / 950), 760: 0.5005 * cosine_decay(710 / 950), 1000: 0.0}),
     115: (1000, {100: 0.05**0.5, 150: 0.05**0.75}),
 }
 

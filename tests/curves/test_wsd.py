@@ -74,7 +74,7 @@ def of_megatron(optimizer, warmup_steps, stable_steps, decay_steps, style):
     )  # fmt: skip
 
 
-def followed(scheduler, optimizer, count, advance) -> list[float]:
+def rates_from(scheduler, optimizer, count, advance) -> list[float]:
     """The learning rates of a scheduler without torch's interface; ``advance`` steps it."""
     rates = []
     for step in range(count):
@@ -86,13 +86,13 @@ def followed(scheduler, optimizer, count, advance) -> list[float]:
 def by_timm(make, horizon: int, lr: float) -> list[float]:
     """The learning rates of a timm scheduler, whose ``step`` takes the number of the step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-    return followed(make(optimizer), optimizer, seen(horizon), lambda scheduler, step: scheduler.step(step))
+    return rates_from(make(optimizer), optimizer, seen(horizon), lambda scheduler, step: scheduler.step(step))
 
 
 def by_megatron(make, horizon: int, lr: float) -> list[float]:
     """The learning rates of Megatron-LM's scheduler, whose ``step`` takes an increment: 0 at first."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
-    return followed(make(optimizer), optimizer, seen(horizon), lambda scheduler, step: scheduler.step(min(step, 1)))
+    return rates_from(make(optimizer), optimizer, seen(horizon), lambda scheduler, step: scheduler.step(min(step, 1)))
 
 
 def by_transformers(make, horizon: int, lr: float) -> list[float]:
@@ -326,12 +326,12 @@ def test_phases_are_joined_optax_schedules(number, make, prm):
     """
     for horizon in (10, 90, 1000):
         for lr in BASE_RATES:
-            at = jax.numpy.minimum(jax.numpy.arange(seen(horizon)), horizon)
-            rates = np.asarray(make(lr, horizon, **prm)(at))
+            steps = jax.numpy.minimum(jax.numpy.arange(seen(horizon)), horizon)
+            rates = np.asarray(make(lr, horizon, **prm)(steps))
             assert_curve(number, horizon, lr, rates, {name: float(value) for name, value in prm.items()})
 
 
-def walk(t, *pieces):
+def piecewise(t, *pieces):
     """The value after t steps of consecutive pieces, each a number of steps and a function of the progress through it.
 
     Pieces without steps are skipped.
@@ -346,21 +346,21 @@ def walk(t, *pieces):
     return end
 
 
-def up(x):
+def linear_warmup(x):
     """Linear from 0 to 1."""
     return x
 
 
-def flat(x):
+def constant(x):
     """Constant at 1."""
     return 1.0
 
 
-def stable_decay(t, T, warmup_fraction, decay_fraction, decay, warmup=up):
+def stable_decay(t, T, warmup_fraction, decay_fraction, decay, warmup=linear_warmup):
     """A warm-up, a constant phase, and a decay no longer than the steps that the warm-up leaves."""
     first = round(warmup_fraction * T)
     last = min(round(decay_fraction * T), T - first)
-    return walk(t, (first, warmup), (T - first - last, flat), (last, decay))
+    return piecewise(t, (first, warmup), (T - first - last, constant), (last, decay))
 
 
 def periodic(t, T, warmup_fraction=0.05, decay_fraction=0.2, min_lr_ratio=0.1):
@@ -371,8 +371,8 @@ def periodic(t, T, warmup_fraction=0.05, decay_fraction=0.2, min_lr_ratio=0.1):
     for end in (round(T / 3), round(2 * T / 3), T):
         if t <= end:
             begin = max(first, end - length)
-            share = (t - begin) / (end - begin) if t > begin else 0.0
-            return (1 - share) + min_lr_ratio * share
+            progress = (t - begin) / (end - begin) if t > begin else 0.0
+            return (1 - progress) + min_lr_ratio * progress
     raise AssertionError(t)
 
 
@@ -381,7 +381,7 @@ def tri_stage(t, T, warmup_fraction=0.1, hold_fraction=0.4, min_lr_ratio=0.05):
     first = round(warmup_fraction * T)
     second = min(round(hold_fraction * T), T - first)
     rest = T - first - second
-    return walk(t, (first, lambda x: 0.01 + 0.99 * x), (second, flat), (rest, lambda x: min_lr_ratio**x))
+    return piecewise(t, (first, lambda x: 0.01 + 0.99 * x), (second, constant), (rest, lambda x: min_lr_ratio**x))
 
 
 def knee(t, T, warmup_fraction=0.05, explore_fraction=0.5):
@@ -389,7 +389,7 @@ def knee(t, T, warmup_fraction=0.05, explore_fraction=0.5):
     first = round(warmup_fraction * T)
     second = max(0, round(explore_fraction * T) - first)
     rest = T - first - second
-    return walk(t, (first, lambda x: (x * first + 1) / (first + 1)), (second, flat), (rest, lambda x: 1 - x))
+    return piecewise(t, (first, lambda x: (x * first + 1) / (first + 1)), (second, constant), (rest, lambda x: 1 - x))
 
 
 def infinite(t, T, warmup_fraction=0.05, plateau_ratio=0.4, decay_fraction=0.15):
@@ -400,14 +400,14 @@ def infinite(t, T, warmup_fraction=0.05, plateau_ratio=0.4, decay_fraction=0.15)
     if t < first:
         return t / first
     if t < first + second:
-        cosine = half_cosine((t - first) / second)
+        cosine = cosine_decay((t - first) / second)
         return cosine + plateau_ratio * (1 - cosine)
     third = T - first - second - last
-    return plateau_ratio * walk(t - first - second, (third, flat), (last, lambda x: 0.05**x))
+    return plateau_ratio * piecewise(t - first - second, (third, constant), (last, lambda x: 0.05**x))
 
 
 def ladder(t, T, warmup_fraction=0.05, plateau_ratio=0.3, decay_fraction=0.15):
-    """Five linear segments; zero at the horizon in any case."""
+    """Five linear segments; zero at the horizon even without a decay."""
     if t == T:
         return 0.0
     steps = [round(warmup_fraction * T)]
@@ -417,11 +417,11 @@ def ladder(t, T, warmup_fraction=0.05, plateau_ratio=0.3, decay_fraction=0.15):
     lengths = np.diff([0, *steps, T]).tolist()
     values = [0, 1, 1, plateau_ratio, plateau_ratio, 0]
     segments = [lambda x, a=a, b=b: a * (1 - x) + b * x for a, b in pairwise(values)]
-    return walk(t, *zip(lengths, segments, strict=True))
+    return piecewise(t, *zip(lengths, segments, strict=True))
 
 
-def half_cosine(x):
-    """Half a period of a cosine, from 1 at 0 to 0 at 1."""
+def cosine_decay(x):
+    """Cosine decay from 1 at x = 0 to 0 at x = 1."""
     return (1 + cos(pi * x)) / 2
 
 
@@ -433,26 +433,26 @@ def wsd(default, decay):
 
 
 def wsd_exponential(t, T, warmup_fraction=0.05, decay_fraction=0.3, min_lr_ratio=0.1):
-    """Decays to the minimum instead of zero."""
+    """A WSD schedule with exponential decay to the minimum."""
     return stable_decay(t, T, warmup_fraction, decay_fraction, lambda x: min_lr_ratio**x)
 
 
 def wsd_cosine_warmup(t, T, warmup_fraction=0.1, decay_fraction=0.4, min_lr_ratio=0.1):
     """A cosine warm-up and linear decay, rescaled to end at the minimum."""
-    factor = stable_decay(t, T, warmup_fraction, decay_fraction, lambda x: 1 - x, warmup=lambda x: half_cosine(1 - x))
+    factor = stable_decay(t, T, warmup_fraction, decay_fraction, lambda x: 1 - x, warmup=lambda x: cosine_decay(1 - x))
     return min_lr_ratio + (1 - min_lr_ratio) * factor
 
 
 def flat_then_cosine(t, T, flat_fraction=0.75):
-    """A constant phase and the remaining steps along a cosine."""
+    """A constant phase, then cosine decay over the remaining steps."""
     first = round(flat_fraction * T)
-    return walk(t, (first, flat), (T - first, half_cosine))
+    return piecewise(t, (first, constant), (T - first, cosine_decay))
 
 
-BY_HAND = {
+REFERENCES = {
     132: wsd(0.2, lambda x: 1 - x),
     133: wsd(0.2, lambda x: 1 - sqrt(x)),
-    134: wsd(0.5, half_cosine),
+    134: wsd(0.5, cosine_decay),
     135: wsd_exponential,
     136: wsd(0.4, lambda x: 1 - x * x),
     137: wsd(0.35, lambda x: sqrt((1 - x) ** 3)),
@@ -468,20 +468,20 @@ BY_HAND = {
 }
 
 
-def by_hand(number, horizon, lr, prm):
+def reference(number, horizon, lr, prm):
     """The learning rates at all compared steps; each of these schedules is constant after its end."""
-    return [lr * BY_HAND[number](min(t, horizon), horizon, **prm) for t in range(seen(horizon))]
+    return [lr * REFERENCES[number](min(t, horizon), horizon, **prm) for t in range(seen(horizon))]
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 def test_a_curve_equals_its_definition(number):
     """The curve equals its phases written out by hand at every horizon and base learning rate."""
     for horizon in HORIZONS:
         for lr in BASE_RATES:
-            assert_curve(number, horizon, lr, by_hand(number, horizon, lr, {}))
+            assert_curve(number, horizon, lr, reference(number, horizon, lr, {}))
 
 
-@pytest.mark.parametrize("number", BY_HAND, ids=key)
+@pytest.mark.parametrize("number", REFERENCES, ids=key)
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_a_curve_equals_its_definition_for_any_hyperparameters(number, data):
@@ -489,7 +489,7 @@ def test_a_curve_equals_its_definition_for_any_hyperparameters(number, data):
     horizon = data.draw(st.integers(1, 120), label="horizon")
     anywhere = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
     prm = {p.name: data.draw(anywhere, label=p.name) for p in variants()[number].hyperparameters}
-    assert_curve(number, horizon, 0.1, by_hand(number, horizon, 0.1, prm), prm)
+    assert_curve(number, horizon, 0.1, reference(number, horizon, 0.1, prm), prm)
 
 
 POINTS = {  # (step, learning rate) at horizon 1000 and lr 1: the start or end of a phase, and a step within
@@ -518,7 +518,7 @@ def test_a_curve_passes_through_known_points(number):
 
 
 def test_wsd_s_restarts_at_the_maximum_after_each_period():
-    """At horizon 300 A0_138 ends its periods at 100, 200 and 300, each after 20 steps of decay to a tenth."""
+    """At horizon 300 A0_138 ends its periods at 100, 200 and 300, each after 20 steps of decay to 10%."""
     decay = [1 - 0.9 * step / 20 for step in range(21)]
     warmup = [step / 15 for step in range(15)]
     first, later = warmup + [1.0] * 65 + decay, [1.0] * 79 + decay
@@ -529,5 +529,5 @@ def test_every_schedule_of_the_family_is_compared():
     """Each variant of the family is compared with a library and written out by hand."""
     family = {number for number, variant in variants().items() if variant.family == "wsd"}
     assert family == set(range(132, 147))
-    assert family == set(BY_HAND)
+    assert family == set(REFERENCES)
     assert family == {number for _, number in PAIRS} | {number for number, *_ in OPTAX} | {138, 140, 141}
