@@ -1,4 +1,4 @@
-"""ResNet-20 image classifier with cubic polynomial decay.
+"""ResNet-20 trained with cubic polynomial decay.
 
 The learning rate decays to zero as the cube of the remaining fraction of training. The
 schedule advances once per epoch.
@@ -60,14 +60,14 @@ class Net(nn.Module):
         self.device = device
         self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.stage1 = nn.Sequential(
+        self.layer1 = nn.Sequential(
             BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
         )
-        self.stage2 = nn.Sequential(
-            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
         )
-        self.stage3 = nn.Sequential(
-            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
         )
         self.fc = nn.Linear(64, out_shape[0])
         for module in self.modules():
@@ -76,11 +76,11 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        x = self.stage3(self.stage2(self.stage1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
-    def train_setup(self, prm: dict) -> None:
+    def train_setup(self, prm: dict[str, float]) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -89,15 +89,18 @@ class Net(nn.Module):
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
-        epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+        epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
-    def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
-        seen = 0
+        num_samples = 0
         for images, labels in train_data:
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
@@ -107,6 +110,6 @@ class Net(nn.Module):
             self.optimizer.step()
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
+            num_samples += len(labels)
         self.scheduler.step()
-        return (correct / seen).item(), (loss_sum / seen).item()
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()

@@ -1,8 +1,8 @@
-"""ResNet-20 image classifier with learning rate reduction on long plateaus.
+"""ResNet-20 trained with learning rate reduction on long plateaus.
 
 The learning rate is divided by 10 when the mean training loss has not improved for more
-than ``patience_fraction`` of training. The schedule advances once per epoch, by the
-epoch's mean training loss.
+than ``patience_fraction`` of training. The schedule advances once per epoch, driven by
+the mean training loss of the epoch.
 """
 
 import torch
@@ -64,14 +64,14 @@ class Net(nn.Module):
         self.device = device
         self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.stage1 = nn.Sequential(
+        self.layer1 = nn.Sequential(
             BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
         )
-        self.stage2 = nn.Sequential(
-            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
         )
-        self.stage3 = nn.Sequential(
-            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
         )
         self.fc = nn.Linear(64, out_shape[0])
         for module in self.modules():
@@ -80,11 +80,11 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        x = self.stage3(self.stage2(self.stage1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
-    def train_setup(self, prm: dict) -> None:
+    def train_setup(self, prm: dict[str, float]) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -93,15 +93,18 @@ class Net(nn.Module):
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
-        epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+        epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
-    def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
-        seen = 0
+        num_samples = 0
         for images, labels in train_data:
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
@@ -111,7 +114,7 @@ class Net(nn.Module):
             self.optimizer.step()
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
-        mean_loss = (loss_sum / seen).item()
+            num_samples += len(labels)
+        mean_loss = (loss_sum / num_samples).item()
         self.scheduler.step(mean_loss)
-        return (correct / seen).item(), mean_loss
+        return (correct / num_samples).item(), mean_loss

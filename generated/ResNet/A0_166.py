@@ -1,9 +1,9 @@
-"""ResNet-20 image classifier with the fractal Chebyshev schedule.
+"""ResNet-20 trained with the fractal Chebyshev schedule.
 
-The learning rate takes sixteen values, each for one sixteenth of training. They are the
-inverse Chebyshev nodes of the interval from ``min_curvature_ratio`` to one, scaled to a
-maximum of ``lr``, in a fractal order in which small steps compensate for large ones.
-The schedule advances once per epoch.
+The learning rate takes 16 values, each for one sixteenth of training. They are the
+reciprocals of the Chebyshev nodes of the interval from ``min_curvature_ratio`` to one,
+scaled to a maximum of ``lr``, in a fractal order in which small steps compensate for
+large ones. The schedule advances once per epoch.
 """
 
 import math
@@ -22,7 +22,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class ChebyshevFractal:
-    """Inverse Chebyshev nodes in fractal order, each for an equal part of training."""
+    """Reciprocal Chebyshev nodes in fractal order, each for 1/16 of training."""
 
     def __init__(self, total_steps: int, min_curvature_ratio: float) -> None:
         self.total_steps = total_steps
@@ -84,14 +84,14 @@ class Net(nn.Module):
         self.device = device
         self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.stage1 = nn.Sequential(
+        self.layer1 = nn.Sequential(
             BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
         )
-        self.stage2 = nn.Sequential(
-            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
         )
-        self.stage3 = nn.Sequential(
-            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
         )
         self.fc = nn.Linear(64, out_shape[0])
         for module in self.modules():
@@ -100,11 +100,11 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        x = self.stage3(self.stage2(self.stage1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
-    def train_setup(self, prm: dict) -> None:
+    def train_setup(self, prm: dict[str, float]) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -113,15 +113,18 @@ class Net(nn.Module):
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
-        epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+        epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
-    def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
-        seen = 0
+        num_samples = 0
         for images, labels in train_data:
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
@@ -131,6 +134,6 @@ class Net(nn.Module):
             self.optimizer.step()
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
+            num_samples += len(labels)
         self.scheduler.step()
-        return (correct / seen).item(), (loss_sum / seen).item()
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()

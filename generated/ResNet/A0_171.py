@@ -1,10 +1,10 @@
-"""ResNet-20 image classifier with warm-up and monotone spline decay.
+"""ResNet-20 trained with warm-up and monotone spline decay.
 
 The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, then decays to zero along a monotone cubic spline with
-two inner knots. At 40% of the decay it is ``first_knot_ratio`` times ``lr``, at 75% it
-is ``second_knot_ratio`` times the value at the first knot. The schedule advances once
-per batch.
+two inner knots. It is ``first_knot_ratio`` times ``lr`` at the first knot, after 40% of
+the decay, and ``second_knot_ratio`` times that value at the second knot, after 75%. The
+schedule advances once per batch.
 """
 
 from bisect import bisect_right
@@ -45,12 +45,17 @@ def pchip_slopes(knots: list[float], values: list[float]) -> list[float]:
         (right - left) / width for (left, right), width in zip(pairwise(values), widths)
     ]
     slopes = [end_slope(widths[0], widths[1], secants[0], secants[1])]
-    for (h0, h1), (d0, d1) in zip(pairwise(widths), pairwise(secants)):
-        if d0 == 0 or d1 == 0:
+    for (width, next_width), (secant, next_secant) in zip(
+        pairwise(widths), pairwise(secants)
+    ):
+        if secant == 0 or next_secant == 0:
             slopes.append(0.0)
         else:
             # Weighted harmonic mean of the secants on both sides.
-            slopes.append(3 * (h0 + h1) / ((h0 + 2 * h1) / d0 + (2 * h0 + h1) / d1))
+            weight, next_weight = width + 2 * next_width, 2 * width + next_width
+            slopes.append(
+                3 * (width + next_width) / (weight / secant + next_weight / next_secant)
+            )
     slopes.append(end_slope(widths[-1], widths[-2], secants[-1], secants[-2]))
     return slopes
 
@@ -136,14 +141,14 @@ class Net(nn.Module):
         self.device = device
         self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.stage1 = nn.Sequential(
+        self.layer1 = nn.Sequential(
             BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
         )
-        self.stage2 = nn.Sequential(
-            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
         )
-        self.stage3 = nn.Sequential(
-            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
         )
         self.fc = nn.Linear(64, out_shape[0])
         for module in self.modules():
@@ -152,11 +157,11 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        x = self.stage3(self.stage2(self.stage1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
-    def train_setup(self, prm: dict) -> None:
+    def train_setup(self, prm: dict[str, float]) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -166,19 +171,22 @@ class Net(nn.Module):
             weight_decay=prm.get("weight_decay", 1e-4),
         )
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
-    def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
-            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
+            # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+            epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)
             self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
-        seen = 0
+        num_samples = 0
         for images, labels in train_data:
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
@@ -189,5 +197,5 @@ class Net(nn.Module):
             self.scheduler.step()
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
-        return (correct / seen).item(), (loss_sum / seen).item()
+            num_samples += len(labels)
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()

@@ -1,4 +1,4 @@
-"""ResNet-20 image classifier with cubic FreezeOut and cosine annealing.
+"""ResNet-20 trained with cubic FreezeOut and cosine annealing.
 
 The learning rate of each layer is annealed from ``lr`` to zero along its own cosine,
 after which the layer is frozen. The first layer is frozen at ``t_0**3`` of training,
@@ -7,6 +7,7 @@ values. The schedule advances once per batch.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -40,9 +41,8 @@ def make_scheduler(
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     deepest = max(depths)
     # The last layer has t_i = 1, even if it is the only one.
-    fractions = [
-        1 - (1 - t_0) * (deepest - depth) / max(1, deepest) for depth in depths
-    ]
+    relative_depths = [depth / deepest if deepest else 1.0 for depth in depths]
+    fractions = [t_0 + (1 - t_0) * relative_depth for relative_depth in relative_depths]
     return LambdaLR(
         optimizer, [FreezingCosine(t_i**3 * total_steps) for t_i in fractions]
     )
@@ -85,14 +85,14 @@ class Net(nn.Module):
         self.device = device
         self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.stage1 = nn.Sequential(
+        self.layer1 = nn.Sequential(
             BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
         )
-        self.stage2 = nn.Sequential(
-            BasicBlock(16, 32, 2), BasicBlock(32, 32), BasicBlock(32, 32)
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
         )
-        self.stage3 = nn.Sequential(
-            BasicBlock(32, 64, 2), BasicBlock(64, 64), BasicBlock(64, 64)
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
         )
         self.fc = nn.Linear(64, out_shape[0])
         for module in self.modules():
@@ -101,17 +101,17 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        x = self.stage3(self.stage2(self.stage1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
-    def layer_groups(self) -> list[dict]:
-        """The parameters by layer; the depth counts from the input."""
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return one parameter group per layer; ``depth`` is 0 at the input."""
         layers = [
             nn.ModuleList([self.conv1, self.bn1]),
-            *self.stage1,
-            *self.stage2,
-            *self.stage3,
+            *self.layer1,
+            *self.layer2,
+            *self.layer3,
             self.fc,
         ]
         return [
@@ -119,29 +119,32 @@ class Net(nn.Module):
             for depth, layer in enumerate(layers)
         ]
 
-    def train_setup(self, prm: dict) -> None:
+    def train_setup(self, prm: dict[str, float]) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.layer_groups(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
-    def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
-            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
+            # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+            epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)
             self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
-        seen = 0
+        num_samples = 0
         for images, labels in train_data:
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
@@ -152,5 +155,5 @@ class Net(nn.Module):
             self.scheduler.step()
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
-        return (correct / seen).item(), (loss_sum / seen).item()
+            num_samples += len(labels)
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()

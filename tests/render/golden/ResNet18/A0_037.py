@@ -1,4 +1,4 @@
-"""ResNet-18 image classifier with linear warm-up and cosine decay.
+"""ResNet-18 trained with linear warm-up and cosine decay.
 
 The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, then decays to zero along a cosine. The schedule
@@ -116,7 +116,7 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
-    def train_setup(self, prm: dict) -> None:
+    def train_setup(self, prm: dict[str, float]) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -126,19 +126,22 @@ class Net(nn.Module):
             weight_decay=prm.get("weight_decay", 1e-4),
         )
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
-    def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
-            epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
+            # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+            epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)
             self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
-        seen = 0
+        num_samples = 0
         for images, labels in train_data:
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
@@ -149,5 +152,5 @@ class Net(nn.Module):
             self.scheduler.step()
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
-            seen += len(labels)
-        return (correct / seen).item(), (loss_sum / seen).item()
+            num_samples += len(labels)
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()
