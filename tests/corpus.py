@@ -7,28 +7,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.render.renderer import Renderer
-from tests.paths import GENERATED
 
 
-@functools.cache
-def source(number: int) -> str:
-    """Return a committed file of ResNet."""
-    return (GENERATED / "ResNet" / f"A0_{number:03d}.py").read_text(encoding="utf-8")
+def source(number: int, model: str = "ResNet") -> str:
+    """Return the rendered file of a model of the shipped catalogue."""
+    return _rendered(_shipped(), number, model)
 
 
 def verified(catalogue: Catalogue, number: int, model: str = "ResNet", **fields: Any) -> VerifiedFile:
-    """Return a file that is verified up to the schedule, in the run with its variant's number as the id.
-
-    ResNet's source is the committed file, that of any other model is rendered; ``fields`` override the record's.
-    """
+    """Return a rendered file that is verified up to the schedule; ``fields`` override those of the record."""
     architecture, variant = catalogue.architecture(model), catalogue.variant(number)
-    text = fields.pop("source", None)
-    if text is None:
-        text = source(number) if model == "ResNet" else _rendered(catalogue, model, number)
+    text = fields.pop("source", None) or _rendered(catalogue, number, model)
     record = {
         "architecture": architecture,
         "variant": variant,
@@ -48,13 +42,18 @@ def task_input(catalogue: Catalogue, numbers: Iterable[int], model: str = "ResNe
     return TaskInput(catalogue, tuple(verified(catalogue, number, model) for number in numbers), seed)
 
 
+@functools.cache
+def _shipped() -> Catalogue:
+    return catalogues.load()
+
+
 _RENDERERS: dict[str, Renderer] = {}
-_SOURCES: dict[tuple[str, str, int], str] = {}
+_SOURCES: dict[tuple[str, int, str], str] = {}
 
 
-def _rendered(catalogue: Catalogue, model: str, number: int) -> str:
+def _rendered(catalogue: Catalogue, number: int, model: str) -> str:
     """Render a file once for each catalogue."""
-    key = (catalogue.digest, model, number)
+    key = (catalogue.digest, number, model)
     if key not in _SOURCES:
         renderer = _RENDERERS.setdefault(catalogue.digest, Renderer(catalogue))
         _SOURCES[key] = renderer.render(catalogue.architecture(model), catalogue.variant(number)).text

@@ -1,7 +1,7 @@
-"""Files → examples of the tasks → rows with their sides → a folder in every format.
+"""Builds of datasets: files → examples → rows with splits → a folder in each format.
 
-All of it streams. Each task's rows go into a shard first: an interrupted build of the same arguments, files and code
-goes on behind the last whole shard. The folder takes its name when everything in it is there.
+The build streams. The rows of each task are written to a shard first; an interrupted build with the same arguments,
+files and code continues after the last complete shard. The folder is renamed to its final name when it is complete.
 """
 
 import contextlib
@@ -35,15 +35,15 @@ from lrgen.verify import verdicts
 from lrgen.version import __version__
 
 TOO_LONG = "too_long.jsonl"
-_BATCH = 256  # rows whose tokens are counted at a time
-# What an answer must not be seen on both sides of; the three tests may share theirs.
+_BATCH = 256  # rows tokenized at a time
+# A completion may occur in one of training, validation and test; the three test splits may share theirs.
 _EXPOSURE = {Split.TRAIN: 0, Split.VALIDATION: 1}
 _TESTED = 2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build is asked for, besides the files. ``limit`` is a number of rows, shared out between the tasks."""
+    """The arguments of a build; ``limit`` is the maximum number of rows, divided among the tasks."""
 
     tasks: tuple[Task, ...]
     formats: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Plan:
     benchmarks: tuple[Path, ...] = ()
 
     def arguments(self) -> dict[str, Any]:
-        """As they are published: files by name and hash, nothing of this machine."""
+        """Return the arguments for the manifest: files by name and hash, without paths."""
         return {
             "tasks": [task.NAME for task in self.tasks],
             "formats": sorted(self.formats),
@@ -74,14 +74,14 @@ class Plan:
 
 @dataclass
 class Counts:
-    """How many rows there are, and how many were left out, by reason."""
+    """The number of rows, and of those left out by reason."""
 
     rows: int = 0
     too_long: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
-        """Take in the counts of a shard."""
+        """Add the counts of a shard."""
         self.rows += other.rows
         self.too_long += other.too_long
         self.left_out += other.left_out
@@ -89,7 +89,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Built:
-    """What a build has made."""
+    """The result of a build."""
 
     out: Path
     files: int
@@ -106,20 +106,20 @@ def build(
     ineligible: int = 0,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Built:
-    """Make the dataset; ``bench`` is what some tasks run code with, ``refused`` counts files that were left out.
+    """Build the dataset; ``ineligible`` is the number of files that were left out.
 
     Raises:
-        DatasetError: when it cannot be made as it was asked for, or not one row comes out.
-        OutputError: when there is something at ``out`` already, or it cannot be written.
+        DatasetError: when the plan cannot be built or gives no row.
+        OutputError: when ``out`` exists already or cannot be written.
     """
     target = out.absolute()
     if target.exists() or target.is_symlink():
-        raise OutputError(f"{out}: is there already: nothing was written")
+        raise OutputError(f"{out}: already exists")
     if plan.max_tokens is not None and plan.tokenizer is None:
-        raise DatasetError(f"max_tokens {plan.max_tokens}: tokens are counted only with a tokenizer")
+        raise DatasetError(f"max_tokens {plan.max_tokens}: a limit on tokens requires a tokenizer")
     formats.named(plan.formats)
     files, repeated = distinct(task_input.files)
-    if plan.limit is not None:  # a few rows should be of many kinds of files
+    if plan.limit is not None:  # a small dataset draws from all files
         files.sort(key=lambda file: hashlib.sha256(f"{plan.seed}:{file.name}".encode()).digest())
     task_input = TaskInput(task_input.catalogue, tuple(files), plan.seed)
     maker = _Maker(task_input, plan, context)
@@ -127,7 +127,7 @@ def build(
     counts = Counts(left_out=Counter({"duplicate files": len(repeated)} if repeated else {}))
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        with _alone(partial):
+        with _exclusive(partial):
             shards = list(maker.shards(partial, advance))
             for shard in shards:
                 counts.add(_counts(shard))
@@ -140,14 +140,14 @@ def build(
                 os.replace(folder, target)
             shutil.rmtree(partial)
         if not counts.rows:
-            raise DatasetError(f"not one row came of {len(files)} files and {len(plan.tasks)} tasks: {_said(counts)}")
+            raise DatasetError(f"{len(files)} files and {len(plan.tasks)} tasks give no row: {_summary(counts)}")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return Built(out, len(files), tally, counts)
 
 
 class _Maker:
-    """Makes the shards: a file of rows, one of those that are too long, and, when both are whole, the counts."""
+    """Makes the shards: a file of rows, a file of rows that are too long, and the counts when both are complete."""
 
     def __init__(self, task_input: TaskInput, plan: Plan, context: RunContext | None) -> None:
         self._task_input = task_input
@@ -161,43 +161,43 @@ class _Maker:
         )
 
     def shards(self, folder: Path, advance: Callable[[int], None]) -> Iterator[Path]:
-        """A shard a task, in their order; those that are whole are not made again."""
+        """Yield the shard of each task; complete shards are not made again."""
         rest = self._plan.limit
         for number, task in enumerate(self._plan.tasks):
             shard = folder / f"{number:02d}-{task.NAME}.jsonl"
-            share = None if rest is None else -(-rest // (len(self._plan.tasks) - number))
+            quota = None if rest is None else -(-rest // (len(self._plan.tasks) - number))
             if not _marker(shard).exists():
-                self._make(task, shard, share, advance)
+                self._make(task, shard, quota, advance)
             if rest is not None:
                 rest -= _counts(shard).rows
             yield shard
 
-    def _make(self, task: Task, shard: Path, share: int | None, advance: Callable[[int], None]) -> None:
+    def _make(self, task: Task, shard: Path, quota: int | None, advance: Callable[[int], None]) -> None:
         counts = Counts()
         surviving = self._context.surviving.total() if self._context else 0
         with contextlib.ExitStack() as stack:
             rows, long = (stack.enter_context(path.open("wb")) for path in (shard, _long(shard)))
             seen = stack.enter_context(Deduplicator(shard.with_suffix(".seen")))
-            wanted = stack.enter_context(contextlib.closing(self._wanted(task, seen, counts)))
-            while batch := list(itertools.islice(wanted, _BATCH if share is None else min(_BATCH, share))):
+            new_rows = stack.enter_context(contextlib.closing(self._new_rows(task, seen, counts)))
+            while batch := list(itertools.islice(new_rows, _BATCH if quota is None else min(_BATCH, quota))):
                 self._measure(batch)
                 kept = [row for row in batch if not self._is_long(row)]
                 rows.writelines(map(encoded, kept))
                 long.writelines(encoded(row) for row in batch if self._is_long(row))
                 counts.rows += len(kept)
                 counts.too_long += len(batch) - len(kept)
-                share = None if share is None else share - len(kept)
+                quota = None if quota is None else quota - len(kept)
                 advance(len(kept))
         if self._context and (passed := self._context.surviving.total() - surviving):
             counts.left_out["surviving mutants"] = passed
         write_atomically(_marker(shard), orjson.dumps(vars(counts)).decode())
 
-    def _wanted(self, task: Task, seen: Deduplicator, counts: Counts) -> Generator[Row, None, None]:
-        """The rows of a task that are new, on one side, and in no benchmark."""
+    def _new_rows(self, task: Task, seen: Deduplicator, counts: Counts) -> Generator[Row, None, None]:
+        """Yield the rows of a task that are new, in one split and in no benchmark."""
         for example in _examples(task, self._task_input, self._context):
             assignment = self.splits.of(example)
             if assignment is None:
-                counts.left_out["known answers about held-out architectures"] += 1
+                counts.left_out["trained completions about held-out architectures"] += 1
                 continue
             row = self._rows.of(example, assignment.split, assignment.group)
             if reason := self._reason(example, row, assignment, seen):
@@ -206,14 +206,14 @@ class _Maker:
                 yield row
 
     def _reason(self, example: Example, row: Row, assignment: Assignment, seen: Deduplicator) -> str:
-        """Why a row is left out; empty when it is not."""
+        """Return why a row is left out; empty when it is kept."""
         if seen.record(bytes.fromhex(row["id"]), 0) is not None:
             return "duplicate rows"
         if self._benchmarks and self._benchmarks.overlaps(row):
-            return "overlaps with a benchmark"
+            return "rows that overlap with a benchmark"
         if example.scope is not Scope.NONE:
             exposure = exposure_of(assignment.split)
-            if seen.record(answer_key(row["completion"]), exposure) not in (None, exposure):
+            if seen.record(completion_key(row["completion"]), exposure) not in (None, exposure):
                 return "completions in another split"
         return ""
 
@@ -223,8 +223,8 @@ class _Maker:
         prompts = self._counter.count([row["prompt"] for row in batch])
         completions = self._counter.count([row["completion"] for row in batch])
         rejected = self._counter.count([row["rejected"] or "" for row in batch])
-        for row, prompt, *answers in zip(batch, prompts, completions, rejected, strict=True):
-            row["prompt_tokens"], row["completion_tokens"] = prompt, max(answers)
+        for row, prompt, *lengths in zip(batch, prompts, completions, rejected, strict=True):
+            row["prompt_tokens"], row["completion_tokens"] = prompt, max(lengths)
 
     def _is_long(self, row: Row) -> bool:
         limit = self._plan.max_tokens
@@ -232,33 +232,36 @@ class _Maker:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While no other build works in the folder."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock a folder against other builds."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OutputError(f"{folder}: another build of the same dataset is at work there") from error
+            raise OutputError(f"{folder}: another build of the same dataset is running") from error
         yield
 
 
-def _said(counts: Counts) -> str:
+def _summary(counts: Counts) -> str:
     reasons = [f"{count} {reason}" for reason, count in counts.left_out.items()]
-    return ", ".join([*reasons, *([f"{counts.too_long} too long"] if counts.too_long else [])]) or "none was made"
+    return (
+        ", ".join([*reasons, *([f"{counts.too_long} too long"] if counts.too_long else [])])
+        or "the tasks have no examples"
+    )
 
 
 def exposure_of(split: str) -> int:
-    """What kind of side a split is: learnt from, validated with, or tested with."""
+    """Return the kind of a split: training (0), validation (1) or test (2)."""
     return _EXPOSURE.get(Split(split), _TESTED)
 
 
-def answer_key(completion: str) -> bytes:
-    """What tells answers apart; shorter than the bytes of an id."""
+def completion_key(completion: str) -> bytes:
+    """Return a digest of a completion; it is shorter than an id."""
     return hashlib.sha256(completion.encode()).digest()[:10]
 
 
 def shard_rows(shards: Iterable[Path]) -> Iterator[Row]:
-    """The rows of the shards, in their order."""
+    """Yield the rows of the shards, in order."""
     for shard in shards:
         with shard.open("rb") as lines:
             yield from map(orjson.loads, lines)
@@ -273,7 +276,7 @@ def _examples(task: Task, task_input: TaskInput, context: RunContext | None) -> 
 
 
 def _publish(shards: Sequence[Path], plan: Plan, folder: Path, advance: Callable[[int], None]) -> statistics.Tally:
-    """Write every format in one pass."""
+    """Write all formats in one pass."""
     tally = statistics.Tally()
     writers = formats.writers(formats.named(plan.formats), folder)
     for count, row in enumerate(shard_rows(shards), start=1):
@@ -301,7 +304,7 @@ def _describe(
     counts: Counts,
     ineligible: int,
 ) -> None:
-    """Everything beside the rows: statistics, the card, Croissant, and the manifest of it all."""
+    """Write the statistics, the card, the Croissant metadata and the manifest."""
     facts = {
         "schema": SCHEMA,
         "lrgen": __version__,
@@ -322,26 +325,31 @@ def _describe(
 
 
 def _fingerprint(task_input: TaskInput, plan: Plan, context: RunContext | None) -> str:
-    """Of everything that decides the bytes of a dataset."""
+    """Return a digest of all inputs that determine the bytes of a dataset."""
     package = Path(__file__).parent
     code = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         code.update(path.read_bytes())
-    what: list[Any] = [plan.arguments(), _versions(plan), _corpus_digest(task_input.files), task_input.catalogue.digest]
-    what.append(verdicts.check_version())
+    inputs: list[Any] = [
+        plan.arguments(),
+        _versions(plan),
+        _corpus_digest(task_input.files),
+        task_input.catalogue.digest,
+    ]
+    inputs.append(verdicts.check_version())
     if context:
         networks = sorted({file.architecture.name for file in task_input.files})
-        what += [context.mutations, context.traces, repr([list(context.accuracies(name)) for name in networks])]
-    return hashlib.sha256(orjson.dumps([*what, code.hexdigest()])).hexdigest()[:12]
+        inputs += [context.mutations, context.traces, repr([list(context.accuracies(name)) for name in networks])]
+    return hashlib.sha256(orjson.dumps([*inputs, code.hexdigest()])).hexdigest()[:12]
 
 
 def _corpus_digest(files: Iterable[VerifiedFile]) -> str:
-    rows = [(one.name, one.sha256, one.result_id, one.level, one.accuracy, one.trace) for one in files]
+    rows = [(file.name, file.sha256, file.result_id, file.level, file.accuracy, file.trace) for file in files]
     return hashlib.sha256(orjson.dumps(rows)).hexdigest()
 
 
 def _versions(plan: Plan) -> dict[str, str]:
-    """Of the libraries that the bytes of a dataset depend on."""
+    """Return the versions of the libraries that the bytes of a dataset depend on."""
     libraries = ["pyarrow", "matplotlib", *(["tokenizers"] if plan.tokenizer else [])]
     return {"lrgen": __version__} | {name: metadata.version(name) for name in libraries}
 

@@ -1,4 +1,4 @@
-"""The card of a dataset: ``README.md`` with the header that the Hub reads, and Croissant's description."""
+"""The dataset card: ``README.md`` with the header that the Hub reads, and the Croissant metadata."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ _KEYWORDS = ("code", "pytorch", "learning-rate", "verified")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _CROISSANT_TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float", bool: "sc:Boolean"}
 _MEDIA_TYPES = {".parquet": "application/x-parquet", ".jsonl": "application/jsonlines"}
-# Croissant 1.0, appendix 1: the terms that are used here.
+# The terms of Croissant 1.0, appendix 1, that are used here.
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -39,16 +39,16 @@ _CONTEXT = {
     "source": "cr:source",
 }
 _SPLITS = {
-    "train": "to learn from",
-    "validation": "other groups, to choose by",
-    "test": "other groups, to test with",
-    "test_architectures": "networks that are in no other split",
-    "test_families": "families of schedules that are in no other split",
+    "train": "training",
+    "validation": "groups for model selection",
+    "test": "groups for testing",
+    "test_architectures": "architectures held out for testing",
+    "test_families": "schedule families held out for testing",
 }
 _LEVELS = {
-    "contract": "the file was imported, built and trained for a step in the way in which other programs use it",
-    "schedule": "its learning rate was compared, step by step, with a closed formula that shares no code with it",
-    "training": "it was trained on real data, and learnt",
+    "contract": "the file was imported, its network built and trained for one step, through its public interface",
+    "schedule": "its learning rate was compared at every step with an independent closed formula",
+    "training": "it was trained on real data and reached the required accuracy",
 }
 
 
@@ -59,7 +59,7 @@ def write(
     overlaps: Sequence[Overlap],
     summaries: Mapping[str, str],
 ) -> None:
-    """Write both for a folder whose data lie there already."""
+    """Write the card and the Croissant metadata of a folder that has its data files."""
     (folder / CROISSANT).write_text(_croissant(folder, facts), encoding="utf-8")
     parts = (
         _header(folder, tally.total),
@@ -72,7 +72,7 @@ def write(
         f"## Columns\n\nSchema {SCHEMA}; `parquet/` holds all of them.\n\n{table()}",
         _formats(folder),
         _limits(facts, overlaps),
-        f"## Licence\n\n{LICENCE}, the code in it as well.\n",
+        f"## Licence\n\n{LICENCE}, including the code.\n",
     )
     (folder / README).write_text("\n".join(parts), encoding="utf-8")
 
@@ -81,7 +81,7 @@ def _header(folder: Path, rows: int) -> str:
     size = next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
     lines = ["---", "license: mit", "language:", "- en", f"pretty_name: {TITLE}", "size_categories:", f"- {size}"]
     lines += ["task_categories:", "- text-generation", "tags:", *(f"- {word}" for word in _KEYWORDS), "configs:"]
-    # The Hub reads a folder in one file format: lines of JSON are loaded by their files (docs/finetuning.md).
+    # The Hub reads one file format per folder; JSON lines are loaded by file (docs/finetuning.md).
     lines += ["- config_name: default", "  data_files:"]
     files = _data_files(folder, parquet.NAME)
     lines += [line for split, path in files.items() for line in (f"  - split: {split}", f"    path: {path}")]
@@ -89,8 +89,8 @@ def _header(folder: Path, rows: int) -> str:
 
 
 def _data_files(folder: Path, name: str) -> dict[str, str]:
-    """By split the path of a format's file."""
-    file_of = {one.NAME: one.file_of for one in formats.LINES}.get(name, parquet.file_of)
+    """Return the path of a format's file by split."""
+    file_of = {form.NAME: form.file_of for form in formats.LINES}.get(name, parquet.file_of)
     paths = {split: f"{name}/{file_of(split)}" for split in _SPLITS}
     return {split: path for split, path in paths.items() if (folder / path).is_file()}
 
@@ -99,33 +99,34 @@ def _introduction(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     networks = len(tally.architectures.keys() - {""})
     families = len(tally.families.keys() - {""})
     return f"""\
-{tally.total:,} examples for fine-tuning language models on PyTorch code. They stand on \
-{facts["corpus"]["files"]:,} training modules, each a network with a learning-rate schedule (architectures: \
-{networks}, families of schedules: {families}). Written by lrgen {facts["lrgen"]} with seed \
-{facts["arguments"]["seed"]}; the same files, arguments and versions give the same bytes. `lrgen dataset check` says \
-whether a copy is what it claims to be.
+{tally.total:,} rows for fine-tuning language models on PyTorch code, made from {facts["corpus"]["files"]:,} \
+training modules. Each module implements a network with a learning-rate schedule (architectures: {networks}, schedule \
+families: {families}). Built by lrgen {facts["lrgen"]} with seed {facts["arguments"]["seed"]}; the same files, \
+arguments and versions give the same bytes. `lrgen dataset check` verifies a copy.
 
-See [{statistics.PAGE}]({statistics.PAGE}) for what is in it, and [{manifest.NAME}]({manifest.NAME}) for how it was \
-made.
+See [{statistics.PAGE}]({statistics.PAGE}) for statistics and [{manifest.NAME}]({manifest.NAME}) for the arguments and \
+versions of the build.
 """
 
 
 def _verification(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     lines = [
-        "## How it was verified\n",
-        "Every file was executed before it was published, and its very bytes passed these checks, each on top of the "
-        "ones before:\n",
+        "## Verification\n",
+        "Each file was executed, and its exact bytes passed the following checks; each level includes the ones "
+        "before it:\n",
     ]
     lines += [
-        f"- `{level}` ({count:,} rows): {what}" for level, what in _LEVELS.items() if (count := tally.levels[level])
+        f"- `{level}` ({count:,} rows): {meaning}"
+        for level, meaning in _LEVELS.items()
+        if (count := tally.levels[level])
     ]
     if none := tally.levels[""]:
-        lines.append(f"- {none:,} rows stand on no file: their answers are computed")
+        lines.append(f"- {none:,} rows contain no code; their completions are computed")
     ineligible = facts["corpus"]["ineligible"]
-    left_out = f"; {ineligible:,} files that had not passed it were left out" if ineligible else ""
+    left_out = f"; {ineligible:,} ineligible files were left out" if ineligible else ""
     lines.append(
-        f"\nThe build asked for `{facts['arguments']['level']}` at least{left_out}. `result_id` is the run in the "
-        "results database, `evidence` says how the very answer was verified.\n"
+        f"\nThe build required at least `{facts['arguments']['level']}`{left_out}. `result_id` identifies the run in "
+        "the results database, `evidence` describes how the completion was verified.\n"
     )
     return "\n".join(lines)
 
@@ -137,21 +138,20 @@ def _tasks(tally: statistics.Tally, summaries: Mapping[str, str]) -> str:
 
 def _splits(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     lines = [
-        "Rows are split by group, never one by one: an architecture with a family, or the family alone where the "
-        "answer is the same for every network. Families whose schedules are equal somewhere are one group.\n"
+        "Rows are split by group to prevent leakage. A group is an architecture with a family, or a family when the "
+        "completion is the same for every architecture. Families that share a schedule form one group.\n"
     ]
     lines += [
-        f"- `{split}`, {_SPLITS[split]}: {count:,} rows of {len(tally.groups.get(split, ())):,} groups"
+        f"- `{split}` ({_SPLITS[split]}): {count:,} rows of {len(tally.groups.get(split, ())):,} groups"
         for split, count in tally.by_split().items()
     ]
     held_out = facts["held_out"]
     names = [*held_out["families"], *held_out["architectures"]]
-    return "\n".join(lines) + (f"\n\nHeld out: {', '.join(names)}.\n" if names else "\n")
+    return "\n".join(lines) + (f"\n\nHeld out for testing: {', '.join(names)}.\n" if names else "\n")
 
 
 def _formats(folder: Path) -> str:
-    there = [one for one in formats.LINES if (folder / one.NAME).is_dir()]
-    lines = [f"- `{one.NAME}/`: {one.SUMMARY}" for one in there]
+    lines = [f"- `{form.NAME}/`: {form.SUMMARY}" for form in formats.LINES if (folder / form.NAME).is_dir()]
     lines.append(f"- `{parquet.NAME}/`: {parquet.SUMMARY}")
     return "## Formats\n\n" + "\n".join(lines) + "\n"
 
@@ -159,41 +159,45 @@ def _formats(folder: Path) -> str:
 def _limits(facts: Mapping[str, Any], overlaps: Sequence[Overlap]) -> str:
     lines = [
         "## Limits\n",
-        "The texts are of few kinds: prompts are phrased by rules, and files of one network differ in their schedules "
-        "alone. An accuracy is that of a single run; the results database says of which, by `result_id`.\n",
+        "The diversity of the texts is limited: prompts are generated from templates, and files of one architecture "
+        "differ only in their schedules. An accuracy is that of a single run, identified by `result_id`.\n",
     ]
     if overlaps:
         lines += [
-            f"How near the other splits are to the training split, for a sample of answers of more than {LINES} lines: "
-            "the similarity (MinHash, runs of five words) of the nearest sampled training answer, and how many answers "
-            "stand whole inside a training text. This is reported and not filtered by: schedules of one network are "
-            "near-duplicates as texts, and a whole file holds the answer to a question about a part of it.\n",
-            "| split | answers | median similarity | greatest | inside a training text |\n|---|---:|---:|---:|---:|",
+            "The overlap of the other splits with training, for a sample of completions of more than "
+            f"{LINES} lines: the similarity (MinHash, five-word shingles) to the nearest sampled training completion, "
+            "and the number of completions that occur in full in a training text. The overlap is reported; nothing is "
+            "filtered by it, because files of one architecture are near-duplicates and a whole file contains the "
+            "completion of a question about a part of it.\n",
+            "| split | completions | median similarity | maximum | in a training text |\n|---|---:|---:|---:|---:|",
         ]
-        for one in overlaps:
-            share = f"{one.inside} ({one.inside / one.answers:.0%})"
-            lines.append(f"| {one.split} | {one.answers} | {one.median:.2f} | {one.greatest:.2f} | {share} |")
+        for measured in overlaps:
+            similarity = f"{measured.median:.2f} | {measured.maximum:.2f}"
+            inside = f"{measured.inside} ({measured.inside / measured.completions:.0%})"
+            lines.append(f"| {measured.split} | {measured.completions} | {similarity} | {inside} |")
         lines.append("")
     counts = facts["counts"]
     lines += [f"- left out: {count:,} {reason}" for reason, count in counts["left_out"].items()]
     if facts["arguments"]["max_tokens"] is not None:
-        most = facts["arguments"]["max_tokens"]
-        lines.append(f"- {counts['too_long']:,} rows of more than {most:,} tokens are in a file of their own, uncut")
+        limit = facts["arguments"]["max_tokens"]
+        lines.append(
+            f"- {counts['too_long']:,} rows of more than {limit:,} tokens are in `too_long.jsonl`, untruncated"
+        )
     if benchmarks := facts["arguments"]["decontaminate"]:
-        names = ", ".join(one["name"] for one in benchmarks)
-        lines.append(f"- compared with {names}: no row shares {GRAM} words in a row with them")
+        names = ", ".join(benchmark["name"] for benchmark in benchmarks)
+        lines.append(f"- decontaminated against {names}: no row shares {GRAM} consecutive words with them")
     return "\n".join(lines) + "\n"
 
 
 def _croissant(folder: Path, facts: Mapping[str, Any]) -> str:
-    """Croissant 1.0. Where and when the dataset is published (``url``, ``datePublished``) is the publisher's to add."""
+    """Return the Croissant 1.0 metadata; the publisher adds ``url`` and ``datePublished``."""
     data = [path for path in sorted(folder.rglob("*")) if path.suffix in _MEDIA_TYPES]
     files = [_file_object(path.relative_to(folder).as_posix(), manifest.entry(path), path.suffix) for path in data]
     parquet_set = {
         "@type": "cr:FileSet",
         "@id": parquet.NAME,
         "name": parquet.NAME,
-        "description": "all columns of all rows, a file a split",
+        "description": "all columns of all rows, one file per split",
         "encodingFormat": _MEDIA_TYPES[".parquet"],
         "includes": f"{parquet.NAME}/*.parquet",
     }
@@ -202,7 +206,7 @@ def _croissant(folder: Path, facts: Mapping[str, Any]) -> str:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": "lrgen",
-        "description": f"{TITLE}: {facts['counts']['rows']} examples for fine-tuning language models on PyTorch code.",
+        "description": f"{TITLE}: {facts['counts']['rows']} rows for fine-tuning language models on PyTorch code.",
         "license": f"https://spdx.org/licenses/{LICENCE}.html",
         "version": f"{SCHEMA}.0.0",
         "inLanguage": "en",
@@ -214,7 +218,9 @@ def _croissant(folder: Path, facts: Mapping[str, Any]) -> str:
                 "@id": "rows",
                 "name": "rows",
                 "key": {"@id": "rows/id"},
-                "field": [_croissant_field(one.name, one.meaning, _CROISSANT_TYPES[one.type]) for one in FIELDS],
+                "field": [
+                    _croissant_field(field.name, field.meaning, _CROISSANT_TYPES[field.type]) for field in FIELDS
+                ],
             }
         ],
     }

@@ -1,8 +1,8 @@
-"""Rows that overlap with benchmarks that the user has.
+"""Detection of rows that overlap with benchmarks.
 
-The rule of GPT-3 (Brown et al. 2020, appendix C), as the evaluation harness of EleutherAI applies it: a text is
-contaminated when it shares 13 words in a row with a benchmark, both in lower case and without punctuation. A shorter
-text of a benchmark, of eight words at least, counts as a whole. Code is also compared by its syntax tree.
+The rule is that of GPT-3 (Brown et al. 2020, appendix C), as in EleutherAI's evaluation harness: a text is contaminated
+when it shares 13 consecutive words with a benchmark, in lower case and without punctuation. Shorter benchmark texts of
+at least eight words are compared as a whole. Code is also compared by its syntax tree.
 """
 
 import re
@@ -22,22 +22,21 @@ _WORD = re.compile(r"\w+")
 
 
 class Benchmarks:
-    """The texts of JSONL files: every string in them, however deep.
+    """The texts of JSONL files: every string, at any depth.
 
     Raises:
-        DatasetError: when a file cannot be read, is not JSON lines, or has no text of eight words or more.
+        DatasetError: when a file cannot be read, is not JSON lines, or has no text of at least eight words.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._grams: dict[int, set[str]] = {}
         self._code: set[str] = set()
         for path in paths:
-            found = sum(self._add(text) for text in _texts(path))
-            if not found:
-                raise DatasetError(f"{path}: no text in it has {_SHORTEST} words: there is nothing to compare with")
+            if not sum(self._add(text) for text in _texts(path)):
+                raise DatasetError(f"{path}: no text has at least {_SHORTEST} words")
 
     def overlaps(self, row: Row) -> bool:
-        """Whether the prompt or an answer shares a run of words or a syntax tree with a benchmark."""
+        """Return whether the prompt or a completion shares consecutive words or a syntax tree with a benchmark."""
         texts = [row["prompt"], row["completion"], row["rejected"] or ""]
         return any(self._shares_words(text) or definitions_digest(text) in self._code for text in texts)
 

@@ -1,4 +1,4 @@
-"""``manifest.json``: what a dataset was made of and with, and the size and the sha256 of every file in it."""
+"""``manifest.json``: the arguments and versions of a build, and the size and sha256 of each file."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,38 +15,38 @@ _PARTS = ("files", "arguments", "counts", "held_out")
 
 
 def write(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the manifest of a folder as it lies there."""
+    """Write the manifest of the files in a folder."""
     whole = dict(facts) | {"files": entries(folder)}
     write_atomically(folder / NAME, orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def entries(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and sha256 of every file but the manifest, by its path in the folder."""
+    """Return the size and sha256 of each file except the manifest, by its path in the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
     return {path.relative_to(folder).as_posix(): entry(path) for path in paths}
 
 
 def entry(path: Path) -> dict[str, Any]:
-    """Size and sha256 of a file, whatever its size."""
+    """Return the size and sha256 of a file; the file is read in chunks."""
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder.
+    """Read the manifest of a folder.
 
     Raises:
-        DatasetError: when there is none, or it is not one.
+        DatasetError: when it is missing or not a manifest of lrgen.
     """
     path = folder / NAME
     try:
         manifest = orjson.loads(path.read_bytes())
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}: not a dataset of lrgen's") from error
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}: not an lrgen dataset") from error
     except orjson.JSONDecodeError as error:
         raise DatasetError(f"{path}: not JSON: {error}") from error
     for part in _PARTS:
         if not isinstance(manifest, dict) or not isinstance(manifest.get(part), dict):
-            raise DatasetError(f"{path}: has no {part}: not a dataset of lrgen's")
-    found: dict[str, Any] = manifest
-    return found
+            raise DatasetError(f"{path}: has no {part}: not an lrgen dataset")
+    typed: dict[str, Any] = manifest
+    return typed

@@ -420,7 +420,7 @@ OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
     # When the scheduler is created, and for which horizon.
     (
         "created every epoch",
-        _replace_text((_LATE, re.sub("^    ", "", _LATE_COUNT + _LATE_STEPS + _LATE_MAKE, flags=re.MULTILINE))),
+        _replace_text((_LATE, re.sub(r"^ {4}", "", _LATE_COUNT + _LATE_STEPS + _LATE_MAKE, flags=re.MULTILINE))),
     ),
     ("created before the number of batches is known", _replace_text((_NOT_YET, _COUNT[1:] + _MAKE), (_LATE, ""))),
     (

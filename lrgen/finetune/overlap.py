@@ -1,7 +1,7 @@
-"""How near the other splits are to what is learnt from, in their text: measured and reported, never filtered by.
+"""Text overlap of the other splits with training: it is reported, and nothing is filtered by it.
 
-Variants of one network differ in a few lines, so that texts are near by nature; what must not be on two sides is
-decided by groups (``splits``).
+Files of one architecture differ in a few lines, so their texts are near-duplicates; leakage is prevented by groups
+(``splits``).
 """
 
 import zlib
@@ -13,7 +13,7 @@ from typing import Any
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.rows import Split
 
-LINES = 3  # shorter answers are in other texts by chance
+LINES = 3  # shorter completions occur in other texts by chance
 _SHINGLE = 5  # words
 _PERMUTATIONS = 128
 _PRIME = (1 << 31) - 1
@@ -21,19 +21,25 @@ _PRIME = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of a split: how many answers were looked at, how near the nearest sampled training answer is (estimated Jaccard
-    similarity of runs of five words), and how many stand whole inside a training text.
+    """The overlap of a split with training.
+
+    Attributes:
+        split: the name of the split.
+        completions: the number of sampled completions.
+        median: the median similarity (Jaccard, five-word shingles) to the nearest sampled training completion.
+        maximum: the maximum of that similarity.
+        inside: the number of completions that occur in full in a training text.
     """
 
     split: str
-    answers: int
+    completions: int
     median: float
-    greatest: float
+    maximum: float
     inside: int
 
 
 def measure(folder: Path, samples: Mapping[str, Sequence[str]]) -> list[Overlap]:
-    """The overlaps of the sampled answers of each split with the training split of a folder."""
+    """Return the overlap of the sampled completions of each split with the training split."""
     import numpy as np
 
     trained = samples.get(Split.TRAIN, ())
@@ -42,16 +48,16 @@ def measure(folder: Path, samples: Mapping[str, Sequence[str]]) -> list[Overlap]
         return []
     known = _signatures(trained)
     inside = _inside(folder, {text for texts in others.values() for text in texts})
-    found = []
+    overlaps = []
     for split, texts in others.items():
-        nearest = [float((known == one).mean(axis=1).max()) for one in _signatures(texts)]
+        nearest = [float((known == signature).mean(axis=1).max()) for signature in _signatures(texts)]
         count = sum(text in inside for text in texts)
-        found.append(Overlap(split, len(texts), float(np.median(nearest)), max(nearest), count))
-    return found
+        overlaps.append(Overlap(split, len(texts), float(np.median(nearest)), max(nearest), count))
+    return overlaps
 
 
 def _signatures(texts: Sequence[str]) -> Any:
-    """MinHash, a row a text."""
+    """Return the MinHash signatures of texts, one per row."""
     import numpy as np
 
     random = np.random.default_rng(0)
@@ -66,16 +72,18 @@ def _signatures(texts: Sequence[str]) -> Any:
     return np.array(rows)
 
 
-def _inside(folder: Path, answers: set[str]) -> set[str]:
-    """The answers that stand whole in a training text. An inner line of an answer is a line of the text that holds
-    it, so that only texts with its longest one are searched.
+def _inside(folder: Path, completions: set[str]) -> set[str]:
+    """Return the completions that occur in full in a training text.
+
+    A text is searched only when it has the longest inner line of the completion.
     """
     by_line: dict[str, list[str]] = {}
-    for answer in answers:
-        by_line.setdefault(max(answer.splitlines()[1:-1], key=lambda line: (len(line), line)), []).append(answer)
-    found: set[str] = set()
+    for completion in completions:
+        longest = max(completion.splitlines()[1:-1], key=lambda line: (len(line), line))
+        by_line.setdefault(longest, []).append(completion)
+    inside: set[str] = set()
     for row in parquet.read(folder, Split.TRAIN, ("prompt", "completion")):
         for text in row.values():
             for line in by_line.keys() & set(text.splitlines()):
-                found.update(answer for answer in by_line[line] if answer.strip() in text)
-    return found
+                inside.update(completion for completion in by_line[line] if completion.strip() in text)
+    return inside

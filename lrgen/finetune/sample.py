@@ -1,4 +1,4 @@
-"""A few rows of a dataset, to be looked at."""
+"""Samples of the rows of a dataset."""
 
 import heapq
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from lrgen.finetune.formats import parquet
 
 
 def sample(folder: Path, count: int, tasks: Collection[str] = ()) -> list[Row]:
-    """The rows with the least ids, which is as good as drawn by chance, and the same each time.
+    """Return the rows with the smallest ids: a random but reproducible sample.
 
     Raises:
         DatasetError: when the folder is not a dataset.
-        UnknownNameError: when it has no such task.
+        UnknownNameError: when the dataset has no such task.
     """
     known = manifest.read(folder).get("counts", {}).get("tasks", {})
     for task in tasks:
@@ -24,13 +24,13 @@ def sample(folder: Path, count: int, tasks: Collection[str] = ()) -> list[Row]:
     splits = parquet.splits(folder)
     rows = (row for split in splits for row in parquet.read(folder, split, ("id", "task")))
     chosen = heapq.nsmallest(count, (row["id"] for row in rows if not tasks or row["task"] in tasks))
-    found = [row for split in splits for row in _with_ids(folder, split, chosen)]
-    return sorted(found, key=lambda row: str(row["id"]))
+    sampled = [row for split in splits for row in _with_ids(folder, split, chosen)]
+    return sorted(sampled, key=lambda row: str(row["id"]))
 
 
 def _with_ids(folder: Path, split: str, ids: Collection[str]) -> list[Row]:
     from pyarrow import parquet as files
 
     path = folder / parquet.NAME / parquet.file_of(split)
-    found: list[Row] = files.read_table(path, filters=[("id", "in", sorted(ids))]).to_pylist()
-    return found
+    rows: list[Row] = files.read_table(path, filters=[("id", "in", sorted(ids))]).to_pylist()
+    return rows

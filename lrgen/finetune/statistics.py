@@ -1,4 +1,4 @@
-"""What a dataset consists of, counted while it is written, and the page that shows it."""
+"""Statistics of a dataset, counted while it is written, and their page."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from lrgen.report.plots import COLOURS
 
 PAGE = "statistics.md"
 FIGURES = "figures"
-_SAMPLE = 200  # answers of each split
+_SAMPLE = 200  # completions of each split
 _ACCURACY_STEPS = 20
 
 
 class Tally:
-    """Counts rows, and keeps a sample of the longer answers of each split: those with the least ids."""
+    """Counts rows and keeps a sample of the longer completions of each split."""
 
     def __init__(self) -> None:
         self.rows: Counter[tuple[str, str]] = Counter()  # by task and split
@@ -26,8 +26,8 @@ class Tally:
         self.architectures: Counter[str] = Counter()
         self.levels: Counter[str] = Counter()
         self.accuracies: dict[str, float] = {}  # by file
-        self.lengths: Counter[int] = Counter()  # by power of two of the whole text's characters
-        self.tokens: Counter[int] = Counter()  # likewise of its tokens
+        self.lengths: Counter[int] = Counter()  # by bit length of the number of characters
+        self.tokens: Counter[int] = Counter()  # by bit length of the number of tokens
         self.chars = 0
         self._kept: dict[str, list[tuple[str, str]]] = {}
 
@@ -56,25 +56,25 @@ class Tally:
 
     @property
     def samples(self) -> dict[str, list[str]]:
-        """By split the sampled answers."""
+        """The sampled completions by split."""
         kept = {split.value: sorted(self._kept[split])[:_SAMPLE] for split in SPLITS if split in self._kept}
         return {split: [completion for _, completion in pairs] for split, pairs in kept.items()}
 
     @property
     def total(self) -> int:
-        """All rows."""
+        """The number of rows."""
         return self.rows.total()
 
     def by_split(self) -> dict[str, int]:
-        """Rows by split, in the order of the splits."""
+        """Return the number of rows by split, in the order of the splits."""
         return {split.value: count for split in SPLITS if (count := self._of(1, split))}
 
     def by_task(self) -> dict[str, int]:
-        """Rows by task, in the order in which they were counted."""
+        """Return the number of rows by task, in build order."""
         return {task: self._of(0, task) for task in dict.fromkeys(task for task, _ in self.rows)}
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Return the counts of the manifest."""
         return {"rows": self.total, "splits": self.by_split(), "tasks": self.by_task()}
 
     def _of(self, place: int, name: str) -> int:
@@ -92,7 +92,7 @@ def write(folder: Path, tally: Tally) -> None:
 
 
 def split_table(tally: Tally) -> str:
-    """Tasks against splits, in Markdown."""
+    """Return the number of rows by task and split as a Markdown table."""
     splits = list(tally.by_split())
     lines = [f"| task | {' | '.join(splits)} | all |", f"|---|{'---:|' * (len(splits) + 1)}"]
     for task, total in tally.by_task().items():
@@ -103,24 +103,24 @@ def split_table(tally: Tally) -> str:
 
 
 def _charts(tally: Tally) -> list[tuple[str, str, dict[str, int]]]:
-    """Name, title and bars of each figure that has something to show."""
-    steps = Counter(min(_ACCURACY_STEPS - 1, int(one * _ACCURACY_STEPS)) for one in tally.accuracies.values())
+    """Return the name, title and bars of each figure with data."""
+    steps = Counter(min(_ACCURACY_STEPS - 1, int(accuracy * _ACCURACY_STEPS)) for accuracy in tally.accuracies.values())
     accuracies = {f"{100 * step // _ACCURACY_STEPS} %": steps[step] for step in range(_ACCURACY_STEPS)}
     charts = [
         ("tasks", "Rows by task", tally.by_task()),
         ("splits", "Rows by split", tally.by_split()),
-        ("families", "Rows by family of schedules", _sorted(tally.families)),
+        ("families", "Rows by schedule family", _sorted(tally.families)),
         ("architectures", "Rows by architecture", _sorted(tally.architectures)),
-        ("levels", "Rows by the last check that was passed", _sorted(tally.levels)),
-        ("characters", "Rows by characters of prompt and answer", _powers(tally.lengths)),
-        ("tokens", "Rows by tokens of prompt and answer", _powers(tally.tokens)),
+        ("levels", "Rows by last passed check", _sorted(tally.levels)),
+        ("characters", "Rows by characters of prompt and completion", _powers(tally.lengths)),
+        ("tokens", "Rows by tokens of prompt and completion", _powers(tally.tokens)),
         ("accuracies", "Files by held-out accuracy", accuracies if tally.accuracies else {}),
     ]
     return [chart for chart in charts if chart[2]]
 
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name or "of no file": counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}
+    return {name or "without a file": counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}
 
 
 def _powers(counts: Mapping[int, int]) -> dict[str, int]:
@@ -130,7 +130,7 @@ def _powers(counts: Mapping[int, int]) -> dict[str, int]:
 
 
 def _draw(path: Path, title: str, bars: Mapping[str, int]) -> None:
-    """Horizontal bars; the same each time."""
+    """Draw horizontal bars as a reproducible SVG."""
     import matplotlib
 
     matplotlib.use("svg")

@@ -1,4 +1,4 @@
-"""How a network, a schedule and its numbers are put in words: all of it from the catalogue, or read in the file."""
+"""Wording of architectures, schedules and hyperparameters, from the catalogue or from the file itself."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,148 +18,150 @@ _DRIVEN_BY = {
 
 
 def fenced(code: str, language: str = "python") -> str:
-    """A block of code in Markdown."""
+    """Return code as a Markdown code block."""
     return f"```{language}\n{code}```"
 
 
 def quoted(text: str) -> str:
-    """The first block of code in a text, as ``fenced`` put it there.
+    """Return the code of the first code block of a text, as written by ``fenced``.
 
     Raises:
-        DatasetError: when there is none.
+        DatasetError: when the text has no code block.
     """
-    found = _FENCE.search(text)
-    if found is None:
-        raise DatasetError("there is no block of code in the text")
-    return found[1]
+    match = _FENCE.search(text)
+    if match is None:
+        raise DatasetError("the text has no code block")
+    return match[1]
 
 
 def listed(items: Sequence[str]) -> str:
-    """``a, b and c``."""
+    """Join items as in ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 def marked(text: str) -> str:
-    """A text of the catalogue, its code marked as Markdown does."""
+    """Return a text of the catalogue with its code in Markdown."""
     return text.replace("``", "`")
 
 
 def summary(variant: Variant) -> str:
-    """What the schedule does, in a few sentences."""
+    """Return the catalogue's description of a schedule."""
     return marked(variant.summary)
 
 
 def counted_in(variant: Variant) -> str:
-    """What its steps are: epochs or batches."""
+    """Return the unit of a schedule's steps: epochs or batches."""
     return "batches" if variant.per_batch else "epochs"
 
 
 def advances(variant: Variant) -> str:
-    """When the schedule takes a step: ``once per batch``."""
+    """Return when the schedule advances: ``once per batch``."""
     if variant.metric is None or variant.cadence is None:
         return f"once per {variant.unit}"
     return f"once per {variant.cadence}, driven by {_DRIVEN_BY[variant.cadence, variant.metric]}"
 
 
 def stepping(variant: Variant) -> str:
-    """Where a file makes the scheduler, and where it steps it."""
+    """Describe where a file creates the scheduler and where it calls its ``step``."""
     step = "`scheduler.step()`"
     if variant.metric and variant.cadence:
         step = f"`scheduler.step(metric)` with {_DRIVEN_BY[variant.cadence, variant.metric]}"
     if variant.per_batch:
         return (
-            f"`learn` calls {step} after each `optimizer.step()`. The first `learn` makes the scheduler, which "
-            "is None before, since `len(train_data)` is known only there: `total_steps` is the number of epochs times "
-            "the number of batches."
+            f"`learn` calls {step} after each `optimizer.step()`. The first call of `learn` creates the scheduler, "
+            "because the number of batches per epoch is not known earlier; until then it is None. `total_steps` is the "
+            "number of epochs times `len(train_data)`."
         )
     return (
-        f"`learn` calls {step} after the last batch. `train_setup` makes the scheduler, with the number of epochs as "
-        "`total_steps`."
+        f"`learn` calls {step} once, after the last batch. `train_setup` creates the scheduler with the number of "
+        "epochs as `total_steps`."
     )
 
 
 def formula(variant: Variant) -> str:
-    """The schedule in symbols, with what they mean."""
+    """Return the formula of a schedule with the meaning of its symbols."""
     steps = counted_in(variant)
     if variant.unit is Unit.METRIC:
-        return f"With eta for the learning rate and T for the {steps} planned (`total_steps`):\n\n    {variant.formula}"
+        return f"With eta the learning rate and T the total number of {steps} (`total_steps`):\n\n    {variant.formula}"
     return (
-        f"With t for the {steps} done so far, from 0, and T for those planned (`total_steps`), the learning rate is "
-        "`lr` times\n\n"
+        f"With t the number of completed {steps} and T the total number (`total_steps`), the learning rate is `lr` "
+        "times\n\n"
         f"    {variant.formula}"
     )
 
 
 def past_end(variant: Variant) -> str:
-    """What happens after the horizon, in a sentence."""
+    """Return a sentence about the learning rate after ``total_steps``."""
     if variant.past_end is PastEnd.CONTINUE:
-        return "The schedule is open-ended: beyond `total_steps` it goes on by the same rule."
-    return "Beyond `total_steps` the rate stays at what it is there."
+        return "After `total_steps` the schedule continues by the same rule."
+    return "After `total_steps` the learning rate remains at its final value."
 
 
 def number(parameter: Hyperparameter) -> str:
-    """The default as the file writes it: ``1/3``."""
+    """Return the default of a hyperparameter as in the file: ``1/3``."""
     return parameter.text.replace(" / ", "/")
 
 
 def hyperparameters(variant: Variant) -> list[str]:
-    """A line for each hyperparameter of the schedule's own: what it means, its default and its range."""
+    """Return a line for each hyperparameter of the schedule: meaning, default and range."""
     return [
-        f"`{one.name}`: {marked(one.meaning)}; {number(one)} by default, from {one.low:g} to {one.high:g}"
-        for one in variant.hyperparameters
+        f"`{parameter.name}`: {marked(parameter.meaning)}; default {number(parameter)}, "
+        f"range {parameter.low:g} to {parameter.high:g}"
+        for parameter in variant.hyperparameters
     ]
 
 
 def defaults(variant: Variant) -> str:
-    """The defaults in a phrase: ``step_fraction 1/3 and gamma 0.1``; empty without hyperparameters."""
-    return listed([f"`{one.name}` {number(one)}" for one in variant.hyperparameters])
+    """Return the defaults as ``step_fraction=1/3 and gamma=0.1``; empty without hyperparameters."""
+    return listed([f"`{parameter.name}={number(parameter)}`" for parameter in variant.hyperparameters])
 
 
 def implementation(source: str) -> str:
-    """What a file's scheduler is made of: classes of torch's, or one of its own."""
+    """Return the classes that implement a file's scheduler: torch's, or a custom one."""
     names = sections.parse(source).torch_classes
     if not names:
-        return "a scheduler class of its own"
-    return f"torch's {listed([f'`{name}`' for name in names])}"
+        return "a custom scheduler class"
+    return f"PyTorch's {listed([f'`{name}`' for name in names])}"
 
 
 def training(file: VerifiedFile) -> str:
-    """Optimizer, loss, clipping and dropout of a file, in a few sentences."""
+    """Describe the optimizer, loss, gradient clipping and dropout of a file."""
     recipe, own = file.architecture.recipe, file.variant.optimizer
     traits = []
     if own or recipe.optimizer == "sgd":
         traits.append("Nesterov momentum" if recipe.nesterov and not own else "momentum")
     if recipe.weight_decay:
         traits.append(f"weight decay (`weight_decay`, {recipe.weight_decay:g} by default)")
-    usual = {"sgd": "SGD", "adamw": "AdamW"}.get(recipe.optimizer, recipe.optimizer)
-    name = f"`{own.name}`, written out in the file" if own else f"`{usual}`"
-    smoothing = f" with a label smoothing of {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
-    clipping = f" Gradients are clipped to a norm of {recipe.clip_norm:g}." if recipe.clip_norm else ""
+    builtin = {"sgd": "SGD", "adamw": "AdamW"}.get(recipe.optimizer, recipe.optimizer)
+    name = f"`{own.name}`, implemented in the file" if own else f"`{builtin}`"
+    smoothing = f" with label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
+    clipping = f" Gradients are clipped to a maximum norm of {recipe.clip_norm:g}." if recipe.clip_norm else ""
     groups = (
-        " Each layer is a parameter group with its `depth`, counted from the input." if file.variant.layerwise else ""
+        " Each layer is a parameter group with a `depth`, counted from the input." if file.variant.layerwise else ""
     )
     drops = "dropout" in sections.parse(file.source).hyperparameters
-    dropout = f" `dropout` is {recipe.dropout:g} by default." if drops else ""
+    dropout = f" The default `dropout` is {recipe.dropout:g}." if drops else ""
     optimizer = f"The optimizer is {name}{', with ' if traits else ''}{listed(traits)}."
-    return f"{optimizer}{groups} The criterion is the cross-entropy{smoothing}.{clipping}{dropout}"
+    return f"{optimizer}{groups} The loss is cross-entropy{smoothing}.{clipping}{dropout}"
 
 
 def contract(file: VerifiedFile) -> list[str]:
-    """What a file offers to whoever trains it, a sentence each."""
+    """Return the interface of a file, one sentence for each requirement."""
     names = ", ".join(f'"{name}"' for name in sections.parse(file.source).hyperparameters)
-    made = "`criterion` and `optimizer`" if file.variant.per_batch else "`criterion`, `optimizer` and `scheduler`"
+    attributes = "`criterion` and `optimizer`" if file.variant.per_batch else "`criterion`, `optimizer` and `scheduler`"
     return [
-        "The file imports the standard library and torch, nothing else.",
+        "The file imports only torch and the standard library.",
         f"`supported_hyperparameters()` returns the literal set {{{names}}}.",
-        "`make_scheduler(optimizer, total_steps, prm)` is a function of the module, for any `total_steps` from 1 on.",
-        "`Net(in_shape, out_shape, prm, device)`: the shapes are (batch, channels, height, width) and (classes,).",
-        f"`train_setup(prm)` sets {made} of the network.",
-        "`learn(train_data)` trains for one epoch and returns its mean accuracy and loss.",
-        "The number of epochs is `prm['epoch_max']`, else `prm['epoch']`, else 90.",
-        "`prm` is sure to hold `lr`, `momentum` and `dropout`; everything else has its default in the file.",
+        "`make_scheduler(optimizer, total_steps, prm)` is a module-level function; `total_steps` is at least 1.",
+        "`Net(in_shape, out_shape, prm, device)` is the constructor; `in_shape` is (batch, channels, height, width), "
+        "`out_shape` is (classes,).",
+        f"`train_setup(prm)` sets the attributes {attributes}.",
+        "`learn(train_data)` trains for one epoch and returns the mean accuracy and loss.",
+        "The number of epochs is `prm['epoch_max']`, or `prm['epoch']` if that is missing, or 90.",
+        "`prm` always contains `lr`, `momentum` and `dropout`; all other hyperparameters have defaults in the file.",
     ]
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """A Markdown list."""
+    """Return a Markdown list."""
     return "\n".join(f"- {line}" for line in lines)

@@ -1,9 +1,9 @@
-"""The forms in which a dataset is published: a module each, a folder each, a file a split.
+"""The formats of a dataset: one module and one folder each, with one file per split.
 
-A module of lines has a NAME, a SUMMARY, ``takes(row)``, which says whether a row belongs there, and ``line(row)``, what
-is written of it. ``parquet`` holds all columns of all rows and is always written: it is what ``lrgen dataset check``
-holds the others to. Of a line, ``meta`` is a JSON string: an object whose values are null in a whole read block, or
-whose keys differ, breaks ``datasets.load_dataset`` in large files.
+A module that writes JSON lines has a NAME, a SUMMARY, ``takes(row)``, whether the format includes a row, and
+``line(row)``, the line of a row. ``parquet`` holds all columns of all rows and is always written; ``lrgen dataset
+check`` compares the other formats with it. ``meta`` is a JSON string, because an object whose values are null in a
+whole read block, or whose keys differ, breaks ``datasets.load_dataset`` in large files.
 """
 
 from collections.abc import Iterable
@@ -17,30 +17,30 @@ from lrgen.finetune.formats.lines import LinesWriter
 
 
 class Lines(Protocol):
-    """A module of this package that writes a line a row."""
+    """A module of this package that writes JSON lines."""
 
     NAME: str
     SUMMARY: str
 
     def takes(self, row: Row) -> bool:
-        """Whether the row is one for such a trainer."""
+        """Return whether the format includes a row."""
         ...
 
     def line(self, row: Row) -> dict[str, Any]:
-        """What is written of the row."""
+        """Return the line of a row."""
         ...
 
     def file_of(self, split: str) -> str:
-        """The name of a split's file."""
+        """Return the file name of a split."""
         ...
 
     def extras(self, splits: Iterable[str]) -> dict[str, str]:
-        """More files for the folder: name and text."""
+        """Return the texts of additional files by name."""
         ...
 
 
 class Writer(Protocol):
-    """Takes rows in their order; the files are whole once it is closed."""
+    """Writes rows in order; the files are complete after ``close``."""
 
     def write(self, row: Row) -> None: ...
 
@@ -48,21 +48,21 @@ class Writer(Protocol):
 
 
 LINES: tuple[Lines, ...] = (messages, prompt_completion, dpo, kto, nngpt)
-NAMES = (*(one.NAME for one in LINES), parquet.NAME)
+NAMES = (*(form.NAME for form in LINES), parquet.NAME)
 
 
 def named(names: Iterable[str]) -> list[Lines]:
-    """The formats of lines with these names, in the order of LINES; ``parquet`` needs no asking.
+    """Return the JSON-lines formats with these names, in the order of LINES; ``parquet`` is always written.
 
     Raises:
-        UnknownNameError: for a name that is no format.
+        UnknownNameError: for an unknown format.
     """
     wanted = set(names)
     for name in sorted(wanted - set(NAMES)):
         raise UnknownNameError("format", name, NAMES)
-    return [one for one in LINES if one.NAME in wanted]
+    return [form for form in LINES if form.NAME in wanted]
 
 
 def writers(formats: Iterable[Lines], folder: Path) -> list[Writer]:
-    """A writer into a folder of its own for each format, and one for parquet."""
-    return [parquet.ParquetWriter(folder / parquet.NAME), *(LinesWriter(one, folder / one.NAME) for one in formats)]
+    """Return a writer for each format and one for parquet, each with its own folder."""
+    return [parquet.ParquetWriter(folder / parquet.NAME), *(LinesWriter(form, folder / form.NAME) for form in formats)]

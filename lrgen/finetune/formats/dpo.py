@@ -1,4 +1,4 @@
-"""Pairs for direct preference optimisation (TRL, LLaMA-Factory): ``{"prompt", "chosen", "rejected", …}``."""
+"""Pairs for direct preference optimization (TRL, LLaMA-Factory): ``{"prompt", "chosen", "rejected", …}``."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,22 +7,22 @@ from lrgen.finetune.example import Row
 from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
 
 NAME = "dpo"
-SUMMARY = "pairs of a better and a worse answer (DPO)"
+SUMMARY = "preference pairs (DPO)"
 file_of = named_lines
 
 
 def takes(row: Row) -> bool:
-    """Rows with a worse answer."""
+    """Return whether the row has a rejected completion."""
     return row["rejected"] is not None
 
 
 def line(row: Row) -> dict[str, Any]:
-    """The row as a pair."""
+    """Return the row as a preference pair."""
     texts = {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["rejected"]}
     return {"id": row["id"], "task": row["task"]} | texts | {"meta": meta(row)}
 
 
 def extras(splits: Iterable[str]) -> dict[str, str]:
-    """LLaMA-Factory's description of the files."""
+    """Return LLaMA-Factory's ``dataset_info.json``."""
     columns = {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"}
     return dataset_info(NAME, splits, {"ranking": True, "columns": columns})

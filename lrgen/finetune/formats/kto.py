@@ -1,4 +1,4 @@
-"""Answers that are labelled good or bad (KTO in TRL and LLaMA-Factory): ``{"prompt", "completion", "label", …}``."""
+"""Completions labelled correct or incorrect, for KTO (TRL, LLaMA-Factory): ``{"prompt", "completion", "label", …}``."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,22 +7,22 @@ from lrgen.finetune.example import Row
 from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
 
 NAME = "kto"
-SUMMARY = "answers that are labelled good or bad (KTO)"
+SUMMARY = "completions labelled correct or incorrect (KTO)"
 file_of = named_lines
 
 
 def takes(row: Row) -> bool:
-    """Rows with a label."""
+    """Return whether the row has a label."""
     return row["label"] is not None
 
 
 def line(row: Row) -> dict[str, Any]:
-    """The row as a labelled answer."""
+    """Return the row as a labelled completion."""
     texts = {name: row[name] for name in ("id", "task", "prompt", "completion", "label")}
     return texts | {"meta": meta(row)}
 
 
 def extras(splits: Iterable[str]) -> dict[str, str]:
-    """LLaMA-Factory's description of the files."""
+    """Return LLaMA-Factory's ``dataset_info.json``."""
     columns = {"prompt": "prompt", "response": "completion", "kto_tag": "label"}
     return dataset_info(NAME, splits, {"columns": columns})

@@ -1,4 +1,4 @@
-"""What the formats of JSON lines have in common."""
+"""Shared parts of the JSON-lines formats."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,33 +17,33 @@ _META = tuple(name for name in NAMES if name not in _TEXTS)
 
 
 def meta(row: Row) -> str:
-    """All columns that no format spells out, as a JSON string."""
+    """Return the columns that no format spells out, as a JSON string."""
     return orjson.dumps({name: row[name] for name in _META}).decode()
 
 
 def named_lines(split: str) -> str:
-    """``train.jsonl``."""
+    """Return the file name of a split: ``train.jsonl``."""
     return f"{split}.jsonl"
 
 
 def no_extras(splits: Iterable[str]) -> dict[str, str]:
-    """Nothing beside the lines."""
+    """Return no additional files."""
     return {}
 
 
 def dataset_info(name: str, splits: Iterable[str], entry: dict[str, Any]) -> dict[str, str]:
-    """LLaMA-Factory's ``dataset_info.json``: an entry a split."""
+    """Return LLaMA-Factory's ``dataset_info.json`` with one entry per split."""
     entries = {f"lrgen_{name}_{split}": {"file_name": named_lines(split)} | entry for split in splits}
     return {"dataset_info.json": orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n"}
 
 
 def encoded(line: dict[str, Any]) -> bytes:
-    """A line as it is written."""
+    """Return a line as bytes."""
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class LinesWriter:
-    """Writes the rows that a format takes, a file a split; a split without rows has no file."""
+    """Writes the rows of a format, one file per split; a split without rows has no file."""
 
     def __init__(self, form: "Lines", folder: Path) -> None:
         self._form = form

@@ -1,7 +1,7 @@
 """NNGPT's corpus: ``train.jsonl``, ``dev.jsonl``, ``test.jsonl`` of ``{"id", "messages", "meta"}``.
 
-A whole file is answered as NNGPT reads it, ``<hp>{json}</hp>`` and ``<nn>code</nn>``, a diff as ``<hp>`` and
-``<delta>``, other code in a fence, and everything else as it is.
+A whole file becomes ``<hp>{json}</hp>`` and ``<nn>code</nn>``, as NNGPT parses it, a diff becomes ``<hp>`` and
+``<delta>``, other code a code block; other completions are unchanged.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ NAME = "nngpt"
 SUMMARY = "NNGPT's chat corpus, with its <hp>, <nn> and <delta> answers"
 takes = messages.takes
 extras = no_extras
-# Text that is never null, so that every line's object has the same keys and types.
+# Columns that are never null, so that all lines have the same keys and types.
 _META = (
     *("task", "split", "group", "architecture", "variant", "variant_name", "family", "unit", "scope", "level"),
     *("source_sha256", "hyperparameters", "evidence", "licence", "generator"),
@@ -23,18 +23,18 @@ _META = (
 
 
 def file_of(split: str) -> str:
-    """NNGPT's name of a split; the hard tests keep theirs."""
+    """Return NNGPT's file name of a split: validation is ``dev.jsonl``."""
     return named_lines("dev" if split == "validation" else split)
 
 
 def line(row: Row) -> dict[str, Any]:
-    """The row as a conversation in NNGPT's form."""
+    """Return the row as a conversation in NNGPT's format."""
     conversation = messages.conversation(row["prompt"], answer(row))
     return {"id": row["id"], "messages": conversation, "meta": {name: row[name] for name in _META}}
 
 
 def answer(row: Row) -> str:
-    """The completion in the form that NNGPT's parser looks for."""
+    """Return the completion in the format that NNGPT parses."""
     text: str = row["completion"]
     if text.startswith("--- "):
         return f"<hp>{row['hyperparameters']}</hp>\n<delta>\n{text}</delta>"

@@ -1,4 +1,4 @@
-"""All columns of all rows; the same rows are the same bytes."""
+"""All columns of all rows; equal rows give equal bytes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ _CHARS = 8 << 20
 
 
 def file_of(split: str) -> str:
-    """``train.parquet``."""
+    """Return the file name of a split: ``train.parquet``."""
     return f"{split}.parquet"
 
 
 def schema() -> Any:
-    """The columns as pyarrow wants them."""
+    """Return the columns as a pyarrow schema."""
     import pyarrow
 
-    fields = [pyarrow.field(one.name, pyarrow.type_for_alias(TYPES[one.type]), one.nullable) for one in FIELDS]
+    fields = [pyarrow.field(field.name, pyarrow.type_for_alias(TYPES[field.type]), field.nullable) for field in FIELDS]
     return pyarrow.schema(fields, metadata={"lrgen_schema": str(SCHEMA)})
 
 
 class ParquetWriter:
-    """Writes a file a split; a split without rows has no file."""
+    """Writes one file per split; a split without rows has no file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,25 +67,25 @@ class ParquetWriter:
 
 
 def splits(folder: Path) -> list[str]:
-    """The splits that a dataset has, in their order."""
+    """Return the splits of a dataset, in order."""
     return [split.value for split in SPLITS if (folder / NAME / file_of(split)).is_file()]
 
 
 def is_current(folder: Path, split: str) -> bool:
-    """Whether a split's file has the columns of the schema.
+    """Return whether the file of a split has the columns of the schema.
 
     Raises:
-        DatasetError: when the file is not there or is no Parquet.
+        DatasetError: when the file is missing or is not Parquet.
     """
     with _opened(folder, split) as file:
         return bool(file.schema_arrow.equals(schema()))
 
 
 def read(folder: Path, split: str, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
-    """The rows of a split of a dataset, one after the other.
+    """Yield the rows of a split.
 
     Raises:
-        DatasetError: when the file is not there or is no Parquet.
+        DatasetError: when the file is missing or is not Parquet.
     """
     with _opened(folder, split) as file:
         for batch in file.iter_batches(batch_size=_ROWS, columns=columns and list(columns)):

@@ -1,4 +1,4 @@
-"""One kind of training example a module; ``TASKS`` are all of them, in the order in which they are built."""
+"""The tasks, one in each module; ``TASKS`` lists them in build order."""
 
 from lrgen.finetune.example import Task
 from lrgen.finetune.tasks import convert, edit, explain, infill, judge, prefer, prompts, repair, trace, write

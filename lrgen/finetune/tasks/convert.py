@@ -1,4 +1,4 @@
-"""The same learning rates through another API: both files are verified, and their rates were compared."""
+"""Conversion of a schedule to another API with the same learning rates; both files are verified."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -14,29 +14,30 @@ from lrgen.records import Outcome, Variant
 from lrgen.source import normalise, sections
 
 NAME = "convert"
-SUMMARY = "A schedule, or a whole file → the same learning rates through another API."
+SUMMARY = "A schedule or a whole file → the same learning rates through another API."
 EVIDENCE = ("equals", "schedule_of")
 _EXACT = 1e-9
 HORIZONS = (1, 2, 3, 10, 90, 391, 1000)
 
 _OF_SCHEDULES = (
     "Write the same schedule with {api}. The learning rate must be the same at every step.",
-    "Rewrite this `make_scheduler` so that it uses {api}, without changing any learning rate.",
-    "I want the learning rates of this code from {api}. Convert it; keep the hyperparameters.",
+    "Rewrite this `make_scheduler` to use {api} without changing the learning rate at any step.",
+    "Convert this schedule to {api}. Keep the hyperparameters and the learning rates.",
 )
 _OF_FILES = (
-    "Make this module use {api} for its schedule; the learning rate must stay the same at every step. Show the file.",
-    "Port the schedule of this file to {api}, without changing a single learning rate. Answer with the whole file.",
+    "Make this module use {api} for its schedule. The learning rate must stay the same at every step. Show the whole "
+    "file.",
+    "Port the schedule of this file to {api} without changing any learning rate. Answer with the whole file.",
 )
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """For each ordered pair of equivalents the schedule alone, once, and the whole file for each network."""
-    alike: dict[tuple[int, str], list[VerifiedFile]] = {}
+    """Yield each ordered pair of equivalents as whole files of each architecture, and once as a schedule."""
+    equivalents: dict[tuple[int, str], list[VerifiedFile]] = {}
     for file in task_input.files:
-        alike.setdefault((_root(file.variant), file.architecture.name), []).append(file)
+        equivalents.setdefault((_root(file.variant), file.architecture.name), []).append(file)
     schedules: dict[tuple[int, int], list[tuple[VerifiedFile, VerifiedFile]]] = {}
-    for files in alike.values():
+    for files in equivalents.values():
         for before, after in permutations(files, 2):
             schedules.setdefault((before.variant.number, after.variant.number), []).append((before, after))
             yield _example(task_input, before, after, _OF_FILES, Scope.FILE)
@@ -46,7 +47,7 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The completion, or, where the question is about a schedule alone, the rendered file with it as the schedule."""
+    """Return the completion, or the rendered file with the completion as its schedule."""
     if row["scope"] != Scope.SCHEDULE:
         return completion
     rendered = reference.renderer.render(reference.architecture(row), reference.variant(row))
@@ -55,8 +56,9 @@ def assemble(row: Row, completion: str, reference: Reference) -> str:
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the file passes the checks, with the learning rates of its row's schedule, by the API that was asked
-    for, and is not the code of the question once more.
+    """Grade the file by the checks against the schedule of the row, and by the API that it uses.
+
+    The code of the prompt is not a conversion.
     """
     assert outcome is not None
     grade = Grade.of_outcome(outcome)
@@ -64,38 +66,38 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
         return grade
     try:
         reason = _not_converted(row, completion)
-    except (SyntaxError, KeyError):  # it is the rest of the file that makes it one
+    except (SyntaxError, KeyError):  # it is code only within the file
         reason = "it does not define make_scheduler by itself"
     return dataclasses.replace(grade, passed=False, reason=reason, fraction=0.0) if reason else grade
 
 
 def _not_converted(row: Row, completion: str) -> str:
-    """Why code with the right learning rates is no answer; empty when it is one."""
+    """Return why code with correct learning rates is not a conversion; empty when it is one."""
     wanted, used = (sections.torch_schedulers(text) for text in (row["completion"], completion))
     if used != wanted:
         names = [wording.listed([f"`{name}`" for name in sorted(names)]) or "none" for names in (wanted, used)]
-        return f"of torch's schedulers it was to use {names[0]}, and it uses {names[1]}"
+        return f"expected torch's schedulers {names[0]}, got {names[1]}"
     given = normalise.schedule_digest(wording.quoted(row["prompt"]))
-    return "it is the code of the question" if normalise.schedule_digest(completion) == given else ""
+    return "it repeats the code of the prompt" if normalise.schedule_digest(completion) == given else ""
 
 
 def compared(before: VerifiedFile, after: VerifiedFile) -> dict[str, Any]:
-    """How the rates of two files are known to be the same: by their traces, else by their curves.
+    """Return the evidence that two files have equal learning rates: their traces, else their curves.
 
     Raises:
-        DatasetError: when they are not the same.
+        DatasetError: when the curves differ.
     """
     if before.trace is not None and before.trace == after.trace:
         return {"same_trace": before.trace}
     within = _within(before, after)
     difference = max(_difference(before.variant, after.variant, horizon) for horizon in HORIZONS)
     if not difference <= within:
-        raise DatasetError(f"{before.name} and {after.name}: equivalents whose curves differ by {difference:g}")
+        raise DatasetError(f"{before.name} and {after.name}: the curves of these equivalents differ by {difference:g}")
     return {"same_curve_within": within, "horizons": list(HORIZONS)}
 
 
 def _root(variant: Variant) -> int:
-    """The number that all equivalents of a schedule have in common."""
+    """Return the number that identifies the equivalents of a schedule."""
     return variant.equivalent_to or variant.number
 
 
@@ -103,10 +105,10 @@ def _within(before: VerifiedFile, after: VerifiedFile) -> float:
     return max(before.variant.equivalent_within, after.variant.equivalent_within)
 
 
-def _difference(one: Variant, other: Variant, horizon: int) -> float:
-    """How far two curves lie apart up to twice the horizon, as a fraction of the base rate."""
-    base_lr = 0.1  # the least for which ``equivalent_within`` is declared
-    first, second = (curves.rates(variant, range(2 * horizon + 1), horizon, base_lr) for variant in (one, other))
+def _difference(before: Variant, after: Variant, horizon: int) -> float:
+    """Return the maximum difference of two curves up to twice the horizon, as a fraction of the base rate."""
+    base_lr = 0.1  # the smallest for which ``equivalent_within`` is declared
+    first, second = (curves.rates(variant, range(2 * horizon + 1), horizon, base_lr) for variant in (before, after))
     return float(abs(first - second).max()) / base_lr
 
 
@@ -115,15 +117,15 @@ def _example(
 ) -> Example:
     whole = scope is Scope.FILE
     key = f"{before.name if whole else before.variant.key}-{after.variant.key}"
-    given, answer = (one.source if whole else sections.parse(one.source).standalone for one in (before, after))
-    asked = task_input.chance(NAME, key).choice(requests).format(api=_api(before, after))
+    given, answer = (file.source if whole else sections.parse(file.source).standalone for file in (before, after))
+    request = task_input.chance(NAME, key).choice(requests).format(api=_api(before, after))
     within = _within(before, after)
     if within > _EXACT:
-        asked += f" A difference of {within:g} of the base rate is fine."
+        request += f" Differences up to {within:g} of the base learning rate are acceptable."
     return Example(
         task=NAME,
         key=key,
-        prompt=f"{asked}\n\n{wording.fenced(given)}",
+        prompt=f"{request}\n\n{wording.fenced(given)}",
         completion=answer,
         scope=scope,
         files=(after, before),
@@ -132,7 +134,7 @@ def _example(
 
 
 def _api(before: VerifiedFile, after: VerifiedFile) -> str:
-    """How the answer computes the rates, in contrast to what is given."""
+    """Return the API of the completion, in terms that distinguish it from the given code."""
     implementation = wording.implementation(after.source)
     if implementation != wording.implementation(before.source):
         return implementation

@@ -1,6 +1,6 @@
-"""A file and "change the schedule" → a diff that applies, or the whole new file; both files are verified ones.
+"""File and requested schedule → a unified diff or the whole new file; both files are verified.
 
-What is changed and what comes of it are schedules of one family, so that they stand on one side of every split.
+Both schedules belong to one family, so that both files are in the same split.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,34 +13,37 @@ from lrgen.records import Outcome
 from lrgen.source import diffs, sections
 
 NAME = "edit"
-SUMMARY = "A file and the schedule it should have → a unified diff, or the whole new file."
+SUMMARY = "A file and the requested schedule → a unified diff or the whole new file."
 EVIDENCE = ("equals", "patched")
 PER_FILE = 2
 
-_WANTS_DIFF = (
+_AS_DIFF = (
     f"Answer with a unified diff of `{diffs.FILE_NAME}`.",
-    f"Give me the change as a patch to `{diffs.FILE_NAME}` that `git apply` takes.",
-    f"I only want the diff (`--- a/{diffs.FILE_NAME}`, `+++ b/{diffs.FILE_NAME}`).",
+    f"Give me the change as a patch to `{diffs.FILE_NAME}` for `git apply`.",
+    f"I only need the diff (`--- a/{diffs.FILE_NAME}`, `+++ b/{diffs.FILE_NAME}`).",
 )
-_WANTS_FILE = ("Answer with the whole new file.", "Show the complete file as it is then.", "Return the full file.")
+_AS_FILE = ("Answer with the whole new file.", "Show the complete updated file.", "Return the full file.")
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """Up to ``PER_FILE`` others of its network and family that become each file, by turns as a diff and whole."""
+    """Yield up to ``PER_FILE`` examples that end in each file, alternating between diffs and whole files.
+
+    The file to change has the same architecture and family.
+    """
     relatives: dict[tuple[str, str], list[VerifiedFile]] = {}
     for file in task_input.files:
         relatives.setdefault((file.architecture.name, file.variant.family), []).append(file)
     for after in task_input.files:
-        others = [one for one in relatives[after.architecture.name, after.variant.family] if one is not after]
+        others = [file for file in relatives[after.architecture.name, after.variant.family] if file is not after]
         chance = task_input.chance(NAME, after.name)
         for turn, before in enumerate(chance.sample(others, min(PER_FILE, len(others))), start=1):
             as_diff = turn % 2 == 1
-            asked = _asked(before, after, chance.choice(_CHANGES))
-            wanted = chance.choice(_WANTS_DIFF if as_diff else _WANTS_FILE)
+            request = _request(before, after, chance.choice(_CHANGES))
+            answer = chance.choice(_AS_DIFF if as_diff else _AS_FILE)
             yield Example(
                 task=NAME,
                 key=f"{after.name}/{turn}",
-                prompt=f"{asked} {wanted}\n\n{wording.fenced(before.source)}",
+                prompt=f"{request} {answer}\n\n{wording.fenced(before.source)}",
                 completion=diffs.unified(before.source, after.source) if as_diff else after.source,
                 scope=Scope.FILE,
                 files=(after, before),
@@ -51,38 +54,37 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The file after the diff that the completion is; a completion that is no diff is the new file.
+    """Return the file after the completion's diff; a completion that is not a diff is the new file.
 
     Raises:
-        DatasetError: when the diff does not apply to the file of the question.
+        DatasetError: when the diff does not apply to the file of the prompt.
     """
     return diffs.patched(completion, wording.quoted(row["prompt"]))
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the new file passes the checks, with the learning rates of the schedule that was asked for."""
+    """Grade the new file by the checks against the requested schedule."""
     assert outcome is not None
     return Grade.of_outcome(outcome)
 
 
-def _asked(before: VerifiedFile, after: VerifiedFile, change: Callable[[VerifiedFile, VerifiedFile], str]) -> str:
-    changed = _changed_defaults(before, after)
-    if changed:
+def _request(before: VerifiedFile, after: VerifiedFile, change: Callable[[VerifiedFile, VerifiedFile], str]) -> str:
+    if changed := _changed_defaults(before, after):
         return (
-            f"Keep the schedule of this file, but change what it does by default: {changed}. It is then "
+            f"Keep the schedule of this file but change its defaults: {changed}. The result is "
             f"{after.variant.title}. {wording.summary(after.variant)}"
         )
-    return f"{change(before, after)} {_how(before, after)}".rstrip()
+    return f"{change(before, after)} {_differences(before, after)}".rstrip()
 
 
 def _replace(before: VerifiedFile, after: VerifiedFile) -> str:
-    return f"Replace {before.variant.title} in this file by {after.variant.title}. {wording.summary(after.variant)}"
+    return f"Replace {before.variant.title} in this file with {after.variant.title}. {wording.summary(after.variant)}"
 
 
-def _rather(before: VerifiedFile, after: VerifiedFile) -> str:
+def _instead(before: VerifiedFile, after: VerifiedFile) -> str:
     return (
-        f"This trains {before.architecture.title} with {before.variant.title}. I would rather have "
-        f"{after.variant.title}: {_lowered(wording.summary(after.variant))}"
+        f"This file trains {before.architecture.title} with {before.variant.title}. Use {after.variant.title} instead. "
+        f"{wording.summary(after.variant)}"
     )
 
 
@@ -95,20 +97,20 @@ def _change_to(before: VerifiedFile, after: VerifiedFile) -> str:
 
 def _should(before: VerifiedFile, after: VerifiedFile) -> str:
     return (
-        f"The learning rate of this module should behave differently: {_lowered(wording.summary(after.variant))} In "
-        f"the docstring call it {after.variant.title}."
+        f"Change the learning-rate schedule of this module. {wording.summary(after.variant)} Call it "
+        f"{after.variant.title} in the docstring."
     )
 
 
-_CHANGES = (_replace, _rather, _change_to, _should)
+_CHANGES = (_replace, _instead, _change_to, _should)
 
 
 def _changed_defaults(before: VerifiedFile, after: VerifiedFile) -> str:
-    """Which defaults differ between two files whose schedules are the same otherwise; empty when they are not."""
+    """List the changed defaults of two files that differ only in defaults; empty for all other files."""
 
     def kind(file: VerifiedFile) -> tuple[object, ...]:
         variant = file.variant
-        names = [one.name for one in variant.hyperparameters]
+        names = [parameter.name for parameter in variant.hyperparameters]
         return variant.formula, variant.constants, names, wording.advances(variant), wording.implementation(file.source)
 
     if kind(before) != kind(after):
@@ -117,26 +119,22 @@ def _changed_defaults(before: VerifiedFile, after: VerifiedFile) -> str:
     return listed([f"`{a.name}` from {wording.number(a)} to {wording.number(b)}" for a, b in pairs if a != b])
 
 
-def _how(before: VerifiedFile, after: VerifiedFile) -> str:
-    """Class, unit, training and hyperparameters of the new schedule, as far as they are news."""
+def _differences(before: VerifiedFile, after: VerifiedFile) -> str:
+    """Describe the class, unit, training and hyperparameters of the new schedule where they differ."""
     old, new = before.variant, after.variant
     names = sections.parse(after.source).hyperparameters
-    gone = [f"`{name}`" for name in sections.parse(before.source).hyperparameters if name not in names]
+    removed = [f"`{name}`" for name in sections.parse(before.source).hyperparameters if name not in names]
     sentences = []
     if wording.implementation(after.source) != wording.implementation(before.source):
         sentences.append(f"Implement it with {wording.implementation(after.source)}.")
     if wording.advances(new) != wording.advances(old):
-        sentences.append(f"It advances {wording.advances(new)} (until now: {wording.advances(old)}).")
+        sentences.append(f"It advances {wording.advances(new)}, not {wording.advances(old)}.")
     if wording.stepping(new) != wording.stepping(old):
         sentences.append(wording.stepping(new))
     if wording.training(after) != wording.training(before):
         sentences.append(wording.training(after))
     if new.hyperparameters:
-        sentences.append(f"Its hyperparameters and their defaults: {wording.defaults(new)}.")
-    if gone:
-        sentences.append(f"{listed(gone)} {'is' if len(gone) == 1 else 'are'} no longer declared.")
+        sentences.append(f"Its hyperparameters default to {wording.defaults(new)}.")
+    if removed:
+        sentences.append(f"Remove {listed(removed)} from `supported_hyperparameters`.")
     return " ".join(sentences)
-
-
-def _lowered(text: str) -> str:
-    return text[0].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""Code → what its schedule is: family, unit, formula, hyperparameters, end and paper, all from the catalogue."""
+"""Code → explanation of its schedule, composed from the catalogue."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from lrgen.records import Family, Hyperparameter, Outcome, PastEnd, Variant
 from lrgen.source import sections
 
 NAME = "explain"
-SUMMARY = "A schedule, or a whole file → its family, unit, formula, hyperparameters, end and source."
+SUMMARY = "A schedule or a whole file → its family, unit, formula, hyperparameters, end and reference."
 EVIDENCE = ("described_by",)
 PER_SCHEDULE = 3
 
@@ -22,22 +22,22 @@ _PAST_END = {
 
 _OF_SCHEDULES = (
     "Explain this learning-rate schedule.",
-    "What does the learning rate do here? Name the kind of schedule, its formula and its hyperparameters.",
+    "What does the learning rate do here? Name the schedule and give its formula and hyperparameters.",
     "I found this `make_scheduler` in a repository. Which schedule is it?",
-    "Document this scheduler: formula, hyperparameters with defaults and ranges, and what happens past the end.",
-    "Describe the schedule that this code makes, in words and as a formula.",
-    "Which schedule is this, and where does it come from?",
+    "Document this scheduler: formula, hyperparameters with defaults and ranges, and behaviour after `total_steps`.",
+    "Describe the schedule that this code implements, in words and as a formula.",
+    "Which schedule is this, and what is its reference?",
 )
 _OF_FILES = (
-    "Which learning-rate schedule does this file use? Explain it completely.",
-    "Review how the learning rate evolves in this training module.",
-    "Explain how this network is trained, above all its learning-rate schedule.",
-    "What is trained here, and with which schedule? Give unit, formula and hyperparameters.",
+    "Which learning-rate schedule does this file use? Explain it in full.",
+    "Explain how the learning rate evolves in this training module.",
+    "Explain how this network is trained, in particular its learning-rate schedule.",
+    "Which network is trained here, and with which schedule? Give its unit, formula and hyperparameters.",
 )
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """``PER_SCHEDULE`` questions about each schedule alone, and one about each file as a whole."""
+    """Yield ``PER_SCHEDULE`` examples of each schedule without a network, and one of each whole file."""
     with_variant: dict[int, list[VerifiedFile]] = {}
     for file in task_input.files:
         with_variant.setdefault(file.variant.number, []).append(file)
@@ -49,9 +49,9 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
             file = chance.choice(files)
             code = wording.fenced(sections.parse(file.source).standalone)
             answer = layout(file, task_input.catalogue.family(variant.family))
-            # The code alone does not say who steps it.
-            asked = f"{question} It is stepped {wording.advances(variant)}.\n\n{code}"
-            yield _example(f"{variant.key}/{turn}", asked, answer, Scope.SCHEDULE, file)
+            # The code does not show where the scheduler is stepped.
+            prompt = f"{question} It is stepped {wording.advances(variant)}.\n\n{code}"
+            yield _example(f"{variant.key}/{turn}", prompt, answer, Scope.SCHEDULE, file)
     for file in task_input.files:
         chance = task_input.chance(NAME, file.name)
         network = f"The file trains {file.architecture.title}. {file.architecture.summary} {wording.training(file)}"
@@ -65,32 +65,37 @@ def _example(key: str, prompt: str, answer: str, scope: Scope, file: VerifiedFil
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> None:
-    """No file: an explanation is compared with the catalogue."""
+    """Return None: an explanation is compared with the catalogue."""
     return None
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when all facts of the catalogue are stated: family, unit, formula, each hyperparameter with its default,
-    and what happens past the end.
+    """Grade the explanation by the facts that it states.
+
+    The facts are the family, the unit, the formula, the default of each hyperparameter and the behaviour after the
+    horizon.
     """
     variant = reference.variant(row)
     stated = facts(variant, reference.catalogue.family(variant.family), completion)
-    missing = [name for name, there in stated.items() if not there]
+    missing = [name for name, is_stated in stated.items() if not is_stated]
     if not missing:
         return Grade.correct()
     if len(missing) == len(stated):
-        return Grade(False, "it states no fact of the schedule")
+        return Grade(False, "it states no fact about the schedule")
     return Grade(False, f"it does not state {wording.listed(missing)}", EXTRACTED, 1 - len(missing) / len(stated))
 
 
 def facts(variant: Variant, family: Family, text: str) -> dict[str, bool]:
-    """By name the facts that an explanation must state, and whether a text states them."""
+    """Return by name whether a text states each required fact."""
     return {
         "the family": family.title.casefold() in text.casefold(),
         "the unit": wording.advances(variant) in text,
         "the formula": _squeezed(variant.formula) in _squeezed(text),
-        **{f"the default of `{one.name}`": _states_default(one, text) for one in variant.hyperparameters},
-        "what happens past the end": _says_past_end(text) == {variant.past_end},
+        **{
+            f"the default of `{parameter.name}`": _states_default(parameter, text)
+            for parameter in variant.hyperparameters
+        },
+        "the behaviour after the horizon": _stated_past_end(text) == {variant.past_end},
     }
 
 
@@ -99,7 +104,7 @@ def _squeezed(text: str) -> str:
 
 
 def _states_default(parameter: Hyperparameter, text: str) -> bool:
-    """Whether a line that names a hyperparameter gives its default: ``0.1 by default``, ``default 0.1``, ``= 0.1``."""
+    """Return whether a line gives the default of a hyperparameter: ``0.1 by default``, ``default 0.1``, ``= 0.1``."""
     numbers = "|".join({re.escape(wording.number(parameter)), re.escape(f"{parameter.default:g}")})
     number = rf"(?<![\w./])(?:{numbers})(?![\w/]|\.\d)"
     given = (
@@ -110,19 +115,23 @@ def _states_default(parameter: Hyperparameter, text: str) -> bool:
     return any(re.search(given, line) for line in lines)
 
 
-def _says_past_end(text: str) -> set[PastEnd]:
-    """What a text says about the steps beyond the horizon."""
-    about = [one for one in re.split(r"(?<=[.!?;])\s", text) if re.search(r"\b(beyond|past|after|open-ended)\b", one)]
-    about = [one for one in about if re.search(r"total_steps|\bend\b|\bhorizon\b|open-ended", one)]
-    return {end for end, words in _PAST_END.items() if any(re.search(words, one) for one in about)}
+def _stated_past_end(text: str) -> set[PastEnd]:
+    """Return the behaviours after the horizon that a text states."""
+    sentences = [
+        sentence
+        for sentence in re.split(r"(?<=[.!?;])\s", text)
+        if re.search(r"\b(beyond|past|after|open-ended)\b", sentence, re.IGNORECASE)
+        and re.search(r"total_steps|\bend\b|\bhorizon\b|open-ended", sentence)
+    ]
+    return {end for end, words in _PAST_END.items() if any(re.search(words, sentence) for sentence in sentences)}
 
 
 def _as_prose(file: VerifiedFile, family: Family) -> str:
     variant = file.variant
     own = wording.hyperparameters(variant)
-    parameters = f"Its hyperparameters are:\n\n{bullets(own)}" if own else "It has no hyperparameters of its own."
+    parameters = f"Its hyperparameters are:\n\n{bullets(own)}" if own else "It has no hyperparameters."
     return f"""\
-This is a schedule of the family "{family.title}": {variant.title}. {wording.summary(variant)} It is implemented with \
+This is {variant.title}, of the family "{family.title}". {wording.summary(variant)} It is implemented with \
 {wording.implementation(file.source)} and advances {wording.advances(variant)}.
 
 {wording.formula(variant)}
@@ -137,11 +146,11 @@ def _as_bullets(file: VerifiedFile, family: Family) -> str:
     lines = [
         f"**Schedule:** {variant.title}. {wording.summary(variant)}",
         f"**Family:** {family.title}. {wording.marked(family.summary)}",
-        f"**Unit:** it advances {wording.advances(variant)}; `total_steps` counts {wording.counted_in(variant)}.",
+        f"**Unit:** advances {wording.advances(variant)}; `total_steps` counts {wording.counted_in(variant)}.",
         f"**Implemented with:** {wording.implementation(file.source)}.",
         *(f"**Hyperparameter** {line}." for line in wording.hyperparameters(variant)),
-        *(() if variant.hyperparameters else ("**Hyperparameters:** none of its own.",)),
-        f"**Past the end:** {wording.past_end(variant)}",
+        *(() if variant.hyperparameters else ("**Hyperparameters:** none.",)),
+        f"**After the horizon:** {wording.past_end(variant)}",
         f"**Reference:** {_reference(file)}.",
     ]
     return f"{bullets(lines)}\n\n{wording.formula(variant)}"
@@ -157,26 +166,26 @@ def _in_sections(file: VerifiedFile, family: Family) -> str:
 ### Formula
 {wording.formula(variant)}
 
-### When it advances
-It advances {wording.advances(variant)}. {wording.past_end(variant)}
+### Unit
+The schedule advances {wording.advances(variant)}. {wording.past_end(variant)}
 
 ### Hyperparameters
-{bullets(wording.hyperparameters(variant)) or "None of its own."}
+{bullets(wording.hyperparameters(variant)) or "None."}
 
-### Where it belongs
+### Origin
 Family "{family.title}". Implemented with {wording.implementation(file.source)}. Reference: {_reference(file)}."""
 
 
 def _formula_first(file: VerifiedFile, family: Family) -> str:
     variant = file.variant
     own = wording.hyperparameters(variant)
-    parameters = f"where\n\n{bullets(own)}" if own else "It has no hyperparameters of its own."
+    parameters = f"Hyperparameters:\n\n{bullets(own)}" if own else "The schedule has no hyperparameters."
     return f"""\
 {wording.formula(variant)}
 
 {parameters}
 
-In words: {wording.summary(variant)} It belongs to the family "{family.title}": {variant.title}. It is implemented \
+In words: {wording.summary(variant)} This is {variant.title}, of the family "{family.title}". It is implemented \
 with {wording.implementation(file.source)} and advances {wording.advances(variant)}. {wording.past_end(variant)}
 
 Reference: {_reference(file)}."""

@@ -1,4 +1,4 @@
-"""A file without ``make_scheduler`` and what only it uses → these: put back, they give the file, byte by byte."""
+"""Fill-in-the-middle: a file without ``make_scheduler`` and its helpers → the missing code."""
 
 from collections.abc import Iterator
 
@@ -8,26 +8,26 @@ from lrgen.records import Outcome
 from lrgen.source import sections
 
 NAME = "infill"
-SUMMARY = "A file without make_scheduler → the function, and what only it uses."
+SUMMARY = "A file without make_scheduler → the function and its helpers (fill-in-the-middle)."
 EVIDENCE = ("infilled",)
 
 _REQUESTS = (
-    "`make_scheduler` is missing in this file. Write what belongs at the comment; answer with that code alone.",
-    "Fill in the gap that the TODO marks, so that the file does what its docstring says. Give only the missing code.",
-    "The scheduler of this module has been cut out. Complete it where the comment stands.",
-    "Complete the file: the code for the comment `TODO`, and nothing else. The schedule is {title}. {summary}",
+    "`make_scheduler` is missing from this file. Write the code that replaces the TODO comment and nothing else.",
+    "Complete the code at the TODO so that the file does what its docstring says. Answer with the missing code only.",
+    "The scheduler of this module has been removed. Write the code that belongs at the TODO.",
+    "Implement the TODO and answer with only that code. The schedule is {title}. {summary}",
     "Write `make_scheduler(optimizer, total_steps, prm)` for this module. {summary} {past_end}{defaults}",
     "What is missing at the TODO? Implement the scheduler with {implementation}; it is stepped {advances}.{defaults}",
 )
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """One gap for each file."""
+    """Yield one example of each file."""
     for file in task_input.files:
         request = task_input.chance(NAME, file.name).choice(_REQUESTS)
         variant = file.variant
         defaults = wording.defaults(variant)
-        asked = request.format(
+        instruction = request.format(
             title=variant.title,
             summary=wording.summary(variant),
             past_end=wording.past_end(variant),
@@ -39,7 +39,7 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
         yield Example(
             task=NAME,
             key=file.name,
-            prompt=f"{asked}\n\n{wording.fenced(parts.incomplete)}",
+            prompt=f"{instruction}\n\n{wording.fenced(parts.incomplete)}",
             completion=parts.middle,
             scope=Scope.FILE,
             files=(file,),
@@ -48,15 +48,15 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The file of the question with the completion in its gap.
+    """Return the file of the prompt with the completion as its middle.
 
     Raises:
-        DatasetError: when the question has no gap.
+        DatasetError: when the prompt has no placeholder.
     """
     return sections.complete(wording.quoted(row["prompt"]), completion)
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the file passes the checks, with the learning rates of its row's schedule."""
+    """Grade the file by the checks against the schedule of the row."""
     assert outcome is not None
     return Grade.of_outcome(outcome)

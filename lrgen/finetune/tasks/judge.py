@@ -1,4 +1,4 @@
-"""An instruction and a file → whether the file is a good one (KTO): verified files, and broken ones that failed."""
+"""An instruction and a file → whether the file is correct (KTO): verified files, and mutants that failed."""
 
 import re
 from collections.abc import Iterator
@@ -9,32 +9,35 @@ from lrgen.finetune.tasks import write
 from lrgen.records import Outcome
 
 NAME = "judge"
-SUMMARY = "An instruction and a file → whether it is a good one: as many good ones as bad ones."
+SUMMARY = "An instruction and a file → whether the file is correct; half of the files are."
 EVIDENCE = ("equals", "failed")
 NEEDS_CONTEXT = True
 
-_VERDICTS = {True: "good", False: "bad"}
-_SAID = {"good": True, "yes": True, "true": True, "bad": False, "no": False, "false": False}
+_VERDICTS = {True: "correct", False: "incorrect"}
+_LABELS = {
+    **{"correct": True, "good": True, "yes": True, "true": True},
+    **{"incorrect": False, "wrong": False, "bad": False, "no": False, "false": False},
+}
 _WORD = re.compile(r"[a-z]+")
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """For each file that the checks saw a mistake in: the file, and the file with the mistake, both asked for alike."""
-    judged = ""
+    """Yield for each file with a detected mutant the file and the mutant, with the same prompt."""
+    previous = ""
     for failure in failures(task_input, context):
         file = failure.mutant.file
-        if file.name == judged:  # one mistake for one verified file
+        if file.name == previous:  # one mutant for each verified file
             continue
-        judged = file.name
-        asked = task_input.chance(NAME, file.name).choice(write.DETAILED)(file)
-        bad = {"mutation": failure.mutant.mutation, "failed": failure.stage.value, "reason": failure.reason}
-        answers = ((file.source, True, {"equals": file.sha256}), (failure.mutant.text, False, bad))
-        for answer, label, evidence in answers:
+        previous = file.name
+        prompt = task_input.chance(NAME, file.name).choice(write.DETAILED)(file)
+        failed = {"mutation": failure.mutant.mutation, "failed": failure.stage.value, "reason": failure.reason}
+        completions = ((file.source, True, {"equals": file.sha256}), (failure.mutant.text, False, failed))
+        for completion, label, evidence in completions:
             yield Example(
                 task=NAME,
-                key=f"{file.name}/{'good' if label else 'bad'}",
-                prompt=asked,
-                completion=answer,
+                key=f"{file.name}/{verdict(label)}",
+                prompt=prompt,
+                completion=completion,
                 scope=Scope.FILE,
                 files=(file,),
                 label=label,
@@ -43,26 +46,27 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
 
 
 def verdict(label: bool) -> str:
-    """The answer to the question whether the file of a row with this label is a good one."""
+    """Return the verdict on a file with this label."""
     return _VERDICTS[label]
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The file that is judged, whatever the completion says of it."""
+    """Return the file of the row, which the completion judges."""
     file: str = row["completion"]
     return file
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the first word of the completion (good or bad, yes or no, true or false) is what the checks say of the
-    file.
+    """Grade the verdict by the outcome of the checks.
+
+    The verdict is the first word of the completion: correct or incorrect, good or bad, yes or no, true or false.
     """
     assert outcome is not None
     word = _WORD.search(completion.lower())
-    said = _SAID.get(word[0]) if word else None
-    if said is None:
+    label = _LABELS.get(word[0]) if word else None
+    if label is None:
         return Grade(False, "it does not begin with a verdict")
-    if said == outcome.status.ok:
+    if label == outcome.status.ok:
         return Grade.correct()
-    found = "passes" if outcome.status.ok else Grade.of_outcome(outcome).reason.removeprefix("its file ")
-    return Grade(False, f"the file that is said to {'pass' if said else 'fail'} {found}", EXTRACTED)
+    actual = "the file passes" if outcome.status.ok else Grade.of_outcome(outcome).reason
+    return Grade(False, f"expected the verdict {verdict(not label)}: {actual}", EXTRACTED)

@@ -1,5 +1,7 @@
-"""An instruction → the better of two files (DPO): one that passes before one that failed, and of two that pass the one
-whose measured accuracy is higher by more than the noise over seeds.
+"""An instruction → the better of two files (DPO).
+
+A verified file is preferred to a mutant that failed. Of two verified files, the more accurate one is preferred when the
+difference is significant over seeds.
 """
 
 import itertools
@@ -18,13 +20,13 @@ from lrgen.report import comparison
 from lrgen.report.comparison import CONFIDENCE, Difference, Verdict
 
 NAME = "prefer"
-SUMMARY = "An instruction → the better of two files: passed before failed, or measurably more accurate."
+SUMMARY = "An instruction → the better of two files: the one that passes, or the significantly more accurate one."
 EVIDENCE = ("failed", "difference")
 NEEDS_CONTEXT = True
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """One for each mistake that the checks saw, and one for each two schedules that the runs tell apart."""
+    """Yield an example of each detected mutant, and of each pair of schedules with a significant difference."""
     for failure in failures(task_input, context):
         file = failure.mutant.file
         key = f"{file.name}/{failure.mutant.mutation}"
@@ -43,40 +45,42 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
                 "reason": failure.reason,
             },
         )
-    for won in _measured(task_input, context):
-        better, worse = won.better, won.worse
-        pair = f"{better.name}/{worse.variant.key}/{won.conditions['dataset']}"
+    for preference in _significant(task_input, context):
+        better, worse = preference.better, preference.worse
+        pair = f"{better.name}/{worse.variant.key}/{preference.conditions['dataset']}"
         shown = [better, worse]
         task_input.chance(NAME, pair).shuffle(shown)
         yield Example(
             task=NAME,
             key=pair,
-            prompt=_asked(shown, won),
+            prompt=_prompt(shown, preference),
             completion=better.source,
             scope=Scope.FILE,
             files=(better, worse),
             rejected=worse.source,
-            evidence=_evidence(won),
+            evidence=_evidence(preference),
         )
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The completion, which is the file."""
+    """Return the completion, which is the file."""
     return completion
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the file passes the checks, with the learning rates of the better file's schedule: the worse of two
-    files that both pass has those of another one.
+    """Grade the file by the checks against the schedule of the preferred file.
+
+    The rejected file of a pair that passes has another schedule.
     """
     assert outcome is not None
     return Grade.of_outcome(outcome)
 
 
 @dataclass(frozen=True)
-class _Won:
-    """Two files of one network, trained alike under the same seeds, and by how much one did better; ``rates`` are the
-    base rates by schedule.
+class _Preference:
+    """Two files of one architecture, trained under the same conditions and seeds, with the difference in accuracy.
+
+    ``rates`` are the base learning rates by schedule.
     """
 
     better: VerifiedFile
@@ -88,25 +92,25 @@ class _Won:
     rates: dict[str, float]
 
 
-def _measured(task_input: TaskInput, context: RunContext) -> Iterator[_Won]:
+def _significant(task_input: TaskInput, context: RunContext) -> Iterator[_Preference]:
     networks: dict[str, dict[str, VerifiedFile]] = {}
     for file in task_input.files:
         networks.setdefault(file.architecture.name, {})[file.variant.key] = file
     for name, files in networks.items():
         rows = [row for row in context.accuracies(name) if _of_file(row, files)]
         for dataset in sorted({row["dataset"] for row in rows}):
-            yield from _told_apart(files, [row for row in rows if row["dataset"] == dataset])
+            yield from _pairs(files, [row for row in rows if row["dataset"] == dataset])
 
 
 def _of_file(row: Mapping[str, Any], files: Mapping[str, VerifiedFile]) -> bool:
-    """Whether a run is a training in full of the very bytes that would be published, and not a caller's number."""
+    """Return whether a run trained a file's exact bytes in full; results that callers reported do not count."""
     file = files.get(row["scheduler_type"])
     executed = row["status"] in set(Status) and row["training"] == Training.FULL
     return executed and file is not None and row["source_sha256"] == file.sha256
 
 
-def _told_apart(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, Any]]) -> Iterator[_Won]:
-    """Each two schedules whose difference is beyond the noise; all of them at once with ``CONFIDENCE`` (Bonferroni)."""
+def _pairs(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, Any]]) -> Iterator[_Preference]:
+    """Yield the significantly different pairs, with a joint ``CONFIDENCE`` over all pairs (Bonferroni)."""
     rows = list(rows)
     pool = comparison.pool(rows)
     failed = {row["scheduler_type"] for row in rows if not Status(row["status"]).ok}
@@ -123,33 +127,33 @@ def _told_apart(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, A
             difference = comparison.paired(values[better], values[worse], confidence)
             if difference.verdict is Verdict.BETTER:
                 seeds = tuple(sorted(values[better].keys() & values[worse].keys()))
-                yield _Won(files[better], files[worse], seeds, difference, confidence, pool.conditions, rates)
+                yield _Preference(files[better], files[worse], seeds, difference, confidence, pool.conditions, rates)
 
 
-def _asked(shown: list[VerifiedFile], won: _Won) -> str:
-    network, settings = shown[0].architecture.title, won.conditions["settings"]
-    seeds = wording.listed([str(seed) for seed in won.seeds])
+def _prompt(shown: list[VerifiedFile], preference: _Preference) -> str:
+    network, settings = shown[0].architecture.title, preference.conditions["settings"]
+    seeds = wording.listed([str(seed) for seed in preference.seeds])
     schedules = wording.bullets(
-        f"{file.variant.title}, with `lr` {won.rates[file.variant.key]:g}: {wording.summary(file.variant)}"
+        f"{file.variant.title}, with `lr` {preference.rates[file.variant.key]:g}: {wording.summary(file.variant)}"
         for file in shown
     )
     return (
-        f"{network} is trained on {won.conditions['dataset']} for {settings['epochs']} epochs in batches of "
-        f"{settings['batch_size']}, under each of the seeds {seeds}. Two schedules are to choose from:\n\n{schedules}"
-        "\n\nWrite the whole module with the one that comes to the higher held-out accuracy."
+        f"{network} is trained on {preference.conditions['dataset']} for {settings['epochs']} epochs with batch size "
+        f"{settings['batch_size']}, once for each of the seeds {seeds}. There are two candidate schedules:"
+        f"\n\n{schedules}\n\nWrite the whole module with the schedule that reaches the higher held-out accuracy."
     )
 
 
-def _evidence(won: _Won) -> dict[str, Any]:
-    assert won.difference.mean is not None
-    assert won.difference.interval is not None
-    low, high = won.difference.interval
+def _evidence(preference: _Preference) -> dict[str, Any]:
+    assert preference.difference.mean is not None
+    assert preference.difference.interval is not None
+    low, high = preference.difference.interval
     return {
-        "equals": won.better.sha256,
-        "rejected": won.worse.sha256,
-        "dataset": won.conditions["dataset"],
-        "seeds": list(won.seeds),
-        "difference": round(won.difference.mean, 6),
+        "equals": preference.better.sha256,
+        "rejected": preference.worse.sha256,
+        "dataset": preference.conditions["dataset"],
+        "seeds": list(preference.seeds),
+        "difference": round(preference.difference.mean, 6),
         "interval": [round(low, 6), round(high, 6)],
-        "confidence": round(won.confidence, 6),
+        "confidence": round(preference.confidence, 6),
     }

@@ -1,4 +1,4 @@
-"""A broken file and the harness's own reason → the file that passes. Each broken file was run, and failed for it."""
+"""A mutant and the reason why it fails → the original file or the diff; each mutant was run."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,43 +11,43 @@ from lrgen.records import Outcome
 from lrgen.source import diffs
 
 NAME = "repair"
-SUMMARY = "A broken file and the reason of its failure → the mended file, or the diff that mends it."
+SUMMARY = "A faulty file and the reason why it fails → the corrected file or a unified diff."
 EVIDENCE = ("equals", "patched")
 NEEDS_CONTEXT = True
 
 _REQUESTS = (
-    "This training module does not pass its checks.",
-    "What is wrong in my file? It fails.",
-    "Something is wrong with this module. Please repair it.",
-    "Fix the module below, and change nothing that works.",
-    "Find the mistake in this file and correct it.",
+    "This training module fails its checks. Please fix it.",
+    "My training file fails. What is wrong? Please fix it.",
+    "There is a bug in this module. Please fix it.",
+    "Fix the module below without changing code that works.",
+    "Find and fix the bug in this file.",
 )
 _VERDICTS = (
-    "The {stage} check says: {reason}",
+    "The {stage} check fails: {reason}",
     "FAILED in the {stage} check: {reason}",
     "stage: {stage}\nreason: {reason}",
 )
-_WANTS_DIFF = (
+_AS_DIFF = (
     f"Answer with a unified diff of `{diffs.FILE_NAME}`.",
-    f"Only show the patch to `{diffs.FILE_NAME}` (`git apply` must take it).",
+    f"Show only the patch to `{diffs.FILE_NAME}`, in a form that `git apply` accepts.",
 )
-_WANTS_FILE = ("Answer with the whole mended file.", "Return the complete file as it should be.")
+_AS_FILE = ("Answer with the whole corrected file.", "Return the complete fixed file.")
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """One for each mistake that the checks saw: the mended file, or the diff, by chance."""
+    """Yield an example of each mutant that the checks detect; the completion is the file or a diff."""
     for failure in failures(task_input, context):
-        file, broken = failure.mutant.file, failure.mutant.text
+        file, faulty = failure.mutant.file, failure.mutant.text
         chance = task_input.chance(NAME, file.name, failure.mutant.mutation)
-        asked = chance.choice(_REQUESTS)
-        verdict = chance.choice(_VERDICTS).format(stage=failure.stage, reason=failure.reason)
+        request = chance.choice(_REQUESTS)
+        verdict = chance.choice(_VERDICTS).format(stage=failure.stage, reason=_reason(failure))
         as_diff = chance.random() < 0.5
-        wanted = chance.choice(_WANTS_DIFF if as_diff else _WANTS_FILE)
+        answer = chance.choice(_AS_DIFF if as_diff else _AS_FILE)
         yield Example(
             task=NAME,
             key=f"{file.name}/{failure.mutant.mutation}",
-            prompt=f"{asked} {wanted}\n\n{verdict}\n\n{wording.fenced(broken)}",
-            completion=diffs.unified(broken, file.source) if as_diff else file.source,
+            prompt=f"{request} {answer}\n\n{verdict}\n\n{wording.fenced(faulty)}",
+            completion=diffs.unified(faulty, file.source) if as_diff else file.source,
             scope=Scope.FILE,
             files=(file,),
             evidence=_evidence(failure, as_diff),
@@ -55,28 +55,34 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The file after the diff that the completion is; a completion that is no diff is the new file.
+    """Return the file after the completion's diff; a completion that is not a diff is the new file.
 
     Raises:
-        DatasetError: when the diff does not apply to the file of the question.
+        DatasetError: when the diff does not apply to the file of the prompt.
     """
     return diffs.patched(completion, wording.quoted(row["prompt"]))
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the mended file passes the checks, with the learning rates of the file that was mutated."""
+    """Grade the new file by the checks against the schedule of the original file."""
     assert outcome is not None
     return Grade.of_outcome(outcome)
 
 
+def _reason(failure: Failure) -> str:
+    """Return the reason of a failure with the title of the schedule instead of its number."""
+    variant = failure.mutant.file.variant
+    return failure.reason.replace(f"{variant.key} ({variant.name})", variant.title)
+
+
 def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:
-    mended = failure.mutant.file.sha256
-    broken = hashlib.sha256(failure.mutant.text.encode()).hexdigest()
-    answer = {"applies_to": broken, "patched": mended} if as_diff else {"equals": mended}
+    original = failure.mutant.file.sha256
+    mutant = hashlib.sha256(failure.mutant.text.encode()).hexdigest()
+    completion = {"applies_to": mutant, "patched": original} if as_diff else {"equals": original}
     return {
-        **answer,
+        **completion,
         "mutation": failure.mutant.mutation,
-        "mutant": broken,
+        "mutant": mutant,
         "failed": failure.stage.value,
         "reason": failure.reason,
     }

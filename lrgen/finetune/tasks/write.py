@@ -1,4 +1,4 @@
-"""An instruction → the whole file: each file in brief words and in detailed ones."""
+"""Instruction → file: brief and detailed instructions for each file."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,21 +11,21 @@ from lrgen.finetune.wording import bullets
 from lrgen.records import Outcome
 
 NAME = "write"
-SUMMARY = "An instruction, terse or detailed → the whole file."
+SUMMARY = "A brief or detailed instruction → the whole file."
 EVIDENCE = ("equals",)
 PER_FILE = 2
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """``PER_FILE`` instructions for each file, by turns a brief and a detailed one."""
+    """Yield ``PER_FILE`` examples of each file, alternating between brief and detailed instructions."""
     for file in task_input.files:
         chance = task_input.chance(NAME, file.name)
         turns = zip(chance.sample(BRIEF, len(BRIEF)), chance.sample(DETAILED, len(DETAILED)), strict=True)
-        for turn, phrased in enumerate(islice(chain.from_iterable(turns), PER_FILE), start=1):
+        for turn, instruction in enumerate(islice(chain.from_iterable(turns), PER_FILE), start=1):
             yield Example(
                 task=NAME,
                 key=f"{file.name}/{turn}",
-                prompt=phrased(file),
+                prompt=instruction(file),
                 completion=file.source,
                 scope=Scope.FILE,
                 files=(file,),
@@ -34,48 +34,48 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """The completion, which is the file."""
+    """Return the completion, which is the file."""
     return completion
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Right when the file passes the checks, with the learning rates of its row's schedule."""
+    """Grade the file by the checks against the schedule of the row."""
     assert outcome is not None
     return Grade.of_outcome(outcome)
 
 
-# Brief: what is wanted, not how the file is built.
+# Brief instructions: the network and the schedule.
 
 
 def _line(file: VerifiedFile) -> str:
-    return f"{file.architecture.title} with {_named(file)}, stepped {wording.advances(file.variant)}."
+    return f"{file.architecture.title} trained with {_named(file)}, stepped {wording.advances(file.variant)}."
 
 
 def _request(file: VerifiedFile) -> str:
     return (
-        f"Write a PyTorch module that trains {file.architecture.title} as an image classifier with "
-        f"{file.variant.title}. {wording.summary(file.variant)} It is implemented with "
-        f"{wording.implementation(file.source)} and stepped {wording.advances(file.variant)}.{_by_default(file)}"
+        f"Write a PyTorch module that trains {file.architecture.title} for image classification with "
+        f"{file.variant.title}. {wording.summary(file.variant)} Implement the scheduler with "
+        f"{wording.implementation(file.source)} and step it {wording.advances(file.variant)}.{_by_default(file)}"
     )
 
 
 def _fields(file: VerifiedFile) -> str:
-    parameters = (f"{one.name} = {wording.number(one)}" for one in file.variant.hyperparameters)
+    parameters = (f"{parameter.name} = {wording.number(parameter)}" for parameter in file.variant.hyperparameters)
     fields = {
         "model": file.architecture.title,
         "schedule": file.variant.title,
         "scheduler": wording.implementation(file.source).replace("`", ""),
         "advances": wording.advances(file.variant),
         "defaults": ", ".join(parameters) or "none",
-        "wanted": "one Python file, torch only",
+        "output": "one Python file that imports only torch and the standard library",
     }
     return "\n".join(f"{name}: {value}" for name, value in fields.items())
 
 
 def _question(file: VerifiedFile) -> str:
     return (
-        f"How do I train {file.architecture.title} in plain PyTorch so that the learning rate does the following? "
-        f"{wording.summary(file.variant)} I want {wording.implementation(file.source)} for it, stepped "
+        f"How do I train {file.architecture.title} in plain PyTorch with this learning-rate schedule? "
+        f"{wording.summary(file.variant)} It should use {wording.implementation(file.source)} and be stepped "
         f"{wording.advances(file.variant)}.{_by_default(file)} Please show the complete file."
     )
 
@@ -83,17 +83,17 @@ def _question(file: VerifiedFile) -> str:
 def _need(file: VerifiedFile) -> str:
     return (
         f"I need {file.architecture.title} in a single file: `supported_hyperparameters()`, `make_scheduler()` and a "
-        f"class `Net` with `train_setup` and `learn`. It trains with {_named(file)}; the schedule "
+        f"class `Net` with `train_setup` and `learn`. Train it with {_named(file)}; the schedule "
         f"advances {wording.advances(file.variant)}."
     )
 
 
-# Detailed: enough to write the file and to test it.
+# Detailed instructions: complete specifications.
 
 
 def _specification(file: VerifiedFile) -> str:
     return f"""\
-Write one Python file to this specification.
+Write a Python file that meets this specification.
 
 ## Network
 {_network(file)}
@@ -104,7 +104,7 @@ Write one Python file to this specification.
 
 {wording.stepping(file.variant)} {wording.past_end(file.variant)}
 
-## Hyperparameters of the schedule
+## Schedule hyperparameters
 {_parameters(file)}
 
 ## Training
@@ -116,9 +116,9 @@ Write one Python file to this specification.
 
 def _prose(file: VerifiedFile) -> str:
     return f"""\
-Please implement {file.architecture.title} in PyTorch, in a file of its own. {file.architecture.summary}
+Please implement {file.architecture.title} in PyTorch in a single file. {file.architecture.summary}
 
-It is trained with {file.variant.title}, for which I would like {wording.implementation(file.source)}. \
+It is trained with {file.variant.title}, implemented with {wording.implementation(file.source)}. \
 {wording.summary(file.variant)} {wording.formula(file.variant)}
 
 {wording.past_end(file.variant)} {wording.stepping(file.variant)} {_parameters_in_prose(file)}
@@ -132,7 +132,7 @@ def _ticket(file: VerifiedFile) -> str:
     return f"""\
 **Add {file.architecture.title} with {file.variant.title}**
 
-{wording.summary(file.variant)} It advances {wording.advances(file.variant)}. {wording.formula(file.variant)}
+{wording.summary(file.variant)} The schedule advances {wording.advances(file.variant)}. {wording.formula(file.variant)}
 
 Acceptance criteria:
 {bullets(_criteria(file))}"""
@@ -141,7 +141,7 @@ Acceptance criteria:
 def _numbered(file: VerifiedFile) -> str:
     lines = (f"{number}. {line}" for number, line in enumerate(_criteria(file), start=1))
     return (
-        f"Write the module that trains {file.architecture.title} with {file.variant.title}. "
+        f"Write a module that trains {file.architecture.title} with {file.variant.title}. "
         f"{wording.summary(file.variant)} {wording.formula(file.variant)}\n\nRequirements:\n" + "\n".join(lines)
     )
 
@@ -158,15 +158,19 @@ def _json(file: VerifiedFile) -> str:
             "past_end": wording.past_end(variant),
             "implementation": wording.implementation(file.source),
             "hyperparameters": {
-                one.name: {"default": wording.number(one), "range": [one.low, one.high], "meaning": one.meaning}
-                for one in variant.hyperparameters
+                parameter.name: {
+                    "default": wording.number(parameter),
+                    "range": [parameter.low, parameter.high],
+                    "meaning": wording.marked(parameter.meaning),
+                }
+                for parameter in variant.hyperparameters
             },
         },
         "training": [wording.training(file), wording.stepping(variant)],
         "interface": wording.contract(file),
     }
     specification = wording.fenced(f"{json.dumps(fields, indent=2)}\n", "json")
-    return f"Implement this specification as one Python file; answer with its code.\n\n{specification}"
+    return f"Implement this specification as a single Python file. Answer with the code only.\n\n{specification}"
 
 
 BRIEF: tuple[Callable[[VerifiedFile], str], ...] = (_line, _request, _fields, _question, _need)
@@ -188,25 +192,25 @@ def _network(file: VerifiedFile) -> str:
 
 
 def _parameters(file: VerifiedFile) -> str:
-    return bullets(wording.hyperparameters(file.variant)) or "None of its own."
+    return bullets(wording.hyperparameters(file.variant)) or "None."
 
 
 def _parameters_in_prose(file: VerifiedFile) -> str:
     lines = wording.hyperparameters(file.variant)
     if not lines:
-        return "The schedule has no hyperparameters of its own."
+        return "The schedule has no hyperparameters."
     count = "one hyperparameter" if len(lines) == 1 else f"{len(lines)} hyperparameters"
-    return f"The schedule has {count} of its own: {'. '.join(lines)}."
+    return f"The schedule has {count}: {'. '.join(lines)}."
 
 
 def _criteria(file: VerifiedFile) -> list[str]:
-    own = [f"Hyperparameter {line}." for line in wording.hyperparameters(file.variant)]
+    hyperparameters = [f"Hyperparameter {line}." for line in wording.hyperparameters(file.variant)]
     return [
         file.architecture.summary,
         f"The scheduler is implemented with {wording.implementation(file.source)}.",
         wording.stepping(file.variant),
         wording.past_end(file.variant),
-        *(own or ["The schedule has no hyperparameters of its own."]),
+        *(hyperparameters or ["The schedule has no hyperparameters."]),
         wording.training(file),
         *wording.contract(file),
     ]

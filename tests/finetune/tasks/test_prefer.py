@@ -110,7 +110,8 @@ def test_the_more_accurate_is_preferred(measured):
     assert (example.completion, example.rejected) == (step.source, cosine.source)
     assert example.files == (step, cosine)
     assert (
-        "Tiny is trained on digits for 7 epochs in batches of 16, under each of the seeds 0, 1 and 2" in example.prompt
+        "Tiny is trained on digits for 7 epochs with batch size 16, once for each of the seeds 0, 1 and 2"
+        in example.prompt
     )
     for file in (step, cosine):
         assert f"{file.variant.title}, with `lr` 0.1: {wording.summary(file.variant)}" in example.prompt

@@ -237,7 +237,9 @@ def test_what_is_said_of_a_file_holds_in_its_code(task_input):
         learn = file.source[file.source.index("def learn") :]
         indent = re.search(r"^( +)self\.scheduler\.step\(", learn, re.MULTILINE)[1]
         assert (len(indent) == 12) == ("after each `optimizer.step()`" in stepping)
-        assert ("make_scheduler(self.optimizer" in learn) == ("The first `learn` makes the scheduler" in stepping)
+        assert ("make_scheduler(self.optimizer" in learn) == (
+            "The first call of `learn` creates the scheduler" in stepping
+        )
         setup = file.source[file.source.index("def train_setup") :]
         assert re.search(r"self\.optimizer = (\w+)", setup)[1] == re.search(r"`(\w+)`", training)[1]
         assert ("nesterov=True" in file.source) == ("Nesterov" in training)
@@ -245,7 +247,7 @@ def test_what_is_said_of_a_file_holds_in_its_code(task_input):
         assert ("label_smoothing" in file.source) == ("smoothing" in training)
         assert ('"depth"' in file.source) == ("`depth`" in training)
         dropout = re.search(r'prm\.get\("dropout", ([\d.]+)\)', file.source)
-        assert (f"`dropout` is {dropout[1]} by default" in training) if dropout else ("dropout" not in training)
+        assert (f"The default `dropout` is {dropout[1]}." in training) if dropout else ("dropout" not in training)
         namespace: dict = {}
         declared = re.search(r"returns the literal set (\{.*?\})", " ".join(wording.contract(file)))[1]
         function = next(node for node in ast.parse(file.source).body if isinstance(node, ast.FunctionDef))
@@ -425,5 +427,5 @@ def test_a_prompt_is_answered_by_two_keys(examples):
 def test_a_text_that_is_read_differently_is_not_published(task_input, monkeypatch):
     """An answer that lrgen's own functions would not give ends the build with the text."""
     monkeypatch.setattr(prompts, "PATTERNS", (prompts.Pattern("{active} and {other}, lr={lr}"),))
-    with pytest.raises(DatasetError, match="was put there"):
+    with pytest.raises(DatasetError, match="^pattern 1 of task prompts: expected .*, extraction returns "):
         next(prompts.examples(task_input))

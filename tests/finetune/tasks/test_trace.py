@@ -22,9 +22,8 @@ from lrgen.verify import trace as tracing
 from lrgen.verify.trace import TraceSpec
 from tests import corpus
 from tests.corpus import verified
-from tests.paths import GENERATED, REPOSITORY
+from tests.paths import REPOSITORY
 
-COMMITTED = GENERATED / "ResNet"
 TRACES = 20
 
 
@@ -128,8 +127,8 @@ def test_a_layer_has_its_own_rate(examples):
     for example in of(examples, 172):
         depth = example.evidence["depth"]
         depths.add(depth)
-        assert f"of the group of depth {depth} at" in example.prompt
-        assert "`depth` is 0, 1, 2 and 3" in example.prompt
+        assert f"of the group with depth {depth} at" in example.prompt
+        assert "with `depth` 0, 1, 2 and 3" in example.prompt
         check(example, lambda *args, depth=depth, **prm: _layer(*args, depth=depth, **prm))
     assert len(depths) > 2
 
@@ -181,7 +180,10 @@ def test_a_file_that_leaves_its_curve_is_refused(task_input, context):
     file = task_input.files[3]
     edited = verified(task_input.catalogue, file.variant.number, source=file.source.replace("power=2.0", "power=2.1"))
     assert edited.source != file.source
-    with pytest.raises(CorpusError, match=r"A0_004\.py: the rate at step \d+ of horizon \d+ .* verify it again"):
+    with pytest.raises(
+        CorpusError,
+        match=r"A0_004\.py: at step \d+ of horizon .*, but its curve gives .*: verify the file again$",
+    ):
         list(trace.examples(replace(task_input, files=[edited]), context))
 
 
@@ -189,10 +191,10 @@ def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(task_input):
     """What rounding leaves of zero is zero; what is within the tolerance and written otherwise is left out."""
     spec = TraceSpec(4, {"lr": 0.1}, (0, 2, 3, 4))
     executed = [[0.1, 0.05 + 1e-12, 0.05 * (1 - math.sqrt(0.5)) + 9e-11, 1e-18]]
-    written = trace.unambiguous(task_input.files[5], spec, executed)
+    written = trace.publishable(task_input.files[5], spec, executed)
     assert written == [{0: "0.1", 2: "0.05", 3: "0.0146447", 4: "0"}]
     executed[0][3] = 5e-11
-    assert 4 not in trace.unambiguous(task_input.files[5], spec, executed)[0]
+    assert 4 not in trace.publishable(task_input.files[5], spec, executed)[0]
 
 
 @pytest.mark.parametrize(

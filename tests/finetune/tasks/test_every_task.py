@@ -1,0 +1,347 @@
+"""The contract of every task: its examples, and which completions it grades as correct."""
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import black
+import pytest
+
+from lrgen import catalogue as catalogues
+from lrgen.catalogue import Catalogue
+from lrgen.finetune import grading, mutations, wording
+from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.grading import Submission
+from lrgen.finetune.mutants import RunContext
+from lrgen.finetune.rows import Rows, Split
+from lrgen.finetune.tasks import TASKS
+from lrgen.source import diffs, sections
+from lrgen.verify.engines import local
+from tests import corpus
+from tests.paths import TINY
+
+# Two pairs of equivalents, a relative of each within its family, a metric-driven schedule.
+NUMBERS = (1, 2, 6, 23, 31, 37, 38)
+ROWS = 4  # of each task whose completions are graded
+BEHAVIOURAL = ("write", "infill", "edit", "repair", "trace", "convert", "prefer", "judge", "prompts")
+# Mutations that change what every file does. Others may survive, as zeroed gradients of a first step do.
+DETECTED = (
+    "never stepped",
+    "stepped without its metric",
+    "hard-coded learning rate",
+    "hard-coded horizon",
+    "hard-coded number of classes",
+    "missing import",
+    "missing colon",
+    "list instead of set",
+    "hyperparameter not read",
+    "wrong default",
+)
+NONSENSE = (
+    "",
+    "\n",
+    "pass\n",
+    "import os\n",
+    "{",
+    "null",
+    "[]",
+    "--- a\n+++ b\n",
+    "@@ -1 +1 @@\n",
+    "\ud800",
+    "0: nan\n",
+)
+
+every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    """The shipped catalogue with a network that trains in no time."""
+    return catalogues.load([TINY])
+
+
+@pytest.fixture(scope="module")
+def task_input(catalogue) -> TaskInput:
+    """The files of the tiny network with ``NUMBERS``."""
+    return corpus.task_input(catalogue, NUMBERS, "Tiny")
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory) -> RunContext:
+    """A context with a cache of its own."""
+    return RunContext(tmp_path_factory.mktemp("cache"), workers=2, mutations=2, traces=4)
+
+
+def made(task, task_input: TaskInput, context: RunContext) -> Iterator[Example]:
+    """Yield the examples of a task, with a context where it needs one."""
+    return task.examples(task_input, context) if getattr(task, "NEEDS_CONTEXT", False) else task.examples(task_input)
+
+
+@pytest.fixture(scope="module")
+def examples(task_input, context) -> dict[str, list[Example]]:
+    """All examples by task."""
+    return {task.NAME: list(made(task, task_input, context)) for task in TASKS}
+
+
+@pytest.fixture(scope="module")
+def rows(examples) -> dict[str, list[Row]]:
+    """Some rows of each task, spread over its examples."""
+    maker = Rows(seed=0)
+    chosen = {name: found[:: max(1, len(found) // ROWS)][: ROWS + 1] for name, found in examples.items()}
+    return {name: [maker.of(example, Split.TRAIN, "group") for example in some] for name, some in chosen.items()}
+
+
+# Examples.
+
+
+@every_task
+def test_examples_are_made_on_demand(task, task_input, context, examples):
+    """A task is a generator of examples that bear its name, and has a summary."""
+    assert inspect.isgenerator(made(task, task_input, context))
+    assert {example.task for example in examples[task.NAME]} == {task.NAME}
+    assert task.SUMMARY
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if task.NAME != "trace"], ids=lambda task: task.NAME)
+def test_the_seed_determines_the_examples(task, task_input, context, examples):
+    """Equal files and seeds give equal examples, another seed gives others (trace: see test_trace.py)."""
+    expected = examples[task.NAME]
+    assert list(made(task, task_input, context)) == expected
+    assert list(made(task, dataclasses.replace(task_input, seed=1), context)) != expected
+
+
+@every_task
+def test_examples_are_distinct(task, examples):
+    """No two examples of a task have the same key, or the same texts and label."""
+    of_task = examples[task.NAME]
+    assert len(of_task) >= 2
+    assert len({example.key for example in of_task}) == len(of_task)
+    assert len({(example.prompt, example.completion, example.rejected) for example in of_task}) == len(of_task)
+
+
+@every_task
+def test_evidence_has_a_key_of_the_task(task, examples):
+    """The evidence of each example says how its completion was verified."""
+    assert all(example.evidence.keys() & set(task.EVIDENCE) for example in examples[task.NAME])
+
+
+@every_task
+def test_examples_do_not_mention_catalogue_numbers(task, examples):
+    """Prompts and completions name schedules in words; A0_001 means nothing to a reader."""
+    for example in examples[task.NAME]:
+        assert not re.search(r"A0[_-]\d{3}", example.prompt + example.completion), example.key
+
+
+# Completions.
+
+
+def file_of(task, row: Row, reference: Reference) -> str | None:
+    """Return the file of a row's own completion; None for tasks that execute no file."""
+    return None if task.NAME == "judge" else task.assemble(row, grading.gold(row), reference)
+
+
+def completion_for(row: Row, text: str) -> str:
+    """Return the completion of a row that makes a given file."""
+    if row["completion"].startswith("--- "):
+        return diffs.unified(wording.quoted(row["prompt"]), text)
+    if row["task"] == "infill":
+        return sections.parse(text).middle
+    return sections.parse(text).standalone if row["scope"] == Scope.SCHEDULE else text
+
+
+def mutants_of(task, row: Row, reference: Reference) -> list[str]:
+    """Return completions that differ from the row's own in what they do or state."""
+    own = grading.gold(row)
+    text = file_of(task, row, reference)
+    if text is None:
+        return MUTANTS[task.NAME](own)
+    mutated = [(name, texts[0]) for name, texts in mutations.mutate(text).items() if name in DETECTED]
+    if task.NAME == "infill" or row["scope"] == Scope.SCHEDULE:
+        around = sections.parse(text)
+        mutated = [
+            (name, mutant)
+            for name, mutant in mutated
+            if mutant.startswith(around.prefix) and mutant.endswith(around.suffix) and name != "missing colon"
+        ]
+    return [completion_for(row, mutant) for _, mutant in mutated[:4]]
+
+
+def _wrong_json(own: str) -> list[str]:
+    answer = json.loads(own)
+    return [
+        json.dumps(answer | {"model": "NoSuchNet"}),
+        json.dumps(answer | {"learning_rate": 0.123}),
+        json.dumps(answer | {"momentum": 0.9}),
+        json.dumps({"model": answer["model"]}),
+        f"The answer is {own}",
+    ]
+
+
+def _wrong_rates(own: str) -> list[str]:
+    lines = own.splitlines(keepends=True)
+    first, last = (re.search(r"\d+(?= ?[|:])", line)[0] for line in (lines[-2], lines[-1]))
+    return [
+        "".join(lines[:-1]),
+        own + lines[-1].replace(last, str(int(last) + 1), 1),
+        "".join([*lines[:-1], re.sub(r"(\d+)( ?[|:] ?)\S+", r"\1\g<2>0.0123", lines[-1])]),
+        "".join([*lines[:-1], lines[-1].replace(last, first, 1)]),
+    ]
+
+
+def _wrong_facts(own: str) -> list[str]:
+    swapped = own.replace("remains", "CONTINUES").replace("continues", "remains").replace("CONTINUES", "continues")
+    return [
+        swapped,
+        re.sub(r"once per (?:epoch|batch)", "once per year", own),
+        re.sub(r"default [\d./]+", "default 0.77", own) if "; default" in own else own[: len(own) // 3],
+        re.sub(r"^    .*$", "    0.5 * t", own, flags=re.MULTILINE),
+    ]
+
+
+MUTANTS: dict[str, Callable[[str], list[str]]] = {
+    "prompts": _wrong_json,
+    "trace": _wrong_rates,
+    "explain": _wrong_facts,
+    "judge": lambda own: ["incorrect" if own == "correct" else "correct", "", "I would have to run it."],
+}
+
+
+class _RenameLocals(ast.NodeTransformer):
+    """Renames the variables that a function assigns."""
+
+    def visit_FunctionDef(self, function: ast.FunctionDef) -> ast.FunctionDef:
+        parameters = {argument.arg for argument in function.args.args}
+        nodes = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        assigned = {node.id for node in nodes if isinstance(node.ctx, ast.Store)} - parameters
+        for node in nodes:
+            if node.id in assigned:
+                node.id += "_value"
+        return function
+
+
+def reworded(text: str) -> Iterator[str]:
+    """Yield code that does the same in other words."""
+    yield ast.unparse(ast.parse(text)) + "\n"
+    yield ast.unparse(_RenameLocals().visit(ast.parse(text))) + "\n"
+    narrow = black.format_str(text, mode=black.Mode(line_length=60))
+    yield "".join(
+        f"{line}  # {number}\n" if line.endswith(")") else f"{line}\n"
+        for number, line in enumerate(narrow.splitlines())
+    )
+
+
+def rewordings_of(task, row: Row, reference: Reference) -> list[str]:
+    """Return completions that are correct in other words."""
+    own = grading.gold(row)
+    if task.NAME == "judge":
+        return [own.capitalize() + ".", "Yes: it passes." if own == "correct" else "No, it fails."]
+    if task.NAME == "prompts":
+        return [json.dumps(dict(reversed(json.loads(own).items())), indent=4)]
+    if task.NAME == "trace":
+        rates = re.findall(r"^\|? ?(\d+) ?[|:] ?(\S+)", own, re.MULTILINE)
+        table = "".join(f"| {step} | {float(rate):.8e} |\n" for step, rate in rates)
+        return ["".join(f"- step {step} = {rate}\n" for step, rate in rates), f"| step | lr |\n|---|---|\n{table}"]
+    text = file_of(task, row, reference)
+    if task.NAME == "infill":
+        return list(reworded(own))
+    if row["scope"] == Scope.SCHEDULE:
+        return list(reworded(own))
+    return [completion_for(row, other) for other in reworded(text)]
+
+
+def is_correct_elsewhere(own: Row, other: Row, catalogue: Catalogue) -> bool:
+    """Return whether the completion of another row may be correct for a row as well."""
+    if grading.gold(own) == grading.gold(other):
+        return True
+    if own["task"] in ("trace", "prompts", "judge"):
+        return False
+    if own["task"] == "convert":  # the same curve through the API of the prompt is not a conversion
+        return own["variant"] == other["variant"]
+    variants = [catalogue.variant(row["variant"]) for row in (own, other)]
+    return len({variant.equivalent_to or variant.number for variant in variants}) == 1
+
+
+@pytest.fixture(scope="module")
+def graded(rows, catalogue) -> dict[tuple[str, str], list[tuple[Submission, Grade]]]:
+    """The graded completions of all tasks by task and claim; each file is executed once."""
+    reference = Reference(catalogue)
+    claims: dict[tuple[str, str], list[Submission]] = {}
+    for task in TASKS:
+        some = rows[task.NAME]
+        for row in some:
+            for claim, completions in (
+                ("own", [grading.gold(row)]),
+                ("mutant", mutants_of(task, row, reference)),
+                ("reworded", rewordings_of(task, row, reference) if task.NAME in BEHAVIOURAL else []),
+                ("nonsense", NONSENSE if row is some[0] else ()),
+            ):
+                claims.setdefault((task.NAME, claim), []).extend(Submission(row, text) for text in completions)
+        claims[task.NAME, "other row"] = [
+            Submission(row, grading.gold(other))
+            for row, other in itertools.permutations(some, 2)
+            if not is_correct_elsewhere(row, other, catalogue)
+        ]
+        claims[task.NAME, "rejected"] = [Submission(row, row["rejected"]) for row in some if row["rejected"]]
+    submissions = [submission for of_claim in claims.values() for submission in of_claim]
+    grades = iter(
+        grading.grade_all(
+            submissions, reference, lambda candidates: local.run(candidates, grading.SETTINGS, None, workers=2)
+        )
+    )
+    return {claim: [(submission, next(grades)) for submission in of_claim] for claim, of_claim in claims.items()}
+
+
+def assert_all_below(graded: list[tuple[Submission, Grade]]) -> None:
+    """Assert that no completion is graded as correct, and that each grade has a reason."""
+    for submission, grade in graded:
+        assert not grade.passed, submission.completion
+        assert grade.fraction < 1
+        assert grade.reason
+
+
+@every_task
+def test_the_own_completion_is_correct(task, graded):
+    """The completion of a row is graded 1."""
+    assert graded[task.NAME, "own"]
+    for submission, grade in graded[task.NAME, "own"]:
+        assert grade.passed, (submission.row["variant"], grade)
+        assert (grade.fraction, grade.reason) == (1, "")
+
+
+@every_task
+def test_a_mutant_of_the_completion_is_incorrect(task, graded):
+    """A completion that does or states something else is graded below 1."""
+    assert len(graded[task.NAME, "mutant"]) >= 3
+    assert_all_below(graded[task.NAME, "mutant"])
+
+
+@every_task
+def test_the_completion_of_another_row_is_incorrect(task, graded):
+    """A completion of another row is graded below 1, unless it is equal or has the same curve."""
+    assert graded[task.NAME, "other row"]
+    assert_all_below(graded[task.NAME, "other row"])
+
+
+@pytest.mark.parametrize("name", BEHAVIOURAL)
+def test_a_correct_completion_in_other_words_is_correct(name, graded):
+    """Renamed variables, another layout and other comments make no difference where behaviour is asked for."""
+    assert graded[name, "reworded"]
+    for submission, grade in graded[name, "reworded"]:
+        assert grade.passed, (grade, submission.completion)
+        assert grade.fraction == 1
+
+
+@every_task
+def test_nonsense_is_incorrect(task, graded):
+    """No text makes a task raise; nonsense is graded below 1."""
+    assert_all_below(graded[task.NAME, "nonsense"])
+
+
+def test_a_rejected_completion_is_incorrect(graded):
+    """The rejected completion of a preference pair is graded below 1."""
+    assert graded["prefer", "rejected"]
+    assert_all_below(graded["prefer", "rejected"])
