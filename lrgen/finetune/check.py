@@ -18,7 +18,7 @@ import orjson
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, LrgenError
 from lrgen.finetune import card, formats, grading, manifest, statistics
-from lrgen.finetune.build import TOO_LONG, answer_key, exposure_of
+from lrgen.finetune.build import TOO_LONG, completion_key, exposure_of
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Reference, Row, Scope, Task
@@ -212,7 +212,7 @@ class _Inspection:
         if (other := self._groups.setdefault(row["group"], row["split"])) != row["split"]:
             yield f"its group {row['group']} is in two splits: {other} and {row['split']}"
         exposure = exposure_of(row["split"])
-        known = self._seen.record(row["task"].encode() + b"\0" + answer_key(row["completion"]), exposure)
+        known = self._seen.record(row["task"].encode() + b"\0" + completion_key(row["completion"]), exposure)
         if known not in (None, exposure):
             yield f"its completion is in {_EXPOSURES[known]} and in {_EXPOSURES[exposure]}"
         if row["scope"] == Scope.FILE:
@@ -239,7 +239,7 @@ class _Inspection:
     def _keep(self, submission: Submission, text: str, passes: bool) -> None:
         """Keep a file for execution, and whether it must pass."""
         row = submission.row
-        files = self._claims.setdefault(f"{answer_key(text).hex()}-{row['variant']}", {})
+        files = self._claims.setdefault(f"{completion_key(text).hex()}-{row['variant']}", {})
         files.setdefault((row["task"], passes), submission)
 
     def files(self, sample: int | None) -> list[_Claims]:

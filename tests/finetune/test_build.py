@@ -1,4 +1,4 @@
-"""A dataset is whole or not there, the same each time, and says what was left out of it."""
+"""Builds of datasets: rows, splits, what is left out, the card, and the command line."""
 
 import dataclasses
 import json
@@ -52,8 +52,8 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 # Rows.
 
 
-def test_a_row_is_right_by_itself(catalogue):
-    """What is made of any example has every column, of its type, and an id that its texts give."""
+def test_a_row_of_any_example_is_valid(catalogue):
+    """The row of an example has every column with its type, and the id of its texts."""
     file = verified(catalogue, 1, accuracy=0.5)
     for one in (example(), example([file]), example([file], rejected="x"), example([file], label=False)):
         row = Rows(0).of(one, Split.TRAIN, "group")
@@ -64,9 +64,9 @@ def test_a_row_is_right_by_itself(catalogue):
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("completion", "other", "the id is not the hash"),
+        ("completion", "other", "the id does not match"),
         ("prompt", " ", "is empty"),
-        ("prompt_chars", 1, "the lengths in characters"),
+        ("prompt_chars", 1, "prompt_chars or completion_chars does not match"),
         ("unit", "second", "unit must be one of batch, epoch, metric"),
         ("accuracy", "good", "accuracy must be of type float64"),
         ("seed", None, "seed must be of type int64"),
@@ -74,14 +74,14 @@ def test_a_row_is_right_by_itself(catalogue):
         ("schema", 2, "schema must be 1"),
     ],
 )
-def test_what_is_wrong_with_a_row_is_said(catalogue, column, value, said):
-    """Each kind of damage in a sentence that names the column."""
+def test_a_damaged_row_has_a_problem_that_names_the_column(catalogue, column, value, said):
+    """Each kind of damage gives a problem that names the column."""
     row = Rows(0).of(example([verified(catalogue, 1)]), Split.TRAIN, "group") | {column: value}
     assert any(said in problem for problem in problems(row))
 
 
-def test_an_id_tells_rows_apart():
-    """Each of the texts, and the label, makes another id; a pair is not the same as a plain answer."""
+def test_rows_with_different_texts_have_different_ids():
+    """Each text and the label change the id; a rejected completion is not a plain one."""
     ids = {
         id_of("a", "b", "c", None, None),
         id_of("x", "b", "c", None, None),
@@ -94,15 +94,15 @@ def test_an_id_tells_rows_apart():
     assert len(ids) == 7
 
 
-def test_a_row_names_the_lowest_level_of_its_files(catalogue):
-    """And the accuracy and the run of the first."""
+def test_the_level_of_a_row_is_the_lowest_of_its_files(catalogue):
+    """A row has the lowest level of its files, and the accuracy and run of the first."""
     files = [verified(catalogue, 1, level=Level.TRAINING, accuracy=0.9), verified(catalogue, 6, level=Level.CONTRACT)]
     row = Rows(0).of(example(files), Split.TRAIN, "group")
     assert (row["level"], row["accuracy"], row["result_id"]) == ("contract", 0.9, 1)
 
 
 def test_the_schema_is_documented():
-    """docs/dataset.md has the table of the columns as the code has it."""
+    """docs/dataset.md has the table of the columns."""
     assert table() in (REPOSITORY / "docs" / "dataset.md").read_text(encoding="utf-8")
     assert all(one.meaning for one in FIELDS)
 
@@ -111,15 +111,15 @@ def test_the_schema_is_documented():
 
 
 def test_code_is_compared_by_its_syntax_tree():
-    """Formatting, comments and docstrings make no difference, names and numbers do."""
+    """Formatting, comments and docstrings do not change the digest, names and numbers do."""
     one = 'def f(x):\n    """Doc."""\n    return x + 1  # why\n'
     assert digest(one) == digest("def f(x):\n\n    return (x + 1)\n") != digest("def f(x): return x + 2")
     assert definitions_digest("a text") is definitions_digest("x = 1") is None
     assert definitions_digest(one) == digest(one)
 
 
-def test_a_schedule_is_compared_with_what_it_refers_to():
-    """The network does not matter, and the class that the scheduler is made of does."""
+def test_the_schedule_digest_covers_the_helpers():
+    """The digest of a schedule covers the classes that it uses and not the network."""
     changed = source(37).replace("0.5 * (1 + math.cos", "0.25 * (1 + math.cos")
     assert changed != source(37)
     assert schedule_digest(source(37)) != schedule_digest(changed)
@@ -129,8 +129,8 @@ def test_a_schedule_is_compared_with_what_it_refers_to():
 # Building.
 
 
-def test_a_dataset_has_everything(task_input, tmp_path):
-    """Rows in every format, the card, the statistics, and a manifest of it all; nothing else is left behind."""
+def test_a_dataset_is_complete(task_input, tmp_path):
+    """A dataset has rows in every format, card, statistics and manifest; nothing else is left behind."""
     built = build(task_input, plan(), tmp_path / "out")
     files = content(tmp_path / "out")
     listed = manifest.read(tmp_path / "out")["files"]
@@ -143,8 +143,8 @@ def test_a_dataset_has_everything(task_input, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
 
 
-def test_a_dataset_is_the_same_each_time(task_input, tmp_path):
-    """Byte by byte, wherever it is built; another seed makes another one."""
+def test_a_build_is_reproducible(task_input, tmp_path):
+    """Equal builds give equal bytes in any folder; another seed gives another dataset."""
     for name in ("one", "deeper/other"):
         build(task_input, plan(), tmp_path / name)
     assert content(tmp_path / "one") == content(tmp_path / "deeper" / "other")
@@ -152,8 +152,8 @@ def test_a_dataset_is_the_same_each_time(task_input, tmp_path):
     assert content(tmp_path / "one")["parquet/train.parquet"] != content(tmp_path / "two")["parquet/train.parquet"]
 
 
-def test_nothing_of_this_machine_is_published(task_input, tmp_path):
-    """No file names the folder that it was built in, or the files of the user."""
+def test_no_file_contains_a_local_path(task_input, tmp_path):
+    """No file contains the build folder or the path of a benchmark."""
     benchmark = tmp_path / "mine" / "benchmark.jsonl"
     benchmark.parent.mkdir()
     benchmark.write_text('{"text": "one two three four five six seven eight nine"}\n')
@@ -162,8 +162,8 @@ def test_nothing_of_this_machine_is_published(task_input, tmp_path):
         assert str(tmp_path).encode() not in data, name
 
 
-def test_groups_are_on_one_side(task_input, tmp_path):
-    """No group, and no answer of a task that depends on a file, is in training and elsewhere."""
+def test_no_group_or_completion_is_in_two_splits(task_input, tmp_path):
+    """No group, and no completion of a task with code, is in more than one split."""
     build(task_input, plan(), tmp_path / "out")
     rows = [row for row in rows_of(tmp_path / "out") if row["scope"] != "none"]
     groups: dict[str, set[str]] = {}
@@ -175,8 +175,8 @@ def test_groups_are_on_one_side(task_input, tmp_path):
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
 
 
-def test_an_interrupted_build_goes_on(task_input, tmp_path):
-    """What was whole is not made again, and the result is that of a build that was not interrupted."""
+def test_an_interrupted_build_continues(task_input, tmp_path):
+    """Complete shards are not made again, and the result equals that of an uninterrupted build."""
     made = []
     interrupted = True
 
@@ -202,8 +202,8 @@ def test_an_interrupted_build_goes_on(task_input, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
 
 
-def test_other_arguments_begin_anew(task_input, tmp_path):
-    """What was interrupted is not gone on with under another seed or with other files."""
+def test_other_arguments_start_a_new_build(task_input, tmp_path):
+    """An interrupted build is not continued with another seed."""
     made = []
 
     def interrupting(task_input):
@@ -220,22 +220,22 @@ def test_other_arguments_begin_anew(task_input, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_is_there_is_not_overwritten(task_input, tmp_path, what):
-    """Not even an empty folder."""
+def test_an_existing_path_is_not_overwritten(task_input, tmp_path, what):
+    """An existing file or folder at the output is an error and stays as it is."""
     if what == "folder":
         (tmp_path / "out").mkdir()
     else:
         (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match="out: is there already: nothing was written"):
+    with pytest.raises(OutputError, match=r"out: already exists$"):
         build(task_input, plan(), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_two_builds_of_the_same_do_not_meet(task_input, tmp_path):
-    """The second one says that the first is at work."""
+def test_concurrent_builds_of_a_dataset_are_an_error(task_input, tmp_path):
+    """A second build of the same dataset fails while the first is running."""
 
     def meanwhile(task_input):
-        with pytest.raises(OutputError, match="another build of the same dataset is at work"):
+        with pytest.raises(OutputError, match="another build of the same dataset is running"):
             build(task_input, whole, tmp_path / "out")
         yield from corpus.WRITE.examples(task_input)
 
@@ -246,8 +246,8 @@ def test_two_builds_of_the_same_do_not_meet(task_input, tmp_path):
 # What is left out.
 
 
-def test_rows_are_there_once(task_input, tmp_path):
-    """The same question with the same answer is one row; the others are counted."""
+def test_duplicate_rows_are_left_out(task_input, tmp_path):
+    """Rows with equal texts are written once; the others are counted."""
 
     def twice(task_input):
         for one in corpus.COUNT.examples(task_input):
@@ -260,16 +260,16 @@ def test_rows_are_there_once(task_input, tmp_path):
     assert manifest.read(tmp_path / "out")["counts"]["left_out"] == {"duplicate rows": 30}
 
 
-def test_files_are_there_once(task_input, tmp_path):
-    """A second file with the same network, code and trace yields nothing."""
+def test_duplicate_files_are_left_out(task_input, tmp_path):
+    """A file with the architecture, code and trace of another one gives no rows."""
     copy = dataclasses.replace(task_input.files[0], variant=task_input.catalogue.variant(2))
     doubled = dataclasses.replace(task_input, files=(*task_input.files, copy))
     built = build(doubled, plan(corpus.WRITE), tmp_path / "out")
     assert (built.files, built.counts.left_out) == (len(NUMBERS), {"duplicate files": 1})
 
 
-def test_an_answer_is_not_on_two_sides(task_input, tmp_path):
-    """What is learnt from is not tested with: of equal answers of different groups one side keeps its own."""
+def test_a_completion_is_in_one_split(task_input, tmp_path):
+    """Of equal completions of different groups, those of one split are kept."""
 
     def alike(task_input):
         for file in task_input.files:
@@ -280,14 +280,14 @@ def test_an_answer_is_not_on_two_sides(task_input, tmp_path):
     assert built.counts.left_out["completions in another split"] == len(NUMBERS) - built.counts.rows > 0
 
 
-def test_computed_answers_may_be_alike(task_input, tmp_path):
-    """What stands on no file has few answers, on all sides."""
+def test_completions_without_code_may_be_in_several_splits(task_input, tmp_path):
+    """Rows that contain no code may share completions across splits."""
     build(task_input, plan(corpus.COUNT), tmp_path / "out")
     assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 3
 
 
 def test_rows_that_overlap_with_a_benchmark_are_left_out(task_input, tmp_path):
-    """And counted; nothing else is."""
+    """Rows that overlap with a benchmark are left out and counted; all others stay."""
     words = source(37).split("\n\n")[1].split()
     text = " ".join([*words, "and", "more"])
     (tmp_path / "benchmark.jsonl").write_text(json.dumps({"deep": [{"text": text}]}) + "\n")
@@ -297,7 +297,7 @@ def test_rows_that_overlap_with_a_benchmark_are_left_out(task_input, tmp_path):
         row["variant"] for row in rows_of(tmp_path / "out")
     }
     assert "A0_037" in left_out
-    assert built.counts.left_out["overlaps with a benchmark"] == len(left_out) == 8 - built.counts.rows
+    assert built.counts.left_out["rows that overlap with a benchmark"] == len(left_out) == 8 - built.counts.rows
     assert whole.counts.left_out == {}
 
 
@@ -313,8 +313,8 @@ def test_rows_that_overlap_with_a_benchmark_are_left_out(task_input, tmp_path):
     ],
     ids=["13 words", "12 words", "the 13th differs", "a short text", "other code", "the same code"],
 )
-def test_the_rule_of_overlap(tmp_path, text, overlaps):
-    """Thirteen words in a row, a shorter text as a whole, or the same syntax tree."""
+def test_a_row_overlaps_by_words_or_syntax_tree(tmp_path, text, overlaps):
+    """Thirteen consecutive words, a shorter text as a whole, or an equal syntax tree overlap."""
     texts = [
         "one two three four five six seven eight nine ten eleven twelve thirteen fourteen",
         "a b c d e f g h",
@@ -328,16 +328,16 @@ def test_the_rule_of_overlap(tmp_path, text, overlaps):
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"text": "too short"}'])
-def test_a_benchmark_that_compares_with_nothing_is_refused(tmp_path, text):
-    """It would look as if the dataset had been compared."""
+def test_a_benchmark_without_text_is_an_error(tmp_path, text):
+    """An empty, damaged or too short benchmark is an error, since nothing would be compared."""
     (tmp_path / "benchmark.jsonl").write_text(text)
     with pytest.raises(DatasetError, match="benchmark.jsonl"):
         Benchmarks([tmp_path / "benchmark.jsonl"])
 
 
 @pytest.mark.parametrize("limit", [7, 20, 1000])
-def test_a_limit_is_shared_out(task_input, tmp_path, limit):
-    """Each task gets its part, and what one does not use the next ones may."""
+def test_a_limit_is_divided_among_the_tasks(task_input, tmp_path, limit):
+    """Each task gets an equal part of the limit; unused rows go to the following tasks."""
     built = build(task_input, plan(limit=limit), tmp_path / "out")
     counts = built.tally.by_task()
     assert sum(counts.values()) == min(limit, 8 + 8 + 30 + 8 + 16)
@@ -345,8 +345,8 @@ def test_a_limit_is_shared_out(task_input, tmp_path, limit):
         assert max(counts.values()) - min(counts.values()) <= 1
 
 
-def test_a_limit_takes_files_of_many_kinds(catalogue, tmp_path):
-    """The few rows are not those of the first files."""
+def test_a_limited_dataset_draws_from_all_files(catalogue, tmp_path):
+    """A small dataset has rows of all architectures."""
     files = tuple(verified(catalogue, number, name) for name in ("AlexNet", "ResNet", "VGG") for number in NUMBERS)
     build(TaskInput(catalogue, files, 0), plan(corpus.WRITE, limit=12), tmp_path / "out")
     rows = rows_of(tmp_path / "out")
@@ -367,15 +367,15 @@ def tokenizer(tmp_path) -> Path:
 
 
 def test_tokens_are_counted(task_input, tokenizer, tmp_path):
-    """Of prompt and answer, of the longer one of a pair, and whatever the tokenizer would cut."""
+    """Tokens of the prompt and of the longer completion are counted without truncation."""
     build(task_input, plan(tokenizer=tokenizer), tmp_path / "out")
     for row in rows_of(tmp_path / "out"):
         longest = max(len(row["completion"].split()), len((row["rejected"] or "").split()))
         assert (row["prompt_tokens"], row["completion_tokens"]) == (len(row["prompt"].split()), longest)
 
 
-def test_rows_that_are_too_long_are_put_aside(task_input, tokenizer, tmp_path):
-    """Whole, in a file of their own, and counted; without a limit there is no such file."""
+def test_rows_that_are_too_long_are_written_separately(task_input, tokenizer, tmp_path):
+    """Longer rows are complete in too_long.jsonl and counted; without a limit there is no such file."""
     built = build(task_input, plan(corpus.WRITE, corpus.COUNT, tokenizer=tokenizer, max_tokens=100), tmp_path / "out")
     long = [orjson.loads(line) for line in (tmp_path / "out" / TOO_LONG).read_bytes().splitlines()]
     assert (len(long), built.counts.too_long, built.counts.rows) == (8, 8, 30)
@@ -384,28 +384,28 @@ def test_rows_that_are_too_long_are_put_aside(task_input, tokenizer, tmp_path):
     assert not (tmp_path / "unlimited" / TOO_LONG).exists()
 
 
-def test_a_limit_of_tokens_needs_a_tokenizer(task_input, tmp_path):
-    """A broken one is named."""
-    with pytest.raises(DatasetError, match="max_tokens 5: tokens are counted only with a tokenizer"):
+def test_a_limit_on_tokens_requires_a_tokenizer(task_input, tmp_path):
+    """A limit without a tokenizer, or with a damaged one, is an error."""
+    with pytest.raises(DatasetError, match=r"^max_tokens 5: a limit on tokens requires a tokenizer$"):
         build(task_input, plan(max_tokens=5), tmp_path / "out")
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(DatasetError, match="broken.json: not a tokenizer.json"):
         build(task_input, plan(tokenizer=tmp_path / "broken.json"), tmp_path / "out")
 
 
-def test_no_row_is_an_error(task_input, tmp_path):
-    """That says what was left out; nothing is left behind."""
+def test_a_build_without_rows_is_an_error(task_input, tmp_path):
+    """A build without rows is an error that leaves nothing behind."""
 
     def nothing(task_input):
         yield from ()
 
-    with pytest.raises(DatasetError, match="not one row came of 8 files and 1 tasks: none was made"):
+    with pytest.raises(DatasetError, match=r"^8 files and 1 tasks give no row: the tasks have no examples$"):
         build(task_input, plan(task("nothing", nothing)), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_seen_remembers_the_first_mark(tmp_path):
-    """A key is met once as new."""
+def test_the_deduplicator_returns_the_first_mark(tmp_path):
+    """A new key gives None, a known key the mark of its first occurrence."""
     with Deduplicator(tmp_path / "seen") as seen:
         assert [seen.record(key, mark) for key, mark in ((b"a", 0), (b"b", 1), (b"a", 2), (b"b", 1))] == [
             None,
@@ -419,8 +419,8 @@ def test_seen_remembers_the_first_mark(tmp_path):
 # What is said of it.
 
 
-def test_the_card_names_the_files_of_each_split(task_input, tmp_path):
-    """The header is what the Hub reads, which takes one file format a folder: Parquet, all splits of it."""
+def test_the_card_lists_the_files_of_each_split(task_input, tmp_path):
+    """The header lists the Parquet files of all splits, which the Hub reads."""
     build(task_input, plan(holdout_families=("step",)), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     header = text.split("---\n")[1]
@@ -431,11 +431,11 @@ def test_the_card_names_the_files_of_each_split(task_input, tmp_path):
     assert header.count("- config_name: ") == header.count("- config_name: default\n") == 1
     assert "size_categories:\n- n<1K\n" in header
     assert table() in text
-    assert "Held out: step." in text
+    assert "Held out for testing: step." in text
 
 
-def test_croissant_names_every_file_and_column(task_input, tmp_path):
-    """Each data file with its hash, each column with a type, and nothing is referred to that is not there."""
+def test_croissant_describes_every_file_and_column(task_input, tmp_path):
+    """Each data file has its hash, each column its type, and every reference resolves."""
     build(task_input, plan(), tmp_path / "out")
     whole = json.loads((tmp_path / "out" / "croissant.json").read_text())
     assert whole["conformsTo"] == "http://mlcommons.org/croissant/1.0"
@@ -452,8 +452,8 @@ def test_croissant_names_every_file_and_column(task_input, tmp_path):
     assert {"recordSet", "field", "source", "includes", "key", "dataType"} <= terms & whole["@context"].keys()
 
 
-def test_the_manifest_says_how_it_was_made(task_input, tokenizer, tmp_path):
-    """With what arguments, files by name and hash, and of which files."""
+def test_the_manifest_has_the_arguments(task_input, tokenizer, tmp_path):
+    """The manifest has the arguments, with files by name and hash, and the counts of files."""
     build(task_input, plan(tokenizer=tokenizer, limit=10), tmp_path / "out", ineligible=3)
     facts = manifest.read(tmp_path / "out")
     assert facts["arguments"]["tokenizer"] == {"name": "tokenizer.json", "sha256": manifest.entry(tokenizer)["sha256"]}
@@ -463,13 +463,13 @@ def test_the_manifest_says_how_it_was_made(task_input, tokenizer, tmp_path):
 
 
 def test_text_overlap_is_measured(task_input, tmp_path):
-    """An answer counts as inside when it stands in a training text as it is; equal texts are wholly alike."""
+    """A completion that occurs in a training text is counted; equal texts have similarity 1."""
     build(task_input, plan(corpus.NAME), tmp_path / "out")
     trained = next(row for row in rows_of(tmp_path / "out") if row["split"] == "train")
     part = "\n".join(trained["prompt"].splitlines()[10:40]) + "\n"
     others = [part.replace("self", "selves"), "\n".join(reversed(part.splitlines())) + "\n"]
     found = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, *others], "validation": []})
-    assert [(one.split, one.answers, one.inside, one.greatest) for one in found] == [("test", 3, 1, 1.0)]
+    assert [(one.split, one.completions, one.inside, one.maximum) for one in found] == [("test", 3, 1, 1.0)]
     assert found[0].median < 1
 
 
@@ -501,8 +501,8 @@ def place(tmp_path, lrgen, catalogue, monkeypatch):
 PASSED = ("--variant", "1", "--variant", "37", "--level", "schedule")
 
 
-def test_build_check_and_look(place, lrgen):
-    """The three commands, as tables and as JSON."""
+def test_the_commands_print_tables_and_json(place, lrgen):
+    """build, check and sample print their results as text and as JSON."""
     code, out, _ = lrgen("dataset", "build", "--out", "data", *PASSED)
     assert (code, out.splitlines()[0].split(":")[0]) == (0, "32 rows of 2 files written to data")
     code, out, _ = lrgen("dataset", "build", "--out", "more", *PASSED, "--task", "write", "--format", "kto", "--json")
@@ -517,20 +517,20 @@ def test_build_check_and_look(place, lrgen):
     assert "Count to" in out
 
 
-def test_check_says_what_is_wrong(place, lrgen):
-    """It ends with 1 and a sentence for each problem."""
+def test_check_exits_with_1_and_prints_problems(place, lrgen):
+    """A damaged dataset ends with 1 and a sentence for each problem."""
     lrgen("dataset", "build", "--out", "data", *PASSED)
     with (place / "data" / "messages" / "train.jsonl").open("ab") as file:
         file.write(b"{}\n")
     code, out, _ = lrgen("dataset", "check", "data")
     assert code == 1
-    assert "messages/train.jsonl: is not the file that the manifest names" in out
+    assert "messages/train.jsonl: its sha256 or size differs from the manifest" in out
     code, out, _ = lrgen("dataset", "check", "data", "--json")
     assert (code, len(json.loads(out)["problems"])) == (1, 2)
 
 
-def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
-    """Until it is left out, which is counted; nothing is written before."""
+def test_an_ineligible_file_is_an_error_with_its_reason(place, lrgen):
+    """Ineligible files end the build before it writes; --skip-ineligible counts them instead."""
     select = ("--variant", "1", "--variant", "41", "--variant", "60", "--level", "schedule")
     code, _, err = lrgen("dataset", "build", "--out", "data", *select)
     assert code == 2
@@ -544,16 +544,16 @@ def test_a_file_that_did_not_pass_is_refused_with_its_reason(place, lrgen):
     assert (code, json.loads(out)["ineligible"], json.loads(out)["files"]) == (0, 2, 1)
 
 
-def test_a_file_that_other_checks_passed_is_refused(place, lrgen, monkeypatch):
-    """What an older lrgen found is no proof by today's checks."""
+def test_a_file_verified_by_other_checks_is_ineligible(place, lrgen, monkeypatch):
+    """A run by another version of the checks makes no file eligible."""
     monkeypatch.setattr(verdicts, "check_version", lambda: "those of tomorrow")
     code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED)
     assert code == 2
     assert "A0_001.py was verified by another version of the checks" in err
 
 
-def test_a_lower_level_must_be_asked_for(place, lrgen):
-    """Files that were verified up to the schedule are not enough for the default."""
+def test_the_default_level_is_training(place, lrgen):
+    """Files verified up to the schedule are eligible only with a lower --level."""
     code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "1")
     assert code == 2
     assert "was not verified up to training" in err
@@ -568,7 +568,7 @@ def test_a_lower_level_must_be_asked_for(place, lrgen):
         (["--level", "syntax"], "unknown level 'syntax'"),
         (["--holdout-family", "cosin"], "unknown family 'cosin'"),
         (["--holdout-model", "VGG"], "held-out model VGG: no selected file belongs to it"),
-        (["--max-tokens", "5"], "tokens are counted only with a tokenizer"),
+        (["--max-tokens", "5"], "a limit on tokens requires a tokenizer"),
         (["--tokenizer", "none.json"], "none.json"),
         (["--decontaminate", "none.jsonl"], "none.jsonl: cannot be read"),
         (["--variant", "999"], "unknown variant '999'"),
@@ -576,31 +576,31 @@ def test_a_lower_level_must_be_asked_for(place, lrgen):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_use_is_a_sentence(place, lrgen, arguments, said):
-    """It ends with 2 and leaves nothing behind."""
+def test_a_wrong_argument_is_an_error(place, lrgen, arguments, said):
+    """A wrong argument ends with 2 and a sentence, and leaves nothing behind."""
     code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED, *arguments)
     assert code == 2
     assert said in " ".join(err.split())
     assert [path for path in place.iterdir() if "data" in path.name] == []
 
 
-def test_nothing_that_passed_is_an_error(place, lrgen):
-    """Also when what did not pass is left out."""
+def test_no_eligible_file_is_an_error(place, lrgen):
+    """With --skip-ineligible, a selection without eligible files is an error."""
     code, _, err = lrgen("dataset", "build", "--out", "data", "--variant", "41", "--skip-ineligible")
     assert code == 2
     assert "no file passed up to training" in err
 
 
-def test_a_folder_that_is_no_dataset_is_named(place, lrgen):
-    """By check and by sample."""
+def test_a_folder_that_is_not_a_dataset_is_an_error(place, lrgen):
+    """check and sample name the missing manifest."""
     for command in ("check", "sample"):
         code, _, err = lrgen("dataset", command, "generated")
         assert code == 2
         assert "generated/manifest.json: cannot be read" in err
 
 
-def test_datasets_can_be_switched_off(place, lrgen):
-    """enable_fine_tuning: every command of them ends with 2."""
+def test_datasets_can_be_disabled(place, lrgen):
+    """With enable_fine_tuning = false each dataset command ends with 2."""
     lrgen("dataset", "build", "--out", "data", *PASSED)
     (place / "lrgen.toml").write_text("enable_fine_tuning = false\n")
     for command in (["build", "--out", "more", *PASSED], ["check", "data"], ["sample", "data"]):

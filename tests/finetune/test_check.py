@@ -1,4 +1,4 @@
-"""``lrgen dataset check`` finds each kind of damage, also when the hashes were put right afterwards."""
+"""``lrgen dataset check`` detects each kind of damage, also when the hashes are updated afterwards."""
 
 import dataclasses
 import functools
@@ -148,8 +148,8 @@ def look(folder: Path, catalogue: Any) -> Checked:
     return check(folder, catalogue, sample=0)
 
 
-def test_a_dataset_without_a_fault_has_none(whole, catalogue):
-    """As it was built."""
+def test_an_undamaged_dataset_has_no_problems(whole, catalogue):
+    """A dataset as it was built passes the check."""
     checked = look(whole, catalogue)
     assert checked.problems == []
     assert len((whole / TOO_LONG).read_bytes().splitlines()) == 1
@@ -159,16 +159,13 @@ def test_a_dataset_without_a_fault_has_none(whole, catalogue):
 # Files.
 
 
-def test_a_changed_byte_is_seen(folder, catalogue):
-    """In any file of the folder."""
+def test_a_changed_byte_is_detected(folder, catalogue):
+    """A changed byte in any file is a difference from the manifest."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"):
         data = path.read_bytes()
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         problems = look(folder, catalogue).problems
-        assert (
-            f"{path.relative_to(folder)}: is not the file that the manifest names: its sha256 or its size differs"
-            in (problems)
-        )
+        assert f"{path.relative_to(folder)}: its sha256 or size differs from the manifest" in (problems)
         path.write_bytes(data)
     assert look(folder, catalogue).problems == []
 
@@ -189,7 +186,7 @@ def a_file_is_gone(folder: Path) -> None:
     (folder / "messages" / "train.jsonl").unlink()
 
 
-@damage("messages/train.jsonl: is missing, and parquet has rows for it")
+@damage("messages/train.jsonl: is missing, but parquet has rows for it")
 def a_file_is_gone_without_a_trace(folder: Path) -> None:
     (folder / "messages" / "train.jsonl").unlink()
     seal(folder)
@@ -217,7 +214,7 @@ def the_rows_are_no_parquet(folder: Path) -> None:
     seal(folder)
 
 
-@damage("the columns are not those of schema 1")
+@damage("the columns differ from schema 1")
 def a_column_is_gone(folder: Path) -> None:
     from pyarrow import parquet as files
 
@@ -226,7 +223,7 @@ def a_column_is_gone(folder: Path) -> None:
     seal(folder)
 
 
-@damage("splits are said to have")
+@damage("the counts of splits are")
 def a_row_is_gone(folder: Path) -> None:
     rewrite(folder, lambda rows: rows.remove(first(rows, task="count")))
 
@@ -234,12 +231,12 @@ def a_row_is_gone(folder: Path) -> None:
 # Rows.
 
 
-@damage("the id is not the hash of what the row says")
+@damage("the id does not match the texts and the label")
 def an_answer_is_changed(folder: Path) -> None:
     rewrite(folder, lambda rows: first(rows, task="count").update(completion="9", completion_chars=1))
 
 
-@damage("is there twice")
+@damage("is a duplicate")
 def a_row_is_repeated(folder: Path) -> None:
     rewrite(folder, lambda rows: rows.append(first(rows, task="count")))
 
@@ -249,18 +246,18 @@ def the_licence_is_another(folder: Path) -> None:
     rewrite(folder, lambda rows: rows[0].update(licence="GPL-3.0"))
 
 
-@damage("stands in the file of validation and says that it is of train")
+@damage("its split is train, but it is in the file of validation")
 def the_files_of_two_splits_are_swapped(folder: Path) -> None:
     (folder / "parquet" / "train.parquet").rename(folder / "parquet" / "validation.parquet")
     seal(folder)
 
 
-@damage("is on two sides")
+@damage("is in two splits")
 def a_group_is_torn_apart(folder: Path) -> None:
     rewrite(folder, lambda rows: first(rows, task="write", split="train").update(split="test"))
 
 
-@damage("its answer is in training and in tests")
+@damage("its completion is in training and in tests")
 def a_test_is_learnt_from(folder: Path) -> None:
     def copy(rows: list[Row]) -> None:
         tested = first(rows, task="name", split="test")
@@ -274,22 +271,22 @@ def what_is_held_out_is_learnt_from(folder: Path) -> None:
     rewrite(folder, lambda rows: [row.update(split="train") for row in rows if row["family"] == "constant"])
 
 
-@damage("is said to be two")
+@damage("has two names")
 def a_file_has_two_names(folder: Path) -> None:
     rewrite(folder, lambda rows: first(rows, task="write").update(variant="A0_099"))
 
 
-@damage("names none that was verified")
+@damage("names no verified file")
 def a_row_names_no_file(folder: Path) -> None:
     rewrite(folder, lambda rows: first(rows, task="write").update(level="", source_sha256=""))
 
 
-@damage("was verified up to contract only, and the build asked for schedule")
+@damage("its file was verified up to contract, but the build required schedule")
 def a_level_is_lower(folder: Path) -> None:
     rewrite(folder, lambda rows: rows[0].update(level="contract"))
 
 
-@damage("its seed is 7, that of the build 0")
+@damage("its seed is 7, but that of the build is 0")
 def a_seed_is_another(folder: Path) -> None:
     rewrite(folder, lambda rows: rows[0].update(seed=7))
 
@@ -315,7 +312,7 @@ def a_short_row_is_put_aside(folder: Path) -> None:
 # Formats.
 
 
-@damage("messages/train.jsonl, line 1: is not the row that parquet has")
+@damage("messages/train.jsonl, line 1: differs from the row in parquet")
 def a_line_is_changed(folder: Path) -> None:
     path = folder / "messages" / "train.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"role":"user"', b'"role":"User"', 1))
@@ -332,12 +329,12 @@ def a_line_is_gone(folder: Path) -> None:
 # Answers.
 
 
-@damage("the answer is not what its evidence says: it does not give the file")
+@damage("its completion does not match its evidence: it does not make the file")
 def a_file_is_not_the_one_that_was_verified(folder: Path) -> None:
     rewrite(folder, lambda rows: reworded(first(rows, task="write"), completion=source(2)))
 
 
-@damage("it does not give the file")
+@damage("it does not make the file")
 def a_gap_is_filled_with_something_else(folder: Path) -> None:
     rewrite(folder, lambda rows: reworded(first(rows, task="infill"), completion="pass\n"))
 
@@ -351,26 +348,26 @@ def a_diff_does_not_apply(folder: Path) -> None:
     rewrite(folder, change)
 
 
-@damage("the learning rate at step 5 is said to be 0.02, and is 0.01")
+@damage("the learning rate at step 5 must be 0.01, got 0.02")
 def a_rate_is_wrong(folder: Path) -> None:
     rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n5: 0.02\n"))
 
 
-@damage("it has the steps [0], and [0, 5] were asked for")
+@damage("expected the steps [0, 5], got [0]")
 def a_rate_is_missing(folder: Path) -> None:
     rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n"))
 
 
 @pytest.mark.parametrize("name", sorted(DAMAGE))
-def test_damage_is_seen(folder, catalogue, name):
-    """Each kind, by what it is."""
+def test_damage_is_detected(folder, catalogue, name):
+    """Each kind of damage is reported by its own problem."""
     inflict, said = DAMAGE[name]
     inflict(folder)
     assert any(said in problem for problem in look(folder, catalogue).problems), look(folder, catalogue).problems
 
 
-def test_many_problems_of_one_kind_are_not_all_told(folder, catalogue):
-    """A page of them says enough."""
+def test_many_problems_of_one_kind_are_counted(folder, catalogue):
+    """After the first problems of a kind the others are counted."""
     rewrite(folder, lambda rows: [row.update(seed=7) for row in rows])
     problems = look(folder, catalogue).problems
     rows = manifest.read(folder)["counts"]["rows"]
@@ -381,8 +378,8 @@ def test_many_problems_of_one_kind_are_not_all_told(folder, catalogue):
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"files": {}}'])
-def test_what_is_no_dataset_is_an_error(tmp_path, catalogue, text):
-    """That names the manifest."""
+def test_a_folder_without_a_manifest_is_an_error(tmp_path, catalogue, text):
+    """A missing or damaged manifest is an error that names it."""
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(DatasetError, match="manifest.json: "):
@@ -409,16 +406,16 @@ def executable(catalogue, tmp_path) -> Callable[[str], Path]:
     return make
 
 
-def test_answers_are_executed(executable, catalogue):
-    """The verified file passes, and what was rejected fails."""
+def test_completions_are_executed(executable, catalogue):
+    """The verified file passes, and the rejected one fails, as their rows claim."""
     broken = source(1).replace('prm.get("gamma", 0.1)', "0.2")
     assert broken != source(1)
     checked = check(executable(broken), catalogue)
     assert (checked.problems, checked.executed) == ([], 2)
 
 
-def test_a_file_that_does_not_do_what_it_claims_is_seen(executable, catalogue):
-    """Although every hash and every claim agree: it is run."""
+def test_a_file_with_another_schedule_is_detected(executable, catalogue):
+    """A completion with another schedule is detected although all hashes match."""
     folder = executable("pass\n")
     wrong = source(1).replace('prm.get("gamma", 0.1)', 'prm.get("gamma", 0.2)')
 
@@ -428,20 +425,20 @@ def test_a_file_that_does_not_do_what_it_claims_is_seen(executable, catalogue):
 
     rewrite(folder, change)
     problems = check(folder, catalogue).problems
-    assert any("executed, the file failed in schedule" in problem for problem in problems)
+    assert any("after execution, the file failed in schedule" in problem for problem in problems)
 
 
-def test_a_rejected_answer_that_passes_is_seen(executable, catalogue):
-    """A comment more is not a mistake."""
+def test_a_rejected_completion_that_passes_is_detected(executable, catalogue):
+    """A rejected completion that differs only in a comment is a problem."""
     problems = check(executable(source(1) + "# the same\n"), catalogue).problems
-    assert any("executed, the file that is said to fail passes" in problem for problem in problems)
+    assert any("after execution, the file passes, but its row claims that it fails" in problem for problem in problems)
 
 
 # The database.
 
 
-def test_runs_are_looked_up(executable, catalogue, tmp_path):
-    """A row that names a run which the database has not is seen."""
+def test_missing_runs_are_detected(executable, catalogue, tmp_path):
+    """A row whose run is not in the database is a problem."""
     from lrgen.store import Store
 
     folder = executable("pass\n")
@@ -454,7 +451,7 @@ def test_runs_are_looked_up(executable, catalogue, tmp_path):
 
 
 def test_a_converted_schedule_is_executed(catalogue, tmp_path):
-    """A schedule that stands alone is run in the file around it: the right one passes, another rate is seen."""
+    """A standalone schedule is executed within its file; a wrong one is detected."""
     files = [verified(catalogue, number) for number in (6, 23)]
     for name, wrong in (("right", False), ("wrong", True)):
 
@@ -473,7 +470,7 @@ def test_a_converted_schedule_is_executed(catalogue, tmp_path):
 
 
 def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
-    """The code of a question is run again, whatever the curve says of its answer."""
+    """The code of a trace's prompt is executed again, independently of the curve."""
     (file,) = files = [verified(catalogue, 1)]
     evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
 
@@ -482,7 +479,7 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
         yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
 
     monkeypatch.setattr(trace_task, "grade", lambda *_: Grade.correct())
-    for name, last, told in (("right", "0.05", []), ("wrong", "0.1", ["step 5 is said to be 0.1, and is 0.05"])):
+    for name, last, told in (("right", "0.05", []), ("wrong", "0.1", ["step 5 must be 0.05, got 0.1"])):
         completion = f"0: 0.1\n5: {last}\n"
         plan = Plan((task("trace", functools.partial(tracing, completion=completion)),), level=Level.SCHEDULE)
         build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
@@ -492,8 +489,8 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
         assert all(what in problem for what, problem in zip(told, checked.problems, strict=True))
 
 
-def test_code_that_is_not_ours_is_not_run_and_told(catalogue, tmp_path):
-    """A question whose code was changed has an answer that nobody can vouch for."""
+def test_code_that_is_not_rendered_is_not_executed(catalogue, tmp_path):
+    """A trace whose code is not the rendered file is a problem and is not executed."""
     (file,) = files = [verified(catalogue, 1)]
     evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
 
@@ -505,4 +502,4 @@ def test_code_that_is_not_ours_is_not_run_and_told(catalogue, tmp_path):
 
     build(TaskInput(catalogue, files, 0), Plan((task("trace", changed),), level=Level.SCHEDULE), tmp_path / "out")
     (problem,) = check(tmp_path / "out", catalogue).problems
-    assert "is not what lrgen renders as A0_001, and was not run" in problem
+    assert "is not the rendered A0_001, and was not executed" in problem

@@ -1,4 +1,4 @@
-"""Every format: which rows it takes, what it writes of them, and that trainers can read it."""
+"""Formats: the rows that each accepts, its lines, and that readers load them."""
 
 import json
 import re
@@ -47,8 +47,8 @@ def written(form, rows, folder):
 
 
 @every_format
-def test_each_row_it_takes_is_a_line_of_its_split(form, rows, tmp_path):
-    """In the order of the rows, and nothing else."""
+def test_each_accepted_row_is_a_line_of_its_split(form, rows, tmp_path):
+    """The lines of a split are the accepted rows, in order."""
     files = written(form, rows, tmp_path / "out")
     for split in (Split.TRAIN, Split.VALIDATION):
         lines = files[form.file_of(split)].read_bytes().splitlines()
@@ -57,8 +57,8 @@ def test_each_row_it_takes_is_a_line_of_its_split(form, rows, tmp_path):
         assert expected
 
 
-def test_every_row_is_for_one_kind_of_trainer(rows):
-    """Pairs for DPO, labels for KTO, everything else to be imitated."""
+def test_each_row_is_for_one_kind_of_trainer(rows):
+    """Preference pairs are for DPO, labelled rows for KTO, all others for SFT."""
     for row in rows:
         assert sum(one.takes(row) for one in (messages, dpo, kto)) == 1
         assert messages.takes(row) == prompt_completion.takes(row) == nngpt.takes(row)
@@ -67,8 +67,8 @@ def test_every_row_is_for_one_kind_of_trainer(rows):
 
 
 @every_format
-def test_every_line_has_the_same_columns_of_the_same_types(form, rows):
-    """What a reader infers from the first lines of a large file is true for the last: nothing is null."""
+def test_all_lines_have_the_same_columns_and_types(form, rows):
+    """All lines of a format have the same keys and types, and no value is null."""
 
     def shape(value):
         if isinstance(value, dict):
@@ -81,8 +81,8 @@ def test_every_line_has_the_same_columns_of_the_same_types(form, rows):
 
 
 @every_format
-def test_a_file_of_many_blocks_is_read(form, rows, tmp_path):
-    """pyarrow reads each format block by block, as datasets does, although what comes late differs."""
+def test_pyarrow_reads_a_file_of_many_blocks(form, rows, tmp_path):
+    """pyarrow reads each format block by block, as datasets does, although later rows differ."""
     import pyarrow.json
 
     taken = [row for row in rows if form.takes(row) and row["split"] == Split.TRAIN]
@@ -95,8 +95,8 @@ def test_a_file_of_many_blocks_is_read(form, rows, tmp_path):
 
 
 @every_format
-def test_what_no_column_says_is_in_meta(form, rows):
-    """With the columns of the line, ``meta`` makes the row whole again; NNGPT's holds what is never null."""
+def test_meta_has_the_remaining_columns(form, rows):
+    """The columns of a line and ``meta`` make up the row; NNGPT's ``meta`` has the columns that are never null."""
     row = next(row for row in rows if form.takes(row) and row["accuracy"] is not None)
     line = form.line(row)
     if form is nngpt:
@@ -109,8 +109,8 @@ def test_what_no_column_says_is_in_meta(form, rows):
 
 
 @every_format
-def test_no_rows_are_no_folder(form, rows, tmp_path):
-    """A format without a row is not there at all, and a split without rows has no file."""
+def test_a_format_without_rows_has_no_folder(form, rows, tmp_path):
+    """A format without rows has no folder, a split without rows no file."""
     assert written(form, [row for row in rows if not form.takes(row)], tmp_path / "none") == {}
     there = written(form, [row for row in rows if row["split"] == Split.TRAIN], tmp_path / "out")
     assert form.file_of("train") in there
@@ -118,8 +118,8 @@ def test_no_rows_are_no_folder(form, rows, tmp_path):
 
 
 @pytest.mark.parametrize("form", [messages, prompt_completion, dpo, kto], ids=lambda form: form.NAME)
-def test_llama_factory_finds_files_and_columns(form, rows, tmp_path):
-    """``dataset_info.json`` names each file, and columns that its lines have."""
+def test_dataset_info_names_files_and_columns(form, rows, tmp_path):
+    """``dataset_info.json`` names each file and columns that its lines have."""
     files = written(form, rows, tmp_path / "out")
     entries = json.loads(files["dataset_info.json"].read_text())
     assert {entry["file_name"] for entry in entries.values()} == {"train.jsonl", "validation.jsonl"}
@@ -132,8 +132,8 @@ def test_llama_factory_finds_files_and_columns(form, rows, tmp_path):
         assert entry.get("ranking", False) == (form is dpo)
 
 
-def test_the_texts_are_what_was_asked_and_answered(rows):
-    """Each format has the prompt and the answer, unchanged, where its trainers look for them."""
+def test_each_format_has_the_texts_of_the_row(rows):
+    """Prompt and completion are unchanged in the keys that trainers read."""
     plain = next(row for row in rows if messages.takes(row))
     assert [message["role"] for message in messages.line(plain)["messages"]] == ["system", "user", "assistant"]
     assert [message["content"] for message in messages.line(plain)["messages"]][1:] == [
@@ -148,8 +148,8 @@ def test_the_texts_are_what_was_asked_and_answered(rows):
     assert [kto.line(row)["label"] for row in rows if kto.takes(row)] == [False, True] * 2
 
 
-def test_nngpt_reads_its_answers(rows):
-    """A whole file is in <nn>, a diff in <delta>, each with its hyperparameters; other code is in a fence."""
+def test_nngpt_has_tags_around_files_and_diffs(rows):
+    """A whole file is in <nn>, a diff in <delta>, each with hyperparameters; other code is a code block."""
     train = [row for row in rows if row["split"] == Split.TRAIN and nngpt.takes(row)]
     plain, whole, part, diff, _ = (nngpt.line(row)["messages"][-1]["content"] for row in train)
     assert plain == "This is one."
@@ -165,8 +165,8 @@ def test_nngpt_reads_its_answers(rows):
     assert definitions_digest(fenced[1]) == definitions_digest(train[2]["completion"])
 
 
-def test_nngpt_calls_validation_dev():
-    """The files are named as NNGPT looks for them."""
+def test_nngpt_names_validation_dev():
+    """The files have the names that NNGPT reads."""
     assert [nngpt.file_of(split) for split in ("train", "validation", "test")] == [
         "train.jsonl",
         "dev.jsonl",
@@ -174,8 +174,8 @@ def test_nngpt_calls_validation_dev():
     ]
 
 
-def test_parquet_gives_the_rows_back(rows, tmp_path):
-    """Every column of every row, and the same bytes each time."""
+def test_parquet_keeps_the_rows(rows, tmp_path):
+    """Reading gives the written rows, and equal rows give equal bytes."""
     for name in ("one", "other"):
         writer = parquet.ParquetWriter(tmp_path / name / "parquet")
         (tmp_path / name).mkdir()
@@ -191,14 +191,14 @@ def test_parquet_gives_the_rows_back(rows, tmp_path):
 
 
 def test_parquet_has_the_schema_of_the_rows():
-    """A column for each field, of its type; only those may be null that say so."""
+    """Each field is a column of its type; only nullable fields may be null."""
     schema = parquet.schema()
     assert tuple(schema.names) == NAMES
     assert [field.nullable for field in schema] == [field.nullable for field in FIELDS]
 
 
-def test_an_unknown_format_is_named():
-    """With what was probably meant."""
+def test_an_unknown_format_is_an_error():
+    """An unknown format is an error with the nearest name."""
     with pytest.raises(UnknownNameError, match="unknown format 'mesages': did you mean messages"):
         formats.named(["mesages"])
     assert [one.NAME for one in formats.named(["kto", "messages", "parquet"])] == ["messages", "kto"]

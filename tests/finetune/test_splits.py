@@ -1,4 +1,4 @@
-"""Groups stay together, and a test is never learnt from."""
+"""Assignment of groups and examples to splits."""
 
 import dataclasses
 
@@ -31,8 +31,8 @@ def files(catalogue):
 
 
 @given(st.lists(st.tuples(names, names)))
-def test_what_is_connected_is_one_component(pairs):
-    """Components are the classes of the smallest equivalence that holds for the pairs."""
+def test_connected_names_form_a_component(pairs):
+    """Components are the classes of the smallest equivalence that contains the pairs."""
     found = connected(NAMES, pairs)
     classes = {name: {name} for name in NAMES}
     for one, other in pairs:
@@ -42,7 +42,7 @@ def test_what_is_connected_is_one_component(pairs):
 
 
 def test_equivalents_connect_families(catalogue):
-    """Cosine and its restarts share a curve, whichever files are there."""
+    """Cosine and restarts share a curve, so they form a component without any file."""
     found = components(catalogue, [])
     assert found["cosine"] == found["restarts"] == "cosine+restarts"
     assert found["step"] == "step"
@@ -50,7 +50,7 @@ def test_equivalents_connect_families(catalogue):
 
 @pytest.mark.parametrize("how", ["code", "trace"])
 def test_equal_schedules_connect_families(catalogue, how):
-    """Two families with the same scheduler code, or with a trace in common, are one component."""
+    """Families with equal scheduler code or an equal trace form a component."""
     one, other = verified(catalogue, 1, trace="a"), verified(catalogue, 31, trace="b")
     if how == "code":
         other = dataclasses.replace(other, source=source(1).replace('"""ResNet-20', '"""Another', 1))
@@ -65,29 +65,29 @@ def test_equal_schedules_connect_families(catalogue, how):
 
 
 @given(groups, seeds)
-def test_sides_depend_on_nothing_but_the_groups_and_the_seed(groups, seed):
-    """Their order does not matter, and each group has one side."""
+def test_splits_depend_only_on_the_groups_and_the_seed(groups, seed):
+    """The order of the groups does not matter, and each group has a split."""
     found = assign(sorted(groups), seed)
     assert found == assign(sorted(groups, reverse=True), seed)
     assert found.keys() == groups
 
 
 @given(groups.filter(lambda groups: len(groups) >= 3), seeds)
-def test_no_side_is_empty(groups, seed):
-    """Three groups are enough for training, validation and a test."""
+def test_no_split_is_empty(groups, seed):
+    """From three groups on, training, validation and test have a group each."""
     assert set(assign(groups, seed).values()) == {Split.TRAIN, Split.VALIDATION, Split.TEST}
 
 
 @given(seeds)
-def test_a_growing_corpus_keeps_its_sides(seed):
-    """Where no side was empty, what is added moves nobody."""
+def test_a_growing_corpus_keeps_its_splits(seed):
+    """New groups do not change the splits of the others."""
     before = assign(map(str, range(100)), seed)
     after = assign(map(str, range(150)), seed)
     assert {group: after[group] for group in before} == before
 
 
-def test_a_tenth_is_tested_with():
-    """And a tenth is for validation; another seed chooses others."""
+def test_a_tenth_of_the_groups_is_in_each_held_out_split():
+    """A tenth of the groups is in test and a tenth in validation; another seed draws others."""
     assignments = assign(map(str, range(10_000)), 0)
     counts = {
         split: sum(assignment is split for assignment in assignments.values()) for split in set(assignments.values())
@@ -136,8 +136,8 @@ def test_a_standalone_schedule_is_in_one_split(catalogue, files, seed):
     assert {assignment.split for assignment in assignments.values()} == {Split.TRAIN, Split.VALIDATION, Split.TEST}
 
 
-def test_what_is_held_out_is_nowhere_else(catalogue, files):
-    """A family takes those along whose schedules equal its own; what is held out twice tests families."""
+def test_held_out_files_are_only_in_the_hard_tests(catalogue, files):
+    """A held-out family takes its component with it and has precedence over a held-out architecture."""
     splits = Splits(catalogue, files, 0, ["cosine"], ["VGG"])
     families = {"cosine", "restarts"}
     assert splits.held_out == {"families": sorted(families), "architectures": ["VGG"]}
@@ -152,8 +152,8 @@ def test_what_is_held_out_is_nowhere_else(catalogue, files):
                 assert assignment.split not in (Split.TEST_FAMILIES, Split.TEST_ARCHITECTURES)
 
 
-def test_a_held_out_network_is_not_asked_what_others_have_taught(catalogue, files):
-    """An answer that is the same for every network, and is learnt from, tests nothing."""
+def test_trained_completions_of_a_held_out_network_are_left_out(catalogue, files):
+    """A completion that is the same for every architecture and in training tests nothing."""
     splits = Splits(catalogue, files, 0, (), ["VGG"])
     for file in files[: len(NUMBERS)]:
         here = splits.of(example([file], scope=Scope.SCHEDULE))
@@ -161,8 +161,8 @@ def test_a_held_out_network_is_not_asked_what_others_have_taught(catalogue, file
         assert (there is None) == (here.split is not Split.TEST)
 
 
-def test_several_files_are_on_the_hardest_of_their_sides(catalogue, files):
-    """A file of a test is not seen in training in any role."""
+def test_an_example_with_several_files_is_in_the_hardest_split(catalogue, files):
+    """A test file never occurs in training."""
     splits = Splits(catalogue, files, 0, ["step"])
     trained = next(file for file in files if splits.of(example([file])).split is Split.TRAIN)
     held_out = next(file for file in files if file.variant.family == "step")
@@ -170,8 +170,8 @@ def test_several_files_are_on_the_hardest_of_their_sides(catalogue, files):
         assert splits.of(example(pair)) == splits.of(example([held_out]))
 
 
-def test_what_stands_on_no_file_goes_by_its_key(catalogue, files):
-    """Its side is drawn, and is the same in every build with the seed."""
+def test_an_example_without_files_is_assigned_by_its_key(catalogue, files):
+    """Its split is drawn, and is the same in every build with the seed."""
     splits = [Splits(catalogue, files, seed) for seed in (0, 0, 1)]
     examples = [example(key=str(number)) for number in range(500)]
     assignments = [[one.of(each).split for each in examples] for one in splits]
@@ -179,8 +179,8 @@ def test_what_stands_on_no_file_goes_by_its_key(catalogue, files):
     assert assignments[0].count(Split.TRAIN) == pytest.approx(400, abs=40)
 
 
-def test_what_is_held_out_must_be_there(catalogue, files):
-    """A name that does not exist, or of which there is no file, is an error that names it."""
+def test_a_held_out_name_must_exist_and_be_selected(catalogue, files):
+    """An unknown name, or one without a selected file, is an error that names it."""
     with pytest.raises(UnknownNameError, match="unknown family 'cosin'"):
         Splits(catalogue, files, 0, ["cosin"])
     with pytest.raises(DatasetError, match="held-out model ConvNeXt: no selected file belongs to it"):
@@ -190,8 +190,8 @@ def test_what_is_held_out_must_be_there(catalogue, files):
 # Duplicates.
 
 
-def test_files_are_duplicates_by_three_keys(catalogue):
-    """The same network, syntax tree and trace is the same file; two of them are not enough."""
+def test_duplicates_share_architecture_code_and_trace(catalogue):
+    """Files with equal architecture, syntax tree and trace are duplicates; two of the three are not enough."""
     first = verified(catalogue, 1, trace="a")
     comment = verified(catalogue, 2, trace="a", source=source(1) + "# a comment\n")
     others = [

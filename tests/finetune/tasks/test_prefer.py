@@ -1,4 +1,4 @@
-"""The better of two answers, and whether an answer is a good one: what failed, and what the runs tell apart."""
+"""Tasks prefer and judge: pairs of files by outcome and by measured accuracy."""
 
 import json
 from dataclasses import replace
@@ -37,8 +37,8 @@ def context(tmp_path_factory) -> RunContext:
 # What failed.
 
 
-def test_what_passed_is_preferred_to_what_failed(tiny, context):
-    """The verified file is chosen, the broken one that failed is rejected, and the evidence says for what."""
+def test_a_verified_file_is_preferred_to_a_mutant(tiny, context):
+    """The verified file is chosen, the mutant is rejected, and the evidence has the failed check."""
     found = list(prefer.examples(tiny, context))
     assert len(found) >= len(tiny.files)
     for example in found:
@@ -51,8 +51,8 @@ def test_what_passed_is_preferred_to_what_failed(tiny, context):
         assert example.prompt in {phrased(file) for phrased in write.DETAILED}
 
 
-def test_as_many_good_answers_as_bad_ones(tiny, context):
-    """A file and a broken one answer the same question, one is labelled good and the other is not."""
+def test_half_of_the_labels_are_true(tiny, context):
+    """A file and its mutant have the same prompt, the file labelled true and the mutant false."""
     found = list(judge.examples(tiny, context))
     assert len(found) == 2 * len(tiny.files)
     for good, bad in zip(found[::2], found[1::2], strict=True):
@@ -102,8 +102,8 @@ def measured(tiny, tmp_path) -> Measured:
     return Measured(Store(f"sqlite:///{tmp_path}/db.db"), tiny)
 
 
-def test_the_more_accurate_is_preferred(measured):
-    """Nine more of a hundred under each of three seeds is beyond the noise; the question says how it was measured."""
+def test_the_more_accurate_schedule_is_preferred(measured):
+    """A significant difference over three seeds gives a pair; the prompt describes the conditions."""
     measured.runs(FAR_APART, epochs=7, batch_size=16)
     (example,) = measured.examples()
     step, cosine = measured.task_input.files[:2]
@@ -134,14 +134,14 @@ def test_the_more_accurate_is_preferred(measured):
     ],
     ids=["noise", "one seed", "one schedule", "equal"],
 )
-def test_what_cannot_be_told_apart_is_no_example(measured, table):
-    """A tie, a single seed, a single schedule: none is preferred."""
+def test_an_insignificant_difference_gives_no_example(measured, table):
+    """A tie, a single seed or a single schedule gives no example."""
     measured.runs(table)
     assert measured.examples() == []
 
 
-def test_more_pairs_need_more(measured):
-    """A difference that is one between two schedules is none among the three pairs of three."""
+def test_the_confidence_is_joint_over_all_pairs(measured):
+    """A difference that is significant for one pair is not among three."""
     narrow = {STEP: (89, 92, 91.5), COSINE: (86, 86, 86)}
     measured.runs(narrow)
     assert len(measured.examples()) == 1
@@ -159,34 +159,34 @@ def test_more_pairs_need_more(measured):
     ],
     ids=["other bytes", "overfit", "failed", "longer"],
 )
-def test_only_like_runs_of_the_published_bytes_count(measured, other):
-    """Runs of other bytes, of few images, that failed, or under other settings are compared with none."""
+def test_only_comparable_runs_of_the_exact_bytes_count(measured, other):
+    """Runs of other bytes, without full training, that failed or with other settings do not count."""
     measured.runs({STEP: FAR_APART[STEP]})
     measured.runs({COSINE: FAR_APART[COSINE]}, **other)
     assert measured.examples() == []
 
 
-def test_images_learnt_by_heart_prove_no_schedule(measured):
-    """An accuracy on the images that were overfit is no measure, not even among its own kind."""
+def test_overfitted_runs_are_not_compared(measured):
+    """Runs that only overfit a subset have no held-out accuracy and are not compared."""
     measured.runs(FAR_APART, training=Training.OVERFIT)
     assert measured.examples() == []
 
 
-def test_a_schedule_that_failed_under_a_seed_is_left_out(measured):
-    """It must not win by the seeds under which it did not fail."""
+def test_a_schedule_that_failed_with_a_seed_is_left_out(measured):
+    """A schedule does not win by the seeds with which it did not fail."""
     measured.runs(FAR_APART)
     measured.run(STEP, 3, 90, Status.FAILED)
     assert measured.examples() == []
 
 
-def test_a_file_that_is_not_published_is_not_preferred(measured):
-    """Both files of a pair are verified ones of this corpus."""
+def test_both_files_of_a_pair_are_verified(measured):
+    """A pair needs two verified files of the corpus."""
     measured.runs(FAR_APART)
     assert measured.examples(replace(measured.task_input, files=measured.task_input.files[1:])) == []
 
 
-def test_either_schedule_may_be_named_first(measured):
-    """The order in the question says nothing of the answer: it is drawn, by the seed."""
+def test_the_order_of_the_candidates_is_random(measured):
+    """The order of the schedules in the prompt depends on the seed, not on the better one."""
     measured.runs(FAR_APART)
     orders = set()
     for seed in range(8):

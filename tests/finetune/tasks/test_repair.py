@@ -1,4 +1,4 @@
-"""Mistakes put into verified files: what they look like, what the checks say of them, and what mends them."""
+"""Mutations of verified files, the outcomes of mutants, and task repair."""
 
 import ast
 import difflib
@@ -153,8 +153,8 @@ def test_mutants_of_a_file_are_distinct(resnet):
         ),
     ],
 )
-def test_a_mistake_is_what_its_name_says(number, kind, gone, come):
-    """One place of each kind is looked at by hand: what goes, what comes, and what is in brackets stays there."""
+def test_a_mutation_does_what_its_name_says(number, kind, gone, come):
+    """One mutant of each kind is checked by hand: the removed text and the new text."""
     text = corpus.source(number)
     assert gone in text
     texts = [one for one in mutations.mutate(text)[kind] if one.count(gone) < text.count(gone)]
@@ -164,8 +164,8 @@ def test_a_mistake_is_what_its_name_says(number, kind, gone, come):
 # What the checks say of them.
 
 
-def test_each_broken_file_fails_again_for_its_reason(task_input, repairs):
-    """The words of the harness in a question are those of another run of the same text."""
+def test_a_mutant_fails_again_with_its_reason(task_input, repairs):
+    """The stage and the reason in a prompt are those of another run of the same mutant."""
     assert len(repairs) >= 4 * len(NUMBERS)
     for example in repairs:
         end = end_of(task_input, wording.quoted(example.prompt), example.files[0])
@@ -176,14 +176,14 @@ def test_each_broken_file_fails_again_for_its_reason(task_input, repairs):
         assert reason in example.prompt
 
 
-def test_the_answers_pass(task_input):
-    """What every repair of a file ends in passes the checks that the broken one failed."""
+def test_the_original_files_pass(task_input):
+    """The files that repairs lead to pass the checks up to the schedule."""
     for file in task_input.files:
         assert end_of(task_input, file.source, file)[0] is Status.UNPROVEN  # up to the schedule
 
 
-def test_an_answer_mends_its_question(repairs):
-    """A whole file is the verified one, a diff makes it of the broken one; both occur, the evidence says which."""
+def test_a_repair_gives_the_original_file(repairs):
+    """A whole completion is the original file, a diff turns the mutant into it; both forms occur."""
     as_diff = [example for example in repairs if "applies_to" in example.evidence]
     for example in repairs:
         broken, file = wording.quoted(example.prompt), example.files[0]
@@ -194,13 +194,13 @@ def test_an_answer_mends_its_question(repairs):
     assert 0 < len(as_diff) < len(repairs)
 
 
-def test_a_repair_shows_a_whole_file(repairs):
-    """Its side is that of the file, whatever the answer touches."""
+def test_the_scope_of_a_repair_is_the_file(repairs):
+    """A repair is split by its file, whatever its completion changes."""
     assert {example.scope for example in repairs} == {Scope.FILE}
 
 
-def test_mistakes_in_the_schedule_and_around_it_take_turns(task_input, repairs):
-    """Of five mistakes in a file three are ones of scheduling, though it may offer more places for either."""
+def test_mutations_alternate_between_schedule_and_frame(task_input, repairs):
+    """Of five mutations of a file, two or three are in the schedule and the others around it."""
     of_schedule = dict(mutations.OF_SCHEDULE)
     for file in task_input.files:
         applied = [example.evidence["mutation"] for example in repairs if example.files[0] is file]
@@ -209,8 +209,8 @@ def test_mistakes_in_the_schedule_and_around_it_take_turns(task_input, repairs):
         assert 1 <= len(applied) - inside <= 2
 
 
-def test_what_passes_is_counted_and_never_published(task_input, tmp_path, monkeypatch):
-    """A mistake that the checks do not see is no example of any task."""
+def test_a_surviving_mutant_is_counted_and_not_used(task_input, tmp_path, monkeypatch):
+    """A surviving mutant gives no example of any task."""
     surviving = task_input.files[0].source.replace("            self.optimizer.zero_grad()\n", "")
     monkeypatch.setattr(mutations, "mutate", lambda text: {"gradients not zeroed": [surviving]})
     context = RunContext(tmp_path)
@@ -220,8 +220,8 @@ def test_what_passes_is_counted_and_never_published(task_input, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
-    """Of each kind some place in three dozen files of the committed network is seen, and why it fails is told."""
+def test_the_checks_detect_every_mutation_but_one(catalogue, tmp_path):
+    """Of each mutation except one, some mutant among three dozen fails with a reason."""
     files = corpus.task_input(catalogue, [variant.number for variant in catalogue.variants]).files
     chosen: dict[str, list[mutants.Mutant]] = {}
     for file in files:
@@ -237,24 +237,24 @@ def test_the_checks_see_every_mistake_but_one(catalogue, tmp_path):
 # Again.
 
 
-def test_what_was_run_once_is_not_run_again(task_input, context, repairs, monkeypatch):
-    """A second build asks the cache, for all three tasks, and writes the same."""
+def test_outcomes_of_mutants_are_cached(task_input, context, repairs, monkeypatch):
+    """A second build executes nothing, for all three tasks, and gives the same examples."""
     monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("a file is run again"))
     assert list(repair.examples(task_input, context)) == repairs
     assert len(list(prefer.examples(task_input, context))) == len(repairs)
     assert len(list(judge.examples(task_input, context))) == 2 * len(NUMBERS)
 
 
-def test_other_checks_run_everything_again(task_input, context, repairs, monkeypatch):
-    """What is known was said by the checks of today."""
+def test_another_version_of_the_checks_runs_mutants_again(task_input, context, repairs, monkeypatch):
+    """Cached outcomes are used only by the version of the checks that recorded them."""
     monkeypatch.setattr(verdicts, "check_version", lambda: "other")
     monkeypatch.setattr(local, "run", lambda *args, **kwargs: pytest.fail("run"))
     with pytest.raises(pytest.fail.Exception, match="run"):
         list(repair.examples(task_input, context))
 
 
-def test_an_interrupted_build_goes_on_where_it_was(task_input, repairs, tmp_path, monkeypatch):
-    """What was run before the interrupt is known to the next build, which runs the rest and writes the same."""
+def test_an_interrupted_build_uses_recorded_outcomes(task_input, repairs, tmp_path, monkeypatch):
+    """Mutants that ran before an interrupt are not run again, and the examples are the same."""
     run_all, ran = local.run, []
 
     def noted(candidates, *args: Any, stop: bool, **how: Any) -> Iterator[Outcome]:
@@ -273,15 +273,15 @@ def test_an_interrupted_build_goes_on_where_it_was(task_input, repairs, tmp_path
     assert len(ran) == len(set(ran)) >= len(repairs)
 
 
-def test_a_cache_that_cannot_be_read_is_named(task_input, tmp_path):
-    """The error names the file."""
+def test_an_unreadable_cache_is_an_error(task_input, tmp_path):
+    """The error names the file of the cache."""
     (tmp_path / "verdicts.db").mkdir()
     with pytest.raises(StoreError, match=r"verdicts\.db: unable to open"):
         list(repair.examples(task_input, RunContext(tmp_path)))
 
 
-def test_the_seed_alone_decides(tiny, context, repairs):
-    """The same files and seed give the same examples, another seed others; a file's do not depend on other files."""
+def test_examples_depend_on_the_seed_and_the_file(tiny, context, repairs):
+    """Equal files and seeds give equal examples, other seeds others; other files have no influence."""
     again = corpus.task_input(tiny, NUMBERS, "Tiny")
     assert [example.key for example in repair.examples(again, context)] == [example.key for example in repairs]
     alone = corpus.task_input(tiny, NUMBERS[2:3], "Tiny")

@@ -1,4 +1,4 @@
-"""Questions about learning rates: each answer is what the code does, and what a formula by hand says."""
+"""Task trace: learning rates that are executed and compared with formulas."""
 
 import json
 import math
@@ -65,10 +65,8 @@ def check(example: Example, formula) -> None:
 # Answers by hand.
 
 
-def test_a_course_is_what_the_schedule_does(task_input):
-    """Step decay at a third and two thirds of nine epochs; half a cosine of four; a warm-up of two batches of four;
-    and a factor of 0.95 by a file that prints, which does not get between the answers.
-    """
+def test_a_trace_has_the_rates_of_the_schedule(task_input):
+    """Step decay, cosine decay, warm-up of two batches, and a file that prints give the expected rates."""
     files = {file.variant.number: file for file in task_input.files}
     text = files[3].source.replace("    return ExponentialLR", "    print('{}')\n    return ExponentialLR")
     printing = verified(task_input.catalogue, 3, source=text)
@@ -93,8 +91,8 @@ def test_a_course_is_what_the_schedule_does(task_input):
         assert np.allclose(rates, [right], atol=1e-12)
 
 
-def test_step_decay_is_answered_right(examples):
-    """The base rate times gamma for every step size that is over."""
+def test_step_decay_has_the_rates_of_its_formula(examples):
+    """The base learning rate is multiplied by gamma after each step size."""
     for example in of(examples, 1):
         check(
             example,
@@ -104,14 +102,14 @@ def test_step_decay_is_answered_right(examples):
         )
 
 
-def test_half_a_cosine_is_answered_right(examples):
-    """Zero at the horizon and past it."""
+def test_cosine_decay_has_the_rates_of_its_formula(examples):
+    """The learning rate is zero at the horizon and after it."""
     for example in of(examples, 6):
         check(example, lambda step, horizon, lr: lr * (1 + math.cos(math.pi * min(1, step / horizon))) / 2)
 
 
-def test_a_warm_up_is_answered_right(examples):
-    """The climb is linear from zero, and what follows is constant."""
+def test_warm_up_has_the_rates_of_its_formula(examples):
+    """The learning rate increases linearly from zero, then is constant."""
     for example in of(examples, 40):
         check(
             example,
@@ -121,8 +119,8 @@ def test_a_warm_up_is_answered_right(examples):
         )
 
 
-def test_a_layer_has_its_own_rate(examples):
-    """The question names a group by its depth, and the answer is that group's."""
+def test_a_layer_wise_question_is_about_one_group(examples):
+    """The prompt names a group by its depth, and the completion has the rates of that group."""
     depths = set()
     for example in of(examples, 172):
         depth = example.evidence["depth"]
@@ -139,8 +137,8 @@ def _layer(step, horizon, lr, depth, layer_decay=0.75, warmup_fraction=0.05):
     return lr * layer_decay ** (3 - depth) * (step / climb if step < climb else cosine)
 
 
-def test_a_plateau_is_answered_right(examples):
-    """The metrics stand in the question; by them the rate falls to a tenth after too many without improvement."""
+def test_a_plateau_has_the_rates_of_its_metrics(examples):
+    """The prompt has the metrics; the learning rate drops to a tenth after too many without improvement."""
     fell = False
     for example in of(examples, 31):
         metrics, evidence = example.evidence["metrics"], example.evidence
@@ -159,8 +157,8 @@ def test_a_plateau_is_answered_right(examples):
     assert fell
 
 
-def test_every_published_rate_is_the_curves(examples):
-    """Over all schedules, what is published to six digits is what the independent curve has."""
+def test_every_rate_is_that_of_the_curve(examples):
+    """The rates of all completions are those of the independent curves, to six digits."""
     for example in examples:
         variant, evidence = example.files[0].variant, example.evidence
         prm = {name: value for name, value in evidence["prm"].items() if name != "lr"}
@@ -175,8 +173,8 @@ def test_every_published_rate_is_the_curves(examples):
 # What is refused.
 
 
-def test_a_file_that_leaves_its_curve_is_refused(task_input, context):
-    """A file that was verified and does something else now stops the build, by its name."""
+def test_a_file_that_differs_from_its_curve_is_an_error(task_input, context):
+    """A file whose rates differ from the curve ends the build with its name."""
     file = task_input.files[3]
     edited = verified(task_input.catalogue, file.variant.number, source=file.source.replace("power=2.0", "power=2.1"))
     assert edited.source != file.source
@@ -187,8 +185,8 @@ def test_a_file_that_leaves_its_curve_is_refused(task_input, context):
         list(trace.examples(replace(task_input, files=[edited]), context))
 
 
-def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(task_input):
-    """What rounding leaves of zero is zero; what is within the tolerance and written otherwise is left out."""
+def test_rates_with_uncertain_digits_are_not_used(task_input):
+    """Rounding errors of zero are zero; a rate whose digits differ from the curve's is left out."""
     spec = TraceSpec(4, {"lr": 0.1}, (0, 2, 3, 4))
     executed = [[0.1, 0.05 + 1e-12, 0.05 * (1 - math.sqrt(0.5)) + 9e-11, 1e-18]]
     written = trace.publishable(task_input.files[5], spec, executed)
@@ -201,8 +199,8 @@ def test_a_rate_of_which_the_digits_are_not_sure_is_not_asked_for(task_input):
     ("broken", "reason"),
     [("raise ValueError('no')", "raises at horizon .* ValueError: no"), ("import os; os._exit(3)", "has ended")],
 )
-def test_a_file_that_raises_is_refused(task_input, context, broken, reason):
-    """So does one whose scheduler raises, or that takes its process with it."""
+def test_a_file_that_raises_is_an_error(task_input, context, broken, reason):
+    """A scheduler that raises or ends its process ends the build with the file's name."""
     file = task_input.files[2]
     text = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
     raising = verified(task_input.catalogue, 3, source=text)
@@ -213,8 +211,8 @@ def test_a_file_that_raises_is_refused(task_input, context, broken, reason):
 # Questions.
 
 
-def test_a_question_tells_all_that_its_answer_needs(examples):
-    """The code, the horizon, every hyperparameter that is not the default, and the steps stand in it."""
+def test_a_prompt_has_all_that_the_completion_needs(examples):
+    """Code, horizon, hyperparameters and steps are in the prompt."""
     for example in examples:
         file, evidence = example.files[0], example.evidence
         code = wording.quoted(example.prompt)
@@ -226,8 +224,8 @@ def test_a_question_tells_all_that_its_answer_needs(examples):
         assert example.scope is (Scope.FILE if code == file.source else Scope.SCHEDULE)
 
 
-def test_questions_are_of_many_kinds(examples):
-    """Whole files and schedules alone, tables and lines, defaults and other values, steps past the end: all occur."""
+def test_questions_vary(examples):
+    """Files and standalone schedules, tables and lines, defaults and other values, steps past the end all occur."""
     assert {wording.quoted(one.prompt) == one.files[0].source for one in examples} == {True, False}
     assert {"|" in one.completion for one in examples} == {True, False}
     assert {len(one.evidence["prm"]) > 1 for one in examples} == {True, False}
@@ -235,15 +233,15 @@ def test_questions_are_of_many_kinds(examples):
     assert all(len(one.evidence["steps"]) > 1 for one in examples)
 
 
-def test_each_schedule_has_as_many_questions_as_were_asked_for(examples, task_input):
-    """No two of them are the same."""
+def test_each_schedule_has_the_requested_number_of_questions(examples, task_input):
+    """Each schedule has the requested number of distinct questions."""
     assert len(examples) == TRACES * len(task_input.files)
     assert len({example.key for example in examples}) == len(examples)
     assert len({example.prompt for example in examples}) == len(examples)
 
 
-def test_any_network_may_show_a_schedule(catalogue, tmp_path):
-    """The files of a schedule share its questions; the schedule itself reads the same in each."""
+def test_any_network_may_contain_the_schedule(catalogue, tmp_path):
+    """The questions about a schedule are divided among its files."""
     inputs = [corpus.task_input(catalogue, (1, 37), model) for model in ("ResNet", "AlexNet")]
     both = replace(inputs[0], files=[*inputs[0].files, *inputs[1].files])
     found = list(trace.examples(both, RunContext(tmp_path, traces=200)))
@@ -251,8 +249,8 @@ def test_any_network_may_show_a_schedule(catalogue, tmp_path):
     assert {example.files[0].name for example in found} == {file.name for file in both.files}
 
 
-def test_the_seed_alone_decides(task_input, examples, tmp_path):
-    """The number of workers and the other files change nothing; another seed changes the questions."""
+def test_questions_depend_on_the_seed_and_the_schedule(task_input, examples, tmp_path):
+    """The number of workers and other files have no influence; another seed gives other questions."""
     some = replace(task_input, files=task_input.files[30:33])
     again = list(trace.examples(some, RunContext(tmp_path, workers=1, traces=TRACES)))
     assert again == [one for number in (31, 32, 33) for one in of(examples, number)]
@@ -260,8 +258,8 @@ def test_the_seed_alone_decides(task_input, examples, tmp_path):
     assert list(trace.requests(other, TRACES)) != list(trace.requests(some, TRACES))
 
 
-def test_the_parent_has_no_torch(tmp_path):
-    """Only the children that trace load it."""
+def test_the_parent_does_not_import_torch(tmp_path):
+    """Only the child processes that execute schedules import torch."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\nfrom tests import corpus\nfrom lrgen import catalogue\n"
