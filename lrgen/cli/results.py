@@ -221,7 +221,7 @@ def _standing(one: Standing, name: str | None, baseline: str) -> dict[str, Any]:
         "variant_name": name,
         "runs": one.runs,
         "mean": one.mean,
-        "deviation": one.deviation,
+        "deviation": one.standard_deviation,
         "pairs": one.difference.pairs,
         "difference": one.difference.mean,
         "low": low,

@@ -1,4 +1,5 @@
-"""What was measured, shown: one page without network or script, plots, and comparisons over seeds.
+"""The report page, plots of schedules, and comparisons over seeds.
 
-``contents`` gathers what the page says, ``drawing`` its charts, ``page`` writes it.
+``contents`` gathers the content of the page, ``drawing`` draws its charts, and ``page`` writes it. The page needs no
+network and no script.
 """

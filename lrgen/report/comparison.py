@@ -1,13 +1,13 @@
-"""Runs under several seeds → which schedules can be told apart, and which cannot.
+"""Comparison of schedules over several seeds: paired differences, confidence intervals and ranks.
 
-Two schedules are compared over the seeds under which both were run: one seed means one initialisation and one order of
-the batches, so that what both owe to it cancels in the difference. The mean of n such differences lies in Student's t
-interval with n − 1 degrees of freedom ("The probable error of a mean", Biometrika 6, 1908), which takes them for
-normal: with few pairs it is wide, and nothing narrower would be honest. The more schedules, the more differences are
-found where there is none; so the intervals are widened until all hold together with ``CONFIDENCE`` (Bonferroni; Dunn,
-"Multiple comparisons among means", JASA 56, 1961). Holm's procedure (1979), which Demšar (JMLR 7, 2006) names for
-comparisons with a baseline, finds a little more, but by steps that no interval shows: here an interval that holds zero
-is a tie, and one that does not is none, in the verdicts and in the ranks alike.
+Two schedules are compared over the seeds that both have: one seed means one initialisation and one order of the
+batches, and its effect on both runs cancels in the difference. Student's t interval with n − 1 degrees of freedom ("The
+probable error of a mean", Biometrika 6, 1908) contains the mean of n such differences, if these are normally
+distributed. With few pairs it is wide; a narrower interval would not be justified. Many comparisons produce false
+differences, so the intervals are widened until all of them hold simultaneously with ``CONFIDENCE`` (Bonferroni; Dunn,
+"Multiple comparisons among means", JASA 56, 1961). Holm's procedure (1979), which Demšar (JMLR 7, 2006) recommends for
+comparisons with a baseline, has slightly more power, but its steps do not correspond to intervals. Here an interval
+that contains zero is a tie, in the verdicts and in the ranks.
 """
 
 import json
@@ -22,13 +22,13 @@ from lrgen.errors import NoResultError
 from lrgen.records import Status
 
 CONFIDENCE = 0.95
-# Accuracies are shares of whole images: what is less than this is rounding.
+# Accuracies are ratios of image counts: a smaller difference is rounding.
 _ROUNDING = 1e-9
 _FAILED = {status.value for status in Status if not status.ok}
 
 
 class Verdict(StrEnum):
-    """What a difference says of a schedule."""
+    """The result of comparing a schedule with the baseline."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -38,7 +38,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """The accuracy that a schedule came to under a seed."""
+    """The accuracy of a schedule under a seed."""
 
     schedule: str
     seed: int
@@ -47,9 +47,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of the differences over the shared seeds (None: there is none), and the interval in which it lies.
+    """The mean difference over the shared seeds, and its confidence interval.
 
-    There is no interval where no noise can be seen: with fewer than two pairs, and where all differ by the same amount.
+    Without shared seeds, the mean is None. The interval is None where the noise cannot be estimated: with fewer than
+    two pairs, or when all pairs differ by the same amount.
     """
 
     pairs: int
@@ -66,19 +67,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a schedule stands; ``rank`` and ``deviation`` (of the sample) are None with a single run."""
+    """The statistics of a schedule; ``rank`` and the sample ``standard_deviation`` are None for a single run."""
 
     schedule: str
     rank: int | None
     runs: int
     mean: float
-    deviation: float | None
+    standard_deviation: float | None
     difference: Difference
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Schedules in the order of their means, each against the baseline; ``confidence`` is that of one interval."""
+    """Schedules by descending mean, each compared with the baseline; ``confidence`` is that of a single interval."""
 
     baseline: str
     confidence: float
@@ -87,10 +88,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Pool:
-    """Runs that may be compared, what they have in common, and how many others there were.
+    """Runs that may be compared, their common conditions, and the number of other runs.
 
-    ``failed`` of them did not pass their checks: a schedule that fails under a seed must not look better for it.
-    ``absent`` are the schedules that have only other runs.
+    ``failed`` counts the runs that did not pass their checks; they are included, because a schedule that fails under a
+    seed must not look better for it. ``left_out`` counts the other runs, and ``absent`` names the schedules that have
+    only those.
     """
 
     runs: tuple[Run, ...]
@@ -101,11 +103,11 @@ class Pool:
 
 
 def compare(runs: Iterable[Run], baseline: str | None = None) -> Comparison:
-    """Compare each schedule with the baseline, by default the best of those that were run more than once.
+    """Compare each schedule with the baseline, by default the best schedule with more than one run.
 
-    The ranks come from a walk down the means: a schedule that is worse than the leader of its rank, by the interval of
-    their own differences, leads the next one, and its rank is its place. All others share the leader's: they cannot be
-    told apart from it. As many comparisons are reckoned with as there are schedules of two or more runs beside one.
+    Ranks are assigned in the order of the means. A schedule whose interval shows that it is worse than the leader of
+    the current rank becomes the next leader, and its position is its rank. All others share the leader's rank. The
+    intervals are corrected for the number of schedules with two or more runs, less one.
     """
     values: dict[str, dict[int, float]] = {}
     for run in runs:
@@ -116,9 +118,9 @@ def compare(runs: Iterable[Run], baseline: str | None = None) -> Comparison:
     chosen = baseline or (repeated or order)[0]
     ranks: dict[str, int] = {}
     leader: str | None = None
-    for place, schedule in enumerate(repeated, 1):
+    for position, schedule in enumerate(repeated, 1):
         if leader is None or paired(values[schedule], values[leader], confidence).verdict is Verdict.WORSE:
-            leader, rank = schedule, place
+            leader, rank = schedule, position
         ranks[schedule] = rank
     standings = (
         Standing(
@@ -126,7 +128,7 @@ def compare(runs: Iterable[Run], baseline: str | None = None) -> Comparison:
             rank=ranks.get(schedule),
             runs=len(values[schedule]),
             mean=fmean(values[schedule].values()),
-            deviation=stdev(values[schedule].values()) if schedule in ranks else None,
+            standard_deviation=stdev(values[schedule].values()) if schedule in ranks else None,
             difference=paired(values[schedule], values[chosen], confidence),
         )
         for schedule in order
@@ -135,37 +137,37 @@ def compare(runs: Iterable[Run], baseline: str | None = None) -> Comparison:
 
 
 def paired(values: Mapping[int, float], others: Mapping[int, float], confidence: float = CONFIDENCE) -> Difference:
-    """The difference of two schedules, each an accuracy by seed."""
+    """Return the paired difference of two schedules, each given as accuracies by seed."""
     differences = [values[seed] - others[seed] for seed in values.keys() & others.keys()]
     pairs = len(differences)
     mean = fmean(differences) if differences else None
     if mean is None or pairs < 2:
         return Difference(pairs, mean, None)
-    deviation = stdev(differences)
-    if deviation < _ROUNDING:
+    noise = stdev(differences)
+    if noise < _ROUNDING:
         return Difference(pairs, mean, None) if abs(mean) > _ROUNDING else Difference(pairs, 0.0, (0.0, 0.0))
     from scipy.special import stdtrit
 
-    reach = float(stdtrit(pairs - 1, (1 + confidence) / 2)) * deviation / math.sqrt(pairs)
-    return Difference(pairs, mean, (mean - reach, mean + reach))
+    half_width = float(stdtrit(pairs - 1, (1 + confidence) / 2)) * noise / math.sqrt(pairs)
+    return Difference(pairs, mean, (mean - half_width, mean + half_width))
 
 
 def pool(rows: Iterable[Mapping[str, Any]], baseline: str | None = None) -> Pool:
-    """The runs that may be compared, of those that ``Store.best_of_runs`` finds, oldest first.
+    """Return the comparable runs among the rows of ``Store.best_of_runs``, which are ordered from oldest to newest.
 
-    All were trained alike: with the same settings apart from the seed, on the same data, by the same torch on the same
-    kind of device; what a caller recorded has settings of its own kind, and so is never pooled with what was executed.
-    Those of one schedule are of the same file. Where there are several such conditions, those of the newest run count
-    (of the baseline's newest, where one is named), and of several runs under one seed the newest.
+    Comparable runs have the same settings apart from the seed, the same data, the same version of torch and the same
+    kind of device; those of one schedule also have the same file. A caller's runs have settings of another form and are
+    never pooled with executed runs. Among several conditions, those of the newest run are chosen, or those of the
+    baseline's newest run if a baseline is named. Among several runs under one seed, the newest is chosen.
 
     Raises:
-        NoResultError: when there is no run, or none of the baseline.
+        NoResultError: when there is no run, or no run of the baseline.
     """
     known = [(row, *_conditions(row)) for row in rows]
-    asked = [shared for row, shared, _ in known if baseline in (None, row["scheduler_type"])]
-    if not asked:
+    candidates = [shared for row, shared, _ in known if baseline in (None, row["scheduler_type"])]
+    if not candidates:
         raise NoResultError(f"no run of the baseline {baseline}" if known else "no run to compare")
-    conditions = asked[-1]
+    conditions = candidates[-1]
     alike = [(row, own) for row, shared, own in known if shared == conditions]
     newest = {row["scheduler_type"]: own for row, own in alike}
     counted = {(row["scheduler_type"], row["seed"]): row for row, own in alike if own == newest[row["scheduler_type"]]}
@@ -179,12 +181,12 @@ def pool(rows: Iterable[Mapping[str, Any]], baseline: str | None = None) -> Pool
 
 
 def _conditions(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a run has in common with those of other schedules, and what only with those of its own file."""
+    """Return the conditions that a run must share with all other runs, and those of its own schedule alone."""
     own: dict[str, Any] = {"source_sha256": row["source_sha256"]}
     shared = {name: row[name] for name in ("dataset", "training", "device", "torch", "check_version")}
     try:
         settings = json.loads(row["settings"])
-    except ValueError:  # a caller's
+    except ValueError:  # a caller recorded the run
         return shared | {"settings": row["settings"]}, own
     command = json.loads(settings.pop("settings"))
     command.pop("seed", None)

@@ -1,7 +1,7 @@
-"""What the page says, out of the store: leaderboards, failures, and the run behind every number.
+"""The content of the report page: leaderboards, failures, and the run behind every number.
 
-The page stays readable, and within a few megabytes, however large the store is: of each leaderboard the best are
-shown, fewer of each where there are many, and what is left out is counted.
+The page stays readable and within a few megabytes for a store of any size. Each leaderboard shows its best files,
+fewer of them when there are many leaderboards, and counts the rest.
 """
 
 from collections import Counter, defaultdict
@@ -15,14 +15,14 @@ from lrgen.errors import NoResultError
 from lrgen.records import Status, Training, Variant
 from lrgen.store import RECORDED, Store, report_queries
 
-# On the whole page.
-MOST_BOARDS = 200
-MOST_ROWS = 2_000
-MOST_CELLS = 20_000
-# Of one table.
-LONGEST_BOARD = 200
-LONGEST_HEAT_MAP = 30
-LONGEST_FAILURES = 200
+# Limits of the whole page.
+MAX_BOARDS = 200
+MAX_ROWS = 2_000
+MAX_CELLS = 20_000
+# Limits of one table.
+MAX_BOARD_ROWS = 200
+MAX_HEAT_MAP_ROWS = 30
+MAX_FAILURES = 200
 
 Row = dict[str, Any]
 Ranked = tuple[Row, Row]  # a run and its best epoch
@@ -30,9 +30,9 @@ Ranked = tuple[Row, Row]  # a run and its best epoch
 
 @dataclass(frozen=True)
 class Entry:
-    """A file on a leaderboard: its best epoch, the epochs and the run that it is one of.
+    """A file on a leaderboard: its run, the epochs of the run, and the best of these.
 
-    Files of one accuracy share a rank. ``recalls`` is empty where the classes are not shown.
+    Files of equal accuracy share a rank. ``recalls`` is empty where the classes are not shown.
     """
 
     rank: int
@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """Files whose accuracies can be compared: one dataset, one network (empty: files from elsewhere), one training."""
+    """Files with comparable accuracies: one dataset, one training, one network (empty: files from elsewhere)."""
 
     dataset: str
     model: str
@@ -56,14 +56,14 @@ class Board:
 
     @property
     def with_classes(self) -> tuple[Entry, ...]:
-        """The entries of the heat map: those with the classes of the first one."""
+        """The entries of the heat map, which have the same classes as the first of them."""
         scored = [entry for entry in self.entries if entry.recalls]
         return tuple(entry for entry in scored if _classes(entry) == _classes(scored[0]))
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything on the page. ``files`` counts them by the status of their newest checked run."""
+    """The content of the page; ``files`` counts files by the status of their newest checked run."""
 
     files: dict[str, int]
     runs: int
@@ -77,13 +77,13 @@ class Report:
 
     @property
     def shown_runs(self) -> list[Row]:
-        """The runs that the page has numbers or reasons of, oldest first."""
+        """The runs whose numbers or reasons are on the page, oldest first."""
         shown = [entry.run for board in self.boards for entry in board.entries]
         return sorted({run["id"]: run for run in (*shown, *self.failures)}.values(), key=lambda run: int(run["id"]))
 
     @property
     def hyperparameters(self) -> dict[int, dict[str, Any]]:
-        """Of each shown run that was trained, by its id."""
+        """The hyperparameters of each shown run with training, by the run's id."""
         entries = (entry for board in self.boards for entry in board.entries)
         return {entry.run["id"]: entry.best["hyperparameters"] or {} for entry in entries}
 
@@ -91,32 +91,32 @@ class Report:
     def variants(self) -> list[Variant]:
         """The schedules on the leaderboards, in the order of their numbers."""
         entries = (entry for board in self.boards for entry in board.entries)
-        found = {entry.variant.number: entry.variant for entry in entries if entry.variant}
-        return [found[number] for number in sorted(found)]
+        by_number = {entry.variant.number: entry.variant for entry in entries if entry.variant}
+        return [by_number[number] for number in sorted(by_number)]
 
 
 def gather(store: Store, catalogue: Catalogue, models: Collection[str] = (), datasets: Collection[str] = ()) -> Report:
-    """All that the page says of some models and datasets, by default of all.
+    """Gather the content of the page for some models and datasets, by default for all.
 
     Raises:
-        NoResultError: when nothing was recorded of them.
+        NoResultError: when the store has no results for them.
     """
-    best = report_queries.best_epochs(store)  # before the runs: a verification may be going on
+    best = report_queries.best_epochs(store)  # read before the runs, because a verification may be adding some
     runs = {
         run["id"]: run
         for run in report_queries.runs(store)
         if (not models or run["model_name"] in models) and (not datasets or run["dataset"] in datasets)
     }
     if not runs:
-        chosen = [f"model {name}" for name in models] + [f"dataset {name}" for name in datasets]
-        what = f" of {', '.join(chosen)}" if chosen else ""
-        raise NoResultError(f"there are no results{what} in {store.place}: run lrgen verify first")
+        selection = [f"model {name}" for name in models] + [f"dataset {name}" for name in datasets]
+        suffix = f" of {', '.join(selection)}" if selection else ""
+        raise NoResultError(f"there are no results{suffix} in {store.place}: run lrgen verify first")
     best = [row for row in best if row["run_id"] in runs]
     boards = _boards(best, runs)
-    shown = _shown(store, catalogue, boards[:MOST_BOARDS])
+    shown = _shown(store, catalogue, boards[:MAX_BOARDS])
     checked = {_file(run): run for run in runs.values() if run["status"] != RECORDED}
-    ended = {file: run["status"] for file, run in checked.items()}
-    files = Counter((dict.fromkeys(map(_file, runs.values()), RECORDED) | ended).values())
+    statuses = {file: run["status"] for file, run in checked.items()}
+    files = Counter((dict.fromkeys(map(_file, runs.values()), RECORDED) | statuses).values())
     failures = [run for run in checked.values() if not Status(run["status"]).ok]
     failures.sort(key=lambda run: -run["id"])
     return Report(
@@ -130,8 +130,8 @@ def gather(store: Store, catalogue: Catalogue, models: Collection[str] = (), dat
         },
         boards=shown,
         boards_left_out=len(boards) - len(shown),
-        failures=tuple(failures[:LONGEST_FAILURES]),
-        failures_left_out=max(0, len(failures) - LONGEST_FAILURES),
+        failures=tuple(failures[:MAX_FAILURES]),
+        failures_left_out=max(0, len(failures) - MAX_FAILURES),
     )
 
 
@@ -140,39 +140,41 @@ def _file(run: Row) -> tuple[str, str]:
 
 
 def _boards(best: list[Row], runs: dict[int, Row]) -> list[list[Ranked]]:
-    """The runs and their best epochs, a list for each leaderboard, best first; those trained in full come first."""
+    """Return each leaderboard's runs with their best epochs, best first; leaderboards of full training come first."""
     groups = defaultdict(list)
     for row in best:
         run = runs[row["run_id"]]
         groups[_board_of(run)].append((run, row))
-    return [sorted(groups[key], key=_place) for key in sorted(groups)]
+    return [sorted(groups[key], key=_position) for key in sorted(groups)]
 
 
 def _board_of(run: Row) -> tuple[str, bool, bool, str]:
-    """The order of the leaderboards; files from elsewhere are no network's and stand together."""
+    """Return the sort key of a run's leaderboard; files from elsewhere share one leaderboard per dataset."""
     elsewhere = run["scheduler_type"].startswith("file-")
     overfit = run["training"] == Training.OVERFIT
     return run["dataset"], overfit, elsewhere, "" if elsewhere else run["model_name"]
 
 
-def _place(pair: Ranked) -> tuple[Any, ...]:
-    """The order of a leaderboard: by accuracy, then loss, then name; what was not measured comes last."""
+def _position(pair: Ranked) -> tuple[Any, ...]:
+    """Return the sort key within a leaderboard: accuracy, loss, name; unmeasured values come last."""
     run, best = pair
     accuracy, loss = best["accuracy"], best["loss"]
     return accuracy is None, -(accuracy or 0.0), loss is None, loss or 0.0, _file(run)
 
 
 def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tuple[Board, ...]:
-    """The best of each leaderboard, with their epochs and classes."""
+    """Return the best files of each leaderboard, with their epochs and classes."""
     if not boards:
         return ()
-    longest = min(LONGEST_BOARD, MOST_ROWS // len(boards))
-    runs = [run["id"] for board in boards for run, _ in board[:longest]]
+    rows_per_board = min(MAX_BOARD_ROWS, MAX_ROWS // len(boards))
+    runs = [run["id"] for board in boards for run, _ in board[:rows_per_board]]
     epochs = _by_run(report_queries.epochs(store, runs))
     first = [(board[0][1]["run_id"], board[0][1]["epoch"]) for board in boards]
-    widest = max(Counter(row["run_id"] for row in report_queries.recalls(store, first)).values(), default=1)
-    with_classes = max(1, min(LONGEST_HEAT_MAP, MOST_CELLS // (widest * len(boards))))
-    chosen = [(best["run_id"], best["epoch"]) for board in boards for _, best in board[: min(longest, with_classes)]]
+    class_count = max(Counter(row["run_id"] for row in report_queries.recalls(store, first)).values(), default=1)
+    heat_map_rows = max(1, min(MAX_HEAT_MAP_ROWS, MAX_CELLS // (class_count * len(boards))))
+    chosen = [
+        (best["run_id"], best["epoch"]) for board in boards for _, best in board[: min(rows_per_board, heat_map_rows)]
+    ]
     recalls = _by_run(report_queries.recalls(store, chosen))
     variants = {(variant.number, variant.name): variant for variant in catalogue.variants}
     shown = []
@@ -188,7 +190,7 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
                 recalls=recalls.get(run["id"], ()),
                 variant=variants.get((run["variant"], run["variant_name"])),
             )
-            for run, best in board[:longest]
+            for run, best in board[:rows_per_board]
         )
         training = Training.OVERFIT if overfit else Training.FULL
         measured = [accuracy for accuracy in accuracies if accuracy is not None]
@@ -197,10 +199,10 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
 
 
 def _by_run(rows: list[Row]) -> dict[int, tuple[Row, ...]]:
-    found = defaultdict(list)
+    by_run = defaultdict(list)
     for row in rows:
-        found[row["run_id"]].append(row)
-    return {run: tuple(own) for run, own in found.items()}
+        by_run[row["run_id"]].append(row)
+    return {run_id: tuple(run_rows) for run_id, run_rows in by_run.items()}
 
 
 def _classes(entry: Entry) -> list[str]:

@@ -1,4 +1,4 @@
-"""A gathered report as one HTML file."""
+"""The report as one HTML file."""
 
 import re
 import shlex
@@ -15,19 +15,19 @@ from lrgen.report import drawing
 from lrgen.report.contents import Board, Report
 
 FILE_NAME = "index.html"
-# What our pages are known by; everything else that has their name is somebody's own.
+# Identifies a page of lrgen; any other file of that name is not overwritten.
 MARK = '<meta name="generator" content="lrgen report">'
-# From low to high recall; the style sheet has a shade for each.
+# The boundaries between the shades of recall in the style sheet.
 SHADES = (0.5, 0.7, 0.8, 0.9, 0.95)
 _WORDS = re.compile(r"(?<=_)(?!_)|(?<=[a-z])(?=[A-Z])")
-_FIRST = 20  # rows that are seen without being asked for
+_FIRST = 20  # rows of a leaderboard that are visible at first
 
 
 def write(page: str, folder: Path) -> Path:
-    """Put the page into a folder, in the place of an older one; returns its path.
+    """Write the page to a folder, over an older page, and return its path.
 
     Raises:
-        OutputError: when a file of that name is there that is no report, or it cannot be written.
+        OutputError: when a file of that name is not a report, or the page cannot be written.
     """
     path = folder / FILE_NAME
     try:
@@ -35,13 +35,13 @@ def write(page: str, folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
     if foreign:
-        raise OutputError(f"{path}: was not written by lrgen report and is left as it is: choose another --out")
+        raise OutputError(f"{path}: was not written by lrgen report and is not overwritten: choose another --out")
     write_atomically(path, page)
     return path
 
 
 def render(report: Report, catalogue: Catalogue, advance: Callable[[], None] = lambda: None) -> str:
-    """The page; the same report makes the same bytes. ``advance`` is called once for each leaderboard."""
+    """Return the page, which depends on the report alone; ``advance`` is called once for each leaderboard."""
     here = Path(__file__).parent
     jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here),
@@ -71,14 +71,14 @@ def render(report: Report, catalogue: Catalogue, advance: Callable[[], None] = l
 
 
 def _score(value: float | None) -> Markup:
-    """A number to three places, with all of them for a machine; a dash for one that was not measured."""
+    """Return a number with three decimals for people and all of them for machines, or a dash for None."""
     if value is None:
         return Markup('<span aria-hidden="true">–</span><span class="unseen">not measured</span>')
     return Markup('<data value="{}">{:.3f}</data>').format(value, value)
 
 
 def _breakable(text: str) -> Markup:
-    """A name that may go on in the next line after an underscore, and where a word begins."""
+    """Return a name with possible line breaks after underscores and between words."""
     return Markup("<wbr>").join(_WORDS.split(text))
 
 
@@ -86,5 +86,5 @@ def _shade(recall: float) -> int:
     return sum(recall >= edge for edge in SHADES)
 
 
-def _plural(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

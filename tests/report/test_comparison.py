@@ -1,4 +1,4 @@
-"""What may be compared, and what the comparison says: by hand, by scipy, and over many draws."""
+"""Comparisons of schedules agree with hand computation, with scipy, and with simulated experiments."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from lrgen.report.comparison import Difference, Run, Verdict, compare, paired, p
 
 
 def runs_of(**accuracies: list[float]) -> list[Run]:
-    """Schedules by name, each with its accuracies under the seeds 0, 1, …"""
+    """Return the runs of schedules, each with its accuracies under the seeds 0, 1, …"""
     return [Run(name, seed, value) for name, values in accuracies.items() for seed, value in enumerate(values)]
 
 
@@ -23,60 +23,65 @@ def by_seed(values: list[float]) -> dict[int, float]:
 
 
 def ranks(*runs: Run) -> dict[str, int | None]:
-    return {one.schedule: one.rank for one in compare(runs).standings}
+    return {standing.schedule: standing.rank for standing in compare(runs).standings}
 
 
-# A difference.
+# Paired differences.
 
 
-def test_an_interval_is_the_one_by_hand():
-    """Differences 0.01, 0.02, 0.03: mean 0.02, deviation 0.01, and t with two degrees of freedom is 4.302653."""
-    found = paired(by_seed([0.51, 0.62, 0.73]), by_seed([0.50, 0.60, 0.70]))
-    assert (found.pairs, found.mean) == (3, pytest.approx(0.02))
-    reach = 4.302652729911275 * 0.01 / 3**0.5
-    assert found.interval == pytest.approx((0.02 - reach, 0.02 + reach))
-    assert found.verdict is Verdict.TIE
+def test_the_interval_equals_the_hand_computation():
+    """Differences 0.01, 0.02, 0.03 have mean 0.02 and standard deviation 0.01; t with two degrees is 4.302653."""
+    difference = paired(by_seed([0.51, 0.62, 0.73]), by_seed([0.50, 0.60, 0.70]))
+    assert (difference.pairs, difference.mean) == (3, pytest.approx(0.02))
+    half_width = 4.302652729911275 * 0.01 / 3**0.5
+    assert difference.interval == pytest.approx((0.02 - half_width, 0.02 + half_width))
+    assert difference.verdict is Verdict.TIE
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 @pytest.mark.parametrize("count", [2, 3, 20])
-def test_an_interval_is_scipys(count, confidence):
-    """``scipy.stats.ttest_rel`` has the same interval."""
+def test_the_interval_equals_scipys(count, confidence):
+    """The interval equals the one of ``scipy.stats.ttest_rel``."""
     draw = np.random.default_rng(count)
     values, others = draw.normal(0.8, 0.02, count), draw.normal(0.79, 0.02, count)
-    wanted = stats.ttest_rel(values, others).confidence_interval(confidence)
-    assert paired(by_seed(values), by_seed(others), confidence).interval == pytest.approx((wanted.low, wanted.high))
+    expected = stats.ttest_rel(values, others).confidence_interval(confidence)
+    assert paired(by_seed(values), by_seed(others), confidence).interval == pytest.approx((expected.low, expected.high))
 
 
 def test_only_shared_seeds_are_pairs():
-    """A seed that one of the two lacks says nothing of their difference."""
-    found = paired({0: 0.9, 1: 0.8, 2: 0.7, 7: 0.1}, {2: 0.6, 1: 0.6, 0: 0.6, 9: 1.0})
-    assert (found.pairs, found.mean) == (3, pytest.approx(0.2))
+    """Only seeds that both schedules have form pairs."""
+    difference = paired({0: 0.9, 1: 0.8, 2: 0.7, 7: 0.1}, {2: 0.6, 1: 0.6, 0: 0.6, 9: 1.0})
+    assert (difference.pairs, difference.mean) == (3, pytest.approx(0.2))
 
 
 @pytest.mark.parametrize(
     ("values", "others", "pairs", "mean"),
     [({0: 0.9}, {0: 0.8}, 1, pytest.approx(0.1)), ({0: 0.9, 1: 0.9}, {2: 0.8, 3: 0.8}, 0, None)],
 )
-def test_fewer_than_two_pairs_say_nothing(values, others, pairs, mean):
-    """Without a second pair nothing is known of the noise."""
-    found = paired(values, others)
-    assert (found.pairs, found.mean, found.interval, found.verdict) == (pairs, mean, None, Verdict.UNKNOWN)
+def test_fewer_than_two_pairs_have_no_interval(values, others, pairs, mean):
+    """With fewer than two pairs, there is no interval and the verdict is unknown."""
+    difference = paired(values, others)
+    assert (difference.pairs, difference.mean, difference.interval, difference.verdict) == (
+        pairs,
+        mean,
+        None,
+        Verdict.UNKNOWN,
+    )
 
 
 def test_differences_without_noise_have_no_interval():
-    """Pairs that all differ by the same amount, as two pairs of small test sets often do, prove nothing."""
+    """When all pairs differ by the same amount, the verdict is unknown."""
     assert paired(by_seed([0.6, 0.7, 0.8]), by_seed([0.5, 0.6, 0.7])).verdict is Verdict.UNKNOWN
 
 
 def test_equal_results_are_a_tie():
-    """Two schedules that come to the same under every seed cannot be told apart."""
+    """Two schedules with equal accuracies under every seed are a tie, up to rounding."""
     assert paired(by_seed([0.3, 0.6]), by_seed([0.1 + 0.2, 0.6])) == Difference(2, 0.0, (0.0, 0.0))
     assert Difference(2, 0.0, (0.0, 0.0)).verdict is Verdict.TIE
 
 
-def test_the_interval_covers_as_often_as_it_says():
-    """Of four thousand experiments with three seeds each, 95 % have the true difference in their interval."""
+def test_the_interval_has_its_nominal_coverage():
+    """In four thousand simulated experiments with three seeds, 95% of the intervals contain the true difference."""
     draw = np.random.default_rng(2006)
     noise = draw.normal(0.01, 0.02, (4000, 3))
     intervals = [paired(by_seed(list(row)), by_seed([0.0] * 3)).interval for row in noise]
@@ -84,41 +89,41 @@ def test_the_interval_covers_as_often_as_it_says():
     assert covered == pytest.approx(0.95, abs=0.01)
 
 
-# A comparison.
+# Comparisons of several schedules.
 
 
 def test_each_schedule_is_described_and_compared():
-    """Runs, mean and sample deviation of each, the difference from the baseline with its sign, best first."""
-    found = compare(runs_of(base=[0.50, 0.60, 0.70], good=[0.71, 0.79, 0.90], bad=[0.30, 0.41, 0.50]), "base")
-    good, base, bad = found.standings
-    assert [one.schedule for one in found.standings] == ["good", "base", "bad"]
-    assert (good.runs, good.mean, good.deviation) == (
+    """A comparison has runs, mean, standard deviation and signed difference of each schedule, best first."""
+    comparison = compare(runs_of(base=[0.50, 0.60, 0.70], good=[0.71, 0.79, 0.90], bad=[0.30, 0.41, 0.50]), "base")
+    good, base, bad = comparison.standings
+    assert [standing.schedule for standing in comparison.standings] == ["good", "base", "bad"]
+    assert (good.runs, good.mean, good.standard_deviation) == (
         3,
         pytest.approx(0.8),
         pytest.approx(np.std([0.71, 0.79, 0.9], ddof=1)),
     )
     assert good.difference.mean == pytest.approx(0.2)
     assert bad.difference.mean == pytest.approx(-0.59 / 3)
-    verdicts = [one.difference.verdict for one in (good, base, bad)]
+    verdicts = [standing.difference.verdict for standing in (good, base, bad)]
     assert verdicts == [Verdict.BETTER, Verdict.TIE, Verdict.WORSE]
 
 
-def test_a_single_run_has_no_deviation_and_no_rank():
-    """One run may be luck: it stands at its place, and neither leads nor follows."""
-    found = compare([*runs_of(a=[0.5, 0.6], b=[0.5, 0.7]), Run("lucky", 0, 0.99)], "a")
-    lucky = found.standings[0]
-    assert (lucky.schedule, lucky.rank, lucky.deviation) == ("lucky", None, None)
+def test_a_single_run_has_no_standard_deviation_and_no_rank():
+    """A schedule with a single run is listed by its accuracy, without rank and verdict."""
+    comparison = compare([*runs_of(a=[0.5, 0.6], b=[0.5, 0.7]), Run("lucky", 0, 0.99)], "a")
+    lucky = comparison.standings[0]
+    assert (lucky.schedule, lucky.rank, lucky.standard_deviation) == ("lucky", None, None)
     assert lucky.difference.verdict is Verdict.UNKNOWN
-    assert [one.rank for one in found.standings[1:]] == [1, 1]
+    assert [standing.rank for standing in comparison.standings[1:]] == [1, 1]
 
 
-def test_more_comparisons_need_more():
-    """The intervals hold together: what is a difference between two schedules is a tie among eleven."""
+def test_more_schedules_have_wider_intervals():
+    """A difference that is significant between two schedules is a tie among eleven."""
     pair = runs_of(base=[0.500, 0.601, 0.702], good=[0.530, 0.640, 0.728])
     others = runs_of(**{f"other{i}": [0.5, 0.6, 0.7 + 0.001 * i] for i in range(9)})
 
     def verdict(runs: list[Run]) -> Verdict:
-        [good] = [one for one in compare(runs, "base").standings if one.schedule == "good"]
+        [good] = [standing for standing in compare(runs, "base").standings if standing.schedule == "good"]
         return good.difference.verdict
 
     assert compare(pair).confidence == pytest.approx(0.95)
@@ -127,24 +132,24 @@ def test_more_comparisons_need_more():
     assert verdict(pair + others) is Verdict.TIE
 
 
-def test_all_intervals_hold_together():
-    """Of a thousand experiments with six equal schedules, at least 95 % find no difference at all."""
+def test_all_intervals_hold_simultaneously():
+    """In a thousand simulated experiments with six equal schedules, about 95% report no difference."""
     draw = np.random.default_rng(1961)
-    clean = 0
+    without_difference = 0
     for table in draw.normal(0.8, 0.01, (1000, 6, 4)):
-        found = compare(runs_of(**{f"s{i}": list(row) for i, row in enumerate(table)}), "s0")
-        clean += all(one.difference.verdict is Verdict.TIE for one in found.standings)
-    assert clean / 1000 >= 0.94
+        comparison = compare(runs_of(**{f"s{i}": list(row) for i, row in enumerate(table)}), "s0")
+        without_difference += all(standing.difference.verdict is Verdict.TIE for standing in comparison.standings)
+    assert without_difference / 1000 >= 0.94
 
 
-def test_a_rank_begins_where_the_tie_with_its_leader_ends():
-    """The walk down the means: b is tied with a, c is not and leads the next rank, whose number is its place."""
-    found = ranks(*runs_of(a=[0.90, 0.91, 0.92], b=[0.92, 0.89, 0.90], c=[0.70, 0.71, 0.73], d=[0.69, 0.72, 0.70]))
-    assert found == {"a": 1, "b": 1, "c": 3, "d": 3}
+def test_a_schedule_worse_than_its_leader_starts_the_next_rank():
+    """b is tied with a and shares its rank; c is worse and starts the next rank at its position."""
+    assigned = ranks(*runs_of(a=[0.90, 0.91, 0.92], b=[0.92, 0.89, 0.90], c=[0.70, 0.71, 0.73], d=[0.69, 0.72, 0.70]))
+    assert assigned == {"a": 1, "b": 1, "c": 3, "d": 3}
 
 
-def test_without_a_baseline_the_best_of_the_repeated_is_it():
-    """A single lucky run is nothing to compare with, unless there are only such."""
+def test_the_default_baseline_is_the_best_repeated_schedule():
+    """A schedule with a single run is the baseline only if no schedule has more runs."""
     runs = runs_of(a=[0.5, 0.6], b=[0.7, 0.8])
     assert compare([*runs, Run("lucky", 0, 0.99)]).baseline == "b"
     assert compare([Run("lucky", 0, 0.99), Run("less", 0, 0.5)]).baseline == "lucky"
@@ -155,77 +160,78 @@ tables = st.dictionaries(
 )
 
 
-def flat(table: dict[str, dict[int, int]], more: int = 0) -> list[Run]:
-    return [Run(name, seed, (value + more) / 1000) for name, row in table.items() for seed, value in row.items()]
+def flat(table: dict[str, dict[int, int]], offset: int = 0) -> list[Run]:
+    return [Run(name, seed, (value + offset) / 1000) for name, row in table.items() for seed, value in row.items()]
 
 
 @given(tables, st.data())
 def test_the_order_of_the_runs_does_not_matter(table, data):
-    """Whoever finished first changes nothing."""
+    """Any permutation of the runs gives the same comparison."""
     runs = flat(table)
     assert compare(data.draw(st.permutations(runs))) == compare(runs)
 
 
 @given(tables, st.integers(-1000, 1000))
-def test_a_constant_changes_no_verdict(table, more):
-    """Only differences count: an easier test set alters none of them."""
+def test_a_constant_offset_changes_no_verdict(table, offset):
+    """Adding a constant to all accuracies leaves every verdict unchanged."""
     baseline = min(table)
 
     def verdicts(runs: list[Run]) -> dict[str, Verdict]:
-        return {one.schedule: one.difference.verdict for one in compare(runs, baseline).standings}
+        return {standing.schedule: standing.difference.verdict for standing in compare(runs, baseline).standings}
 
-    assert verdicts(flat(table, more)) == verdicts(flat(table))
+    assert verdicts(flat(table, offset)) == verdicts(flat(table))
 
 
 @given(tables)
 def test_the_baseline_is_tied_with_itself(table):
-    """With two runs or more; a single one says nothing, not even of itself."""
+    """With two or more runs, a baseline is tied with itself; with a single run, the verdict is unknown."""
     for name, row in table.items():
-        [own] = [one for one in compare(flat(table), name).standings if one.schedule == name]
-        assert own.difference.verdict is (Verdict.TIE if len(row) > 1 else Verdict.UNKNOWN)
+        [baseline] = [standing for standing in compare(flat(table), name).standings if standing.schedule == name]
+        assert baseline.difference.verdict is (Verdict.TIE if len(row) > 1 else Verdict.UNKNOWN)
 
 
 @given(tables)
 def test_ranks_follow_the_means(table):
-    """Down the table the mean falls and the rank rises, and the first rank is 1."""
+    """Means never increase and ranks never decrease down the table, and the first rank is 1."""
     standings = compare(flat(table)).standings
-    assert [one.mean for one in standings] == sorted((one.mean for one in standings), reverse=True)
-    given_ranks = [one.rank for one in standings if one.rank is not None]
-    assert given_ranks == sorted(given_ranks)
-    assert given_ranks[:1] in ([], [1])
+    means = [standing.mean for standing in standings]
+    assert means == sorted(means, reverse=True)
+    assigned = [standing.rank for standing in standings if standing.rank is not None]
+    assert assigned == sorted(assigned)
+    assert assigned[:1] in ([], [1])
 
 
-# What may be pooled.
+# Pools of comparable runs.
 
 
 def row(schedule: str, seed: int, accuracy: float, **other: Any) -> dict[str, Any]:
-    """A row of ``Store.best_of_runs``; ``command``, ``prm`` and ``budget`` are parts of its settings."""
+    """Return a row of ``Store.best_of_runs``; ``command``, ``prm`` and ``budget`` are parts of its settings."""
     command = {"epochs": 5, "seed": seed} | other.pop("command", {})
     settings = {"settings": json.dumps(command), "curve": schedule, "budget": other.pop("budget", None)}
     settings["prm"] = other.pop("prm", {"lr": 0.1})
-    standard = {"source_sha256": schedule, "dataset": "digits", "training": "full", "device": "cpu", "torch": "2.15.0"}
-    standard |= {
+    defaults = {"source_sha256": schedule, "dataset": "digits", "training": "full", "device": "cpu", "torch": "2.15.0"}
+    defaults |= {
         "settings": json.dumps(settings),
         "status": "verified",
         "scheduler_type": schedule,
         "check_version": "1",
     }
-    return standard | {"seed": seed, "accuracy": accuracy} | other
+    return defaults | {"seed": seed, "accuracy": accuracy} | other
 
 
 def pooled(*rows: dict[str, Any], baseline: str | None = None) -> tuple[list[float], int]:
-    """The accuracies that count, and how many runs do not."""
-    found = pool(rows, baseline)
-    return sorted(run.accuracy for run in found.runs), found.left_out
+    """Return the accuracies of the pooled runs, and the number of runs left out."""
+    pool_of_runs = pool(rows, baseline)
+    return sorted(run.accuracy for run in pool_of_runs.runs), pool_of_runs.left_out
 
 
-def test_runs_that_differ_in_the_seed_alone_are_pooled():
-    """Two schedules, two seeds each: four runs, and what they have in common is told without a seed."""
-    found = pool([row("a", 0, 0.1), row("b", 0, 0.2), row("a", 1, 0.3), row("b", 1, 0.4)])
-    assert found.runs == (Run("a", 0, 0.1), Run("b", 0, 0.2), Run("a", 1, 0.3), Run("b", 1, 0.4))
-    assert (found.failed, found.left_out, found.absent) == (0, 0, ())
-    assert found.conditions["settings"] == {"epochs": 5}
-    assert found.conditions["dataset"] == "digits"
+def test_runs_that_differ_only_in_the_seed_are_pooled():
+    """Two schedules with two seeds each give four runs; the common conditions have no seed."""
+    pool_of_runs = pool([row("a", 0, 0.1), row("b", 0, 0.2), row("a", 1, 0.3), row("b", 1, 0.4)])
+    assert pool_of_runs.runs == (Run("a", 0, 0.1), Run("b", 0, 0.2), Run("a", 1, 0.3), Run("b", 1, 0.4))
+    assert (pool_of_runs.failed, pool_of_runs.left_out, pool_of_runs.absent) == (0, 0, ())
+    assert pool_of_runs.conditions["settings"] == {"epochs": 5}
+    assert pool_of_runs.conditions["dataset"] == "digits"
 
 
 @pytest.mark.parametrize(
@@ -245,51 +251,51 @@ def test_runs_that_differ_in_the_seed_alone_are_pooled():
     ids=str,
 )
 def test_runs_under_other_conditions_are_left_out(other):
-    """Of one schedule the newest conditions count, whichever they are."""
+    """Among runs of one schedule under different conditions, only those of the newest run are pooled."""
     old, new = row("a", 0, 0.1), row("a", 1, 0.2, **other)
     assert pooled(old, new) == ([0.2], 1)
     assert pooled(new, old) == ([0.1], 1)
 
 
 @pytest.mark.parametrize("other", [{"source_sha256": "else"}, {"prm": {"lr": 0.2}}], ids=str)
-def test_schedules_have_files_and_rates_of_their_own(other):
-    """What is another between two schedules by nature does not keep them apart."""
+def test_schedules_may_differ_in_file_and_hyperparameters(other):
+    """Different files and hyperparameters of two schedules do not prevent their comparison."""
     assert pooled(row("a", 0, 0.1), row("b", 0, 0.2, **other)) == ([0.1, 0.2], 0)
 
 
 def test_schedules_are_compared_under_one_set_of_conditions():
-    """A schedule that was only trained for other epochs is named, not compared."""
-    found = pool([row("a", 0, 0.1), row("a", 1, 0.2), row("b", 0, 0.9, command={"epochs": 90})])
-    assert (found.runs, found.left_out, found.absent) == ((Run("b", 0, 0.9),), 2, ("a",))
+    """A schedule with only other conditions, such as other epochs, is named as absent."""
+    pool_of_runs = pool([row("a", 0, 0.1), row("a", 1, 0.2), row("b", 0, 0.9, command={"epochs": 90})])
+    assert (pool_of_runs.runs, pool_of_runs.left_out, pool_of_runs.absent) == ((Run("b", 0, 0.9),), 2, ("a",))
 
 
-def test_a_named_baseline_says_which_conditions():
-    """Its newest run decides, so that there is something to compare with."""
+def test_a_named_baseline_determines_the_conditions():
+    """The conditions are those of the baseline's newest run."""
     long = row("b", 0, 0.9, command={"epochs": 90})
     assert pooled(row("a", 0, 0.1), row("b", 0, 0.2), long, baseline="a") == ([0.1, 0.2], 1)
 
 
-def test_of_several_runs_under_a_seed_the_newest_counts():
-    """A repetition is no second witness."""
+def test_the_newest_of_several_runs_under_a_seed_is_pooled():
+    """An older run under the same seed is left out."""
     assert pooled(row("a", 0, 0.1), row("a", 1, 0.2), row("a", 0, 0.3)) == ([0.2, 0.3], 1)
 
 
 def test_recorded_runs_are_pooled_among_themselves():
-    """Numbers that a caller brought may be compared with each other, those of one task."""
-    brought = {"settings": "task=img-classification", "status": "recorded", "torch": "", "source_sha256": ""}
-    assert pooled(row("a", 0, 0.1, **brought), row("b", 0, 0.2, **brought)) == ([0.1, 0.2], 0)
-    assert pooled(row("a", 0, 0.1, **brought), row("b", 0, 0.2, **brought | {"settings": "task=other"})) == ([0.2], 1)
+    """A caller's runs of one task may be compared with each other."""
+    recorded = {"settings": "task=img-classification", "status": "recorded", "torch": "", "source_sha256": ""}
+    assert pooled(row("a", 0, 0.1, **recorded), row("b", 0, 0.2, **recorded)) == ([0.1, 0.2], 0)
+    assert pooled(row("a", 0, 0.1, **recorded), row("b", 0, 0.2, **recorded | {"settings": "task=other"})) == ([0.2], 1)
 
 
-def test_a_run_that_fails_counts():
-    """A schedule that does not learn under a seed does not look better for it."""
-    found = pool([row("a", 0, 0.9), row("a", 1, 0.1, status="failed")])
-    assert (len(found.runs), found.failed) == (2, 1)
+def test_a_failed_run_is_pooled():
+    """A run that failed its checks is pooled and counted as failed."""
+    pool_of_runs = pool([row("a", 0, 0.9), row("a", 1, 0.1, status="failed")])
+    assert (len(pool_of_runs.runs), pool_of_runs.failed) == (2, 1)
 
 
 def test_nothing_to_compare_is_an_error():
-    """Neither no run at all nor a baseline without one is answered with an empty table."""
-    with pytest.raises(NoResultError, match="no run to compare"):
+    """Without any run, or without a run of the baseline, ``pool`` raises NoResultError."""
+    with pytest.raises(NoResultError, match="^no run to compare$"):
         pool([])
-    with pytest.raises(NoResultError, match="no run of the baseline b"):
+    with pytest.raises(NoResultError, match="^no run of the baseline b$"):
         pool([row("a", 0, 0.1)], "b")

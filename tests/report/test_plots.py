@@ -1,4 +1,4 @@
-"""What ``lrgen show`` and ``lrgen plot`` tell of a schedule."""
+"""``lrgen show`` and ``lrgen plot`` present the schedules of the catalogue."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from lrgen.records import Metric, Unit
 from lrgen.report import plots
 
 VARIANTS = catalogues.load().variants
-OF_EACH_FAMILY = [family.variants[-1] for family in catalogues.load().families]
+LAST_OF_FAMILIES = [family.variants[-1] for family in catalogues.load().families]
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
-LAYERWISE = next(one for one in VARIANTS if one.layerwise)
+LAYERWISE = next(variant for variant in VARIANTS if variant.layerwise)
 
 
 @every_variant
 def test_a_sample_is_the_curve(variant):
-    """What is drawn are the rates of the curve at the steps 0 to T, a row for each depth of a layer-wise schedule."""
+    """A sample has the curve's learning rates at steps 0 to T, with a row for each depth of a layer-wise schedule."""
     drawn = plots.sample(variant, 50)
     assert drawn.rates.shape == (len(plots.DEPTHS) if variant.layerwise else 1, 51)
     assert drawn.rates.min() >= 0
@@ -38,7 +38,7 @@ def test_a_sample_is_the_curve(variant):
 
 @every_variant
 def test_a_chart_fits_a_terminal(variant):
-    """The chart of every schedule has eight rows and an axis, none wider than 80 columns, and is not empty."""
+    """The chart of every schedule is not empty and has eight rows and an axis of at most 80 columns."""
     lines = plots.chart(plots.sample(variant, 100)).splitlines()
     assert len(lines) == 10
     assert max(map(len, lines)) <= 80
@@ -47,7 +47,7 @@ def test_a_chart_fits_a_terminal(variant):
 
 
 def test_a_chart_shows_the_shape():
-    """A constant fills the chart, a line to zero half of it, and what spans decades gets a logarithmic axis."""
+    """A constant fills the chart, a linear decay half of it; a schedule over decades has a logarithmic axis."""
 
     def filled(number: int) -> float:
         rows = plots.chart(plots.sample(next(v for v in VARIANTS if v.number == number), 100)).splitlines()[:8]
@@ -62,8 +62,8 @@ def test_a_chart_shows_the_shape():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_a_picture_has_its_kind(tmp_path, suffix):
-    """Each kind of file is written, and opens as what its name says."""
+def test_a_plot_has_the_format_of_its_suffix(tmp_path, suffix):
+    """Each suffix gives a file of its format."""
     catalogue = catalogues.load()
     path = tmp_path / "new folder" / f"curves{suffix}"
     plots.save(catalogue.families, catalogue.select(["1", "31"]), path, horizon=20)
@@ -78,62 +78,63 @@ def test_a_picture_has_its_kind(tmp_path, suffix):
 
 
 def texts_of(path) -> list[str]:
-    """The texts of an SVG."""
-    return ["".join(one.itertext()).strip() for one in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+    """Return the texts of an SVG."""
+    elements = ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    return ["".join(element.itertext()).strip() for element in elements]
 
 
-def test_a_picture_has_a_panel_for_each_schedule_under_its_family(lrgen, tmp_path):
-    """Small multiples bear the number and name of each schedule, and the titles of their families."""
-    code, out, _ = lrgen("plot", *(one.name for one in OF_EACH_FAMILY), "--out", "all.svg", "--horizon", "20")
-    assert (code, out) == (0, f"{len(OF_EACH_FAMILY)} curves drawn in all.svg\n")
+def test_a_plot_has_a_panel_for_each_schedule_under_its_family(lrgen, tmp_path):
+    """Small multiples show the number and name of each schedule and the titles of the families."""
+    code, out, _ = lrgen("plot", *(variant.name for variant in LAST_OF_FAMILIES), "--out", "all.svg", "--horizon", "20")
+    assert (code, out) == (0, f"{len(LAST_OF_FAMILIES)} curves drawn in all.svg\n")
     texts = texts_of(tmp_path / "all.svg")
-    for family, variant in zip(catalogues.load().families, OF_EACH_FAMILY, strict=True):
+    for family, variant in zip(catalogues.load().families, LAST_OF_FAMILIES, strict=True):
         assert family.title in texts
         assert any(text.startswith(f"{variant.number:03d} ") for text in texts)
 
 
 def test_a_comparison_has_one_panel_and_a_legend(lrgen, tmp_path):
-    """With ``--compare`` all curves stand in one panel, each with its number and whole name in the legend."""
+    """``--compare`` draws all curves in one panel, with number and full name in the legend."""
     assert lrgen("plot", "6", "37", LAYERWISE.key, "--compare", "--out", "all.svg", "--horizon", "20")[0] == 0
     texts = texts_of(tmp_path / "all.svg")
     names = ["006 CosineAnnealingLR_default", "037 HF_cosine_warmup", f"{LAYERWISE.number:03d} {LAYERWISE.name}"]
     assert [text for text in texts if re.match(r"\d{3} ", text)] == names
 
 
-def test_a_layerwise_panel_tells_the_depths(lrgen, tmp_path):
-    """The curves of a layer-wise schedule are drawn for each depth, with a legend."""
-    assert lrgen("plot", LAYERWISE.key, "--out", "one.svg", "--horizon", "20")[0] == 0
-    texts = texts_of(tmp_path / "one.svg")
+def test_a_layerwise_panel_has_a_line_for_each_depth(lrgen, tmp_path):
+    """The panel of a layer-wise schedule has a legend with all depths."""
+    assert lrgen("plot", LAYERWISE.key, "--out", "first.svg", "--horizon", "20")[0] == 0
+    texts = texts_of(tmp_path / "first.svg")
     assert "depth" in texts
     assert {str(depth) for depth in plots.DEPTHS} <= set(texts)
 
 
-def test_the_same_picture_is_the_same_file(tmp_path):
-    """Drawing again gives the same bytes, so that a picture in the documents can be compared."""
+def test_a_plot_is_reproducible(tmp_path):
+    """Drawing the same schedules twice gives the same bytes."""
     catalogue = catalogues.load()
-    for name in ("one.svg", "two.svg"):
+    for name in ("first.svg", "second.svg"):
         plots.save(catalogue.families, catalogue.select(["1-5"]), tmp_path / name)
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path):
-    """An unknown kind of file, no schedule, a horizon of 0 and a wrong hyperparameter are errors, and no file."""
+def test_invalid_arguments_are_errors(tmp_path):
+    """An unknown suffix, no schedule, a horizon of 0 and a wrong hyperparameter are errors, and write no file."""
     catalogue = catalogues.load()
-    chosen = catalogue.select(["1"])
-    with pytest.raises(OutputError, match=r"must end in \.png, \.svg, \.pdf, got '\.gif'"):
-        plots.save(catalogue.families, chosen, tmp_path / "curves.gif")
-    with pytest.raises(ParameterError, match="nothing|empty"):
+    selected = catalogue.select(["1"])
+    with pytest.raises(OutputError, match=r"/curves\.gif: the suffix must be one of \.png, \.svg, \.pdf, got '\.gif'$"):
+        plots.save(catalogue.families, selected, tmp_path / "curves.gif")
+    with pytest.raises(ParameterError, match="^variants: at least one schedule must be selected, got none$"):
         plots.save(catalogue.families, [], tmp_path / "curves.png")
-    with pytest.raises(ParameterError, match=r"horizon must be at least 1, got 0 \(variant 1\)"):
-        plots.save(catalogue.families, chosen, tmp_path / "curves.png", horizon=0)
-    with pytest.raises(ParameterError, match=r"gamma must lie in \[0\.0, 1\.0\], got 2 \(variant 1\)"):
-        plots.save(catalogue.families, chosen, tmp_path / "curves.png", prm={"gamma": 2})
+    with pytest.raises(ParameterError, match=r"^horizon must be at least 1, got 0 \(variant 1\)$"):
+        plots.save(catalogue.families, selected, tmp_path / "curves.png", horizon=0)
+    with pytest.raises(ParameterError, match=r"^gamma must lie in \[0\.0, 1\.0\], got 2 \(variant 1\)$"):
+        plots.save(catalogue.families, selected, tmp_path / "curves.png", prm={"gamma": 2})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_example_metrics_are_what_the_documents_say():
-    """The example loss improves, stalls, improves, stalls; the example accuracy is that loss turned over."""
-    loss_driven = next(one for one in VARIANTS if one.metric is Metric.LOSS)
+def test_the_example_loss_has_two_plateaus():
+    """The example loss decreases, stalls, decreases and stalls."""
+    loss_driven = next(variant for variant in VARIANTS if variant.metric is Metric.LOSS)
     loss = plots.example_metrics(loss_driven, 100)
     assert (np.diff(loss)[[10, 60]] < 0).all()
     assert (np.diff(loss)[[30, 80]] == 0).all()
@@ -143,25 +144,26 @@ def test_the_example_metrics_are_what_the_documents_say():
 
 
 @every_variant
-def test_show_tells_what_the_catalogue_knows(lrgen, variant):
-    """Name, formula, code, paper, unit, each hyperparameter with default, range and meaning, and the curve."""
+def test_show_prints_the_entry_of_the_catalogue(lrgen, variant):
+    """``show`` prints name, formula, source, paper, unit, all hyperparameters, and the chart."""
     code, out, err = lrgen("show", variant.key)
     assert (code, err) == (0, "")
-    told = " ".join(out.split())
+    printed = " ".join(out.split())
     joined = "".join(out.split())
-    assert f"{variant.key} {variant.name}" in told
-    for text in (variant.formula, variant.source, variant.paper, *(one.meaning for one in variant.hyperparameters)):
-        assert set(text.split()) <= set(told.split()) or "".join(text.split()) in joined
-    for one in variant.hyperparameters:
-        assert f"{one.name} {one.text} {one.low:g} to {one.high:g}" in told
-    assert variant.unit.value in told
+    assert f"{variant.key} {variant.name}" in printed
+    meanings = (hyperparameter.meaning for hyperparameter in variant.hyperparameters)
+    for text in (variant.formula, variant.source, variant.paper, *meanings):
+        assert set(text.split()) <= set(printed.split()) or "".join(text.split()) in joined
+    for parameter in variant.hyperparameters:
+        assert f"{parameter.name} {parameter.text} {parameter.low:g} to {parameter.high:g}" in printed
+    assert variant.unit.value in printed
     assert plots.chart(plots.sample(variant, 100)) in out
     assert max(map(len, out.splitlines())) <= 100
 
 
 @every_variant
 def test_shown_code_is_the_schedule_of_the_file(lrgen, rendered, variant):
-    """``--code`` prints a module that stands alone: its imports, and the schedule as it stands in the rendered file."""
+    """``--code`` prints a standalone module: its imports, and the schedule exactly as in the rendered file."""
     code, out, err = lrgen("show", variant.name, "--code")
     assert (code, err) == (0, "")
     compile(out, variant.key, "exec")
@@ -170,8 +172,8 @@ def test_shown_code_is_the_schedule_of_the_file(lrgen, rendered, variant):
     assert "def make_scheduler(" in body
 
 
-def test_show_as_json_is_everything(lrgen):
-    """``--json`` prints one object with the catalogue's entry and the curve, changed hyperparameters included."""
+def test_show_as_json_has_the_entry_and_the_curve(lrgen):
+    """``--json`` prints one object with the catalogue's entry and the curve of the given hyperparameters."""
     code, out, _ = lrgen("show", "1", "--json", "--horizon", "4", "--set", "gamma=0.5", "--set", "step_fraction=0.5")
     shown = json.loads(out)
     assert code == 0
@@ -181,8 +183,8 @@ def test_show_as_json_is_everything(lrgen):
     assert np.shape(shown["curve"]["multipliers"]) == (len(plots.DEPTHS), 5)
 
 
-def test_show_loads_nothing_heavy(tmp_path):
-    """``show`` needs numpy for the curve, and ``show --code`` the renderer; neither loads torch or matplotlib."""
+def test_show_imports_no_heavy_package(tmp_path):
+    """``show`` imports numpy, ``show --code`` the renderer, and neither imports torch or matplotlib."""
     code = (
         "import sys\nfrom lrgen.cli import main\n"
         "try:\n    main(sys.argv[1:])\nfinally:\n    print(*sys.modules, file=sys.stderr)"
