@@ -18,7 +18,7 @@ from lrgen.version import __version__
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # The code that decides how a file ends, and what it imports: a change of it makes every verdict one of other checks.
-DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "records.py", "errors.py")
+DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "records.py", "errors.py", "old_names.py")
 _CACHE = "verdicts.db"
 
 
