@@ -78,7 +78,7 @@ TERMS = (
     # Networks.
     Term(r"around (a|the|its) (shortcut|skip)", "a shortcut around the convolutions", "convolutions around a shortcut"),
     Term(
-        r"\bhalves\b",
+        r"\bhalves (?!the (resolution|channels|width|height))",
         "downsample; halve the resolution by stride 2",
         "a block that halves the image",
         frozenset({Scope.NETWORK}),
@@ -95,7 +95,7 @@ TERMS = (
         "a convolution that widens the map",
         frozenset({Scope.NETWORK}),
     ),
-    Term(r"\bhelpers?\b", "auxiliary classifier", "two helpers in training", PRODUCT),
+    Term(r"\bhelpers?\b", "auxiliary classifier", "two helpers in training", frozenset({Scope.NETWORK})),
     Term(r"\brectifiers?\b", "ReLU", "a rectifier after each convolution", EVERYWHERE),
     Term(r"\bscores\b", "logits", "returns the scores of the classes", frozenset({Scope.RENDERED, Scope.NETWORK})),
     Term(r"\bright (images|predictions|answers)\b", "correct predictions", "counts the right images"),
@@ -135,7 +135,12 @@ TERMS = (
     Term(r"look(s|ing)? after the", "manage", "Look after the results database."),
     Term(r"\bsay more\b", "increase verbosity", "Say more."),
     # Datasets.
-    Term(r"\b(two|both|one|test|other) sides?\b", "split; leakage", "a file on two sides of a dataset"),
+    Term(
+        r"\b(two|both|one|test|other) sides?\b",
+        "split; leakage",
+        "a file on two sides of a dataset",
+        exceptions={r"secants on both sides": "of a knot of a spline"},
+    ),
     Term(r"\bbreakages?\b|\bbroken files?\b", "mutation, mutant", "a breakage of a file", EVERYWHERE),
     Term(r"\bonly tested with\b", "held out for testing", "families that are only tested with"),
     # Habits.
