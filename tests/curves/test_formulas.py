@@ -7,13 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from lrgen import curves
-from lrgen.records import PastEnd
+from lrgen.records import PastEnd, Unit
 from tests.curves.comparison import key, variants
 
-FAMILIES = ("constant", "step", "polynomial", "exponential", "cosine", "onecycle")
-IN_WORDS = {2, 13, 14, 25, 27, 58, 61, 64, 67, 124, 126, 128, 130}  # "number of milestones", "linear interpolation of"
-NUMBERS = [n for n, variant in variants().items() if variant.family in FAMILIES and n not in IN_WORDS]
-FUNCTIONS = {name: getattr(math, name) for name in ("ceil", "cos", "exp", "floor", "pi", "sqrt", "tanh")} | {
+IN_WORDS = {
+    *(2, 13, 14, 25, 27, 58, 61, 64, 67, 124, 126, 128, 130, 146),  # "number of milestones", "linear interpolation of"
+    *(8, 108, 109, 114, 138),  # "cycles of T_0, 2 T_0, ...", "the first of round(T / 3), ..."
+    *(166, 167, 171),  # "entry of the permutation", "first sample of torch.rand", "PCHIP"
+}
+NUMBERS = [
+    number
+    for number, variant in variants().items()
+    if variant.unit is not Unit.METRIC and not variant.layerwise and number not in IN_WORDS
+]
+FUNCTIONS = {name: getattr(math, name) for name in ("ceil", "cos", "exp", "floor", "pi", "sin", "sqrt", "tanh")} | {
     "ln": math.log
 }
 DEFINITION = re.compile(r"(\w+)(?:\((\w+)\))? = (.+)")
@@ -45,7 +52,8 @@ class Names(dict):
 
 
 def evaluate(expression: str, names: Names) -> float:
-    """The value of an expression of the catalogue."""
+    """The value of an expression of the catalogue, in which ``|x|`` is the absolute value and ``mod`` the remainder."""
+    expression = re.sub(r"\|([^|]+)\|", r"abs(\1)", expression).replace(" mod ", " % ")
     return eval(expression, FUNCTIONS.copy(), names)
 
 
