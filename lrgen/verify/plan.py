@@ -134,7 +134,7 @@ def resolve_device(name: str) -> str:
         raise DeviceError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
     if kind == "cpu":
         return "cpu"
-    count = _cuda_devices()
+    count = cuda_devices()
     if kind == "auto":
         return "cuda:0" if count else "cpu"
     if int(index or 0) >= count:
@@ -160,7 +160,7 @@ def free_slots(device: str) -> int:
     return max(1, min(int(answer.stdout) // _SLOT, cores()))
 
 
-def _cuda_devices() -> int:
+def cuda_devices() -> int:
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         return 0
     import torch

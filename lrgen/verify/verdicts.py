@@ -16,7 +16,7 @@ from lrgen.records import VerifySettings
 from lrgen.store import Conditions, Store
 from lrgen.version import __version__
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent.parent
 # The code that decides how a file ends, and what it imports: a change of it makes every verdict one of other checks.
 DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "records.py", "errors.py", "old_names.py")
 _CACHE = "verdicts.db"
@@ -44,10 +44,10 @@ def check_version() -> str:
     """A digest of the code that decides: the checks, the curves, the data and what runs them."""
     digest = hashlib.sha256()
     for path in deciding_files():
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def deciding_files() -> list[Path]:
     """The files of lrgen of which ``check_version`` is the digest."""
-    return sorted(path for pattern in DECIDES for path in _PACKAGE.glob(pattern))
+    return sorted(path for pattern in DECIDES for path in PACKAGE.glob(pattern))

@@ -30,7 +30,7 @@ SANDBOXES = [Mechanism.NAMESPACES, Mechanism.LANDLOCK]
 
 @functools.cache
 def refusal(mechanism: Mechanism) -> str:
-    return sandbox._attempt(mechanism)
+    return sandbox.refusal_of(mechanism)
 
 
 @pytest.fixture(params=SANDBOXES, ids=lambda mechanism: mechanism.value)

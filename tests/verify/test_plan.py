@@ -24,7 +24,7 @@ ON_GPU = Settings(device="cuda")
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight cores, one GPU with memory for five files."""
     monkeypatch.setattr(planning, "cores", lambda: 8)
-    monkeypatch.setattr(planning, "_cuda_devices", lambda: 1)
+    monkeypatch.setattr(planning, "cuda_devices", lambda: 1)
     monkeypatch.setattr(planning, "free_slots", lambda device: 5)
 
 
@@ -64,7 +64,7 @@ def test_a_cluster_says_how_much_room_it_has(monkeypatch, workers, taken):
     """Its slots bound the workers that were asked for; its GPU need not be on this machine."""
     asked: list[Any] = []
     monkeypatch.setattr(ray, "slots", lambda *how: asked.append(how) or 12)
-    monkeypatch.setattr(planning, "_cuda_devices", lambda: 0)
+    monkeypatch.setattr(planning, "cuda_devices", lambda: 0)
     settings = Settings(device="cuda:3", workers=workers)
     found = plan(settings, VerifyRequest(engine="ray", address="there:1", slots=2))
     assert (found.workers, found.settings[0].device, found.engine, found.address) == (taken, "cuda:0", "ray", "there:1")
@@ -143,7 +143,7 @@ def test_a_plan_is_executed_seed_by_seed(monkeypatch, tmp_path):
 )
 def test_a_device_is_resolved(monkeypatch, name, count, resolved):
     """``auto`` is the first GPU where there is one, else the processor."""
-    monkeypatch.setattr(planning, "_cuda_devices", lambda: count)
+    monkeypatch.setattr(planning, "cuda_devices", lambda: count)
     assert planning.resolve_device(name) == resolved
 
 
@@ -161,7 +161,7 @@ def test_a_device_is_resolved(monkeypatch, name, count, resolved):
 )
 def test_a_device_that_is_not_there_is_named(monkeypatch, name, told):
     """A device that cannot be used is an error that names it, before any child is started."""
-    monkeypatch.setattr(planning, "_cuda_devices", lambda: 0)
+    monkeypatch.setattr(planning, "cuda_devices", lambda: 0)
     with pytest.raises(DeviceError) as raised:
         planning.resolve_device(name)
     assert str(raised.value) == told

@@ -56,7 +56,7 @@ def test_a_verdict_is_of_the_code_that_decided(tmp_path, monkeypatch, name, matt
     """A change of the code that decides makes all files be verified again, a change elsewhere none."""
     package = tmp_path / "lrgen"
     shutil.copytree(Path(lrgen.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(verdicts, "_PACKAGE", package)
+    monkeypatch.setattr(verdicts, "PACKAGE", package)
     before = verdicts.check_version()
     assert before == verdicts.check_version()
     with (package / name).open("a") as file:

@@ -28,7 +28,7 @@ from lrgen.verify import codec, sandbox
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
-_PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
+PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _ERRORS = {error.__name__: error for error in (DataError, DeviceError, EngineError, IsolationError)}
 _GRACE = 10.0  # seconds in which an interrupted harness ends its children
 
@@ -55,7 +55,7 @@ class Harness:
         paths = [path for path in sys.path if isinstance(path, str)]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by ``close``
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, *paths],
+            [sys.executable, "-c", PROGRAM, *paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

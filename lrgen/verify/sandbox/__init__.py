@@ -25,7 +25,7 @@ from lrgen.verify.sandbox.privileges import Bounds, close_all_but, forget_enviro
 from lrgen.verify.sandbox.readable_paths import links, readable
 from lrgen.verify.sandbox.syscalls import die_with
 
-__all__ = ["Bounds", "Isolation", "Mechanism", "available", "enter", "readable"]
+__all__ = ["Bounds", "Isolation", "Mechanism", "available", "enter", "readable", "refusal_of"]
 
 
 class Isolation(StrEnum):
@@ -53,7 +53,7 @@ def available() -> Mechanism:
     readable(), links()  # kept from now on: a child has another current folder
     refusals = []
     for mechanism in (Mechanism.NAMESPACES, Mechanism.LANDLOCK):
-        if not (refusal := _attempt(mechanism)):
+        if not (refusal := refusal_of(mechanism)):
             return mechanism
         refusals.append(f"{mechanism}: {refusal}")
     raise IsolationError(
@@ -63,7 +63,7 @@ def available() -> Mechanism:
     )
 
 
-def _attempt(mechanism: Mechanism) -> str:
+def refusal_of(mechanism: Mechanism) -> str:
     """What refused a mechanism, or nothing when a child could lock itself in and live there."""
     with tempfile.TemporaryDirectory(prefix="lrgen-") as scratch:
         reading, writing = os.pipe()

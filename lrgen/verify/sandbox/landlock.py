@@ -32,7 +32,7 @@ _EXECUTE, _WRITE, _READ, _LIST, _TRUNCATE, _IOCTL = 1 << 0, 1 << 1, 1 << 2, 1 <<
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _RIGHTS_OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
 _BIND_AND_CONNECT, _ABI_NETWORK = 0b11, 4
-_SIGNALS_AND_ABSTRACT_SOCKETS, _ABI_SCOPES = 0b11, 6
+_SIGNALS_AND_ABSTRACT_SOCKETS, ABI_SCOPES = 0b11, 6
 
 
 def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
@@ -49,7 +49,7 @@ def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
     os.close(ruleset)
     refused = [*REFUSED.values(), *REFUSED_TO_LANDLOCK.values()]
     rules = [*RULES, *RULES_OF_LANDLOCK]
-    if abi < _ABI_SCOPES and not own:  # nothing else keeps it from signalling its parent and its siblings
+    if abi < ABI_SCOPES and not own:  # nothing else keeps it from signalling its parent and its siblings
         refused += [SYSCALLS[call] for call in SIGNALLING_A_THREAD_OR_HANDLE]
         rules += [Rule(call, 0, ALL_BITS, os.getpid()) for call in SIGNALLING_A_PROCESS]
     lock(parent, refused, rules)
@@ -59,7 +59,7 @@ def _ruleset(abi: int, scratch: Path, devices: Sequence[Path]) -> int:
     """A descriptor of the rules: every right that the kernel knows is refused but for these paths."""
     known = (1 << _RIGHTS_OF_ABI[min(abi, max(_RIGHTS_OF_ABI))]) - 1
     network = _BIND_AND_CONNECT if abi >= _ABI_NETWORK else 0
-    scopes = _SIGNALS_AND_ABSTRACT_SOCKETS if abi >= _ABI_SCOPES else 0
+    scopes = _SIGNALS_AND_ABSTRACT_SOCKETS if abi >= ABI_SCOPES else 0
     handled = struct.pack("3Q", known, network, scopes)
     ruleset = call("landlock_create_ruleset", handled, len(handled), 0)
     views = [Path(f"/proc/{os.getpid()}"), *map(Path, (*PROCESS_VIEWS, *MACHINE_VIEWS))]

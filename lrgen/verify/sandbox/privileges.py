@@ -31,7 +31,7 @@ class Bounds:
     open_files: int = 256
 
 
-_ENVIRONMENT = """
+ENVIRONMENT = """
 PATH LANG LC_ALL TZ OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS CUBLAS_WORKSPACE_CONFIG CUDA_VISIBLE_DEVICES
 """
 _ENVIRONMENT_PREFIX = "NVIDIA_"
@@ -48,7 +48,7 @@ def forget_environment(scratch: Path) -> None:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name in _ENVIRONMENT.split() or name.startswith(_ENVIRONMENT_PREFIX)
+        if name in ENVIRONMENT.split() or name.startswith(_ENVIRONMENT_PREFIX)
     }
     os.environ.clear()
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

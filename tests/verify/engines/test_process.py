@@ -61,7 +61,7 @@ def test_a_harness_that_is_killed_is_an_error():
 
 def test_why_a_harness_cannot_start_is_told(monkeypatch):
     """The last line that it wrote is part of the error."""
-    monkeypatch.setattr(process, "_PROGRAM", "raise ImportError('no torch here')")
+    monkeypatch.setattr(process, "PROGRAM", "raise ImportError('no torch here')")
     with pytest.raises(EngineError, match="ended with code 1: ImportError: no torch here"):
         process.run([of_file(GOOD)], setup())
 

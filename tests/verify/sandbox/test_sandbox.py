@@ -1,4 +1,4 @@
-"""A child that has locked itself in reads, writes, reaches and starts nothing beyond what it was given."""
+"""A sandboxed child reads, writes, connects to and starts only what it was given."""
 
 import contextlib
 import ctypes
@@ -17,6 +17,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,36 +28,39 @@ import pytest
 
 from lrgen.errors import IsolationError, LrgenError
 from lrgen.verify import sandbox
-from lrgen.verify.sandbox import Bounds, Mechanism, landlock, namespaces, privileges, readable_paths, seccomp, syscalls
+from lrgen.verify.sandbox import Bounds, Mechanism, landlock, namespaces, privileges, readable_paths, syscalls
 
 BOUNDS = Bounds()
-LONG = 60.0
-PATIENCE = 20.0  # seconds until a test gives up waiting for something that must happen
+LONG = 60.0  # seconds that a process sleeps which the test must see end earlier
+TIMEOUT = 20.0  # seconds until a test gives up waiting for something that must happen
 PACKAGE = Path(sandbox.__file__).resolve().parents[2]
 SITE_PACKAGES = Path(pytest.__file__).resolve().parent.parent
 ROOT = os.getuid() == 0
 
-# The ways in: with the privileges of root or as a user would; with a Landlock that has no scopes yet.
-WAYS = {
+# The kinds of sandbox: entered as root or as an unprivileged user; with a Landlock that has no scopes yet.
+KINDS = {
     "namespaces": Mechanism.NAMESPACES,
     "user-namespaces": Mechanism.NAMESPACES,
     "landlock": Mechanism.LANDLOCK,
     "user-landlock": Mechanism.LANDLOCK,
     "old-landlock": Mechanism.LANDLOCK,
 }
-NAMESPACES = [way for way, mechanism in WAYS.items() if mechanism is Mechanism.NAMESPACES]
-OF_USERS = ("user-namespaces", "user-landlock", "old-landlock")
-LANDLOCK = [way for way, mechanism in WAYS.items() if mechanism is Mechanism.LANDLOCK]
+NAMESPACES = [kind for kind, mechanism in KINDS.items() if mechanism is Mechanism.NAMESPACES]
+UNPRIVILEGED = ("user-namespaces", "user-landlock", "old-landlock")
+LANDLOCK = [kind for kind, mechanism in KINDS.items() if mechanism is Mechanism.LANDLOCK]
+
+CLONE_NEWUSER = 0x10000000
+MS_REMOUNT, MS_BIND = 1 << 5, 1 << 12
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 @functools.cache
-def granted(way: str) -> bool:
-    """Whether the machine gives what a way in is made of, found out by other means."""
-    if way in LANDLOCK:
+def granted(kind: str) -> bool:
+    """Whether the machine grants what a kind of sandbox needs, determined without lrgen."""
+    if kind in LANDLOCK:
         return int(libc.syscall(444, None, ctypes.c_long(0), 1)) > 0
-    users = ["--user", "--map-root-user"] if way in OF_USERS else []
+    users = ["--user", "--map-root-user"] if kind in UNPRIVILEGED else []
     command = ["unshare", *users, "--mount", "--net", "--ipc", "--uts", "mount", "-t", "tmpfs", "none", "/usr"]
     try:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
@@ -64,24 +68,24 @@ def granted(way: str) -> bool:
         return False
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """One way to lock a child in, where this machine has it."""
-    if request.param in OF_USERS:
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kind of sandbox that this machine supports."""
+    if request.param in UNPRIVILEGED:
         monkeypatch.setattr(namespaces, "own_id", lambda *_: None)
         monkeypatch.setattr(landlock, "own_id", lambda *_: None)
     if request.param == "old-landlock":
-        monkeypatch.setattr(landlock, "_ABI_SCOPES", 99)
+        monkeypatch.setattr(landlock, "ABI_SCOPES", 99)
     if request.param == "namespaces" and not ROOT:
-        pytest.skip("namespaces without user namespaces are root's")
-    if refusal := sandbox._attempt(WAYS[request.param]):
+        pytest.skip("only root may make namespaces without a user namespace")
+    if refusal := sandbox.refusal_of(KINDS[request.param]):
         message = f"{request.param}: {refusal}"
-        pytest.fail(f"the machine grants what failed: {message}") if granted(request.param) else pytest.skip(message)
+        pytest.fail(f"the machine grants it: {message}") if granted(request.param) else pytest.skip(message)
     return str(request.param)
 
 
-only_namespaces = pytest.mark.parametrize("way", NAMESPACES, indirect=True)
-only_landlock = pytest.mark.parametrize("way", LANDLOCK, indirect=True)
+only_namespaces = pytest.mark.parametrize("kind", NAMESPACES, indirect=True)
+only_landlock = pytest.mark.parametrize("kind", LANDLOCK, indirect=True)
 
 
 @pytest.fixture
@@ -92,10 +96,10 @@ def scratch(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(way: str, scratch: Path) -> Callable[..., tuple[int, int]]:
-    """Starts a child that locks itself in and runs a function; returns its process id and where its answer comes."""
+def start(kind: str, scratch: Path) -> Callable[..., tuple[int, int]]:
+    """Starts a sandboxed child that runs a function; returns its process id and the pipe of its result."""
 
-    def start(function: Callable[[], Any], *, keep: tuple[int, ...] = (), bounds: Bounds = BOUNDS, **more: Any):
+    def start(function: Callable[[], Any], *, keep: tuple[int, ...] = (), bounds: Bounds = BOUNDS, **options: Any):
         reading, writing = os.pipe()
         pid = os.fork()
         if pid:
@@ -104,10 +108,10 @@ def start(way: str, scratch: Path) -> Callable[..., tuple[int, int]]:
         code = 99
         try:
             os.setsid()
-            sandbox.enter(WAYS[way], scratch, {writing, *keep}, bounds, **more)
-            answer = json.dumps(function()).encode()
-            while answer:
-                answer = answer[os.write(writing, answer) :]
+            sandbox.enter(KINDS[kind], scratch, {writing, *keep}, bounds, **options)
+            result = json.dumps(function()).encode()
+            while result:
+                result = result[os.write(writing, result) :]
             code = 0
         except BaseException as error:  # noqa: BLE001  a child must not return into pytest
             os.write(writing, json.dumps(f"{type(error).__name__}: {error}").encode())
@@ -119,7 +123,7 @@ def start(way: str, scratch: Path) -> Callable[..., tuple[int, int]]:
 
 @pytest.fixture
 def inside(start: Callable[..., tuple[int, int]]) -> Callable[..., Any]:
-    """What a function returns in a child that has locked itself in."""
+    """Runs a function in a sandboxed child and returns its result."""
 
     def inside(function: Callable[[], Any], **options: Any) -> Any:
         pid, reading = start(function, **options)
@@ -134,17 +138,17 @@ def inside(start: Callable[..., tuple[int, int]]) -> Callable[..., Any]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> dict[str, Path]:
-    """What a file under test must not get: a key in somebody's home, a database."""
+    """Files that a file under test must not read: a key in a home folder, a database."""
     (tmp_path / "home" / ".ssh").mkdir(parents=True)
-    found = {"key": tmp_path / "home" / ".ssh" / "id_ed25519", "database": tmp_path / "ab.nn.db"}
-    for path in found.values():
+    paths = {"key": tmp_path / "home" / ".ssh" / "id_ed25519", "database": tmp_path / "ab.nn.db"}
+    for path in paths.values():
         path.write_text("secret")
         path.chmod(0o666)
-    return found
+    return paths
 
 
 def error_of(function: Callable[..., Any], *arguments: Any) -> str:
-    """The name of the OSError that a call ends with; "nothing" when it succeeds."""
+    """The name of the OSError that a call raises; "nothing" if it succeeds."""
     try:
         function(*arguments)
     except OSError as error:
@@ -153,20 +157,20 @@ def error_of(function: Callable[..., Any], *arguments: Any) -> str:
 
 
 def system_call(name: str, *arguments: int) -> str:
-    """The same for a system call."""
+    """The name of the error that a system call returns; "nothing" if it succeeds."""
     values = [ctypes.c_long(value) for value in arguments]
     if libc.syscall(ctypes.c_long(syscalls.SYSCALLS[name]), *values) < 0:
         return errno.errorcode[ctypes.get_errno()]
     return "nothing"
 
 
-def is_closed(descriptor: int, patience: float = PATIENCE) -> bool:
-    """Whether nobody holds the other end of a pipe any more."""
-    return bool(select.select([descriptor], [], [], patience)[0]) and os.read(descriptor, 1) == b""
+def is_closed(descriptor: int, seconds: float = TIMEOUT) -> bool:
+    """Whether no process holds the other end of a pipe open, after a wait of at most so many seconds."""
+    return bool(select.select([descriptor], [], [], seconds)[0]) and os.read(descriptor, 1) == b""
 
 
 @contextlib.contextmanager
-def a_pipe() -> Iterator[tuple[int, int]]:
+def open_pipe() -> Iterator[tuple[int, int]]:
     reading, writing = os.pipe()
     try:
         yield reading, writing
@@ -181,11 +185,11 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
 
 
-# What it may read.
+# Reading.
 
 
-def test_what_lies_elsewhere_cannot_be_read(inside, secrets, way):
-    """Neither keys nor databases nor the rest of the repository can be read, not even through a link in the scratch."""
+def test_other_files_cannot_be_read(inside, secrets, kind):
+    """Keys, databases and the rest of the repository cannot be read, not even through a link in the scratch folder."""
     places = [*secrets.values(), PACKAGE.parent / "pyproject.toml", Path("/etc/passwd")]
 
     def read() -> list[str]:
@@ -194,19 +198,19 @@ def test_what_lies_elsewhere_cannot_be_read(inside, secrets, way):
         links = [Path(f"link{number}") for number in range(len(places))]
         return [error_of(Path.read_bytes, place) for place in [*places, *links]]
 
-    expected = "ENOENT" if way in NAMESPACES else "EACCES"
+    expected = "ENOENT" if kind in NAMESPACES else "EACCES"
     assert inside(read) == [expected] * 2 * len(places)
 
 
-def test_folders_elsewhere_cannot_be_listed(inside, secrets, way):
-    """The names of files elsewhere are not told."""
+def test_other_folders_cannot_be_listed(inside, secrets, kind):
+    """Listing a folder outside the readable paths is an error."""
     folders = [secrets["key"].parent, secrets["database"].parent / "home", Path("/etc/ssl"), Path("/var")]
     assert set(inside(lambda: [error_of(os.listdir, folder) for folder in folders])) <= {"ENOENT", "EACCES"}
 
 
 @only_namespaces
-def test_what_lies_elsewhere_is_not_even_seen(inside, scratch, secrets):
-    """There is no file system but what may be read, the scratch folder, and the empty folders that lead there."""
+def test_namespaces_contain_no_other_files(inside, scratch, secrets):
+    """The file system contains only the readable paths, the scratch folder and the folders that lead to them."""
 
     home = Path.home().resolve()
 
@@ -234,7 +238,7 @@ def test_what_lies_elsewhere_is_not_even_seen(inside, scratch, secrets):
     assert set(seen["dev"]) == {"null", "zero", "full", "random", "urandom", "shm"}
 
 
-def test_the_interpreter_is_at_home(inside):
+def test_the_interpreter_works_in_the_sandbox(inside):
     """Modules of the standard library and numpy can be imported, and threads run."""
 
     def work() -> list[Any]:
@@ -242,24 +246,24 @@ def test_the_interpreter_is_at_home(inside):
             importlib.import_module(name)
         import numpy
 
-        found: list[float] = []
-        threads = [threading.Thread(target=lambda: found.append(float(numpy.ones(10).sum()))) for _ in range(4)]
+        sums: list[float] = []
+        threads = [threading.Thread(target=lambda: sums.append(float(numpy.ones(10).sum()))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return [found, os.cpu_count() or 0]
+        return [sums, os.cpu_count() or 0]
 
     assert inside(work) == [[10.0] * 4, os.cpu_count()]
 
 
-def test_programs_of_the_system_run(inside):
-    """A file may start a program; it is locked in as well."""
+def test_system_programs_run(inside):
+    """A sandboxed child can run a program of the system."""
     assert inside(lambda: subprocess.check_output(["/bin/echo", "hello"], text=True)) == "hello\n"
 
 
-def test_a_name_that_is_a_link_still_leads_there(inside, tmp_path, monkeypatch):
-    """An entry of sys.path may be a link: its modules are found under the name that the interpreter knows."""
+def test_a_symbolic_link_in_sys_path_works(inside, tmp_path, monkeypatch):
+    """Modules in a folder that sys.path names by a symbolic link can be imported."""
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "answer.py").write_text("VALUE = 42\n")
     (tmp_path / "names").mkdir()
@@ -281,10 +285,8 @@ def fresh_caches() -> Iterator[None]:
             function.cache_clear()
 
 
-def test_readable_is_what_the_interpreter_needs(monkeypatch, tmp_path):
-    """The library, the packages, lrgen and its templates; never a home, the root, the current folder or what holds
-    temporary files, though they stand in sys.path.
-    """
+def test_the_readable_paths_are_those_that_the_interpreter_needs(monkeypatch, tmp_path):
+    """They hold the library, the packages and lrgen, but not a home, the root, or the current or temporary folder."""
     home, work, library, temporary = (tmp_path / name for name in ("home/user", "work", "library", "temporary"))
     for folder in (home, work / "inner", library / "inner", temporary):
         folder.mkdir(parents=True)
@@ -294,21 +296,21 @@ def test_readable_is_what_the_interpreter_needs(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setattr(sys, "path", [*map(str, traps), str(library), str(library / "inner"), *sys.path])
     with fresh_caches():
-        found = sandbox.readable()
-    assert library.resolve() in found
+        readable = sandbox.readable()
+    assert library.resolve() in readable
     for needed in (Path(sys.prefix).resolve(), Path(os.__file__).resolve(), PACKAGE):
-        assert any(needed.is_relative_to(path) for path in found)
-    assert not {Path("/"), home, home.parent, work, work / "inner", temporary, PACKAGE.parent} & set(found)
-    assert not any(home.is_relative_to(path) or work.is_relative_to(path) for path in found)
-    assert all(path == path.resolve() and path.exists() for path in found)
-    assert not any(one != other and one.is_relative_to(other) for one in found for other in found)
+        assert any(needed.is_relative_to(path) for path in readable)
+    assert not {Path("/"), home, home.parent, work, work / "inner", temporary, PACKAGE.parent} & set(readable)
+    assert not any(home.is_relative_to(path) or work.is_relative_to(path) for path in readable)
+    assert all(path == path.resolve() and path.exists() for path in readable)
+    assert not any(inner != outer and inner.is_relative_to(outer) for inner in readable for outer in readable)
 
 
-# What it may write.
+# Writing.
 
 
-def test_nothing_is_made_elsewhere(inside, scratch):
-    """Nothing can be made beside the scratch folder, among the packages, in lrgen or in a folder of the system."""
+def test_nothing_is_created_outside_the_scratch_folder(inside, scratch):
+    """No file, folder, pipe or link can be created beside it, among the packages, in lrgen or in a system folder."""
     folders = [SITE_PACKAGES, PACKAGE, scratch.parent, *map(Path, ("/", "/etc", "/usr", "/tmp", "/dev"))]
     name = f"lrgen-{os.getpid()}"
 
@@ -323,16 +325,16 @@ def test_nothing_is_made_elsewhere(inside, scratch):
         }
 
     results = inside(make)
-    made = [folder / name for folder in folders if os.path.lexists(folder / name)]
-    for path in made:
+    created = [folder / name for folder in folders if os.path.lexists(folder / name)]
+    for path in created:
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    assert made == []
+    assert created == []
     assert [error for errors in results.values() for error in errors if error == "nothing"] == []
 
 
-def test_nothing_is_changed_elsewhere(inside, secrets, tmp_path, monkeypatch):
-    """Neither a package nor a database is written, emptied, moved, linked or given another mode, time or owner."""
-    # A folder of packages of this test's own: the real ones are not for trying out what may break them.
+def test_nothing_is_changed_outside_the_scratch_folder(inside, secrets, tmp_path, monkeypatch):
+    """Packages and databases cannot be written, truncated, moved, linked or given another mode, time or owner."""
+    # A folder of packages made for this test: a failure must not damage the real ones.
     module = tmp_path / "packages" / "module.py"
     module.parent.mkdir()
     module.write_text("VALUE = 1\n")
@@ -369,8 +371,8 @@ def test_nothing_is_changed_elsewhere(inside, secrets, tmp_path, monkeypatch):
         )
 
 
-def test_the_scratch_folder_is_the_childs(inside, scratch, way):
-    """It is the current folder, the home and the place of temporary files, and all may be done in it."""
+def test_the_scratch_folder_is_writable(inside, scratch, kind):
+    """It is the current, home and temporary folder, in which files and folders can be created, moved and removed."""
 
     def work() -> list[str]:
         with tempfile.NamedTemporaryFile() as file:
@@ -382,12 +384,12 @@ def test_the_scratch_folder_is_the_childs(inside, scratch, way):
         return [os.getcwd(), str(Path.home()), str(Path(temporary).parent), Path("a/file").read_text()]
 
     assert inside(work) == [str(scratch)] * 3 + ["text"]
-    assert list(scratch.iterdir()) == ([] if way in NAMESPACES else [scratch / "a"])
+    assert list(scratch.iterdir()) == ([] if kind in NAMESPACES else [scratch / "a"])
 
 
 @only_namespaces
-def test_the_scratch_folder_is_bounded(inside):
-    """However many files are written, they cannot fill the disk."""
+def test_the_size_of_the_scratch_folder_is_limited(inside):
+    """Many small files cannot fill the disk."""
 
     def fill() -> list[Any]:
         written = 0
@@ -403,18 +405,18 @@ def test_the_scratch_folder_is_bounded(inside):
     assert 1 << 20 <= written <= 2 << 20
 
 
-def test_a_file_is_bounded(inside):
-    """One file cannot grow without end."""
+def test_the_size_of_a_file_is_limited(inside):
+    """A write beyond the limit fails with EFBIG."""
     bounds = Bounds(file_bytes=1 << 20)
     assert inside(lambda: error_of(Path.write_bytes, Path("small"), bytes(1 << 20)), bounds=bounds) == "nothing"
     assert inside(lambda: error_of(Path.write_bytes, Path("large"), bytes((1 << 20) + 1)), bounds=bounds) == "EFBIG"
 
 
-# What it may reach.
+# Sockets and other processes.
 
 
-def test_no_socket_reaches_anybody(inside, tmp_path):
-    """Neither a port on this machine nor a socket in a folder can be connected to, over any family."""
+def test_no_socket_can_connect(inside, tmp_path):
+    """No address family connects to a port of this machine or to a socket in a folder."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
         path, address = str(tmp_path / "socket"), tcp.getsockname()
         unix.bind(path)
@@ -422,10 +424,10 @@ def test_no_socket_reaches_anybody(inside, tmp_path):
         os.chmod(path, 0o777)
 
         def connect() -> dict[str, str]:
-            def over(family: int, address: Any, kind: int = socket.SOCK_STREAM) -> None:
-                with socket.socket(family, kind) as one:
-                    one.settimeout(1)
-                    one.connect(address)
+            def over(family: int, address: Any, type_: int = socket.SOCK_STREAM) -> None:
+                with socket.socket(family, type_) as client:
+                    client.settimeout(1)
+                    client.connect(address)
 
             return {
                 "tcp": error_of(over, socket.AF_INET, address),
@@ -442,8 +444,8 @@ def test_no_socket_reaches_anybody(inside, tmp_path):
 
 
 @only_namespaces
-def test_without_the_filter_the_network_is_empty(inside, monkeypatch):
-    """The filter is not the only wall: there is no interface that a packet could leave by."""
+def test_the_network_namespace_has_no_interface(inside, monkeypatch):
+    """Without the seccomp filter, the network is still unreachable."""
     monkeypatch.setattr(namespaces, "RULES", ())
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
@@ -453,17 +455,17 @@ def test_without_the_filter_the_network_is_empty(inside, monkeypatch):
 
 
 @only_landlock
-def test_a_pair_of_sockets_cannot_be_turned_outwards(inside):
-    """A pair for talking to a child process can be made, one that could be connected to somebody else cannot."""
+def test_only_pairs_of_stream_sockets_are_allowed(inside):
+    """A pair of stream sockets can be created; one of datagram sockets, which can be reconnected, cannot."""
 
     def pair() -> list[str]:
-        return [error_of(socket.socketpair, socket.AF_UNIX, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+        return [error_of(socket.socketpair, socket.AF_UNIX, type_) for type_ in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
 
     assert inside(pair) == ["nothing", "EPERM"]
 
 
-def test_others_are_neither_signalled_nor_read(inside, way):
-    """The parent, and a sibling of the same user, cannot be ended, limited or looked at."""
+def test_other_processes_are_neither_signalled_nor_read(inside, kind):
+    """The parent and a sibling of the same user cannot be signalled, limited or inspected."""
     sibling = subprocess.Popen(["sleep", "600"])
     others = (os.getpid(), sibling.pid)
 
@@ -485,23 +487,23 @@ def test_others_are_neither_signalled_nor_read(inside, way):
     finally:
         sibling.kill()
         sibling.wait()
-    allowed = {"", "ESRCH", "ENOENT", "EPERM"} if way in NAMESPACES else {"", "EPERM", "EACCES"}
+    allowed = {"", "ESRCH", "ENOENT", "EPERM"} if kind in NAMESPACES else {"", "EPERM", "EACCES"}
     assert {error for row in results for error in row} <= allowed
 
 
-# What it is given.
+# Environment, descriptors and devices.
 
 
-def test_the_environment_is_a_short_list(inside, scratch, monkeypatch):
-    """No variable comes along but those that computing needs."""
+def test_only_listed_environment_variables_are_kept(inside, scratch, monkeypatch):
+    """A child keeps only the variables that computing needs."""
     monkeypatch.setenv("LRGEN_DATABASE", "postgresql://user:password@host/db")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", "all")
-    found = inside(lambda: dict(os.environ))
-    assert found["HOME"] == found["TMPDIR"] == str(scratch)
-    assert (found["OMP_NUM_THREADS"], found["NVIDIA_VISIBLE_DEVICES"]) == ("1", "all")
+    variables = inside(lambda: dict(os.environ))
+    assert variables["HOME"] == variables["TMPDIR"] == str(scratch)
+    assert (variables["OMP_NUM_THREADS"], variables["NVIDIA_VISIBLE_DEVICES"]) == ("1", "all")
     own = {"HOME", "TMPDIR", "USER", "LOGNAME", "NVIDIA_VISIBLE_DEVICES"}
-    assert set(found) <= own | set(privileges._ENVIRONMENT.split())
+    assert set(variables) <= own | set(privileges.ENVIRONMENT.split())
 
 
 FIRST_ENVIRONMENT = """
@@ -519,9 +521,9 @@ print(b"hunter2" in block(), "TOKEN" in os.environ)
 """
 
 
-def test_the_environment_is_not_left_in_memory(way, scratch):
-    """The block of variables that the kernel keeps for a process is overwritten as well."""
-    arguments = [sys.executable, "-c", FIRST_ENVIRONMENT, WAYS[way], str(scratch)]
+def test_the_environment_is_not_left_in_memory(kind, scratch):
+    """The kernel's block of a process's first variables is overwritten."""
+    arguments = [sys.executable, "-c", FIRST_ENVIRONMENT, KINDS[kind], str(scratch)]
     environment = os.environ | {"TOKEN": "hunter2", "PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run(
         arguments, env=environment, check=False, capture_output=True, text=True, start_new_session=True
@@ -530,25 +532,25 @@ def test_the_environment_is_not_left_in_memory(way, scratch):
 
 
 def test_only_the_kept_descriptors_stay_open(inside, tmp_path):
-    """A database or a pipe that the parent has open is closed; what is kept still works."""
+    """A database and a pipe that the parent has open are closed, and a kept descriptor still works."""
 
-    def look(kept: int) -> Callable[[], list[int]]:
+    def open_descriptors(kept: int) -> Callable[[], list[int]]:
         def function() -> list[int]:
             os.write(kept, b"kept")
             return [number for number in range(256) if error_of(os.fstat, number) == "nothing"]
 
         return function
 
-    with a_pipe() as (reading, writing), (tmp_path / "database").open("w"), a_pipe() as (_, other):
+    with open_pipe() as (reading, writing), (tmp_path / "database").open("w"), open_pipe() as (_, other):
         os.set_inheritable(other, True)
-        found = inside(look(writing), keep=(writing,))
+        still_open = inside(open_descriptors(writing), keep=(writing,))
         assert os.read(reading, 4) == b"kept"
-        assert {0, 1, 2, writing} <= {*found, 0, 1, 2}
-        assert len(set(found) - {0, 1, 2, writing}) == 1  # the one of the answer
+        assert writing in still_open
+        assert len(set(still_open) - {0, 1, 2, writing}) == 1  # the pipe of the result
 
 
-def test_devices_are_given_one_by_one(inside, way):
-    """The harmless devices work; another one is reached only when it was named."""
+def test_only_named_devices_can_be_opened(inside, kind):
+    """The harmless devices work; any other device must be named."""
 
     def use() -> list[Any]:
         os.close(os.open("/dev/null", os.O_RDWR))
@@ -557,25 +559,25 @@ def test_devices_are_given_one_by_one(inside, way):
         return [len(random), zeros == bytes(2), error_of(os.open, "/dev/tty", os.O_RDWR)]
 
     # A session without a terminal has none to open: that answer is the device's own.
-    assert inside(use) == [8, True, "ENOENT" if way in NAMESPACES else "EACCES"]
+    assert inside(use) == [8, True, "ENOENT" if kind in NAMESPACES else "EACCES"]
     assert inside(use, devices=(Path("/dev/tty"),)) == [8, True, "ENXIO"]
 
 
 @only_namespaces
-def test_the_machine_has_another_name(inside):
-    """The name of the machine is not told, nor changed."""
+def test_the_host_name_is_hidden(inside):
+    """A child sees another host name, and that of the machine does not change."""
     before = socket.gethostname()
     assert inside(socket.gethostname) == "sandbox"
     assert socket.gethostname() == before != "sandbox"
 
 
-# What it may start.
+# Processes.
 
 
-def test_processes_are_bounded(inside, way):
-    """A loop that forks ends with an error, and soon."""
-    if ROOT and way in OF_USERS:
-        pytest.skip("the kernel bounds no tasks of root's uid")
+def test_the_number_of_processes_is_limited(inside, kind):
+    """A loop that forks soon ends with EAGAIN."""
+    if ROOT and kind in UNPRIVILEGED:
+        pytest.skip("the kernel does not limit the tasks of root")
 
     def fork() -> list[Any]:
         reading, writing = os.pipe()
@@ -598,12 +600,12 @@ def test_processes_are_bounded(inside, way):
 
     count, error = inside(fork, bounds=Bounds(processes=10))
     assert error == "EAGAIN"
-    assert 1 <= count <= (10 if ROOT or way in NAMESPACES else 10 * (os.cpu_count() or 1))
+    assert 1 <= count <= (10 if ROOT or kind in NAMESPACES else 10 * (os.cpu_count() or 1))
 
 
 @only_namespaces
-def test_a_daemon_dies_with_the_child(inside):
-    """What hides behind a double fork and a session of its own is gone when the child has ended."""
+def test_a_daemon_ends_with_the_child(inside):
+    """A process behind a double fork and in a session of its own has ended when the child has."""
 
     def leave() -> str:
         if os.fork() == 0:
@@ -613,14 +615,14 @@ def test_a_daemon_dies_with_the_child(inside):
             os._exit(0)
         return "left"
 
-    with a_pipe() as (reading, writing):
+    with open_pipe() as (reading, writing):
         assert inside(leave, keep=(writing,)) == "left"
         os.close(writing)
         assert is_closed(reading, 0)
 
 
-def test_what_is_left_behind_is_seen_as_a_child(inside):
-    """An orphan comes to the process that runs the file, so that a check can say that it was left."""
+def test_an_orphan_becomes_a_child_of_the_file(inside):
+    """The process that runs the file adopts an orphan, and a check can report it."""
 
     def leave() -> bool:
         reading, writing = os.pipe()
@@ -639,8 +641,8 @@ def test_what_is_left_behind_is_seen_as_a_child(inside):
     assert inside(leave) is True
 
 
-def test_limits_are_set(inside):
-    """No core is dumped, and few files can be open."""
+def test_core_dumps_and_open_files_are_limited(inside):
+    """No core is dumped, and the number of open files is limited."""
 
     def look() -> list[Any]:
         return [resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE)]
@@ -651,26 +653,26 @@ def test_limits_are_set(inside):
 # Privileges.
 
 
-def test_there_are_no_privileges_and_no_way_to_them(inside, way):
-    """No capability is held or can be had again, and the filter is in force for good."""
+def test_there_are_no_privileges_and_none_can_be_gained(inside, kind):
+    """A child holds no capability, cannot regain one, and cannot remove the filter."""
 
     def look() -> dict[str, str]:
         return status_of(os.getpid()) | {"Dumpable": str(libc.prctl(3, 0, 0, 0, 0))}  # PR_GET_DUMPABLE
 
-    found = inside(look)
-    assert found["Dumpable"] == "0"
-    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
-    held = {found[name] for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
-    # As root Landlock alone says what may be read: the interpreter may lie in a folder that is closed to others.
+    status = inside(look)
+    assert status["Dumpable"] == "0"
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    held = {status[name] for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
+    # As root, Landlock alone decides what may be read: the interpreter may lie in a folder without access for others.
     assert held <= {f"{0:016x}", f"{privileges.CAP_DAC_READ_SEARCH:016x}"}
-    assert way == "landlock" or held == {f"{0:016x}"}
-    assert int(found["CapBnd"], 16) == 0 or not ROOT
+    assert kind == "landlock" or held == {f"{0:016x}"}
+    assert int(status["CapBnd"], 16) == 0 or not ROOT
 
 
-@pytest.mark.skipif(not ROOT, reason="a uid of its own is root's to give")
-@pytest.mark.parametrize("way", ["namespaces", "landlock"], indirect=True)
-def test_roots_child_has_a_uid_of_its_own(inside):
-    """No other process has the same one, and there is no way back."""
+@pytest.mark.skipif(not ROOT, reason="only root may change the uid of a child")
+@pytest.mark.parametrize("kind", ["namespaces", "landlock"], indirect=True)
+def test_a_child_of_root_has_a_uid_of_its_own(inside):
+    """No other process has its uid, and it cannot become root again."""
 
     def look() -> list[Any]:
         return [os.getresuid(), os.getgroups(), error_of(os.setuid, 0)]
@@ -686,16 +688,16 @@ def test_roots_child_has_a_uid_of_its_own(inside):
     assert (groups, error) == ([], "EPERM")
 
 
-def test_dangerous_calls_are_refused(inside):
-    """What an ordinary process may do, and this one need not: trace, read others' memory, make namespaces, mount."""
+def test_dangerous_system_calls_are_refused(inside):
+    """A child cannot trace, read the memory of others, make namespaces or mount."""
     calls = {
         "ptrace": (0, 0, 0, 0),  # PTRACE_TRACEME
         "process_vm_readv": (os.getpid(), 0, 0, 0, 0, 0),
         "keyctl": (0, -3, 0),  # KEYCTL_GET_KEYRING_ID of the session
         "io_uring_setup": (1, 0),
         "userfaultfd": (1,),
-        "unshare": (namespaces._NEW_USERS,),
-        "clone": (namespaces._NEW_USERS | signal.SIGCHLD, 0, 0, 0, 0),
+        "unshare": (CLONE_NEWUSER,),
+        "clone": (CLONE_NEWUSER | signal.SIGCHLD, 0, 0, 0, 0),
         "mount": (0, 0, 0, 0, 0),
         "umount2": (0, 0),
         "setns": (-1, 0),
@@ -711,25 +713,24 @@ def test_dangerous_calls_are_refused(inside):
     )
 
 
-def test_the_filter_leaves_no_back_door(inside):
-    """The calls of another ABI are refused, clone3 is unknown, and nothing is typed into a terminal."""
+def test_the_filter_covers_other_abis_clone3_and_terminals(inside):
+    """System calls of another ABI are refused, clone3 is unknown, and no input can be pushed to a terminal."""
     x32_getpid = 0x40000000 | 39
 
     def look() -> list[str]:
         reading, _ = os.pipe()
         libc.syscall(ctypes.c_long(x32_getpid))
         x32 = errno.errorcode[ctypes.get_errno()]
-        return [x32, system_call("clone3", 0, 0), error_of(fcntl.ioctl, reading, seccomp._TIOCSTI, b"x")]
+        return [x32, system_call("clone3", 0, 0), error_of(fcntl.ioctl, reading, termios.TIOCSTI, b"x")]
 
     assert inside(look) == ["EPERM", "ENOSYS", "EPERM"]
 
 
-def test_nothing_is_remounted(inside):
-    """What is mounted read-only stays so."""
+def test_nothing_can_be_remounted(inside):
+    """A read-only mount stays read-only."""
 
     def remount() -> str:
-        flags = 32 | namespaces._MS_BIND  # MS_REMOUNT
-        libc.mount(None, b"/usr", None, ctypes.c_ulong(flags), None)
+        libc.mount(None, b"/usr", None, ctypes.c_ulong(MS_REMOUNT | MS_BIND), None)
         return errno.errorcode[ctypes.get_errno()]
 
     assert inside(remount) == "EPERM"
@@ -739,15 +740,15 @@ HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 
 
 @pytest.mark.skipif(not HEADER.exists() or syscalls.MACHINE != "x86_64", reason="needs the kernel's headers")
-def test_the_numbers_of_the_calls_are_the_kernels():
-    """Each number in the tables is that of the kernel's own header, as far as it knows the call."""
-    kernels = {name: int(number) for name, number in re.findall(r"__NR_(\w+) (\d+)", HEADER.read_text())}
-    known = syscalls.SYSCALLS.keys() & kernels.keys()
-    assert {name: syscalls.SYSCALLS[name] for name in known} == {name: kernels[name] for name in known}
+def test_the_numbers_of_system_calls_are_those_of_the_kernel():
+    """Each number in the tables is that of the kernel's header, which knows nine in ten of the calls."""
+    header = {name: int(number) for name, number in re.findall(r"__NR_(\w+) (\d+)", HEADER.read_text())}
+    known = syscalls.SYSCALLS.keys() & header.keys()
+    assert {name: syscalls.SYSCALLS[name] for name in known} == {name: header[name] for name in known}
     assert len(known) >= 0.9 * len(syscalls.SYSCALLS)
 
 
-# How it ends.
+# Ends.
 
 ENDS: dict[str, Callable[[], Any]] = {
     "exit 0": lambda: os._exit(0),
@@ -762,8 +763,8 @@ ENDS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_end_of_the_file_is_the_end_of_the_child(start, end):
-    """The exit code or the signal is seen from outside as if nothing stood in between."""
+def test_a_child_ends_as_its_file_ends(start, end):
+    """The parent sees the exit code or the signal of the file."""
 
     def die() -> None:
         for number in (signal.SIGSEGV, signal.SIGABRT):  # pytest's faulthandler has them
@@ -780,19 +781,19 @@ def test_the_end_of_the_file_is_the_end_of_the_child(start, end):
         assert not os.WCOREDUMP(status)
 
 
-def test_a_refusal_is_told(start, scratch):
-    """A child that cannot lock itself in raises the error and does not run the file."""
+def test_a_child_that_cannot_be_sandboxed_does_not_run_the_file(start, scratch):
+    """It raises an error that names what was refused."""
     missing = Path("/dev/there-is-no-such-device")
     pid, reading = start(lambda: "ran", devices=(missing,))
     with os.fdopen(reading, "rb") as pipe:
-        answer = json.loads(pipe.read())
+        result = json.loads(pipe.read())
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 99
-    assert answer.startswith("IsolationError")
-    assert str(missing) in answer
+    assert result.startswith("IsolationError")
+    assert str(missing) in result
 
 
-def hold_on() -> None:
-    """Whatever a file can do in order to stay: refuse signals, leave the group, forget the parent."""
+def resist() -> None:
+    """Do all that a file can do to survive: ignore signals, leave the group, outlive the parent."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     libc.prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG
@@ -802,61 +803,61 @@ def hold_on() -> None:
 
 
 @only_namespaces
-def test_the_end_of_the_process_outside_is_the_end_of_all_inside(start):
-    """Whoever kills the one process that is seen from outside has killed the file and all that it started."""
-    with a_pipe() as (reading, writing):
-        pid, answer = start(hold_on, keep=(writing,))
+def test_a_kill_of_the_outer_process_ends_all_processes_inside(start):
+    """A kill of the process that the parent sees ends the file and all that it has started."""
+    with open_pipe() as (reading, writing):
+        pid, result = start(resist, keep=(writing,))
         os.close(writing)
         assert not is_closed(reading, 0.3)
         os.kill(pid, signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
         assert is_closed(reading)
-        os.close(answer)
+        os.close(result)
 
 
-def test_the_end_of_the_parent_is_the_end_of_the_child(start):
-    """A child whose parent was killed does not run on, though a change of uid makes the kernel forget that."""
-    with a_pipe() as (reading, writing):
+def test_a_child_ends_with_its_parent(start):
+    """A child ends when its parent is killed, although a change of uid resets the kernel's signal for that."""
+    with open_pipe() as (reading, writing):
         parent = os.fork()
         if parent == 0:
-            start(lambda: time.sleep(PATIENCE), keep=(writing,))
-            time.sleep(PATIENCE)
+            start(lambda: time.sleep(TIMEOUT), keep=(writing,))
+            time.sleep(TIMEOUT)
         os.close(writing)
         time.sleep(0.3)
         assert not is_closed(reading, 0)
         os.kill(parent, signal.SIGKILL)
         os.waitpid(parent, 0)
-        assert is_closed(reading, PATIENCE / 4)
+        assert is_closed(reading, TIMEOUT / 4)
 
 
-def test_the_group_is_terminated_before_it_is_killed(start):
-    """SIGTERM to the child's group reaches the file, which may tidy up, and the child ends when it has."""
+def test_sigterm_reaches_the_file(start):
+    """A file that handles SIGTERM can clean up, and the child ends when the file does."""
 
-    def tidy(writing: int) -> Callable[[], None]:
+    def clean_up(writing: int) -> Callable[[], None]:
         def function() -> None:
-            def obey(*_: object) -> None:
+            def terminate(*_: object) -> None:
                 time.sleep(0.1)
                 os._exit(5)
 
-            signal.signal(signal.SIGTERM, obey)
+            signal.signal(signal.SIGTERM, terminate)
             os.write(writing, b"x")
             time.sleep(LONG)
 
         return function
 
-    with a_pipe() as (reading, writing):
-        pid, answer = start(tidy(writing), keep=(writing,))
+    with open_pipe() as (reading, writing):
+        pid, result = start(clean_up(writing), keep=(writing,))
         os.read(reading, 1)
         os.killpg(pid, signal.SIGTERM)
         assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 5
-        os.close(answer)
+        os.close(result)
 
 
-# Which mechanism there is.
+# Choice of the mechanism.
 
 
-def test_the_level_of_a_process_locks_nothing(tmp_path):
-    """Who asks for a process alone gets what was there before."""
+def test_process_isolation_changes_nothing(tmp_path):
+    """Without a sandbox, environment, folder and limits stay the same."""
     before = (dict(os.environ), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE))
     sandbox.enter(Mechanism.PROCESS, tmp_path, set(), Bounds())
     assert (dict(os.environ), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE)) == before
@@ -867,16 +868,16 @@ def test_the_level_of_a_process_locks_nothing(tmp_path):
     [(set(), Mechanism.NAMESPACES), ({Mechanism.NAMESPACES}, Mechanism.LANDLOCK)],
     ids=["first", "second"],
 )
-def test_the_strongest_level_is_taken(monkeypatch, refused, expected):
-    """Namespaces come before Landlock, and what a machine refuses is passed over."""
-    monkeypatch.setattr(sandbox, "_attempt", lambda mechanism: "refused" if mechanism in refused else "")
+def test_the_strongest_mechanism_is_chosen(monkeypatch, refused, expected):
+    """Namespaces come before Landlock, which is chosen if the machine refuses namespaces."""
+    monkeypatch.setattr(sandbox, "refusal_of", lambda mechanism: "refused" if mechanism in refused else "")
     with fresh_caches():
         assert sandbox.available() is expected
 
 
-def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
-    """One sentence says what was refused, what it takes and how to do without."""
-    monkeypatch.setattr(sandbox, "_attempt", lambda mechanism: f"[Errno 1] no {mechanism}")
+def test_a_machine_without_a_sandbox_is_an_error(monkeypatch):
+    """One sentence names what was refused, what a sandbox needs and the option that does without."""
+    monkeypatch.setattr(sandbox, "refusal_of", lambda mechanism: f"[Errno 1] no {mechanism}")
     with fresh_caches(), pytest.raises(IsolationError) as caught:
         sandbox.available()
     text = str(caught.value)
@@ -889,31 +890,31 @@ def test_a_machine_without_a_sandbox_is_told_what_is_missing(monkeypatch):
 @pytest.mark.parametrize(
     ("mechanism", "call"), [(Mechanism.NAMESPACES, "unshare"), (Mechanism.LANDLOCK, "landlock_create_ruleset")]
 )
-def test_what_the_kernel_refuses_is_named(monkeypatch, mechanism, call):
-    """The reason for passing over a mechanism is the system call and its error."""
+def test_a_refusal_names_the_system_call(monkeypatch, mechanism, call):
+    """The reason names the system call that the kernel refused, and its error."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {**syscalls.SYSCALLS, call: 100_000})
-    refusal = sandbox._attempt(mechanism)
+    refusal = sandbox.refusal_of(mechanism)
     assert call in refusal
     assert "Function not implemented" in refusal
 
 
 @pytest.mark.parametrize("mechanism", [Mechanism.NAMESPACES, Mechanism.LANDLOCK])
-def test_a_mechanism_is_tried_for_real(monkeypatch, mechanism):
-    """A mechanism in which the interpreter could not live is passed over, though the kernel grants it."""
+def test_a_mechanism_is_tried_with_the_interpreter(monkeypatch, mechanism):
+    """A mechanism that the kernel grants is refused if the interpreter does not work in it."""
     monkeypatch.setattr(namespaces, "readable", lambda: (PACKAGE,))
     monkeypatch.setattr(landlock, "readable", lambda: (PACKAGE,))
-    assert sandbox._attempt(mechanism)
+    assert sandbox.refusal_of(mechanism)
 
 
-def test_other_machines_are_told(monkeypatch):
-    """On a machine whose system calls are not in the tables nothing is tried."""
+def test_an_unknown_machine_is_refused(monkeypatch):
+    """On a machine whose system calls are not in the tables, the refusal names the machine."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {})
     monkeypatch.setattr(syscalls, "MACHINE", "riscv64")
-    assert "riscv64" in sandbox._attempt(Mechanism.NAMESPACES)
+    assert "riscv64" in sandbox.refusal_of(Mechanism.NAMESPACES)
 
 
 def test_the_scratch_folder_of_a_trial_is_removed(monkeypatch, tmp_path):
-    """Asking what a machine gives leaves nothing behind."""
+    """Choosing a mechanism leaves no file behind."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with fresh_caches(), contextlib.suppress(IsolationError):
         sandbox.available()
