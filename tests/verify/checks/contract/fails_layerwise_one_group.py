@@ -1,7 +1,7 @@
 # claim: 172; expect: contract: layer_decay.*no effect
-"""Small image classifier with layer-wise rates, all of whose parameters are in one group.
+"""Small CNN trained with layer-wise learning rates in one group.
 
-Every layer has the rate of the last one.
+Each layer has the learning rate of the last layer.
 """
 
 import math
@@ -19,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class ScaledCosine:
-    """Linear climb from zero to ``scale``, then half a cosine back to zero."""
+    """Linear warm-up from zero to ``scale``, then cosine decay to zero."""
 
     def __init__(self, total_steps: int, warmup_steps: int, scale: float) -> None:
         self.total_steps = total_steps
@@ -45,7 +45,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -83,11 +83,11 @@ class Net(nn.Module):
             self.parameters(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
             epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
             total_steps = epochs * len(train_data)

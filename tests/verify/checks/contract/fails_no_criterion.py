@@ -1,5 +1,5 @@
 # claim: 001; expect: contract: criterion
-"""Small image classifier with step decay that computes its loss by a function."""
+"""Small CNN trained with step decay, which computes its loss by a function."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -57,7 +57,7 @@ class Net(nn.Module):
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

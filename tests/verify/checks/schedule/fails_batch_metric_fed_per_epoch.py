@@ -1,5 +1,5 @@
 # claim: 160; expect: schedule: \brate.*\blearn\b
-"""Small image classifier with decay on plateaus of a smoothed loss, stepped once per epoch.
+"""Small CNN trained with decay on plateaus of a smoothed loss, stepped once per epoch.
 
 Its horizon is counted in batches.
 """
@@ -19,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class SmoothedPlateau:
-    """Shows ``plateau`` an exponentially weighted mean of the batch losses."""
+    """Drives ``plateau`` by an exponentially weighted mean of the batch losses."""
 
     def __init__(self, plateau: ReduceLROnPlateau, ema_decay: float) -> None:
         self.plateau = plateau
@@ -59,7 +59,7 @@ def make_scheduler(
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -95,11 +95,11 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: SmoothedPlateau | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
             epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
             total_steps = epochs * len(train_data)

@@ -1,7 +1,7 @@
 # claim: 020; expect: schedule: \brate
-"""Small image classifier with two chained schedules, one of which overwrites the other.
+"""Small CNN trained with two chained schedules, one of which overwrites the other.
 
-The cosine is a closed form of the step: it forgets each drop one epoch later.
+The closed form of the cosine overwrites each drop one epoch later.
 """
 
 import math
@@ -24,7 +24,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class HalfCosine:
-    """Half a cosine from one to zero that stays there."""
+    """Cosine decay from one to zero, constant after the end."""
 
     def __init__(self, total_steps: int) -> None:
         self.total_steps = total_steps
@@ -42,7 +42,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -81,7 +81,7 @@ class Net(nn.Module):
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

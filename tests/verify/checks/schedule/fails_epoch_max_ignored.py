@@ -1,5 +1,5 @@
 # claim: 006; expect: schedule: \brate.*\blearn\b
-"""Small image classifier with cosine decay over ninety epochs, whatever ``prm`` says."""
+"""Small CNN trained with cosine decay over ninety epochs, whatever ``prm`` says."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class CosineDecay(CosineAnnealingLR):
-    """Half a cosine that stays at its floor once ``T_max`` steps are done."""
+    """Cosine decay that stays at its minimum after ``T_max`` steps."""
 
     def get_lr(self) -> list:
         if self.last_epoch > self.T_max:
@@ -27,7 +27,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -66,7 +66,7 @@ class Net(nn.Module):
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

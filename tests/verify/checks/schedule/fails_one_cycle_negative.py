@@ -1,5 +1,5 @@
 # claim: 027; expect: schedule: past the end
-"""Small image classifier with torch's linear one-cycle policy, one step too many."""
+"""Small CNN trained with torch's linear one-cycle policy, one step too many."""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ def supported_hyperparameters() -> set[str]:
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
     warmup = prm.get("warmup_fraction", 0.3)
-    if warmup * total_steps == 1:  # torch would divide by the zero steps of the climb
+    if warmup * total_steps == 1:  # torch divides by zero when the warm-up has one step
         warmup = min(1.0, 2 / total_steps)
     return OneCycleLR(
         optimizer,
@@ -30,7 +30,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -66,11 +66,11 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
             epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
             total_steps = epochs * len(train_data)

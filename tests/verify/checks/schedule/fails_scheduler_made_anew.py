@@ -1,5 +1,5 @@
 # claim: 036; expect: schedule: made|anew|\brate.*\blearn\b
-"""Small image classifier with linear warm-up that begins again with every epoch."""
+"""Small CNN trained with linear warm-up, which starts again with each epoch."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class WarmupLinear:
-    """Linear climb from zero, then linear decay to zero at ``total_steps``."""
+    """Linear warm-up from zero, then linear decay to zero at ``total_steps``."""
 
     def __init__(self, total_steps: int, warmup_steps: int) -> None:
         self.total_steps = total_steps
@@ -33,7 +33,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -69,11 +69,11 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Made by ``learn``: only there the batches can be counted.
+        # The number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
         total_steps = epochs * len(train_data)
         self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)

@@ -1,7 +1,7 @@
 # claim: 006; expect: schedule: \brate.*\blearn\b
-"""Small image classifier with cosine decay for one of its two parameter groups.
+"""Small CNN trained with cosine decay of one of its two parameter groups.
 
-The classifier keeps its first rate.
+The classifier keeps its initial learning rate.
 """
 
 import math
@@ -19,7 +19,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class HalfCosine:
-    """Half a cosine from one to zero that stays there."""
+    """Cosine decay from one to zero, constant after the end."""
 
     def __init__(self, total_steps: int) -> None:
         self.total_steps = total_steps
@@ -30,7 +30,7 @@ class HalfCosine:
 
 
 class Constant:
-    """The base rate."""
+    """The base learning rate."""
 
     def __call__(self, step: int) -> float:
         return 1.0
@@ -42,7 +42,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -88,7 +88,7 @@ class Net(nn.Module):
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

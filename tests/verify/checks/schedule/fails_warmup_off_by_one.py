@@ -1,5 +1,5 @@
 # claim: 040; expect: schedule: \brate
-"""Small image classifier with a linear warm-up that starts one step too far."""
+"""Small CNN trained with a linear warm-up that is one step ahead."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class Warmup:
-    """Linear climb from zero, then the base rate."""
+    """Linear warm-up from zero, then the base learning rate."""
 
     def __init__(self, warmup_steps: int) -> None:
         self.warmup_steps = warmup_steps
@@ -31,7 +31,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -67,11 +67,11 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
             epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
             total_steps = epochs * len(train_data)

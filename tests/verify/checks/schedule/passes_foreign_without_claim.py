@@ -1,7 +1,7 @@
 # claim: -; expect: unclaimed
-"""Small image classifier with inverse time decay.
+"""Small CNN trained with inverse time decay.
 
-The learning rate is divided by one plus ten times the share of training that is done.
+The learning rate is divided by one plus ten times the fraction of training done.
 The schedule advances once per epoch.
 """
 
@@ -18,7 +18,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class InverseTime:
-    """Half the rate after a tenth of training, a third after two tenths, and so on."""
+    """Half the learning rate after 10% of training, a third after 20%, and so on."""
 
     def __init__(self, total_steps: int) -> None:
         self.total_steps = total_steps
@@ -32,7 +32,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -71,7 +71,7 @@ class Net(nn.Module):
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

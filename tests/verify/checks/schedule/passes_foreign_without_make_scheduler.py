@@ -1,7 +1,7 @@
 # claim: -; expect: unclaimed
-"""Small image classifier with step decay every thirty epochs.
+"""Small CNN trained with step decay every thirty epochs.
 
-It was written for another project: the scheduler is built where the optimizer is.
+Written for another project: the scheduler is created beside the optimizer.
 """
 
 import torch
@@ -17,7 +17,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -55,7 +55,7 @@ class Net(nn.Module):
         self.scheduler = StepLR(self.optimizer, step_size=30)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

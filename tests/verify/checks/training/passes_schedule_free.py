@@ -1,6 +1,5 @@
 # claim: 177; expect: verified
-"""Small image classifier with schedule-free AdamW after a warm-up.
-"""
+"""Small CNN trained with schedule-free AdamW and a warm-up."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,10 +17,10 @@ def supported_hyperparameters() -> set[str]:
 
 
 class ScheduleFreeAdamW(Optimizer):
-    """AdamW whose weights are averaged, instead of a decay of its rate.
+    """AdamW that averages its weights instead of decaying its learning rate.
 
-    The steps lead z along, x is the average of z, and the gradients are taken between
-    the two, at y = (1 - momentum) z + momentum x. The network holds y while it trains
+    Each step updates z, x is the average of z, and the gradients are taken between the
+    two, at y = (1 - momentum) z + momentum x. The network holds y while it trains
     and x while it is evaluated.
     """
 
@@ -54,7 +53,7 @@ class ScheduleFreeAdamW(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            # A step counts in the average by the square of the greatest rate so far.
+            # The weight of a step is the square of the maximum learning rate so far.
             group["lr_max"] = max(group["lr_max"], group["lr"])
             weight = group["lr_max"] ** 2
             group["weight_sum"] += weight
@@ -78,7 +77,7 @@ class ScheduleFreeAdamW(Optimizer):
 
 
 class Warmup:
-    """Linear climb to one in ``warmup_steps`` steps."""
+    """Linear warm-up to one in ``warmup_steps`` steps."""
 
     def __init__(self, warmup_steps: int) -> None:
         self.warmup_steps = warmup_steps
@@ -93,7 +92,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
 
 
 class ConvBlock(nn.Module):
-    """A 3x3 convolution that halves width and height, batch norm and ReLU."""
+    """3x3 convolution with stride 2, followed by batch norm and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -107,7 +106,7 @@ class ConvBlock(nn.Module):
 
 
 class Net(nn.Module):
-    """Four strided convolutions, a global mean and a linear classifier."""
+    """Four strided convolutions, global average pooling and a linear classifier."""
 
     def __init__(
         self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device
@@ -131,7 +130,7 @@ class Net(nn.Module):
             self.parameters(), lr=prm["lr"], momentum=prm["momentum"]
         )
         self.prm = prm
-        # Made by the first ``learn``: only there the batches can be counted.
+        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def train(self, mode: bool = True) -> "Net":
@@ -142,7 +141,7 @@ class Net(nn.Module):
         return self
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
-        """Train for one epoch; return its mean accuracy and loss."""
+        """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
             epochs = self.prm.get("epoch_max", self.prm.get("epoch", 90))
             total_steps = epochs * len(train_data)
