@@ -12,11 +12,10 @@ import orjson
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import formats
 from lrgen.finetune.build import Plan, build
-from lrgen.finetune.corpus import Level, VerifiedFile
+from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.formats import parquet
-from lrgen.render import output
-from lrgen.render.renderer import Renderer
+from tests import corpus
 
 SIZES = (1_000, 10_000, 100_000)
 LARGE = 1_000_000
@@ -51,7 +50,7 @@ class Questions:
 
 def context(folder: Path, catalogue: Catalogue) -> None:
     """Print the table; the largest size only when LRGEN_BENCH_LARGE is set."""
-    task_input = TaskInput(catalogue, tuple(_files(catalogue)), 0)
+    task_input = corpus.task_input(catalogue, [variant.number for variant in catalogue.variants[:VARIANTS]])
     form = formats.LINES[0]
     print(f"dataset: rows of about {_length(task_input):,} characters into Parquet and {form.NAME}")
     print(f"  {'rows':>9}{'build':>10}{'rows/s':>10}{'lines alone':>14}{'ratio':>8}{'memory':>12}")
@@ -78,15 +77,6 @@ def _lines_alone(folder: Path, count: int, form: formats.Lines) -> float:
     return time.perf_counter() - begun
 
 
-def _files(catalogue: Catalogue) -> Iterator[VerifiedFile]:
-    renderer = Renderer(catalogue)
-    pairs = output.pairs([catalogue.architecture("ResNet")], catalogue.variants[:VARIANTS])
-    for architecture, variant in pairs:
-        file = renderer.render(architecture, variant)
-        path = output.path_of(Path(), architecture, variant)
-        yield VerifiedFile(architecture, variant, file.text, file.sha256, path, 1, Level.SCHEDULE, None, None)
-
-
 def _length(task_input: TaskInput) -> int:
     examples = list(Questions(VARIANTS).examples(task_input))
-    return sum(len(one.prompt) + len(one.completion) for one in examples) // len(examples)
+    return sum(len(example.prompt) + len(example.completion) for example in examples) // len(examples)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from lrgen.finetune.example import Scope, TaskInput
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
 from lrgen.records import CheckReport, Outcome, Stage, Status, VerifySettings
-from lrgen.source.normalise import definitions_digest, digest, schedule_digest
 from lrgen.store import Store
 from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
@@ -55,14 +55,14 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 def test_a_row_of_any_example_is_valid(catalogue):
     """The row of an example has every column with its type, and the id of its texts."""
     file = verified(catalogue, 1, accuracy=0.5)
-    for one in (example(), example([file]), example([file], rejected="x"), example([file], label=False)):
-        row = Rows(0).of(one, Split.TRAIN, "group")
+    for built in (example(), example([file]), example([file], rejected="x"), example([file], label=False)):
+        row = Rows(0).of(built, Split.TRAIN, "group")
         assert tuple(row) == NAMES
         assert list(problems(row)) == []
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "problem"),
     [
         ("completion", "other", "the id does not match"),
         ("prompt", " ", "is empty"),
@@ -74,10 +74,10 @@ def test_a_row_of_any_example_is_valid(catalogue):
         ("schema", 2, "schema must be 1"),
     ],
 )
-def test_a_damaged_row_has_a_problem_that_names_the_column(catalogue, column, value, said):
+def test_a_damaged_row_has_a_problem_that_names_the_column(catalogue, column, value, problem):
     """Each kind of damage gives a problem that names the column."""
     row = Rows(0).of(example([verified(catalogue, 1)]), Split.TRAIN, "group") | {column: value}
-    assert any(said in problem for problem in problems(row))
+    assert any(problem in reported for reported in problems(row))
 
 
 def test_rows_with_different_texts_have_different_ids():
@@ -104,26 +104,7 @@ def test_the_level_of_a_row_is_the_lowest_of_its_files(catalogue):
 def test_the_schema_is_documented():
     """docs/dataset.md has the table of the columns."""
     assert table() in (REPOSITORY / "docs" / "dataset.md").read_text(encoding="utf-8")
-    assert all(one.meaning for one in FIELDS)
-
-
-# Code.
-
-
-def test_code_is_compared_by_its_syntax_tree():
-    """Formatting, comments and docstrings do not change the digest, names and numbers do."""
-    one = 'def f(x):\n    """Doc."""\n    return x + 1  # why\n'
-    assert digest(one) == digest("def f(x):\n\n    return (x + 1)\n") != digest("def f(x): return x + 2")
-    assert definitions_digest("a text") is definitions_digest("x = 1") is None
-    assert definitions_digest(one) == digest(one)
-
-
-def test_the_schedule_digest_covers_the_helpers():
-    """The digest of a schedule covers the classes that it uses and not the network."""
-    changed = source(37).replace("0.5 * (1 + math.cos", "0.25 * (1 + math.cos")
-    assert changed != source(37)
-    assert schedule_digest(source(37)) != schedule_digest(changed)
-    assert schedule_digest(source(37)) == schedule_digest(source(37).replace("nn.Conv2d", "nn.LazyConv2d"))
+    assert all(field.meaning for field in FIELDS)
 
 
 # Building.
@@ -185,10 +166,10 @@ def test_an_interrupted_build_continues(task_input, tmp_path):
         yield from corpus.WRITE.examples(task_input)
 
     def second(task_input):
-        for number, one in enumerate(corpus.NAME.examples(task_input)):
+        for number, named in enumerate(corpus.NAME.examples(task_input)):
             if number == 5 and interrupted:
                 raise KeyboardInterrupt
-            yield one
+            yield named
 
     tasks = plan(task("write", first), task("name", second))
     with pytest.raises(KeyboardInterrupt):
@@ -226,7 +207,7 @@ def test_an_existing_path_is_not_overwritten(task_input, tmp_path, what):
         (tmp_path / "out").mkdir()
     else:
         (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match=r"out: already exists$"):
+    with pytest.raises(OutputError, match=rf"^{re.escape(str(tmp_path))}/out: already exists$"):
         build(task_input, plan(), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -235,7 +216,7 @@ def test_concurrent_builds_of_a_dataset_are_an_error(task_input, tmp_path):
     """A second build of the same dataset fails while the first is running."""
 
     def meanwhile(task_input):
-        with pytest.raises(OutputError, match="another build of the same dataset is running"):
+        with pytest.raises(OutputError, match=r"\.partial: another build of the same dataset is running$"):
             build(task_input, whole, tmp_path / "out")
         yield from corpus.WRITE.examples(task_input)
 
@@ -243,16 +224,16 @@ def test_concurrent_builds_of_a_dataset_are_an_error(task_input, tmp_path):
     assert build(task_input, whole, tmp_path / "out").counts.rows == len(NUMBERS)
 
 
-# What is left out.
+# Rows left out.
 
 
 def test_duplicate_rows_are_left_out(task_input, tmp_path):
     """Rows with equal texts are written once; the others are counted."""
 
     def twice(task_input):
-        for one in corpus.COUNT.examples(task_input):
-            yield one
-            yield dataclasses.replace(one, key=f"{one.key} again")
+        for counted in corpus.COUNT.examples(task_input):
+            yield counted
+            yield dataclasses.replace(counted, key=f"{counted.key} again")
 
     built = build(task_input, plan(task("count", twice)), tmp_path / "out")
     assert built.counts.rows == 30
@@ -321,7 +302,9 @@ def test_a_row_overlaps_by_words_or_syntax_tree(tmp_path, text, overlaps):
         'def area(width, height):\n    """Of a rectangle: this width, this height."""\n    return width * height\n',
     ]
     path = tmp_path / "benchmark.jsonl"
-    path.write_bytes(b"".join(orjson.dumps({"text": one}, option=orjson.OPT_APPEND_NEWLINE) for one in texts))
+    path.write_bytes(
+        b"".join(orjson.dumps({"text": benchmark_text}, option=orjson.OPT_APPEND_NEWLINE) for benchmark_text in texts)
+    )
     row = {"prompt": "", "completion": text, "rejected": None}
     assert Benchmarks([path]).overlaps(row) is overlaps
     assert Benchmarks([path]).overlaps({"prompt": text, "completion": "", "rejected": None}) is overlaps
@@ -331,7 +314,7 @@ def test_a_row_overlaps_by_words_or_syntax_tree(tmp_path, text, overlaps):
 def test_a_benchmark_without_text_is_an_error(tmp_path, text):
     """An empty, damaged or too short benchmark is an error, since nothing would be compared."""
     (tmp_path / "benchmark.jsonl").write_text(text)
-    with pytest.raises(DatasetError, match="benchmark.jsonl"):
+    with pytest.raises(DatasetError, match=r"benchmark\.jsonl(: no text has at least 8 words|, line 1: not JSON: .*)$"):
         Benchmarks([tmp_path / "benchmark.jsonl"])
 
 
@@ -389,7 +372,7 @@ def test_a_limit_on_tokens_requires_a_tokenizer(task_input, tmp_path):
     with pytest.raises(DatasetError, match=r"^max_tokens 5: a limit on tokens requires a tokenizer$"):
         build(task_input, plan(max_tokens=5), tmp_path / "out")
     (tmp_path / "broken.json").write_text("{}")
-    with pytest.raises(DatasetError, match="broken.json: not a tokenizer.json"):
+    with pytest.raises(DatasetError, match=r"/broken\.json: not a tokenizer\.json: "):
         build(task_input, plan(tokenizer=tmp_path / "broken.json"), tmp_path / "out")
 
 
@@ -416,7 +399,7 @@ def test_the_deduplicator_returns_the_first_mark(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# What is said of it.
+# Card, metadata and manifest.
 
 
 def test_the_card_lists_the_files_of_each_split(task_input, tmp_path):
@@ -439,16 +422,16 @@ def test_croissant_describes_every_file_and_column(task_input, tmp_path):
     build(task_input, plan(), tmp_path / "out")
     whole = json.loads((tmp_path / "out" / "croissant.json").read_text())
     assert whole["conformsTo"] == "http://mlcommons.org/croissant/1.0"
-    files = {one["@id"]: one for one in whole["distribution"] if one["@type"] == "cr:FileObject"}
+    files = {entry["@id"]: entry for entry in whole["distribution"] if entry["@type"] == "cr:FileObject"}
     listed = manifest.read(tmp_path / "out")["files"]
-    assert {name: one["sha256"] for name, one in files.items()} == {
+    assert {name: entry["sha256"] for name, entry in files.items()} == {
         name: entry["sha256"] for name, entry in listed.items() if name.endswith((".jsonl", ".parquet"))
     }
     (records,) = whole["recordSet"]
-    assert tuple(one["source"]["extract"]["column"] for one in records["field"]) == NAMES
-    sets = {one["@id"] for one in whole["distribution"] if one["@type"] == "cr:FileSet"}
-    assert {one["source"]["fileSet"]["@id"] for one in records["field"]} == sets
-    terms = {key for one in (whole, *whole["distribution"], records, *records["field"]) for key in one}
+    assert tuple(entry["source"]["extract"]["column"] for entry in records["field"]) == NAMES
+    sets = {entry["@id"] for entry in whole["distribution"] if entry["@type"] == "cr:FileSet"}
+    assert {entry["source"]["fileSet"]["@id"] for entry in records["field"]} == sets
+    terms = {key for entry in (whole, *whole["distribution"], records, *records["field"]) for key in entry}
     assert {"recordSet", "field", "source", "includes", "key", "dataType"} <= terms & whole["@context"].keys()
 
 
@@ -468,9 +451,11 @@ def test_text_overlap_is_measured(task_input, tmp_path):
     trained = next(row for row in rows_of(tmp_path / "out") if row["split"] == "train")
     part = "\n".join(trained["prompt"].splitlines()[10:40]) + "\n"
     others = [part.replace("self", "selves"), "\n".join(reversed(part.splitlines())) + "\n"]
-    found = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, *others], "validation": []})
-    assert [(one.split, one.completions, one.inside, one.maximum) for one in found] == [("test", 3, 1, 1.0)]
-    assert found[0].median < 1
+    overlaps = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, *others], "validation": []})
+    assert [(measured.split, measured.completions, measured.inside, measured.maximum) for measured in overlaps] == [
+        ("test", 3, 1, 1.0)
+    ]
+    assert overlaps[0].median < 1
 
 
 # The command.
@@ -506,8 +491,8 @@ def test_the_commands_print_tables_and_json(place, lrgen):
     code, out, _ = lrgen("dataset", "build", "--out", "data", *PASSED)
     assert (code, out.splitlines()[0].split(":")[0]) == (0, "32 rows of 2 files written to data")
     code, out, _ = lrgen("dataset", "build", "--out", "more", *PASSED, "--task", "write", "--format", "kto", "--json")
-    told = json.loads(out)
-    assert (code, told["rows"], told["tasks"], told["files"]) == (0, 2, {"write": 2}, 2)
+    summary = json.loads(out)
+    assert (code, summary["rows"], summary["tasks"], summary["files"]) == (0, 2, {"write": 2}, 2)
     assert [path.name for path in sorted((place / "more").iterdir()) if path.is_dir()] == ["figures", "parquet"]
     assert lrgen("dataset", "check", "data", "--sample", 0, "--db", "sqlite:///db/ab.nn.db")[0] == 0
     code, out, _ = lrgen("dataset", "sample", "data", "-n", 2, "--task", "write", "--json")
@@ -561,7 +546,7 @@ def test_the_default_level_is_training(place, lrgen):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--task", "writ"], "unknown task 'writ': did you mean write?"),
         (["--format", "chat"], "unknown format 'chat'"),
@@ -576,11 +561,11 @@ def test_the_default_level_is_training(place, lrgen):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_argument_is_an_error(place, lrgen, arguments, said):
+def test_a_wrong_argument_is_an_error(place, lrgen, arguments, message):
     """A wrong argument ends with 2 and a sentence, and leaves nothing behind."""
     code, _, err = lrgen("dataset", "build", "--out", "data", *PASSED, *arguments)
     assert code == 2
-    assert said in " ".join(err.split())
+    assert message in " ".join(err.split())
     assert [path for path in place.iterdir() if "data" in path.name] == []
 
 

@@ -55,7 +55,7 @@ def _edit(task_input):
 
 
 def _trace(task_input):
-    (file,) = (one for one in task_input.files if one.variant.number == 1)
+    (file,) = (file for file in task_input.files if file.variant.number == 1)
     prm = {"lr": 0.1, "step_fraction": 0.5, "gamma": 0.1}
     yield Example(
         "trace",
@@ -103,7 +103,7 @@ def folder(whole, tmp_path) -> Path:
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest anew, so that its hashes are those of what lies there."""
+    """Write the manifest again, with the hashes of the files as they are."""
     facts = manifest.read(folder)
     del facts["files"]
     manifest.write(folder, facts)
@@ -126,7 +126,7 @@ def rewrite(folder: Path, change: Callable[[list[Row]], Any], sealed: bool = Tru
 
 
 def reworded(row: Row, **changes: Any) -> None:
-    """Change the texts of a row, and what follows from them."""
+    """Change texts of a row and the columns that depend on them."""
     row |= changes
     row["id"] = id_of(*(row[name] for name in ("task", "prompt", "completion", "rejected", "label")))
     row["prompt_chars"] = len(row["prompt"])
@@ -144,7 +144,7 @@ def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None
 
 
 def look(folder: Path, catalogue: Any) -> Checked:
-    """Everything but the execution."""
+    """Check a dataset without executing files."""
     return check(folder, catalogue, sample=0)
 
 
@@ -173,9 +173,9 @@ def test_a_changed_byte_is_detected(folder, catalogue):
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {}
 
 
-def damage(said: str) -> Callable[[Callable[[Path], Any]], Callable[[Path], Any]]:
+def damage(problem: str) -> Callable[[Callable[[Path], Any]], Callable[[Path], Any]]:
     def keep(inflict: Callable[[Path], Any]) -> Callable[[Path], Any]:
-        DAMAGE[inflict.__name__] = (inflict, said)
+        DAMAGE[inflict.__name__] = (inflict, problem)
         return inflict
 
     return keep
@@ -326,7 +326,7 @@ def a_line_is_gone(folder: Path) -> None:
     seal(folder)
 
 
-# Answers.
+# Completions.
 
 
 @damage("its completion does not match its evidence: it does not make the file")
@@ -361,9 +361,9 @@ def a_rate_is_missing(folder: Path) -> None:
 @pytest.mark.parametrize("name", sorted(DAMAGE))
 def test_damage_is_detected(folder, catalogue, name):
     """Each kind of damage is reported by its own problem."""
-    inflict, said = DAMAGE[name]
+    inflict, problem = DAMAGE[name]
     inflict(folder)
-    assert any(said in problem for problem in look(folder, catalogue).problems), look(folder, catalogue).problems
+    assert any(problem in reported for reported in look(folder, catalogue).problems), look(folder, catalogue).problems
 
 
 def test_many_problems_of_one_kind_are_counted(folder, catalogue):
@@ -372,9 +372,9 @@ def test_many_problems_of_one_kind_are_counted(folder, catalogue):
     problems = look(folder, catalogue).problems
     rows = manifest.read(folder)["counts"]["rows"]
     assert len(problems) < rows
-    told = sum("its seed is 7" in problem for problem in problems)
-    more = sum(int(problem.split()[2]) for problem in problems if problem.startswith("… and "))
-    assert told + more == rows
+    listed = sum("its seed is 7" in problem for problem in problems)
+    others = sum(int(problem.split()[2]) for problem in problems if problem.startswith("… and "))
+    assert listed + others == rows
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"files": {}}'])
@@ -382,7 +382,10 @@ def test_a_folder_without_a_manifest_is_an_error(tmp_path, catalogue, text):
     """A missing or damaged manifest is an error that names it."""
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(DatasetError, match="manifest.json: "):
+    with pytest.raises(
+        DatasetError,
+        match=r"/manifest\.json: (.*: not an lrgen dataset|not JSON: .*)$",
+    ):
         look(tmp_path, catalogue)
 
 
@@ -391,14 +394,14 @@ def test_a_folder_without_a_manifest_is_an_error(tmp_path, catalogue, text):
 
 @pytest.fixture
 def executable(catalogue, tmp_path) -> Callable[[str], Path]:
-    """Makes a dataset of one file, whose rows say that it passes, and that a broken version of it fails."""
+    """Makes a dataset of one file whose rows claim that it passes and that another version of it fails."""
 
-    def make(broken: str) -> Path:
+    def make(rejected: str) -> Path:
         def judge(task_input):
             (file,) = task_input.files
             yield from corpus.WRITE.examples(task_input)
-            yield example([file], task="judge", completion=broken, label=False, evidence={"failed": "schedule"})
-            yield example([file], task="prefer", prompt="Better?", rejected=broken, evidence={"failed": "schedule"})
+            yield example([file], task="judge", completion=rejected, label=False, evidence={"failed": "schedule"})
+            yield example([file], task="prefer", prompt="Better?", rejected=rejected, evidence={"failed": "schedule"})
 
         plan = Plan((task("judge", judge),), level=Level.SCHEDULE)
         return build(TaskInput(catalogue, (verified(catalogue, 1),), 0), plan, tmp_path / "out").out
@@ -456,17 +459,17 @@ def test_a_converted_schedule_is_executed(catalogue, tmp_path):
     for name, wrong in (("right", False), ("wrong", True)):
 
         def damaged(task_input, wrong=wrong):
-            for one in convert.examples(task_input):
-                if "schedule_of" in one.evidence:
-                    completion = one.completion.replace("math.pi", "3.0").replace("T_max=total_steps", "T_max=1")
-                    yield dataclasses.replace(one, completion=completion if wrong else one.completion)
+            for conversion in convert.examples(task_input):
+                if "schedule_of" in conversion.evidence:
+                    completion = conversion.completion.replace("math.pi", "3.0").replace("T_max=total_steps", "T_max=1")
+                    yield dataclasses.replace(conversion, completion=completion if wrong else conversion.completion)
 
         plan = Plan(tasks=(task("convert", damaged),), level=Level.SCHEDULE)
         build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
-        found = check(tmp_path / name, catalogue)
-        assert found.executed >= 1
-        assert bool(found.problems) == wrong
-        assert all("rate is wrong" in problem or "never changes" in problem for problem in found.problems)
+        checked = check(tmp_path / name, catalogue)
+        assert checked.executed >= 1
+        assert bool(checked.problems) == wrong
+        assert all("rate is wrong" in problem or "never changes" in problem for problem in checked.problems)
 
 
 def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
@@ -479,14 +482,14 @@ def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
         yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
 
     monkeypatch.setattr(trace_task, "grade", lambda *_: Grade.correct())
-    for name, last, told in (("right", "0.05", []), ("wrong", "0.1", ["step 5 must be 0.05, got 0.1"])):
+    for name, last, expected in (("right", "0.05", []), ("wrong", "0.1", ["step 5 must be 0.05, got 0.1"])):
         completion = f"0: 0.1\n5: {last}\n"
         plan = Plan((task("trace", functools.partial(tracing, completion=completion)),), level=Level.SCHEDULE)
         build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
         checked = check(tmp_path / name, catalogue)
         assert checked.traced == 1
-        assert len(checked.problems) == len(told)
-        assert all(what in problem for what, problem in zip(told, checked.problems, strict=True))
+        assert len(checked.problems) == len(expected)
+        assert all(part in problem for part, problem in zip(expected, checked.problems, strict=True))
 
 
 def test_code_that_is_not_rendered_is_not_executed(catalogue, tmp_path):

@@ -20,7 +20,7 @@ every_format = pytest.mark.parametrize("form", formats.LINES, ids=lambda form: f
 
 @pytest.fixture(scope="module")
 def rows(catalogue):
-    """Rows of every kind: with and without a file, an accuracy, a worse answer, a label; on two splits."""
+    """Rows with and without a file, an accuracy, a rejected completion and a label, in two splits."""
     file, measured = verified(catalogue, 1), verified(catalogue, 37, accuracy=0.75)
     examples = [
         example(task="count"),
@@ -34,8 +34,8 @@ def rows(catalogue):
         example([measured], task="judge", label=True),
     ]
     maker = Rows(seed=0)
-    made = [maker.of(one, Split.TRAIN, "a") for one in examples]
-    return [*made, *(maker.of(one, Split.VALIDATION, "b") for one in examples)]
+    made = [maker.of(built, Split.TRAIN, "a") for built in examples]
+    return [*made, *(maker.of(built, Split.VALIDATION, "b") for built in examples)]
 
 
 def written(form, rows, folder):
@@ -60,7 +60,7 @@ def test_each_accepted_row_is_a_line_of_its_split(form, rows, tmp_path):
 def test_each_row_is_for_one_kind_of_trainer(rows):
     """Preference pairs are for DPO, labelled rows for KTO, all others for SFT."""
     for row in rows:
-        assert sum(one.takes(row) for one in (messages, dpo, kto)) == 1
+        assert sum(form.takes(row) for form in (messages, dpo, kto)) == 1
         assert messages.takes(row) == prompt_completion.takes(row) == nngpt.takes(row)
     assert [row["task"] for row in rows if dpo.takes(row)] == ["prefer"] * 4
     assert [row["task"] for row in rows if kto.takes(row)] == ["judge"] * 4
@@ -76,7 +76,7 @@ def test_all_lines_have_the_same_columns_and_types(form, rows):
         return [shape(inner) for inner in value] if isinstance(value, list) else type(value)
 
     shapes = [shape(form.line(row)) for row in rows if form.takes(row)]
-    assert all(one == shapes[0] for one in shapes)
+    assert all(shape_of_line == shapes[0] for shape_of_line in shapes)
     assert type(None) not in shapes[0].values()
 
 
@@ -184,8 +184,8 @@ def test_parquet_keeps_the_rows(rows, tmp_path):
         writer.close()
     assert parquet.splits(tmp_path / "one") == ["train", "validation"]
     for split in ("train", "validation"):
-        found = list(parquet.read(tmp_path / "one", split))
-        assert found == [row for row in rows if row["split"] == split]
+        read = list(parquet.read(tmp_path / "one", split))
+        assert read == [row for row in rows if row["split"] == split]
         path = f"parquet/{parquet.file_of(split)}"
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "other" / path).read_bytes()
 
@@ -199,6 +199,6 @@ def test_parquet_has_the_schema_of_the_rows():
 
 def test_an_unknown_format_is_an_error():
     """An unknown format is an error with the nearest name."""
-    with pytest.raises(UnknownNameError, match="unknown format 'mesages': did you mean messages"):
+    with pytest.raises(UnknownNameError, match=r"^unknown format 'mesages': did you mean messages\?"):
         formats.named(["mesages"])
-    assert [one.NAME for one in formats.named(["kto", "messages", "parquet"])] == ["messages", "kto"]
+    assert [form.NAME for form in formats.named(["kto", "messages", "parquet"])] == ["messages", "kto"]

@@ -1,8 +1,8 @@
-"""The datasets where they are used: loaded with ``datasets``, trained on with TRL, a tiny model that is made here."""
+"""Datasets load with ``datasets``, and TRL trains a tiny random model on them."""
 
-import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import pytest
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import formats
 from lrgen.finetune.build import Plan, build
-from lrgen.finetune.corpus import Level, VerifiedFile
+from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.tasks import infill
+from tests import corpus
 from tests.paths import REPOSITORY
 
 LARGE = 33 << 20  # bytes: more than one read block of pyarrow, which guesses the types by the first
@@ -21,58 +22,52 @@ LARGE = 33 << 20  # bytes: more than one read block of pyarrow, which guesses th
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing is looked up, and nothing is kept in a home."""
+    """Without network access or a cache in the home folder."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
-def corpus(catalogue: Catalogue) -> tuple[VerifiedFile, ...]:
-    """The committed files, as if they had been verified."""
-    network = catalogue.architecture("ResNet")
-    found = []
-    for number, variant in enumerate(catalogue.variants[:60]):
-        path = REPOSITORY / "generated" / "ResNet" / f"{variant.key}.py"
-        source = path.read_text()
-        sha256 = hashlib.sha256(source.encode()).hexdigest()
-        found.append(VerifiedFile(network, variant, source, sha256, path, number, Level.SCHEDULE, None, None))
-    return tuple(found)
+def task_input(catalogue: Catalogue) -> TaskInput:
+    """The files of sixty schedules."""
+    return corpus.task_input(catalogue, [variant.number for variant in catalogue.variants[:60]])
 
 
 class Pairs:
-    """A task that yields what each kind of trainer takes, as often as it is asked to."""
+    """A task with rows for each kind of trainer, a number of times."""
 
     NAME = "pairs"
-    SUMMARY = "good and bad schedules"
+    SUMMARY = "Correct and wrong schedules."
 
     def __init__(self, copies: int) -> None:
         self.copies = copies
 
     def examples(self, task_input: TaskInput) -> Iterator[Example]:
         for copy in range(self.copies):
-            for one in infill.examples(task_input):
-                values = {"task": self.NAME, "scope": Scope.NONE, "files": one.files}
-                prompt, key = f"{one.prompt}\n\nThis is number {copy}.", f"{one.key}/{copy}"
-                good, bad = one.completion, one.completion.replace("total_steps", "1")
+            for example in infill.examples(task_input):
+                values = {"task": self.NAME, "scope": Scope.NONE, "files": example.files}
+                prompt, key = f"{example.prompt}\n\nThis is number {copy}.", f"{example.key}/{copy}"
+                good, bad = example.completion, example.completion.replace("total_steps", "1")
                 yield Example(key=f"{key}/a", prompt=prompt, completion=good, **values)
                 yield Example(key=f"{key}/b", prompt=prompt, completion=good, rejected=bad, **values)
                 for label, answer in ((True, good), (False, bad)):
                     yield Example(key=f"{key}/{label}", prompt=prompt, completion=answer, label=label, **values)
 
 
-def built(catalogue: Catalogue, folder: Path, files: tuple[VerifiedFile, ...], copies: int = 1) -> Path:
-    plan = Plan(tasks=(Pairs(copies),), formats=formats.NAMES, level=Level.SCHEDULE)
-    return build(TaskInput(catalogue, files, 0), plan, folder).out
+def built(task_input: TaskInput, out: Path, copies: int = 1) -> Path:
+    """Build a dataset of ``Pairs`` and return its folder."""
+    plan = Plan((Pairs(copies),), formats.NAMES, level=Level.SCHEDULE)
+    return build(task_input, plan, out).out
 
 
 # Loading.
 
 
 @pytest.fixture(scope="module")
-def large(catalogue, corpus, tmp_path_factory) -> Path:
+def large(task_input, tmp_path_factory) -> Path:
     """A dataset whose training files are all larger than a read block."""
-    return built(catalogue, tmp_path_factory.mktemp("large") / "data", corpus, copies=130)
+    return built(task_input, tmp_path_factory.mktemp("large") / "data", copies=130)
 
 
 @pytest.mark.parametrize("name", formats.NAMES)
@@ -98,12 +93,12 @@ def test_large_files_load(large, name):
 
 
 @pytest.fixture(scope="module")
-def small(catalogue, corpus, tmp_path_factory) -> Path:
-    return built(catalogue, tmp_path_factory.mktemp("small") / "data", corpus[:12])
+def small(task_input, tmp_path_factory) -> Path:
+    return built(replace(task_input, files=task_input.files[:12]), tmp_path_factory.mktemp("small") / "data")
 
 
 @pytest.fixture(scope="module")
-def model(corpus, tmp_path_factory) -> Path:
+def model(task_input, tmp_path_factory) -> Path:
     """A folder with a random model of two narrow layers, and a tokenizer that was trained on the corpus."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -116,7 +111,7 @@ def model(corpus, tmp_path_factory) -> Path:
     special = ["<pad>", "<eos>", "<user>", "<assistant>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=1500, special_tokens=special, initial_alphabet=alphabet)
-    tokenizer.train_from_iterator((file.source for file in corpus), trainer)
+    tokenizer.train_from_iterator((file.source for file in task_input.files), trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
     fast.chat_template = (
         "{% for message in messages %}{% if message.role == 'assistant' %}<assistant>{% generation %}"
@@ -139,7 +134,7 @@ def loaded(folder: Path, name: str, *columns: str) -> Any:
 
 
 def options(folder: Path, steps: int = 8) -> dict[str, Any]:
-    """What every trainer is told: a few steps at a high rate, on the processor, no cut."""
+    """The arguments of all trainers: a few steps with a high learning rate on the CPU, without truncation."""
     common = {"max_steps": steps, "learning_rate": 1e-2, "per_device_train_batch_size": 2, "logging_steps": 1}
     quiet = {"report_to": [], "disable_tqdm": True, "save_strategy": "no", "use_cpu": True, "bf16": False}
     return {"output_dir": str(folder), "max_length": None, "gradient_checkpointing": False, "seed": 0} | common | quiet
@@ -150,8 +145,8 @@ def losses(trainer: Any) -> list[float]:
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def test_sft_learns_the_answers_alone(small, model, tmp_path):
-    """With prompts and completions no token of a prompt is learnt, none of the text is cut, and the loss falls."""
+def test_the_sft_loss_covers_the_completion(small, model, tmp_path):
+    """With prompts and completions the loss covers only the whole completion, and it decreases."""
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
@@ -168,8 +163,8 @@ def test_sft_learns_the_answers_alone(small, model, tmp_path):
     assert seen[-1] < 0.9 * seen[0]
 
 
-def test_sft_learns_the_assistants_part_of_conversations(small, model, tmp_path):
-    """With messages and a template that marks the assistant, only what it says is learnt."""
+def test_the_sft_loss_covers_the_turns_of_the_assistant(small, model, tmp_path):
+    """With messages and a template that marks the assistant, the loss covers only its turns."""
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
@@ -186,8 +181,8 @@ def test_sft_learns_the_assistants_part_of_conversations(small, model, tmp_path)
     assert seen[-1] < 0.9 * seen[0]
 
 
-def test_dpo_prefers_the_better_answers(small, model, tmp_path):
-    """The loss of the preference falls from log 2, at which the model does not know."""
+def test_the_dpo_loss_decreases(small, model, tmp_path):
+    """The preference loss decreases from log 2, its initial value."""
     from trl import DPOConfig, DPOTrainer
 
     data = loaded(small, "dpo", "prompt", "chosen", "rejected")
@@ -197,8 +192,8 @@ def test_dpo_prefers_the_better_answers(small, model, tmp_path):
     assert seen[-1] < seen[0] - 0.05
 
 
-def test_kto_takes_the_labels(small, model, tmp_path):
-    """Good and bad answers are told apart: the loss falls from one half."""
+def test_the_kto_loss_decreases(small, model, tmp_path):
+    """The loss of labelled completions decreases from one half."""
     from trl import KTOConfig, KTOTrainer
 
     data = loaded(small, "kto", "prompt", "completion", "label")
@@ -213,8 +208,8 @@ def tokenizer_of(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def test_the_snippet_of_the_documents_runs(small, model, tmp_path, monkeypatch):
-    """The block for TRL in docs/finetuning.md: another model, another folder, two steps instead of two epochs."""
+def test_the_trl_example_of_the_docs_runs(small, model, tmp_path, monkeypatch):
+    """The TRL example of docs/finetuning.md runs with another model, another folder and two steps."""
     document = (REPOSITORY / "docs" / "finetuning.md").read_text()
     code = re.search(r"## TRL.*?```python\n(.*?)```", document, re.DOTALL)[1]
     replaced = {

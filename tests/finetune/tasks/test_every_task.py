@@ -91,7 +91,7 @@ def examples(task_input, context) -> dict[str, list[Example]]:
 def rows(examples) -> dict[str, list[Row]]:
     """Some rows of each task, spread over its examples."""
     maker = Rows(seed=0)
-    chosen = {name: found[:: max(1, len(found) // ROWS)][: ROWS + 1] for name, found in examples.items()}
+    chosen = {name: of_task[:: max(1, len(of_task) // ROWS)][: ROWS + 1] for name, of_task in examples.items()}
     return {name: [maker.of(example, Split.TRAIN, "group") for example in some] for name, some in chosen.items()}
 
 
@@ -167,7 +167,8 @@ def mutants_of(task, row: Row, reference: Reference) -> list[str]:
             for name, mutant in mutated
             if mutant.startswith(around.prefix) and mutant.endswith(around.suffix) and name != "missing colon"
         ]
-    return [completion_for(row, mutant) for _, mutant in mutated[:4]]
+    unchanged = [wording.quoted(row["prompt"])] if task.NAME == "convert" else []  # its own API is no conversion
+    return unchanged + [completion_for(row, mutant) for _, mutant in mutated[:4]]
 
 
 def _wrong_json(own: str) -> list[str]:

@@ -19,7 +19,7 @@ from tests import corpus
 from tests.paths import TINY
 
 STEP, COSINE, CONSTANT = 1, 6, 41
-# Right answers among a hundred, by variant and seed.
+# Accuracy in percent, by variant and seed.
 FAR_APART = {STEP: (90, 91, 92), COSINE: (80, 81.5, 82)}
 TIED = {STEP: (90, 80, 85), COSINE: (85, 89, 80)}
 
@@ -34,14 +34,14 @@ def context(tmp_path_factory) -> RunContext:
     return RunContext(tmp_path_factory.mktemp("cache"), workers=2, mutations=2)
 
 
-# What failed.
+# Mutants.
 
 
 def test_a_verified_file_is_preferred_to_a_mutant(tiny, context):
     """The verified file is chosen, the mutant is rejected, and the evidence has the failed check."""
-    found = list(prefer.examples(tiny, context))
-    assert len(found) >= len(tiny.files)
-    for example in found:
+    examples = list(prefer.examples(tiny, context))
+    assert len(examples) >= len(tiny.files)
+    for example in examples:
         (file,) = example.files
         assert example.completion == file.source != example.rejected
         assert example.evidence["failed"] in set(Stage)
@@ -53,30 +53,30 @@ def test_a_verified_file_is_preferred_to_a_mutant(tiny, context):
 
 def test_half_of_the_labels_are_true(tiny, context):
     """A file and its mutant have the same prompt, the file labelled true and the mutant false."""
-    found = list(judge.examples(tiny, context))
-    assert len(found) == 2 * len(tiny.files)
-    for good, bad in zip(found[::2], found[1::2], strict=True):
+    examples = list(judge.examples(tiny, context))
+    assert len(examples) == 2 * len(tiny.files)
+    for good, bad in zip(examples[::2], examples[1::2], strict=True):
         assert (good.label, bad.label) == (True, False)
         assert good.prompt == bad.prompt
         assert good.completion == good.files[0].source != bad.completion
         assert bad.evidence["reason"]
         assert good.rejected is bad.rejected is None
-    assert len({example.key for example in found}) == len(found)
+    assert len({example.key for example in examples}) == len(examples)
 
 
-# What was measured.
+# Measured accuracy.
 
 
 class Measured:
-    """A database of runs, and what comes of it."""
+    """A database of runs and the examples that it gives."""
 
     def __init__(self, store: Store, task_input: TaskInput) -> None:
         self.store = store
         self.task_input = task_input
 
     def run(self, number: int, seed: int, right: float, status: Status = Status.VERIFIED, **other: Any) -> None:
-        """Save a run with so many right answers of a hundred."""
-        (file,) = (one for one in self.task_input.files if one.variant.number == number)
+        """Save a run with an accuracy in percent."""
+        (file,) = (file for file in self.task_input.files if file.variant.number == number)
         source, lr = other.pop("sha256", file.sha256), other.pop("lr", 0.1)
         training = other.pop("training", Training.FULL)
         candidate = Candidate(file.path, file.source, source, "Tiny", file.variant.key, file.variant, {"lr": lr})

@@ -29,7 +29,7 @@ from tests.paths import TINY
 SYNTAX_MUTATIONS = {"missing colon", "missing parenthesis"}
 SURVIVING = {"gradients not zeroed"}
 MUTATIONS = dict(mutations.MUTATIONS).keys()
-# Each unit, a schedule of torch's own, one of the file's own, and parameter groups by layer.
+# Each unit, torch's and custom scheduler classes, and layer-wise parameter groups.
 NUMBERS = (1, 31, 37, 172)
 
 
@@ -60,20 +60,20 @@ def repairs(task_input, context) -> list[Example]:
     return list(repair.examples(task_input, context))
 
 
-def end_of(task_input: TaskInput, text: str, file) -> tuple[Status, Stage | None, str]:
-    """How a text ends that is held to the schedule of a file."""
+def outcome_of(task_input: TaskInput, text: str, file) -> tuple[Status, Stage | None, str]:
+    """Return status, stage and reason of a text that is checked against the schedule of a file."""
     candidate = mutants.candidate(mutants.Mutant(file, "", text))
     (outcome,) = local.run([candidate], mutants.SETTINGS, None)
     return outcome.status, outcome.stage, outcome.reason
 
 
 def changed_lines(text: str, other: str) -> int:
-    """How many lines differ."""
+    """Return the number of lines that differ."""
     lines = difflib.unified_diff(text.splitlines(), other.splitlines(), n=0, lineterm="")
     return sum(line[0] in "+-" and line[:3] not in ("+++", "---") for line in lines)
 
 
-# The mistakes.
+# Mutations.
 
 
 def test_every_mutation_applies_to_some_file(resnet):
@@ -105,7 +105,7 @@ def test_mutants_of_a_file_are_distinct(resnet):
 
 
 @pytest.mark.parametrize(
-    ("number", "kind", "gone", "come"),
+    ("number", "mutation", "removed", "added"),
     [
         (59, "caret instead of power", "self.start_factor ** (1 - step", "self.start_factor ^ (1 - step"),
         (36, "floor division", "self.total_steps - step) / decay_steps", "- step) // decay_steps"),
@@ -153,22 +153,22 @@ def test_mutants_of_a_file_are_distinct(resnet):
         ),
     ],
 )
-def test_a_mutation_does_what_its_name_says(number, kind, gone, come):
+def test_a_mutation_does_what_its_name_says(number, mutation, removed, added):
     """One mutant of each kind is checked by hand: the removed text and the new text."""
     text = corpus.source(number)
-    assert gone in text
-    texts = [one for one in mutations.mutate(text)[kind] if one.count(gone) < text.count(gone)]
-    assert any(come in one and changed_lines(text, one) <= 14 for one in texts)
+    assert removed in text
+    texts = [mutant for mutant in mutations.mutate(text)[mutation] if mutant.count(removed) < text.count(removed)]
+    assert any(added in mutant and changed_lines(text, mutant) <= 14 for mutant in texts)
 
 
-# What the checks say of them.
+# Outcomes.
 
 
 def test_a_mutant_fails_again_with_its_reason(task_input, repairs):
     """The stage and the reason in a prompt are those of another run of the same mutant."""
     assert len(repairs) >= 4 * len(NUMBERS)
     for example in repairs:
-        end = end_of(task_input, wording.quoted(example.prompt), example.files[0])
+        end = outcome_of(task_input, wording.quoted(example.prompt), example.files[0])
         assert end == (Status.FAILED, example.evidence["failed"], example.evidence["reason"])
         assert example.evidence["failed"] in example.prompt
         variant = example.files[0].variant
@@ -179,7 +179,7 @@ def test_a_mutant_fails_again_with_its_reason(task_input, repairs):
 def test_the_original_files_pass(task_input):
     """The files that repairs lead to pass the checks up to the schedule."""
     for file in task_input.files:
-        assert end_of(task_input, file.source, file)[0] is Status.UNPROVEN  # up to the schedule
+        assert outcome_of(task_input, file.source, file)[0] is Status.UNPROVEN  # up to the schedule
 
 
 def test_a_repair_gives_the_original_file(repairs):
@@ -227,14 +227,16 @@ def test_the_checks_detect_every_mutation_but_one(catalogue, tmp_path):
     for file in files:
         for kind, texts in mutations.mutate(file.source).items():
             chosen.setdefault(kind, []).append(mutants.Mutant(file, kind, texts[-1]))
-    few = [one for kind in chosen.values() for one in kind[:: -(-len(kind) // 3)]]
+    few = [mutant for kind in chosen.values() for mutant in kind[:: -(-len(kind) // 3)]]
     with closing(verdicts.cache_in(tmp_path)) as known:
         ends = mutants.outcomes_of(few, known, 2)
-    seen = {one.mutation for one, end in zip(few, ends, strict=True) if end.status is Status.FAILED and end.reason}
-    assert seen == MUTATIONS - SURVIVING
+    detected = {
+        mutant.mutation for mutant, end in zip(few, ends, strict=True) if end.status is Status.FAILED and end.reason
+    }
+    assert detected == MUTATIONS - SURVIVING
 
 
-# Again.
+# Repeated builds.
 
 
 def test_outcomes_of_mutants_are_cached(task_input, context, repairs, monkeypatch):
@@ -257,8 +259,8 @@ def test_an_interrupted_build_uses_recorded_outcomes(task_input, repairs, tmp_pa
     """Mutants that ran before an interrupt are not run again, and the examples are the same."""
     run_all, ran = local.run, []
 
-    def noted(candidates, *args: Any, stop: bool, **how: Any) -> Iterator[Outcome]:
-        for outcome in run_all(candidates, *args, **how):
+    def noted(candidates, *args: Any, stop: bool, **options: Any) -> Iterator[Outcome]:
+        for outcome in run_all(candidates, *args, **options):
             ran.append(outcome.candidate.sha256)
             yield outcome
             if stop and len(ran) == 3:
@@ -276,7 +278,7 @@ def test_an_interrupted_build_uses_recorded_outcomes(task_input, repairs, tmp_pa
 def test_an_unreadable_cache_is_an_error(task_input, tmp_path):
     """The error names the file of the cache."""
     (tmp_path / "verdicts.db").mkdir()
-    with pytest.raises(StoreError, match=r"verdicts\.db: unable to open"):
+    with pytest.raises(StoreError, match=r"/verdicts\.db: unable to open database file"):
         list(repair.examples(task_input, RunContext(tmp_path)))
 
 
@@ -286,10 +288,10 @@ def test_examples_depend_on_the_seed_and_the_file(tiny, context, repairs):
     assert [example.key for example in repair.examples(again, context)] == [example.key for example in repairs]
     alone = corpus.task_input(tiny, NUMBERS[2:3], "Tiny")
     assert list(repair.examples(alone, context)) == [
-        one for one in repairs if one.files[0].variant.number == NUMBERS[2]
+        example for example in repairs if example.files[0].variant.number == NUMBERS[2]
     ]
     other = corpus.task_input(tiny, NUMBERS[:1], "Tiny", seed=1)
-    assert {one.key for one in repair.examples(other, context)} != {
-        one.key for one in repairs if one.files[0].variant.number == NUMBERS[0]
+    assert {example.key for example in repair.examples(other, context)} != {
+        example.key for example in repairs if example.files[0].variant.number == NUMBERS[0]
     }
     assert len({example.key for example in repairs}) == len(repairs)

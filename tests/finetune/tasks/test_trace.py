@@ -44,7 +44,7 @@ def context(tmp_path) -> RunContext:
 
 
 def answered(example: Example) -> dict[int, float]:
-    """The rates of an answer by step, from lines or from a table."""
+    """Return the learning rates of a completion by step, from lines or from a table."""
     rows = re.findall(r"^(?:\| )?(\d+)(?: \||:) (\S+)", example.completion, re.MULTILINE)
     return {int(step): float(rate) for step, rate in rows}
 
@@ -54,15 +54,15 @@ def of(examples: list[Example], number: int) -> list[Example]:
 
 
 def check(example: Example, formula) -> None:
-    """Compare an answer with a formula of the step, the horizon and the hyperparameters, to six digits."""
+    """Compare a completion with a formula of step, horizon and hyperparameters, to six digits."""
     rates, evidence = answered(example), example.evidence
     assert list(rates) == evidence["steps"]
     for step, rate in rates.items():
-        right = formula(step, evidence["horizon"], **evidence["prm"])
-        assert math.isclose(rate, right, rel_tol=5e-6, abs_tol=1e-12), (example.key, step)
+        expected = formula(step, evidence["horizon"], **evidence["prm"])
+        assert math.isclose(rate, expected, rel_tol=5e-6, abs_tol=1e-12), (example.key, step)
 
 
-# Answers by hand.
+# Learning rates by formula.
 
 
 def test_a_trace_has_the_rates_of_the_schedule(task_input):
@@ -79,15 +79,15 @@ def test_a_trace_has_the_rates_of_the_schedule(task_input):
         ),
         (printing, (TraceSpec(5, {"lr": 0.1}, (0, 1)),)),
     ]
-    found = [rates for _, _, specs in tracing.run(requests, workers=2) for rates in specs]
-    wanted = [
+    traces = [rates for _, _, specs in tracing.run(requests, workers=2) for rates in specs]
+    expected = [
         [0.1, 0.1, 0.01, 0.01, 0.001, 0.0001],
         [0.1, 0.05 * (1 + math.sqrt(0.5)), 0.05, 0.05 * (1 - math.sqrt(0.5)), 0, 0],
         [0, 0.05, 0.1, 0.05, 0],
         [1.0],
         [0.1, 0.095],
     ]
-    for rates, right in zip(found, wanted, strict=True):
+    for rates, right in zip(traces, expected, strict=True):
         assert np.allclose(rates, [right], atol=1e-12)
 
 
@@ -152,8 +152,8 @@ def test_a_plateau_has_the_rates_of_its_metrics(examples):
             if bad > patience:
                 rate, bad = rate / 10, 0
         fell |= rates[-1] < rates[0]
-        for step, found in answered(example).items():
-            assert math.isclose(found, rates[step], rel_tol=5e-6)
+        for step, rate in answered(example).items():
+            assert math.isclose(rate, rates[step], rel_tol=5e-6)
     assert fell
 
 
@@ -170,7 +170,7 @@ def test_every_rate_is_that_of_the_curve(examples):
         assert np.allclose(list(answered(example).values()), right, rtol=5e-6, atol=1e-12 * lr), example.key
 
 
-# What is refused.
+# Errors.
 
 
 def test_a_file_that_differs_from_its_curve_is_an_error(task_input, context):
@@ -180,7 +180,7 @@ def test_a_file_that_differs_from_its_curve_is_an_error(task_input, context):
     assert edited.source != file.source
     with pytest.raises(
         CorpusError,
-        match=r"A0_004\.py: at step \d+ of horizon .*, but its curve gives .*: verify the file again$",
+        match=r"^ResNet/A0_004\.py: at step \d+ of horizon .*, but its curve gives .*: verify the file again$",
     ):
         list(trace.examples(replace(task_input, files=[edited]), context))
 
@@ -204,7 +204,7 @@ def test_a_file_that_raises_is_an_error(task_input, context, broken, reason):
     file = task_input.files[2]
     text = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
     raising = verified(task_input.catalogue, 3, source=text)
-    with pytest.raises(CorpusError, match=rf"A0_003\.py: its schedule cannot be traced: .*{reason}"):
+    with pytest.raises(CorpusError, match=rf"^ResNet/A0_003\.py: its schedule cannot be traced: .*{reason}"):
         list(trace.examples(replace(task_input, files=[raising]), context))
 
 
@@ -226,11 +226,11 @@ def test_a_prompt_has_all_that_the_completion_needs(examples):
 
 def test_questions_vary(examples):
     """Files and standalone schedules, tables and lines, defaults and other values, steps past the end all occur."""
-    assert {wording.quoted(one.prompt) == one.files[0].source for one in examples} == {True, False}
-    assert {"|" in one.completion for one in examples} == {True, False}
-    assert {len(one.evidence["prm"]) > 1 for one in examples} == {True, False}
-    assert any(max(one.evidence["steps"]) > one.evidence["horizon"] for one in examples)
-    assert all(len(one.evidence["steps"]) > 1 for one in examples)
+    assert {wording.quoted(example.prompt) == example.files[0].source for example in examples} == {True, False}
+    assert {"|" in example.completion for example in examples} == {True, False}
+    assert {len(example.evidence["prm"]) > 1 for example in examples} == {True, False}
+    assert any(max(example.evidence["steps"]) > example.evidence["horizon"] for example in examples)
+    assert all(len(example.evidence["steps"]) > 1 for example in examples)
 
 
 def test_each_schedule_has_the_requested_number_of_questions(examples, task_input):
@@ -244,16 +244,16 @@ def test_any_network_may_contain_the_schedule(catalogue, tmp_path):
     """The questions about a schedule are divided among its files."""
     inputs = [corpus.task_input(catalogue, (1, 37), model) for model in ("ResNet", "AlexNet")]
     both = replace(inputs[0], files=[*inputs[0].files, *inputs[1].files])
-    found = list(trace.examples(both, RunContext(tmp_path, traces=200)))
-    assert len(found) == 400
-    assert {example.files[0].name for example in found} == {file.name for file in both.files}
+    questions = list(trace.examples(both, RunContext(tmp_path, traces=200)))
+    assert len(questions) == 400
+    assert {example.files[0].name for example in questions} == {file.name for file in both.files}
 
 
 def test_questions_depend_on_the_seed_and_the_schedule(task_input, examples, tmp_path):
     """The number of workers and other files have no influence; another seed gives other questions."""
     some = replace(task_input, files=task_input.files[30:33])
     again = list(trace.examples(some, RunContext(tmp_path, workers=1, traces=TRACES)))
-    assert again == [one for number in (31, 32, 33) for one in of(examples, number)]
+    assert again == [example for number in (31, 32, 33) for example in of(examples, number)]
     other = replace(some, seed=1)
     assert list(trace.requests(other, TRACES)) != list(trace.requests(some, TRACES))
 
