@@ -102,7 +102,7 @@ def db_import(
     from lrgen.store import Store, maintenance
 
     store = Store(config.load({"db": db}).db)
-    with maintenance.opened(source) as rows, Progress("importing", 0) as progress:
+    with maintenance.open_source(source) as rows, Progress("importing", 0) as progress:
         found = maintenance.import_rows(store, rows, progress.advance)
     if as_json:
         print_json({"added": found.added, "known": found.known})

@@ -1,7 +1,7 @@
-"""The results database: what was executed, and how it ended; the only importer of SQLAlchemy.
+"""The results database: runs of files, their outcomes and scores; the only package that imports SQLAlchemy.
 
-One transaction a file: the run, a row for each evaluated epoch and one for each of its classes. Nothing is ever
-deleted or overwritten.
+One transaction records one file: the run, a row for each evaluated epoch, and a row for each class of an epoch. Rows
+are never deleted or overwritten.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,38 +26,40 @@ class Store(Queries):
     """
 
     def prepare(self) -> None:
-        """Open the database for writing, so that one that cannot be written is known before anything is run."""
+        """Open the database for writing, which raises an error before a long run if that is not possible."""
         with self.session(write=True):
             pass
 
     def save(self, outcome: Outcome, conditions: Conditions, classes: tuple[str, ...]) -> int:
-        """Record how a file's verification ended, with its epochs and their classes; returns the run's id."""
+        """Record the outcome of a file's verification with its epochs and their classes; return the run's id."""
         return self.save_all([outcome], conditions, classes)[0]
 
     def save_all(self, outcomes: Iterable[Outcome], conditions: Conditions, classes: tuple[str, ...]) -> list[int]:
-        """Record several outcomes in one transaction: all of them, or none; returns the runs' ids."""
+        """Record several outcomes in one transaction, all or none; return the runs' ids."""
         with self.session(write=True) as connection:
             return [insert_outcome(connection, outcome, conditions, classes) for outcome in outcomes]
 
-    def record_epoch(self, series: Series, epoch: int, accuracy: float | None, loss: float | None, **more: Any) -> int:
-        """Record an epoch that a caller measured (recording.record_epoch); returns the run's id."""
+    def record_epoch(
+        self, series: Series, epoch: int, accuracy: float | None, loss: float | None, **values: Any
+    ) -> int:
+        """Record a caller's epoch, with the ``values`` of ``recording.record_epoch``; return the run's id."""
         with self.session(write=True) as connection:
-            return recording.record_epoch(connection, series, epoch, accuracy, loss, **more)
+            return recording.record_epoch(connection, series, epoch, accuracy, loss, **values)
 
     def record_runs(self, runs: Mapping[Series, Sequence[Sequence[Epoch]]]) -> int:
-        """Record whole runs that a caller brings, all of them or none; those that are known already stay as they are.
+        """Record a caller's complete runs, all or none; known runs stay unchanged.
 
-        Returns how many were new.
+        Returns the number of new runs.
         """
         with self.session(write=True) as connection:
-            return sum(import_runs.record_runs(connection, series, brought) for series, brought in runs.items())
+            return sum(import_runs.record_runs(connection, series, series_runs) for series, series_runs in runs.items())
 
     def record_class(self, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
-        """Record the scores of a class that a caller measured; returns the run's id."""
+        """Record a caller's scores of one class; return the run's id."""
         with self.session(write=True) as connection:
             return recording.record_class(connection, series, epoch, class_name, scores)
 
     def track_classes(self, series: Series, epoch: int, classes: Sequence[str]) -> int:
-        """Record which classes will be measured at an epoch, their scores NULL; returns the run's id."""
+        """Record the classes of an epoch before their scores are known; return the run's id."""
         with self.session(write=True) as connection:
             return recording.track_classes(connection, series, epoch, classes)

@@ -1,4 +1,4 @@
-"""Whole runs that another program measured, each recorded once however often they are brought."""
+"""Import of complete runs that another program measured; each run is recorded once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from lrgen import old_names
-from lrgen.store.database import alone
+from lrgen.store.database import lock
 from lrgen.store.recording import Series, new_run
 from lrgen.store.rows import timestamp
 from lrgen.store.tables import RUNS, SCHEDULER_RESULTS
@@ -16,7 +16,7 @@ from lrgen.store.tables import RUNS, SCHEDULER_RESULTS
 
 @dataclass(frozen=True)
 class Epoch:
-    """One evaluated epoch; what was not measured is None, and every number is finite."""
+    """One evaluated epoch; values that were not measured are None, and all numbers are finite."""
 
     epoch: int
     accuracy: float
@@ -27,56 +27,55 @@ class Epoch:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-_Known = dict[int, tuple[float | None, Mapping[str, Any]]]  # of a run: epoch → accuracy and hyperparameters
+_KnownRun = dict[int, tuple[float | None, Mapping[str, Any]]]  # epoch → accuracy and hyperparameters
 
 
 def record_runs(connection: Connection, series: Series, runs: Iterable[Sequence[Epoch]]) -> int:
-    """Insert the runs that are not known, in their order; returns how many they were.
+    """Insert the runs that are not known, in their order, and return their number.
 
-    A run is known when one of the same code on the same dataset has all its epochs with their accuracies, and no
-    hyperparameter that says otherwise. Hyperparameters under an old name are recorded under the new one.
+    A run is known when a recorded run of the same code on the same dataset has all its epochs with equal accuracies,
+    and no conflicting hyperparameter. Hyperparameters under an old name are recorded under the new name.
     """
-    alone(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
-    known = _known(connection, series)
+    lock(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
+    known = _known_runs(connection, series)
     new = 0
-    for brought in runs:
-        epochs = [_under_new_names(series, epoch) for epoch in brought]
-        if any(_is_part(epochs, run) for run in known):
+    for run in runs:
+        epochs = [_with_new_names(series, epoch) for epoch in run]
+        if any(_is_contained(epochs, known_run) for known_run in known):
             continue
         connection.execute(insert(SCHEDULER_RESULTS), list(_rows(new_run(connection, series), series, epochs)))
-        known.append({one.epoch: (one.accuracy, one.hyperparameters) for one in epochs})
+        known.append({epoch.epoch: (epoch.accuracy, epoch.hyperparameters) for epoch in epochs})
         new += 1
     return new
 
 
-def _under_new_names(series: Series, epoch: Epoch) -> Epoch:
+def _with_new_names(series: Series, epoch: Epoch) -> Epoch:
     return replace(epoch, hyperparameters=old_names.translated(series.scheduler_type, epoch.hyperparameters))
 
 
-def _known(connection: Connection, series: Series) -> list[_Known]:
+def _known_runs(connection: Connection, series: Series) -> list[_KnownRun]:
     r = SCHEDULER_RESULTS
     query = (
         select(r.c.run_id, r.c.epoch, r.c.accuracy, r.c.hyperparameters)
         .join(RUNS, RUNS.c.id == r.c.run_id)
         .where(RUNS.c.source_sha256 == series.source_sha256, r.c.dataset == series.dataset, r.c.task == series.task)
     )
-    runs: dict[int, _Known] = {}
+    runs: dict[int, _KnownRun] = {}
     for run_id, epoch, accuracy, hyperparameters in connection.execute(query):
         runs.setdefault(run_id, {})[epoch] = (accuracy, hyperparameters or {})
     return list(runs.values())
 
 
-def _is_part(epochs: Sequence[Epoch], run: _Known) -> bool:
-    for one in epochs:
-        accuracy, hyperparameters = run.get(one.epoch, (None, {}))
-        if accuracy != one.accuracy or not hyperparameters.items() <= one.hyperparameters.items():
+def _is_contained(epochs: Sequence[Epoch], known: _KnownRun) -> bool:
+    for epoch in epochs:
+        accuracy, hyperparameters = known.get(epoch.epoch, (None, {}))
+        if accuracy != epoch.accuracy or not hyperparameters.items() <= epoch.hyperparameters.items():
             return False
     return True
 
 
 def _rows(run_id: int, series: Series, epochs: Sequence[Epoch]) -> Iterator[dict[str, Any]]:
     common = {name: value for name, value in asdict(series).items() if name != "path"}
-    best = accumulate((one.accuracy for one in epochs), max)
-    for one, best_accuracy in zip(epochs, best, strict=True):
-        more = {"best_accuracy": best_accuracy, "run_id": run_id, "timestamp": timestamp()}
-        yield asdict(one) | common | more
+    best = accumulate((epoch.accuracy for epoch in epochs), max)
+    for epoch, best_accuracy in zip(epochs, best, strict=True):
+        yield asdict(epoch) | common | {"best_accuracy": best_accuracy, "run_id": run_id, "timestamp": timestamp()}

@@ -1,7 +1,7 @@
-"""A database as a whole: what is in it, whether it is sound, and its way into files and back.
+"""Maintenance of a database: statistics, consistency checks, backup, export and import.
 
-Exported tables hold every column but nothing of the database's own (ids are numbers that hold rows together, and are
-given anew on import). A run is the same run when all its columns are: importing twice adds nothing.
+Exported tables have all columns. Ids only connect rows; an import assigns new ones. Two runs are the same when all
+other columns are equal, so a second import adds nothing.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, inse
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import accuracy_of
 from lrgen.store import renamed
-from lrgen.store.database import Database, alone, chunks
+from lrgen.store.database import Database, chunks, lock
 from lrgen.store.metrics import class_scores
 from lrgen.store.migrations import MIGRATIONS
 from lrgen.store.recording import RECORDED
@@ -31,25 +31,25 @@ from lrgen.store.tables import CLASS_DATA, METADATA, RUNS, SCHEDULER_RESULTS
 
 FORMATS = ("csv", "parquet")
 _CHUNK = 5_000
-_TOLERANCE = 1e-12  # what two ways to add up the same counts may differ by
+_TOLERANCE = 1e-12  # rounding of two ways to add up the same counts
 
 Rows = Iterator[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Imported:
-    """How many runs were added, and how many were there already."""
+    """The number of added runs, and the number of runs that were known before."""
 
     added: int
     known: int
 
 
 def info(database: Database) -> dict[str, Any]:
-    """Where the database is, its schema, and how much is in it.
+    """Return the place of the database, its schema, its size and the numbers of its rows.
 
     Raises:
-        StoreError: when it cannot be read.
-        NoResultError: when there is none.
+        StoreError: when the database cannot be read.
+        NoResultError: when the database does not exist.
     """
     counts = {table.name: database.rows(select(func.count()).select_from(table))[0]["count_1"] for table in _TABLES}
     newest = database.rows(select(func.max(RUNS.c.timestamp).label("newest")))[0]["newest"]
@@ -60,11 +60,11 @@ def info(database: Database) -> dict[str, Any]:
             size = connection.execute(text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
         else:
             size = connection.execute(text("SELECT pg_database_size(current_database())"))
-        taken = int(size.scalar_one())
+        size_in_bytes = int(size.scalar_one())
     return {
         "place": database.place,
         "schema": len(MIGRATIONS),
-        "bytes": taken,
+        "bytes": size_in_bytes,
         **counts,
         "newest": newest,
         "statuses": {row["status"]: row["runs"] for row in sorted(by_status, key=lambda row: -row["runs"])},
@@ -73,76 +73,75 @@ def info(database: Database) -> dict[str, Any]:
 
 
 def problems(database: Database) -> Iterator[str]:
-    """What is wrong with the database, a sentence each: its file, rows that belong to nothing, and numbers that are not
-    those of the confusion matrix beside them.
+    """Yield a sentence for each problem of the database.
+
+    Problems are a damaged file, rows that refer to missing rows, and scores that contradict their confusion matrix.
 
     Raises:
-        StoreError: when it cannot be read at all.
+        StoreError: when the database cannot be read at all.
     """
     database.require()
     if database.sqlite:
         with database.session() as connection:
-            said = connection.execute(text("PRAGMA integrity_check")).scalars().all()
-        yield from (f"the file is damaged: {line}" for line in said if line != "ok")
+            report = connection.execute(text("PRAGMA integrity_check")).scalars().all()
+        yield from (f"the file is damaged: {line}" for line in report if line != "ok")
     r, c = SCHEDULER_RESULTS, CLASS_DATA
     for table, column, other in ((r, r.c.run_id, RUNS), (c, c.c.run_id, RUNS), (c, c.c.result_id, r)):
         orphans = select(func.count()).select_from(table).where(column.is_not(None), column.not_in(select(other.c.id)))
         count = database.rows(orphans)[0]["count_1"]
         if count:
-            yield f"{count} rows of {table.name} name a row of {other.name} that is not there"
+            yield f"{count} rows of {table.name} refer to missing rows of {other.name}"
     for result in _rows(database, select(r).where(r.c.confusion.is_not(None)), r):
         if reason := _contradiction(database, result):
-            what = (
-                f"{result['model_name']} {result['scheduler_type']}, epoch {result['epoch']} of run {result['run_id']}"
-            )
-            yield f"{what}: {reason}"
+            place = f"epoch {result['epoch']} of run {result['run_id']}"
+            yield f"{result['model_name']} {result['scheduler_type']}, {place}: {reason}"
 
 
 def _contradiction(database: Database, result: dict[str, Any]) -> str:
-    """Where a result says something else than its confusion matrix."""
+    """Return the first contradiction between a result and its confusion matrix, or an empty text."""
     c, confusion = CLASS_DATA, result["confusion"]
     if any(len(row) != len(confusion) for row in confusion):
         return "the confusion matrix is not square"
-    right = accuracy_of(confusion)
-    if result["accuracy"] is None or abs(result["accuracy"] - right) > _TOLERANCE:
-        return f"accuracy is {result['accuracy']}, the confusion matrix says {right}"
-    wanted = {one.class_id: one for one in class_scores(confusion)}
+    accuracy = accuracy_of(confusion)
+    if result["accuracy"] is None or abs(result["accuracy"] - accuracy) > _TOLERANCE:
+        return f"accuracy is {result['accuracy']}, the confusion matrix gives {accuracy}"
+    expected = {scores.class_id: scores for scores in class_scores(confusion)}
     for row in database.rows(select(c).where(c.c.result_id == result["id"])):
         for name in ("accuracy", "precision", "recall", "f1_score", "support"):
-            told, computed = row[name], getattr(wanted.get(row["class_id"]), name, None)
-            if told is None or computed is None or abs(told - computed) > _TOLERANCE:
-                return f"{name} of {row['class_name']} is {told}, the confusion matrix says {computed}"
+            stored, computed = row[name], getattr(expected.get(row["class_id"]), name, None)
+            if stored is None or computed is None or abs(stored - computed) > _TOLERANCE:
+                return f"{name} of {row['class_name']} is {stored}, the confusion matrix gives {computed}"
     return ""
 
 
-# Into files.
+# Backup and export.
 
 
 def backup(database: Database, path: Path, advance: Callable[[int], None] = lambda rows: None) -> None:
-    """Copy the database, whatever its kind, into a new SQLite file, while others may go on writing to it.
+    """Copy a database of either kind to a new SQLite file; other processes may write to the database meanwhile.
 
     Raises:
-        OutputError: when the file exists, or cannot be written.
+        OutputError: when the file exists or cannot be written.
         StoreError: when the database cannot be read.
     """
     if path.exists():
-        raise OutputError(f"{path}: exists already, and a backup overwrites nothing")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+        raise OutputError(f"{path}: already exists, and a backup overwrites nothing")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if database.sqlite:
-            _copy_file(database, beside)
+            _copy_file(database, temporary)
         else:
-            copy = Database(f"sqlite:///{beside}")
-            import_rows(copy, _Open(database), advance)
+            copy = Database(f"sqlite:///{temporary}")
+            import_rows(copy, _OpenDatabase(database), advance)
             copy.close()
-            with contextlib.closing(sqlite3.connect(beside)) as connection:  # one file, without a log beside it
+            with contextlib.closing(sqlite3.connect(temporary)) as connection:  # one file, without a log beside it
                 connection.execute("PRAGMA journal_mode = DELETE")
-        beside.rename(path)
+        temporary.rename(path)
     except (OSError, sqlite3.Error) as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error
     finally:
-        for leftover in path.parent.glob(f"{beside.name}*"):
+        for leftover in path.parent.glob(f"{temporary.name}*"):
             leftover.unlink()
 
 
@@ -154,28 +153,28 @@ def _copy_file(database: Database, path: Path) -> None:
             target.execute("PRAGMA journal_mode = DELETE")
 
 
-def export(database: Database, folder: Path, how: str, advance: Callable[[int], None] = lambda rows: None) -> int:
-    """Write each table to a file in a new folder, as ``csv`` or ``parquet``; returns the number of rows.
+def export(database: Database, folder: Path, suffix: str, advance: Callable[[int], None] = lambda rows: None) -> int:
+    """Write each table to a ``csv`` or ``parquet`` file in a new folder, and return the number of rows.
 
-    In CSV an empty field is NULL, or an empty text where a column has no NULL; JSON stands as text.
+    In CSV, an empty field is NULL, or an empty text in a column without NULL; JSON is written as text.
 
     Raises:
-        OutputError: when the folder exists, or cannot be written.
+        OutputError: when the folder exists or cannot be written.
     """
     if folder.exists():
-        raise OutputError(f"{folder}: exists already, and an export overwrites nothing")
-    write = _write_csv if how == "csv" else _write_parquet
+        raise OutputError(f"{folder}: already exists, and an export overwrites nothing")
+    write = _write_csv if suffix == "csv" else _write_parquet
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-            beside = Path(temporary) / "export"
-            beside.mkdir()
+            unfinished = Path(temporary) / "export"
+            unfinished.mkdir()
             count = 0
             for table in _TABLES:
-                for rows in write(_rows(database, select(table), table), table, beside / f"{table.name}.{how}"):
+                for rows in write(_rows(database, select(table), table), table, unfinished / f"{table.name}.{suffix}"):
                     count += rows
                     advance(rows)
-            beside.rename(folder)
+            unfinished.rename(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
     return count
@@ -214,7 +213,7 @@ def _arrow(pa: Any, column: Column[Any]) -> Any:
 
 
 def _text(value: object, column: Column[Any]) -> str:
-    """A value as CSV holds it; floats to the last digit."""
+    """Return a value as text in CSV; floats keep all digits."""
     if value is None:
         return ""
     if isinstance(column.type, JSON):
@@ -226,17 +225,17 @@ def _json(value: object) -> str | None:
     return None if value is None else json.dumps(value)
 
 
-# And back.
+# Import.
 
 
 class Source(Protocol):
-    """Where rows come from: each table whole, in the order of its ids, as often as it is asked for."""
+    """A source of rows: ``rows`` yields a whole table in the order of its ids, and may be called repeatedly."""
 
     def rows(self, table: Table) -> Rows: ...
 
 
-class _Open:
-    """A database that is open."""
+class _OpenDatabase:
+    """The rows of an open database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -245,92 +244,94 @@ class _Open:
         return _rows(self._database, select(table), table)
 
 
-class _Folder:
-    """What ``export`` wrote."""
+class _ExportedFolder:
+    """The rows of a folder that ``export`` wrote."""
 
-    def __init__(self, folder: Path, how: str) -> None:
-        self._folder, self._how = folder, how
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self._folder, self._suffix = folder, suffix
 
     def rows(self, table: Table) -> Rows:
-        path = self._folder / f"{table.name}.{self._how}"
-        read = _read_csv if self._how == "csv" else _read_parquet
-        renew = {RUNS: renamed.run, SCHEDULER_RESULTS: renamed.result}.get(table, dict)
+        path = self._folder / f"{table.name}.{self._suffix}"
+        read = _read_csv if self._suffix == "csv" else _read_parquet
+        translate = {RUNS: renamed.run, SCHEDULER_RESULTS: renamed.result}.get(table, dict)
         try:
-            for row in read(path, table):  # an earlier version may have written it
-                yield renew(row)
+            for row in read(path, table):  # an earlier version may have written the export
+                yield translate(row)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path}: not a table of an export: {type(error).__name__}: {error}") from error
+            raise StoreError(f"{path}: not an exported table: {type(error).__name__}: {error}") from error
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Source]:
-    """A backup, any other database file of lrgen's, or an exported folder, to import from; it stays as it is.
+def open_source(path: Path) -> Iterator[Source]:
+    """Open a backup, another SQLite file of lrgen, or an exported folder for an import, without changing it.
 
     Raises:
-        StoreError: when it is none of these.
+        StoreError: when the path is none of these.
     """
     if path.is_dir():
-        found = [how for how in FORMATS if (path / f"{RUNS.name}.{how}").is_file()]
-        if len(found) != 1:
-            raise StoreError(f"{path}: not an export: there is no {RUNS.name}.csv or {RUNS.name}.parquet")
-        yield _Folder(path, found[0])
+        suffixes = [suffix for suffix in FORMATS if (path / f"{RUNS.name}.{suffix}").is_file()]
+        if len(suffixes) != 1:
+            raise StoreError(f"{path}: not an export: must contain either {RUNS.name}.csv or {RUNS.name}.parquet")
+        yield _ExportedFolder(path, suffixes[0])
         return
     if not path.is_file():
         raise StoreError(f"{path}: there is no such file or folder")
-    with tempfile.TemporaryDirectory(prefix="lrgen-") as folder:  # an old schema is brought up to date in a copy
+    with tempfile.TemporaryDirectory(prefix="lrgen-") as folder:  # an old schema is migrated in a copy
         copy = Path(folder) / "copy.db"
         try:
             with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source:
                 if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'lrgen_migrations'").fetchone():
-                    raise StoreError(f"{path}: not a database of lrgen's")
+                    raise StoreError(f"{path}: not a database of lrgen")
                 with contextlib.closing(sqlite3.connect(copy)) as target:
                     source.backup(target)
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: not a database that can be read: {error}") from error
+            raise StoreError(f"{path}: cannot be read as a database: {error}") from error
         database = Database(f"sqlite:///{copy}")
         try:
-            yield _Open(database)
+            yield _OpenDatabase(database)
         finally:
             database.close()
 
 
 def import_rows(database: Database, source: Source, advance: Callable[[int], None] = lambda rows: None) -> Imported:
-    """Add the runs of a source that are not there, with their results and classes, in one transaction; to recorded runs
-    that are there what has come to them since.
+    """Add the unknown runs of a source, with their results and classes, in one transaction.
+
+    A known run that a caller recorded gets those results and classes that are new, because the caller may have
+    continued it after an earlier import.
 
     Raises:
         StoreError: when the source or the database cannot be read or written; nothing was added.
     """
     r, c = SCHEDULER_RESULTS, CLASS_DATA
     with database.session(write=True) as connection:
-        alone(connection, "import")
-        ours = {_identity(row): row["id"] for row in connection.execute(select(RUNS)).mappings()}
-        runs: dict[int, int] = {}  # theirs → ours
-        added, there_already = 0, 0
+        lock(connection, "import")
+        known_runs = {_identity(row): row["id"] for row in connection.execute(select(RUNS)).mappings()}
+        run_ids: dict[int, int] = {}  # id in the source → id in the database
+        added, known = 0, 0
         growing: set[int] = set()
         for row in source.rows(RUNS):
-            if (known := ours.get(_identity(row))) is not None:
-                there_already += 1
-                if row["status"] == RECORDED:  # a caller may have gone on with it
-                    runs[row["id"]] = known
-                    growing.add(known)
+            if (known_id := known_runs.get(_identity(row))) is not None:
+                known += 1
+                if row["status"] == RECORDED:
+                    run_ids[row["id"]] = known_id
+                    growing.add(known_id)
                 continue
             inserted = insert(RUNS).returning(RUNS.c.id)
-            runs[row["id"]] = int(connection.execute(inserted, _without_id(row)).scalar_one())
+            run_ids[row["id"]] = int(connection.execute(inserted, _without_id(row)).scalar_one())
             added += 1
             advance(1)
         known_results = select(r.c.run_id, r.c.epoch, r.c.id).where(r.c.run_id.in_(growing))
         results = {(run_id, epoch): result_id for run_id, epoch, result_id in connection.execute(known_results)}
         known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(growing))
         classes = {tuple(row) for row in connection.execute(known_classes)}
-        for chunk in chunks(_as_ours(source.rows(r), runs), _CHUNK):
+        for chunk in chunks(_with_run_ids(source.rows(r), run_ids), _CHUNK):
             new = [row for row in chunk if (row["run_id"], row["epoch"]) not in results]
             if new:
                 inserted = insert(r).returning(r.c.id, sort_by_parameter_order=True)
                 ids = connection.execute(inserted, [_without_id(row) for row in new]).scalars()
-                results |= {(row["run_id"], row["epoch"]): one for row, one in zip(new, ids, strict=True)}
+                results |= {(row["run_id"], row["epoch"]): new_id for row, new_id in zip(new, ids, strict=True)}
             advance(len(chunk))
-        for chunk in chunks(_as_ours(source.rows(c), runs), _CHUNK):
+        for chunk in chunks(_with_run_ids(source.rows(c), run_ids), _CHUNK):
             values = [
                 _without_id(row) | {"result_id": results.get((row["run_id"], row["epoch"]))}
                 for row in chunk
@@ -339,16 +340,16 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
             if values:
                 connection.execute(insert(c), values)
             advance(len(chunk))
-    return Imported(added, there_already)
+    return Imported(added, known)
 
 
-def _as_ours(rows: Rows, runs: dict[int, int]) -> Rows:
-    """The rows of runs that are taken, under our numbers."""
-    return (row | {"run_id": runs[row["run_id"]]} for row in rows if row["run_id"] in runs)
+def _with_run_ids(rows: Rows, run_ids: dict[int, int]) -> Rows:
+    """Yield the rows of imported runs, with the ids of the runs in the database."""
+    return (row | {"run_id": run_ids[row["run_id"]]} for row in rows if row["run_id"] in run_ids)
 
 
 def _identity(row: Any) -> bytes:
-    """What tells a run from every other: all its columns but its number."""
+    """Return a digest that identifies a run: of all its columns except the id and the reports of its checks."""
     values = [str(row[column.name]) for column in RUNS.c if column.name not in ("id", "checks")]
     return hashlib.sha256("\0".join(values).encode()).digest()
 
@@ -364,14 +365,14 @@ def _read_csv(path: Path, table: Table) -> Rows:
             yield {column.name: _value(row[column.name], column) for column in table.c}
 
 
-def _value(told: str, column: Column[Any]) -> Any:
-    if told == "":
+def _value(field: str, column: Column[Any]) -> Any:
+    if field == "":
         return None if column.nullable else ""
     if isinstance(column.type, JSON):
-        return json.loads(told)
+        return json.loads(field)
     if isinstance(column.type, DateTime):
-        return datetime.fromisoformat(told)
-    return int(told) if isinstance(column.type, Integer) else float(told) if isinstance(column.type, Float) else told
+        return datetime.fromisoformat(field)
+    return int(field) if isinstance(column.type, Integer) else float(field) if isinstance(column.type, Float) else field
 
 
 def _read_parquet(path: Path, table: Table) -> Rows:
@@ -390,11 +391,11 @@ def _read_parquet(path: Path, table: Table) -> Rows:
         raise ValueError(str(error)) from error
 
 
-# What they share.
+# Reading in chunks.
 
 
 def _rows(database: Database, query: Any, table: Table) -> Rows:
-    """A query over a table, some thousand rows at a time, in the order of its ids."""
+    """Yield the rows of a query over a table, in chunks and in the order of the ids."""
     last = 0
     while rows := database.rows(query.where(table.c.id > last).order_by(table.c.id).limit(_CHUNK)):
         yield from rows

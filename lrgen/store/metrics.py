@@ -1,4 +1,4 @@
-"""Confusion matrix → scores of each class."""
+"""Scores of classes and of groups of classes, computed from a confusion matrix."""
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
@@ -9,8 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ClassScores:
-    """The held-out scores of one class, in 0–1 (None: not measured); ``accuracy`` is the class's recall, ``support``
-    its images.
+    """The scores of one class on held-out images, in [0, 1]; None was not measured.
+
+    ``accuracy`` is the recall of the class, and ``support`` the number of its images.
     """
 
     class_id: int
@@ -23,9 +24,10 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class GroupScores:
-    """The held-out scores of some classes together, in 0–1: ``accuracy`` is the share of their images that got the very
-    class, ``within`` the share that got a class of the group, ``precision`` the share of what was taken for the group
-    that is of it.
+    """The scores of a group of classes on held-out images, in [0, 1].
+
+    ``accuracy`` is the fraction of the group's images whose predicted class is correct, ``within`` the fraction whose
+    predicted class is in the group, and ``precision`` the fraction of predictions in the group whose image is in it.
     """
 
     group: str
@@ -39,40 +41,40 @@ class GroupScores:
 def group_scores(
     confusion: Sequence[Sequence[int]], classes: Sequence[str], groups: Mapping[str, Collection[str]]
 ) -> list[GroupScores]:
-    """The scores of each group that has a class with images among these ``classes``, the names of the matrix's rows."""
+    """Return the scores of each group with images; ``classes`` are the names of the rows of the matrix."""
     counts = np.asarray(confusion)
-    found = []
+    scores = []
     for group, names in groups.items():
         members = [number for number, name in enumerate(classes) if name in names]
         support = int(counts[members].sum())
         if not support:
             continue
-        within, taken = int(counts[np.ix_(members, members)].sum()), int(counts[:, members].sum())
-        found.append(
+        within, predicted = int(counts[np.ix_(members, members)].sum()), int(counts[:, members].sum())
+        scores.append(
             GroupScores(
                 group=group,
                 classes=len(members),
                 accuracy=int(counts[members, members].sum()) / support,
                 within=within / support,
-                precision=within / taken if taken else 0.0,
+                precision=within / predicted if predicted else 0.0,
                 support=support,
             )
         )
-    return found
+    return scores
 
 
 def class_scores(confusion: Sequence[Sequence[int]]) -> list[ClassScores]:
-    """Precision, recall and F1 of each class, as scikit-learn computes them; 0 where there is nothing to divide by.
+    """Return precision, recall and F1 of each class as in scikit-learn, and 0 for a division by zero.
 
     Args:
-        confusion: square; ``confusion[i][j]`` counts images of class i that were classified as j.
+        confusion: square matrix; ``confusion[i][j]`` is the number of images of class i that were classified as j.
     """
     numbers = np.fromiter(itertools.chain.from_iterable(confusion), np.int64)  # twice as fast as asarray
     counts = numbers.reshape(len(confusion), -1)
-    right, support, taken = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    correct, support, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     precision, recall, f1 = (
-        np.divide(over, under, out=np.zeros(len(counts)), where=under > 0)
-        for over, under in ((right, taken), (right, support), (2 * right, support + taken))
+        np.divide(numerator, denominator, out=np.zeros(len(counts)), where=denominator > 0)
+        for numerator, denominator in ((correct, predicted), (correct, support), (2 * correct, support + predicted))
     )
     columns = (recall.tolist(), precision.tolist(), recall.tolist(), f1.tolist(), support.tolist())
     return [ClassScores(number, *scores) for number, scores in enumerate(zip(*columns, strict=True))]

@@ -1,4 +1,4 @@
-"""What the results database is asked."""
+"""Queries of the results database."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -20,21 +20,21 @@ _OF_RUN = (
 
 
 class Queries(Database):
-    """The reading half of the store."""
+    """The queries of the store."""
 
     def reusable(self, candidates: Iterable[Candidate], conditions: Conditions) -> dict[CandidateKey, Outcome]:
-        """The recorded outcomes of files that would end the same way again, by ``key_of``."""
+        """Return the recorded final outcomes of files under the same conditions, by ``key_of``."""
         if not self.exists():
             return {}
         wanted = {key_of(candidate): candidate for candidate in candidates}
         hashes = sorted({candidate.sha256 for candidate in wanted.values()})
-        found: dict[CandidateKey, Outcome] = {}
+        outcomes: dict[CandidateKey, Outcome] = {}
         with self.session() as connection:
-            for some in chunks(hashes):
+            for chunk in chunks(hashes):
                 rows = connection.execute(
                     select(RUNS)
                     .where(
-                        RUNS.c.source_sha256.in_(some),
+                        RUNS.c.source_sha256.in_(chunk),
                         RUNS.c.check_version == conditions.check_version,
                         RUNS.c.torch == conditions.torch,
                         RUNS.c.device == conditions.device,
@@ -45,13 +45,11 @@ class Queries(Database):
                 for row in rows.mappings():
                     key = (row["source_sha256"], row["model_name"], row["scheduler_type"], row["variant"])
                     if key in wanted and row["settings"] == settings_of(wanted[key], conditions):
-                        found[key] = outcome_of(row, wanted[key])
-        return found
+                        outcomes[key] = outcome_of(row, wanted[key])
+        return outcomes
 
     def durations(self, conditions: Conditions) -> dict[tuple[str, str], float]:
-        """The seconds that each (model, scheduler_type) took the last time that it was run on such a device up to the
-        same stage.
-        """
+        """Return the seconds of the newest run of each (model, scheduler_type) on this device up to this stage."""
         if not self.exists():
             return {}
         stage = json.loads(conditions.settings)["stage"]
@@ -70,8 +68,9 @@ class Queries(Database):
         limit: int | None = None,
         task: str | None = None,
     ) -> list[dict[str, Any]]:
-        """The best epoch of each file's newest run with evaluated epochs, best first; those that only overfit a few
-        images come after those that were trained in full, since their accuracies are not comparable.
+        """Return the best epoch of each file's newest run with evaluated epochs, best first.
+
+        Runs that overfit a small subset come after fully trained runs, because their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
         best = self._best_epochs(r.c.accuracy.desc().nulls_last(), self._newest(model, dataset, _of_task(task)))
@@ -95,8 +94,10 @@ class Queries(Database):
         task: str | None = None,
         metric: str = "accuracy",
     ) -> list[dict[str, Any]]:
-        """The best epoch up to ``epoch_max`` of each file's newest run, best first by the metric (accuracy, loss, f1:
-        the mean over the classes); of runs of the same code, and of those of one model with the same trace, the best.
+        """Return the best epoch up to ``epoch_max`` of each file's newest run, best first.
+
+        ``metric`` is ``accuracy``, ``loss`` or ``f1`` (the mean over the classes). Only the best is returned of runs of
+        the same code, and of runs of one model with the same trace.
         """
         r, c = SCHEDULER_RESULTS, CLASS_DATA
         f1 = select(func.avg(c.c.f1_score)).where(c.c.result_id == r.c.id).scalar_subquery()
@@ -120,27 +121,28 @@ class Queries(Database):
             .where(r.c.id.in_(best))
             .order_by(func.coalesce(RUNS.c.training, Training.FULL.value), order, r.c.epoch, r.c.run_id)
         )
-        found: list[dict[str, Any]] = []
+        unique: list[dict[str, Any]] = []
         seen: set[tuple[Any, ...]] = set()
         for row in self.rows(query):
-            where = (row["dataset"], row["task"])
-            code = (row["source_sha256"] or row["run_id"], *where)
-            trace = (row["model_name"], row["trace"] or row["run_id"], *where)
-            name = (row["model_name"], row["scheduler_type"], *where)
+            setting = (row["dataset"], row["task"])
+            code = (row["source_sha256"] or row["run_id"], *setting)
+            trace = (row["model_name"], row["trace"] or row["run_id"], *setting)
+            name = (row["model_name"], row["scheduler_type"], *setting)
             if seen.isdisjoint({code, trace, name}):
-                found.append(row)
+                unique.append(row)
             seen |= {code, trace, name}
-        return found
+        return unique
 
     def epochs(
         self, model: str | None = None, dataset: str | None = None, checked: bool = False
     ) -> list[dict[str, Any]]:
-        """Every evaluated epoch of each file's newest run, with the run's status, in the order of files and epochs;
-        with ``checked`` of the newest that is not merely recorded.
+        """Return every evaluated epoch of each file's newest run with the run's status, by file and epoch.
+
+        With ``checked``, runs that a caller recorded are ignored.
         """
         r = SCHEDULER_RESULTS
-        seen = r.c.run_id.in_(select(RUNS.c.id).where(RUNS.c.status != RECORDED))
-        newest = self._newest(model, dataset, seen if checked else None)
+        executed = r.c.run_id.in_(select(RUNS.c.id).where(RUNS.c.status != RECORDED))
+        newest = self._newest(model, dataset, executed if checked else None)
         names = ("variant", "variant_name", "status", "path", "isolation", "check_version", "torch", "lrgen", "trace")
         columns = [column for column in r.c if column.name != "confusion"]
         query = (
@@ -154,7 +156,7 @@ class Queries(Database):
     def best_of_runs(
         self, model: str, scheduler_types: Collection[str] | None = None, dataset: str | None = None
     ) -> list[dict[str, Any]]:
-        """The best accuracy of each run of a model, with its seed and what it was run with, oldest first."""
+        """Return the best accuracy of each run of a model with the run's seed and conditions, oldest first."""
         r = SCHEDULER_RESULTS
         columns = [r.c.scheduler_type, r.c.dataset, r.c.training, r.c.seed, r.c.run_id]
         names = ("variant_name", "settings", "source_sha256", "torch", "device", "status", "check_version")
@@ -175,8 +177,7 @@ class Queries(Database):
     def classes(
         self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
     ) -> list[dict[str, Any]]:
-        """The class scores of one epoch (by default the best) of a file's newest run; those that were measured before
-        those that are only tracked.
+        """Return the class scores of one epoch, by default the best, of a file's newest run with measured scores.
 
         Raises:
             NoResultError: when that epoch was never evaluated.
@@ -190,8 +191,9 @@ class Queries(Database):
     def class_means(
         self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
     ) -> list[dict[str, Any]]:
-        """The means over the classes of one epoch (by default the best) of a file's newest run: ``macro``, each class
-        counting once, and ``weighted``, each as often as it has images.
+        """Return the means of the class scores of one epoch, by default the best, of a file's newest run.
+
+        The ``macro`` mean weights all classes equally, and the ``weighted`` mean weights each by its number of images.
 
         Raises:
             NoResultError: when that epoch was never evaluated.
@@ -214,7 +216,7 @@ class Queries(Database):
     def confusion(
         self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
     ) -> tuple[list[list[int]], list[str]]:
-        """The confusion matrix of one epoch (by default the best) of a file's newest run, and the names of its classes.
+        """Return the confusion matrix of one epoch, by default the best, of a file's newest run, and its class names.
 
         Raises:
             NoResultError: when that epoch was never evaluated, or its matrix was not recorded.
@@ -222,17 +224,16 @@ class Queries(Database):
         r, c = SCHEDULER_RESULTS, CLASS_DATA
         chosen = self._chosen(model, scheduler_type, epoch, dataset)
         here = (r.c.run_id == chosen["run_id"], r.c.epoch == chosen["epoch"])
-        found = self.rows(select(r.c.confusion).where(*here))
-        if not found or found[0]["confusion"] is None:
-            raise NoResultError(
-                f"no confusion matrix of {model} {scheduler_type} at epoch {chosen['epoch']}: only scores"
-            )
+        results = self.rows(select(r.c.confusion).where(*here))
+        if not results or results[0]["confusion"] is None:
+            place = f"{model} {scheduler_type} at epoch {chosen['epoch']}"
+            raise NoResultError(f"no confusion matrix of {place}: only class scores were recorded")
         here = (c.c.run_id == chosen["run_id"], c.c.epoch == chosen["epoch"])
         names = self.rows(select(c.c.class_name).where(*here).order_by(c.c.class_id))
-        return found[0]["confusion"], [row["class_name"] for row in names]
+        return results[0]["confusion"], [row["class_name"] for row in names]
 
     def _chosen(self, model: str, scheduler_type: str, epoch: int | None, dataset: str | None) -> dict[str, Any]:
-        """The run and the epoch that answer for the classes of a file."""
+        """Return the run and the epoch whose class scores represent a file."""
         r, c = SCHEDULER_RESULTS, CLASS_DATA
         scored = exists().where(c.c.run_id == r.c.run_id, c.c.epoch == r.c.epoch, c.c.accuracy.is_not(None))
         results = select(r.c.run_id, r.c.epoch, r.c.accuracy).where(
@@ -245,43 +246,43 @@ class Queries(Database):
         )
         if dataset is not None:
             results, others = results.where(r.c.dataset == dataset), others.where(c.c.dataset == dataset)
-        found = [row | {"scored": 1} for row in self.rows(results)]
-        found += [row | {"accuracy": None} for row in self.rows(others)]
-        found.sort(key=lambda row: (not row["scored"], -row["run_id"], -(row["accuracy"] or 0.0), row["epoch"]))
-        chosen = next((row for row in found if epoch is None or row["epoch"] == epoch), None)
+        epochs = [row | {"scored": 1} for row in self.rows(results)]
+        epochs += [row | {"accuracy": None} for row in self.rows(others)]
+        epochs.sort(key=lambda row: (not row["scored"], -row["run_id"], -(row["accuracy"] or 0.0), row["epoch"]))
+        chosen = next((row for row in epochs if epoch is None or row["epoch"] == epoch), None)
         if chosen is None:
-            what = f"{model} {scheduler_type}" + (f" on {dataset}" if dataset else "")
-            seen = ", ".join(map(str, sorted({row["epoch"] for row in found if row["scored"]})))
-            hint = f"evaluated epochs: {seen}" if seen else "it was never trained here: run lrgen verify"
-            raise NoResultError(f"no class metrics of {what}" + (f" at epoch {epoch}" if epoch else "") + f" ({hint})")
+            file = f"{model} {scheduler_type}" + (f" on {dataset}" if dataset else "")
+            evaluated = ", ".join(map(str, sorted({row["epoch"] for row in epochs if row["scored"]})))
+            hint = f"evaluated epochs: {evaluated}" if evaluated else "no run trained it: run lrgen verify"
+            raise NoResultError(f"no class metrics of {file}" + (f" at epoch {epoch}" if epoch else "") + f" ({hint})")
         return chosen
 
     def final_runs(self, hashes: Iterable[str]) -> list[dict[str, Any]]:
-        """The runs of files with one of these sha256 sums that ended as they would end again, oldest first."""
-        wanted = sorted(set(hashes))
+        """Return the runs with a final status of files with these sha256 digests, oldest first."""
+        distinct = sorted(set(hashes))
         names = ("id", "source_sha256", "model_name", "scheduler_type", "status", "stage", "reason", "checks")
         columns = [
             RUNS.c[name]
             for name in (*names, "variant", "check_version", "accuracy", "training", "trace", "seed", "dataset")
         ]
         final = RUNS.c.status.in_([status.value for status in Status if status.final])
-        found: list[dict[str, Any]] = []
-        for some in chunks(wanted):
-            found += self.rows(select(*columns).where(RUNS.c.source_sha256.in_(some), final))
-        return sorted(found, key=lambda row: row["id"])
+        runs: list[dict[str, Any]] = []
+        for chunk in chunks(distinct):
+            runs += self.rows(select(*columns).where(RUNS.c.source_sha256.in_(chunk), final))
+        return sorted(runs, key=lambda row: row["id"])
 
     def dataset_of(self, model: str, scheduler_type: str) -> str | None:
-        """The dataset of a file's newest run; None when there is none."""
+        """Return the dataset of a file's newest run; None without a run."""
         if not self.exists():
             return None
         newest = select(RUNS.c.dataset).where(RUNS.c.model_name == model, RUNS.c.scheduler_type == scheduler_type)
-        found = self.rows(newest.order_by(RUNS.c.id.desc()).limit(1))
-        return str(found[0]["dataset"]) if found else None
+        rows = self.rows(newest.order_by(RUNS.c.id.desc()).limit(1))
+        return str(rows[0]["dataset"]) if rows else None
 
     def newest_runs(
         self, model: str | None = None, scheduler_type: str | None = None, dataset: str | None = None
     ) -> list[dict[str, Any]]:
-        """The newest run of each file and dataset, however it ended, in the order of files."""
+        """Return the newest run of each file and dataset with any status, by file."""
         newest = select(func.max(RUNS.c.id)).group_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset)
         columns = [RUNS.c[name] for name in _OF_RUN]
         query = select(*columns).where(RUNS.c.id.in_(newest))
@@ -295,7 +296,7 @@ class Queries(Database):
         return self.rows(query.order_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset))
 
     def failures(self) -> list[dict[str, Any]]:
-        """The files whose newest run did not end well, newest first."""
+        """Return the files whose newest run failed, timed out, crashed or ran out of memory, newest first."""
         checked = select(func.max(RUNS.c.id)).where(RUNS.c.status != RECORDED)
         newest = checked.group_by(RUNS.c.model_name, RUNS.c.scheduler_type)
         columns = (RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.variant_name, RUNS.c.status, RUNS.c.stage)
@@ -306,21 +307,21 @@ class Queries(Database):
         )
 
     def _best_epochs(self, order: Any, newest: Any, *conditions: ColumnElement[bool]) -> Any:
-        """The numbers of the results that come first in the order of their run (of equal ones the earliest epoch)."""
+        """Select the ids of the results that come first within their runs; equal results are ordered by epoch."""
         r = SCHEDULER_RESULTS
         rank = func.row_number().over(partition_by=r.c.run_id, order_by=(order, r.c.epoch)).label("rank")
         ranked = select(r.c.id, rank).where(r.c.run_id.in_(select(newest.c.run_id)), *conditions).subquery()
         return select(ranked.c.id).where(ranked.c.rank == 1)
 
-    def _newest(self, model: str | None, dataset: str | None, more: ColumnElement[bool] | None = None) -> Any:
-        """Of each file and dataset, the newest run that has evaluated epochs."""
+    def _newest(self, model: str | None, dataset: str | None, condition: ColumnElement[bool] | None = None) -> Any:
+        """Select the newest run with evaluated epochs of each file and dataset."""
         r = SCHEDULER_RESULTS
         query = select(func.max(r.c.run_id).label("run_id")).group_by(r.c.model_name, r.c.scheduler_type, r.c.dataset)
         if model is not None:
             query = query.where(r.c.model_name == model)
         if dataset is not None:
             query = query.where(r.c.dataset == dataset)
-        return (query if more is None else query.where(more)).subquery()
+        return (query if condition is None else query.where(condition)).subquery()
 
 
 def _of_task(task: str | None) -> ColumnElement[bool] | None:
@@ -328,5 +329,5 @@ def _of_task(task: str | None) -> ColumnElement[bool] | None:
 
 
 def _up_to(stage: str) -> ColumnElement[bool]:
-    """Whether a run was asked to go up to a stage: the settings are a JSON text within a JSON text."""
+    """Select the runs up to a stage: the settings are a JSON text within a JSON text."""
     return RUNS.c.settings.contains(json.dumps(json.dumps({"stage": stage})[1:-1])[1:-1], autoescape=True, escape="!")

@@ -1,7 +1,7 @@
-"""Results that a caller brings: of a training of their own, or out of another program's files.
+"""Recording of a caller's results, from the caller's own training or from another program's files.
 
-They make runs whose status is ``recorded``: no check saw these numbers, and every query can tell. A run takes each
-epoch, and each class of an epoch, once; what is brought again begins a run of its own, so that nothing is overwritten.
+The runs have the status ``recorded``, which distinguishes them from checked runs in all queries. A run has each epoch,
+and each class of an epoch, at most once; a repeated epoch or class starts a new run, and nothing is overwritten.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, insert, select, update
 
 from lrgen import old_names
-from lrgen.store.database import alone
+from lrgen.store.database import lock
 from lrgen.store.metrics import ClassScores, class_scores
 from lrgen.store.rows import TASK, finite, timestamp
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
@@ -22,7 +22,7 @@ RECORDED = "recorded"
 
 @dataclass(frozen=True)
 class Series:
-    """What numbers that belong together have in common; empty where the caller does not know."""
+    """The common properties of the epochs of a run; a property that the caller does not know is empty."""
 
     model_name: str
     scheduler_type: str
@@ -44,11 +44,10 @@ def record_epoch(
     hyperparameters: Mapping[str, Any] | None = None,
     confusion: Sequence[Sequence[int]] | None = None,
     classes: Sequence[str] = (),
-    more: Mapping[str, Any] | None = None,
 ) -> int:
-    """Insert one evaluated epoch, with a ``confusion`` matrix its classes as well; returns the run's id.
+    """Insert one evaluated epoch, and its classes if there is a ``confusion`` matrix; return the run's id.
 
-    Hyperparameters under an old name are recorded under the new one.
+    Hyperparameters under an old name are recorded under the new name.
     """
     r, c = SCHEDULER_RESULTS, CLASS_DATA
     run_id = _run(connection, series, r, r.c.epoch == epoch)
@@ -69,7 +68,7 @@ def record_epoch(
     }
     common = {name: value if value != "" else None for name, value in asdict(series).items() if name != "path"}
     inserted = insert(r).returning(r.c.id)
-    result_id = connection.execute(inserted, values | common | dict(more or {})).scalar_one()
+    result_id = connection.execute(inserted, values | common).scalar_one()
     for scores in class_scores(confusion) if confusion is not None else ():
         _put_class(connection, series, run_id, epoch, classes[scores.class_id], scores)
     here = (c.c.run_id == run_id) & (c.c.epoch == epoch)
@@ -78,7 +77,7 @@ def record_epoch(
 
 
 def track_classes(connection: Connection, series: Series, epoch: int, classes: Sequence[str]) -> int:
-    """Insert the classes of an epoch that is still to be measured, their scores NULL; those that are there stay."""
+    """Insert the classes of an epoch with NULL scores, except those that exist; return the run's id."""
     c = CLASS_DATA
     run_id = _run(connection, series, c, (c.c.epoch == epoch) & c.c.accuracy.is_not(None))
     here = select(c.c.class_id).where(c.c.run_id == run_id, c.c.epoch == epoch)
@@ -91,7 +90,7 @@ def track_classes(connection: Connection, series: Series, epoch: int, classes: S
 
 
 def record_class(connection: Connection, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
-    """Insert the scores of one class, or put them where ``track_classes`` has left a place; returns the run's id."""
+    """Insert the scores of one class, or update the row that ``track_classes`` inserted; return the run's id."""
     c = CLASS_DATA
     taken = (c.c.epoch == epoch) & (c.c.class_id == scores.class_id) & c.c.accuracy.is_not(None)
     run_id = _run(connection, series, c, taken)
@@ -121,7 +120,7 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
         .order_by(RUNS.c.id.desc())
         .limit(1)
     )
-    alone(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
+    lock(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
     run_id = connection.execute(newest).scalar_one_or_none()
     if run_id is not None and not connection.execute(select(exists().where(table.c.run_id == run_id, taken))).scalar():
         return int(run_id)
@@ -129,10 +128,10 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
 
 
 def new_run(connection: Connection, series: Series) -> int:
-    """Insert a run without epochs; returns its id."""
+    """Insert a run without epochs; return its id."""
     values = {
         "status": RECORDED,
-        "reason": "the numbers are the caller's: no check saw them",
+        "reason": "recorded by a caller; no check was run",
         "seconds": 0.0,
         "checks": [],
         "settings": RECORDED,

@@ -1,7 +1,7 @@
-"""Words that earlier versions of lrgen wrote into a database or an export, and today's words for the same.
+"""Translation of the values that earlier versions of lrgen wrote to databases and exports.
 
-The migrations translate stored rows, ``db import`` those of an old export; nothing else knows the old words, except
-for the hyperparameters' (old_names).
+The migrations translate stored rows, and ``db import`` translates the rows of an old export. No other module has the
+old values; ``old_names`` has the old names of hyperparameters.
 """
 
 import json
@@ -17,9 +17,10 @@ _NEED_A_CLAIM = ("schedule", "training")
 
 
 def run(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of ``lrgen_runs`` in today's words; a row of today stays as it is.
+    """Return a row of ``lrgen_runs`` with current values; a current row stays unchanged.
 
-    "unproven" were files without a claim as well as those that ``--stage`` checked in part: the settings tell which.
+    The old status ``unproven`` meant files without a claim and files that ``--stage`` checked in part; the settings
+    distinguish them.
     """
     new = dict(row)
     if row["status"] == "proved":
@@ -29,28 +30,28 @@ def run(row: Mapping[str, Any]) -> dict[str, Any]:
         unclaimed = row["variant"] is None and stage in _NEED_A_CLAIM
         new |= {"status": "unclaimed"} if unclaimed else {"status": "passed", "reason": ""}
         new["stage"] = stage
-    elif row["status"] == "crashed" and row["stage"] is None:  # lost before any check began
+    elif row["status"] == "crashed" and row["stage"] is None:  # lost before the first check
         new["stage"] = "syntax"
     return new | _training(row)
 
 
 def result(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of ``scheduler_results`` in today's words; a row of today stays as it is."""
+    """Return a row of ``scheduler_results`` with current values; a current row stays unchanged."""
     prm = row["hyperparameters"]
     return {**row, **_training(row), "hyperparameters": prm and old_names.translated(row["scheduler_type"], prm)}
 
 
 def _training(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind of training of a row of ``lrgen_runs`` or ``scheduler_results``, in today's word."""
+    """Return the current kind of training of a row of ``lrgen_runs`` or ``scheduler_results``."""
     return {"training": TRAININGS.get(row["training"], row["training"])}
 
 
 def _stage_of(settings: str) -> str:
-    """The last check that a run was asked for; the first one where its settings do not say so."""
+    """Return the last requested check of a run, or the first check when the settings have none."""
     try:
-        asked = json.loads(settings)
-        asked = json.loads(asked["settings"]) if "settings" in asked else asked
-        stage = asked["stage"]
+        values = json.loads(settings)
+        values = json.loads(values["settings"]) if "settings" in values else values
+        stage = values["stage"]
     except (ValueError, KeyError, TypeError):
         stage = None
     return stage if stage in _STAGES else "syntax"

@@ -1,4 +1,4 @@
-"""What a report asks of a whole database; each answer names its run, so that every number can be traced to one."""
+"""Queries of the report over a whole database; each row names its run."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,13 +12,13 @@ Rows = list[dict[str, Any]]
 
 
 def runs(database: Database) -> Rows:
-    """Every run, oldest first, without its settings and what each check said."""
+    """Return every run without its settings and the reports of its checks, oldest first."""
     columns = [column for column in RUNS.c if column.name not in ("checks", "settings", "accuracy")]
     return database.rows(select(*columns).order_by(RUNS.c.id))
 
 
 def best_epochs(database: Database) -> Rows:
-    """The best epoch of each file's newest run with evaluated epochs: those that ``Store.best`` finds."""
+    """Return the best epoch of each file's newest run with evaluated epochs, the same epochs as ``Store.best``."""
     r = SCHEDULER_RESULTS
     newest = select(func.max(r.c.run_id)).group_by(r.c.model_name, r.c.scheduler_type, r.c.dataset)
     best_first = (r.c.accuracy.desc().nulls_last(), r.c.epoch)
@@ -30,14 +30,14 @@ def best_epochs(database: Database) -> Rows:
 
 
 def epochs(database: Database, run_ids: Iterable[int]) -> Rows:
-    """The accuracy of every evaluated epoch of some runs, in the order of runs and epochs."""
+    """Return the accuracy of every evaluated epoch of the runs, by run and epoch."""
     r = SCHEDULER_RESULTS
     query = select(r.c.run_id, r.c.epoch, r.c.accuracy).order_by(r.c.run_id, r.c.epoch)
     return [row for chunk in chunks(sorted(run_ids)) for row in database.rows(query.where(r.c.run_id.in_(chunk)))]
 
 
 def recalls(database: Database, epochs: Iterable[tuple[int, int]]) -> Rows:
-    """The recall of every class at some epochs, each a pair of run and epoch, in the order of runs and classes."""
+    """Return the recall of every class at the given (run, epoch) pairs, by run and class."""
     c = CLASS_DATA
     columns = (c.c.run_id, c.c.class_id, c.c.class_name, c.c.recall)
     query = select(*columns).order_by(c.c.run_id, c.c.class_id)

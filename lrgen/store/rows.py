@@ -1,4 +1,4 @@
-"""An outcome as rows of the tables, and back."""
+"""Conversion of outcomes to rows of the tables and back."""
 
 import functools
 import hashlib
@@ -23,7 +23,7 @@ CandidateKey = tuple[str, str, str, int | None]
 
 @dataclass(frozen=True)
 class Conditions:
-    """What, besides the file, decides how a verification ends; a result is reused when all of it is equal."""
+    """The conditions of a verification, besides the file; a result is reused under equal conditions only."""
 
     settings: str
     check_version: str
@@ -35,7 +35,7 @@ class Conditions:
 
 
 def insert_outcome(connection: Connection, outcome: Outcome, conditions: Conditions, classes: tuple[str, ...]) -> int:
-    """The rows of one outcome; returns the run's id."""
+    """Insert the rows of one outcome; return the run's id."""
     candidate = outcome.candidate
     now = timestamp()
     name = {"model_name": candidate.model_name, "scheduler_type": candidate.scheduler_type}
@@ -58,8 +58,10 @@ def insert_outcome(connection: Connection, outcome: Outcome, conditions: Conditi
 
 
 def _insert_classes(connection: Connection, common: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """Insert class rows through the driver itself: they are most of all rows, and looking at each of their values again
-    costs more than writing them. The ``common`` values are brought into the driver's form once.
+    """Insert class rows directly through the driver.
+
+    Most rows are class rows, and SQLAlchemy's processing of each value takes longer than writing it. The ``common``
+    values are converted for the driver once.
     """
     names = (*common, *rows[0])
     sql, order = _class_statement(connection.dialect, names)
@@ -73,7 +75,7 @@ def _insert_classes(connection: Connection, common: dict[str, Any], rows: list[d
 
 @functools.cache
 def _class_statement(dialect: Dialect, names: tuple[str, ...]) -> tuple[str, list[int] | None]:
-    """The insert for these columns in the driver's language, and their order when it takes values by position."""
+    """Return the driver's statement for these columns, and their order if the driver takes values by position."""
     compiled: Any = insert(CLASS_DATA).inline().compile(dialect=dialect, column_keys=list(names))
     return str(compiled), [names.index(name) for name in compiled.positiontup] if compiled.positional else None
 
@@ -84,22 +86,20 @@ def _driver_value(dialect: Dialect, name: str, value: Any) -> Any:
 
 
 def key_of(candidate: Candidate) -> CandidateKey:
-    """What tells one file from another in the store."""
+    """Return the key that identifies a file in the store."""
     number = candidate.variant.number if candidate.variant else None
     return candidate.sha256, candidate.model_name, candidate.scheduler_type, number
 
 
 def settings_of(candidate: Candidate, conditions: Conditions) -> str:
-    """The settings of a run as they are compared: the command's, the file's ``prm``, the curve it is checked against,
-    and the budget of its training.
-    """
+    """Return the settings of a run as JSON for comparison: command, ``prm``, reference curve and training budget."""
     compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
     compared["budget"] = asdict(candidate.budget) if candidate.budget else None
     return json.dumps(compared, sort_keys=True)
 
 
 def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
-    """What decides the rates that a file is checked against; the shipped curves' code is part of the check version."""
+    """Return the inputs of the reference curve; the code of built-in curves is part of the check version instead."""
     variant = candidate.variant
     if variant is None:
         return None
@@ -188,7 +188,7 @@ def class_rows(epoch: EpochReport, classes: tuple[str, ...]) -> Iterator[dict[st
 
 
 def finite(value: float) -> float | None:
-    """A number, or NULL for one that is none."""
+    """Return a finite number, and None (NULL) for NaN and infinity."""
     return value if math.isfinite(value) else None
 
 
@@ -208,5 +208,5 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
 
 
 def timestamp() -> datetime:
-    """Now, as it is recorded: UTC, without saying so."""
+    """Return the current time in UTC without a time zone, as the store records it."""
     return datetime.now(UTC).replace(tzinfo=None)

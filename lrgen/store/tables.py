@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy sees them; migrations.py makes them."""
+"""The tables in SQLAlchemy; the migrations create them."""
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Float, ForeignKey, Integer, MetaData, String, Table
 

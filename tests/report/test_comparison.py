@@ -14,7 +14,7 @@ from lrgen.report.comparison import Difference, Run, Verdict, compare, paired, p
 
 
 def runs_of(**accuracies: list[float]) -> list[Run]:
-    """Return the runs of schedules, each with its accuracies under the seeds 0, 1, …"""
+    """Return the runs of schedules, each with its accuracies under the seeds from 0 on."""
     return [Run(name, seed, value) for name, values in accuracies.items() for seed, value in enumerate(values)]
 
 

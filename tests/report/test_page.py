@@ -21,7 +21,7 @@ from lrgen.records import Stage, Status, Training
 from lrgen.report import contents, drawing, page
 from lrgen.store import Series, Store, report_queries
 from lrgen.store.database import chunks
-from tests.store.test_store import CLASSES, CONDITIONS, epoch, outcome
+from tests.store.outcomes import CLASSES, CONDITIONS, epoch, outcome
 
 HOSTILE = "<script>alert('x')</script>&\"quoted\""
 VOID = {"meta", "link", "wbr"}

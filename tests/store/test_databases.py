@@ -1,4 +1,4 @@
-"""The same demands on SQLite and PostgreSQL: many writers, kills, old schemas, the way into files and back."""
+"""SQLite and PostgreSQL: concurrent writers, killed writers, old schemas, backup, export and import."""
 
 import contextlib
 import csv
@@ -17,29 +17,29 @@ from sqlalchemy import text
 
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import Status
-from lrgen.store import Series, Store, database, maintenance, migrations, renamed, tables
+from lrgen.store import Series, Store, maintenance, migrations, renamed, tables
 from lrgen.store.database import chunks
 from lrgen.store.metrics import ClassScores
 from tests.paths import REPOSITORY
-from tests.store.test_store import CLASSES, CONDITIONS, diagonal, epoch, outcome
+from tests.store.outcomes import CLASSES, CONDITIONS, confusion_of, epoch, outcome
 
 NAMES = ("lrgen_runs", "scheduler_results", "class_data")
 
 
-def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
+def query(store: Store, sql: str) -> list[tuple[Any, ...]]:
     with store.session() as connection:
         return [tuple(row) for row in connection.execute(text(sql))]
 
 
 def counts(store: Store) -> tuple[int, ...]:
-    return tuple(ask(store, f"SELECT COUNT(*) FROM {name}")[0][0] for name in NAMES)
+    return tuple(query(store, f"SELECT COUNT(*) FROM {name}")[0][0] for name in NAMES)
 
 
 def contents(store: Store) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, without the numbers that hold them together: those of the rows they name instead."""
+    """Return every row of every table, with positions of rows instead of ids."""
     from sqlalchemy import select
 
-    found, ids = {}, {}
+    rows_by_table, ids = {}, {}
     for table in (tables.RUNS, tables.SCHEDULER_RESULTS, tables.CLASS_DATA):
         rows = store.rows(select(table).order_by(table.c.id))
         ids[table.name] = {row["id"]: position for position, row in enumerate(rows)}
@@ -49,8 +49,8 @@ def contents(store: Store) -> dict[str, list[dict[str, Any]]]:
                 row["run_id"] = ids["lrgen_runs"][row["run_id"]]
             if "result_id" in row:
                 row["result_id"] = ids["scheduler_results"].get(row["result_id"])
-        found[table.name] = rows
-    return found
+        rows_by_table[table.name] = rows
+    return rows_by_table
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def store(any_url) -> Store:
 
 @pytest.fixture
 def filled(store, catalogue) -> Store:
-    """Runs of every kind: verified, failed, foreign, recorded by a caller, classes that are only tracked."""
+    """Runs of all kinds: verified, failed, of a foreign file, recorded by a caller, with tracked classes only."""
     store.save(outcome(catalogue.variant(1), epoch(1, 3), epoch(2, 8), trace="abc"), CONDITIONS, CLASSES)
     store.save(
         outcome(catalogue.variant(2), status=Status.FAILED, reason='a "quoted", long\nreason'), CONDITIONS, CLASSES
@@ -75,18 +75,18 @@ def filled(store, catalogue) -> Store:
     return store
 
 
-# Many at once.
+# Concurrent writers.
 
 WRITERS = """
 import os, sys
-from tests.store.test_store import CLASSES, CONDITIONS, epoch, outcome
+from tests.store.outcomes import CLASSES, CONDITIONS, epoch, outcome
 from lrgen import catalogue
 from lrgen.store.metrics import class_scores
 from lrgen.store import Store
 
 url, count, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 variant = catalogue.load().variant(1)
-class_scores([[1]])  # what all of them need is loaded once
+class_scores([[1]])  # imports numpy before the fork
 for name in names:
     if len(names) > 1 and os.fork():
         continue
@@ -100,32 +100,32 @@ sys.exit(max(os.waitstatus_to_exitcode(os.wait()[1]) for _ in names))
 
 
 def writers(url: str, count: int, *names: str) -> "subprocess.Popen[str]":
-    """A process for each name, that records so many results one by one and says so of each."""
+    """Start a process for each name, which records ``count`` results and prints a line after each."""
     command = [sys.executable, "-c", WRITERS, url, str(count), *names]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
 
 
-EIGHT = [f"network {number}" for number in range(8)]
+NETWORKS = [f"network {number}" for number in range(8)]
 
 
 @pytest.mark.parametrize("results", [100, pytest.param(1000, marks=pytest.mark.slow)])
-def test_what_many_write_at_once_is_all_there_once(any_url, results):
-    """Eight processes record so many results each: none is lost, none is there twice, each is whole."""
-    process = writers(any_url, results, *EIGHT)
+def test_concurrent_writers_record_every_result_once(any_url, results):
+    """Eight processes record results: none is lost, duplicated or incomplete."""
+    process = writers(any_url, results, *NETWORKS)
     reported = process.communicate()[0].splitlines()
     assert process.returncode == 0
     assert len(reported) == len(set(reported)) == 8 * results
     store = Store(any_url)
     assert counts(store) == (8 * results, 8 * results, 8 * results * len(CLASSES))
-    different = "SELECT COUNT(*) FROM (SELECT DISTINCT model_name, source_sha256 FROM lrgen_runs) AS runs"
-    assert ask(store, different) == [(8 * results,)]
-    whole = "SELECT COUNT(*) FROM class_data GROUP BY result_id HAVING COUNT(*) <> 10"
-    assert ask(store, whole) == []
+    distinct = "SELECT COUNT(*) FROM (SELECT DISTINCT model_name, source_sha256 FROM lrgen_runs) AS runs"
+    assert query(store, distinct) == [(8 * results,)]
+    incomplete = "SELECT COUNT(*) FROM class_data GROUP BY result_id HAVING COUNT(*) <> 10"
+    assert query(store, incomplete) == []
     store.close()
 
 
-def test_a_writer_that_is_killed_leaves_whole_results(any_url):
-    """Killed at some moment while writing: what it reported is there, no half of a result is, and others go on."""
+def test_a_killed_writer_leaves_complete_results(any_url):
+    """After a writer is killed, all results that it reported are complete, and other writers continue."""
     reported = 0
     for after in (1, 7, 30):
         process = writers(any_url, 1000, f"killed after {after}")
@@ -144,13 +144,13 @@ def test_a_writer_that_is_killed_leaves_whole_results(any_url):
     store.close()
 
 
-def test_many_may_bring_a_database_up_to_date_at_once(any_url):
-    """Processes that meet at an empty database make its tables once."""
-    process = writers(any_url, 1, *EIGHT)
+def test_processes_can_migrate_a_database_concurrently(any_url):
+    """Concurrent processes create the tables of an empty database once."""
+    process = writers(any_url, 1, *NETWORKS)
     process.communicate()
     assert process.returncode == 0
     store = Store(any_url)
-    numbers = ask(store, "SELECT number FROM lrgen_migrations ORDER BY number")
+    numbers = query(store, "SELECT number FROM lrgen_migrations ORDER BY number")
     assert numbers == [(number,) for number in range(1, len(migrations.MIGRATIONS) + 1)]
     assert counts(store) == (8, 8, 80)
     store.close()
@@ -160,37 +160,37 @@ def test_many_may_bring_a_database_up_to_date_at_once(any_url):
 
 
 def old_rows(version: int) -> list[str]:
-    """A run with an epoch and two classes, as a database of that schema holds them."""
+    """Return the statements that insert a run with an epoch and two classes in that schema."""
     status = "proved" if version < 6 else "verified"
-    later = {2: ", training", 3: ", isolation", 4: ", trace"}
-    values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'"}
-    more = "".join(later.get(number, "") for number in range(2, version + 1))
-    given = "".join(values.get(number, "") for number in range(2, version + 1))
-    trained = (", training", ", 'full'") if version >= 2 else ("", "")
-    when = "'2026-01-02 03:04:05'"
+    new_columns = {2: ", training", 3: ", isolation", 4: ", trace"}
+    new_values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'"}
+    columns = "".join(new_columns.get(number, "") for number in range(2, version + 1))
+    values = "".join(new_values.get(number, "") for number in range(2, version + 1))
+    training = (", training", ", 'full'") if version >= 2 else ("", "")
+    time = "'2026-01-02 03:04:05'"
     return [
         f"""INSERT INTO lrgen_runs (model_name, scheduler_type, variant, variant_name, path, source_sha256, status,
             reason, accuracy, seconds, checks, dataset, seed, device, settings, check_version, torch, lrgen,
-            timestamp{more})
+            timestamp{columns})
             VALUES ('ResNet', 'A0_001', 1, 'StepLR_default', 'x.py', 'ff', '{status}', '', 0.5, 1.5, '[]', 'digits', 7,
-            'cpu', '{{}}', 'v', '2.6', '0.1', {when}{given})""",
+            'cpu', '{{}}', 'v', '2.6', '0.1', {time}{values})""",
         f"""INSERT INTO scheduler_results (model_name, scheduler_type, dataset, task, epoch, accuracy, loss,
             best_accuracy, hyperparameters, timestamp, run_id, seed, device, source_sha256, lr, train_loss,
             train_accuracy, confusion,
-            seconds{trained[0]}) VALUES ('ResNet', 'A0_001', 'digits', 'img-classification', 1, 0.5, 1.0, 0.5,
-            '{{"lr": 0.1}}', {when}, 1, 7, 'cpu', 'ff', 0.1, 1.0, 0.5, '[[1, 1], [1, 1]]', 1.0{trained[1]})""",
+            seconds{training[0]}) VALUES ('ResNet', 'A0_001', 'digits', 'img-classification', 1, 0.5, 1.0, 0.5,
+            '{{"lr": 0.1}}', {time}, 1, 7, 'cpu', 'ff', 0.1, 1.0, 0.5, '[[1, 1], [1, 1]]', 1.0{training[1]})""",
         *(
             f"""INSERT INTO class_data (model_name, scheduler_type, class_id, class_name, accuracy, precision, recall,
             f1_score, epoch, timestamp, run_id, result_id, dataset, support)
-            VALUES ('ResNet', 'A0_001', {number}, 'c{number}', 0.5, 0.5, 0.5, 0.5, 1, {when}, 1, 1, 'digits', 2)"""
+            VALUES ('ResNet', 'A0_001', {number}, 'c{number}', 0.5, 0.5, 0.5, 0.5, 1, {time}, 1, 1, 'digits', 2)"""
             for number in range(2)
         ),
     ]
 
 
 @pytest.mark.parametrize("version", range(1, len(migrations.MIGRATIONS) + 1))
-def test_a_database_of_every_earlier_schema_is_brought_up_to_date(any_url, catalogue, version, monkeypatch):
-    """Its rows are all there, today's questions find them, and new results stand beside them."""
+def test_a_database_of_every_earlier_schema_is_migrated(any_url, catalogue, version, monkeypatch):
+    """After the migration, all rows are returned by the current queries, and new results can be added."""
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:version])
         old = Store(any_url)
@@ -201,17 +201,17 @@ def test_a_database_of_every_earlier_schema_is_brought_up_to_date(any_url, catal
     store = Store(any_url)
     (row,) = store.best()
     assert (row["model_name"], row["accuracy"], row["seed"], row["training"]) == ("ResNet", 0.5, 7, "full")
-    assert [one["class_name"] for one in store.classes("ResNet", "A0_001")] == ["c0", "c1"]
+    assert [row["class_name"] for row in store.classes("ResNet", "A0_001")] == ["c0", "c1"]
     assert store.confusion("ResNet", "A0_001") == ([[1, 1], [1, 1]], ["c0", "c1"])
-    assert [one["metric_value"] for one in store.unique(metric="f1")] == [0.5]
-    assert [one["isolation"] for one in store.epochs()] == ["process"]
+    assert [row["metric_value"] for row in store.unique(metric="f1")] == [0.5]
+    assert [row["isolation"] for row in store.epochs()] == ["process"]
     store.save(outcome(catalogue.variant(2), epoch(1)), CONDITIONS, CLASSES)
     assert counts(store) == (2, 2, 12)
     assert list(maintenance.problems(store)) == []
     store.close()
 
 
-# Of a run before the sixth schema: status, stage, reason, variant, the stage that it was asked for, kind of training.
+# Runs before the sixth schema: status, stage, reason, variant, requested stage, kind of training.
 OLD_RUNS = (
     ("proved", None, "", 1, "training", "full"),
     ("proved", None, "", 2, "training", "memorised"),
@@ -224,7 +224,7 @@ OLD_RUNS = (
     ("crashed", None, "was lost 3 times with what ran it", 6, "training", None),
     ("recorded", None, "the numbers are the caller's", None, None, None),
 )
-# The same runs today.
+# The same runs after the migration.
 NEW_RUNS = [
     ("verified", "training", "", 1, "full"),
     ("verified", "training", "", 2, "overfit"),
@@ -239,16 +239,17 @@ NEW_RUNS = [
 ]
 
 
-def run_of(status, stage, reason, variant, asked, training) -> dict[str, Any]:
-    """A row of ``lrgen_runs`` as schema 5 holds it."""
-    settings = json.dumps({"settings": json.dumps({"epochs": 5, "stage": asked}), "prm": {}}) if asked else "recorded"
+def run_of(status, stage, reason, variant, requested, training) -> dict[str, Any]:
+    """Return a row of ``lrgen_runs`` in schema 5."""
+    command = json.dumps({"epochs": 5, "stage": requested})
+    settings = json.dumps({"settings": command, "prm": {}}) if requested else "recorded"
     row = dict.fromkeys(tables.RUNS.c.keys(), "x") | {"id": None, "accuracy": None, "seconds": 1.0, "seed": 0}
     row |= {"status": status, "stage": stage, "reason": reason, "variant": variant, "training": training}
     return row | {"settings": settings, "checks": [], "timestamp": datetime(2026, 1, 2)}
 
 
-def fill_with_old_words(store: Store) -> None:
-    """The runs of ``OLD_RUNS``, each with a result of its kind of training."""
+def fill_with_old_runs(store: Store) -> None:
+    """Insert the runs of ``OLD_RUNS``, each with a result of its kind of training."""
     from sqlalchemy import insert
 
     r = tables.SCHEDULER_RESULTS
@@ -260,52 +261,52 @@ def fill_with_old_words(store: Store) -> None:
             connection.execute(insert(r), names)
 
 
-def words(store: Store) -> list[tuple[Any, ...]]:
-    """Status, stage, reason, variant and kind of training of each run, which its result has as well."""
-    runs = ask(store, "SELECT status, stage, reason, variant, training FROM lrgen_runs ORDER BY id")
-    results = ask(store, "SELECT training FROM scheduler_results ORDER BY run_id")
+def runs_of(store: Store) -> list[tuple[Any, ...]]:
+    """Return status, stage, reason, variant and kind of training of each run; its result has the same training."""
+    runs = query(store, "SELECT status, stage, reason, variant, training FROM lrgen_runs ORDER BY id")
+    results = query(store, "SELECT training FROM scheduler_results ORDER BY run_id")
     assert [training for (training,) in results] == [run[-1] for run in runs]
     return runs
 
 
-def test_old_words_become_todays(any_url, monkeypatch):
-    """Each status, stage and kind of training of schema 5 ends as what it is called today, whatever the batch size."""
-    monkeypatch.setattr(migrations, "_CHUNK", 3)
+def test_old_runs_are_migrated(any_url, monkeypatch):
+    """Each status, stage and kind of training of schema 5 gets its current value, for any chunk size."""
+    monkeypatch.setattr(migrations, "CHUNK", 3)
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:5])
         old = Store(any_url)
-        fill_with_old_words(old)
-        assert sorted({row[0] for row in words(old)}) == ["crashed", "failed", "proved", "recorded", "unproven"]
+        fill_with_old_runs(old)
+        assert sorted({row[0] for row in runs_of(old)}) == ["crashed", "failed", "proved", "recorded", "unproven"]
         old.close()
     store = Store(any_url)
-    assert words(store) == NEW_RUNS
+    assert runs_of(store) == NEW_RUNS
     store.close()
 
 
-@pytest.mark.parametrize("how", maintenance.FORMATS)
-def test_an_old_export_is_imported_in_todays_words(tmp_path, how):
-    """An export of schema 5 is translated as its database is, and is known when it is imported again."""
+@pytest.mark.parametrize("suffix", maintenance.FORMATS)
+def test_an_old_export_is_translated(tmp_path, suffix):
+    """An export of schema 5 is translated like its database, and its runs are known in a second import."""
     old, new = Store(f"sqlite:///{tmp_path}/old.db"), other(tmp_path)
-    fill_with_old_words(old)
-    maintenance.export(old, tmp_path / "tables", how)
+    fill_with_old_runs(old)
+    maintenance.export(old, tmp_path / "tables", suffix)
     old.close()
     for expected in ((len(OLD_RUNS), 0), (0, len(OLD_RUNS))):
-        with maintenance.opened(tmp_path / "tables") as source:
-            found = maintenance.import_rows(new, source)
-        assert (found.added, found.known) == expected
-        assert words(new) == NEW_RUNS
+        with maintenance.open_source(tmp_path / "tables") as source:
+            imported = maintenance.import_rows(new, source)
+        assert (imported.added, imported.known) == expected
+        assert runs_of(new) == NEW_RUNS
     new.close()
 
 
 @pytest.mark.parametrize("settings", ["{}", "recorded", "[]", '{"settings": "no JSON"}', '{"stage": "later"}', "null"])
-def test_settings_without_a_stage_claim_the_least(settings):
-    """A run whose settings do not name a stage is said to have passed the first check."""
+def test_settings_without_a_stage_mean_the_first_stage(settings):
+    """An old run whose settings have no stage is translated to ``passed`` at the first stage."""
     row = run_of("unproven", None, "", None, None, None) | {"settings": settings}
     assert renamed.run(row) == row | {"status": "passed", "stage": "syntax"}
 
 
-def test_an_old_databases_hyperparameters_get_the_names_of_today(any_url, monkeypatch):
-    """Each row by its variant; names that the variant never had, and rows without hyperparameters, stay."""
+def test_hyperparameters_of_an_old_database_get_their_new_names(any_url, monkeypatch):
+    """Each row is renamed by its variant; names of other variants and rows without hyperparameters stay."""
     before = {
         "A0_037": '{"lr": 0.1, "warmup": 0.25}',
         "A0_161": '{"start": 0.5, "patience": 0.01, "min_lr_ratio": 0.1, "batch": 64}',
@@ -316,7 +317,7 @@ def test_an_old_databases_hyperparameters_get_the_names_of_today(any_url, monkey
         "A0_040": "{}",
     }
     step = next(i for i, (name, _) in enumerate(migrations.MIGRATIONS) if name.startswith("hyperparameters"))
-    monkeypatch.setattr(migrations, "_CHUNK", 2)
+    monkeypatch.setattr(migrations, "CHUNK", 2)
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:step])
         old = Store(any_url)
@@ -342,28 +343,28 @@ def test_an_old_databases_hyperparameters_get_the_names_of_today(any_url, monkey
     store.close()
 
 
-def test_a_newer_schema_is_refused(any_url, filled, catalogue):
-    """A database that a later version has changed is neither read nor written, and nothing in it is lost."""
+def test_a_newer_schema_is_an_error(any_url, filled, catalogue):
+    """A database of a newer version is neither read nor written, and no row is lost."""
     with filled.session(write=True) as connection:
         connection.execute(text("INSERT INTO lrgen_migrations VALUES (99, 'from the future', '2031-01-01')"))
     before = counts(filled)
-    for question in (lambda s: s.best(), lambda s: s.save(outcome(None), CONDITIONS, ()), maintenance.info):
+    for operation in (lambda s: s.best(), lambda s: s.save(outcome(None), CONDITIONS, ()), maintenance.info):
         newer = Store(any_url)
-        with pytest.raises(StoreError, match="schema 99.*update lrgen"):
-            question(newer)
+        with pytest.raises(StoreError, match=r"^the database has schema 99, this lrgen knows \d+: update lrgen$"):
+            operation(newer)
         newer.close()
     assert counts(filled) == before
 
 
-# Into files and back.
+# Backup, export and import.
 
 
 def other(tmp_path: Path) -> Store:
     return Store(f"sqlite:///{tmp_path}/other.db")
 
 
-def test_a_backup_is_a_database(filled, tmp_path):
-    """A copy in one SQLite file that holds every row, and can be used as it is."""
+def test_a_backup_is_a_complete_database(filled, tmp_path):
+    """A backup is a single SQLite file with every row, and can be used as a database."""
     maintenance.backup(filled, tmp_path / "deep" / "backup.db")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["backup.db"]
     copy = Store(f"sqlite:///{tmp_path}/deep/backup.db")
@@ -372,40 +373,40 @@ def test_a_backup_is_a_database(filled, tmp_path):
     copy.close()
 
 
-@pytest.mark.parametrize("how", maintenance.FORMATS)
-def test_an_export_comes_back(filled, tmp_path, how):
-    """Every row of every table, to the last digit, through files and into another database; once, however often."""
-    told = []
-    count = maintenance.export(filled, tmp_path / "tables", how, told.append)
-    assert count == sum(counts(filled)) == sum(told)
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {f"{name}.{how}" for name in NAMES}
+@pytest.mark.parametrize("suffix", maintenance.FORMATS)
+def test_an_export_is_imported_unchanged(filled, tmp_path, suffix):
+    """An export and its import keep every row exactly; a second import adds nothing."""
+    progress = []
+    count = maintenance.export(filled, tmp_path / "tables", suffix, progress.append)
+    assert count == sum(counts(filled)) == sum(progress)
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {f"{name}.{suffix}" for name in NAMES}
     target = other(tmp_path)
     for expected in ((len(contents(filled)["lrgen_runs"]), 0), (0, len(contents(filled)["lrgen_runs"]))):
-        with maintenance.opened(tmp_path / "tables") as source:
-            found = maintenance.import_rows(target, source)
-        assert (found.added, found.known) == expected
+        with maintenance.open_source(tmp_path / "tables") as source:
+            imported = maintenance.import_rows(target, source)
+        assert (imported.added, imported.known) == expected
         assert contents(target) == contents(filled)
     target.close()
 
 
-def test_an_import_adds_to_what_is_there(any_url, filled, tmp_path, catalogue):
-    """Runs of two databases end in one, each under a new number, with its own results and classes."""
-    theirs = other(tmp_path)
-    theirs.save(outcome(catalogue.variant(7), epoch(1, 9), epoch(2, 4)), CONDITIONS, CLASSES)
-    theirs.close()
+def test_an_import_adds_runs(any_url, filled, tmp_path, catalogue):
+    """An imported run gets a new id and keeps its results and classes."""
+    second = other(tmp_path)
+    second.save(outcome(catalogue.variant(7), epoch(1, 9), epoch(2, 4)), CONDITIONS, CLASSES)
+    second.close()
     before = contents(filled)
-    with maintenance.opened(tmp_path / "other.db") as source:
+    with maintenance.open_source(tmp_path / "other.db") as source:
         assert maintenance.import_rows(filled, source) == maintenance.Imported(1, 0)
     for name, rows in before.items():
         assert contents(filled)[name][: len(rows)] == rows
     assert [row["accuracy"] for row in filled.classes("ResNet", "A0_007", 1)] == [0.9] * 10
-    filled.save(outcome(catalogue.variant(8), epoch(1)), CONDITIONS, CLASSES)  # the next numbers are free
+    filled.save(outcome(catalogue.variant(8), epoch(1)), CONDITIONS, CLASSES)  # the next ids are free
     assert list(maintenance.problems(filled)) == []
 
 
-@pytest.mark.parametrize("how", maintenance.FORMATS)
-def test_an_old_export_comes_back_under_the_names_of_today(store, tmp_path, how):
-    """Hyperparameters that were renamed since an export was written are imported under their new names."""
+@pytest.mark.parametrize("suffix", maintenance.FORMATS)
+def test_hyperparameters_of_an_old_export_get_their_new_names(store, tmp_path, suffix):
+    """Hyperparameters that were renamed after an export are imported under their new names."""
     store.record_epoch(Series("ResNet", "A0_037", "digits"), 1, 0.5, None, hyperparameters={"lr": 0.1})
     store.record_epoch(Series("ResNet", "A0_041", "digits"), 1, 0.5, None, hyperparameters={"warmup": 0.1})
     with store.session(write=True) as connection:
@@ -413,32 +414,32 @@ def test_an_old_export_comes_back_under_the_names_of_today(store, tmp_path, how)
         connection.execute(
             text("UPDATE scheduler_results SET hyperparameters = :old WHERE scheduler_type = 'A0_037'"), {"old": old}
         )
-    maintenance.export(store, tmp_path / "tables", how)
+    maintenance.export(store, tmp_path / "tables", suffix)
     target = other(tmp_path)
-    with maintenance.opened(tmp_path / "tables") as source:
+    with maintenance.open_source(tmp_path / "tables") as source:
         maintenance.import_rows(target, source)
     imported = {row["scheduler_type"]: row["hyperparameters"] for row in contents(target)["scheduler_results"]}
     assert imported == {"A0_037": {"lr": 0.1, "warmup_fraction": 0.25}, "A0_041": {"warmup": 0.1}}
     target.close()
 
 
-def test_a_callers_result_is_recorded_under_the_names_of_today(store):
-    """A caller who trained a file of an earlier version may pass the hyperparameters that it had."""
+def test_a_callers_hyperparameters_get_their_new_names(store):
+    """A caller's hyperparameters under old names are recorded under the new names."""
     store.record_epoch(Series("ResNet", "A0_144", "digits"), 1, 0.5, None, hyperparameters={"decay": 0.3, "lr": 0.1})
     (row,) = contents(store)["scheduler_results"]
     assert row["hyperparameters"] == {"decay_fraction": 0.3, "lr": 0.1}
 
 
-def test_an_import_is_whole_or_not_at_all(filled, tmp_path):
-    """A table that breaks off in the middle adds nothing."""
+def test_a_failed_import_adds_nothing(filled, tmp_path):
+    """A truncated table is an error, and no row of the export is added."""
     maintenance.export(filled, tmp_path / "tables", "csv")
     classes = tmp_path / "tables" / "class_data.csv"
     classes.write_text(classes.read_text()[:-40] + "\n")
     target = other(tmp_path)
     target.prepare()
     with (
-        maintenance.opened(tmp_path / "tables") as source,
-        pytest.raises(StoreError, match="class_data.csv: not a table"),
+        maintenance.open_source(tmp_path / "tables") as source,
+        pytest.raises(StoreError, match=r"/class_data\.csv: not an exported table: \w+: "),
     ):
         maintenance.import_rows(target, source)
     assert counts(target) == (0, 0, 0)
@@ -446,7 +447,7 @@ def test_an_import_is_whole_or_not_at_all(filled, tmp_path):
 
 
 def test_an_old_backup_can_be_imported(tmp_path, monkeypatch):
-    """A file of an earlier schema is brought up to date in a copy, and stays as it is."""
+    """A file of an earlier schema is migrated in a copy and stays unchanged."""
     path = tmp_path / "old.db"
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
@@ -459,7 +460,7 @@ def test_an_old_backup_can_be_imported(tmp_path, monkeypatch):
         connection.execute("PRAGMA journal_mode = DELETE")
     before = path.read_bytes()
     target = other(tmp_path)
-    with maintenance.opened(path) as source:
+    with maintenance.open_source(path) as source:
         assert maintenance.import_rows(target, source).added == 1
     assert len(target.best()) == 1
     assert path.read_bytes() == before
@@ -467,38 +468,38 @@ def test_an_old_backup_can_be_imported(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
-        (lambda path: None, "there is no such file or folder"),
-        (lambda path: path.mkdir(), "not an export"),
-        (lambda path: path.write_text("nothing of the kind " * 100), "not a database that can be read"),
+        (lambda path: None, "there is no such file or folder$"),
+        (lambda path: path.mkdir(), r"not an export: must contain either lrgen_runs\.csv or lrgen_runs\.parquet$"),
+        (lambda path: path.write_text("text " * 100), "cannot be read as a database: file is not a database$"),
         (
             lambda path: sqlite3.connect(path).execute("CREATE TABLE nn (name TEXT)").connection.commit(),
-            "not a database of",
+            "not a database of lrgen$",
         ),
     ],
 )
-def test_what_cannot_be_imported_is_told(tmp_path, make, told):
-    """Nothing, an empty folder, a text, somebody else's database."""
+def test_an_invalid_source_is_an_error(tmp_path, make, message):
+    """The import of a missing file, an empty folder, a text and a foreign database are errors."""
     make(tmp_path / "source")
-    with pytest.raises(StoreError, match=told), maintenance.opened(tmp_path / "source"):
+    with pytest.raises(StoreError, match=f"/source: {message}"), maintenance.open_source(tmp_path / "source"):
         pass
 
 
-def test_nothing_is_overwritten(filled, tmp_path):
-    """A backup and an export go to new places, and leave nothing behind when they do not."""
+def test_a_backup_and_an_export_overwrite_nothing(filled, tmp_path):
+    """A backup or an export to an existing path is an error and writes nothing."""
     (tmp_path / "taken").mkdir()
     for write in (
         lambda: maintenance.backup(filled, tmp_path / "taken"),
         lambda: maintenance.export(filled, tmp_path / "taken", "csv"),
     ):
-        with pytest.raises(OutputError, match="taken: exists already"):
+        with pytest.raises(OutputError, match=r"/taken: already exists, and an? (backup|export) overwrites nothing$"):
             write()
     assert list((tmp_path / "taken").iterdir()) == []
 
 
-def test_csv_says_null_and_json(filled, tmp_path):
-    """A spreadsheet shows what is not measured as empty, and a matrix as JSON."""
+def test_csv_has_empty_fields_for_null_and_json_for_matrices(filled, tmp_path):
+    """In CSV, NULL is an empty field, a matrix is JSON, and floats keep all digits."""
     maintenance.export(filled, tmp_path / "tables", "csv")
     with (tmp_path / "tables" / "scheduler_results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -507,52 +508,49 @@ def test_csv_says_null_and_json(filled, tmp_path):
     assert float(rows[3]["accuracy"]) == 0.1 + 0.2
 
 
-# Soundness.
+# Consistency checks.
 
 
-def test_a_sound_database_has_no_problems(filled):
-    """Nothing is reported of what lrgen wrote."""
+def test_a_consistent_database_has_no_problems(filled):
+    """``problems`` reports nothing for rows that lrgen wrote."""
     assert list(maintenance.problems(filled)) == []
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "problem"),
     [
         (
             "UPDATE scheduler_results SET accuracy = 0.99 WHERE id = 1",
-            "accuracy is 0.99, the confusion matrix says 0.3",
+            "accuracy is 0.99, the confusion matrix gives 0.3",
         ),
-        ("UPDATE class_data SET recall = 0.0 WHERE id = 2", "recall of b is 0.0, the confusion matrix says 0.3"),
-        ("UPDATE class_data SET support = NULL WHERE id = 3", "support of c is None"),
+        ("UPDATE class_data SET recall = 0.0 WHERE id = 2", "recall of b is 0.0, the confusion matrix gives 0.3"),
+        ("UPDATE class_data SET support = NULL WHERE id = 3", "support of c is None, the confusion matrix gives 10"),
         ("UPDATE scheduler_results SET confusion = '[[1, 2]]' WHERE id = 1", "the confusion matrix is not square"),
     ],
 )
-def test_a_number_that_was_changed_is_found(filled, damage, told):
-    """What contradicts the confusion matrix beside it is told with its place."""
+def test_a_contradiction_to_the_confusion_matrix_is_reported(filled, damage, problem):
+    """A changed score is reported with its file, epoch and run."""
     with filled.session(write=True) as connection:
         connection.execute(text(damage))
-    (found,) = maintenance.problems(filled)
-    assert found.startswith("ResNet A0_001, epoch 1 of run 1: ")
-    assert told in found
+    assert list(maintenance.problems(filled)) == [f"ResNet A0_001, epoch 1 of run 1: {problem}"]
 
 
-def test_rows_that_belong_to_nothing_are_found(tmp_path, catalogue):
-    """A tool that removes runs and forgets their results leaves orphans (PostgreSQL itself forbids it)."""
+def test_orphaned_rows_are_reported(tmp_path, catalogue):
+    """Results and classes of a run that another tool deleted are reported (PostgreSQL prevents the deletion)."""
     store = other(tmp_path)
     store.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
     with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as connection:
         connection.execute("DELETE FROM lrgen_runs")
         connection.commit()
-    found = list(maintenance.problems(store))
-    assert found == [
-        "1 rows of scheduler_results name a row of lrgen_runs that is not there",
-        "10 rows of class_data name a row of lrgen_runs that is not there",
+    assert list(maintenance.problems(store)) == [
+        "1 rows of scheduler_results refer to missing rows of lrgen_runs",
+        "10 rows of class_data refer to missing rows of lrgen_runs",
     ]
     store.close()
 
 
-def test_a_damaged_file_is_found(tmp_path, catalogue):
-    """A page of an index that was overwritten: the file opens, and the check says what is wrong."""
+def test_a_damaged_file_is_reported(tmp_path, catalogue):
+    """An overwritten page of an index is reported."""
     store = other(tmp_path)
     for number in range(60):
         store.save(outcome(catalogue.variant(1), epoch(1), source=str(number)), CONDITIONS, CLASSES)
@@ -566,28 +564,28 @@ def test_a_damaged_file_is_found(tmp_path, catalogue):
         file.write(b"\xff" * 300)
     store = other(tmp_path)
     try:
-        found = list(maintenance.problems(store))
+        problems = list(maintenance.problems(store))
     except StoreError as error:
-        found = [str(error)]
-    assert found
+        problems = [str(error)]
+    assert problems
     store.close()
 
 
-def test_info_counts(filled, any_url):
-    """What ``lrgen db info`` tells is what is in the tables."""
-    found = maintenance.info(filled)
-    assert tuple(found[name] for name in NAMES) == counts(filled)
-    assert found["schema"] == len(migrations.MIGRATIONS)
-    assert sum(found["statuses"].values()) == found["lrgen_runs"]
-    assert found["other tables"] == []
-    assert found["bytes"] > 0
+def test_info_counts_rows(filled, any_url):
+    """``info`` returns the schema, the size, and the numbers of rows by table and by status."""
+    info = maintenance.info(filled)
+    assert tuple(info[name] for name in NAMES) == counts(filled)
+    assert info["schema"] == len(migrations.MIGRATIONS)
+    assert sum(info["statuses"].values()) == info["lrgen_runs"]
+    assert info["other tables"] == []
+    assert info["bytes"] > 0
 
 
-# Through the command line.
+# The command line.
 
 
 def test_the_commands_work_together(lrgen, catalogue, any_url, filled, tmp_path):
-    """backup, export, import, check and info, as a user calls them."""
+    """``db backup``, ``export``, ``import``, ``info`` and ``check`` work on each other's output."""
     assert lrgen("db", "backup", "copy.db", "--db", any_url)[0] == 0
     assert lrgen("db", "export", "tables", "--parquet", "--db", any_url)[0] == 0
     code, out, _ = lrgen("db", "import", "copy.db", "--db", "sqlite:///new.db", "--json")
@@ -605,7 +603,7 @@ def test_the_commands_work_together(lrgen, catalogue, any_url, filled, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["db", "export", "x"], "db export takes --csv or --parquet"),
         (["db", "export", "x", "--csv", "--parquet"], "db export takes --csv or --parquet"),
@@ -615,16 +613,16 @@ def test_the_commands_work_together(lrgen, catalogue, any_url, filled, tmp_path)
         (["db", "import", "nowhere"], "nowhere: there is no such file or folder"),
     ],
 )
-def test_wrong_use_is_told_in_a_sentence(lrgen, arguments, told):
-    """Exit code 2, one sentence, and nothing is created."""
+def test_invalid_use_of_db_is_an_error(lrgen, arguments, message):
+    """Invalid use exits with 2 and a message, and creates nothing."""
     code, _, err = lrgen(*arguments)
     assert code == 2
-    assert told in err
+    assert message in err
     assert not os.path.exists("db") or not os.listdir("db")
 
 
-def test_a_server_that_is_not_there_is_told(lrgen):
-    """A sentence without a password, and not a traceback."""
+def test_an_unreachable_server_is_an_error(lrgen):
+    """The message about an unreachable server has its address, without password and traceback."""
     url = "postgresql://me:secret@127.0.0.1:1/results"
     code, _, err = lrgen("results", "best", "--db", url)
     assert code == 2
@@ -633,11 +631,10 @@ def test_a_server_that_is_not_there_is_told(lrgen):
     assert "Traceback" not in err
 
 
-def test_a_lock_of_another_writer_is_waited_for(any_url, store, catalogue, monkeypatch):
-    """Two writers of one process: the second goes on when the first has committed."""
-    monkeypatch.setattr(database, "_BUSY_SECONDS", 10)
+def test_a_second_writer_continues_after_a_commit(any_url, store, catalogue):
+    """Of two stores in one process, the second writes after the first has committed."""
     store.prepare()
-    second = Store(any_url)
+    second = Store(any_url, busy_timeout=10)
     with store.session(write=True):
         pass
     assert second.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES) == 1
@@ -645,41 +642,41 @@ def test_a_lock_of_another_writer_is_waited_for(any_url, store, catalogue, monke
     second.close()
 
 
-def test_recorded_numbers_are_the_same_everywhere(store):
-    """What callers bring, over epochs and classes, is answered alike by both kinds of database."""
+def test_recorded_results_are_the_same_in_both_kinds_of_database(store):
+    """All queries of a caller's epochs and classes return the same rows in SQLite and PostgreSQL."""
     series = Series("ResNet", "A0_001", "digits")
     store.track_classes(series, 1, CLASSES)
-    store.record_epoch(series, 1, 0.3, 2.0, confusion=diagonal(3), classes=CLASSES)
-    store.record_epoch(series, 2, 0.8, 1.0, confusion=diagonal(8), classes=CLASSES)
+    store.record_epoch(series, 1, 0.3, 2.0, confusion=confusion_of(3), classes=CLASSES)
+    store.record_epoch(series, 2, 0.8, 1.0, confusion=confusion_of(8), classes=CLASSES)
     store.record_epoch(series, 2, 0.5, 1.5)
     assert [row["accuracy"] for row in store.best()] == [0.5]
     assert [(row["epoch"], row["accuracy"]) for row in store.epochs()] == [(2, 0.5)]
     assert {row["accuracy"] for row in store.classes("ResNet", "A0_001", 1)} == {0.3}
-    assert store.confusion("ResNet", "A0_001", 2)[0] == diagonal(8)
+    assert store.confusion("ResNet", "A0_001", 2)[0] == confusion_of(8)
     assert [row["accuracy"] for row in store.best_of_runs("ResNet")] == [0.8, 0.5]
     assert [row["metric_value"] for row in store.unique(metric="loss")] == [1.5]
     assert store.failures() == []
     assert counts(store) == (2, 3, 20)
 
 
-def test_an_import_brings_what_has_come_to_a_recorded_run(any_url, store, tmp_path):
-    """A caller goes on with a run after it was imported: the later epochs come with the next import."""
-    theirs, series = other(tmp_path), Series("ResNet", "A0_001", "digits")
+def test_an_import_adds_later_epochs_of_a_recorded_run(any_url, store, tmp_path):
+    """When a caller continues an imported run, the next import adds the later epochs, once."""
+    second, series = other(tmp_path), Series("ResNet", "A0_001", "digits")
     for epochs in ((1, 2), (3,)):
         for number in epochs:
-            theirs.record_epoch(series, number, 0.8, 1.0, confusion=diagonal(8), classes=CLASSES)
-        with maintenance.opened(tmp_path / "other.db") as source:
+            second.record_epoch(series, number, 0.8, 1.0, confusion=confusion_of(8), classes=CLASSES)
+        with maintenance.open_source(tmp_path / "other.db") as source:
             maintenance.import_rows(store, source)
-        with maintenance.opened(tmp_path / "other.db") as source:  # twice is as good as once
+        with maintenance.open_source(tmp_path / "other.db") as source:
             maintenance.import_rows(store, source)
     assert counts(store) == (1, 3, 30)
     assert [row["epoch"] for row in store.epochs()] == [1, 2, 3]
     assert list(maintenance.problems(store)) == []
-    theirs.close()
+    second.close()
 
 
-def test_durations_are_found_everywhere(store, catalogue):
-    """How long files took is known by the stage they went up to, in either kind of database."""
+def test_durations_are_returned_by_stage(store, catalogue):
+    """``durations`` returns the seconds of files that were run up to the same stage."""
     import dataclasses
 
     conditions = dataclasses.replace(CONDITIONS, settings=json.dumps({"stage": "training", "epochs": 5}))
@@ -690,30 +687,30 @@ def test_durations_are_found_everywhere(store, catalogue):
 
 
 @pytest.mark.parametrize("name", ["r#2.db", "100%.db", "what?.db"])
-def test_an_odd_file_name_can_be_imported(tmp_path, catalogue, name):
-    """Signs that mean something in an address are part of a name like any other."""
-    theirs = other(tmp_path)
-    theirs.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
-    theirs.close()
+def test_a_file_name_with_special_characters_can_be_imported(tmp_path, catalogue, name):
+    """Characters with a meaning in URLs are accepted in the name of an imported file."""
+    second = other(tmp_path)
+    second.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
+    second.close()
     (tmp_path / "other.db").rename(tmp_path / name)
-    with maintenance.opened(tmp_path / name) as source:
+    with maintenance.open_source(tmp_path / name) as source:
         assert len(list(source.rows(tables.RUNS))) == 1
     assert {path.name for path in tmp_path.iterdir()} <= {name, f"{name}-wal", f"{name}-shm"}
 
 
-def test_a_place_that_cannot_be_written_is_told(filled, tmp_path):
-    """A file where a folder must be: an error of ours for the backup and for the export."""
+def test_a_path_that_cannot_be_written_is_an_error(filled, tmp_path):
+    """A backup and an export below a file are OutputErrors."""
     (tmp_path / "file").write_text("x")
     for write in (
         lambda: maintenance.backup(filled, tmp_path / "file" / "x.db"),
         lambda: maintenance.export(filled, tmp_path / "file" / "x", "csv"),
     ):
-        with pytest.raises(OutputError, match="cannot be written"):
+        with pytest.raises(OutputError, match=r"/file/x(\.db)?: cannot be written: "):
             write()
 
 
-def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
-    """Characters that no database takes do not stop a batch: they are written out in the reason."""
+def test_characters_that_no_database_accepts_are_escaped(store, catalogue, tmp_path):
+    """A surrogate and a null character in a reason are recorded as escapes."""
     from lrgen.records import Stage, VerifySettings
     from lrgen.verify import run
     from lrgen.verify.sandbox import Isolation
@@ -725,9 +722,9 @@ def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
         (tmp_path / f"{name}.py").write_text(text_of)
     paths = [tmp_path / "bad.py", tmp_path / "good.py"]
     candidates = run.from_paths(catalogue, paths, tmp_path, catalogue.variant(1))
-    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
-    ended = list(run.verify(candidates, VerifySettings(stage=Stage.SCHEDULE), store, **how))
-    assert sorted(one.status for one in ended) == [Status.FAILED, Status.PASSED]
+    options = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    outcomes = list(run.verify(candidates, VerifySettings(stage=Stage.SCHEDULE), store, **options))
+    assert sorted(result.status for result in outcomes) == [Status.FAILED, Status.PASSED]
     (failure,) = store.failures()
     assert "bad \\ud800 \\0 text" in failure["reason"]
 
@@ -736,9 +733,9 @@ def test_what_a_file_says_can_be_recorded(store, catalogue, tmp_path):
     ("count", "lengths"),
     [(0, []), (1, [1]), (400, [400]), (401, [400, 1])],
 )
-def test_chunks_hold_every_item_once_and_in_order(count, lengths):
-    """By default there are as many as one statement takes, and the last chunk holds what is left."""
-    found = list(chunks(range(count)))
-    assert [len(chunk) for chunk in found] == lengths
-    assert [item for chunk in found for item in chunk] == list(range(count))
+def test_chunks_have_every_item_once_and_in_order(count, lengths):
+    """The default size is the maximum of a statement, and the last chunk has the remaining items."""
+    parts = list(chunks(range(count)))
+    assert [len(chunk) for chunk in parts] == lengths
+    assert [item for chunk in parts for item in chunk] == list(range(count))
     assert list(chunks("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]

@@ -1,4 +1,4 @@
-"""The scores of each class are those of the labels that the confusion matrix was counted from."""
+"""Scores computed from a confusion matrix equal those computed from the labels."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ def confusion_of(actual: list[int], predicted: list[int], classes: int) -> list[
 
 @st.composite
 def labels(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
-    """Actual and predicted classes of some images, and how many classes there are."""
+    """Draw the actual and predicted classes of images, and the number of classes."""
     classes = draw(st.integers(2, 6))
     pairs = draw(st.lists(st.tuples(*[st.integers(0, classes - 1)] * 2), min_size=1, max_size=60))
     return [actual for actual, _ in pairs], [predicted for _, predicted in pairs], classes
 
 
-def test_scores_by_hand():
-    """Three classes with ten images, worked out on paper."""
+def test_scores_equal_the_hand_computation():
+    """The scores of three classes with ten images equal the values computed by hand."""
     #            predicted: 0  1  2
     scores = class_scores([[3, 1, 0], [2, 2, 0], [0, 1, 1]])
     assert [score.class_id for score in scores] == [0, 1, 2]
@@ -38,23 +38,23 @@ def test_scores_by_hand():
 
 @given(labels())
 @settings(deadline=None, max_examples=150)
-def test_scores_are_those_of_the_labels(images):
-    """Scores from the matrix equal scikit-learn's from the labels themselves, and the definitions."""
+def test_scores_equal_those_of_the_labels(images):
+    """Scores from the matrix equal scikit-learn's scores from the labels, and the definitions."""
     actual, predicted, classes = images
     scores = class_scores(confusion_of(actual, predicted, classes))
-    wanted = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
-    found = np.array([[one.precision, one.recall, one.f1_score, one.support] for one in scores]).T
-    np.testing.assert_allclose(found, np.array(wanted), rtol=0, atol=1e-12)
-    for number, one in enumerate(scores):
-        right = sum(a == p == number for a, p in zip(actual, predicted, strict=True))
-        assert one.recall == pytest.approx(right / actual.count(number) if number in actual else 0)
-        assert one.precision == pytest.approx(right / predicted.count(number) if number in predicted else 0)
+    expected = precision_recall_fscore_support(actual, predicted, labels=range(classes), zero_division=0)
+    computed = np.array([[score.precision, score.recall, score.f1_score, score.support] for score in scores]).T
+    np.testing.assert_allclose(computed, np.array(expected), rtol=0, atol=1e-12)
+    for number, score in enumerate(scores):
+        correct = sum(a == p == number for a, p in zip(actual, predicted, strict=True))
+        assert score.recall == pytest.approx(correct / actual.count(number) if number in actual else 0)
+        assert score.precision == pytest.approx(correct / predicted.count(number) if number in predicted else 0)
 
 
 @given(labels())
 @settings(deadline=None, max_examples=100)
-def test_an_epochs_accuracy_is_that_of_the_labels(images):
-    """The share on the diagonal is the share of images that are classified rightly."""
+def test_the_accuracy_of_an_epoch_equals_that_of_the_labels(images):
+    """The fraction on the diagonal equals scikit-learn's accuracy of the labels."""
     actual, predicted, classes = images
     confusion = tuple(map(tuple, confusion_of(actual, predicted, classes)))
     report = EpochReport(1, 0.0, 0.0, 0.0, confusion, 0.1, 1.0)
@@ -64,7 +64,7 @@ def test_an_epochs_accuracy_is_that_of_the_labels(images):
 @given(labels())
 @settings(deadline=None, max_examples=100)
 def test_a_class_accuracy_is_its_recall(images):
-    """``accuracy`` is the share of the class's own images that are classified rightly, and all scores lie in 0-1."""
+    """``accuracy`` equals the recall, all scores lie in [0, 1], and the support adds up to all images."""
     scores = class_scores(confusion_of(*images))
     assert all(score.accuracy == score.recall for score in scores)
     assert all(0 <= value <= 1 for score in scores for value in (score.precision, score.recall, score.f1_score))
@@ -72,20 +72,20 @@ def test_a_class_accuracy_is_its_recall(images):
 
 
 def test_a_class_that_is_never_predicted_scores_zero():
-    """No warning, no NaN and no made-up 1: a class that is never predicted has precision, recall and F1 of 0."""
+    """A class that is never predicted has precision, recall and F1 of 0, without NaN and without a warning."""
     scores = class_scores([[5, 0], [5, 0]])
     assert scores[1] == ClassScores(class_id=1, accuracy=0.0, precision=0.0, recall=0.0, f1_score=0.0, support=5)
     assert scores[0].precision == 0.5
 
 
 def test_a_class_without_images_scores_zero():
-    """A class that is predicted and never there has support 0 and scores 0."""
+    """A class without images has support 0 and scores of 0, even if it is predicted."""
     scores = class_scores([[5, 5], [0, 0]])
     assert scores[1] == ClassScores(class_id=1, accuracy=0.0, precision=0.0, recall=0.0, f1_score=0.0, support=0)
 
 
-def test_scores_are_plain_numbers():
-    """What goes into the database and into JSON is float and int, not numpy's."""
+def test_scores_are_python_numbers():
+    """Scores are Python's float and int, not numpy's types."""
     for score in class_scores([[1, 1], [0, 2]]):
         assert {type(value) for value in vars(score).values()} == {int, float}
 
@@ -97,9 +97,10 @@ NAMES = ("cat", "dog", "car", "bus")
 GROUPS = {"animals": ("cat", "dog", "horse"), "vehicles": ("car", "bus"), "flowers": ("rose",)}
 
 
-def test_groups_are_scored_by_hand():
-    """Right class, right group, and how much of what was taken for the group is of it; groups without a class are left
-    out, and classes that the dataset lacks do not matter.
+def test_group_scores_equal_the_hand_computation():
+    """Accuracy, ``within`` and precision of groups equal the values computed by hand.
+
+    Groups without a class of the dataset are left out, and names of other classes have no effect.
     """
     animals, vehicles = group_scores(COUNTS, NAMES, GROUPS)
     assert (animals.group, animals.classes, animals.support) == ("animals", 2, 20)
@@ -108,22 +109,22 @@ def test_groups_are_scored_by_hand():
     assert (vehicles.accuracy, vehicles.within, vehicles.support) == (13 / 20, 14 / 20, 20)
 
 
-def test_a_group_of_one_class_is_that_class():
-    """Recall and precision of the group are those of scikit-learn for the class."""
+def test_a_group_of_one_class_has_the_scores_of_the_class():
+    """The accuracy and precision of such a group equal the recall and precision of its class."""
     for number, name in enumerate(NAMES):
-        (group,) = group_scores(COUNTS, NAMES, {"one": (name,)})
+        (group,) = group_scores(COUNTS, NAMES, {"group": (name,)})
         scores = class_scores(COUNTS)[number]
         assert group.accuracy == group.within == pytest.approx(scores.recall)
         assert group.precision == pytest.approx(scores.precision)
 
 
-def test_a_group_that_is_never_predicted_has_no_precision():
-    """Nothing was taken for it: 0, as for a class, and no division by zero."""
+def test_a_group_that_is_never_predicted_has_precision_zero():
+    """A group that is never predicted has precision 0, without a division by zero."""
     (group,) = group_scores([[0, 4], [0, 4]], ("a", "b"), {"a": ("a",)})
     assert (group.accuracy, group.precision) == (0.0, 0.0)
 
 
 def test_the_accuracy_of_no_images_is_zero():
-    """A confusion matrix of zeros, or of no classes, has an accuracy and raises nothing."""
+    """A confusion matrix of zeros, or without classes, has accuracy 0 and raises nothing."""
     assert accuracy_of([]) == accuracy_of([[0, 0], [0, 0]]) == 0.0
     assert accuracy_of([[3, 1], [0, 4]]) == 0.875
