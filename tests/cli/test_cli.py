@@ -146,7 +146,7 @@ WRONG = {
     "plot": "nothing to draw: name schedules, a --family, or --all",
     "plot 1 --all": "--all and a selection exclude each other",
     "plot 1 --horizon -5": "horizon must be at least 1, got -5 (variant 1)",
-    "plot 1 --out curves.bmp": "curves.bmp: a picture's name must end in .png, .svg, .pdf, got '.bmp'",
+    "plot 1 --out curves.bmp": "curves.bmp: the suffix must be one of .png, .svg, .pdf, got '.bmp'",
     "plot 1 --out good.py/curves.png": "good.py/curves.png: cannot be written: ",
     "verify good.py --dataset digit": "unknown dataset 'digit': did you mean digits?",
     "verify good.py --stage train": "unknown stage 'train': did you mean training?",
