@@ -194,7 +194,7 @@ class _Maker:
 
     def _new_rows(self, task: Task, seen: Deduplicator, counts: Counts) -> Generator[Row, None, None]:
         """Yield the rows of a task that are new, in one split and in no benchmark."""
-        for example in _examples(task, self._task_input, self._context):
+        for example in examples_of(task, self._task_input, self._context):
             assignment = self.splits.of(example)
             if assignment is None:
                 counts.left_out["trained completions about held-out architectures"] += 1
@@ -267,8 +267,9 @@ def shard_rows(shards: Iterable[Path]) -> Iterator[Row]:
             yield from map(orjson.loads, lines)
 
 
-def _examples(task: Task, task_input: TaskInput, context: RunContext | None) -> Iterator[Example]:
-    if not getattr(task, "NEEDS_BENCH", False):
+def examples_of(task: Task, task_input: TaskInput, context: RunContext | None) -> Iterator[Example]:
+    """Yield the examples of a task, which is given the context when it needs one."""
+    if not getattr(task, "NEEDS_CONTEXT", False):
         return task.examples(task_input)
     with_context: Any = task
     examples: Iterator[Example] = with_context.examples(task_input, context)

@@ -44,7 +44,7 @@ class Sections:
 
     @property
     def prefix(self) -> str:
-        """The file up to ``make_scheduler`` and its helpers."""
+        """The text before ``make_scheduler`` and its helpers."""
         return self.head + self.schedule[: self.middle_start]
 
     @property
@@ -54,12 +54,12 @@ class Sections:
 
     @property
     def suffix(self) -> str:
-        """The file after ``make_scheduler``."""
+        """The text after ``make_scheduler``."""
         return self.network
 
     @property
     def incomplete(self) -> str:
-        """The file with ``PLACEHOLDER`` instead of the middle."""
+        """The text of the file with ``PLACEHOLDER`` instead of the middle."""
         return f"{self.prefix}{PLACEHOLDER}{self.suffix}"
 
 

@@ -14,6 +14,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import grading, mutations, wording
+from lrgen.finetune.build import examples_of
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.grading import Submission
 from lrgen.finetune.mutants import RunContext
@@ -76,15 +77,10 @@ def context(tmp_path_factory) -> RunContext:
     return RunContext(tmp_path_factory.mktemp("cache"), workers=2, mutations=2, traces=4)
 
 
-def made(task, task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """Yield the examples of a task, with a context where it needs one."""
-    return task.examples(task_input, context) if getattr(task, "NEEDS_CONTEXT", False) else task.examples(task_input)
-
-
 @pytest.fixture(scope="module")
 def examples(task_input, context) -> dict[str, list[Example]]:
     """All examples by task."""
-    return {task.NAME: list(made(task, task_input, context)) for task in TASKS}
+    return {task.NAME: list(examples_of(task, task_input, context)) for task in TASKS}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +97,7 @@ def rows(examples) -> dict[str, list[Row]]:
 @every_task
 def test_examples_are_made_on_demand(task, task_input, context, examples):
     """A task is a generator of examples that bear its name, and has a summary."""
-    assert inspect.isgenerator(made(task, task_input, context))
+    assert inspect.isgenerator(examples_of(task, task_input, context))
     assert {example.task for example in examples[task.NAME]} == {task.NAME}
     assert task.SUMMARY
 
@@ -110,8 +106,8 @@ def test_examples_are_made_on_demand(task, task_input, context, examples):
 def test_the_seed_determines_the_examples(task, task_input, context, examples):
     """Equal files and seeds give equal examples, another seed gives others (trace: see test_trace.py)."""
     expected = examples[task.NAME]
-    assert list(made(task, task_input, context)) == expected
-    assert list(made(task, dataclasses.replace(task_input, seed=1), context)) != expected
+    assert list(examples_of(task, task_input, context)) == expected
+    assert list(examples_of(task, dataclasses.replace(task_input, seed=1), context)) != expected
 
 
 @every_task
