@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
-from lrgen.cli.models import facts, in_short
+from lrgen.cli.models import facts, recipe_summary
 from lrgen.curves import pairs
 from lrgen.records import Architecture, Family, Variant
 from lrgen.report import plots
@@ -158,7 +158,7 @@ def architectures_text(catalogue: Catalogue) -> str:
         checked = "overfits" if one.budget else "in full"
         parts[-1] += (
             f"\n| [{one.name}](#{one.name.lower()}) | {one.title} | {one.parameters:,} | {one.smallest_input} "
-            f"| {in_short(one.recipe)} | {checked} |"
+            f"| {recipe_summary(one.recipe)} | {checked} |"
         )
     parts[-1] += "\n"
     parts += [_network(one) for one in catalogue.architectures]

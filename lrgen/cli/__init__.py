@@ -1,6 +1,6 @@
-"""The command line: parses, calls, prints; the only printer, the only exit codes.
+"""The command line: parses the arguments, calls the other packages, prints and exits; no other package does.
 
-0 done, 1 something failed verification, 2 wrong use, 130 interrupted.
+Exit codes: 0 done, 1 a file failed verification or a check, 2 wrong use, 130 interrupted.
 """
 
 import os
@@ -32,7 +32,7 @@ from lrgen.version import __version__
 
 app = typer.Typer(
     name="lrgen",
-    help="Render, prove and publish PyTorch training modules: one architecture with one learning-rate schedule each.",
+    help="Render, verify and publish PyTorch training modules: one architecture with one learning-rate schedule each.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -53,16 +53,16 @@ app.add_typer(exports, name="export")
 app.add_typer(imports, name="import")
 
 
-# click's base of all usage errors, whichever copy of click Typer brings.
+# The base class of click's usage errors; Typer may bring its own copy of click.
 _UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit code."""
+    """Run a command and exit with its exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
-    except SystemExit as ended:  # how Typer answers an interrupt and a reader that has gone
+    except SystemExit as ended:  # Typer's reaction to an interrupt and to a closed pipe
         code = ended.code
         if isinstance(ended.__context__, BrokenPipeError):
             code = 0
@@ -79,12 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             errors.print(f"[bold red]lrgen:[/] {escape(str(error))}")
         code = 2
     if code == 130:
-        errors.print("lrgen: interrupted; what was finished is kept")
+        errors.print("lrgen: interrupted; finished results are kept")
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"lrgen {__version__}")
         raise typer.Exit
 
@@ -94,8 +94,11 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more.")] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say less: no progress.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("-v", "--verbose", count=True, help="Increase verbosity: print the output of each file as well."),
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     State.verbosity = -1 if quiet else verbose

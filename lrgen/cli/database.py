@@ -7,56 +7,59 @@ import typer
 
 from lrgen import config
 from lrgen.cli.options import AsJson, Database
-from lrgen.cli.printing import Progress, print_json, print_rows
+from lrgen.cli.printing import Progress, print_facts, print_json
 from lrgen.errors import ConfigError
 
 if TYPE_CHECKING:
     from lrgen.store import Store
 
-database = typer.Typer(no_args_is_help=True, help="Look after the results database.")
+database = typer.Typer(no_args_is_help=True, help="Manage the results database.")
 
 
 @database.command("info")
 def db_info(db: Database = None, as_json: AsJson = False) -> None:
-    """Where the database is, its schema, and how much is in it.
+    """Show the location, schema and size of the database.
 
     Example: lrgen db info
     """
     from lrgen.store import Store, maintenance
 
-    found = maintenance.info(Store(config.load({"db": db}).db))
+    info = maintenance.info(Store(config.load({"db": db}).db))
     if as_json:
-        print_json(found)
+        print_json(info)
         return
-    statuses = ", ".join(f"{count} {status}" for status, count in found.pop("statuses").items())
-    others = ", ".join(found.pop("other tables"))
-    found |= {"statuses": statuses or "none", "other tables": others or "none"}
-    print_rows([{"what": key, "value": value} for key, value in found.items()], ("what", "value"), False)
+    statuses = ", ".join(f"{count} {status}" for status, count in info.pop("statuses").items())
+    others = ", ".join(info.pop("other tables"))
+    print_facts(info | {"statuses": statuses or "none", "other tables": others or "none"})
 
 
 @database.command("check")
 def db_check(db: Database = None, as_json: AsJson = False) -> None:
-    """Whether the database is sound, and every score what its confusion matrix says; exit 1 when it is not.
+    """Check the integrity of the database, and its metrics against the confusion matrices.
+
+    Exits with 1 if there is a problem.
 
     Example: lrgen db check
     """
     from lrgen.store import Store, maintenance
 
-    found = list(maintenance.problems(Store(config.load({"db": db}).db)))
+    problems = list(maintenance.problems(Store(config.load({"db": db}).db)))
     if as_json:
-        print_json(found)
+        print_json(problems)
     else:
-        print("\n".join(found) or "nothing is wrong")
-    if found:
+        print("\n".join(problems) or "no problems")
+    if problems:
         raise typer.Exit(1)
 
 
 @database.command("backup")
 def db_backup(
-    path: Annotated[Path, typer.Argument(help="The SQLite file to write; it must not exist.", metavar="FILE")],
+    path: Annotated[Path, typer.Argument(help="SQLite file to create; it must not exist.", metavar="FILE")],
     db: Database = None,
 ) -> None:
-    """Copy the database, SQLite or PostgreSQL, into a new SQLite file, while others may use it.
+    """Copy the database into a new SQLite file.
+
+    The database is SQLite or PostgreSQL; others may use it meanwhile.
 
     Example: lrgen db backup ../results-2026-11.db
     """
@@ -70,9 +73,9 @@ def db_backup(
 
 @database.command("export")
 def db_export(
-    folder: Annotated[Path, typer.Argument(help="The folder to make; it must not exist.", metavar="DIR")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV files.")] = False,
-    as_parquet: Annotated[bool, typer.Option("--parquet", help="Parquet files.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder to create; it must not exist.", metavar="DIR")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV files.")] = False,
+    as_parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet files.")] = False,
     db: Database = None,
 ) -> None:
     """Write each table to a file.
@@ -82,7 +85,7 @@ def db_export(
     from lrgen.store import Store, maintenance
 
     if as_csv == as_parquet:
-        raise ConfigError("db export takes --csv or --parquet")
+        raise ConfigError("db export needs one of --csv and --parquet")
     store = Store(config.load({"db": db}).db)
     with Progress("exporting", _size(store)) as progress:
         count = maintenance.export(store, folder, "csv" if as_csv else "parquet", progress.advance)
@@ -91,11 +94,11 @@ def db_export(
 
 @database.command("import")
 def db_import(
-    source: Annotated[Path, typer.Argument(help="A backup, or a folder that lrgen db export made.", metavar="PATH")],
+    source: Annotated[Path, typer.Argument(help="Backup, or folder that lrgen db export created.", metavar="PATH")],
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add the runs of a backup or of an export that are not there yet.
+    """Add the runs of a backup or an export that the database does not have.
 
     Example: lrgen db import ../results-2026-11.db --db postgresql://me@db.example/results
     """
@@ -103,16 +106,16 @@ def db_import(
 
     store = Store(config.load({"db": db}).db)
     with maintenance.open_source(source) as rows, Progress("importing", 0) as progress:
-        found = maintenance.import_rows(store, rows, progress.advance)
+        imported = maintenance.import_rows(store, rows, progress.advance)
     if as_json:
-        print_json({"added": found.added, "known": found.known})
+        print_json({"added": imported.added, "known": imported.known})
     else:
-        print(f"{found.added} runs added to {store.place}, {found.known} were there")
+        print(f"{imported.added} runs added to {store.place}, {imported.known} already known")
 
 
 def _size(store: "Store") -> int:
-    """The rows of a database."""
+    """The number of rows in a database."""
     from lrgen.store import maintenance
 
-    found = maintenance.info(store)
-    return sum(int(found[name]) for name in ("lrgen_runs", "scheduler_results", "class_data"))
+    info = maintenance.info(store)
+    return sum(int(info[name]) for name in ("lrgen_runs", "scheduler_results", "class_data"))

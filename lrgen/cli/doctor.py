@@ -1,4 +1,4 @@
-"""``lrgen doctor``: what a bug report should say of this machine."""
+"""``lrgen doctor``: versions, hardware and settings of this machine."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from typing import Any
 
 from lrgen import catalogue, config
 from lrgen.cli.options import AsJson
-from lrgen.cli.printing import print_json, print_rows
+from lrgen.cli.printing import print_facts, print_json
 from lrgen.errors import IsolationError
 from lrgen.verify import sandbox
 from lrgen.version import __version__
@@ -18,21 +18,21 @@ _PACKAGES = ("torch", "black", "jinja2", "sqlalchemy", "scikit-learn", "numpy", 
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """What a bug report should say of this machine.
+    """Print versions, hardware and settings for a bug report.
 
     Example: lrgen doctor --json
     """
-    rows = [{"what": key, "value": value} for key, value in report(config.load()).items()]
+    facts = report(config.load())
     if as_json:
-        print_json({row["what"]: row["value"] for row in rows})
+        print_json(facts)
     else:
-        print_rows(rows, ("what", "value"), False)
+        print_facts(facts)
 
 
 def report(settings: config.Settings) -> dict[str, Any]:
-    """Versions, machine and settings, as plain values."""
+    """The name of each fact and its value: versions, hardware, settings."""
     loaded = catalogue.of(settings)
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "lrgen": __version__,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -41,22 +41,22 @@ def report(settings: config.Settings) -> dict[str, Any]:
         "fork": hasattr(os, "fork") and hasattr(os, "pidfd_open"),
     }
     try:
-        found["sandbox"] = sandbox.available().value
+        facts["sandbox"] = sandbox.available().value
     except IsolationError as error:
-        found["sandbox"] = str(error)
+        facts["sandbox"] = str(error)
     for package in _PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            facts[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "missing"
+            facts[package] = "missing"
     try:
         import torch
 
         count = torch.cuda.device_count()
-        found["cuda"] = ", ".join(torch.cuda.get_device_name(i) for i in range(count)) or "no device"
+        facts["cuda"] = ", ".join(torch.cuda.get_device_name(i) for i in range(count)) or "no device"
     except ImportError as error:
-        found["cuda"] = f"torch cannot be imported: {error}"
-    found |= {
+        facts["cuda"] = f"torch cannot be imported: {error}"
+    facts |= {
         "architectures": len(loaded.architectures),
         "variants": len(loaded.variants),
         "catalogue": loaded.digest[:16],
@@ -66,4 +66,4 @@ def report(settings: config.Settings) -> dict[str, Any]:
         "output": str(settings.out),
         "switched off": ", ".join(name for name, on in settings.features.items() if not on) or "nothing",
     }
-    return found
+    return facts

@@ -1,4 +1,4 @@
-"""``lrgen export`` and ``lrgen import``: what was measured, to LEMUR and NNGPT and back."""
+"""``lrgen export`` and ``lrgen import``: results in the formats of LEMUR and NNGPT."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -14,10 +14,10 @@ from lrgen.cli.options import AsJson, Database, Families, Models, Templates, Var
 from lrgen.cli.printing import Progress, console, print_json
 from lrgen.errors import NoResultError, UnknownNameError
 
-exports = typer.Typer(no_args_is_help=True, help="Hand what was measured to other programs.")
-imports = typer.Typer(no_args_is_help=True, help="Record what other programs measured.")
+exports = typer.Typer(no_args_is_help=True, help="Export results for other programs.")
+imports = typer.Typer(no_args_is_help=True, help="Import results of other programs.")
 
-Target = Annotated[Path, typer.Option("--out", help="The folder to make.", metavar="DIR")]
+Target = Annotated[Path, typer.Option("--out", help="Folder to create.", metavar="DIR")]
 Files = Annotated[
     Path | None,
     typer.Option("--files", help="Folder of the rendered files. (default: generated)", metavar="DIR"),
@@ -37,7 +37,7 @@ def export_lemur(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Networks and every epoch that was evaluated, in LEMUR's folders.
+    """Export networks with all evaluated epochs in LEMUR's folder layout.
 
     Example: lrgen export lemur --out out/lemur --family cosine
     """
@@ -56,7 +56,7 @@ def export_nngpt(
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Networks with their hyperparameters, in NNGPT's folders.
+    """Export networks with their hyperparameters in NNGPT's folder layout.
 
     Example: lrgen export nngpt --out out/nngpt --model ResNet
     """
@@ -65,11 +65,13 @@ def export_nngpt(
 
 @imports.command("lemur")
 def import_lemur(
-    folder: Annotated[Path, typer.Argument(help="LEMUR's ab/nn, NNGPT's synth_nn, or an export of either kind.")],
+    folder: Annotated[Path, typer.Argument(help="LEMUR's ab/nn, NNGPT's synth_nn, or an export.")],
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record every accuracy of a folder of LEMUR or NNGPT, all of them or none; again, only what is new.
+    """Record every accuracy in a folder of LEMUR or NNGPT.
+
+    Either all runs are recorded or none; a second import adds only new runs.
 
     Example: lrgen import lemur out/lemur
     """
@@ -84,22 +86,22 @@ def import_lemur(
             for series, of_series in reader.read(source).items():
                 runs.setdefault(series, []).extend(of_series)
             progress.advance()
-    brought = sum(map(len, runs.values()))
+    total = sum(map(len, runs.values()))
     new = Store(settings.db).record_runs(runs)
     report = {
         "folder": str(folder),
         "files": len({series.path for series in runs}),
         "epochs": sum(len(epochs) for of_series in runs.values() for epochs in of_series),
-        "runs": brought,
+        "runs": total,
         "recorded": new,
-        "known": brought - new,
+        "known": total - new,
     }
     if as_json:
         print_json(report)
     else:
         print(
-            f"{brought} runs of {report['files']} files with {report['epochs']} epochs in {folder}: "
-            f"{new} recorded in {settings.db}, {brought - new} known already"
+            f"{total} runs of {report['files']} files with {report['epochs']} epochs in {folder}: "
+            f"{new} recorded in {settings.db}, {total - new} already known"
         )
 
 
@@ -124,23 +126,23 @@ def _export(
     rows = Store(settings.db).epochs(dataset=dataset, checked=True)
     measured, left_out = collect(_selected(rows, settings, models, variants, families), settings.out)
     if not measured:
-        why = _counted(Counter(one.reason for one in left_out)) or "no such file was trained: run lrgen verify"
-        raise NoResultError(f"nothing to export: {why}")
+        reason = _counted(Counter(run.reason for run in left_out)) or "no selected file was trained: run lrgen verify"
+        raise NoResultError(f"nothing to export: {reason}")
     with Progress("exporting", len(measured)) as progress:
         write = lemur.export if layout == "lemur" else nngpt.export
         write(measured, out, progress.advance)
-    names, epochs = {one.name for one in measured}, sum(len(one.epochs) for one in measured)
+    names, epochs = {network.name for network in measured}, sum(len(network.epochs) for network in measured)
     if as_json:
-        told = [asdict(one) for one in left_out]
-        print_json({"out": str(out), "layout": layout, "files": len(names), "epochs": epochs, "left_out": told})
+        counts = {"files": len(names), "epochs": epochs}
+        print_json({"out": str(out), "layout": layout, **counts, "left_out": [asdict(run) for run in left_out]})
         return
     print(f"{len(names)} files with {epochs} epochs written to {out}")
     if left_out:
-        console().print(f"left out: {_counted(Counter(one.reason for one in left_out))}")
-    for one in left_out:
-        if one.reason is Reason.OTHER_CODE:
-            name = f"{one.model_name}/{one.scheduler_type} on {one.dataset}"
-            console().print(f"[yellow]{escape(name)}[/]: {one.reason}")
+        console().print(f"left out: {_counted(Counter(run.reason for run in left_out))}")
+    for run in left_out:
+        if run.reason is Reason.OTHER_CODE:
+            name = f"{run.model_name}/{run.scheduler_type} on {run.dataset}"
+            console().print(f"[yellow]{escape(name)}[/]: {run.reason}")
 
 
 def _selected(
@@ -150,7 +152,7 @@ def _selected(
     variants: list[str] | None,
     families: list[str] | None,
 ) -> list[dict[str, Any]]:
-    """The epochs of the files that the selection options name; without any of them, all."""
+    """The epochs of the selected files; without a selection, all epochs."""
     known = {row["model_name"] for row in rows}
     for name in models or ():
         if name not in known:
@@ -159,7 +161,7 @@ def _selected(
         rows = [row for row in rows if row["model_name"] in models]
     if variants or families:
         chosen = catalogues.of(settings).select(variants or (), families or ())
-        keys = {one.key for one in chosen}
+        keys = {variant.key for variant in chosen}
         rows = [row for row in rows if row["scheduler_type"] in keys]
     return rows
 

@@ -1,4 +1,4 @@
-"""What the commands share: their options, what the options before a command say, and what a selection means."""
+"""The options that commands share, the values of the global options, and selections of files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,34 +12,37 @@ from lrgen.records import Architecture
 from lrgen.render import output
 from lrgen.render.output import Pair
 
-Models = Annotated[list[str] | None, typer.Option("--model", help="An architecture; repeatable.", metavar="NAME")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="Architecture by name; repeatable.", metavar="NAME")]
 Variants = Annotated[
     list[str] | None,
-    typer.Option("--variant", help="A schedule by number, range (1-50) or name; repeatable.", metavar="NUMBER|NAME"),
+    typer.Option("--variant", help="Schedule by number, range (1-50) or name; repeatable.", metavar="NUMBER|NAME"),
 ]
-Families = Annotated[list[str] | None, typer.Option("--family", help="A family; repeatable.", metavar="NAME")]
-All = Annotated[bool, typer.Option("--all", help="Every architecture with every variant.")]
+Families = Annotated[
+    list[str] | None, typer.Option("--family", help="Family of schedules; repeatable.", metavar="NAME")
+]
+All = Annotated[bool, typer.Option("--all", help="Select every architecture with every schedule.")]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder of the rendered files. (default: generated)", metavar="DIR")
 ]
 Templates = Annotated[
     list[Path] | None,
-    typer.Option("--templates", help="A folder of your own families and architectures; repeatable.", metavar="DIR"),
+    typer.Option("--templates", help="Folder with families and architectures of your own; repeatable.", metavar="DIR"),
 ]
 Database = Annotated[
-    str | None, typer.Option("--db", help="Database URL. (default: sqlite:///db/ab.nn.db)", metavar="URL")
+    str | None,
+    typer.Option("--db", help="URL of the results database. (default: sqlite:///db/ab.nn.db)", metavar="URL"),
 ]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder that holds the datasets. (default: data)", metavar="DIR")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the image datasets. (default: data)", metavar="DIR")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A hyperparameter that differs from its default; repeatable.", metavar="NAME=VALUE"),
+    typer.Option("--set", help="Value of a hyperparameter; repeatable. (default: its default)", metavar="NAME=VALUE"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print only CSV.")]
 
 
 class State:
-    """What the options before the command say."""
+    """The values of the global options, which stand before the command."""
 
     verbosity = 0
     debug = False
@@ -48,43 +51,48 @@ class State:
 def select(
     catalogue: Catalogue,
     settings: config.Settings,
-    everything: bool,
+    select_all: bool,
     models: list[str] | None,
     variants: list[str] | None,
     families: list[str] | None,
 ) -> list[Pair]:
-    """The grid of the selection options."""
-    chosen = architectures(catalogue, settings, everything, models)
+    """Every selected architecture with every selected variant."""
+    chosen = architectures(catalogue, settings, select_all, models)
     return output.pairs(chosen, catalogue.select(variants or (), families or ()))
 
 
 def architectures(
-    catalogue: Catalogue, settings: config.Settings, everything: bool, models: list[str] | None
+    catalogue: Catalogue, settings: config.Settings, select_all: bool, models: list[str] | None
 ) -> list[Architecture]:
-    """The networks that are named; without a name the active one, or every one.
+    """The named architectures; without a name the active model, or with ``select_all`` all architectures.
 
     Raises:
-        ConfigError: others than the active one are switched off.
+        UnknownNameError: if there is no architecture of a name.
+        ConfigError: if others than the active model are selected while ``enable_multi_model_support`` is false.
     """
-    names = models or ([] if everything else [settings.active_model])
+    names = models or ([] if select_all else [settings.active_model])
     chosen = [catalogue.architecture(name) for name in names] or catalogue.architectures
-    found = {one.name: one for one in chosen}
-    if not settings.enable_multi_model_support and found.keys() != {settings.active_model}:
+    by_name = {architecture.name: architecture for architecture in chosen}
+    if not settings.enable_multi_model_support and by_name.keys() != {settings.active_model}:
         raise ConfigError(
-            f"only the active model, {settings.active_model}, can be selected: enable_multi_model_support is off"
+            f"only the active model, {settings.active_model}, can be selected: enable_multi_model_support is false"
         )
-    return list(found.values())
+    return list(by_name.values())
 
 
-def hyperparameters(given: list[str] | None) -> dict[str, float]:
-    """The values of ``--set``: ``warmup_fraction=0.2`` → {"warmup_fraction": 0.2}."""
-    found = {}
-    for one in given or ():
-        name, equals, value = one.partition("=")
+def hyperparameters(assignments: list[str] | None) -> dict[str, float]:
+    """The values of ``--set``: ``warmup_fraction=0.2`` → {"warmup_fraction": 0.2}.
+
+    Raises:
+        ConfigError: if one is not of the form NAME=VALUE with a number.
+    """
+    values = {}
+    for assignment in assignments or ():
+        name, equals, value = assignment.partition("=")
         try:
-            found[name.strip()] = float(value)
+            values[name.strip()] = float(value)
         except ValueError:
             equals = ""
         if not equals:
-            raise ConfigError(f"--set takes NAME=VALUE with a number, got {one!r}")
-    return found
+            raise ConfigError(f"--set takes NAME=VALUE with a number, got {assignment!r}")
+    return values

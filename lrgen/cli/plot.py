@@ -1,4 +1,4 @@
-"""``lrgen plot``: what schedules look like."""
+"""``lrgen plot``: the curves of schedules as a picture."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,31 +13,33 @@ from lrgen.errors import ConfigError
 
 
 def plot(
-    variant: Annotated[list[str] | None, typer.Argument(help="Schedules by number, range or name.")] = None,
+    variant: Annotated[list[str] | None, typer.Argument(help="Schedules by number, range (1-50) or name.")] = None,
     family: Families = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every schedule.")] = False,
-    horizon: Annotated[int, typer.Option(help="Steps of the curves.")] = 300,
+    select_all: Annotated[bool, typer.Option("--all", help="Select every schedule.")] = False,
+    horizon: Annotated[int, typer.Option(help="Number of steps of the curves.")] = 300,
     values: Set = None,
-    compare: Annotated[bool, typer.Option("--compare", help="All in one panel, with a legend.")] = False,
-    out: Annotated[Path, typer.Option("--out", help="A .png, .svg or .pdf file.", metavar="FILE")] = Path("curves.png"),
+    compare: Annotated[bool, typer.Option("--compare", help="Plot all curves in one panel, with a legend.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Picture to write: .png, .svg or .pdf.", metavar="FILE")] = Path(
+        "curves.png"
+    ),
     templates: Templates = None,
 ) -> None:
-    """Draw curves: a panel for each, by family, or all of them in one.
+    """Plot the curves of schedules: one panel each, by family, or all in one panel.
 
     Example: lrgen plot --family cosine --out cosine.svg
 
     Example: lrgen plot 6 37 wsd_linear --compare
     """
-    if everything and (variant or family):
+    if select_all and (variant or family):
         raise ConfigError("--all and a selection exclude each other")
-    if not (everything or variant or family):
-        raise ConfigError("nothing to draw: name schedules, a --family, or --all")
+    if not (select_all or variant or family):
+        raise ConfigError("nothing to plot: name schedules, a --family, or --all")
     settings = config.load({"templates": tuple(templates) if templates else None})
     catalogue = catalogues.of(settings)
     from lrgen.report import plots
 
     chosen = catalogue.select(variant or (), family or ())
-    with Progress("drawing", len(chosen)) as progress:
+    with Progress("plotting", len(chosen)) as progress:
         plots.save(
             catalogue.families,
             chosen,
@@ -47,4 +49,4 @@ def plot(
             compare=compare,
             advance=progress.advance,
         )
-    print(f"{len(chosen)} curve{'s' * (len(chosen) != 1)} drawn in {out}")
+    print(f"{len(chosen)} curve{'s' * (len(chosen) != 1)} plotted in {out}")

@@ -1,9 +1,9 @@
-"""How the commands print: tables of at most 100 columns, JSON, CSV, and progress."""
+"""Output of the commands: tables of at most 100 columns, JSON, CSV and progress."""
 
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -15,20 +15,24 @@ from lrgen.errors import ConfigError
 from lrgen.records import Outcome, Status
 
 WIDTH = 100
-_SILENCE = 5.0  # seconds after which a line says that something is still done
+_INTERVAL = 5.0  # seconds between two lines of progress without a terminal
 
 
 class Progress:
-    """A Rich bar on a terminal, plain lines elsewhere; drawn by the loop itself, since a thread must not see a fork."""
+    """A progress bar on a terminal, plain lines elsewhere.
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what = what
+    The caller's loop draws the bar: a thread of Rich's would be running when a child is forked.
+    """
+
+    def __init__(self, action: str, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._action = action
+        self._clock = clock
         self._total = total
         self._done = 0
         self._failed = 0
         self._console = Console(stderr=True, highlight=False)
         self._bar: Any = None
-        self._begun = self._told = time.monotonic()
+        self._begun = self._printed_at = clock()
         self._expected: dict[int, float] = {}
         self._mean = 0.0
         self._spent = 0.0
@@ -41,10 +45,10 @@ class Progress:
                 "{task.description}",
                 bars.BarColumn(),
                 bars.MofNCompleteColumn(),
-                bars.TextColumn("{task.fields[failed]} failed{task.fields[left]}"),
+                bars.TextColumn("{task.fields[failed]} failed{task.fields[remaining]}"),
             )
             self._bar = bars.Progress(*columns, console=self._console, auto_refresh=False, transient=True)
-            self._task = self._bar.add_task(self._what, total=self._total or None, failed=0, left="")
+            self._task = self._bar.add_task(self._action, total=self._total or None, failed=0, remaining="")
             self._bar.start()
         return self
 
@@ -53,34 +57,37 @@ class Progress:
             self._bar.stop()
 
     def advance(self, count: int = 1) -> None:
-        """So many more are done; without a terminal a line now and then says so."""
+        """Count further items as done; without a terminal, print a line at intervals."""
         step = max(1, self._total // 200)
         shown = self._done // step
         self._done += count
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, failed=self._failed, left=self._left())
+            self._bar.update(self._task, completed=self._done, failed=self._failed, remaining=self._remaining())
             if self._done == self._total or self._done // step != shown:
                 self._bar.refresh()
-        elif State.verbosity >= 0 and time.monotonic() - self._told > _SILENCE:
-            self._told = time.monotonic()
-            self._console.print(f"{self._what}: {self._done}{f' of {self._total}' if self._total else ''}")
+        elif State.verbosity >= 0 and self._clock() - self._printed_at > _INTERVAL:
+            self._printed_at = self._clock()
+            self._console.print(f"{self._action}: {self._done}{f' of {self._total}' if self._total else ''}")
 
     def begin(self, count: int, expected: dict[int, float]) -> None:
-        """Say how many results are known already, and take in the seconds that each other file is expected to take, by
-        the candidate's id; once for each seed.
+        """Begin the runs of a seed: print the number of reused results, and keep the expected seconds of the others.
+
+        Args:
+            count: number of results that are reused.
+            expected: id of a candidate → the seconds that it is expected to take.
         """
         self._expected = dict(expected)
         self._mean = sum(expected.values()) / max(1, len(expected))
         self._spent = 0.0
-        self._begun = time.monotonic()
+        self._begun = self._clock()
         if count and self._bar is None and State.verbosity >= 0:
-            self._console.print(f"{count} of {self._total} results are known already and are reused")
+            self._console.print(f"{count} of {self._total} results are cached and reused")
 
     def outcome(self, outcome: Outcome) -> None:
-        """One more file has ended."""
+        """Count a file as done and print its outcome."""
         self._failed += not outcome.status.ok
         self._spent += self._expected.pop(id(outcome.candidate), 0.0)
-        self._told = time.monotonic()  # the line below says it all
+        self._printed_at = self._clock()  # the line below reports the progress
         self.advance()
         if outcome.reused or State.verbosity < 0:
             return
@@ -88,19 +95,19 @@ class Progress:
         line += f" {outcome.accuracy:.3f}" if outcome.accuracy is not None else ""
         line += f" {outcome.seconds:.1f} s"
         line += f": {outcome.stage}: {outcome.reason}" if not outcome.status.ok else ""
-        line += self._left() if self._done % max(1, self._total // 20) == 0 else ""
+        line += self._remaining() if self._done % max(1, self._total // 20) == 0 else ""
         if self._bar is None:
             self._console.print(escape(line), soft_wrap=True)
         if State.verbosity > 0 and outcome.output.strip():
             self._console.print(escape(outcome.output.rstrip()), soft_wrap=True)
 
-    def _left(self) -> str:
-        """``, 12 min left``: what was expected of the rest, at the pace that the expectations were met so far."""
+    def _remaining(self) -> str:
+        """``, 12 min left``: the expected time of the other files, scaled by the pace of the finished ones."""
         if not self._spent or not self._expected:
             return ""
-        later = self._total - self._done - len(self._expected)  # under the seeds to come
+        later = self._total - self._done - len(self._expected)  # runs of later seeds
         rest = sum(self._expected.values()) + later * self._mean
-        seconds = (time.monotonic() - self._begun) * rest / self._spent
+        seconds = (self._clock() - self._begun) * rest / self._spent
         return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"
 
 
@@ -125,6 +132,7 @@ _COLOURS = {
 
 
 def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
+    """An outcome as an object of ``lrgen verify --json``."""
     candidate, variant = outcome.candidate, outcome.candidate.variant
     return {
         "path": str(candidate.path),
@@ -146,7 +154,7 @@ def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
 
 
 def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) -> None:
-    """A row a run, with its seed where there are several; the reasons of those that did not end well; the totals."""
+    """Print a row for each run, with its seed if there are several; then the reasons of failures, and the totals."""
     out = console()
     outcomes = [outcome for outcome, _ in ended]
     files = len({id(outcome.candidate) for outcome in outcomes})
@@ -175,8 +183,8 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
             under = f"seed {seed}: " if seeds else ""
             out.print(f"[red]{escape(_name(outcome))}[/] {under}{outcome.stage}: {escape(outcome.reason)}")
     if any(outcome.status is Status.UNCLAIMED for outcome in outcomes):
-        out.print("unclaimed: there is no variant to compare the schedule with; --as VARIANT names one")
-    totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["nothing to do"]
+        out.print("unclaimed: there is no variant to check the schedule against; name one with --as VARIANT")
+    totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["no files"]
     reused = sum(outcome.reused for outcome in outcomes)
     runs = f" in {len(outcomes)} runs" if seeds else ""
     out.print(
@@ -186,7 +194,7 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
 
 
 def _totals(outcomes: list[Outcome]) -> Iterator[tuple[str, int]]:
-    """How many files ended in each way, in the order of ``Status``; one run goes up to one stage."""
+    """Yield the status and the number of the outcomes that have it, in the order of ``Status``."""
     for status in Status:
         ended = [outcome for outcome in outcomes if outcome.status is status]
         if ended:
@@ -198,9 +206,22 @@ def print_rows(
     columns: Iterable[str],
     as_json: bool,
     as_csv: bool = False,
-    none: str = "nothing there",
+    empty: str = "no rows",
     fields: Iterable[str] = (),
 ) -> None:
+    """Print rows as a table with these columns, as JSON or as CSV.
+
+    Args:
+        rows: dicts with the same keys.
+        columns: the keys that the table shows; JSON and CSV have all keys.
+        as_json: whether to print JSON.
+        as_csv: whether to print CSV.
+        empty: the text instead of a table without rows.
+        fields: the header of a CSV without rows; by default the columns.
+
+    Raises:
+        ConfigError: if both JSON and CSV are requested.
+    """
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other")
     if as_json:
@@ -212,10 +233,12 @@ def print_rows(
         writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else list(fields or columns))
         writer.writeheader()
         for row in rows:
-            writer.writerow({name: json.dumps(v) if isinstance(v, (dict, list)) else v for name, v in row.items()})
+            writer.writerow(
+                {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()}
+            )
         return
     if not rows:
-        print(none)
+        print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     shown = list(columns)
@@ -227,6 +250,11 @@ def print_rows(
     console().print(table)
 
 
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print names and values as a table with two columns."""
+    print_rows([{"fact": name, "value": value} for name, value in facts.items()], ("fact", "value"), False)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "–"
@@ -236,10 +264,11 @@ def _cell(value: object) -> str:
 
 
 def console() -> Console:
-    """Standard output; a table never takes more than 100 columns."""
+    """A console on standard output, at most 100 columns wide."""
     plain = Console(highlight=False)
     return plain if plain.width <= WIDTH and plain.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def print_json(value: object) -> None:
+    """Print a value as one JSON document."""
     print(json.dumps(value, indent=1, default=str, ensure_ascii=False))

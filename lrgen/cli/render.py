@@ -1,4 +1,4 @@
-"""``lrgen render``: the selected files, written or compared with what is on disk."""
+"""``lrgen render``: writes the selected files, or compares them with those on disk."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,25 +16,25 @@ from lrgen.render.output import Pair
 
 
 def render(
-    everything: All = False,
+    select_all: All = False,
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
     out: Out = None,
     templates: Templates = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 with a diff when files differ.")
+        bool, typer.Option("--check", help="Write nothing; exit with 1 and a diff if files differ.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the selected files; without a selection those of the active model.
+    """Render the selected files; without a selection, those of the active model.
 
     Example: lrgen render --model ResNet18 --family cosine
     """
     settings = config.load({"out": out, "templates": tuple(templates) if templates else None})
     catalogue = catalogues.of(settings)
-    pairs = select(catalogue, settings, everything, model, variant, family)
+    pairs = select(catalogue, settings, select_all, model, variant, family)
     if check:
         _render_check(catalogue, pairs, settings.out, as_json)
         return
@@ -48,13 +48,13 @@ def render(
 
 
 def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: bool) -> None:
-    differences = output.check(catalogue, pairs, out)
+    mismatches = output.check(catalogue, pairs, out)
     if as_json:
-        print_json([{"path": str(one.path), "reason": one.reason, "diff": one.diff} for one in differences])
+        print_json([{"path": str(file.path), "reason": file.reason, "diff": file.diff} for file in mismatches])
     else:
-        for one in differences:
-            print(f"{one.path} {one.reason}")
-            print(one.diff, end="")
-        print(f"{len(pairs)} files checked, {len(differences)} differences")
-    if differences:
+        for file in mismatches:
+            print(f"{file.path} {file.reason}")
+            print(file.diff, end="")
+        print(f"{len(pairs)} files checked, {len(mismatches)} differences")
+    if mismatches:
         raise typer.Exit(1)

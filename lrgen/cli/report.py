@@ -1,4 +1,4 @@
-"""``lrgen report``: what was measured, as a page."""
+"""``lrgen report``: the results as a static page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,13 @@ from lrgen.cli.printing import Progress, print_json
 
 
 def report(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the page.", metavar="DIR")] = Path("report"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page.", metavar="DIR")] = Path("report"),
     model: Models = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="A dataset; repeatable.", metavar="NAME")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Dataset by name; repeatable.", metavar="NAME")] = None,
     db: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a static page of what was measured: leaderboards, plots, classes, failures and where each number is from.
+    """Write a static page of the results: leaderboards, plots, classes, failures, and the source of each number.
 
     Example: lrgen report --dataset digits --out report
     """
@@ -29,10 +29,10 @@ def report(
 
     catalogue = catalogues.load(settings.templates)
     gathered = contents.gather(Store(settings.db), catalogue, model or (), dataset or ())
-    with Progress("drawing", len(gathered.boards)) as progress:
+    with Progress("plotting", len(gathered.boards)) as progress:
         page = pages.render(gathered, catalogue, progress.advance)
     path = pages.write(page, out)
-    told = {
+    summary = {
         "path": str(path),
         "bytes": len(page.encode()),
         "files": sum(gathered.files.values()),
@@ -41,7 +41,7 @@ def report(
         "failures": len(gathered.failures) + gathered.failures_left_out,
     }
     if as_json:
-        print_json(told)
+        print_json(summary)
     else:
-        counts = ", ".join(f"{told[name]} {name}" for name in ("files", "runs", "leaderboards", "failures"))
+        counts = ", ".join(f"{summary[name]} {name}" for name in ("files", "runs", "leaderboards", "failures"))
         print(f"{path}: {counts}")

@@ -1,4 +1,4 @@
-"""``lrgen results``: what was measured."""
+"""``lrgen results``: queries of the results database."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,19 +15,19 @@ from lrgen.report.comparison import Pool, Standing
 
 METRICS = ("accuracy",)
 
-results = typer.Typer(no_args_is_help=True, help="Look up what was measured.")
+results = typer.Typer(no_args_is_help=True, help="Query the results.")
 
 
 @results.command("best")
 def results_best(
-    model: Annotated[str | None, typer.Option(help="Only this architecture.", metavar="NAME")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.", metavar="NAME")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
+    model: Annotated[str | None, typer.Option(help="List only this architecture.", metavar="NAME")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Use only runs on this dataset.", metavar="NAME")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows.")] = 20,
     db: Database = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """The best epoch of each file, best first.
+    """List the best epoch of each file, best first.
 
     Example: lrgen results best --model ResNet --limit 10
     """
@@ -45,14 +45,14 @@ def results_best(
         "epoch",
         "status",
     )
-    more = ("status", "hyperparameters", "seed", "device", "source_sha256", "path", "timestamp")
-    print_rows(rows, columns, as_json, as_csv, fields=(*columns, *more))
+    others = ("status", "hyperparameters", "seed", "device", "source_sha256", "path", "timestamp")
+    print_rows(rows, columns, as_json, as_csv, fields=(*columns, *others))
 
 
-_Model = Annotated[str, typer.Argument(help="An architecture, or the stem of a foreign file.")]
-_Scheduler = Annotated[str, typer.Argument(help="A0_NNN, or file-… for a foreign file.")]
-_Epoch = Annotated[int | None, typer.Option(min=1, help="An evaluated epoch. (default: the best)")]
-_Dataset = Annotated[str | None, typer.Option(help="Only this dataset.", metavar="NAME")]
+_Model = Annotated[str, typer.Argument(help="Architecture, or stem of a foreign file.")]
+_Scheduler = Annotated[str, typer.Argument(help="Schedule as A0_NNN, or file-… for a foreign file.")]
+_Epoch = Annotated[int | None, typer.Option(min=1, help="Evaluated epoch, counted from 1. (default: the best)")]
+_Dataset = Annotated[str | None, typer.Option(help="Use only runs on this dataset.", metavar="NAME")]
 _BY = ("class", "group", "mean")
 
 
@@ -65,8 +65,8 @@ def results_classes(
     by: Annotated[
         str,
         typer.Option(
-            help="A row for each class, for each group (class_groups in lrgen.toml), or for the macro and the weighted "
-            "mean.",
+            help="Rows of the table: classes, groups of classes (class_groups in lrgen.toml), or the macro and the "
+            "weighted mean.",
             metavar="class|group|mean",
         ),
     ] = "class",
@@ -74,7 +74,7 @@ def results_classes(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """The scores of each class, as evaluated.
+    """Show the metrics of each class at an epoch.
 
     Example: lrgen results classes ResNet A0_001 --epoch 5
 
@@ -88,9 +88,9 @@ def results_classes(
     settings = config.load({"db": db})
     store, where = Store(settings.db), (model, scheduler, epoch, dataset)
     if by == "group":
-        rows = [asdict(one) for one in group_scores(*store.confusion(*where), settings.class_groups)]
+        rows = [asdict(scores) for scores in group_scores(*store.confusion(*where), settings.class_groups)]
         if not rows:
-            raise ConfigError(f"class_groups: no group has a class of {model} {scheduler}'s dataset")
+            raise ConfigError(f"class_groups: no group has a class of the dataset of {model} {scheduler}")
     else:
         rows = store.classes(*where) if by == "class" else store.class_means(*where)
     print_rows(rows, tuple(rows[0]), as_json, as_csv)
@@ -106,7 +106,7 @@ def results_confusion(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """How many images of each class (a row) were taken for which (the columns, by number).
+    """Show the confusion matrix at an epoch: actual classes in rows, predicted classes in columns.
 
     Example: lrgen results confusion ResNet A0_001 --csv
     """
@@ -122,7 +122,7 @@ def results_confusion(
 
 @results.command("failures")
 def results_failures(db: Database = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """The files whose newest verification did not end well, with the reason.
+    """List the files whose newest verification did not pass, with the reason.
 
     Example: lrgen results failures --json
     """
@@ -130,24 +130,22 @@ def results_failures(db: Database = None, as_json: AsJson = False, as_csv: AsCsv
 
     rows = Store(config.load({"db": db}).db).failures()
     columns = ("model_name", "scheduler_type", "status", "stage", "reason")
-    every = ("model_name", "scheduler_type", "variant_name", *columns[2:], "seconds", "path", "timestamp")
-    print_rows(rows, columns, as_json, as_csv, none="no file failed", fields=every)
+    fields = ("model_name", "scheduler_type", "variant_name", *columns[2:], "seconds", "path", "timestamp")
+    print_rows(rows, columns, as_json, as_csv, empty="no file failed", fields=fields)
 
 
 @results.command("compare")
 def results_compare(
     model: Annotated[
         str | None,
-        typer.Option(
-            help="An architecture, or the stem of a foreign file. (default: the active model)", metavar="NAME"
-        ),
+        typer.Option(help="Architecture, or stem of a foreign file. (default: the active model)", metavar="NAME"),
     ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
             "--variant",
             "--variants",
-            help="A schedule by number, range (1-50) or name; repeatable.",
+            help="Schedule by number, range (1-50) or name; repeatable.",
             metavar="NUMBER|NAME",
         ),
     ] = None,
@@ -155,21 +153,21 @@ def results_compare(
     baseline: Annotated[
         str | None,
         typer.Option(
-            help="What the others are compared with. (default: the constant schedule, or the best one)",
+            help="Schedule that the others are compared with. (default: the constant schedule, else the best)",
             metavar="NUMBER|NAME",
         ),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.", metavar="NAME")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Use only runs on this dataset.", metavar="NAME")] = None,
     metric: Annotated[
-        str, typer.Option(help="What is compared: accuracy, that of the best epoch.", metavar="NAME")
+        str, typer.Option(help="Metric to compare: accuracy, that of the best epoch.", metavar="NAME")
     ] = "accuracy",
     db: Database = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """The schedules of a model over their seeds, best first, and what sets them apart from a baseline.
+    """Compare the schedules of a model over their seeds with a baseline, best first.
 
-    Schedules that cannot be told apart share a rank; lrgen verify --seeds makes the runs.
+    Schedules without a significant difference share a rank. lrgen verify --seeds makes the runs.
 
     Example: lrgen results compare --model ResNet --variant 1 --variant 37 --baseline 41
     """
@@ -180,18 +178,18 @@ def results_compare(
     settings = config.load({"db": db})
     catalogue = catalogues.of(settings)
     named = catalogue.variant(baseline).key if baseline else None
-    keys = {one.key for one in catalogue.select(variant or (), family or ())} | ({named} if named else set())
+    keys = {selected.key for selected in catalogue.select(variant or (), family or ())} | ({named} if named else set())
     model = model or settings.active_model
     rows = Store(settings.db).best_of_runs(model, keys if variant or family else None, dataset)
     if not rows:
         where = f" on {dataset}" if dataset else ""
         raise NoResultError(f"no run of {model}{where} was evaluated: run lrgen verify --model {model} --seeds 3")
     pool = comparison.pool(rows, named)
-    constant = (one.key for one in catalogue.variants if (one.family, one.curve) == ("constant", "constant"))
-    there = {run.schedule for run in pool.runs}
-    found = comparison.compare(pool.runs, named or next((key for key in constant if key in there), None))
+    constants = (other.key for other in catalogue.variants if (other.family, other.curve) == ("constant", "constant"))
+    present = {run.schedule for run in pool.runs}
+    compared = comparison.compare(pool.runs, named or next((key for key in constants if key in present), None))
     names = {row["scheduler_type"]: row["variant_name"] for row in rows}
-    standings = [_standing(one, names[one.schedule], found.baseline) for one in found.standings]
+    standings = [_standing(entry, names[entry.schedule], compared.baseline) for entry in compared.standings]
     if as_csv:
         print_rows(standings, (), as_json, as_csv)
     elif as_json:
@@ -199,9 +197,9 @@ def results_compare(
             {
                 "model_name": model,
                 "metric": metric,
-                "baseline": found.baseline,
+                "baseline": compared.baseline,
                 "confidence": comparison.CONFIDENCE,
-                "confidence_of_each": found.confidence,
+                "confidence_of_each": compared.confidence,
                 "conditions": pool.conditions,
                 "failed": pool.failed,
                 "left_out": pool.left_out,
@@ -210,39 +208,42 @@ def results_compare(
             }
         )
     else:
-        _print_comparison(standings, found.confidence, pool)
+        _print_comparison(standings, compared.confidence, pool)
 
 
-def _standing(one: Standing, name: str | None, baseline: str) -> dict[str, Any]:
-    low, high = one.difference.interval or (None, None)
+def _standing(standing: Standing, name: str | None, baseline: str) -> dict[str, Any]:
+    low, high = standing.difference.interval or (None, None)
     return {
-        "rank": one.rank,
-        "scheduler_type": one.schedule,
+        "rank": standing.rank,
+        "scheduler_type": standing.schedule,
         "variant_name": name,
-        "runs": one.runs,
-        "mean": one.mean,
-        "deviation": one.standard_deviation,
-        "pairs": one.difference.pairs,
-        "difference": one.difference.mean,
+        "runs": standing.runs,
+        "mean": standing.mean,
+        "deviation": standing.standard_deviation,
+        "pairs": standing.difference.pairs,
+        "difference": standing.difference.mean,
         "low": low,
         "high": high,
-        "verdict": "baseline" if one.schedule == baseline else one.difference.verdict.value,
+        "verdict": "baseline" if standing.schedule == baseline else standing.difference.verdict.value,
     }
 
 
 def _print_comparison(standings: list[dict[str, Any]], confidence: float, pool: Pool) -> None:
     rows = []
-    for one in standings:
-        compared = one["verdict"] != "baseline"
+    for standing in standings:
+        compared = standing["verdict"] != "baseline"
         rows.append(
             {
-                "rank": one["rank"],
-                "schedule": one["variant_name"] or one["scheduler_type"],
-                "runs": one["runs"],
-                "mean ± sd": f"{one['mean']:.3f}" + ("" if one["deviation"] is None else f" ± {one['deviation']:.3f}"),
-                "difference": f"{one['difference']:+.3f}" if compared and one["pairs"] else None,
-                "interval": f"{one['low']:+.3f}…{one['high']:+.3f}" if compared and one["low"] is not None else None,
-                "verdict": one["verdict"],
+                "rank": standing["rank"],
+                "schedule": standing["variant_name"] or standing["scheduler_type"],
+                "runs": standing["runs"],
+                "mean ± sd": f"{standing['mean']:.3f}"
+                + ("" if standing["deviation"] is None else f" ± {standing['deviation']:.3f}"),
+                "difference": f"{standing['difference']:+.3f}" if compared and standing["pairs"] else None,
+                "interval": f"{standing['low']:+.3f}…{standing['high']:+.3f}"
+                if compared and standing["low"] is not None
+                else None,
+                "verdict": standing["verdict"],
             }
         )
     print_rows(rows, tuple(rows[0]), False)
@@ -250,12 +251,13 @@ def _print_comparison(standings: list[dict[str, Any]], confidence: float, pool: 
     facts = [shared["dataset"], shared["training"], shared["device"], shared["torch"] and f"torch {shared['torch']}"]
     if isinstance(shared["settings"], dict) and not shared["budget"]:
         facts.insert(1, f"{shared['settings']['epochs']} epochs")
-    print(f"the best epoch's accuracy: {', '.join(filter(None, facts))}")
+    print(f"accuracy of the best epoch: {', '.join(filter(None, facts))}")
     each = f" ({confidence:.2%} each)" if confidence > comparison.CONFIDENCE else ""
-    print(f"paired by seed; the intervals hold together with {comparison.CONFIDENCE:.0%} confidence{each}")
+    print(f"paired by seed; simultaneous confidence intervals at {comparison.CONFIDENCE:.0%}{each}")
     if pool.failed:
-        print(f"did not pass the checks, and count: {pool.failed}")
+        print(f"runs that did not pass the checks and are included: {pool.failed}")
     if pool.left_out:
-        print(f"left out: {pool.left_out}, made in another way or again under the same seed")
+        print(f"runs left out: {pool.left_out}, made under other conditions or repeated with the same seed")
     if pool.absent:
-        print(f"made in another way only: {', '.join(pool.absent[:8])}{' …' if len(pool.absent) > 8 else ''}")
+        names = f"{', '.join(pool.absent[:8])}{' …' if len(pool.absent) > 8 else ''}"
+        print(f"schedules with runs under other conditions only: {names}")

@@ -1,4 +1,4 @@
-"""``lrgen show``: what a schedule does."""
+"""``lrgen show``: the facts about a schedule, its curve and its code."""
 
 from typing import Annotated, Any
 
@@ -14,19 +14,19 @@ from lrgen.cli.printing import console, print_json
 from lrgen.errors import ConfigError
 from lrgen.records import Metric, PastEnd, Unit, Variant
 
-_PAST_END = {PastEnd.HOLD: "the last rate is held", PastEnd.CONTINUE: "the schedule goes on by its formula"}
-_FED_WITH = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
+_PAST_END = {PastEnd.HOLD: "the last learning rate is kept", PastEnd.CONTINUE: "the formula continues"}
+_DRIVEN_BY = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accuracy"}
 
 
 def show(
-    variant: Annotated[str, typer.Argument(help="A schedule by number or name.")],
-    code: Annotated[bool, typer.Option("--code", help="Print the schedule alone, ready to paste elsewhere.")] = False,
-    horizon: Annotated[int, typer.Option(help="Steps of the curve.")] = 100,
+    variant: Annotated[str, typer.Argument(help="Schedule by number or name.")],
+    code: Annotated[bool, typer.Option("--code", help="Print only the source code of the schedule.")] = False,
+    horizon: Annotated[int, typer.Option(help="Number of steps of the curve.")] = 100,
     values: Set = None,
     templates: Templates = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a schedule does: its formula, paper, hyperparameters and curve.
+    """Show a schedule: summary, formula, paper, hyperparameters and curve.
 
     Example: lrgen show 62 --horizon 90 --set warmup_fraction=0.1
 
@@ -63,16 +63,17 @@ def show(
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("hyperparameter", "default", "range", "meaning"):
             table.add_column(heading, overflow="fold", no_wrap=heading in ("default", "range"))
-        for one in chosen.hyperparameters:
-            table.add_row(one.name, one.text, f"{one.low:g} to {one.high:g}", escape(one.meaning))
+        for parameter in chosen.hyperparameters:
+            limits = f"{parameter.low:g} to {parameter.high:g}"
+            table.add_row(parameter.name, parameter.text, limits, escape(parameter.meaning))
         out.print(table)
     print(plots.chart(curve))
     if curve.metrics is not None:
-        print(f"fed with a {chosen.metric} that improves, stalls, improves and stalls, a quarter of the time each")
+        print(f"driven by a {chosen.metric} that improves, stalls, improves and stalls, a quarter of the steps each")
 
 
 def describe(variant: Variant) -> dict[str, Any]:
-    """All that the catalogue says of a schedule."""
+    """The catalogue entry of a schedule as JSON values."""
     return {
         "key": variant.key,
         "name": variant.name,
@@ -87,8 +88,8 @@ def describe(variant: Variant) -> dict[str, Any]:
         "formula": variant.formula,
         "past_end": variant.past_end.value,
         "hyperparameters": variant.defaults,
-        "ranges": {one.name: [one.low, one.high] for one in variant.hyperparameters},
-        "meanings": {one.name: one.meaning for one in variant.hyperparameters},
+        "ranges": {parameter.name: [parameter.low, parameter.high] for parameter in variant.hyperparameters},
+        "meanings": {parameter.name: parameter.meaning for parameter in variant.hyperparameters},
         "source": variant.source,
         "paper": variant.paper or None,
     }
@@ -97,7 +98,7 @@ def describe(variant: Variant) -> dict[str, Any]:
 def _facts(catalogue: Catalogue, variant: Variant) -> list[tuple[str, str]]:
     advances = variant.unit.value
     if variant.unit is Unit.METRIC and variant.cadence and variant.metric:
-        advances = f"metric: once per {variant.cadence.value}, by its {_FED_WITH[variant.metric]}"
+        advances = f"metric: once per {variant.cadence.value}, driven by its {_DRIVEN_BY[variant.metric]}"
     facts = [
         ("family", catalogue.family(variant.family).title),
         ("unit", advances),
@@ -106,7 +107,7 @@ def _facts(catalogue: Catalogue, variant: Variant) -> list[tuple[str, str]]:
         ("code", variant.source),
         ("paper", variant.paper),
         ("equivalent to", catalogue.variant(variant.equivalent_to).key if variant.equivalent_to else ""),
-        ("groups", "a rate for each depth of the network" if variant.layerwise else ""),
-        ("optimizer", f"its own, {variant.optimizer.name}" if variant.optimizer else ""),
+        ("groups", "one learning rate for each depth of the network" if variant.layerwise else ""),
+        ("optimizer", f"{variant.optimizer.name}, written out in the file" if variant.optimizer else ""),
     ]
     return [(name, text) for name, text in facts if text]

@@ -1,4 +1,4 @@
-"""``lrgen verify``: files through the checks."""
+"""``lrgen verify``: runs the checks on files and records the results."""
 
 import time
 from pathlib import Path
@@ -33,12 +33,13 @@ from lrgen.verify.plan import VerifyRequest
 
 def verify(
     path: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders; without any, the selected rendered files.")
+        list[Path] | None, typer.Argument(help="Files or folders. (default: the selected rendered files)")
     ] = None,
     claimed: Annotated[
-        str | None, typer.Option("--as", help="The variant to check files of no manifest against.", metavar="VARIANT")
+        str | None,
+        typer.Option("--as", help="Variant that files without a manifest are checked against.", metavar="VARIANT"),
     ] = None,
-    everything: All = False,
+    select_all: All = False,
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
@@ -48,60 +49,69 @@ def verify(
         str | None,
         typer.Option(
             "--cover",
-            help="Files that stand for the grid: pairwise (every architecture with every family, unit and kind "
-            "of schedule) or families (with one variant a family).",
+            help="Sample of the grid: pairwise (every architecture with every family, unit and kind of schedule) "
+            "or families (every architecture with one variant of each family).",
             metavar="pairwise|families",
         ),
     ] = None,
-    stage: Annotated[str, typer.Option(help="The last check: syntax, contract, schedule or training.")] = "training",
+    stage: Annotated[str, typer.Option(help="Last check: syntax, contract, schedule or training.")] = "training",
     dataset: Annotated[
         str | None,
-        typer.Option(
-            help="What the training check trains on: digits, cifar-10, cifar-20 or cifar-100. (default: digits)"
-        ),
+        typer.Option(help="Dataset of the training check: digits, cifar-10, cifar-20 or cifar-100. (default: digits)"),
     ] = None,
     data_root: DataRoot = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch the dataset when it is not there (torchvision).")
+        bool, typer.Option("--download", help="Download the dataset with torchvision if it is missing.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the training check. (default: 5)")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs of the training check. (default: 5)")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Runs of each file, under the seed and those after it (lrgen results compare).")
+        int, typer.Option(min=1, help="Number of consecutive seeds, each a run of its own (see lrgen results compare).")
     ] = 1,
     full: Annotated[
-        bool, typer.Option("--full", help="Train large networks in full, where a CPU would overfit a few images.")
+        bool,
+        typer.Option("--full", help="Train large networks in full, instead of overfitting a small subset on a CPU."),
     ] = False,
-    compiled: Annotated[bool, typer.Option("--compile", help="Train through torch.compile.")] = False,
-    autocast: Annotated[bool, typer.Option("--autocast", help="Train in bfloat16 where that is safe.")] = False,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N (default: auto)")] = None,
-    workers: Annotated[int | None, typer.Option(help="Files at a time on the CPU. (default: one a core)")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Train with torch.compile.")] = False,
+    autocast: Annotated[bool, typer.Option("--autocast", help="Train with autocast to bfloat16.")] = False,
+    device: Annotated[str | None, typer.Option(help="Device: auto, cpu, cuda or cuda:N. (default: auto)")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of files to run in parallel on the CPU. (default: number of cores)")
+    ] = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="Files at a time on one GPU. (default: as many as its free memory holds)")
+        int | None,
+        typer.Option(
+            min=1, help="Number of files to run in parallel on one GPU. (default: as many as fit its free memory)"
+        ),
     ] = None,
     isolation: Annotated[
         str | None,
         typer.Option(
-            help="process or sandbox. (default: a sandbox for files that lrgen did not render)",
+            help="Isolation of the files. (default: a sandbox for files that lrgen did not render)",
             metavar="process|sandbox",
         ),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="What runs the files: local (this machine) or ray (a cluster).", metavar="local|ray")
+        str,
+        typer.Option(help="Engine that runs the files: local (this machine) or ray (a cluster).", metavar="local|ray"),
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="The Ray cluster's address. (default: as Ray finds it)", metavar="HOST:PORT")
+        str | None, typer.Option(help="Address of the Ray cluster. (default: found by Ray)", metavar="HOST:PORT")
     ] = None,
     since: Annotated[
         list[Path] | None,
-        typer.Option(help="Only files that are not in this manifest of before; repeatable.", metavar="MANIFEST"),
+        typer.Option(
+            help="Verify only files that this earlier manifest does not have; repeatable.", metavar="MANIFEST"
+        ),
     ] = None,
     db: Database = None,
-    force: Annotated[bool, typer.Option("--force", help="Verify again what was verified before.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 unless every file is verified.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Ignore cached results.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 unless every file is verified.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put files through the checks, record what was measured, and say how each ended.
+    """Run the checks on files and record the results.
+
+    Without paths or a selection, the files of the active model are verified.
 
     Example: lrgen verify --model ResNet --variant 1-50
 
@@ -140,17 +150,17 @@ def verify(
 
     catalogue = catalogues.of(settings)
     if path:
-        if everything or model or variant or family or covering:
-            raise ConfigError("verify takes either paths or a selection, not both")
+        if select_all or model or variant or family or covering:
+            raise ConfigError("paths and a selection exclude each other")
         claim = catalogue.variant(claimed) if claimed else None
         candidates = run.from_paths(catalogue, path, settings.out, claim)
     else:
         if claimed:
             raise ConfigError("--as needs a path: rendered files are checked against the variant of their manifest")
         if covering:
-            pairs = _covered(catalogue, settings, covering, model, bool(everything or variant or family))
+            pairs = _covered(catalogue, settings, covering, model, bool(select_all or variant or family))
         else:
-            pairs = select(catalogue, settings, everything, model, variant, family)
+            pairs = select(catalogue, settings, select_all, model, variant, family)
         candidates = run.from_selection(catalogue, pairs, settings.out)
     if since:
         candidates = run.changed_since(candidates, since)
@@ -158,13 +168,13 @@ def verify(
     ended: list[tuple[Outcome, int]] = []
     begun = time.monotonic()
     with Progress("verifying", len(candidates) * seeds) as progress:
-        for outcome, under in run.execute(plan, candidates, store, started=progress.begin):
-            ended.append((outcome, under))
+        for outcome, run_seed in run.execute(plan, candidates, store, started=progress.begin):
+            ended.append((outcome, run_seed))
             progress.outcome(outcome)
     order = {id(candidate): index for index, candidate in enumerate(candidates)}
-    ended.sort(key=lambda one: order[id(one[0].candidate)])
+    ended.sort(key=lambda run: order[id(run[0].candidate)])
     if as_json:
-        print_json([outcome_row(outcome, under) for outcome, under in ended])
+        print_json([outcome_row(outcome, run_seed) for outcome, run_seed in ended])
     else:
         print_outcomes(ended, time.monotonic() - begun, settings.db)
     if any(not outcome.status.ok or (strict and outcome.status is not Status.VERIFIED) for outcome, _ in ended):
@@ -172,12 +182,17 @@ def verify(
 
 
 def _covered(
-    catalogue: Catalogue, settings: config.Settings, how: str, models: list[str] | None, more: bool
+    catalogue: Catalogue, settings: config.Settings, kind: str, models: list[str] | None, selected: bool
 ) -> list[Pair]:
-    """The files of a cover; without a model those of every architecture."""
-    if how not in COVERS:
-        raise UnknownNameError("cover", how, COVERS)
-    if more:
-        raise ConfigError("--cover chooses the variants itself: it goes with --model only")
+    """The files of a cover; without a model, those of every architecture.
+
+    Raises:
+        UnknownNameError: if there is no such cover.
+        ConfigError: if variants are selected as well.
+    """
+    if kind not in COVERS:
+        raise UnknownNameError("cover", kind, COVERS)
+    if selected:
+        raise ConfigError("--cover selects the variants: it can be combined with --model only")
     chosen = architectures(catalogue, settings, not models, models)
-    return cover(catalogue, "pairwise" if how == "pairwise" else "families", chosen)
+    return cover(catalogue, "pairwise" if kind == "pairwise" else "families", chosen)

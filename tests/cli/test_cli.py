@@ -1,4 +1,4 @@
-"""The command line: what it prints where, with which exit code, and what it loads for it."""
+"""The command line: output, exit codes, and the modules that each command imports."""
 
 import contextlib
 import csv
@@ -31,9 +31,9 @@ EXAMINE = ("--stage", "contract", "--device", "cpu")
 COLOUR = re.compile(r"\x1b\[[0-9;]*?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[0-9;]*m")
 
 
-def copy(source: Path, target: Path, more: str = "") -> str:
-    """A file in the current folder, by its name there."""
-    target.write_bytes(source.read_bytes() + more.encode())
+def copy(source: Path, target: Path, appended: str = "") -> str:
+    """Copy a file with a text appended to it; returns the name of the copy."""
+    target.write_bytes(source.read_bytes() + appended.encode())
     return target.name
 
 
@@ -48,15 +48,16 @@ def bad(tmp_path: Path) -> str:
 
 
 def one_document(text: str) -> Any:
-    """The value of exactly one strict JSON document."""
+    """The value of a text that is one strict JSON document."""
 
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
+    def reject(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
 
-    return json.loads(text, parse_constant=refuse)
+    return json.loads(text, parse_constant=reject)
 
 
 def widest(text: str) -> int:
+    """The length of the longest line."""
     return max(map(len, text.splitlines()), default=0)
 
 
@@ -73,15 +74,15 @@ def widest(text: str) -> int:
         (["folder"], [], 0),
     ],
 )
-def test_verify_exits_with_what_it_found(lrgen, good, bad, tmp_path, names, options, code):
-    """0 when nothing failed, 1 when a file did; with ``--strict`` every file must be verified."""
+def test_the_exit_code_of_verify_says_whether_a_file_failed(lrgen, good, bad, tmp_path, names, options, code):
+    """Verify exits with 0 if no file failed, else with 1; with ``--strict`` every file must be verified."""
     (tmp_path / "folder").mkdir()
     copy(GOOD, tmp_path / "folder" / "also_good.py")
     assert lrgen("verify", *names, *EXAMINE, *options)[0] == code
 
 
-def test_a_reused_failure_is_a_failure(lrgen, bad):
-    """The exit code does not depend on whether a file was run now or before."""
+def test_a_cached_failure_is_a_failure(lrgen, bad):
+    """A failure that is reused from the cache exits with 1 as well."""
     assert lrgen("verify", bad, *EXAMINE)[0] == 1
     code, out, _ = lrgen("verify", bad, *EXAMINE)
     assert code == 1
@@ -89,8 +90,8 @@ def test_a_reused_failure_is_a_failure(lrgen, bad):
     assert "there is no class Net" in out
 
 
-def test_render_check_exits_with_what_it_found(lrgen, tmp_path):
-    """0 when the files are what the catalogue renders, 1 with a diff when they are not; nothing is written."""
+def test_render_check_exits_with_1_if_a_file_differs(lrgen, tmp_path):
+    """``render --check`` exits with 0 if the files equal the catalogue's, else with 1 and a diff; it writes nothing."""
     assert lrgen("render", "--variant", "1-2")[0] == 0
     assert lrgen("render", "--variant", "1-2", "--check")[:2] == (0, "2 files checked, 0 differences\n")
     path = tmp_path / "generated/ResNet/A0_002.py"
@@ -104,12 +105,13 @@ def test_render_check_exits_with_what_it_found(lrgen, tmp_path):
 
 
 def interrupt(*_: object, **__: object) -> Iterator[Any]:
+    """A verification that is interrupted before its first outcome."""
     raise KeyboardInterrupt
     yield
 
 
 def test_an_interrupt_exits_with_130(lrgen, good, monkeypatch):
-    """Ctrl-C is neither a failure nor a traceback."""
+    """An interrupt exits with 130, without a traceback and without output."""
     monkeypatch.setattr(verify, "verify", interrupt)
     code, out, err = lrgen("verify", good, *EXAMINE)
     assert code == 130
@@ -117,10 +119,10 @@ def test_an_interrupt_exits_with_130(lrgen, good, monkeypatch):
     assert "Traceback" not in err
 
 
-def test_an_interrupt_says_that_nothing_is_lost(lrgen, good, monkeypatch):
-    """Who presses Ctrl-C is told that what was finished is kept."""
+def test_an_interrupt_reports_that_finished_results_are_kept(lrgen, good, monkeypatch):
+    """The message on an interrupt says that finished results are kept."""
     monkeypatch.setattr(verify, "verify", interrupt)
-    assert "interrupted; what was finished is kept" in lrgen("verify", good, *EXAMINE)[2]
+    assert lrgen("verify", good, *EXAMINE)[2] == "lrgen: interrupted; finished results are kept\n"
 
 
 # Wrong use.
@@ -143,7 +145,7 @@ WRONG = {
     "plot 31 --set patience=0.1": "variant 31 has no hyperparameter patience: it is called patience_fraction now",
     "show 1 --set gamma=high": "--set takes NAME=VALUE with a number, got 'gamma=high'",
     "show 1 --code --json": "--code and --json exclude each other",
-    "plot": "nothing to draw: name schedules, a --family, or --all",
+    "plot": "nothing to plot: name schedules, a --family, or --all",
     "plot 1 --all": "--all and a selection exclude each other",
     "plot 1 --horizon -5": "horizon must be at least 1, got -5 (variant 1)",
     "plot 1 --out curves.bmp": "curves.bmp: the suffix must be one of .png, .svg, .pdf, got '.bmp'",
@@ -161,7 +163,7 @@ WRONG = {
     "verify good.py --db sqlite:///good.py/results.db": "good.py/results.db: ",
     "verify good.py --db sqlite:///good.py": "good.py: file is not a database",
     "verify nowhere.py": "nowhere.py: cannot be read: No such file or directory",
-    "verify good.py --model ResNet": "verify takes either paths or a selection, not both",
+    "verify good.py --model ResNet": "paths and a selection exclude each other",
     "verify --as 1": "--as needs a path",
     "verify --variant 1 --out good.py": "good.py",
     "render --variant 1 --out good.py": "good.py",
@@ -174,14 +176,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("arguments", WRONG)
-def test_wrong_use_is_told_in_one_sentence(lrgen, good, tmp_path, arguments):
-    """Exit code 2, one line on stderr with the value and the nearest names, nothing on stdout, nothing made."""
+def test_wrong_use_is_one_line_on_stderr(lrgen, good, tmp_path, arguments):
+    """Wrong use exits with 2 and one line on stderr, prints nothing on stdout and writes no file."""
     before = (tmp_path / good).read_bytes()
     code, out, err = lrgen(*arguments.split())
     assert code == 2
     assert out == ""
-    assert err.startswith("lrgen: ")
-    assert WRONG[arguments] in err
+    assert err.startswith(f"lrgen: {WRONG[arguments]}")
     assert err.count("\n") == 1
     assert err.endswith("\n")
     assert (tmp_path / good).read_bytes() == before
@@ -189,9 +190,9 @@ def test_wrong_use_is_told_in_one_sentence(lrgen, good, tmp_path, arguments):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("epochs = ", "lrgen.toml: not valid TOML: "),
+        ("epochs = ", "{folder}/lrgen.toml: not valid TOML: "),
         ("epocs = 3", "epocs: unknown key (from "),
         ('epochs = "many"', "epochs: "),
         ("[verify]\nepochs = 3", "verify: unknown key (from "),
@@ -200,13 +201,13 @@ def test_wrong_use_is_told_in_one_sentence(lrgen, good, tmp_path, arguments):
         ('device = "gpu"', "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
     ],
 )
-def test_a_broken_configuration_is_told_in_one_sentence(lrgen, tmp_path, text, told):
-    """What is wrong in lrgen.toml is told as what is wrong in a flag, with the place, before anything is rendered."""
+def test_an_invalid_configuration_is_one_line_on_stderr(lrgen, tmp_path, text, message):
+    """An invalid lrgen.toml exits with 2 and one line on stderr, before a file is rendered."""
     (tmp_path / "lrgen.toml").write_text(text)
     code, out, err = lrgen("verify")
     assert code == 2
     assert out == ""
-    assert told in err
+    assert err.startswith(f"lrgen: {message.format(folder=tmp_path)}")
     assert err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["lrgen.toml"]
 
@@ -214,8 +215,8 @@ def test_a_broken_configuration_is_told_in_one_sentence(lrgen, tmp_path, text, t
 @pytest.mark.parametrize(
     "arguments", ["nonsense", "verify --nonsense", "verify --epochs many", "list", "results classes ResNet", ""]
 )
-def test_what_is_no_command_is_explained(lrgen, tmp_path, arguments):
-    """A misspelt command or option is a usage error, with help and without a traceback."""
+def test_an_unknown_command_or_option_is_a_usage_error(lrgen, tmp_path, arguments):
+    """An unknown command or option exits with 2 and a usage line, without a traceback."""
     code, out, err = lrgen(*arguments.split())
     assert code == 2
     assert "Usage" in out + err
@@ -223,8 +224,8 @@ def test_what_is_no_command_is_explained(lrgen, tmp_path, arguments):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_debug_shows_where_an_error_came_from(lrgen):
-    """``--debug`` prints the traceback, and the next command is not affected."""
+def test_debug_prints_the_traceback_of_this_command_alone(lrgen):
+    """``--debug`` prints the traceback of an error and does not affect the next command."""
     assert "Traceback" in lrgen("--debug", "render", "--model", "nobody")[2]
     code, _, err = lrgen("render", "--model", "nobody")
     assert code == 2
@@ -232,6 +233,7 @@ def test_debug_shows_where_an_error_came_from(lrgen):
 
 
 def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("LRGEN_")}
     command = [sys.executable, "-m", "lrgen", *arguments]
     return subprocess.run(command, env=environ, text=True, check=False, **options)
@@ -239,24 +241,25 @@ def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def debugged(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A command with ``--debug`` that fails."""
     folder = tmp_path_factory.mktemp("debugged")
     return program("--debug", "list", "schedules", "--family", "cosin", cwd=folder, capture_output=True)
 
 
 def test_debug_prints_the_traceback(debugged):
-    """A bug report can say where an error came from."""
+    """With ``--debug`` stderr ends with the traceback of the error."""
     assert "Traceback (most recent call last)" in debugged.stderr
     assert debugged.stderr.strip().endswith("UnknownNameError: unknown family 'cosin': did you mean cosine?")
     assert debugged.stdout == ""
 
 
 def test_debug_does_not_change_the_exit_code(debugged):
-    """Wrong use is wrong use, with a traceback or without."""
+    """With ``--debug`` wrong use exits with 2 as well."""
     assert debugged.returncode == 2
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
-    """``lrgen list schedules | head -0``: no traceback, no complaint."""
+def test_a_closed_pipe_is_not_an_error(tmp_path):
+    """A command whose reader closes the pipe exits with 0 and prints nothing on stderr."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
@@ -270,17 +273,17 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a good file, one with a very long name and one that fails, and a database that knows all three."""
+    """A folder with a valid file, one with a very long name and one that fails, and a database with their results."""
     folder = tmp_path_factory.mktemp("trained")
     copy(GOOD, folder / "good.py")
     copy(GOOD, folder / f"{LONG}.py", "# long\n")
     copy(FIXTURES / "training" / "fails_parameters_do_not_move.py", folder / "fails.py")
-    told = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(told):
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(folder)
         with pytest.raises(SystemExit):
             cli.main(["--quiet", *VERIFY_ALL])
-    assert "3 files: 2 verified, 1 failed; 0 results reused" in told.getvalue()
+    assert "3 files: 2 verified, 1 failed; 0 results reused" in printed.getvalue()
     return folder
 
 
@@ -298,7 +301,7 @@ def best(filled: Callable[..., Any]) -> list[dict[str, Any]]:
 
 
 def test_json_is_one_document(filled, best):
-    """Each command prints one array, or one object, and nothing else, with ``--json``."""
+    """With ``--json`` each command prints one array or one object, and nothing else."""
     key = (best[0]["model_name"], best[0]["scheduler_type"])
     arrays = {
         ("list", "models"): 2,
@@ -312,18 +315,18 @@ def test_json_is_one_document(filled, best):
         VERIFY_ALL: 3,
         ("verify", "good.py", *EXAMINE): 1,
     }
-    for arguments, least in arrays.items():
-        found = one_document(filled(*arguments, "--json")[1])
-        assert isinstance(found, list), arguments
-        assert len(found) >= least, arguments
+    for arguments, minimum in arrays.items():
+        rows = one_document(filled(*arguments, "--json")[1])
+        assert isinstance(rows, list), arguments
+        assert len(rows) >= minimum, arguments
     for arguments in (["doctor"], ["render", "--variant", "1"], ["show", "1"]):
         code, out, _ = filled(*arguments, "--json")
         assert isinstance(one_document(out), dict), arguments
         assert code == 0
 
 
-def test_json_of_verify_tells_everything(lrgen, good, bad):
-    """A row a file in the order in which they were asked for, with its key, its end and the reason."""
+def test_json_of_verify_has_a_row_for_each_file(lrgen, good, bad):
+    """The rows have the order of the arguments, and each has the keys, status and reason of its file."""
     code, out, _ = lrgen("verify", bad, good, "--as", "1", *EXAMINE, "--json")
     first, second = one_document(out)
     assert code == 1
@@ -336,7 +339,7 @@ def test_json_of_verify_tells_everything(lrgen, good, bad):
 
 
 def test_csv_is_a_table(filled):
-    """Each result table is CSV with a header as well, and a line a row."""
+    """With ``--csv`` a result table has a header and one line for each row."""
     _, out, err = filled("results", "best", "--csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert len(rows) >= 2
@@ -349,30 +352,30 @@ def test_csv_is_a_table(filled):
     assert err == ""
 
 
-def test_a_cell_of_csv_can_be_read(filled):
-    """Hyperparameters are JSON in their cell, as they are in the database."""
+def test_hyperparameters_are_json_in_csv(filled):
+    """The hyperparameters of a row are a JSON object in one cell."""
     _, out, _ = filled("results", "best", "--csv")
     for row in csv.DictReader(io.StringIO(out)):
         assert json.loads(row["hyperparameters"])["lr"] > 0
 
 
-def test_the_header_of_csv_is_always_the_same(filled, lrgen, good, tmp_path):
-    """A program that reads the table finds the same columns whether there are rows or none."""
-    _, some, _ = filled("results", "failures", "--csv")
+def test_the_header_of_csv_does_not_depend_on_the_rows(filled, lrgen, good, tmp_path):
+    """A CSV without rows has the header of a CSV with rows."""
+    _, with_rows, _ = filled("results", "failures", "--csv")
     lrgen("--quiet", "verify", good, *EXAMINE, "--db", "sqlite:///other.db")
-    _, none, _ = lrgen("results", "failures", "--csv", "--db", "sqlite:///other.db")
-    assert none.splitlines() == some.splitlines()[:1]
+    _, without_rows, _ = lrgen("results", "failures", "--csv", "--db", "sqlite:///other.db")
+    assert without_rows.splitlines() == with_rows.splitlines()[:1]
 
 
 def test_json_and_csv_exclude_each_other(filled):
-    """Asking for both is wrong use."""
+    """``--json`` with ``--csv`` is wrong use."""
     code, out, err = filled("results", "best", "--json", "--csv")
     assert (code, out) == (2, "")
-    assert "--json and --csv exclude each other" in err
+    assert err == "lrgen: --json and --csv exclude each other\n"
 
 
 def test_tables_fit_a_hundred_columns(filled, best):
-    """Whatever the names are, no line of a table is wider than a hundred columns."""
+    """No line of a table is wider than 100 columns, even with a long name."""
     key = next((row["model_name"], row["scheduler_type"]) for row in best if row["model_name"] == LONG)
     tables = [
         ["list", "models"],
@@ -388,21 +391,21 @@ def test_tables_fit_a_hundred_columns(filled, best):
         assert 0 < widest(filled(*arguments)[1]) <= 100, arguments
 
 
-def test_what_does_not_fit_goes_on_in_the_next_line(filled):
-    """Nothing of a long name is lost in the tables of results."""
+def test_a_long_name_is_folded_in_the_tables_of_results(filled):
+    """A name that is longer than its column continues on the next line."""
     out = filled("results", "best")[1]
     assert LONG in "".join(line.split("  ")[0].strip() for line in out.splitlines())
 
 
-def test_a_long_name_is_told_whole_by_verify(filled):
-    """A name that is too long for its column goes on in the next line."""
+def test_a_long_name_is_folded_in_the_table_of_verify(filled):
+    """A name that is longer than its column continues on the next line."""
     out = filled(*VERIFY_ALL)[1]
     table = out.split("\nfails/")[0]
     assert LONG in "".join(line.split("  ")[0].strip() for line in table.splitlines())
 
 
 def test_verify_ends_with_a_table_and_totals(lrgen, good, bad):
-    """File, schedule, unit, status, training, accuracy, seconds; the failures with their reasons; a line of totals."""
+    """The table of outcomes is followed by the failures with their reasons and a line of totals."""
     code, out, _ = lrgen("verify", good, bad, "--as", "1", *EXAMINE)
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0].split() == ["file", "schedule", "unit", "status", "training", "accuracy", "seconds"]
@@ -414,8 +417,8 @@ def test_verify_ends_with_a_table_and_totals(lrgen, good, bad):
     assert code == 1
 
 
-def test_names_are_no_markup(lrgen, tmp_path):
-    """A file may be called as it likes: brackets neither vanish nor break the table or the progress."""
+def test_brackets_in_names_are_not_markup(lrgen, tmp_path):
+    """Brackets in the name of a file are printed as they are, in the table and in the progress."""
     for name in ("[bold]x[", "a[link=1]", "b[red]"):
         copy(BAD, tmp_path / f"{name}.py", f"# {name}\n")
     code, out, err = lrgen("verify", ".", *EXAMINE)
@@ -425,8 +428,8 @@ def test_names_are_no_markup(lrgen, tmp_path):
         assert err.count(f"{name}/file-") == 1
 
 
-def test_an_unknown_result_is_told(filled):
-    """Classes of what was never trained are an error that says so."""
+def test_a_file_without_results_is_an_error(filled):
+    """The classes of a file that was never trained are an error that names it."""
     code, out, err = filled("results", "classes", "ResNet", "A0_049")
     assert (code, out) == (2, "")
     assert "no class metrics of ResNet A0_049" in err
@@ -436,7 +439,7 @@ def test_an_unknown_result_is_told(filled):
 
 
 def commands(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
-    """Every command by its words."""
+    """The words of each command."""
     if not hasattr(command, "commands"):
         yield path
         return
@@ -448,7 +451,7 @@ COMMANDS = list(commands(typer.main.get_command(cli.app)))
 
 
 def test_these_are_the_commands():
-    """What the documents name is there."""
+    """The commands of the README exist."""
     wanted = {"render", "verify", "show", "plot", "doctor", "list models", "list schedules", "list families"}
     wanted |= {"results best", "results classes", "results failures"}
     assert wanted <= {" ".join(path) for path in COMMANDS}
@@ -456,7 +459,7 @@ def test_these_are_the_commands():
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_shows_an_example(lrgen, path):
-    """The help of every command has an example of that very command, in lines that fit a terminal."""
+    """The help of every command has an example of this command, in lines of at most 100 columns."""
     code, out, err = lrgen(*path, "--help")
     assert (code, err) == (0, "")
     assert f"Example: lrgen {' '.join(path)}" in " ".join(out.split())
@@ -466,7 +469,7 @@ def test_help_shows_an_example(lrgen, path):
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_option_is_explained(path):
-    """No option is without a sentence of help."""
+    """Every option and every argument has a help text."""
     command: Any = typer.main.get_command(cli.app)
     for name in path:
         command = command.commands[name]
@@ -475,7 +478,7 @@ def test_every_option_is_explained(path):
 
 
 def test_the_examples_of_list_and_doctor_work(lrgen):
-    """What the help shows can be typed as it stands."""
+    """The examples in the help of these commands exit with 0."""
     for path in COMMANDS:
         if path[0] not in ("list", "doctor"):
             continue
@@ -487,7 +490,7 @@ def test_the_examples_of_list_and_doctor_work(lrgen):
 
 
 def test_version_is_that_of_the_package(lrgen):
-    """``lrgen --version`` prints one line."""
+    """``lrgen --version`` prints the version of the package on one line."""
     assert lrgen("--version") == (0, f"lrgen {package.__version__}\n", "")
 
 
@@ -495,7 +498,7 @@ def test_version_is_that_of_the_package(lrgen):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--slots", "2"], "--slots is for a GPU: on the CPU --workers says how many files run at a time"),
         (["--isolation", "chroot"], "unknown isolation 'chroot': known: process, sandbox"),
@@ -504,23 +507,23 @@ def test_version_is_that_of_the_package(lrgen):
         (["--since", "nowhere.json"], "nowhere.json: there is no such manifest"),
     ],
 )
-def test_what_cannot_be_asked_of_verify_is_one_sentence(lrgen, good, arguments, told):
-    """An option that means nothing here is named before anything is run."""
+def test_an_option_that_does_not_apply_is_an_error(lrgen, good, arguments, message):
+    """An option of verify that does not apply is an error that names it, before a file is run."""
     code, out, err = lrgen("verify", good, "--device", "cpu", *arguments)
     assert (code, out) == (2, "")
-    assert told in " ".join(err.split())
+    assert message in " ".join(err.split())
 
 
-def test_a_foreign_file_is_verified_in_a_sandbox_and_the_result_says_so(lrgen, good):
-    """The JSON names the level; what accepts the risk is a flag."""
+def test_a_foreign_file_is_verified_in_a_sandbox(lrgen, good):
+    """The JSON names the isolation of the file; ``--isolation process`` overrides it."""
     _, out, _ = lrgen("verify", good, *EXAMINE, "--json")
     assert json.loads(out)[0]["isolation"] in ("namespaces", "landlock")
     _, out, _ = lrgen("verify", good, *EXAMINE, "--json", "--force", "--isolation", "process")
     assert json.loads(out)[0]["isolation"] == "process"
 
 
-def test_a_file_without_a_claim_is_unclaimed_and_the_table_says_what_to_give(lrgen, good):
-    """It is no failure, but not verified either; ``--json`` has the stage, and the table is followed by a hint."""
+def test_a_file_without_a_claim_is_unclaimed(lrgen, good):
+    """A file without a claim exits with 0, or with 1 under ``--strict``; a hint on ``--as`` follows the table."""
     options = (good, "--stage", "schedule", "--device", "cpu")
     code, out, _ = lrgen("verify", *options)
     *_, row, hint, totals = out.splitlines()
@@ -535,8 +538,8 @@ def test_a_file_without_a_claim_is_unclaimed_and_the_table_says_what_to_give(lrg
     assert row["reason"] == "there is no variant to compare its schedule with"
 
 
-def test_a_verified_file_is_good_enough_for_strict(filled):
-    """``--strict`` exits 0 when every file is verified; its stage is the last check, and there is no hint."""
+def test_a_verified_file_passes_strict(filled):
+    """``--strict`` exits with 0 if every file is verified; the stage is the last check, and there is no hint."""
     command = ["good.py" if argument == "." else argument for argument in VERIFY_ALL]
     code, out, _ = filled(*command, "--strict", "--json")
     (row,) = one_document(out)
@@ -549,7 +552,7 @@ def test_a_verified_file_is_good_enough_for_strict(filled):
 
 
 def test_progress_is_plain_without_a_terminal(lrgen, good, bad):
-    """A line a file on stderr, with the count, the end and the reason; the table alone is on stdout."""
+    """Progress is one line for each file on stderr, with count, status and reason; stdout has only the table."""
     _, out, err = lrgen("verify", good, bad, *EXAMINE, "--workers", "1")
     first, second = err.splitlines()
     assert re.fullmatch(r"\[1/2\] good/file-\w{8} passed: contract \d+\.\d s, \d+ s left", first)
@@ -558,33 +561,33 @@ def test_progress_is_plain_without_a_terminal(lrgen, good, bad):
     assert "\x1b" not in out + err
 
 
-def test_progress_says_what_is_reused(lrgen, good, bad):
-    """What is known is told in one line, what is new in a line each."""
+def test_progress_counts_the_reused_results(lrgen, good, bad):
+    """Reused results are counted in one line; each new result has a line of its own."""
     lrgen("verify", good, *EXAMINE)
     _, _, err = lrgen("verify", good, bad, *EXAMINE)
     first, second = err.splitlines()
-    assert first == "1 of 2 results are known already and are reused"
+    assert first == "1 of 2 results are cached and reused"
     assert second.startswith("[2/2] bad/file-")
 
 
-def test_quiet_means_no_progress(lrgen, good, bad):
-    """With ``-q`` stderr stays empty, and the table is the same."""
+def test_quiet_prints_no_progress(lrgen, good, bad):
+    """With ``-q`` stderr is empty and stdout has the table."""
     code, out, err = lrgen("-q", "verify", good, bad, *EXAMINE)
     assert (code, err) == (1, "")
     assert "2 files: 1 passed up to contract, 1 failed" in out
 
 
-def test_verbose_shows_what_a_file_prints(lrgen, tmp_path):
-    """With ``-v`` a file's own output is told after its line."""
-    source = GOOD.read_text().replace("self.to(self.device)", 'print("said [bold]by[/] the file")')
-    (tmp_path / "talks.py").write_text(source)
-    assert "said [bold]by[/] the file" in lrgen("-v", "verify", "talks.py", *EXAMINE)[2]
-    assert "by the file" not in lrgen("verify", "talks.py", *EXAMINE, "--force")[2]
+def test_verbose_prints_the_output_of_a_file(lrgen, tmp_path):
+    """With ``-v`` the output of a file follows its line of progress, without ``-v`` it is not printed."""
+    source = GOOD.read_text().replace("self.to(self.device)", 'print("printed [bold]by[/] the file")')
+    (tmp_path / "prints.py").write_text(source)
+    assert "printed [bold]by[/] the file" in lrgen("-v", "verify", "prints.py", *EXAMINE)[2]
+    assert "by the file" not in lrgen("verify", "prints.py", *EXAMINE, "--force")[2]
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Runs the command line on a terminal of its own → exit code, everything that was written to it."""
+    """Run the command line on a pseudo-terminal → exit code, all its output."""
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
@@ -593,75 +596,77 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
 
     def run(*arguments: str, columns: int = 100, term: str = "xterm-256color") -> tuple[int, str]:
         monkeypatch.setenv("TERM", term)
-        monkeypatch.setenv("COLUMNS", str(columns))  # the size of descriptor 1 would be asked, which is not this one
-        mine, theirs = os.openpty()
-        told = bytearray()
+        monkeypatch.setenv(
+            "COLUMNS", str(columns)
+        )  # else Rich takes the size of descriptor 1, which is not this terminal
+        controller, terminal_end = os.openpty()
+        written = bytearray()
 
         def read() -> None:
-            with contextlib.suppress(OSError):  # the other side was closed
-                while data := os.read(mine, 1 << 16):
-                    told.extend(data)
+            with contextlib.suppress(OSError):  # the terminal was closed
+                while data := os.read(controller, 1 << 16):
+                    written.extend(data)
 
         reader = threading.Thread(target=read)
         reader.start()
-        with monkeypatch.context() as patch, os.fdopen(theirs, "w", encoding="utf-8") as screen:
+        with monkeypatch.context() as patch, os.fdopen(terminal_end, "w", encoding="utf-8") as screen:
             patch.setattr(sys, "stdout", screen)
             patch.setattr(sys, "stderr", screen)
             with pytest.raises(SystemExit) as ended:
                 cli.main(arguments)
         reader.join()
-        os.close(mine)
-        return int(ended.value.code or 0), told.decode()
+        os.close(controller)
+        return int(ended.value.code or 0), written.decode()
 
     return run
 
 
 def test_a_terminal_gets_a_progress_bar(terminal, good, bad):
-    """The bar says what is being done, how many files are done, and how many have failed."""
-    code, told = terminal("verify", bad, good, *EXAMINE, "--workers", "1")
+    """The bar shows the action, the number of finished files and the number of failed ones."""
+    code, printed = terminal("verify", bad, good, *EXAMINE, "--workers", "1")
     assert code == 1
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
     assert "verifying" in plain
     assert re.search(r"verifying .*0/2", plain)
     assert re.search(r"1/2 .*1 failed", plain)
-    assert "[1/2]" not in plain  # no plain lines beside it
+    assert "[1/2]" not in plain  # no plain lines as well
     assert "2 files: 1 passed up to contract, 1 failed" in plain
 
 
-def test_quiet_means_no_bar(terminal, good):
-    """With ``-q`` a terminal gets the table alone."""
-    _, told = terminal("-q", "verify", good, *EXAMINE)
-    assert "verifying" not in told
-    assert "1 passed up to contract; 0 results reused" in told
+def test_quiet_shows_no_bar(terminal, good):
+    """With ``-q`` a terminal shows only the table."""
+    _, printed = terminal("-q", "verify", good, *EXAMINE)
+    assert "verifying" not in printed
+    assert "1 passed up to contract; 0 results reused" in printed
 
 
-def test_colours_are_for_terminals_that_want_them(terminal, good, bad, monkeypatch):
-    """A terminal gets colours unless NO_COLOR is set; the text is the same."""
-    _, colourful = terminal("-q", "verify", good, bad, *EXAMINE)
+def test_no_color_switches_colours_off(terminal, good, bad, monkeypatch):
+    """A terminal shows colours unless NO_COLOR is set."""
+    _, coloured = terminal("-q", "verify", good, bad, *EXAMINE)
     monkeypatch.setenv("NO_COLOR", "1")
     _, plain = terminal("-q", "verify", good, bad, *EXAMINE)
-    assert COLOUR.search(colourful)
+    assert COLOUR.search(coloured)
     assert not COLOUR.search(plain)
     assert "passed: contract" in plain
 
 
 def test_a_dumb_terminal_gets_plain_lines(terminal, good):
-    """Where no bar can be drawn, the lines are written that a file would get, without escape sequences."""
-    _, told = terminal("verify", good, *EXAMINE, term="dumb")
-    assert "[1/1] good/file-" in told
-    assert "\x1b" not in told
+    """A dumb terminal gets plain lines of progress, without escape sequences and without a bar."""
+    _, printed = terminal("verify", good, *EXAMINE, term="dumb")
+    assert "[1/1] good/file-" in printed
+    assert "\x1b" not in printed
 
 
-def test_a_narrow_terminal_is_respected(terminal, good, bad):
-    """On a terminal of sixty columns the table folds."""
-    _, told = terminal("-q", "verify", good, bad, "--as", "1", *EXAMINE, columns=60)
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told)
+def test_a_table_fits_a_narrow_terminal(terminal, good, bad):
+    """On a terminal of 60 columns the table is at most 60 columns wide."""
+    _, printed = terminal("-q", "verify", good, bad, "--as", "1", *EXAMINE, columns=60)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
     assert widest(plain) <= 60
     assert "passed: contract" in plain
     assert "failed" in plain
 
 
-# What is loaded.
+# Imported modules.
 
 STARTS = """
 import json, sys
@@ -676,8 +681,8 @@ print(json.dumps(loaded), file=sys.stderr)
 """
 
 
-def test_small_commands_load_little(lrgen, good, tmp_path):
-    """Listing loads neither torch nor the database, an unchanged render no formatter, a look-up no torch."""
+def test_light_commands_import_no_heavy_library(lrgen, good, tmp_path):
+    """Lists, an unchanged render and queries import none of the heavy libraries that they do not need."""
     lrgen("-q", "render", "--variant", "1-2")
     lrgen("-q", "verify", good, *EXAMINE)
     light = [["list", "models"], ["list", "schedules", "--json"], ["list", "families"], ["--version"]]
@@ -699,6 +704,6 @@ def test_small_commands_load_little(lrgen, good, tmp_path):
 
 
 def test_every_stage_is_offered(lrgen):
-    """The help of verify names the stages as they are called."""
+    """The help of verify has the name of each stage."""
     out = lrgen("verify", "--help")[1]
     assert all(stage.value in out for stage in Stage)

@@ -1,4 +1,4 @@
-"""``lrgen verify --seeds`` makes the runs, ``lrgen results compare`` says what they say."""
+"""``lrgen verify --seeds`` makes runs over seeds, and ``lrgen results compare`` compares them."""
 
 import csv
 import hashlib
@@ -13,14 +13,15 @@ import pytest
 from scipy import stats
 
 from lrgen.catalogue import Catalogue
+from lrgen.cli.printing import Progress
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Series, Store
 from lrgen.verify import run as verify
 from lrgen.verify import verdicts
 from tests.paths import TINY
 
-# Right answers among a hundred, by variant and seed; 41 is the constant schedule.
-RIGHT = {41: (80, 83, 78), 1: (90, 94, 87), 37: (81, 82, 80)}
+# Correct predictions of a hundred, by variant and seed; 41 is the constant schedule.
+CORRECT = {41: (80, 83, 78), 1: (90, 94, 87), 37: (81, 82, 80)}
 
 
 @pytest.fixture
@@ -30,10 +31,10 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def save(store: Store, catalogue: Catalogue) -> Callable[..., None]:
-    """Puts a run of two epochs of a variant into the store, the second with so many right answers of a hundred."""
+    """Save a run of a variant with two epochs, the second with a number of correct predictions of a hundred."""
 
-    def saved(
-        number: int, seed: int, right: int, source: str = "", status: Status = Status.VERIFIED, **asked: Any
+    def run(
+        number: int, seed: int, right: int, source: str = "", status: Status = Status.VERIFIED, **settings: Any
     ) -> None:
         variant = catalogue.variant(number)
         candidate = Candidate(
@@ -52,15 +53,15 @@ def save(store: Store, catalogue: Catalogue) -> Callable[..., None]:
         )
         failed = not status.ok
         outcome = Outcome(candidate, status, Stage.TRAINING, "for a reason" if failed else "", 2.0, epochs=epochs)
-        store.save(outcome, verdicts.conditions_of(VerifySettings(seed=seed, **asked)), ("a", "b"))
+        store.save(outcome, verdicts.conditions_of(VerifySettings(seed=seed, **settings)), ("a", "b"))
 
-    return saved
+    return run
 
 
 @pytest.fixture
 def compare(lrgen: Callable[..., Any], save: Callable[..., None]) -> Callable[..., dict[str, Any]]:
-    """The comparison of the three schedules of ``RIGHT``, as JSON."""
-    for number, counts in RIGHT.items():
+    """The comparison of the three schedules of ``CORRECT``, as JSON."""
+    for number, counts in CORRECT.items():
         for seed, right in enumerate(counts):
             save(number, seed, right)
 
@@ -72,38 +73,44 @@ def compare(lrgen: Callable[..., Any], save: Callable[..., None]) -> Callable[..
     return run
 
 
-def of(found: dict[str, Any], number: int) -> dict[str, Any]:
-    [row] = [row for row in found["schedules"] if row["scheduler_type"] == f"A0_{number:03d}"]
+def row_of(comparison: dict[str, Any], number: int) -> dict[str, Any]:
+    """The row of a variant."""
+    [row] = [row for row in comparison["schedules"] if row["scheduler_type"] == f"A0_{number:03d}"]
     return row
 
 
-def keys(found: dict[str, Any]) -> list[str]:
-    return [row["scheduler_type"] for row in found["schedules"]]
+def keys(comparison: dict[str, Any]) -> list[str]:
+    """The schedules of a comparison, in its order."""
+    return [row["scheduler_type"] for row in comparison["schedules"]]
 
 
 # The comparison.
 
 
-def test_each_schedule_is_compared_with_the_constant_one(compare):
-    """Its best epochs over the seeds, and the paired interval that scipy has."""
-    found = compare()
-    assert (found["baseline"], found["confidence"], found["confidence_of_each"]) == ("A0_041", 0.95, 0.975)
-    assert keys(found) == ["A0_001", "A0_037", "A0_041"]
-    step = of(found, 1)
+def test_each_schedule_is_compared_with_the_constant_schedule(compare):
+    """A row has the mean of the best epochs over the seeds and scipy's interval of a paired t-test."""
+    comparison = compare()
+    assert (comparison["baseline"], comparison["confidence"], comparison["confidence_of_each"]) == (
+        "A0_041",
+        0.95,
+        0.975,
+    )
+    assert keys(comparison) == ["A0_001", "A0_037", "A0_041"]
+    step = row_of(comparison, 1)
     assert (step["runs"], step["pairs"], step["variant_name"]) == (3, 3, "StepLR_default")
     assert step["mean"] == pytest.approx((0.90 + 0.94 + 0.87) / 3)
-    wanted = stats.ttest_rel(RIGHT[1], RIGHT[41]).confidence_interval(0.975)
+    wanted = stats.ttest_rel(CORRECT[1], CORRECT[41]).confidence_interval(0.975)
     assert (step["low"], step["high"]) == pytest.approx((wanted.low / 100, wanted.high / 100))
-    assert [row["verdict"] for row in found["schedules"]] == ["better", "tie", "baseline"]
-    assert [row["rank"] for row in found["schedules"]] == [1, 2, 2]
+    assert [row["verdict"] for row in comparison["schedules"]] == ["better", "tie", "baseline"]
+    assert [row["rank"] for row in comparison["schedules"]] == [1, 2, 2]
 
 
 def test_the_baseline_can_be_chosen(compare):
-    """By number or by name; the differences change their sign with it."""
-    found = compare("--baseline", "StepLR_default")
-    assert found["baseline"] == "A0_001"
-    assert of(found, 41)["verdict"] == "worse"
-    assert of(found, 41)["difference"] == pytest.approx(-of(compare(), 1)["difference"])
+    """``--baseline`` names the baseline; exchanging two schedules changes the sign of their difference."""
+    comparison = compare("--baseline", "StepLR_default")
+    assert comparison["baseline"] == "A0_001"
+    assert row_of(comparison, 41)["verdict"] == "worse"
+    assert row_of(comparison, 41)["difference"] == pytest.approx(-row_of(compare(), 1)["difference"])
 
 
 @pytest.mark.parametrize(
@@ -115,88 +122,88 @@ def test_the_baseline_can_be_chosen(compare):
         (["--variant", "1", "--baseline", "37"], ["A0_001", "A0_037"], "A0_037"),
     ],
 )
-def test_a_selection_is_compared(compare, selection, selected, baseline):
-    """With a baseline that is named, the constant schedule if it is selected, else the best."""
-    found = compare(*selection)
-    assert (keys(found), found["baseline"]) == (selected, baseline)
+def test_the_selected_schedules_are_compared(compare, selection, selected, baseline):
+    """The baseline is the named schedule, else the constant schedule if it is selected, else the best."""
+    comparison = compare(*selection)
+    assert (keys(comparison), comparison["baseline"]) == (selected, baseline)
 
 
-def test_what_was_not_made_alike_is_left_out_and_counted(compare, save):
-    """Other epochs, older bytes and a repetition of a seed are no further runs."""
+def test_runs_under_other_conditions_are_left_out_and_counted(compare, save):
+    """Runs with other epochs, with an older file or with a repeated seed are not pooled with the others."""
     save(1, 3, 10, epochs=90)
-    save(1, 0, 10, source="of before")
+    save(1, 0, 10, source="older")
     save(1, 0, 90)
-    found = compare()
-    assert (of(found, 1)["runs"], found["left_out"]) == (3, 3)
-    assert of(found, 1)["mean"] == pytest.approx((0.90 + 0.94 + 0.87) / 3)
-    assert found["conditions"]["settings"]["epochs"] == 5
-    assert "seed" not in found["conditions"]["settings"]
+    comparison = compare()
+    assert (row_of(comparison, 1)["runs"], comparison["left_out"]) == (3, 3)
+    assert row_of(comparison, 1)["mean"] == pytest.approx((0.90 + 0.94 + 0.87) / 3)
+    assert comparison["conditions"]["settings"]["epochs"] == 5
+    assert "seed" not in comparison["conditions"]["settings"]
 
 
-def test_a_schedule_that_was_only_made_otherwise_is_named(compare, save):
-    """It has no row of numbers that nobody may compare."""
+def test_a_schedule_with_runs_under_other_conditions_only_is_named(compare, save):
+    """A schedule without comparable runs has no row and is listed as absent."""
     save(51, 0, 99, epochs=90)
-    found = compare("--baseline", "41")
-    assert (found["absent"], found["left_out"]) == (["A0_051"], 1)
-    assert "A0_051" not in keys(found)
+    comparison = compare("--baseline", "41")
+    assert (comparison["absent"], comparison["left_out"]) == (["A0_051"], 1)
+    assert "A0_051" not in keys(comparison)
 
 
-def test_a_dataset_has_a_comparison_of_its_own(compare, save):
-    """The newest run decides, or ``--dataset``."""
+def test_runs_on_one_dataset_are_compared(compare, save):
+    """The dataset is that of ``--dataset``, else that of the newest run."""
     save(1, 0, 50, dataset="cifar-10")
     save(1, 1, 60, dataset="cifar-10")
     assert keys(compare()) == ["A0_001"]
     assert compare("--dataset", "digits")["left_out"] == 0
-    assert of(compare("--dataset", "cifar-10"), 1)["runs"] == 2
+    assert row_of(compare("--dataset", "cifar-10"), 1)["runs"] == 2
 
 
 def test_recorded_numbers_are_not_pooled_with_executed_ones(compare, store):
-    """What a caller brought is compared with what a caller brought."""
+    """Numbers that a caller recorded are compared only with recorded numbers."""
     for seed, accuracy in enumerate((0.1, 0.2)):
         store.record_epoch(Series("ResNet", "A0_041", "digits", seed=seed), 1, accuracy, 1.0)
-    found = compare()
-    assert keys(found) == ["A0_041"]
-    assert (of(found, 41)["mean"], found["left_out"]) == (pytest.approx(0.15), 9)
-    assert of(compare("--baseline", "1"), 41)["mean"] == pytest.approx((0.80 + 0.83 + 0.78) / 3)
+    comparison = compare()
+    assert keys(comparison) == ["A0_041"]
+    assert (row_of(comparison, 41)["mean"], comparison["left_out"]) == (pytest.approx(0.15), 9)
+    assert row_of(compare("--baseline", "1"), 41)["mean"] == pytest.approx((0.80 + 0.83 + 0.78) / 3)
 
 
-def test_a_failed_run_counts_and_is_told(lrgen, save):
-    """A seed under which a schedule does not learn is part of what it does."""
+def test_a_failed_run_is_included_and_counted(lrgen, save):
+    """A run that failed the training check is part of the mean, and the table counts it."""
     save(41, 0, 90)
     save(41, 1, 10, status=Status.FAILED)
     code, out, _ = lrgen("results", "compare")
     assert code == 0
     assert "0.500 ± 0.566" in out
-    assert "did not pass the checks, and count: 1" in out
+    assert "runs that did not pass the checks and are included: 1\n" in out
 
 
-# How it is printed.
+# The table.
 
 
-def test_the_table_tells_what_is_compared_and_how(lrgen, compare, save):
-    """Rank, schedule, runs, mean and deviation, difference, interval and verdict, and what the runs have in common."""
+def test_the_table_has_the_comparison_and_its_conditions(lrgen, compare, save):
+    """The columns are followed by the common conditions, the confidence and the runs that were left out."""
     save(51, 0, 90, epochs=90)
     save(1, 0, 90)
     code, out, err = lrgen("results", "compare", "--model", "ResNet")
     assert (code, err) == (0, "")
     header, best, _, baseline, *notes = out.splitlines()
     assert header.split() == ["rank", "schedule", "runs", "mean", "±", "sd", "difference", "interval", "verdict"]
-    step = of(compare(), 1)
+    step = row_of(compare(), 1)
     assert best.split()[:6] == ["1", "StepLR_default", "3", "0.903", "±", "0.035"]
     assert f"{step['low']:+.3f}…{step['high']:+.3f}" in best
     assert baseline.split()[-3:] == ["–", "–", "baseline"]
     assert "digits, 5 epochs, cpu, torch" in notes[0]
-    assert "95% confidence (97.50% each)" in notes[1]
+    assert "intervals at 95% (97.50% each)" in notes[1]
     assert notes[2:] == [
-        "left out: 2, made in another way or again under the same seed",
-        "made in another way only: A0_051",
+        "runs left out: 2, made under other conditions or repeated with the same seed",
+        "schedules with runs under other conditions only: A0_051",
     ]
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_the_longest_names_fit(lrgen, save, catalogue):
-    """A table of any schedules is at most a hundred columns wide, and nothing of a name is lost."""
-    longest = max(catalogue.variants, key=lambda one: len(one.name))
+def test_the_longest_name_fits_the_table(lrgen, save, catalogue):
+    """With the longest name the table is at most 100 columns wide and has the whole name."""
+    longest = max(catalogue.variants, key=lambda variant: len(variant.name))
     for seed, right in enumerate((60, 63)):
         save(longest.number, seed, right)
         save(41, seed, 50 + seed)
@@ -206,16 +213,16 @@ def test_the_longest_names_fit(lrgen, save, catalogue):
 
 
 def test_csv_is_the_rows_of_json(lrgen, compare):
-    """The same names, a line a schedule, empty where there is no number."""
+    """The CSV has a line for each schedule, with the names and values of the JSON."""
     rows = list(csv.DictReader(io.StringIO(lrgen("results", "compare", "--csv")[1])))
-    found = compare()["schedules"]
-    assert list(rows[0]) == list(found[0])
-    assert [float(row["mean"]) for row in rows] == [row["mean"] for row in found]
-    assert [row["verdict"] for row in rows] == [row["verdict"] for row in found]
+    comparison = compare()["schedules"]
+    assert list(rows[0]) == list(comparison[0])
+    assert [float(row["mean"]) for row in rows] == [row["mean"] for row in comparison]
+    assert [row["verdict"] for row in rows] == [row["verdict"] for row in comparison]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--model", "nobody"], "no run of nobody was evaluated: run lrgen verify --model nobody --seeds 3"),
         (["--dataset", "cifar-10"], "no run of ResNet on cifar-10 was evaluated"),
@@ -225,11 +232,11 @@ def test_csv_is_the_rows_of_json(lrgen, compare):
         (["--json", "--csv"], "--json and --csv exclude each other"),
     ],
 )
-def test_what_cannot_be_compared_is_told_in_one_sentence(lrgen, compare, arguments, told):
-    """Exit code 2, one line with the value, nothing on stdout."""
+def test_a_comparison_that_is_not_possible_is_one_line_on_stderr(lrgen, compare, arguments, message):
+    """The command exits with 2 and one line on stderr with the value, and prints nothing on stdout."""
     code, out, err = lrgen("results", "compare", *arguments)
     assert (code, out) == (2, "")
-    assert told in err
+    assert err.startswith(f"lrgen: {message}")
     assert err.count("\n") == 1
 
 
@@ -238,7 +245,7 @@ def test_what_cannot_be_compared_is_told_in_one_sentence(lrgen, compare, argumen
 
 @pytest.fixture
 def tiny(lrgen: Callable[..., Any]) -> Callable[..., tuple[int, str, str]]:
-    """Verifies a variant of a network that is trained in a second, under several seeds."""
+    """Verify a variant of a network that trains in a second."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         return lrgen(
@@ -250,7 +257,7 @@ def tiny(lrgen: Callable[..., Any]) -> Callable[..., tuple[int, str, str]]:
 
 
 def test_each_seed_is_a_run_of_its_own(tiny, lrgen, tmp_path):
-    """Two seeds are two runs with their own numbers, which are reused by seed, go on where they ended, and compare."""
+    """Each seed has a recorded run; later commands reuse it by its seed, and the runs can be compared."""
     code, out, err = tiny("--seed", "3", "--seeds", "2", "--json")
     first, second = json.loads(out)
     assert code == 0
@@ -270,30 +277,31 @@ def test_each_seed_is_a_run_of_its_own(tiny, lrgen, tmp_path):
     assert compared["left_out"] == 0
 
 
-def ended(status: Status, candidate: Candidate) -> Outcome:
+def outcome_of(candidate: Candidate, status: Status) -> Outcome:
+    """An outcome of the training check."""
     return Outcome(candidate, status, Stage.TRAINING, "" if status.ok else "for a reason", 1.0)
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The seeds under which files are verified; nothing is run, and under seed 1 all fail."""
+def verified_seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds of a verification that runs nothing and fails all files with seed 1."""
     seeds: list[int] = []
 
-    def verified(candidates: list[Candidate], settings: VerifySettings, *_: Any, started: Any, **__: Any) -> Any:
+    def verify_nothing(candidates: list[Candidate], settings: VerifySettings, *_: Any, started: Any, **__: Any) -> Any:
         seeds.append(settings.seed)
         started(0, {id(candidate): 1.0 for candidate in candidates})
         for candidate in reversed(candidates):
-            yield ended(Status.FAILED if settings.seed == 1 else Status.VERIFIED, candidate)
+            yield outcome_of(candidate, Status.FAILED if settings.seed == 1 else Status.VERIFIED)
 
-    monkeypatch.setattr(verify, "verify", verified)
+    monkeypatch.setattr(verify, "verify", verify_nothing)
     return seeds
 
 
-def test_the_table_names_the_seeds(lrgen, seen):
-    """A row a run, a file's runs together in the order of their seeds; the failure says under which; the totals."""
+def test_the_table_of_verify_has_the_seeds(lrgen, verified_seeds):
+    """The table has one row for each run, ordered by file and seed; the failures and the totals name the seeds."""
     code, out, err = lrgen("verify", "--variant", "1-2", "--seeds", "3", "--device", "cpu")
     header, *rows = out.splitlines()
-    assert (code, seen) == (1, [0, 1, 2])
+    assert (code, verified_seeds) == (1, [0, 1, 2])
     column = header.split().index("seed")
     assert [(row.split()[0], row.split()[column]) for row in rows[:6]] == [
         (f"ResNet/A0_00{number}", str(seed)) for number in (1, 2) for seed in range(3)
@@ -303,36 +311,34 @@ def test_the_table_names_the_seeds(lrgen, seen):
     assert err.splitlines()[-1].startswith("[6/6] ")
 
 
-def test_the_time_that_is_left_is_that_of_all_seeds(monkeypatch, capfd):
-    """After one of two files took ten seconds under the first of three seeds, five more runs take fifty."""
-    from lrgen.cli import printing
-
-    monkeypatch.setattr(printing.time, "monotonic", lambda: 0.0)
+def test_the_remaining_time_includes_all_seeds(capfd):
+    """After the first of six runs took ten seconds, fifty seconds remain."""
+    seconds = 0.0
     files = [Candidate(Path(name), "", "", name, "A0_001", None, {}) for name in ("a", "b")]
-    progress = printing.Progress("verifying", 6)
+    progress = Progress("verifying", 6, clock=lambda: seconds)
     progress.begin(0, {id(file): 3.0 for file in files})
-    monkeypatch.setattr(printing.time, "monotonic", lambda: 10.0)
-    progress.outcome(ended(Status.VERIFIED, files[0]))
+    seconds = 10.0
+    progress.outcome(outcome_of(files[0], Status.VERIFIED))
     assert capfd.readouterr().err.endswith(", 50 s left\n")
 
 
-def test_one_seed_is_told_as_before(lrgen, seen):
-    """Without ``--seeds`` there is one run, under the seed that is asked for, and no column for it."""
+def test_without_seeds_there_is_one_run_and_no_column(lrgen, verified_seeds):
+    """Without ``--seeds`` each file has one run with the seed of ``--seed``, and the table has no column for it."""
     code, out, _ = lrgen("verify", "--variant", "1-2", "--seed", "7", "--device", "cpu")
-    assert (code, seen) == (0, [7])
+    assert (code, verified_seeds) == (0, [7])
     assert "seed" not in out
     assert "2 files: 2 verified; " in out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--seeds", "2", "--stage", "schedule"], "with --stage schedule each run would be the same"),
         (["--seeds", "0"], "--seeds"),
     ],
 )
-def test_seeds_that_make_no_sense_are_refused(lrgen, seen, arguments, told):
-    """What has no randomness is not repeated, and at least one run is made."""
+def test_invalid_seeds_are_an_error(lrgen, verified_seeds, arguments, message):
+    """``--seeds`` needs at least one run, and the training check if there are several."""
     code, out, err = lrgen("verify", "--variant", "1", *arguments)
-    assert (code, out, seen) == (2, "", [])
-    assert told in err
+    assert (code, out, verified_seeds) == (2, "", [])
+    assert message in err

@@ -1,4 +1,4 @@
-"""The active model, and what the commands say of architectures."""
+"""``lrgen model``: the active model and the facts about architectures."""
 
 import json
 
@@ -11,14 +11,14 @@ from lrgen.errors import ConfigError, UnknownNameError
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    """Each test in a folder of its own, below which nothing is configured."""
+def _empty_folder(tmp_path, monkeypatch):
+    """Each test runs in an empty folder without a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LRGEN_ACTIVE_MODEL", raising=False)
 
 
-def test_a_chosen_model_is_the_one_that_commands_work_on(lrgen, tmp_path):
-    """``lrgen model use`` writes lrgen.toml, and ``render`` without --model then writes that model's files."""
+def test_commands_work_on_the_active_model(lrgen, tmp_path):
+    """``lrgen model use`` writes lrgen.toml, and ``render`` without --model writes the files of this model."""
     code, out, _ = lrgen("model", "use", "ResNet18")
     assert code == 0
     assert "ResNet18" in out
@@ -28,9 +28,9 @@ def test_a_chosen_model_is_the_one_that_commands_work_on(lrgen, tmp_path):
     assert package.get_active_model() == "ResNet18"
 
 
-def test_the_rest_of_lrgen_toml_stays_as_it_was(tmp_path):
-    """Comments, order and other settings survive; the file of a parent folder is the one that is changed."""
-    text = '# ours\nepochs = 7  # enough\nactive_model = "ResNet"  # the small one\nout = "files"\n'
+def test_other_settings_of_lrgen_toml_are_kept(tmp_path):
+    """Changing a setting keeps comments, order and other settings, in the lrgen.toml of a parent folder."""
+    text = '# the settings\nepochs = 7  # enough\nactive_model = "ResNet"  # the small one\nout = "files"\n'
     (tmp_path / "lrgen.toml").write_text(text)
     (tmp_path / "below").mkdir()
     path = config.keep("active_model", "ResNet18", tmp_path / "below")
@@ -40,16 +40,16 @@ def test_the_rest_of_lrgen_toml_stays_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["active_model = ", 'colour = "red"\n'], ids=["no TOML", "no setting"])
-def test_a_broken_lrgen_toml_is_not_touched(tmp_path, text):
-    """What cannot be read is named, and nothing is written."""
+def test_an_invalid_lrgen_toml_is_not_changed(tmp_path, text):
+    """An lrgen.toml that cannot be read is an error that names it, and is not written."""
     (tmp_path / "lrgen.toml").write_text(text)
     with pytest.raises(ConfigError, match="lrgen.toml"):
         config.keep("active_model", "ResNet18", tmp_path)
     assert (tmp_path / "lrgen.toml").read_text() == text
 
 
-def test_an_unknown_model_is_not_chosen(lrgen, tmp_path):
-    """The command and the function name it and what is near it; nothing is written."""
+def test_an_unknown_model_cannot_be_the_active_one(lrgen, tmp_path):
+    """The command and the function raise an error with the name and a suggestion, and write nothing."""
     code, _, err = lrgen("model", "use", "ResNet19")
     assert code == 2
     assert "ResNet19" in err
@@ -60,7 +60,7 @@ def test_an_unknown_model_is_not_chosen(lrgen, tmp_path):
 
 
 def test_the_functions_read_and_write_the_active_model(monkeypatch):
-    """``set_active_model`` is seen by ``get_active_model``, unless the environment overrules it."""
+    """``get_active_model`` returns the model of ``set_active_model``, unless the environment overrides it."""
     assert package.get_active_model() == "ResNet"
     assert package.set_active_model("ResNet18") is True
     assert package.get_active_model() == "ResNet18"
@@ -68,40 +68,38 @@ def test_the_functions_read_and_write_the_active_model(monkeypatch):
     assert package.get_active_model() == "ResNet"
 
 
-def test_an_environment_that_overrules_is_told(lrgen, monkeypatch):
-    """``model use`` says when the choice has no effect here."""
+def test_model_use_reports_that_the_environment_overrides_it(lrgen, monkeypatch):
+    """With LRGEN_ACTIVE_MODEL set, ``model use`` writes lrgen.toml and prints that the variable overrides it."""
     monkeypatch.setenv("LRGEN_ACTIVE_MODEL", "ResNet")
-    from lrgen.cli import main
-
-    with pytest.raises(SystemExit):
-        main(["model", "use", "ResNet18"])
-    monkeypatch.setenv("LRGEN_ACTIVE_MODEL", "ResNet")
+    code, out, _ = lrgen("model", "use", "ResNet18")
+    assert code == 0
+    assert out.splitlines()[1:] == ["LRGEN_ACTIVE_MODEL=ResNet overrides it in this environment"]
     assert config.load().active_model == "ResNet"
 
 
-def test_an_architecture_is_shown_with_what_decides_its_use(lrgen, catalogue):
+def test_json_of_an_architecture_has_its_facts(lrgen, catalogue):
     """``lrgen model show NAME --json`` has parameters, reference, smallest input, layers, recipe and budget."""
-    for one in catalogue.architectures[:3]:
-        code, out, _ = lrgen("model", "show", one.name, "--json")
+    for architecture in catalogue.architectures[:3]:
+        code, out, _ = lrgen("model", "show", architecture.name, "--json")
         shown = json.loads(out)
         assert code == 0
-        assert shown["parameters"] == one.parameters
-        assert shown["reference"] == one.reference
-        assert shown["smallest_input"] == one.smallest_input
-        assert shown["layers"] == list(one.layers)
-        assert shown["recipe"]["lr"] == one.recipe.lr
-        assert (shown["budget"] is None) == (one.budget is None)
+        assert shown["parameters"] == architecture.parameters
+        assert shown["reference"] == architecture.reference
+        assert shown["smallest_input"] == architecture.smallest_input
+        assert shown["layers"] == list(architecture.layers)
+        assert shown["recipe"]["lr"] == architecture.recipe.lr
+        assert (shown["budget"] is None) == (architecture.budget is None)
 
 
-def test_the_shown_code_is_the_network_alone(lrgen):
-    """``lrgen model show NAME --code`` prints a module whose Net computes, without schedule or training."""
+def test_the_code_of_an_architecture_is_a_module_with_its_network(lrgen):
+    """``lrgen model show NAME --code`` prints a module with ``Net``, without a schedule and without training."""
     import torch
 
     code, out, _ = lrgen("model", "show", "ResNet18", "--code")
     assert code == 0
-    made: dict = {}
-    exec(compile(out, "network", "exec"), made)
-    net = made["Net"]((1, 3, 32, 32), (5,), {}, torch.device("cpu")).eval()
+    module: dict = {}
+    exec(compile(out, "network", "exec"), module)
+    net = module["Net"]((1, 3, 32, 32), (5,), {}, torch.device("cpu")).eval()
     assert net(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
-    assert "make_scheduler" not in made
+    assert "make_scheduler" not in module
     assert not hasattr(net, "learn")

@@ -86,7 +86,7 @@ def texts_of(path) -> list[str]:
 def test_a_plot_has_a_panel_for_each_schedule_under_its_family(lrgen, tmp_path):
     """Small multiples show the number and name of each schedule and the titles of the families."""
     code, out, _ = lrgen("plot", *(variant.name for variant in LAST_OF_FAMILIES), "--out", "all.svg", "--horizon", "20")
-    assert (code, out) == (0, f"{len(LAST_OF_FAMILIES)} curves drawn in all.svg\n")
+    assert (code, out) == (0, f"{len(LAST_OF_FAMILIES)} curves plotted in all.svg\n")
     texts = texts_of(tmp_path / "all.svg")
     for family, variant in zip(catalogues.load().families, LAST_OF_FAMILIES, strict=True):
         assert family.title in texts

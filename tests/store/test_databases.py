@@ -595,7 +595,7 @@ def test_the_commands_work_together(lrgen, catalogue, any_url, filled, tmp_path)
     code, out, _ = lrgen("db", "info", "--db", "sqlite:///new.db", "--json")
     assert json.loads(out)["lrgen_runs"] == 5
     assert lrgen("db", "info", "--db", "sqlite:///new.db")[0] == 0
-    assert lrgen("db", "check", "--db", "sqlite:///new.db")[:2] == (0, "nothing is wrong\n")
+    assert lrgen("db", "check", "--db", "sqlite:///new.db")[:2] == (0, "no problems\n")
     with filled.session(write=True) as connection:
         connection.execute(text("UPDATE scheduler_results SET accuracy = 0.99 WHERE id = 1"))
     code, out, _ = lrgen("db", "check", "--db", any_url, "--json")
