@@ -44,7 +44,7 @@ def _trials(run: MeasuredRun) -> dict[int, trials.Trial]:
 
 
 def _hyperparameters(runs: Sequence[MeasuredRun]) -> dict[str, object]:
-    """Return those of the best run; NNGPT chooses the number of epochs, and any transform that LEMUR lacks."""
+    """Return the best run's; NNGPT chooses the number of epochs, and the transform where LEMUR has none."""
     best = max(runs, key=lambda run: max(float(row["accuracy"]) for row in run.epochs))
     transform = trials.transform_of(best)
     return best.prm | ({"transform": transform} if transform else {})

@@ -50,7 +50,7 @@ class Difference:
     """The mean difference over the shared seeds, and its confidence interval.
 
     Without shared seeds, the mean is None. The interval is None where the noise cannot be estimated: with fewer than
-    two pairs, or when all pairs differ by the same amount.
+    two pairs, or when all pairs differ by the same nonzero amount.
     """
 
     pairs: int

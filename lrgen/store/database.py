@@ -82,7 +82,7 @@ class Database:
         return self._url.set(database=f"file:{quote(str(path))}", query=query)
 
     def exists(self) -> bool:
-        """Whether the database exists."""
+        """Whether there is a database to read; one on a server or in memory always counts as existing."""
         return not self.sqlite or self._url.database in (None, "", ":memory:") or Path(self.place).is_file()
 
     def close(self) -> None:

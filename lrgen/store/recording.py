@@ -112,7 +112,7 @@ def _put_class(
 
 
 def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
-    """The newest recorded run of the series, or a new one when there is none or what comes is taken there."""
+    """Return the id of the newest recorded run of the series, or of a new run if that one has a ``taken`` row."""
     newest = (
         select(RUNS.c.id)
         .where(*(RUNS.c[name] == value for name, value in asdict(series).items() if name in RUNS.c))

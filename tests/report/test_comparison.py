@@ -70,7 +70,7 @@ def test_fewer_than_two_pairs_have_no_interval(values, others, pairs, mean):
 
 
 def test_differences_without_noise_have_no_interval():
-    """When all pairs differ by the same amount, the verdict is unknown."""
+    """When all pairs differ by the same nonzero amount, the verdict is unknown."""
     assert paired(by_seed([0.6, 0.7, 0.8]), by_seed([0.5, 0.6, 0.7])).verdict is Verdict.UNKNOWN
 
 

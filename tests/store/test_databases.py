@@ -489,12 +489,10 @@ def test_an_invalid_source_is_an_error(tmp_path, make, message):
 def test_a_backup_and_an_export_overwrite_nothing(filled, tmp_path):
     """A backup or an export to an existing path is an error and writes nothing."""
     (tmp_path / "taken").mkdir()
-    for write in (
-        lambda: maintenance.backup(filled, tmp_path / "taken"),
-        lambda: maintenance.export(filled, tmp_path / "taken", "csv"),
-    ):
-        with pytest.raises(OutputError, match=r"/taken: already exists, and an? (backup|export) overwrites nothing$"):
-            write()
+    with pytest.raises(OutputError, match="/taken: already exists, and a backup overwrites nothing$"):
+        maintenance.backup(filled, tmp_path / "taken")
+    with pytest.raises(OutputError, match="/taken: already exists, and an export overwrites nothing$"):
+        maintenance.export(filled, tmp_path / "taken", "csv")
     assert list((tmp_path / "taken").iterdir()) == []
 
 
