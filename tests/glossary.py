@@ -109,7 +109,6 @@ TERMS = (
         "50 files were proved",
         EVERYWHERE,
         {
-            r"prove nothing|prove the opposite": "of statistics and mathematics, not of a file",
             r"they were `proved` and `unproven`": "the changelog names the words of before",
         },
     ),
