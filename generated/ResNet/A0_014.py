@@ -1,4 +1,4 @@
-"""ResNet-20 trained with an early-peaking linear one-cycle policy.
+"""ResNet-20 trained with a linear one-cycle policy with an early peak.
 
 The learning rate increases linearly from ``lr / 10`` to ``lr`` over the first
 ``warmup_fraction`` of training, then decays linearly to the initial learning rate

@@ -4,8 +4,6 @@ The learning rate decays to zero along a cosine and is also multiplied by ``gamm
 after every ``step_fraction`` of training. The schedule advances once per epoch.
 """
 
-from typing import Any
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -27,7 +25,7 @@ def supported_hyperparameters() -> set[str]:
 class CosineDecay(CosineAnnealingLR):
     """Cosine annealing that stays at zero after ``T_max`` steps."""
 
-    def get_lr(self) -> list[Any]:
+    def get_lr(self) -> list[float | Tensor]:
         if self.last_epoch > self.T_max:
             return [group["lr"] for group in self.optimizer.param_groups]
         return super().get_lr()

@@ -1,4 +1,4 @@
-"""ResNet-20 trained with an exponential learning rate increase.
+"""ResNet-20 trained with an exponentially increasing learning rate.
 
 The learning rate increases exponentially from ``initial_lr_ratio`` times ``lr`` to
 ``lr`` at the end of training. This schedule was proposed for networks with

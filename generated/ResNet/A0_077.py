@@ -1,7 +1,8 @@
 """ResNet-20 trained with inverse power decay.
 
-The learning rate decays as ``(1 + 30 * t / T) ** -power`` for step ``t`` of ``T``,
-steeply at first and then ever more slowly. The schedule advances once per batch.
+The learning rate decays as ``(1 + 30 * progress) ** -power``, where ``progress`` is the
+completed fraction of training, steeply at first and then ever more slowly. The schedule
+advances once per batch.
 """
 
 import torch

@@ -1,8 +1,9 @@
 """ResNet-20 trained with elliptic decay.
 
-The learning rate decays to zero as ``(1 - progress**2) ** power``, slowly at first and
-steeply at the end. The default of 0.5 gives a quarter of an ellipse; with a larger
-``power`` it decays earlier. The schedule advances once per batch.
+The learning rate decays to zero as ``(1 - progress**2) ** power``, where ``progress``
+is the completed fraction of training, slowly at first and steeply at the end. The
+default ``power`` of 0.5 gives a quarter of an ellipse; with a larger ``power`` it
+decays earlier. The schedule advances once per batch.
 """
 
 import torch

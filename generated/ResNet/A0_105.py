@@ -1,4 +1,4 @@
-"""ResNet-20 trained with warm-up and half of a cosine decay.
+"""ResNet-20 trained with linear warm-up and half of a cosine decay.
 
 The learning rate increases linearly from zero to the midpoint between ``lr`` and
 ``min_lr_ratio`` times ``lr`` over the first ``warmup_fraction`` of training, then

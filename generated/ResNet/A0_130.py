@@ -22,7 +22,7 @@ def supported_hyperparameters() -> set[str]:
 
 
 class PiecewiseLinear:
-    """Linear interpolation between ``milestones``, which are (step, multiplier) pairs."""
+    """Linear interpolation between milestones, given as (step, multiplier) pairs."""
 
     def __init__(self, milestones: list[tuple[int, float]]) -> None:
         self.milestones = milestones

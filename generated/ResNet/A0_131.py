@@ -1,4 +1,4 @@
-"""ResNet-20 trained with a linear cycle and inverse time decay.
+"""ResNet-20 trained with a triangular cycle and inverse time decay.
 
 The learning rate increases linearly from ``min_lr_ratio`` times ``lr`` to ``lr`` over
 ``half_cycle_fraction`` of training and decays linearly back in as many steps. After
