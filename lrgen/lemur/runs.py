@@ -14,8 +14,7 @@ from typing import Any
 from lrgen import old_names
 from lrgen.lemur.names import name_of
 from lrgen.records import Training
-
-Row = dict[str, Any]
+from lrgen.store import StoredRow
 
 _QUOTED = re.compile(rb"""["'](\w+)["']""")
 
@@ -35,7 +34,7 @@ class MeasuredRun:
     code: bytes
     prm: dict[str, Any]
     epoch_max: int
-    epochs: tuple[Row, ...]
+    epochs: tuple[StoredRow, ...]
 
 
 class Reason(StrEnum):
@@ -55,7 +54,7 @@ class LeftOut:
     reason: Reason
 
 
-def collect(rows: Iterable[Row], files: Path) -> tuple[list[MeasuredRun], list[LeftOut]]:
+def collect(rows: Iterable[StoredRow], files: Path) -> tuple[list[MeasuredRun], list[LeftOut]]:
     """Return the runs that may be published, and those that may not, from the rows of ``Store.epochs(checked=True)``.
 
     The code is read from the path where it was verified, or else from ``files``, the folder of rendered files. Of two
@@ -87,7 +86,7 @@ def collect(rows: Iterable[Row], files: Path) -> tuple[list[MeasuredRun], list[L
     return measured, left_out
 
 
-def _code(row: Row, files: Path) -> bytes | None:
+def _code(row: StoredRow, files: Path) -> bytes | None:
     """Return the code of a run, byte for byte; None when it no longer exists."""
     for path in (Path(row["path"]), files / row["model_name"] / f"{row['scheduler_type']}.py"):
         try:

@@ -168,14 +168,15 @@ def pool(rows: Iterable[Mapping[str, Any]], baseline: str | None = None) -> Pool
     if not candidates:
         raise NoResultError(f"no run of the baseline {baseline}" if known else "no run to compare")
     conditions = candidates[-1]
-    alike = [(row, own) for row, shared, own in known if shared == conditions]
-    newest = {row["scheduler_type"]: own for row, own in alike}
-    counted = {(row["scheduler_type"], row["seed"]): row for row, own in alike if own == newest[row["scheduler_type"]]}
+    comparable = [(row, own) for row, shared, own in known if shared == conditions]
+    newest = {row["scheduler_type"]: own for row, own in comparable}
+    of_newest_files = [row for row, own in comparable if own == newest[row["scheduler_type"]]]
+    pooled = {(row["scheduler_type"], row["seed"]): row for row in of_newest_files}
     return Pool(
-        runs=tuple(Run(schedule, seed, row["accuracy"]) for (schedule, seed), row in counted.items()),
+        runs=tuple(Run(schedule, seed, row["accuracy"]) for (schedule, seed), row in pooled.items()),
         conditions=conditions,
-        failed=sum(row["status"] in _FAILED for row in counted.values()),
-        left_out=len(known) - len(counted),
+        failed=sum(row["status"] in _FAILED for row in pooled.values()),
+        left_out=len(known) - len(pooled),
         absent=tuple(sorted({row["scheduler_type"] for row, *_ in known} - newest.keys())),
     )
 

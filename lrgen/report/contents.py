@@ -13,7 +13,7 @@ from typing import Any
 from lrgen.catalogue import Catalogue
 from lrgen.errors import NoResultError
 from lrgen.records import Status, Training, Variant
-from lrgen.store import RECORDED, Store, report_queries
+from lrgen.store import RECORDED, Store, StoredRow, report_queries
 
 # Limits of the whole page.
 MAX_BOARDS = 200
@@ -24,8 +24,7 @@ MAX_BOARD_ROWS = 200
 MAX_HEAT_MAP_ROWS = 30
 MAX_FAILURES = 200
 
-Row = dict[str, Any]
-Ranked = tuple[Row, Row]  # a run and its best epoch
+Ranked = tuple[StoredRow, StoredRow]  # a run and its best epoch
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,10 @@ class Entry:
     """
 
     rank: int
-    run: Row
-    best: Row
-    epochs: tuple[Row, ...]
-    recalls: tuple[Row, ...] = ()
+    run: StoredRow
+    best: StoredRow
+    epochs: tuple[StoredRow, ...]
+    recalls: tuple[StoredRow, ...] = ()
     variant: Variant | None = None
 
 
@@ -72,11 +71,11 @@ class Report:
     conditions: dict[str, tuple[str, ...]]
     boards: tuple[Board, ...]
     boards_left_out: int
-    failures: tuple[Row, ...]
+    failures: tuple[StoredRow, ...]
     failures_left_out: int
 
     @property
-    def shown_runs(self) -> list[Row]:
+    def shown_runs(self) -> list[StoredRow]:
         """The runs whose numbers or reasons are on the page, oldest first."""
         shown = [entry.run for board in self.boards for entry in board.entries]
         return sorted({run["id"]: run for run in (*shown, *self.failures)}.values(), key=lambda run: int(run["id"]))
@@ -135,11 +134,11 @@ def gather(store: Store, catalogue: Catalogue, models: Collection[str] = (), dat
     )
 
 
-def _file(run: Row) -> tuple[str, str]:
+def _file(run: StoredRow) -> tuple[str, str]:
     return run["model_name"], run["scheduler_type"]
 
 
-def _boards(best: list[Row], runs: dict[int, Row]) -> list[list[Ranked]]:
+def _boards(best: list[StoredRow], runs: dict[int, StoredRow]) -> list[list[Ranked]]:
     """Return each leaderboard's runs with their best epochs, best first; leaderboards of full training come first."""
     groups = defaultdict(list)
     for row in best:
@@ -148,7 +147,7 @@ def _boards(best: list[Row], runs: dict[int, Row]) -> list[list[Ranked]]:
     return [sorted(groups[key], key=_position) for key in sorted(groups)]
 
 
-def _board_of(run: Row) -> tuple[str, bool, bool, str]:
+def _board_of(run: StoredRow) -> tuple[str, bool, bool, str]:
     """Return the sort key of a run's leaderboard; files from elsewhere share one leaderboard per dataset."""
     elsewhere = run["scheduler_type"].startswith("file-")
     overfit = run["training"] == Training.OVERFIT
@@ -198,7 +197,7 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
     return tuple(shown)
 
 
-def _by_run(rows: list[Row]) -> dict[int, tuple[Row, ...]]:
+def _by_run(rows: list[StoredRow]) -> dict[int, tuple[StoredRow, ...]]:
     by_run = defaultdict(list)
     for row in rows:
         by_run[row["run_id"]].append(row)

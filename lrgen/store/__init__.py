@@ -9,13 +9,14 @@ from typing import Any
 
 from lrgen.records import Outcome
 from lrgen.store import import_runs, recording
+from lrgen.store.database import StoredRow
 from lrgen.store.import_runs import Epoch
 from lrgen.store.metrics import ClassScores
 from lrgen.store.queries import Queries
 from lrgen.store.recording import RECORDED, Series
 from lrgen.store.rows import TASK, Conditions, insert_outcome, key_of, settings_of
 
-__all__ = ["RECORDED", "TASK", "Conditions", "Epoch", "Series", "Store", "key_of", "settings_of"]
+__all__ = ["RECORDED", "TASK", "Conditions", "Epoch", "Series", "Store", "StoredRow", "key_of", "settings_of"]
 
 
 class Store(Queries):

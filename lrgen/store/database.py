@@ -20,6 +20,8 @@ from lrgen.store.migrations import is_current, migrate
 PARAMETERS = 400  # pairs of values in one statement: SQLite may accept at most 999 parameters
 BUSY_TIMEOUT = 60.0  # seconds; with many writers, waiting for seconds is better than failing
 
+StoredRow = dict[str, Any]  # column → value
+
 T = TypeVar("T")
 
 
@@ -117,7 +119,7 @@ class Database:
         if not self.exists():
             raise NoResultError(f"there is no database at {self.place}: run lrgen verify first")
 
-    def rows(self, query: Any) -> list[dict[str, Any]]:
+    def rows(self, query: Any) -> list[StoredRow]:
         """Return the rows of a query as dictionaries.
 
         Raises:

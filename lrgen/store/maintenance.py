@@ -23,7 +23,7 @@ from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, inse
 from lrgen.errors import OutputError, StoreError
 from lrgen.records import accuracy_of
 from lrgen.store import renamed
-from lrgen.store.database import Database, chunks, lock
+from lrgen.store.database import Database, StoredRow, chunks, lock
 from lrgen.store.metrics import class_scores
 from lrgen.store.migrations import MIGRATIONS
 from lrgen.store.recording import RECORDED
@@ -32,8 +32,6 @@ from lrgen.store.tables import CLASS_DATA, METADATA, RUNS, SCHEDULER_RESULTS
 FORMATS = ("csv", "parquet")
 _CHUNK = 5_000
 _TOLERANCE = 1e-12  # rounding of two ways to add up the same counts
-
-Rows = Iterator[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def problems(database: Database) -> Iterator[str]:
             yield f"{result['model_name']} {result['scheduler_type']}, {place}: {reason}"
 
 
-def _contradiction(database: Database, result: dict[str, Any]) -> str:
+def _contradiction(database: Database, result: StoredRow) -> str:
     """Return the first contradiction between a result and its confusion matrix, or an empty text."""
     c, confusion = CLASS_DATA, result["confusion"]
     if any(len(row) != len(confusion) for row in confusion):
@@ -180,7 +178,7 @@ def export(database: Database, folder: Path, suffix: str, advance: Callable[[int
     return count
 
 
-def _write_csv(rows: Rows, table: Table, path: Path) -> Iterator[int]:
+def _write_csv(rows: Iterator[StoredRow], table: Table, path: Path) -> Iterator[int]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(table.c.keys())
@@ -189,7 +187,7 @@ def _write_csv(rows: Rows, table: Table, path: Path) -> Iterator[int]:
             yield len(chunk)
 
 
-def _write_parquet(rows: Rows, table: Table, path: Path) -> Iterator[int]:
+def _write_parquet(rows: Iterator[StoredRow], table: Table, path: Path) -> Iterator[int]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -231,7 +229,7 @@ def _json(value: object) -> str | None:
 class Source(Protocol):
     """A source of rows: ``rows`` yields a whole table in the order of its ids, and may be called repeatedly."""
 
-    def rows(self, table: Table) -> Rows: ...
+    def rows(self, table: Table) -> Iterator[StoredRow]: ...
 
 
 class _OpenDatabase:
@@ -240,7 +238,7 @@ class _OpenDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def rows(self, table: Table) -> Rows:
+    def rows(self, table: Table) -> Iterator[StoredRow]:
         return _rows(self._database, select(table), table)
 
 
@@ -250,7 +248,7 @@ class _ExportedFolder:
     def __init__(self, folder: Path, suffix: str) -> None:
         self._folder, self._suffix = folder, suffix
 
-    def rows(self, table: Table) -> Rows:
+    def rows(self, table: Table) -> Iterator[StoredRow]:
         path = self._folder / f"{table.name}.{self._suffix}"
         read = _read_csv if self._suffix == "csv" else _read_parquet
         translate = {RUNS: renamed.run, SCHEDULER_RESULTS: renamed.result}.get(table, dict)
@@ -308,21 +306,21 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
         known_runs = {_identity(row): row["id"] for row in connection.execute(select(RUNS)).mappings()}
         run_ids: dict[int, int] = {}  # id in the source → id in the database
         added, known = 0, 0
-        growing: set[int] = set()
+        recorded_ids: set[int] = set()
         for row in source.rows(RUNS):
             if (known_id := known_runs.get(_identity(row))) is not None:
                 known += 1
                 if row["status"] == RECORDED:
                     run_ids[row["id"]] = known_id
-                    growing.add(known_id)
+                    recorded_ids.add(known_id)
                 continue
             inserted = insert(RUNS).returning(RUNS.c.id)
             run_ids[row["id"]] = int(connection.execute(inserted, _without_id(row)).scalar_one())
             added += 1
             advance(1)
-        known_results = select(r.c.run_id, r.c.epoch, r.c.id).where(r.c.run_id.in_(growing))
+        known_results = select(r.c.run_id, r.c.epoch, r.c.id).where(r.c.run_id.in_(recorded_ids))
         results = {(run_id, epoch): result_id for run_id, epoch, result_id in connection.execute(known_results)}
-        known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(growing))
+        known_classes = select(c.c.run_id, c.c.epoch, c.c.class_id).where(c.c.run_id.in_(recorded_ids))
         classes = {tuple(row) for row in connection.execute(known_classes)}
         for chunk in chunks(_with_run_ids(source.rows(r), run_ids), _CHUNK):
             new = [row for row in chunk if (row["run_id"], row["epoch"]) not in results]
@@ -343,7 +341,7 @@ def import_rows(database: Database, source: Source, advance: Callable[[int], Non
     return Imported(added, known)
 
 
-def _with_run_ids(rows: Rows, run_ids: dict[int, int]) -> Rows:
+def _with_run_ids(rows: Iterator[StoredRow], run_ids: dict[int, int]) -> Iterator[StoredRow]:
     """Yield the rows of imported runs, with the ids of the runs in the database."""
     return (row | {"run_id": run_ids[row["run_id"]]} for row in rows if row["run_id"] in run_ids)
 
@@ -354,11 +352,11 @@ def _identity(row: Any) -> bytes:
     return hashlib.sha256("\0".join(values).encode()).digest()
 
 
-def _without_id(row: dict[str, Any]) -> dict[str, Any]:
+def _without_id(row: StoredRow) -> StoredRow:
     return {name: value for name, value in row.items() if name != "id"}
 
 
-def _read_csv(path: Path, table: Table) -> Rows:
+def _read_csv(path: Path, table: Table) -> Iterator[StoredRow]:
     csv.field_size_limit(1 << 27)  # the confusion matrix of a hundred classes is long
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -375,7 +373,7 @@ def _value(field: str, column: Column[Any]) -> Any:
     return int(field) if isinstance(column.type, Integer) else float(field) if isinstance(column.type, Float) else field
 
 
-def _read_parquet(path: Path, table: Table) -> Rows:
+def _read_parquet(path: Path, table: Table) -> Iterator[StoredRow]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -394,7 +392,7 @@ def _read_parquet(path: Path, table: Table) -> Rows:
 # Reading in chunks.
 
 
-def _rows(database: Database, query: Any, table: Table) -> Rows:
+def _rows(database: Database, query: Any, table: Table) -> Iterator[StoredRow]:
     """Yield the rows of a query over a table, in chunks and in the order of the ids."""
     last = 0
     while rows := database.rows(query.where(table.c.id > last).order_by(table.c.id).limit(_CHUNK)):

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, exists, func, select
 
 from lrgen.errors import NoResultError
 from lrgen.records import Candidate, Outcome, Status, Training
-from lrgen.store.database import Database, chunks
+from lrgen.store.database import Database, StoredRow, chunks
 from lrgen.store.recording import RECORDED
 from lrgen.store.rows import CandidateKey, Conditions, key_of, outcome_of, settings_of
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
@@ -67,7 +67,7 @@ class Queries(Database):
         dataset: str | None = None,
         limit: int | None = None,
         task: str | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[StoredRow]:
         """Return the best epoch of each file's newest run with evaluated epochs, best first.
 
         Runs that overfit a small subset come after fully trained runs, because their accuracies are not comparable.
@@ -93,7 +93,7 @@ class Queries(Database):
         dataset: str | None = None,
         task: str | None = None,
         metric: str = "accuracy",
-    ) -> list[dict[str, Any]]:
+    ) -> list[StoredRow]:
         """Return the best epoch up to ``epoch_max`` of each file's newest run, best first.
 
         ``metric`` is ``accuracy``, ``loss`` or ``f1`` (the mean over the classes). Only the best is returned of runs of
@@ -121,7 +121,7 @@ class Queries(Database):
             .where(r.c.id.in_(best))
             .order_by(func.coalesce(RUNS.c.training, Training.FULL.value), order, r.c.epoch, r.c.run_id)
         )
-        unique: list[dict[str, Any]] = []
+        unique: list[StoredRow] = []
         seen: set[tuple[Any, ...]] = set()
         for row in self.rows(query):
             setting = (row["dataset"], row["task"])
@@ -133,9 +133,7 @@ class Queries(Database):
             seen |= {code, trace, name}
         return unique
 
-    def epochs(
-        self, model: str | None = None, dataset: str | None = None, checked: bool = False
-    ) -> list[dict[str, Any]]:
+    def epochs(self, model: str | None = None, dataset: str | None = None, checked: bool = False) -> list[StoredRow]:
         """Return every evaluated epoch of each file's newest run with the run's status, by file and epoch.
 
         With ``checked``, runs that a caller recorded are ignored.
@@ -155,7 +153,7 @@ class Queries(Database):
 
     def best_of_runs(
         self, model: str, scheduler_types: Collection[str] | None = None, dataset: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[StoredRow]:
         """Return the best accuracy of each run of a model with the run's seed and conditions, oldest first."""
         r = SCHEDULER_RESULTS
         columns = [r.c.scheduler_type, r.c.dataset, r.c.training, r.c.seed, r.c.run_id]
@@ -176,7 +174,7 @@ class Queries(Database):
 
     def classes(
         self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[StoredRow]:
         """Return the class scores of one epoch, by default the best, of a file's newest run with measured scores.
 
         Raises:
@@ -190,7 +188,7 @@ class Queries(Database):
 
     def class_means(
         self, model: str, scheduler_type: str, epoch: int | None = None, dataset: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[StoredRow]:
         """Return the means of the class scores of one epoch, by default the best, of a file's newest run.
 
         The ``macro`` mean weights all classes equally, and the ``weighted`` mean weights each by its number of images.
@@ -232,7 +230,7 @@ class Queries(Database):
         names = self.rows(select(c.c.class_name).where(*here).order_by(c.c.class_id))
         return results[0]["confusion"], [row["class_name"] for row in names]
 
-    def _chosen(self, model: str, scheduler_type: str, epoch: int | None, dataset: str | None) -> dict[str, Any]:
+    def _chosen(self, model: str, scheduler_type: str, epoch: int | None, dataset: str | None) -> StoredRow:
         """Return the run and the epoch whose class scores represent a file."""
         r, c = SCHEDULER_RESULTS, CLASS_DATA
         scored = exists().where(c.c.run_id == r.c.run_id, c.c.epoch == r.c.epoch, c.c.accuracy.is_not(None))
@@ -257,7 +255,7 @@ class Queries(Database):
             raise NoResultError(f"no class metrics of {file}" + (f" at epoch {epoch}" if epoch else "") + f" ({hint})")
         return chosen
 
-    def final_runs(self, hashes: Iterable[str]) -> list[dict[str, Any]]:
+    def final_runs(self, hashes: Iterable[str]) -> list[StoredRow]:
         """Return the runs with a final status of files with these sha256 digests, oldest first."""
         distinct = sorted(set(hashes))
         names = ("id", "source_sha256", "model_name", "scheduler_type", "status", "stage", "reason", "checks")
@@ -266,7 +264,7 @@ class Queries(Database):
             for name in (*names, "variant", "check_version", "accuracy", "training", "trace", "seed", "dataset")
         ]
         final = RUNS.c.status.in_([status.value for status in Status if status.final])
-        runs: list[dict[str, Any]] = []
+        runs: list[StoredRow] = []
         for chunk in chunks(distinct):
             runs += self.rows(select(*columns).where(RUNS.c.source_sha256.in_(chunk), final))
         return sorted(runs, key=lambda row: row["id"])
@@ -281,7 +279,7 @@ class Queries(Database):
 
     def newest_runs(
         self, model: str | None = None, scheduler_type: str | None = None, dataset: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[StoredRow]:
         """Return the newest run of each file and dataset with any status, by file."""
         newest = select(func.max(RUNS.c.id)).group_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset)
         columns = [RUNS.c[name] for name in _OF_RUN]
@@ -295,7 +293,7 @@ class Queries(Database):
                 query = query.where(column == value)
         return self.rows(query.order_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset))
 
-    def failures(self) -> list[dict[str, Any]]:
+    def failures(self) -> list[StoredRow]:
         """Return the files whose newest run failed, timed out, crashed or ran out of memory, newest first."""
         checked = select(func.max(RUNS.c.id)).where(RUNS.c.status != RECORDED)
         newest = checked.group_by(RUNS.c.model_name, RUNS.c.scheduler_type)

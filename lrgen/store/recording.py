@@ -92,8 +92,8 @@ def track_classes(connection: Connection, series: Series, epoch: int, classes: S
 def record_class(connection: Connection, series: Series, epoch: int, class_name: str, scores: ClassScores) -> int:
     """Insert the scores of one class, or update the row that ``track_classes`` inserted; return the run's id."""
     c = CLASS_DATA
-    taken = (c.c.epoch == epoch) & (c.c.class_id == scores.class_id) & c.c.accuracy.is_not(None)
-    run_id = _run(connection, series, c, taken)
+    condition = (c.c.epoch == epoch) & (c.c.class_id == scores.class_id) & c.c.accuracy.is_not(None)
+    run_id = _run(connection, series, c, condition)
     _put_class(connection, series, run_id, epoch, class_name, scores)
     return run_id
 
@@ -111,8 +111,8 @@ def _put_class(
         connection.execute(insert(c), row | measured)
 
 
-def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
-    """Return the id of the newest recorded run of the series, or of a new run if that one has a ``taken`` row."""
+def _run(connection: Connection, series: Series, table: Any, condition: Any) -> int:
+    """Return the id of the newest recorded run of the series, or of a new run if a row of that one matches."""
     newest = (
         select(RUNS.c.id)
         .where(*(RUNS.c[name] == value for name, value in asdict(series).items() if name in RUNS.c))
@@ -122,7 +122,10 @@ def _run(connection: Connection, series: Series, table: Any, taken: Any) -> int:
     )
     lock(connection, f"{series.model_name} {series.scheduler_type} {series.dataset}")
     run_id = connection.execute(newest).scalar_one_or_none()
-    if run_id is not None and not connection.execute(select(exists().where(table.c.run_id == run_id, taken))).scalar():
+    if (
+        run_id is not None
+        and not connection.execute(select(exists().where(table.c.run_id == run_id, condition))).scalar()
+    ):
         return int(run_id)
     return new_run(connection, series)
 

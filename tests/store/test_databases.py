@@ -603,8 +603,8 @@ def test_the_commands_work_together(lrgen, catalogue, any_url, filled, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["db", "export", "x"], "db export takes --csv or --parquet"),
-        (["db", "export", "x", "--csv", "--parquet"], "db export takes --csv or --parquet"),
+        (["db", "export", "x"], "db export needs one of --csv and --parquet"),
+        (["db", "export", "x", "--csv", "--parquet"], "db export needs one of --csv and --parquet"),
         (["db", "info"], "there is no database at db/ab.nn.db"),
         (["db", "backup", "x"], "there is no database"),
         (["db", "check"], "there is no database"),
