@@ -71,8 +71,8 @@ __all__ = [
     "verify_file",
 ]
 
-# Where each name is defined; those in capitals are in lrgen.api.const.
-_HOMES = {
+# The module that defines each name; names in capitals are defined in lrgen.api.const.
+_MODULES = {
     "lrgen.api.architectures": ("get_active_model", "get_architecture", "list_architectures", "set_active_model"),
     "lrgen.api.files": ("render_file", "verify_file"),
     "lrgen.api.results": (
@@ -86,13 +86,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module that defines a name when the name is first used, and not before."""
-    if name == "errors":  # a module of its own: ``except lrgen.errors.StoreError`` needs no second import
+    """Import the module of a name at the first access to the name."""
+    if name == "errors":  # a submodule: ``except lrgen.errors.StoreError`` needs no further import
         return importlib.import_module("lrgen.errors")
     if name not in __all__:
         raise AttributeError(f"module 'lrgen' has no attribute {name!r}")
-    home = next((module for module, names in _HOMES.items() if name in names), "lrgen.api.const")
-    return getattr(importlib.import_module(home), name)
+    path = next((module for module, names in _MODULES.items() if name in names), "lrgen.api.const")
+    return getattr(importlib.import_module(path), name)
 
 
 def __dir__() -> list[str]:

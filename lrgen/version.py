@@ -1,3 +1,3 @@
-"""The version of lrgen; on the ground floor, so that nothing imports the package's face to learn it."""
+"""The version of lrgen, in a module that imports nothing, since every package may need it."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Architectures from Python."""
+"""Architectures of the catalogue: lookups, facts and code, and the active model."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lrgen.records import Architecture
 
 @dataclass(frozen=True, repr=False)
 class ArchitectureEntry:
-    """An architecture of the catalogue, by ``get_architecture``."""
+    """An architecture of the catalogue, as returned by ``get_architecture``."""
 
     architecture: Architecture
 
@@ -18,7 +18,7 @@ class ArchitectureEntry:
 
     @property
     def name(self) -> str:
-        """Its name, which never changes."""
+        """The name, which never changes."""
         return self.architecture.name
 
     @property
@@ -28,26 +28,26 @@ class ArchitectureEntry:
 
     @property
     def paper(self) -> str:
-        """The paper that introduced it."""
+        """The paper that introduced the architecture."""
         return self.architecture.paper
 
     @property
     def reference(self) -> str:
-        """The implementation that it is equal to, or the text that it follows."""
+        """The implementation that the network equals, or the text that it follows."""
         return self.architecture.reference
 
     @property
     def parameters(self) -> int:
-        """Number of parameters at the reference's input size and number of classes."""
+        """The number of parameters at the input size and the number of classes of the reference."""
         return self.architecture.parameters
 
     @property
     def smallest_input(self) -> int:
-        """The fewest pixels a side that it accepts."""
+        """The minimum height and width of an image, in pixels."""
         return self.architecture.smallest_input
 
     def code(self) -> str:
-        """The source code of the network with its imports, without the methods that train it.
+        """Return the source code of the network with its imports, without the training methods.
 
         Example:
             >>> source = lrgen.get_architecture("ResNet18").code()
@@ -58,10 +58,13 @@ class ArchitectureEntry:
 
 
 def get_architecture(model: str) -> ArchitectureEntry:
-    """An architecture of the catalogue, with its paper, its reference and its code.
+    """Return an architecture of the catalogue with its paper, reference and code.
+
+    Args:
+        model: the name of the architecture, as in ``list_architectures()``.
 
     Raises:
-        UnknownNameError: if there is no such architecture; the message suggests near ones.
+        UnknownNameError: if there is no such architecture; the message suggests similar names.
 
     Example:
         >>> resnet = lrgen.get_architecture("ResNet18")
@@ -74,7 +77,7 @@ def get_architecture(model: str) -> ArchitectureEntry:
 
 
 def list_architectures() -> list[str]:
-    """The names of the catalogue's architectures, in alphabetical order.
+    """Return the names of all architectures in alphabetical order.
 
     Example:
         >>> len(lrgen.list_architectures())
@@ -86,27 +89,27 @@ def list_architectures() -> list[str]:
 
 
 def get_active_model() -> str:
-    """The architecture that commands work on when none is named.
+    """Return the name of the active model, the architecture on which commands without a model work.
 
-    It stands in lrgen.toml (``active_model``), or in the environment as ``LRGEN_ACTIVE_MODEL``.
+    It is ``active_model`` of lrgen.toml, or ``LRGEN_ACTIVE_MODEL`` of the environment.
 
     Raises:
-        ConfigError: when the configuration cannot be read.
-        UnknownNameError: when there is no such architecture.
+        ConfigError: if the configuration cannot be read.
+        UnknownNameError: if there is no such architecture.
     """
     settings = config.load()
     return current.catalogue(settings).architecture(settings.active_model).name
 
 
 def set_active_model(model_name: str) -> bool:
-    """Make an architecture the active one, in the nearest lrgen.toml or a new one in the current folder.
+    """Make an architecture the active model, in the nearest lrgen.toml or in a new one in the current folder.
 
     Returns:
-        True: what cannot be set raises.
+        True. A failure raises an error.
 
     Raises:
-        UnknownNameError: when there is no such architecture; the file stays as it was.
-        ConfigError, OutputError: when lrgen.toml cannot be read or written.
+        UnknownNameError: if there is no such architecture; lrgen.toml is not changed.
+        ConfigError, OutputError: if lrgen.toml cannot be read or written.
     """
     config.keep("active_model", current.catalogue().architecture(model_name).name)
     return True

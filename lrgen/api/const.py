@@ -1,6 +1,6 @@
-"""The lists and the configuration that the project's first document names.
+"""The constants of the API of the upstream generator.
 
-Each is read from the catalogue or from lrgen.toml when it is asked for, so that it is never out of date.
+Each is read from the catalogue or from lrgen.toml at every access.
 """
 
 from collections.abc import Callable
@@ -25,16 +25,19 @@ if TYPE_CHECKING:
 
 
 def _models(settings: Settings, *collections: Collection) -> list[str]:
-    return [one.name for one in current.catalogue(settings).architectures if one.collection in collections]
+    architectures = current.catalogue(settings).architectures
+    return [architecture.name for architecture in architectures if architecture.collection in collections]
 
 
 def _scheduler_types(settings: Settings) -> dict[str, list[str]]:
-    """Family → the names of its variants, as ``get_hyperparams`` takes them."""
-    return {family.name: [one.name for one in family.variants] for family in current.catalogue(settings).families}
+    """Family → the names of its schedules, which ``get_hyperparams`` accepts."""
+    return {
+        family.name: [variant.name for variant in family.variants] for family in current.catalogue(settings).families
+    }
 
 
 def _db_config(settings: Settings) -> dict[str, Any]:
-    """Every query reads the database anew (``auto_refresh``); ``use_cache`` is about verifying a file again."""
+    """The path of the database; ``use_cache``: results are reused; ``auto_refresh``: every query reads the database."""
     path = settings.db.removeprefix("sqlite:///")
     return {"path": path, "use_cache": settings.enable_database_caching, "auto_refresh": True}
 

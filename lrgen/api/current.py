@@ -1,4 +1,4 @@
-"""The catalogue and the renderer of the current configuration, kept until a template changes."""
+"""The catalogue and the renderer of the current configuration, cached until a template changes."""
 
 import functools
 from pathlib import Path
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def catalogue(settings: Settings | None = None) -> Catalogue:
-    """The catalogue that the configuration describes; read again only when a template or the configuration changes.
+    """Return the catalogue of the configuration; it is read again after a change of templates or configuration.
 
     Raises:
-        CatalogueError: for anything that is wrong with the templates.
-        ConfigError: when the configuration cannot be read.
+        CatalogueError: if a template or catalogue file is invalid.
+        ConfigError: if the configuration cannot be read.
     """
     return _catalogue(*_key(settings or config.load()))
 
 
 def renderer() -> "Renderer":
-    """The renderer of that catalogue, with the fragments that it has formatted."""
+    """Return the renderer of this catalogue, which caches formatted fragments."""
     return _renderer(*_key(config.load()))
 
 
@@ -41,7 +41,7 @@ def _renderer(templates: tuple[Path, ...], hugging_face: bool, stamp: int) -> "R
 
 
 def _key(settings: Settings) -> tuple[tuple[Path, ...], bool, int]:
-    """The arguments that determine the catalogue; the last changes when a template is added, removed or written."""
+    """The values that determine the catalogue; the last is a hash of the templates' paths and modification times."""
     templates = tuple(Path(folder).absolute() for folder in settings.templates)
     files = (path for folder in (catalogues.SHIPPED, *templates) for path in folder.rglob("*"))
     stamps = frozenset((path, path.stat().st_mtime_ns) for path in files if path.suffix in (".toml", ".jinja"))

@@ -1,4 +1,4 @@
-"""Files from Python: render one, verify one."""
+"""Rendering and verification of single files."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,16 @@ from lrgen.api import current
 from lrgen.files import read_bytes
 from lrgen.records import Outcome
 
-# The name in errors of a file that is given as source code.
+# The name of a file that is passed as source code, for error messages.
 _UNNAMED = Path("source.py")
 
 
 def render_file(model: str, schedule: str | int) -> str:
-    """The source code of one architecture with one schedule, as ``lrgen render`` writes it.
+    """Return the source code of one architecture with one schedule, as ``lrgen render`` writes it.
 
     Args:
-        model: an architecture's name, of ``list_architectures()``.
-        schedule: a schedule's name, its number, or ``"A0_001"``.
+        model: the name of an architecture, as in ``list_architectures()``.
+        schedule: the name of a schedule, its number, or ``"A0_001"``.
 
     Raises:
         UnknownNameError: if there is no such architecture or schedule.
@@ -43,20 +43,22 @@ def verify_file(
     isolation: str | None = None,
     full: bool = False,
 ) -> Outcome:
-    """Verify one file by running it, in a process of its own.
+    """Verify one file by running it in a separate process.
 
-    The caller may have threads, an event loop or a CUDA context: nothing is forked from its process. Recorded results
-    are neither read nor written; ``lrgen verify`` does both.
+    The calling process may have threads, an event loop or a CUDA context, since it is not forked. Results are neither
+    read from the database nor recorded; ``lrgen verify`` does both.
 
     Args:
-        source: a path, or the source code itself: a string with a line break.
-        schedule: the schedule that the file is checked against, by name or number. By default the one that a manifest
-            gives for the file's sha256; a file of no manifest has no claim and ends as ``unclaimed``.
-        stage: the last check: ``"syntax"``, ``"contract"``, ``"schedule"`` or ``"training"``.
-        dataset: ``"digits"``, ``"cifar-10"``, ``"cifar-20"`` or ``"cifar-100"``; by default that of the configuration,
-            like ``epochs``, ``seed`` and ``device`` (``"cpu"``, ``"cuda"``, ``"cuda:N"``, ``"auto"``).
+        source: a path, or source code, which is a string with a line break.
+        schedule: the schedule that the file is checked against, by name or number; by default that of the manifest with
+            the file's sha256; a file without a manifest has no claim and ends as ``unclaimed``.
+        stage: the last check, ``"syntax"``, ``"contract"``, ``"schedule"`` or ``"training"``.
+        dataset: ``"digits"``, ``"cifar-10"``, ``"cifar-20"`` or ``"cifar-100"``; by default that of the configuration.
+        epochs: number of epochs of the training check; by default that of the configuration.
+        seed: seed of the training check; by default that of the configuration.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"auto"``; by default that of the configuration.
         isolation: ``"process"`` or ``"sandbox"``; by default a sandbox for files that lrgen did not render.
-        full: train large networks in full, where a CPU would overfit a small subset.
+        full: train large networks in full, instead of overfitting a small subset on a CPU.
 
     Returns:
         The outcome: ``status`` (``"verified"``, ``"passed"``, ``"unclaimed"``, ``"failed"`` …), ``stage``, ``reason``,
@@ -65,9 +67,9 @@ def verify_file(
     Raises:
         OutputError: if the path cannot be read.
         UnknownNameError: if there is no such schedule, stage, dataset or isolation.
-        DataError, DeviceError: if the dataset or the device is not there.
-        IsolationError: if the file needs a sandbox and the machine offers none.
-        EngineError: if the harness ends before the file does.
+        DataError, DeviceError: if the dataset or the device is not available.
+        IsolationError: if the file needs a sandbox and this machine has none.
+        EngineError: if the process ends before the verification.
 
     Example:
         >>> source = lrgen.render_file("ResNet", "StepLR_default")

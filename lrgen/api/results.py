@@ -1,8 +1,8 @@
-"""Results from Python, with the names and parameters of the project's first document.
+"""Results of verification and of a caller's own training: queries and records.
 
-What the store needs to know beyond those parameters (the dataset, the seed, the database) is an optional keyword: the
-newest run answers, and the configuration names the database. What the first document answered with False or an empty
-frame when something was wrong raises a named error here.
+Most functions have the names and the parameters of the API of the upstream generator. The dataset, the seed and the
+database are optional keywords: by default a query reads the newest run, in the database of the configuration. Where the
+upstream generator returns False or an empty frame on a failure, these functions raise a named error.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 METRICS = {"accuracy": "accuracy", "acc": "accuracy", "loss": "loss", "f1": "f1"}
 SOURCES = ("lrgen", "lemur")
-_ROUNDING = 1e-6  # of an accuracy that was rounded, or computed in float32
+_ROUNDING = 1e-6  # tolerance for an accuracy that was rounded or computed in float32
 
 
 _BEST = (
@@ -56,27 +56,28 @@ def unique_nn(
     source: str = "lrgen",
     db: str | None = None,
 ) -> "pd.DataFrame":
-    """The best files, each at its best epoch, and each curve of a network once.
+    """Return the best files, each at its best epoch, with one file for each distinct curve of a network.
 
     Args:
-        epoch_max: epochs after this one do not count; by default all do.
-        nns: architectures, or one; by default all.
-        dataset: by default every one.
-        task: ``"img-classification"``; by default every one.
+        epoch_max: the last epoch to consider; by default all epochs are considered.
+        nns: the names of architectures, or one name; by default all architectures.
+        dataset: consider only runs on this dataset.
+        task: consider only runs of this task, ``"img-classification"``.
         metric: ``"accuracy"`` (or ``"acc"``), ``"loss"``, or ``"f1"``, the mean over the classes.
-        source: ``"lrgen"``, or ``"lemur"``: LEMUR's own database, with the package nn-dataset installed.
+        source: ``"lrgen"``, or ``"lemur"`` for LEMUR's database, which needs the package nn-dataset.
         db: database URL; by default that of the configuration.
 
     Returns:
-        A frame with a row for each (model, scheduler) of its newest run, best first; of those with the same code, and
-        of those of one network whose rates were the same, the best. The columns: model_name, scheduler_type,
-        variant_name, metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path, dataset, task,
-        status, training, seed. Networks that only overfit a few images come last: their scores are not comparable.
+        A frame with a row for the newest run of each (model, schedule), best first. Among files with the same code, and
+        among files of one network with the same learning rates, it has only the best. Columns: model_name,
+        scheduler_type, variant_name, metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path,
+        dataset, task, status, training, seed. Networks that only overfit a small subset are last, since their metrics
+        are not comparable.
 
     Raises:
-        UnknownNameError: for a metric or a source that does not exist.
-        StoreError, NoResultError: when the database cannot be read, or there is none.
-        LrgenError: when nn-dataset is not installed.
+        UnknownNameError: if there is no such metric or source.
+        StoreError, NoResultError: if the database cannot be read or does not exist.
+        LrgenError: if nn-dataset is not installed.
     """
     import pandas as pd
 
@@ -109,8 +110,9 @@ def unique_nn_cls(
     source: str = "lrgen",
     db: str | None = None,
 ) -> "pd.DataFrame":
-    """``unique_nn`` of the image classification models (``lrgen.IMAGE_CLASSIFICATION_MODELS``)."""
-    nns = [one.name for one in current.catalogue().architectures if one.collection is Collection.CORE]
+    """Return ``unique_nn`` for the image classification models (``lrgen.IMAGE_CLASSIFICATION_MODELS``)."""
+    architectures = current.catalogue().architectures
+    nns = [architecture.name for architecture in architectures if architecture.collection is Collection.CORE]
     return unique_nn(epoch_max, nns, dataset, task, metric, source=source, db=db)
 
 
@@ -118,13 +120,13 @@ def unique_nn_cls(
 
 
 def init_database(*, db: str | None = None) -> bool:
-    """Create the database with its tables, or bring those that are there to today's form; nothing in it is lost.
+    """Create the database and its tables, or migrate an existing database to the current schema without loss.
 
     Returns:
-        True: what cannot be done raises.
+        True. A failure raises an error.
 
     Raises:
-        StoreError: when the database cannot be opened or written.
+        StoreError: if the database cannot be opened or written.
     """
     with _store(db) as store:
         store.prepare()
@@ -146,38 +148,40 @@ def save_scheduler_result(
     seed: int = 0,
     db: str | None = None,
 ) -> bool:
-    """Record an epoch of your own training. Its run has the status ``recorded``: no check saw the numbers.
+    """Record an epoch of your own training.
 
-    An epoch that is there already is not overwritten: it begins a new run, and the newest run answers.
+    The run has the status ``recorded``, since no check measured its numbers. An epoch that the newest run already has
+    begins a new run and is not overwritten.
 
     Args:
         epoch: counted from 1.
-        accuracy: of held-out images, in 0–1.
-        best_accuracy: the best so far; by default that of the run's epochs.
-        confusion: classes × classes, actual × predicted; with it the scores of each class are recorded too.
-        seed: of the training; runs with other seeds are others.
+        accuracy: accuracy on held-out images, in [0, 1].
+        best_accuracy: best accuracy up to this epoch; by default that of the run's epochs.
+        confusion: confusion matrix of shape (classes, classes), actual × predicted; with it the metrics of each class
+            are recorded as well.
+        seed: seed of the training; each seed has its own run.
         db: database URL; by default that of the configuration.
 
     Returns:
-        True: what cannot be recorded raises.
+        True. A failure raises an error.
 
     Raises:
-        ParameterError: for an epoch below 1, an accuracy outside 0–1 or other than the matrix's, a best one below it,
-            or a matrix that is not of the dataset's classes.
-        StoreError: when the database cannot be written; nothing of this was recorded.
+        ParameterError: if the epoch is below 1, an accuracy is outside [0, 1], the accuracy is not that of the matrix,
+            the best accuracy is below it, or the shape of the matrix does not fit the dataset's classes.
+        StoreError: if the database cannot be written; nothing is recorded.
     """
     _check_epoch(epoch)
-    _check_shares(accuracy=accuracy, best_accuracy=best_accuracy)
+    _check_fractions(accuracy=accuracy, best_accuracy=best_accuracy)
     classes: Sequence[str] = ()
     if confusion is not None:
         classes = data.CLASSES.get(dataset) or [str(number) for number in range(len(confusion))]
         if [len(row) for row in confusion] != [len(classes)] * len(classes):
             raise ParameterError(f"confusion: {dataset} has {len(classes)} classes, got {len(confusion)} rows")
-        confusion = [[int(count) for count in row] for row in confusion]  # numpy's, perhaps
-        right = accuracy_of(confusion)
-        if abs(right - accuracy) > _ROUNDING:
-            raise ParameterError(f"accuracy: the confusion matrix says {right}, got {accuracy}")
-        accuracy = right
+        confusion = [[int(count) for count in row] for row in confusion]  # counts may be numpy's
+        exact = accuracy_of(confusion)
+        if abs(exact - accuracy) > _ROUNDING:
+            raise ParameterError(f"accuracy: must be that of the confusion matrix, {exact}, got {accuracy}")
+        accuracy = exact
     if best_accuracy is not None and best_accuracy < accuracy - _ROUNDING:
         raise ParameterError(f"best_accuracy: must be at least the accuracy {accuracy}, got {best_accuracy}")
     from lrgen.store import Series
@@ -199,21 +203,21 @@ def get_results(
     epochs: bool = False,
     db: str | None = None,
 ) -> "pd.DataFrame":
-    """What verification recorded: a row for the newest run of each file on each dataset, or for each of its epochs.
+    """Return the newest run of each file on each dataset, or the evaluated epochs of these runs.
 
     Args:
-        model: only files of this architecture, or of this stem for files of your own.
-        schedule: only files with this schedule: its name, its number, ``"A0_001"``, or the ``file-…`` that
-            stands for it with a file of your own.
-        dataset: only runs on this dataset.
-        epochs: a row for each evaluated epoch of the newest run that has any.
+        model: return only files of this architecture, or foreign files with this stem.
+        schedule: return only files with this schedule: its name, its number, ``"A0_001"``, or the ``file-…`` of a
+            foreign file.
+        dataset: return only runs on this dataset.
+        epochs: return a row for each evaluated epoch of the newest run that has epochs.
         db: database URL; by default that of the configuration.
 
     Returns:
         A frame with the columns model_name, scheduler_type, variant_name, dataset, status, stage, reason, training,
-        accuracy (of the best epoch, in 0–1), seconds, seed, device, source_sha256, path, timestamp. With ``epochs``
-        instead: model_name, scheduler_type, variant_name, dataset, status, epoch, lr, train_loss, train_accuracy, loss,
-        accuracy, seconds, training, seed, device, source_sha256, path, timestamp.
+        accuracy (of the best epoch, in [0, 1]), seconds, seed, device, source_sha256, path, timestamp. With
+        ``epochs``: model_name, scheduler_type, variant_name, dataset, status, epoch, lr, train_loss, train_accuracy,
+        loss, accuracy, seconds, training, seed, device, source_sha256, path, timestamp.
 
     Raises:
         UnknownNameError: if there is no such schedule.
@@ -246,10 +250,17 @@ def get_best_schedulers(
     *,
     db: str | None = None,
 ) -> "pd.DataFrame":
-    """The schedules of a network, each at the best epoch of its newest run, best first.
+    """Return the schedules of a network, each at the best epoch of its newest run, best first.
+
+    Args:
+        model_name: the architecture.
+        dataset: consider only runs on this dataset.
+        task: consider only runs of this task.
+        limit: maximum number of rows; None for all.
+        db: database URL; by default that of the configuration.
 
     Raises:
-        StoreError, NoResultError: when the database cannot be read, or there is none.
+        StoreError, NoResultError: if the database cannot be read or does not exist.
     """
     import pandas as pd
 
@@ -270,19 +281,19 @@ def init_class_data(
     seed: int = 0,
     db: str | None = None,
 ) -> bool:
-    """Record which classes will be measured at an epoch: their scores are NULL until they are.
+    """Add rows for the classes of an epoch, with metrics that are NULL until they are measured.
 
     Args:
-        num_classes: the first so many of the dataset's; by default all.
-        dataset: by default that of the file's newest run, else that of the configuration.
+        num_classes: number of classes, the first of the dataset; by default all.
+        dataset: dataset of the run; by default that of the file's newest run, else that of the configuration.
 
     Returns:
-        True: what cannot be recorded raises.
+        True. A failure raises an error.
 
     Raises:
-        ParameterError: when the dataset has fewer classes, or the epoch is below 1.
-        UnknownNameError: when there is no such dataset.
-        StoreError: when the database cannot be written.
+        ParameterError: if the dataset has fewer classes, or the epoch is below 1.
+        UnknownNameError: if there is no such dataset.
+        StoreError: if the database cannot be written.
     """
     _check_epoch(epoch)
     with _store(db) as store:
@@ -311,22 +322,24 @@ def save_class_accuracy(
     seed: int = 0,
     db: str | None = None,
 ) -> bool:
-    """Record the scores of one class that you measured, each in 0–1.
+    """Record metrics of one class from your own evaluation, each in [0, 1].
 
     Args:
-        dataset: by default that of the file's newest run, else that of the configuration.
+        class_id: index of the class, from 0.
+        support: number of held-out images of the class.
+        dataset: dataset of the run; by default that of the file's newest run, else that of the configuration.
 
     Returns:
-        True: what cannot be recorded raises.
+        True. A failure raises an error.
 
     Raises:
-        ParameterError: for an epoch below 1, a negative class, or a score outside 0–1.
-        StoreError: when the database cannot be written; nothing of this was recorded.
+        ParameterError: if the epoch is below 1, the class is negative, or a metric is outside [0, 1].
+        StoreError: if the database cannot be written; nothing is recorded.
     """
     _check_epoch(epoch)
-    _check_shares(accuracy=accuracy, precision=precision, recall=recall, f1_score=f1_score)
+    _check_fractions(accuracy=accuracy, precision=precision, recall=recall, f1_score=f1_score)
     if class_id < 0:
-        raise ParameterError(f"class_id: must be 0 or greater, got {class_id}")
+        raise ParameterError(f"class_id: must be at least 0, got {class_id}")
     scores = ClassScores(class_id, accuracy, precision, recall, f1_score, support)
     with _store(db) as store:
         store.record_class(_series(store, model_name, scheduler_type, dataset, seed), epoch, class_name, scores)
@@ -341,23 +354,23 @@ def get_class_accuracies(
     dataset: str | None = None,
     db: str | None = None,
 ) -> "pd.DataFrame":
-    """The scores of each class at one evaluated epoch of a file's newest run.
+    """Return the metrics of each class at one evaluated epoch of a file's newest run.
 
     Args:
         model_name: an architecture (``"ResNet"``), or the stem of a foreign file.
-        scheduler_type: ``"A0_001"``, or ``file-`` and eight digits of a foreign file's sha256.
-        epoch: counted from 1; by default the one with the best accuracy.
-        dataset: only runs on this dataset; by default whichever was newest.
+        scheduler_type: ``"A0_001"``, or ``file-`` and the first eight digits of a foreign file's sha256.
+        epoch: epoch, counted from 1; by default the one with the best accuracy.
+        dataset: dataset of the run; by default that of the newest run.
         db: database URL; by default that of the configuration.
 
     Returns:
         A frame with a row for each class and the columns class_id, class_name, accuracy (the recall of the class),
-        precision, recall, f1_score (all in 0-1), support (held-out images) and epoch. Classes that are tracked and not
-        measured yet have NaN.
+        precision, recall, f1_score (all in [0, 1]), support (number of held-out images) and epoch. The metrics of
+        classes that were not measured are NaN.
 
     Raises:
-        NoResultError: when that epoch was never evaluated; nothing is made up.
-        StoreError: when the database cannot be read.
+        NoResultError: if the epoch was never evaluated.
+        StoreError: if the database cannot be read.
     """
     import pandas as pd
 
@@ -376,22 +389,24 @@ def generate_class_data_for_epoch(
     seed: int = 0,
     db: str | None = None,
 ) -> dict[str, float]:
-    """The accuracy of each class at an epoch: computed from the confusion matrix that was recorded when it was run, or
-    from a checkpoint, which is evaluated on the held-out images; that is recorded like ``save_scheduler_result``.
+    """Return the accuracy of each class at an epoch.
+
+    It is computed from the recorded confusion matrix of the epoch, or with a checkpoint from an evaluation on the
+    held-out images, which is recorded as by ``save_scheduler_result``.
 
     Args:
-        num_classes: as many as the matrix must have; by default any number.
-        checkpoint: what ``torch.save(net.state_dict(), checkpoint)`` wrote after that epoch.
-        dataset: by default that of the file's newest run, else that of the configuration.
+        num_classes: number of classes that the confusion matrix must have; by default any number.
+        checkpoint: file that ``torch.save(net.state_dict(), checkpoint)`` wrote after the epoch.
+        dataset: dataset of the run; by default that of the file's newest run, else that of the configuration.
 
     Returns:
-        Class name → recall, in 0–1.
+        Class name → recall, in [0, 1].
 
     Raises:
-        NoResultError: without a checkpoint, when the epoch was never run; nothing is made up.
-        ParameterError: when there are not ``num_classes`` classes, or the epoch is below 1.
-        DataError: when the checkpoint is not of this network, or the dataset is not there.
-        StoreError: when the database cannot be read or written.
+        NoResultError: if there is no checkpoint and the epoch was never evaluated.
+        ParameterError: if there are not ``num_classes`` classes, or the epoch is below 1.
+        DataError: if the checkpoint does not fit the network, or the dataset is missing.
+        StoreError: if the database cannot be read or written.
     """
     _check_epoch(epoch)
     with _store(db) as store:
@@ -412,15 +427,16 @@ def generate_class_data_for_epoch(
             )
             accuracy = accuracy_of(confusion)
             store.record_epoch(series, epoch, accuracy, loss, confusion=confusion, classes=names)
-    scores = class_scores(confusion)
-    return {names[one.class_id]: one.accuracy for one in scores if one.accuracy is not None}
+    by_class = class_scores(confusion)
+    return {names[scores.class_id]: scores.accuracy for scores in by_class if scores.accuracy is not None}
 
 
-# What they share.
+# Arguments.
 
 
 @contextlib.contextmanager
 def _store(db: str | None) -> Iterator["Store"]:
+    """Open the database of a URL, or that of the configuration."""
     from lrgen.store import Store
 
     store = Store(config.load({"db": db}).db)
@@ -431,30 +447,31 @@ def _store(db: str | None) -> Iterator["Store"]:
 
 
 def _scheduler_type(schedule: str | int) -> str:
-    """``A0_001`` of a schedule; the name of a file without one is its own."""
+    """The ``A0_001`` of a schedule; the ``file-…`` of a foreign file is returned as it is."""
     if isinstance(schedule, str) and schedule.startswith("file-"):
         return schedule
     return current.catalogue().variant(schedule).key
 
 
 def _series(store: "Store", model_name: str, scheduler_type: str, dataset: str | None, seed: int) -> "Series":
+    """The series of a file's runs, by default on the dataset of its newest run."""
     from lrgen.store import Series
 
-    known = dataset or store.dataset_of(model_name, scheduler_type) or config.load().dataset
-    return Series(model_name, scheduler_type, known, seed=seed)
+    dataset = dataset or store.dataset_of(model_name, scheduler_type) or config.load().dataset
+    return Series(model_name, scheduler_type, dataset, seed=seed)
 
 
 def _check_epoch(epoch: object) -> None:
     if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 1:
-        raise ParameterError(f"epoch: epochs are counted from 1, got {epoch!r}")
+        raise ParameterError(f"epoch: must be a whole number from 1, got {epoch!r}")
 
 
-def _check_shares(**values: object) -> None:
+def _check_fractions(**values: object) -> None:
     for name, value in values.items():
         if value is not None and not (isinstance(value, int | float | np.number) and 0 <= value <= 1):
             raise ParameterError(f"{name}: must lie in [0, 1], got {value!r}")
 
 
-def _check_count(wanted: int | None, found: int) -> None:
-    if wanted is not None and wanted != found:
-        raise ParameterError(f"num_classes: {wanted} were asked for, {found} were evaluated")
+def _check_count(requested: int | None, evaluated: int) -> None:
+    if requested is not None and requested != evaluated:
+        raise ParameterError(f"num_classes: must be the number of evaluated classes, {evaluated}, got {requested}")

@@ -1,4 +1,4 @@
-"""Schedules from Python."""
+"""Schedules of the catalogue: lookups, learning rates, code and hyperparameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from lrgen import config, curves, old_names
 from lrgen.api import current
 from lrgen.records import Unit, Variant
 
-# What every file reads beyond its schedule's own hyperparameters: the least and the greatest value.
+# The minimum and the maximum of the hyperparameters that belong to no schedule.
 _COMMON = {"lr": (1e-8, 1.0), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999), "weight_decay": (0.0, 1.0)}
 _COUNTS = ("batch", "epoch", "epoch_max")
 
 
 @dataclass(frozen=True, repr=False)
 class ScheduleEntry:
-    """A schedule of the catalogue, by ``get_schedule``."""
+    """A schedule of the catalogue, as returned by ``get_schedule``."""
 
     variant: Variant
 
@@ -25,17 +25,17 @@ class ScheduleEntry:
 
     @property
     def name(self) -> str:
-        """Its name, which never changes."""
+        """The name, which never changes."""
         return self.variant.name
 
     @property
     def number(self) -> int:
-        """Its number, which never changes; its files are called ``A0_<number>.py``."""
+        """The number, which never changes; the files of the schedule are named ``A0_<number>.py``."""
         return self.variant.number
 
     @property
     def family(self) -> str:
-        """The kind of schedule: ``"cosine"``, ``"step"`` …"""
+        """The family, for example ``"cosine"`` or ``"step"``."""
         return self.variant.family
 
     @property
@@ -45,17 +45,17 @@ class ScheduleEntry:
 
     @property
     def formula(self) -> str:
-        """The learning rate as a formula of the step t, the horizon T and the base rate lr."""
+        """The learning rate as a formula of the step t, the horizon T and the base learning rate lr."""
         return self.variant.formula
 
     @property
     def paper(self) -> str:
-        """The paper that introduced it, as an address or a citation; empty if none is known."""
+        """The paper that introduced the schedule, as an address or a citation; empty if none is known."""
         return self.variant.paper
 
     @property
     def unit(self) -> Unit:
-        """What advances it: ``"epoch"``, ``"batch"`` or ``"metric"``."""
+        """The unit of a step: ``"epoch"``, ``"batch"`` or ``"metric"``."""
         return self.variant.unit
 
     @property
@@ -71,24 +71,24 @@ class ScheduleEntry:
         depths: Sequence[int] | None = None,
         **hyperparameters: float,
     ) -> curves.Rates:
-        """The learning rates of a whole training, from the formula; no file is run.
+        """Return the learning rates of a training, computed from the formula; no file is run.
 
         Args:
             horizon: number of scheduler steps, in the schedule's unit, at least 1.
             lr: the base learning rate.
-            metrics: for a metric-driven schedule, the losses or accuracies that it is given, one a step.
-            depths: the depth in the network of each parameter group, 0 at the input, for a layer-wise schedule.
-            hyperparameters: those that differ from their defaults.
+            metrics: for a metric-driven schedule, the loss or accuracy of each step.
+            depths: for a layer-wise schedule, the depth in the network of each parameter group, 0 at the input.
+            hyperparameters: hyperparameters that differ from their defaults.
 
         Returns:
-            The rates at steps 0, 1, …, ``horizon``, an array of ``horizon + 1`` numbers: training uses all but the
-            last, which is the rate once training is over. With metrics, the initial rate and the one after each
-            metric. With depths, an array of groups × steps.
+            The learning rates at steps 0 to ``horizon``, an array of ``horizon + 1`` numbers. Training uses all but the
+            last, which is the learning rate after training. With metrics: the initial learning rate and the one after
+            each metric. With depths: an array of shape (groups, steps).
 
         Raises:
-            ParameterError: if a hyperparameter is unknown or out of range, the horizon is below 1, or metrics are
-                missing or not wanted.
-            CatalogueError: if a schedule of your own has no curve.
+            ParameterError: if a hyperparameter is unknown or out of range, the horizon is below 1, metrics are missing,
+                or metrics are passed to a schedule that is not driven by a metric.
+            CatalogueError: if a user's schedule has no curve.
 
         Example:
             >>> lrgen.get_schedule("CosineAnnealingLR_default").rates(horizon=4, lr=0.1).round(4)
@@ -97,7 +97,7 @@ class ScheduleEntry:
         return curves.rates(self.variant, None, horizon, lr, hyperparameters, metrics=metrics, depths=depths)
 
     def code(self) -> str:
-        """Its source code with its imports, ready to paste into any project.
+        """Return the source code of the schedule with its imports, ready to paste into any project.
 
         Example:
             >>> print(lrgen.get_schedule("LambdaLR_cosine_like").code()[:11])
@@ -107,13 +107,13 @@ class ScheduleEntry:
 
 
 def get_schedule(schedule: str | int) -> ScheduleEntry:
-    """A schedule of the catalogue, with its rates, formula, paper and code.
+    """Return a schedule of the catalogue with its learning rates, formula, paper and code.
 
     Args:
         schedule: a name (``"wsd_linear"``), a number, or ``"A0_132"``.
 
     Raises:
-        UnknownNameError: if there is no such schedule; the message suggests near ones.
+        UnknownNameError: if there is no such schedule; the message suggests similar names.
 
     Example:
         >>> schedule = lrgen.get_schedule("wsd_linear")
@@ -126,10 +126,10 @@ def get_schedule(schedule: str | int) -> ScheduleEntry:
 
 
 def list_schedules(family: str | None = None) -> list[str]:
-    """The names of the catalogue's schedules, by number.
+    """Return the names of the schedules, in the order of their numbers.
 
     Args:
-        family: only those of this family: ``"cosine"``, ``"wsd"`` …
+        family: return only schedules of this family, for example ``"wsd"``.
 
     Raises:
         UnknownNameError: if there is no such family.
@@ -145,15 +145,14 @@ def list_schedules(family: str | None = None) -> list[str]:
 
 
 def get_hyperparams(scheduler_name: str, *, model_name: str | None = None) -> dict[str, float]:
-    """The default hyperparameters of a schedule with a network: lr, momentum and dropout of the network's recipe, and
-    the schedule's own.
+    """Return the default hyperparameters of a schedule, with lr, momentum and dropout of an architecture's recipe.
 
     Args:
-        scheduler_name: a name (``"StepLR_default"``), a number, or ``"A0_001"``.
-        model_name: by default the active model.
+        scheduler_name: the name of a schedule (``"StepLR_default"``), its number, or ``"A0_001"``.
+        model_name: the architecture; by default the active model.
 
     Raises:
-        UnknownNameError: when there is no such schedule or network.
+        UnknownNameError: if there is no such schedule or architecture.
     """
     settings = config.load()
     loaded = current.catalogue(settings)
@@ -162,36 +161,40 @@ def get_hyperparams(scheduler_name: str, *, model_name: str | None = None) -> di
 
 
 def validate_hyperparams(hp: Mapping[str, Any], *, scheduler_name: str | None = None) -> tuple[bool, str]:
-    """Whether hyperparameters lie in their ranges, and if not, what is wrong with the first that does not.
+    """Check that hyperparameters are in their ranges.
 
     Args:
-        hp: name → value. A schedule's own lie in the range that the catalogue gives, lr in (0, 1], momentum and dropout
-            in [0, 1), weight_decay in [0, 1]; batch, epoch and epoch_max are whole numbers from 1.
-        scheduler_name: the schedule that they are for; by default a name may be any schedule's.
+        hp: name → value. The hyperparameters of a schedule have the ranges of the catalogue; lr is in (0, 1], momentum
+            and dropout are in [0, 1), weight_decay is in [0, 1]; batch, epoch and epoch_max are whole numbers from 1.
+        scheduler_name: the schedule of the hyperparameters; by default they may belong to any schedule.
+
+    Returns:
+        Whether all are valid, and the reason for the first that is not (empty if all are valid).
 
     Raises:
-        UnknownNameError: when there is no such schedule.
+        UnknownNameError: if there is no such schedule.
     """
     loaded = current.catalogue()
     variants = [loaded.variant(scheduler_name)] if scheduler_name is not None else loaded.variants
-    reasons = (_wrong(name, value, variants, scheduler_name) for name, value in hp.items())
+    reasons = (_reason(name, value, variants, scheduler_name) for name, value in hp.items())
     reason = next(filter(None, reasons), "")
     return not reason, reason
 
 
-def _wrong(name: str, value: object, variants: Sequence[Variant], scheduler_name: str | None) -> str:
+def _reason(name: str, value: object, variants: Sequence[Variant], scheduler_name: str | None) -> str:
+    """The reason why a hyperparameter is invalid, or nothing."""
     if name == "transform":
         return ""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return f"{name}: must be a number, got {value!r}"
     if name in _COUNTS:
         return "" if value >= 1 and value == int(value) else f"{name}: must be a whole number from 1, got {value}"
-    own = [one for variant in variants for one in variant.hyperparameters if one.name == name]
-    if own:
-        low, high = min(one.low for one in own), max(one.high for one in own)
+    named = [parameter for variant in variants for parameter in variant.hyperparameters if parameter.name == name]
+    if named:
+        low, high = min(parameter.low for parameter in named), max(parameter.high for parameter in named)
     elif name in _COMMON:
         low, high = _COMMON[name]
     else:
-        names = {one.name for variant in variants for one in variant.hyperparameters}
+        names = {parameter.name for variant in variants for parameter in variant.hyperparameters}
         return f"{name}: not a hyperparameter of {scheduler_name or 'any schedule'}{old_names.hint(name, names)}"
     return "" if low <= value <= high else f"{name}: must lie in [{low:g}, {high:g}], got {value}"

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the Python API and on its page print what they say."""
+"""Examples in the docstrings of the Python API and on its page run as doctests."""
 
 import doctest
 import importlib
@@ -7,10 +7,10 @@ import pkgutil
 import pytest
 
 import lrgen as package
-import lrgen.api
+from lrgen import api
 from tests.paths import REPOSITORY
 
-MODULES = [info.name for info in pkgutil.iter_modules(lrgen.api.__path__, "lrgen.api.")]
+MODULES = [info.name for info in pkgutil.iter_modules(api.__path__, "lrgen.api.")]
 EXAMPLES = [
     test
     for name in MODULES
@@ -21,6 +21,7 @@ PAGES = ["docs/api.md"]
 
 
 def run(test: doctest.DocTest) -> None:
+    """Run an example and compare what it prints."""
     written: list[str] = []
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=written.append)
     assert results.failed == 0, "".join(written)
@@ -32,14 +33,14 @@ def _empty_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("test", EXAMPLES, ids=lambda test: test.name.removeprefix("lrgen.api."))
-def test_the_example_in_a_docstring_prints_what_it_says(test):
-    """Each example runs in an empty folder."""
+def test_the_example_of_a_docstring_prints_its_output(test):
+    """In an empty folder, the example prints the output that the docstring has."""
     run(test)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_examples_of_a_page_print_what_they_say(page):
-    """The page is one session, from its first line to its last."""
+def test_the_examples_of_a_page_print_their_output(page):
+    """Run as one session, the examples of the page print the output that it has."""
     text = (REPOSITORY / page).read_text()
     run(doctest.DocTestParser().get_doctest(text.replace("```", ""), {}, page, page, 0))
 
@@ -52,5 +53,5 @@ def test_the_examples_of_a_page_print_what_they_say(page):
     ],
 )
 def test_every_function_of_the_catalogue_has_an_example(name):
-    """A function without an example would not be run here."""
+    """Each function and method that reads the catalogue has an example."""
     assert any(test.name.endswith(f".{name}") for test in EXAMPLES)

@@ -1,4 +1,4 @@
-"""The names that ``import lrgen`` offers."""
+"""The public names of the package."""
 
 import subprocess
 import sys
@@ -18,18 +18,18 @@ print([name for name in lrgen.__all__ if isinstance(getattr(lrgen, name), types.
 """
 
 
-def test_no_name_of_the_face_is_a_modules_or_a_packages():
-    """After every module has been imported, each name still means the function or the constant."""
+def test_no_public_name_is_the_name_of_a_module():
+    """After the import of every module, no public name is that of a module, and none is a module."""
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=True)
-    counted, modules = done.stdout.splitlines()
-    count, _, clashes = counted.partition(" ")
+    first, modules = done.stdout.splitlines()
+    count, _, clashes = first.partition(" ")
     assert int(count) > 100
     assert clashes == "[]"
     assert modules == "[]"
 
 
-def test_every_name_of_the_face_has_a_docstring_or_is_a_constant():
-    """A function's docstring begins with a sentence."""
+def test_every_public_function_has_a_docstring():
+    """The first paragraph of the docstring ends with a full stop."""
     functions = [getattr(package, name) for name in package.__all__ if callable(getattr(package, name))]
     assert len(functions) > 20
     for function in functions:

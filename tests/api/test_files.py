@@ -1,4 +1,4 @@
-"""render_file and verify_file."""
+"""``render_file`` and ``verify_file``."""
 
 import os
 import threading
@@ -15,8 +15,8 @@ def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_render_file_returns_what_the_renderer_renders(catalogue):
-    """A schedule is named by its name, its number or the stem of its files."""
+def test_render_file_returns_the_text_of_the_renderer(catalogue):
+    """render_file accepts a schedule by name, by number and by the stem of its files."""
     expected = Renderer(catalogue).render(catalogue.architecture("VGG"), catalogue.variant(132)).text
     assert package.render_file("VGG", "wsd_linear") == expected
     assert package.render_file("VGG", 132) == expected
@@ -25,15 +25,15 @@ def test_render_file_returns_what_the_renderer_renders(catalogue):
 
 @pytest.mark.parametrize(("model", "schedule"), [("VGGG", 1), ("VGG", "wsd_liner"), ("VGG", 999)])
 def test_an_unknown_name_is_an_error(model, schedule):
-    """The error says which name is unknown."""
-    wrong = model if model != "VGG" else schedule
-    with pytest.raises(UnknownNameError, match=f"'?{wrong}'?"):
+    """The error has the kind and the name."""
+    unknown = f"model '{model}'" if model != "VGG" else f"variant '{schedule}'"
+    with pytest.raises(UnknownNameError, match=f"^unknown {unknown}: "):
         package.render_file(model, schedule)
 
 
 def test_a_file_is_verified_while_threads_run(monkeypatch, tmp_path):
-    """The calling process is not forked; nothing is recorded."""
-    monkeypatch.setattr(os, "fork", lambda: pytest.fail("the caller forks"))
+    """verify_file does not fork a process with threads, and writes no file."""
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("the calling process was forked"))
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
@@ -47,20 +47,20 @@ def test_a_file_is_verified_while_threads_run(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_is_read(tmp_path):
-    """A string without a line break and a Path name a file; one that is not there is an error."""
+def test_a_path_is_verified(tmp_path):
+    """A Path and a string without a line break are paths; a missing file is an error."""
     (tmp_path / "mine.py").write_text("def f(:\n")
     for source in ("mine.py", tmp_path / "mine.py"):
         outcome = package.verify_file(source, stage="syntax")
         assert outcome.status == "failed"
         assert outcome.stage == "syntax"
         assert outcome.candidate.model_name == "mine"
-    with pytest.raises(OutputError, match=r"other\.py: cannot be read"):
+    with pytest.raises(OutputError, match=r"^other\.py: cannot be read: "):
         package.verify_file("other.py")
 
 
-def test_a_wrong_argument_is_an_error_before_anything_runs():
-    """Stage, schedule and dataset are names of something."""
+def test_an_unknown_argument_is_an_error():
+    """An unknown stage, schedule or dataset is an error that names it."""
     for arguments, name in (
         ({"stage": "train"}, "stage"),
         ({"schedule": "nothing"}, "variant"),
