@@ -149,7 +149,6 @@ TERMS = (
         "report, print, read, receive",
         "what it is told",
         EVERYWHERE,
-        {r"told apart": "the idiom for distinguished"},
     ),
     Term(r"\bfirst document\b", "seed document's functions; the compatible API", "as in the first document"),
 )
