@@ -252,7 +252,7 @@ class RenderedFile:
 class Candidate:
     """A file that is to be verified, and the variant that it is checked against (None: there is no claim).
 
-    ``ours`` says that it is, byte by byte, what the catalogue renders.
+    ``rendered`` says that the catalogue renders exactly these bytes.
     """
 
     path: Path
@@ -263,7 +263,7 @@ class Candidate:
     variant: Variant | None
     prm: dict[str, float]
     budget: Budget | None = None
-    ours: bool = False
+    rendered: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,4 +95,4 @@ def verify_file(
         content = read_bytes(path)
     plan = planning.plan(settings, planning.VerifyRequest(stage=stage, full=full, isolation=isolation))
     candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
-    return run.verify_apart(candidate, plan)
+    return run.verify_in_subprocess(candidate, plan)

@@ -1,1 +1,1 @@
-"""Everything that executes a file: checks, sandbox, engines, and how each file ended."""
+"""Verification: the checks, the sandbox and the engines that execute files, and the outcome of each file."""

@@ -1,4 +1,4 @@
-"""The only builder of a candidate: a file's bytes, the schedule it is checked against, the ``prm`` of its network."""
+"""The only builder of candidates: the source of a file, its claimed variant, and the ``prm`` of its network."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from lrgen import curves
 from lrgen.records import Architecture, Candidate, Recipe, Variant
 
-# What a file of unknown architecture is trained with.
+# The recipe of a file whose architecture is unknown.
 _FOREIGN = Recipe(optimizer="sgd", lr=0.01, batch=64, source="", dropout=0.2)
 
 
@@ -16,17 +16,17 @@ def candidate_of(
     architecture: Architecture | None = None,
     variant: Variant | None = None,
     *,
-    ours: bool = False,
+    rendered: bool = False,
 ) -> Candidate:
-    """A file as it is verified.
+    """The candidate of a file.
 
-    Without an architecture the file's name stands for it, and the file is trained with a recipe for anything. A variant
-    without a curve is as good as none: there is nothing to compare with.
+    Without an architecture, the model is named after the file and trained with a default recipe. A variant without a
+    curve is dropped, because there is nothing to compare with.
 
     Args:
-        path: where the file lies, or under which name errors speak of it; it is not read.
-        content: the file's bytes; those that are not UTF-8 reach the syntax check, which says so.
-        ours: whether these bytes are what the catalogue renders.
+        path: the path of the file in errors; it is not read.
+        content: the bytes of the file; the syntax check reports bytes that are not UTF-8.
+        rendered: whether the catalogue renders exactly these bytes.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     return Candidate(
@@ -38,5 +38,5 @@ def candidate_of(
         variant=variant if variant and curves.exists(variant) else None,
         prm=(architecture.recipe if architecture else _FOREIGN).prm_for(variant),
         budget=architecture.budget if architecture else None,
-        ours=ours,
+        rendered=rendered,
     )

@@ -1,4 +1,4 @@
-"""A trained network, evaluated again: what its checkpoint knows of a dataset."""
+"""Evaluation of a checkpoint on the held-out images of a dataset."""
 
 import pickle
 import types
@@ -20,21 +20,23 @@ _BATCH = 256
 def evaluate_checkpoint(
     catalogue: Catalogue, model_name: str, scheduler_type: str, checkpoint: Path, dataset: Dataset
 ) -> tuple[float, list[list[int]]]:
-    """The mean cross-entropy over the held-out images and their confusion matrix (actual × predicted), with the weights
-    of a checkpoint in the network that lrgen renders. Images are normalised as in the training check.
+    """Evaluate a checkpoint in the network that lrgen renders.
+
+    Returns the mean cross-entropy over the held-out images and their confusion matrix (actual × predicted). Images are
+    normalised as in the training check.
 
     Args:
-        checkpoint: what ``torch.save(net.state_dict(), checkpoint)`` wrote; read without executing anything in it.
+        checkpoint: written by ``torch.save(net.state_dict(), checkpoint)``; loaded with ``weights_only=True``.
 
     Raises:
-        UnknownNameError: when there is no such network or schedule.
-        DataError: when the checkpoint cannot be read, or is not of this network with as many classes.
+        UnknownNameError: if the network or the schedule does not exist.
+        DataError: if the checkpoint cannot be read, or does not match the network and the number of classes.
     """
     architecture, variant = catalogue.architecture(model_name), catalogue.variant(scheduler_type)
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise DataError(f"{checkpoint}: not a checkpoint that can be read: {first_line(error)}") from error
+        raise DataError(f"{checkpoint}: cannot read the checkpoint: {first_line(error)}") from error
     module: Any = types.ModuleType(f"{model_name}_{scheduler_type}")
     exec(compile(Renderer(catalogue).render(architecture, variant).text, module.__name__, "exec"), module.__dict__)
     images = torch.from_numpy(dataset.train_images)
@@ -43,8 +45,8 @@ def evaluate_checkpoint(
     try:
         net.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
-        what = f"{model_name} with {len(dataset.classes)} classes"
-        raise DataError(f"{checkpoint}: not the weights of {what}: {first_line(error)}") from error
+        network = f"{model_name} with {len(dataset.classes)} classes"
+        raise DataError(f"{checkpoint}: the weights do not match {network}: {first_line(error)}") from error
     labels = torch.from_numpy(dataset.test_labels)
     held_out = Batches(torch.from_numpy(dataset.test_images), labels, _BATCH, Scale.of(images))
     return evaluate(net, held_out, len(dataset.classes))

@@ -1,11 +1,12 @@
-"""One file through the checks, in a child process.
+"""The child process: it runs the checks of a file and reports their results to the parent.
 
-What the child has to say goes over one descriptor as JSON, a line each, signed with the child's secret (``by``)::
+The child writes its messages to one descriptor, a line of JSON each. Every message also carries the child's secret
+(``by``)::
 
-    {"start": "contract"}                            the check that is now responsible for whatever happens
+    {"start": "contract"}                            a check starts
     {"end": "contract", "reason": "", "seconds": 0.4, "measurement": {...}}
     {"memory": "..."}                                a check ran out of memory
-    {"done": true}                                   the file is over, the child goes on with the next (``serve``)
+    {"done": true}                                   the file passed, the child waits for the next (``serve``)
 """
 
 import gc
@@ -23,34 +24,34 @@ import torch
 from lrgen.data import Dataset
 from lrgen.records import Candidate, VerifySettings
 from lrgen.verify.checks import up_to
-from lrgen.verify.checks.subject import CheckFailure, Subject, forget, global_state
-from lrgen.verify.checks.tamper import SEAL
+from lrgen.verify.checks.subject import CheckFailure, Subject, global_state, unload
+from lrgen.verify.checks.tamper import SNAPSHOT
 
 
 class Channel:
-    """Where the messages go. Made before the file runs, and known to nothing that the file is given."""
+    """The pipe to the parent. It is created before the file runs, and the file gets no reference to it."""
 
-    __slots__ = ("_dumps", "_pipe", "_secret", "_write")
+    __slots__ = ("_dumps", "_write", "pipe", "secret")
 
     def __init__(self, pipe: int, secret: str) -> None:
-        self._pipe, self._secret = pipe, secret
+        self.pipe, self.secret = pipe, secret
         self._dumps, self._write = json.dumps, os.write
 
     def send(self, **message: Any) -> None:
-        """Write one message, whole."""
-        data = (self._dumps(message | {"by": self._secret}) + "\n").encode()
+        """Write one complete message."""
+        data = (self._dumps(message | {"by": self.secret}) + "\n").encode()
         while data:
-            data = data[self._write(self._pipe, data) :]
+            data = data[self._write(self.pipe, data) :]
 
 
 def run(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, channel: Channel) -> bool:
-    """Measure and judge one check after the other, until one fails; never raises for what the file does.
+    """Run the checks in their order until one fails, and send the result of each.
 
-    Returns whether the file passed them all and left the process as it was.
+    Returns whether the file passed them all. An exception that the file raises is a reason, and is not raised here.
     """
     warnings.simplefilter("ignore")
     torch.set_num_threads(settings.threads)
-    send, changed, clock = channel.send, SEAL.changed, time.perf_counter
+    send, first_change, clock = channel.send, SNAPSHOT.first_change, time.perf_counter
     subject = Subject(candidate, settings, dataset)
     for check in up_to(settings.stage):
         send(start=check.STAGE.value)
@@ -71,9 +72,9 @@ def run(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None,
             return False
         except SystemExit as error:
             reason = f"the file calls sys.exit({error.code!r}){subject.where(error)}"
-        if patched := changed():
-            reason = f"the file replaces {patched}, which the checks use"
-        reason = reason or _left_behind()
+        if replaced := first_change():
+            reason = f"the file replaces {replaced}, which the checks use"
+        reason = reason or _running_children()
         send(end=check.STAGE.value, reason=reason, seconds=clock() - started, measurement=measurement)
         if reason:
             return False
@@ -85,21 +86,21 @@ def serve(
     settings: VerifySettings,
     dataset: Dataset | None,
     channel: Channel,
-    orders: int,
+    requests: int,
     first: int,
 ) -> None:
-    """One file after the other in one process, which keeps its CUDA context: the first, then each that is ordered.
+    """Run one file after the other in this process, which keeps its CUDA context.
 
-    An order is a line of JSON: the file's index among the candidates and the folder to work in. The process ends
-    with the first file that does not pass, and with the first that leaves it other than it was.
+    The index ``first`` is the first file; each request is a line of JSON with the index of the next one and its working
+    directory. Returns after the first file that does not pass or that changes the global state of torch.
     """
     before = global_state()
-    with os.fdopen(orders, encoding="utf-8") as lines:
+    with os.fdopen(requests, encoding="utf-8") as lines:
         index = first
         while run(candidates[index], settings, dataset, channel):
             sys.stdout.flush()
             sys.stderr.flush()
-            forget()
+            unload()
             gc.collect()
             if settings.device != "cpu":
                 torch.cuda.empty_cache()
@@ -109,16 +110,16 @@ def serve(
             line = lines.readline()
             if not line:
                 return
-            order = json.loads(line)
-            index = order["file"]
-            os.chdir(order["folder"])
+            request = json.loads(line)
+            index = request["file"]
+            os.chdir(request["folder"])
 
 
-def _left_behind() -> str:
-    """The file must not leave processes of its own behind."""
+def _running_children() -> str:
+    """The reason for which a file fails that leaves processes of its own running, or nothing."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     try:
         count = len(children.read_text().split())
-    except OSError:  # a kernel without the file: the parent looks as well
+    except OSError:  # the kernel does not have this file; the parent checks it, too
         return ""
     return f"the file leaves {count} process{'es' * (count > 1)} of its own running" if count else ""

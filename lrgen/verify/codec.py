@@ -1,4 +1,4 @@
-"""Records ↔ JSON, for what one process of lrgen tells another: text that can be read, and never a pickle."""
+"""Conversion of records to and from JSON, for messages between processes of lrgen; it never unpickles."""
 
 import json
 import os
@@ -12,15 +12,15 @@ _Record = TypeVar("_Record")
 
 
 def encode(value: Any) -> bytes:
-    """Records, and lists and dicts of them, as one line of JSON, in which NaN and Infinity are words."""
+    """Encode records, and lists and dicts of them, as one line of JSON; NaN and Infinity are allowed."""
     return json.dumps(value, default=_plain).encode() + b"\n"
 
 
 def decode(kind: type[_Record], value: Any) -> _Record:
-    """The record of a class that was encoded; a field that already holds a record keeps it.
+    """Decode a record of the class ``kind``; a field that already holds a record keeps it.
 
     Raises:
-        KeyError, TypeError, ValueError: if it is no such record.
+        KeyError, TypeError, ValueError: if the value does not encode such a record.
     """
     record: _Record = _decoded(kind, value)
     return record
@@ -37,8 +37,8 @@ def _decoded(kind: Any, value: Any) -> Any:
         return value
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        [only] = [one for one in arguments if one is not type(None)]  # a record's field is of one kind, or missing
-        return _decoded(only, value)
+        [present] = [argument for argument in arguments if argument is not type(None)]  # a field is X or X | None
+        return _decoded(present, value)
     if origin is tuple:
         return tuple(_decoded(arguments[0], item) for item in value)
     if origin is dict:

@@ -1,4 +1,4 @@
-"""What a file may use of the machine while it is verified."""
+"""Limits on the time, the memory and the output of a file that is verified."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,21 @@ from lrgen.records import Budget, Stage
 
 @dataclass(frozen=True)
 class Limits:
-    """Per file: seconds of each check, bytes of output and of messages, resident bytes (0: any number)."""
+    """Limits of one file.
+
+    ``seconds`` bounds the training check, ``check_seconds`` each of the others. ``output`` and ``messages`` are bytes,
+    ``memory`` is resident bytes (0: no limit). ``grace`` is the number of seconds between SIGTERM and SIGKILL.
+    """
 
     seconds: float = 900.0
     check_seconds: float = 120.0
     output: int = 1 << 20
     messages: int = 64 << 20
     memory: int = 0
+    grace: float = 1.0
 
     def of(self, stage: Stage, budget: Budget | None) -> float:
-        """The seconds that a check may take; the budget of a training is its own limit."""
+        """The maximum duration of a check in seconds; the training of a budget has the budget's limit."""
         if stage is not Stage.TRAINING:
             return min(self.seconds, self.check_seconds)
         return min(self.seconds, budget.seconds) if budget else self.seconds

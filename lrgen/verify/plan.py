@@ -1,4 +1,4 @@
-"""What a verification is asked for → how it is run: on which device, how many files at a time, under which seeds."""
+"""The plan of a verification: its device, the number of files at a time, and the settings of each seed."""
 
 import os
 import subprocess
@@ -12,17 +12,17 @@ from lrgen.records import Stage, VerifySettings
 from lrgen.verify.sandbox import Isolation
 
 ENGINES = ("local", "ray")
-# Bytes of a GPU that a file may need: its context, and the largest network at 224 pixels.
-_SLOT = 4 << 30
+# Bytes of GPU memory that a file may need: its CUDA context and the largest network at 224 pixels.
+_SLOT_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """What a caller asks for, beside what stands in lrgen.toml; names as they were typed.
+    """The options of a verification besides those of lrgen.toml; names are not validated yet.
 
-    ``seeds`` are consecutive ones, from that of lrgen.toml on. ``slots`` are files at a time on one GPU (None: as many
-    as its free memory holds). Without ``isolation`` the files that lrgen did not render run in a sandbox. ``address``
-    is that of a Ray cluster. ``force`` ignores recorded results.
+    ``seeds`` is the number of consecutive seeds, starting at the seed of lrgen.toml. ``slots`` is the number of files
+    that share a GPU (None: as many as fit into its free memory). Without ``isolation``, files that the catalogue does
+    not render run in a sandbox. ``address`` is that of a Ray cluster. ``force`` ignores cached results.
     """
 
     stage: str = Stage.TRAINING
@@ -40,7 +40,7 @@ class VerifyRequest:
 
 @dataclass(frozen=True)
 class VerifyPlan:
-    """How files are run, whichever they are: once under each of the ``settings``, which differ in their seed."""
+    """The plan of a run: each file is run once with each of the ``settings``, which differ in their seed."""
 
     settings: tuple[VerifySettings, ...]
     workers: int
@@ -54,23 +54,23 @@ class VerifyPlan:
 
 
 def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
-    """Everything that is decided before the files are known.
+    """Validate a request and resolve it to a plan, which does not depend on the files.
 
     Raises:
-        UnknownNameError: for a stage, an isolation, an engine or a dataset that does not exist.
-        ConfigError: when options exclude each other, or a feature is switched off.
-        DeviceError: when the device is not here, or cannot be used.
-        EngineError: when there is no cluster at the address.
+        UnknownNameError: if a stage, an isolation, an engine or a dataset does not exist.
+        ConfigError: if options exclude each other, or a feature is switched off.
+        DeviceError: if the device is missing or cannot be used.
+        EngineError: if there is no cluster at the address.
     """
     _check(request)
     from lrgen import data
 
     data.check_name(settings.dataset, settings.enable_extended_classes)
-    # The driver of a cluster need not have the GPUs that its nodes have.
-    elsewhere = request.engine == "ray" and settings.device.startswith("cuda")
-    device = "cuda:0" if elsewhere else resolve_device(settings.device)
+    # The driver of a cluster need not have the GPUs of its nodes.
+    on_cluster = request.engine == "ray" and settings.device.startswith("cuda")
+    device = "cuda:0" if on_cluster else resolve_device(settings.device)
     threads = max(1, cores() // (settings.workers or cores()))
-    asked = VerifySettings(
+    first = VerifySettings(
         stage=Stage(request.stage),
         dataset=settings.dataset,
         epochs=settings.epochs,
@@ -82,8 +82,8 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
         autocast=request.autocast,
     )
     return VerifyPlan(
-        settings=tuple(replace(asked, seed=settings.seed + more) for more in range(request.seeds)),
-        workers=_at_a_time(settings, request, device, threads),
+        settings=tuple(replace(first, seed=settings.seed + offset) for offset in range(request.seeds)),
+        workers=_workers(settings, request, device, threads),
         timeout=settings.timeout,
         force=request.force or not settings.enable_database_caching,
         isolation=Isolation(request.isolation) if request.isolation else None,
@@ -99,35 +99,35 @@ def _check(request: VerifyRequest) -> None:
         raise UnknownNameError("stage", request.stage, list(Stage))
     if request.seeds > 1 and request.stage != Stage.TRAINING:
         raise ConfigError(
-            f"--seeds repeats the training check: with --stage {request.stage} each run would be the same"
+            f"--seeds {request.seeds} repeats the training check, which --stage {request.stage} does not reach"
         )
     if request.isolation is not None and request.isolation not in list(Isolation):
         raise UnknownNameError("isolation", request.isolation, list(Isolation))
     if request.engine not in ENGINES:
         raise UnknownNameError("engine", request.engine, ENGINES)
     if request.address and request.engine != "ray":
-        raise ConfigError("--address is that of a Ray cluster: it needs --engine ray")
+        raise ConfigError(f"--address {request.address} requires --engine ray")
 
 
-def _at_a_time(settings: Settings, request: VerifyRequest, device: str, threads: int) -> int:
-    """How many files run at a time: the workers or slots that were asked for, or as many as there is room for."""
+def _workers(settings: Settings, request: VerifyRequest, device: str, threads: int) -> int:
+    """The number of files that run at a time: the requested workers or slots, or as many as the device holds."""
     if device == "cpu" and request.slots:
-        raise ConfigError("--slots is for a GPU: on the CPU --workers says how many files run at a time")
+        raise ConfigError(f"--slots {request.slots} requires a GPU: on the CPU, use --workers")
     if request.engine == "ray":
         from lrgen.verify.engines import ray
 
-        room = ray.slots(request.address, device, threads, request.slots or 1)
-        return min(settings.workers or room, room)
+        available = ray.slots(request.address, device, threads, request.slots or 1)
+        return min(settings.workers or available, available)
     if device != "cpu":
         return request.slots or free_slots(device)
     return settings.workers or cores()
 
 
 def resolve_device(name: str) -> str:
-    """``auto`` → ``cuda:0`` or ``cpu``; a device that is not there is an error.
+    """Resolve ``auto`` and ``cuda`` to ``cpu`` or ``cuda:N``.
 
     Raises:
-        DeviceError: when torch has no such device here.
+        DeviceError: if the name is not valid, or torch does not have the device.
     """
     kind, _, index = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
@@ -138,26 +138,26 @@ def resolve_device(name: str) -> str:
     if kind == "auto":
         return "cuda:0" if count else "cpu"
     if int(index or 0) >= count:
-        raise DeviceError(f"device {name} is not here: torch sees {count} CUDA device{'s' * (count != 1)}")
+        raise DeviceError(f"device {name} does not exist: torch finds {count} CUDA device{'s' * (count != 1)}")
     return f"cuda:{int(index or 0)}"
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_slots(device: str) -> int:
-    """How many files a GPU has free memory for at a time, at most one a core.
+    """The number of files that fit into the free memory of a GPU, at most one per core.
 
-    Asked in a process of its own: whoever looks at a GPU keeps a context on it, and cannot fork any more.
+    A separate process queries the GPU, because a process with a CUDA context can no longer fork.
     """
     index = int(device.partition(":")[2] or 0)
     code = f"import torch; print(torch.cuda.mem_get_info({index})[0])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if answer.returncode:
         raise DeviceError(f"device {device} cannot be used: {answer.stderr.strip().splitlines()[-1]}")
-    return max(1, min(int(answer.stdout) // _SLOT, cores()))
+    return max(1, min(int(answer.stdout) // _SLOT_BYTES, cores()))
 
 
 def cuda_devices() -> int:

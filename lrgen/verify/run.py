@@ -1,4 +1,4 @@
-"""Files → outcomes: what each is checked against, what is known of it already, and the record of what is new."""
+"""Verification of files: candidates from files, recorded outcomes, and the run of an engine for the others."""
 
 import contextlib
 import hashlib
@@ -25,30 +25,32 @@ from lrgen.verify.verdicts import conditions_of
 
 
 def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Candidate]:
-    """The selected rendered files; those that are missing are rendered first.
+    """The candidates of the selected files; missing files are rendered first.
 
     Raises:
-        StaleFileError: when a file on disk is not what the catalogue renders.
+        StaleFileError: if a file on disk differs from the file that the catalogue renders.
     """
     selected = list(selection)
     missing = [pair for pair in selected if not output.path_of(out, *pair).exists()]
     output.generate(catalogue, missing, out)
     differences = output.check(catalogue, selected, out)
     if differences:
-        more = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
-        raise StaleFileError(f"{differences[0].path} {differences[0].reason}{more}: run lrgen render")
+        count = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
+        raise StaleFileError(f"{differences[0].path} {differences[0].reason}{count}: run lrgen render")
     paths = [output.path_of(out, *pair) for pair in selected]
-    return [candidate_of(path, read_bytes(path), *pair, ours=True) for path, pair in zip(paths, selected, strict=True)]
+    return [
+        candidate_of(path, read_bytes(path), *pair, rendered=True) for path, pair in zip(paths, selected, strict=True)
+    ]
 
 
 def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Variant | None = None) -> list[Candidate]:
-    """Files by path, a folder meaning the Python files in it.
+    """The candidates of files and of the Python files in folders.
 
-    A file whose sha256 stands in a manifest beside it or under ``out`` is checked against that entry's variant,
-    another one against ``claim``, and without that against its own ``make_scheduler``.
+    A file whose sha256 is in a manifest beside it or under ``out`` is checked against the variant of that entry. Any
+    other file is checked against ``claim``, or against its own ``make_scheduler`` if there is no claim.
 
     Raises:
-        OutputError: when there is no such file.
+        OutputError: if a file does not exist.
     """
     known = _known_hashes(out)
     renderer = Renderer(catalogue)
@@ -63,9 +65,10 @@ def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Va
 def from_source(
     catalogue: Catalogue, renderer: Renderer, path: Path, content: bytes, out: Path, claim: Variant | None = None
 ) -> Candidate:
-    """One file, which need not lie anywhere: ``path`` is what errors call it, and where a manifest may lie beside it.
+    """The candidate of a file that need not exist on disk; ``path`` names it in errors.
 
-    It is checked against ``claim``, or else against the variant of the entry that a manifest has for its sha256.
+    It is checked against ``claim``. Without a claim, it is checked against the variant that a manifest beside ``path``
+    or under ``out`` has for its sha256.
     """
     recognised = _recognised(catalogue, renderer, path, content, _known_hashes(out) | _hashes(path.parent))
     if recognised is not None and claim in (None, recognised.variant):
@@ -74,13 +77,13 @@ def from_source(
 
 
 def changed_since(candidates: Iterable[Candidate], manifests: Iterable[Path]) -> list[Candidate]:
-    """The files whose bytes are not those of an entry of the manifests.
+    """The candidates whose sha256 is in none of the manifests.
 
     Raises:
-        OutputError: when a manifest cannot be read.
+        OutputError: if a manifest cannot be read.
     """
-    old = {entry["sha256"] for path in manifests for entry in output.read_entries(path).values()}
-    return [candidate for candidate in candidates if candidate.sha256 not in old]
+    known = {entry["sha256"] for path in manifests for entry in output.read_entries(path).values()}
+    return [candidate for candidate in candidates if candidate.sha256 not in known]
 
 
 def execute(
@@ -89,10 +92,10 @@ def execute(
     store: Store,
     started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
 ) -> Generator[tuple[Outcome, int], None, None]:
-    """Run a plan: each file's outcome with the seed that it was run under, one seed after the other.
+    """Run a plan, one seed after the other, and yield each outcome with its seed.
 
     Raises:
-        DataError, EngineError, IsolationError: as ``verify``, which it calls for each seed.
+        DataError, EngineError, IsolationError: as ``verify``, which is called for each seed.
     """
     for settings in plan.settings:
         outcomes = verify(
@@ -129,60 +132,64 @@ def verify(
     download: bool = False,
     started: Callable[[int, dict[int, float]], None] = lambda reused, forecast: None,
 ) -> Generator[Outcome, None, None]:
-    """Yield each file's outcome: first those that the store knows, then the new ones as they are recorded.
+    """Yield the outcome of each file: recorded outcomes first, then new ones as they are recorded.
 
-    Files run in a sandbox or in a mere process as ``isolation`` says; without it those in a sandbox that the catalogue
-    does not render; those that are expected to take longest come first. ``started`` is called once before anything is
-    run, with the number of reused outcomes and the seconds that each other file is expected to take, by ``id``.
-    ``engine`` is ``local`` or ``ray``, the latter on the cluster at the ``address``, whose nodes have the dataset under
-    the same ``data_root``.
+    The files with the longest expected durations are run first.
+
+    Args:
+        isolation: whether files run in a sandbox or in a plain process; by default, files that the catalogue does not
+            render run in a sandbox.
+        engine: ``local``, or ``ray`` for the cluster at ``address``, whose nodes have the dataset under ``data_root``.
+        started: called once before any file is run, with the number of reused outcomes and the expected seconds of
+            each other file, by the ``id`` of its candidate.
 
     Raises:
-        DataError: when the dataset is not there, cannot be downloaded, or is damaged.
-        EngineError: when there is no such cluster.
-        IsolationError: when a file needs a sandbox and this machine gives none; nothing was run.
+        DataError: if the dataset is missing, cannot be downloaded, or is damaged.
+        EngineError: if the cluster cannot be reached.
+        IsolationError: if a file needs a sandbox and this machine provides none; no file was run.
     """
-    everything = list(candidates)
+    files = list(candidates)
     conditions = conditions_of(settings)
-    known = {} if force else store.reusable(everything, conditions)
-    remaining = [candidate for candidate in everything if key_of(candidate) not in known]
+    known = {} if force else store.reusable(files, conditions)
+    remaining = [candidate for candidate in files if key_of(candidate) not in known]
     expected = _expected(remaining, store.durations(conditions) if remaining else {})
-    batches = [(mechanism, _longest_first(files, expected)) for mechanism, files in _by_mechanism(remaining, isolation)]
+    batches = [(mechanism, _longest_first(batch, expected)) for mechanism, batch in _by_mechanism(remaining, isolation)]
     started(len(known), expected)
-    for candidate in everything:
+    for candidate in files:
         if key_of(candidate) in known:
             yield replace(known[key_of(candidate)], candidate=candidate)
     if not remaining:
         return
     store.prepare()
     from lrgen import data
-    from lrgen.verify.engines import local  # torch, which an unchanged corpus need not load
+    from lrgen.verify.engines import local  # loads torch, which is not needed if every outcome is recorded
 
     dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
-    for mechanism, files in batches:
-        reuse = settings.device != "cpu" and mechanism is Mechanism.PROCESS  # a CUDA context takes seconds to make
-        how: _How = {"workers": workers, "limits": limits, "mechanism": mechanism, "reuse": reuse}
+    for mechanism, batch in batches:
+        reuse = settings.device != "cpu" and mechanism is Mechanism.PROCESS  # a new CUDA context takes seconds
+        options: _EngineOptions = {"workers": workers, "limits": limits, "mechanism": mechanism, "reuse": reuse}
         if engine == "ray":
             from lrgen.verify.engines import ray
 
-            ended = ray.run(files, settings, address=address, data_root=data_root, **how)
+            ended = ray.run(batch, settings, address=address, data_root=data_root, **options)
         else:
-            ended = _one_by_one(local.run(files, settings, dataset, **how))
+            ended = _as_lists(local.run(batch, settings, dataset, **options))
         with contextlib.closing(ended):
             for outcomes in ended:
                 store.save_all(outcomes, conditions, dataset.classes if dataset else ())
                 yield from outcomes
 
 
-def verify_apart(candidate: Candidate, plan: VerifyPlan) -> Outcome:
-    """The outcome of one file, from a harness in a process of its own: safe where a process has threads or a CUDA
-    context. No recorded result is used, and none is recorded.
+def verify_in_subprocess(candidate: Candidate, plan: VerifyPlan) -> Outcome:
+    """Verify one file with a harness in its own process; safe for a caller that has threads or a CUDA context.
+
+    Recorded outcomes are not used, and the outcome is not recorded.
 
     Raises:
-        DataError: when the dataset is not there, cannot be downloaded, or is damaged.
-        EngineError: when the harness ends before the file does.
-        IsolationError: when the file needs a sandbox and this machine gives none.
+        DataError: if the dataset is missing, cannot be downloaded, or is damaged.
+        EngineError: if the harness exits before the file has ended.
+        IsolationError: if the file needs a sandbox and this machine provides none.
     """
     from lrgen.verify.engines import process
 
@@ -199,14 +206,14 @@ def verify_apart(candidate: Candidate, plan: VerifyPlan) -> Outcome:
     return outcome
 
 
-def _one_by_one(outcomes: Generator[Outcome, None, None]) -> Generator[list[Outcome], None, None]:
+def _as_lists(outcomes: Generator[Outcome, None, None]) -> Generator[list[Outcome], None, None]:
     with contextlib.closing(outcomes):
         for outcome in outcomes:
             yield [outcome]
 
 
-class _How(TypedDict):
-    """What every engine is told."""
+class _EngineOptions(TypedDict):
+    """The options that every engine has."""
 
     workers: int
     limits: Limits
@@ -214,42 +221,47 @@ class _How(TypedDict):
     reuse: bool
 
 
-def _by_mechanism(candidates: Iterable[Candidate], asked: Isolation | None) -> list[tuple[Mechanism, list[Candidate]]]:
-    """The files by how they are kept apart: in a mere process those that lrgen wrote itself, unless it is asked for."""
+def _by_mechanism(
+    candidates: Iterable[Candidate], isolation: Isolation | None
+) -> list[tuple[Mechanism, list[Candidate]]]:
+    """The files by the mechanism that isolates them."""
     process: list[Candidate] = []
     sandbox: list[Candidate] = []
     for candidate in candidates:
-        (process if _isolation_of(candidate, asked) is Isolation.PROCESS else sandbox).append(candidate)
-    found = [(Mechanism.PROCESS, process)] if process else []
-    return [*found, (sandboxes.available(), sandbox)] if sandbox else found
+        (process if _isolation_of(candidate, isolation) is Isolation.PROCESS else sandbox).append(candidate)
+    batches = [(Mechanism.PROCESS, process)] if process else []
+    return [*batches, (sandboxes.available(), sandbox)] if sandbox else batches
 
 
-def _isolation_of(candidate: Candidate, asked: Isolation | None) -> Isolation:
-    return asked or (Isolation.PROCESS if candidate.ours else Isolation.SANDBOX)
+def _isolation_of(candidate: Candidate, isolation: Isolation | None) -> Isolation:
+    return isolation or (Isolation.PROCESS if candidate.rendered else Isolation.SANDBOX)
 
 
 def _expected(candidates: list[Candidate], seconds: Mapping[tuple[str, str], float]) -> dict[int, float]:
-    """By id, the seconds that each file is expected to take: as long as the last time, or as the others of its
-    architecture, or as the longest of all.
+    """The expected seconds of each file by its id.
+
+    They are the last duration of the file, the mean of its architecture, or the maximum of these means.
     """
     by_model: dict[str, list[float]] = {}
-    for (model, _), took in seconds.items():
-        by_model.setdefault(model, []).append(took)
-    means = {model: sum(taken) / len(taken) for model, taken in by_model.items()}
+    for (model, _), duration in seconds.items():
+        by_model.setdefault(model, []).append(duration)
+    means = {model: sum(durations) / len(durations) for model, durations in by_model.items()}
     longest = max(means.values(), default=1.0)
     return {
-        id(one): seconds.get((one.model_name, one.scheduler_type), means.get(one.model_name, longest))
-        for one in candidates
+        id(candidate): seconds.get(
+            (candidate.model_name, candidate.scheduler_type), means.get(candidate.model_name, longest)
+        )
+        for candidate in candidates
     }
 
 
 def _longest_first(candidates: list[Candidate], expected: Mapping[int, float]) -> list[Candidate]:
-    """So that the last worker does not run alone; files of equal length stay in their order."""
+    """Sort files by their expected duration, the longest first; equal ones keep their order."""
     return sorted(candidates, key=lambda candidate: -expected[id(candidate)])
 
 
 def _memory_share(workers: int) -> int:
-    """Resident bytes that a file may use: its share of nine tenths of the machine."""
+    """The resident bytes that a file may use: 90% of the machine's memory, divided by the workers."""
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 0.9 / workers)
 
 
@@ -264,18 +276,18 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 def _recognised(
     catalogue: Catalogue, renderer: Renderer, path: Path, content: bytes, known: Mapping[str, tuple[str, int]]
 ) -> Candidate | None:
-    """The file as what a manifest says it is, by its sha256; None when no manifest knows it."""
+    """The candidate of a file whose sha256 is in a manifest; None if it is in none."""
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 not in known:
         return None
     model, number = known[sha256]
     architecture, variant = catalogue.architecture(model), catalogue.variant(number)
-    ours = renderer.render(architecture, variant).sha256 == sha256  # a manifest may be anybody's
-    return candidate_of(path, content, architecture, variant, ours=ours)
+    rendered = renderer.render(architecture, variant).sha256 == sha256  # a manifest may have been edited
+    return candidate_of(path, content, architecture, variant, rendered=rendered)
 
 
 def _hashes(folder: Path) -> dict[str, tuple[str, int]]:
-    """sha256 → (architecture, variant number) of a folder's manifest."""
+    """Return sha256 → (architecture, variant number) from the manifest of a folder."""
     entries = output.read_manifest(folder).values()
     return {entry["sha256"]: (entry["architecture"], entry["number"]) for entry in entries}
 

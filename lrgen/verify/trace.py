@@ -1,6 +1,6 @@
-"""What ``make_scheduler`` of a verified file does to one dummy parameter, in processes that have torch loaded.
+"""Traces of ``make_scheduler`` of verified files on a dummy parameter, recorded in processes that keep torch loaded.
 
-A child reads a request a line and answers each with a line; both are JSON::
+A child reads one request per line and answers it with one line; both are JSON::
 
     {"name": "ResNet/A0_001", "source": "...", "specs": [{"horizon": 90, "prm": {...}, "at": [0, 30], ...}]}
     {"rates": [[[0.1, 0.01]]]}                       specs × parameter groups × steps
@@ -26,7 +26,7 @@ Rates = list[list[float]]
 
 
 class SourceFile(Protocol):
-    """A file whose ``make_scheduler`` is executed; ``name`` and ``path`` are what errors say of it."""
+    """A file whose ``make_scheduler`` is executed; ``name`` and ``path`` name it in errors."""
 
     @property
     def name(self) -> str: ...
@@ -58,10 +58,10 @@ class TraceSpec:
 def run(
     requests: Iterable[tuple[_File, tuple[TraceSpec, ...]]], workers: int
 ) -> Generator[tuple[_File, tuple[TraceSpec, ...], list[Rates]], None, None]:
-    """Yield each file with its specs and their rates, in the order of the requests, ``workers`` of them at a time.
+    """Yield each file with its specs and their learning rates in the order of the requests, ``workers`` at a time.
 
     Raises:
-        CorpusError: when a file's schedule raises, or its child ends.
+        CorpusError: if the schedule of a file raises, or its child exits.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     children: list[subprocess.Popen[str]] = []
@@ -69,7 +69,7 @@ def run(
 
     def first() -> tuple[_File, tuple[TraceSpec, ...], list[Rates]]:
         file, specs, child = waiting.popleft()
-        return file, specs, _answer(child, file)
+        return file, specs, _receive(child, file)
 
     with contextlib.ExitStack() as stack:
         for index, (file, specs) in enumerate(requests):
@@ -83,35 +83,35 @@ def run(
                 children.append(stack.enter_context(child))
                 stack.callback(child.kill)
             child = children[index % workers]
-            _ask(child, file, specs)
+            _send(child, file, specs)
             waiting.append((file, specs, child))
         while waiting:
             yield first()
 
 
-def _ask(child: "subprocess.Popen[str]", file: SourceFile, specs: Iterable[TraceSpec]) -> None:
+def _send(child: "subprocess.Popen[str]", file: SourceFile, specs: Iterable[TraceSpec]) -> None:
     assert child.stdin is not None
     request = {"name": file.name, "source": file.source, "specs": [asdict(spec) for spec in specs]}
-    with contextlib.suppress(BrokenPipeError):  # it has ended: there will be no answer
+    with contextlib.suppress(BrokenPipeError):  # it has exited, and the answer is empty
         child.stdin.write(json.dumps(request) + "\n")
         child.stdin.flush()
 
 
-def _answer(child: "subprocess.Popen[str]", file: SourceFile) -> list[Rates]:
+def _receive(child: "subprocess.Popen[str]", file: SourceFile) -> list[Rates]:
     assert child.stdout is not None
     line = child.stdout.readline()
-    answer: dict[str, Any] = json.loads(line) if line else {"error": "the process that traces it has ended"}
+    answer: dict[str, Any] = json.loads(line) if line else {"error": "its process exited"}
     if "error" in answer:
-        raise CorpusError(f"{file.path}: its schedule cannot be traced: {answer['error']}")
+        raise CorpusError(f"{file.path}: cannot trace the schedule: {answer['error']}")
     return list(answer["rates"])
 
 
 def serve() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until standard input ends."""
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's, which ends its children itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and ends its children
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a file prints is no answer
+    os.dup2(2, 1)  # the output of a file must not look like an answer
     for line in sys.stdin:
         answers.write(json.dumps(_rates(**json.loads(line))) + "\n")
         answers.flush()
@@ -125,7 +125,7 @@ def _rates(name: str, source: str, specs: list[dict[str, Any]]) -> dict[str, Any
 
     subject = Subject(candidate_of(Path(f"{name}.py"), source.encode()), VerifySettings())
     make = subject.load().make_scheduler
-    found = []
+    traces = []
     for spec in specs:
         at = spec["at"]
         prm, metrics, depths = subject.prm(**spec["prm"]), spec["metrics"], spec["depths"]
@@ -133,5 +133,5 @@ def _rates(name: str, source: str, specs: list[dict[str, Any]]) -> dict[str, Any
             groups = make_scheduler_trace.trace(subject, make, spec["horizon"], max(at) + 1, prm, metrics, (), depths)
         except CheckFailure as failure:
             return {"error": str(failure)}
-        found.append([[group[step] for step in at] for group in groups])
-    return {"rates": found}
+        traces.append([[group[step] for step in at] for group in groups])
+    return {"rates": traces}

@@ -382,9 +382,9 @@ def test_an_invalid_checkpoint_is_an_error(empty):
     Path("evil.pt").write_bytes(pickle.dumps(print, protocol=2))
     torch.save({"weight": torch.zeros(1)}, "other.pt")
     for name, message in (
-        ("absent.pt", "absent.pt: not a checkpoint that can be read"),
-        ("evil.pt", "evil.pt: not a checkpoint that can be read"),
-        ("other.pt", "other.pt: not the weights of ResNet with 10 classes"),
+        ("absent.pt", "absent.pt: cannot read the checkpoint: "),
+        ("evil.pt", "evil.pt: cannot read the checkpoint: "),
+        ("other.pt", "other.pt: the weights do not match ResNet with 10 classes: "),
     ):
         with pytest.raises(DataError, match=f"^{message}"):
             package.generate_class_data_for_epoch("ResNet", "A0_001", 1, checkpoint=name)

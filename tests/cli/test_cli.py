@@ -153,7 +153,7 @@ WRONG = {
     "verify good.py --dataset digit": "unknown dataset 'digit': did you mean digits?",
     "verify good.py --stage train": "unknown stage 'train': did you mean training?",
     "verify good.py --device gpu": "device must be auto, cpu, cuda or cuda:N, got 'gpu'",
-    "verify good.py --device cuda:99": "device cuda:99 is not here",
+    "verify good.py --device cuda:99": "device cuda:99 does not exist",
     "verify good.py --as StepLR_defalt": "unknown variant 'StepLR_defalt': did you mean StepLR_default",
     "verify good.py --epochs 0": "epochs: Input should be greater than or equal to 1, got 0 (from the command line)",
     "verify good.py --workers -1": "workers: ",
@@ -500,10 +500,10 @@ def test_version_is_that_of_the_package(lrgen):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--slots", "2"], "--slots is for a GPU: on the CPU --workers says how many files run at a time"),
+        (["--slots", "2"], "--slots 2 requires a GPU: on the CPU, use --workers"),
         (["--isolation", "chroot"], "unknown isolation 'chroot': known: process, sandbox"),
         (["--engine", "slurm"], "unknown engine 'slurm': known: local, ray"),
-        (["--address", "host:1"], "--address is that of a Ray cluster: it needs --engine ray"),
+        (["--address", "host:1"], "--address host:1 requires --engine ray"),
         (["--since", "nowhere.json"], "nowhere.json: there is no such manifest"),
     ],
 )

@@ -43,8 +43,8 @@ def test_prm_is_the_recipes_with_the_rate_of_an_optimizer_of_its_own(catalogue: 
 def test_a_rendered_file_is_what_its_architecture_and_variant_say(catalogue: Catalogue):
     """The names of the store, the recipe's values and the training budget are those of the catalogue."""
     architecture, variant = catalogue.architecture("MaxVit"), catalogue.variant(6)
-    found = candidate_of(Path("a/b.py"), CONTENT, architecture, variant, ours=True)
-    assert (found.path, found.source, found.ours) == (Path("a/b.py"), "x = 1\n", True)
+    found = candidate_of(Path("a/b.py"), CONTENT, architecture, variant, rendered=True)
+    assert (found.path, found.source, found.rendered) == (Path("a/b.py"), "x = 1\n", True)
     assert found.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert (found.model_name, found.scheduler_type, found.variant) == ("MaxVit", "A0_006", variant)
     assert found.prm == architecture.recipe.prm_for(variant)
@@ -56,7 +56,7 @@ def test_a_foreign_file_is_known_by_its_name_and_its_hash(catalogue: Catalogue):
     """Without an architecture the stem stands for it, and what it is checked against is no part of its name."""
     found = candidate_of(Path("a/b.py"), CONTENT, variant=catalogue.variant(6))
     assert (found.model_name, found.scheduler_type) == ("b", f"file-{found.sha256[:8]}")
-    assert (found.variant, found.budget, found.ours) == (catalogue.variant(6), None, False)
+    assert (found.variant, found.budget, found.rendered) == (catalogue.variant(6), None, False)
     assert found.prm.keys() == {"lr", "momentum", "dropout"}
     assert candidate_of(Path("b.py"), CONTENT).variant is None
 
@@ -74,4 +74,4 @@ def test_a_mutant_and_a_file_on_disk_are_verified_alike(catalogue: Catalogue, tm
     (on_disk,) = run.from_selection(catalogue, [pair], tmp_path)
     file = verified(catalogue, 177, source=on_disk.source)
     mutant = mutants.candidate(mutants.Mutant(file, "", file.source))
-    assert mutant == replace(on_disk, path=Path("ResNet/A0_177.py"), ours=False)
+    assert mutant == replace(on_disk, path=Path("ResNet/A0_177.py"), rendered=False)

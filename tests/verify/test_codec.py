@@ -19,7 +19,7 @@ def there_and_back(kind, record):
 def test_every_candidate_survives_its_journey(catalogue, model):
     """Each schedule with its constants, hyperparameters and optimizer, with a network that has a budget or none."""
     for variant in catalogue.variants:
-        candidate = candidate_of(Path("a/file.py"), b"pass", catalogue.architecture(model), variant, ours=True)
+        candidate = candidate_of(Path("a/file.py"), b"pass", catalogue.architecture(model), variant, rendered=True)
         assert there_and_back(Candidate, candidate) == candidate
 
 

@@ -94,12 +94,12 @@ def test_options_and_settings_end_in_the_plan():
         ({"stage": "trainning"}, UnknownNameError, "unknown stage 'trainning': did you mean training?"),
         ({"isolation": "docker"}, UnknownNameError, "unknown isolation 'docker': known: process, sandbox"),
         ({"engine": "slurm"}, UnknownNameError, "unknown engine 'slurm': known: local, ray"),
-        ({"address": "a:1"}, ConfigError, "--address is that of a Ray cluster: it needs --engine ray"),
-        ({"slots": 2}, ConfigError, "--slots is for a GPU: on the CPU --workers says how many files run at a time"),
+        ({"address": "a:1"}, ConfigError, "--address a:1 requires --engine ray"),
+        ({"slots": 2}, ConfigError, "--slots 2 requires a GPU: on the CPU, use --workers"),
         (
             {"seeds": 2, "stage": "schedule"},
             ConfigError,
-            "--seeds repeats the training check: with --stage schedule each run would be the same",
+            "--seeds 2 repeats the training check, which --stage schedule does not reach",
         ),
     ],
 )
@@ -150,8 +150,8 @@ def test_a_device_is_resolved(monkeypatch, name, count, resolved):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("cuda", "device cuda is not here: torch sees 0 CUDA devices"),
-        ("cuda:0", "device cuda:0 is not here: torch sees 0 CUDA devices"),
+        ("cuda", "device cuda does not exist: torch finds 0 CUDA devices"),
+        ("cuda:0", "device cuda:0 does not exist: torch finds 0 CUDA devices"),
         ("gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
         ("cuda:x", "device must be auto, cpu, cuda or cuda:N, got 'cuda:x'"),
         ("cuda:-1", "device must be auto, cpu, cuda or cuda:N, got 'cuda:-1'"),

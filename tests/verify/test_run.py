@@ -398,8 +398,8 @@ def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
 # How files are kept apart, and in which order they run.
 
 
-def ours(candidate: Candidate) -> Candidate:
-    return dataclasses.replace(candidate, ours=True)
+def as_rendered(candidate: Candidate) -> Candidate:
+    return dataclasses.replace(candidate, rendered=True)
 
 
 def mechanisms(fake: dict[str, Any]) -> dict[str, Mechanism]:
@@ -411,7 +411,7 @@ def test_what_lrgen_did_not_render_runs_in_a_sandbox(fake, store, tmp_path, monk
     """Our own files have a process each, others the best sandbox that there is."""
     monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.LANDLOCK)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
-    list(verify.verify([foreign, ours(rendered)], CONTRACT, store, workers=1, timeout=60))
+    list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60))
     assert mechanisms(fake) == {"rendered": Mechanism.PROCESS, "foreign": Mechanism.LANDLOCK}
 
 
@@ -422,12 +422,12 @@ def test_isolation_may_be_asked_for(fake, store, tmp_path, monkeypatch, asked, m
     """Then it is that for all files."""
     monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.NAMESPACES)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
-    list(verify.verify([foreign, ours(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=asked))
+    list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=asked))
     assert set(mechanisms(fake).values()) == {mechanism}
 
 
 def test_without_a_sandbox_nothing_is_run(fake, store, tmp_path, monkeypatch):
-    """The sentence that says what is missing comes before any file, ours included."""
+    """Without a sandbox the error comes before any file is run, rendered ones included."""
 
     def refuse() -> Mechanism:
         raise IsolationError("this machine gives no sandbox")
@@ -435,21 +435,21 @@ def test_without_a_sandbox_nothing_is_run(fake, store, tmp_path, monkeypatch):
     monkeypatch.setattr(verify.sandboxes, "available", refuse)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     with pytest.raises(IsolationError, match="no sandbox"):
-        list(verify.verify([ours(rendered), foreign], CONTRACT, store, workers=1, timeout=60))
+        list(verify.verify([as_rendered(rendered), foreign], CONTRACT, store, workers=1, timeout=60))
     assert fake["ran"] == []
 
 
-def test_a_manifest_makes_no_file_ours(catalogue, rendered_file, out):
-    """A file is ours when the catalogue renders just these bytes, not when somebody's manifest says so."""
+def test_an_edited_manifest_does_not_make_a_file_a_rendered_one(catalogue, rendered_file, out):
+    """A file counts as rendered when the catalogue renders exactly its bytes, not when a manifest lists its hash."""
     [known] = verify.from_paths(catalogue, [rendered_file], out)
-    assert known.ours
+    assert known.rendered
     rendered_file.write_text(rendered_file.read_text() + "# more\n")
     manifest = rendered_file.parent / output.MANIFEST
     listed = json.loads(manifest.read_text())
     listed["files"][rendered_file.stem]["sha256"] = sha256(rendered_file)
     manifest.write_text(json.dumps(listed))
     [forged] = verify.from_paths(catalogue, [rendered_file], out)
-    assert not forged.ours
+    assert not forged.rendered
 
 
 def test_the_level_is_recorded_with_the_result(fake, store, tmp_path):

@@ -103,8 +103,8 @@ def global_state() -> tuple[Any, ...]:
     )
 
 
-def forget() -> None:
-    """Let go of the loaded file."""
+def unload() -> None:
+    """Remove the loaded file from ``sys.modules``."""
     sys.modules.pop(_MODULE, None)
 
 

@@ -1,8 +1,8 @@
-"""Did the file replace something that the checks rely on?
+"""Tamper detection: a file must not replace functions that the checks rely on.
 
-The file runs in the process that measures it. Whoever replaces ``torch.equal``, ``json.dumps`` or a check's own
-function while it is imported could have anything measured. What the checks call is therefore noted before the file is
-loaded, and compared after each check.
+The file runs in the process that measures it. A file that replaces ``torch.equal``, ``json.dumps`` or a function of a
+check could forge every measurement. A snapshot of the functions that the checks call is therefore taken before the file
+is loaded, and compared after each check.
 """
 
 import builtins
@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-_OURS = ("lrgen.verify.checks", "lrgen.curves", "lrgen.verify.child", "lrgen.data")
-_THEIRS: tuple[Any, ...] = (
+_OWN_MODULES = ("lrgen.verify.checks", "lrgen.curves", "lrgen.verify.child", "lrgen.data")
+_WATCHED: tuple[Any, ...] = (
     builtins,
     json,
     math,
@@ -37,33 +37,33 @@ _THEIRS: tuple[Any, ...] = (
 )
 
 
-class Seal:
-    """The objects behind the names of the watched modules and classes, and the code of the functions."""
+class Snapshot:
+    """The objects that the names of the watched modules and classes refer to, and the code of the functions."""
 
     def __init__(self) -> None:
-        self._seen: list[tuple[Any, str, dict[str, tuple[object, object]], frozenset[str]]] = []
+        self._recorded: list[tuple[Any, str, dict[str, tuple[object, object]], frozenset[str]]] = []
 
     def take(self) -> None:
-        """Note what is there, before any file is loaded. Names that come later are not watched."""
-        self._seen.clear()
-        ours = [module for name, module in sorted(sys.modules.items()) if name.startswith(_OURS)]
-        for watched in (*_THEIRS, *ours, *_classes(ours)):
-            seen = {name: (value, _code(value)) for name, value in vars(watched).items() if not name.startswith("__")}
-            self._seen.append((vars(watched), _name(watched), seen, _inherited(watched)))
+        """Record the current objects, before any file is loaded. Names that are added later are not watched."""
+        self._recorded.clear()
+        modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(_OWN_MODULES)]
+        for watched in (*_WATCHED, *modules, *_classes(modules)):
+            before = {name: (value, _code(value)) for name, value in vars(watched).items() if not name.startswith("__")}
+            self._recorded.append((vars(watched), _name(watched), before, _inherited(watched)))
 
-    def changed(self) -> str:
-        """The first name that means something else than before (``torch.equal``); empty when there is none."""
-        for now, owner, seen, inherited in self._seen:
-            for name, (value, code) in seen.items():
+    def first_change(self) -> str:
+        """The first name that refers to another object than before (``torch.equal``); empty if there is none."""
+        for now, owner, before, inherited in self._recorded:
+            for name, (value, code) in before.items():
                 if now.get(name) is not value or _code(value) is not code:
                     return f"{owner}.{name}"
-            if len(now) > len(seen) and (hidden := inherited.intersection(now)):
-                return f"{owner}.{min(hidden)}"
+            if len(now) > len(before) and (overridden := inherited.intersection(now)):
+                return f"{owner}.{min(overridden)}"
         return ""
 
 
 def _inherited(watched: Any) -> frozenset[str]:
-    """The names that a class has from others alone: who defines one of them anew hides it."""
+    """The names that a class only inherits: a definition in the class itself would override them."""
     if not isinstance(watched, type):
         return frozenset()
     return frozenset(name for base in watched.__mro__[1:] for name in vars(base)) - vars(watched).keys()
@@ -71,8 +71,8 @@ def _inherited(watched: Any) -> frozenset[str]:
 
 def _classes(modules: list[Any]) -> list[type]:
     """The classes that the modules define themselves."""
-    found = [(module, value) for module in modules for value in vars(module).values() if isinstance(value, type)]
-    return [value for module, value in found if value.__module__ == module.__name__]
+    pairs = [(module, value) for module in modules for value in vars(module).values() if isinstance(value, type)]
+    return [value for module, value in pairs if value.__module__ == module.__name__]
 
 
 def _code(value: object) -> object:
@@ -83,4 +83,4 @@ def _name(watched: Any) -> str:
     return f"{watched.__module__}.{watched.__qualname__}" if isinstance(watched, type) else str(watched.__name__)
 
 
-SEAL = Seal()
+SNAPSHOT = Snapshot()

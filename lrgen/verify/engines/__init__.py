@@ -1,1 +1,1 @@
-"""Where files are executed: in processes of this machine, or on a Ray cluster."""
+"""Engines: files are executed in processes of this machine or on a Ray cluster."""

@@ -1,9 +1,9 @@
-"""Starts children for files, limits them, kills them when it must, and yields how each file ended.
+"""The local engine: it forks a child for each file, enforces the limits, and yields the outcomes.
 
-The parent has torch loaded and does no arithmetic with it: OpenMP's threads do not survive a fork. It is a single
-loop over the children's pipes, so that it may fork at any time. A child gets a process group and a scratch folder of
-its own; whatever it leaves running is ended with it. It takes one file, or, with ``reuse``, one after the other: then
-it keeps its CUDA context, and is replaced after the first file that does not pass.
+The parent has loaded torch but computes nothing with it: OpenMP's threads do not survive a fork. The parent has no
+threads: it is a single loop over the children's pipes. Each child has its own process group and scratch folder; the
+parent kills the processes that a child leaves running. A child runs one file. With ``reuse`` it runs one file after the
+other and keeps its CUDA context; it is replaced after the first file that does not pass.
 """
 
 import contextlib
@@ -27,27 +27,28 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch._dynamo
-import torch.optim.swa_utils  # noqa: F401  likewise
+import torch.optim.swa_utils  # noqa: F401  rendered files import it: loaded once here, not in each child
 
 from lrgen.data import Dataset
 from lrgen.records import Candidate, Outcome, VerifySettings
 from lrgen.verify import child as child_process
 from lrgen.verify import sandbox
-from lrgen.verify.checks.tamper import SEAL
+from lrgen.verify.checks.tamper import SNAPSHOT
 from lrgen.verify.child import Channel
 from lrgen.verify.limits import Limits
-from lrgen.verify.protocol import Account
+from lrgen.verify.protocol import ChildProtocol
 from lrgen.verify.sandbox import Mechanism
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_TICK = 0.2
-_GRACE = 1.0
+_POLL_SECONDS = 0.2  # between two looks at the memory of the children
+_KILL_SECONDS = 10.0  # to wait for a killed child
+_START_FAILED = 70  # exit code of a child that could not run the checks
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What every child of a run is forked with."""
+    """The arguments of a run, which every child inherits."""
 
     candidates: Sequence[Candidate]
     settings: VerifySettings
@@ -59,20 +60,20 @@ class _Job:
 
 @dataclass(eq=False)
 class _Child:
-    """A process, and the account of the file that it has before it (None: it waits for the next).
+    """A child process and the protocol of the file that it runs (None: it waits for the next file).
 
-    ``inherited`` are the bytes that were resident when it was forked: they are the parent's, and not the file's doing.
+    ``inherited`` is the number of bytes that were resident at the fork: they do not count as memory of the file.
     """
 
     pid: int
     handle: int
     messages: int
     output: int
-    orders: int
+    requests: int
     folder: Path
     secret: str
     inherited: int
-    account: Account | None
+    protocol: ChildProtocol | None
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -89,52 +90,52 @@ def run(
     mechanism: Mechanism = Mechanism.PROCESS,
     reuse: bool = False,
 ) -> Generator[Outcome, None, None]:
-    """Verify files, ``workers`` at a time, and yield each outcome as soon as it is there.
+    """Verify files, ``workers`` at a time, and yield each outcome as soon as its file has ended.
 
-    Closing the iterator, or an interrupt, ends the children that still run; what was yielded stays true.
+    Closing the iterator, or an interrupt, ends the children that still run.
     """
     job = _Job(list(candidates), settings, dataset, limits or Limits(), mechanism, reuse)
     queue = deque(range(len(job.candidates)))
     children: set[_Child] = set()
     idle: list[_Child] = []
-    others = _children()
+    others = child_processes()
     _adopt_orphans()
-    SEAL.take()
-    gc.freeze()  # a child that collects garbage must not copy what it shares with the parent
+    SNAPSHOT.take()
+    gc.freeze()  # a garbage collection in a child must not copy the pages that it shares with the parent
     with selectors.DefaultSelector() as selector:
         try:
             while queue or len(children) > len(idle):
                 while queue and (idle or len(children) < workers):
                     if idle:
                         child = idle.pop()
-                        if not _ready(child.handle, 0):  # else it has died since: that is seen below
-                            _order(child, job, queue.popleft())
+                        if not _ready(child.handle, 0):  # otherwise it has exited, which is handled below
+                            _request(child, job, queue.popleft())
                         continue
                     child = _start(job, queue.popleft())
                     children.add(child)
                     for descriptor in child.descriptors:
                         selector.register(descriptor, selectors.EVENT_READ, child)
                 exited = set()
-                for key, _ in selector.select(_patience(children)):
+                for key, _ in selector.select(_poll_timeout(children)):
                     if key.fd == key.data.handle:
                         exited.add(key.data)
                     elif not _read(key.data, key.fd):
                         selector.unregister(key.fd)
                 now = time.monotonic()
                 for child in children - exited:
-                    account = child.account
-                    if account is None:
+                    protocol = child.protocol
+                    if protocol is None:
                         continue
-                    account.watch(now, _resident(child, mechanism) if job.limits.memory else 0)
-                    if account.end is not None:
-                        _stop(child)
+                    protocol.check_limits(now, _resident(child, mechanism) if job.limits.memory else 0)
+                    if protocol.end is not None:
+                        _stop(child, job.limits.grace)
                         exited.add(child)
-                    elif account.done:
+                    elif protocol.done:
                         _drain(child)
                         _empty(child.folder)
-                        child.account = None
+                        child.protocol = None
                         idle.append(child)
-                        yield account.outcome(0, 0)
+                        yield protocol.outcome(0, 0)
                 for child in exited:
                     children.remove(child)
                     if child in idle:
@@ -142,30 +143,30 @@ def run(
                     for descriptor in child.descriptors:
                         with contextlib.suppress(KeyError):
                             selector.unregister(descriptor)
-                    outcome = _finish(child, others | {one.pid for one in children})
+                    outcome = _finish(child, others | {sibling.pid for sibling in children})
                     if outcome is not None:
                         yield outcome
         finally:
             for child in children:
-                _stop(child)
+                _stop(child, job.limits.grace)
             for child in children:
-                _finish(child, others | {one.pid for one in children})
+                _finish(child, others | {sibling.pid for sibling in children})
             gc.unfreeze()
 
 
-def _patience(children: set[_Child]) -> float:
-    """Seconds until somebody's time is over, or until memory is looked at again."""
-    deadlines = [child.account.deadline for child in children if child.account is not None]
-    return min(_TICK, max(0.0, min(deadlines, default=0.0) - time.monotonic()))
+def _poll_timeout(children: set[_Child]) -> float:
+    """Seconds until the next deadline of a child, or until memory is checked again."""
+    deadlines = [child.protocol.deadline for child in children if child.protocol is not None]
+    return min(_POLL_SECONDS, max(0.0, min(deadlines, default=0.0) - time.monotonic()))
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of whatever the children leave behind (Linux)."""
+    """Become the parent of the processes that the children leave running (Linux)."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent ends, so that nothing computes on for nobody (Linux)."""
+    """Have the kernel kill this process when its parent ends (Linux)."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -175,12 +176,12 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _start(job: _Job, index: int) -> _Child:
-    """Fork a child that begins with a file."""
+    """Fork a child that runs a file."""
     folder = Path(tempfile.mkdtemp(prefix="lrgen-"))
     messages, messages_in = os.pipe()
     output, output_in = os.pipe()
-    orders_out, orders = os.pipe()
-    account = Account(job.candidates[index], job.settings, job.limits, job.mechanism)
+    requests_out, requests = os.pipe()
+    protocol = ChildProtocol(job.candidates[index], job.settings, job.limits, job.mechanism)
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -189,33 +190,34 @@ def _start(job: _Job, index: int) -> _Child:
     if pid == 0:
         die_with_parent()
         if os.getppid() != parent:
-            os._exit(70)
-        os.close(orders)
-        _be_child(job, index, folder, Channel(messages_in, account.secret), output_in, orders_out, messages_in)
-    for descriptor in (messages_in, output_in, orders_out):
+            os._exit(_START_FAILED)
+        os.close(requests)
+        _run_child(job, index, folder, Channel(messages_in, protocol.secret), output_in, requests_out)
+    for descriptor in (messages_in, output_in, requests_out):
         os.close(descriptor)
     os.set_blocking(messages, False)
     os.set_blocking(output, False)
-    return _Child(pid, os.pidfd_open(pid), messages, output, orders, folder, account.secret, inherited, account)
+    return _Child(pid, os.pidfd_open(pid), messages, output, requests, folder, protocol.secret, inherited, protocol)
 
 
-def _order(child: _Child, job: _Job, index: int) -> None:
-    """Give a waiting child its next file, and an empty folder."""
-    assert child.account is None
+def _request(child: _Child, job: _Job, index: int) -> None:
+    """Give a waiting child its next file and an empty folder."""
+    assert child.protocol is None
     folder = Path(tempfile.mkdtemp(dir=child.folder))
-    child.account = Account(job.candidates[index], job.settings, job.limits, job.mechanism, secret=child.secret)
-    with contextlib.suppress(BrokenPipeError):  # it has died: its handle says so
-        os.write(child.orders, (json.dumps({"file": index, "folder": str(folder)}) + "\n").encode())
+    child.protocol = ChildProtocol(job.candidates[index], job.settings, job.limits, job.mechanism, secret=child.secret)
+    with contextlib.suppress(BrokenPipeError):  # it has exited, which its handle reports
+        os.write(child.requests, (json.dumps({"file": index, "folder": str(folder)}) + "\n").encode())
 
 
-def _be_child(
-    job: _Job, index: int, folder: Path, channel: Channel, output: int, orders: int, messages: int
-) -> NoReturn:
-    """Everything after the fork; leaves through os._exit so that nothing of the parent's is flushed or closed."""
-    code = 70
+def _run_child(job: _Job, index: int, folder: Path, channel: Channel, output: int, requests: int) -> NoReturn:
+    """Run the child after the fork.
+
+    It leaves through os._exit, which neither flushes the parent's buffers nor runs the parent's exit handlers.
+    """
+    code = _START_FAILED
     try:
         os.setsid()
-        faulthandler.disable()  # it would write to a descriptor of the parent's
+        faulthandler.disable()  # it writes to a descriptor of the parent
         _adopt_orphans()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
@@ -228,10 +230,10 @@ def _be_child(
         os.chdir(folder)
         candidate = job.candidates[index]
         if job.mechanism is not Mechanism.PROCESS:
-            sandbox.enter(job.mechanism, folder, {messages}, sandbox.Bounds(), _device_nodes(job.settings.device))
+            sandbox.enter(job.mechanism, folder, {channel.pipe}, sandbox.Bounds(), _device_nodes(job.settings.device))
             child_process.run(candidate, job.settings, job.dataset, channel)
         elif job.reuse:
-            child_process.serve(job.candidates, job.settings, job.dataset, channel, orders, index)
+            child_process.serve(job.candidates, job.settings, job.dataset, channel, requests, index)
         else:
             child_process.run(candidate, job.settings, job.dataset, channel)
         sys.stdout.flush()
@@ -244,24 +246,24 @@ def _be_child(
 
 
 def _device_nodes(device: str) -> list[Path]:
-    """What a file needs of /dev to compute on a device."""
+    """The device nodes that a file needs to compute on a device."""
     return [] if device == "cpu" else sorted(Path("/dev").glob("nvidia*"))
 
 
 def _read(child: _Child, descriptor: int) -> bool:
-    """Take in what a child says or prints; False at the end of it."""
+    """Read messages or output of a child; False at the end of file."""
     try:
         data = os.read(descriptor, 1 << 16)
     except BlockingIOError:
         return True
-    if child.account is not None:  # between two files nobody listens
-        take_in = child.account.hear if descriptor == child.messages else child.account.listen
-        take_in(data)
+    if child.protocol is not None:  # data that arrive between two files are dropped
+        receive = child.protocol.receive if descriptor == child.messages else child.protocol.receive_output
+        receive(data)
     return bool(data)
 
 
 def _drain(child: _Child) -> None:
-    """Take in what has come so far."""
+    """Read all messages and output that have arrived."""
     for descriptor in (child.messages, child.output):
         while _ready(descriptor, 0) and _read(child, descriptor):
             pass
@@ -276,21 +278,21 @@ def _empty(folder: Path) -> None:
 
 
 def _ready(descriptor: int, seconds: float) -> bool:
-    poll = select.poll()  # not select(): that takes descriptors below 1024 only
+    poll = select.poll()  # select() accepts descriptors below 1024 only
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(1000 * seconds))
 
 
 def _resident(child: _Child, mechanism: Mechanism) -> int:
-    """The resident bytes of a child and of what it has started, beyond those that it began with."""
+    """The resident bytes of a child and its descendants, without those that it inherited at the fork."""
     family = _family(child.pid)
     if mechanism is Mechanism.NAMESPACES:
-        family = family[1:]  # the first only waits for the one in the namespace
+        family = family[1:]  # the first process only waits for the one in the namespace
     return sum(_bytes_of(pid, shared=position == 0) for position, pid in enumerate(family)) - child.inherited
 
 
 def _bytes_of(pid: int, shared: bool) -> int:
-    """The resident bytes of a process that are not of a file: all of them, or its part of those that it shares."""
+    """The anonymous resident bytes of a process, either with its shared pages or with its proportion of them."""
     file, fields = ("status", ("RssAnon:", "RssShmem:")) if shared else ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
     try:
         rows = Path(f"/proc/{pid}/{file}").read_text().splitlines()
@@ -300,7 +302,7 @@ def _bytes_of(pid: int, shared: bool) -> int:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and all that it has started, and those."""
+    """A process and all its descendants."""
     family = [pid]
     for member in family:
         with contextlib.suppress(OSError, ValueError):
@@ -309,47 +311,47 @@ def _family(pid: int) -> list[int]:
     return family
 
 
-def _stop(child: _Child) -> None:
-    """Terminate, wait, kill: the child's whole process group."""
-    for number, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 10.0)):
+def _stop(child: _Child, grace: float) -> None:
+    """Terminate the child's process group, wait, and kill it if it still runs."""
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
-        if _ready(child.handle, patience):
+        if _ready(child.handle, seconds):
             return
 
 
 def _finish(child: _Child, siblings: set[int]) -> Outcome | None:
-    """Reap an ended child and what it left behind, and say how its file ended."""
+    """Reap an exited child and the processes that it left running; returns the outcome of its file, if it had one."""
     _, wait_status = os.waitpid(child.pid, 0)
-    left = _sweep(child, siblings)
+    orphans = _kill_orphans(child, siblings)
     _drain(child)
-    for descriptor in (*child.descriptors, child.orders):
+    for descriptor in (*child.descriptors, child.requests):
         os.close(descriptor)
     shutil.rmtree(child.folder, ignore_errors=True)
-    return child.account.outcome(wait_status, left) if child.account is not None else None
+    return child.protocol.outcome(wait_status, orphans) if child.protocol is not None else None
 
 
-def _sweep(child: _Child, spared: set[int]) -> int:
-    """Kill what is left of the child's group, and orphans that came to us; returns how many there were."""
-    left = 0
+def _kill_orphans(child: _Child, spared: set[int]) -> int:
+    """Kill the rest of the child's process group and the orphans that this process adopted; returns their number."""
+    groups = 0
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-        left += 1
+        groups += 1
     ended: set[int] = set()
-    while orphans := [pid for pid in _children() - spared if _is_orphan(pid)]:
-        for pid in orphans:  # each that is killed may leave its own children to us
+    while orphans := [pid for pid in child_processes() - spared if _is_orphan(pid)]:
+        for pid in orphans:  # the death of an orphan may bring its own children here
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for pid in orphans:  # without waiting for any one: the first of a PID namespace ends after all others
+        for pid in orphans:  # without waiting: the first process of a PID namespace ends after all others
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         ended.update(orphans)
         time.sleep(0.001)
-    return left + len(ended)
+    return groups + len(ended)
 
 
-def _children() -> set[int]:
-    """The processes that are ours (Linux; elsewhere none are known)."""
+def child_processes() -> set[int]:
+    """The children of this process (Linux; empty elsewhere)."""
     try:
         return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
     except OSError:
@@ -357,7 +359,7 @@ def _children() -> set[int]:
 
 
 def _is_orphan(pid: int) -> bool:
-    """Whether a child of ours is not of our session: it was started by a file under test, not by us."""
+    """Whether a child of this process belongs to another session: a file under test started it."""
     try:
         return os.getsid(pid) != os.getsid(0)
     except ProcessLookupError:

@@ -1,7 +1,8 @@
-"""A harness in a process of its own, for callers that must not fork: with threads, a CUDA context, an event loop.
+"""A harness in its own process, for callers that must not fork because of threads, a CUDA context or an event loop.
 
-It is started by exec, finds the modules that its caller finds, and keeps torch loaded; the caller needs none. Requests
-and answers are lines of JSON; files are in a request as they are, and an answer has their outcomes in the same order::
+The process is started by exec, has the module search path of its caller, and keeps torch loaded; the caller need not
+load torch. Requests and answers are lines of JSON. A request contains the source of its files, and the answer contains
+their outcomes in the same order::
 
     {"setup": {"settings": {...}, "limits": {...}, ...}, "candidates": [{"source": "...", ...}]}
     {"outcomes": [{"status": "failed", "stage": "contract", ...}]}
@@ -30,14 +31,14 @@ from lrgen.verify.sandbox import Mechanism
 
 PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _ERRORS = {error.__name__: error for error in (DataError, DeviceError, EngineError, IsolationError)}
-_GRACE = 10.0  # seconds in which an interrupted harness ends its children
+_GRACE = 10.0  # seconds that a terminated harness has to end its children
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a harness runs the files of a request, one after the other.
+    """The settings with which a harness runs the files of a request, one after the other.
 
-    Without a ``mechanism`` they run in the strongest sandbox that the harness finds on its machine.
+    Without a ``mechanism`` they run in the strongest sandbox that is available on its machine.
     """
 
     settings: VerifySettings
@@ -49,7 +50,10 @@ class Setup:
 
 
 class Harness:
-    """The caller's end of a harness. The process ends with the context, and with the thread that started it (Linux)."""
+    """The caller's end of a harness.
+
+    The process ends when the context exits or the thread that started it ends (Linux).
+    """
 
     def __init__(self) -> None:
         paths = [path for path in sys.path if isinstance(path, str)]
@@ -59,7 +63,7 @@ class Harness:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            start_new_session=True,  # an interrupt from the keyboard is the caller's, who passes it on
+            start_new_session=True,  # an interrupt from the keyboard goes to the caller, which ends the harness
         )
 
     def __enter__(self) -> Self:
@@ -71,21 +75,22 @@ class Harness:
         self.close()
 
     def answers(self, setup: Setup, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-        """How the files ended, in their order, each as JSON (``outcome_of``).
+        """The outcomes of the files in their order, each as JSON (``outcome_of``).
 
         Raises:
-            DataError: if the dataset is not there, cannot be downloaded, or is damaged.
-            DeviceError, IsolationError: if the machine gives no such device, or no sandbox.
-            EngineError: if the harness has ended.
+            DataError: if the dataset is missing, cannot be downloaded, or is damaged.
+            DeviceError: if the machine does not have the device.
+            IsolationError: if the machine provides no sandbox.
+            EngineError: if the harness has exited.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended: there will be no answer
+        with contextlib.suppress(BrokenPipeError):  # it has exited, and the answer is empty
             self._process.stdin.write(codec.encode({"setup": setup, "candidates": candidates}))
             self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise EngineError(f"the harness has ended with code {self._process.wait()}{self._last_words()}")
+            raise EngineError(f"the harness exited with code {self._process.wait()}{self._last_error()}")
         answer = json.loads(line)
         if "error" in answer:
             raise _ERRORS.get(answer["error"], EngineError)(answer["reason"])
@@ -93,7 +98,7 @@ class Harness:
         return outcomes
 
     def close(self) -> None:
-        """End the process, and whatever it runs: ask, wait, kill."""
+        """Terminate the process and its children, wait, and kill it if it still runs."""
         self._process.terminate()
         try:
             self._process.wait(_GRACE)
@@ -105,14 +110,14 @@ class Harness:
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1][:300]}" if lines else ""
 
 
 def run(candidates: Sequence[Candidate], setup: Setup) -> list[Outcome]:
-    """Verify files in a process of their own, and say how they ended, in their order.
+    """Verify files in a separate process, and return their outcomes in the same order.
 
     Raises:
         DataError, DeviceError, EngineError, IsolationError: as ``Harness.answers``.
@@ -128,29 +133,29 @@ def answer_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_of(candidate: Candidate, answer: dict[str, Any]) -> Outcome:
-    """The outcome of a candidate that an answer tells."""
+    """The outcome of a candidate from its JSON form."""
     return codec.decode(Outcome, answer | {"candidate": candidate})
 
 
 def serve() -> None:
-    """The harness: requests in, answers out, until there are no more or the caller ends it."""
+    """Run the harness: answer requests until standard input ends or the caller terminates it."""
     from lrgen.verify.engines import local
 
-    local.die_with_parent()  # a caller that is killed takes along what it asked for
+    local.die_with_parent()  # a killed caller cannot close the harness
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGTERM, _interrupt)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # other output must not look like an answer
     with contextlib.suppress(KeyboardInterrupt):
         for line in sys.stdin.buffer:
             request = json.loads(line)
             setup = codec.decode(Setup, request["setup"])
-            candidates = [codec.decode(Candidate, one) for one in request["candidates"]]
-            answers.write(codec.encode(_answered(setup, candidates)))
+            candidates = [codec.decode(Candidate, entry) for entry in request["candidates"]]
+            answers.write(codec.encode(_answer(setup, candidates)))
             answers.flush()
 
 
-def _answered(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
+def _answer(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
     from lrgen.verify.engines import local
 
     settings = setup.settings
@@ -159,11 +164,11 @@ def _answered(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
         dataset = None
         if settings.stage is Stage.TRAINING:
             dataset = _dataset(settings.dataset, setup.data_root, setup.download)
-        ended = local.run(candidates, settings, dataset, limits=setup.limits, mechanism=mechanism, reuse=setup.reuse)
-        found = {id(outcome.candidate): answer_of(outcome) for outcome in ended}
+        outcomes = local.run(candidates, settings, dataset, limits=setup.limits, mechanism=mechanism, reuse=setup.reuse)
+        answers = {id(outcome.candidate): answer_of(outcome) for outcome in outcomes}
     except LrgenError as error:
         return {"error": type(error).__name__, "reason": str(error)}
-    return {"outcomes": [found[id(candidate)] for candidate in candidates]}
+    return {"outcomes": [answers[id(candidate)] for candidate in candidates]}
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
-"""The same work list on a Ray cluster: an actor for each slot, and beside each actor a harness in a process of its own.
+"""The Ray engine: an actor for each slot of a cluster, and beside each actor a harness in its own process.
 
-An actor's own process has threads and must not fork; the harness (``engines.process``) is a parent as on a single
-machine. Ray places the actors and tells when one is lost; what a lost one had before it is given to another.
+The process of an actor has threads and must not fork; the harness (``engines.process``) forks instead. Ray places the
+actors and reports lost ones; the files of a lost actor are given to another.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from lrgen.verify.engines.process import Harness, Setup, outcome_of
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
-# A file whose actor is lost so often has something to do with it.
+# A file whose actor is lost this many times is taken for the cause.
 _ATTEMPTS = 3
-# Files that an actor is given at a time: with a GPU several, so that its child keeps the CUDA context.
+# The number of files per call of an actor. With a GPU it is larger, because the child keeps the CUDA context.
 _CHUNK, _CHUNK_GPU = 1, 16
 
 
@@ -34,22 +34,22 @@ def run(
     address: str | None = None,
     data_root: Path = Path("data"),
 ) -> Generator[list[Outcome], None, None]:
-    """Verify files on a cluster, ``workers`` at a time, and yield the outcomes that have arrived, some at a time.
+    """Verify files on a cluster, ``workers`` at a time, and yield lists of outcomes as they arrive.
 
-    Without an ``address`` Ray's own rules apply (``RAY_ADDRESS``, else a cluster on this machine alone). On a GPU the
-    slots of one share it: an actor takes ``1 / slots`` of a GPU, ``slots`` being ``workers`` by the number of GPUs.
+    Without an ``address`` Ray's own rules apply (``RAY_ADDRESS``, otherwise a cluster on this machine alone). With
+    GPUs, an actor takes the fraction (number of GPUs) / ``workers`` of a GPU.
 
     Raises:
-        EngineError: when Ray is not installed, or there is no cluster at the address.
+        EngineError: if Ray is not installed, or there is no cluster at the address.
     """
     ray = _connected(address)
     files = list(candidates)
     size = _CHUNK if settings.device == "cpu" else _CHUNK_GPU
     queue = deque(range(at, min(at + size, len(files))) for at in range(0, len(files), size))
     attempts = [0] * len(files)
-    actor_class = ray.remote(**_share(ray, settings, workers))(_Slot)
+    actor_class = ray.remote(**_resources(ray, settings, workers))(_Slot)
     setup = Setup(settings, limits, mechanism, data_root.resolve(), reuse)
-    busy: dict[Any, tuple[Any, Sequence[int]]] = {}  # a reference to an answer: whose, and about which files
+    busy: dict[Any, tuple[Any, Sequence[int]]] = {}  # reference to an answer → its actor, the indices of its files
     try:
         for _ in range(min(workers, len(queue))):
             actor = actor_class.remote(setup)
@@ -63,7 +63,7 @@ def run(
                 try:
                     answers = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    _end(ray, actor)  # when it is only its harness that has ended, it still holds its place
+                    _end(ray, actor)  # if only its harness has exited, the actor still holds its resources
                     for index in chunk:
                         attempts[index] += 1
                         if attempts[index] < _ATTEMPTS:
@@ -87,23 +87,23 @@ def run(
             _end(ray, actor)
 
 
-def slots(address: str | None, device: str, threads: int, share: int) -> int:
-    """How many files the cluster takes at a time: its processors by threads, or its GPUs times the ``share`` of each.
+def slots(address: str | None, device: str, threads: int, per_gpu: int) -> int:
+    """The number of files that the cluster runs at a time: CPUs / ``threads``, or GPUs × ``per_gpu``.
 
     Raises:
-        EngineError: as ``run``; or when the cluster has nothing of the kind.
+        EngineError: as ``run``, or if the cluster has no resource of this kind.
     """
     ray = _connected(address)
     resources = ray.cluster_resources()
-    found = int(resources.get("CPU", 0)) // threads if device == "cpu" else int(resources.get("GPU", 0)) * share
-    if found < 1:
-        kind = "processor" if device == "cpu" else "GPU"
-        raise EngineError(f"the Ray cluster has no {kind}: it has {', '.join(sorted(resources))}")
-    return found
+    count = int(resources.get("CPU", 0)) // threads if device == "cpu" else int(resources.get("GPU", 0)) * per_gpu
+    if count < 1:
+        kind = "CPU" if device == "cpu" else "GPU"
+        raise EngineError(f"the Ray cluster has no {kind}, its resources are: {', '.join(sorted(resources))}")
+    return count
 
 
 def _end(ray: Any, actor: Any) -> None:
-    with contextlib.suppress(Exception):  # it may be gone already
+    with contextlib.suppress(Exception):  # it may have been lost already
         ray.kill(actor)
 
 
@@ -120,8 +120,8 @@ def _connected(address: str | None) -> Any:
     return ray
 
 
-def _share(ray: Any, settings: VerifySettings, workers: int) -> dict[str, float]:
-    """What an actor takes of its node."""
+def _resources(ray: Any, settings: VerifySettings, workers: int) -> dict[str, float]:
+    """The resources of its node that an actor reserves."""
     if settings.device == "cpu":
         return {"num_cpus": settings.threads}
     gpus = max(1.0, ray.cluster_resources().get("GPU", 1.0))
@@ -129,20 +129,20 @@ def _share(ray: Any, settings: VerifySettings, workers: int) -> dict[str, float]
 
 
 class _Slot:
-    """The actor: hands files to the harness beside it, and its answers back."""
+    """The actor: it passes files to the harness beside it and returns the answers."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup, self._harness = setup, Harness()
 
     def ready(self) -> list[dict[str, Any]]:
-        """Nothing was asked, and nothing is answered: the actor has been placed."""
+        """Return no answers; the call succeeds once the actor has been placed."""
         return []
 
     def verify(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
-        """How the files ended, in their order."""
+        """The outcomes of the files in their order, as JSON."""
         return self._harness.answers(self._setup, candidates)
 
 
 def _lost(candidate: Candidate, mechanism: Mechanism, error: Exception) -> Outcome:
-    reason = f"was lost {_ATTEMPTS} times with what ran it: {type(error).__name__}"
+    reason = f"the Ray actor that ran the file was lost {_ATTEMPTS} times: {type(error).__name__}"
     return Outcome(candidate, Status.CRASHED, Stage.SYNTAX, reason, 0.0, isolation=mechanism.value)

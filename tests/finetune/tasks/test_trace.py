@@ -204,7 +204,7 @@ def test_a_file_that_raises_is_an_error(task_input, context, broken, reason):
     file = task_input.files[2]
     text = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
     raising = verified(task_input.catalogue, 3, source=text)
-    with pytest.raises(CorpusError, match=rf"^ResNet/A0_003\.py: its schedule cannot be traced: .*{reason}"):
+    with pytest.raises(CorpusError, match=rf"^ResNet/A0_003\.py: cannot trace the schedule: .*{reason}"):
         list(trace.examples(replace(task_input, files=[raising]), context))
 
 

@@ -55,7 +55,7 @@ def test_an_error_of_the_harness_is_the_callers():
 def test_a_harness_that_is_killed_is_an_error():
     """A file without a sandbox can kill what runs it: the caller is told, and does not wait."""
     harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
-    with pytest.raises(EngineError, match="the harness has ended with code -9"):
+    with pytest.raises(EngineError, match="the harness exited with code -9"):
         process.run([harm], setup())
 
 
