@@ -80,7 +80,7 @@ def test_a_file_may_be_checked_against_a_users_own_schedule(mechanism, tmp_path)
     [outcome] = local.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, mechanism=mechanism)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.SCHEDULE
-    assert "A0_001 (StepLR_default) has 0.1" in outcome.reason
+    assert outcome.reason.endswith("expected 0.1 (A0_001 StepLR_default)"), outcome.reason
 
 
 READS = """

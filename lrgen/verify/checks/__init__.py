@@ -1,12 +1,12 @@
-"""The four questions that a file must answer, in their order.
+"""The checks of a file in their order: syntax, contract, schedule and training.
 
 Each check is a module with a ``STAGE`` and two functions::
 
-    measure(subject) -> measurement     runs the file, in a child process; raises CheckFailure
-    judge(candidate, settings, measurement) -> reason    compares; pure; an empty reason means passed
+    measure(subject) -> measurement     runs the file in a child process; raises CheckFailure
+    judge(candidate, settings, measurement) -> reason    a pure comparison; an empty reason means passed
 
-``judge`` runs in the child, to stop early, and again in the parent on the measurement that came over the pipe: a
-child cannot claim to have passed a comparison that the parent can make itself.
+``judge`` runs in the child, which stops early, and again in the parent on the measurement that the child sent. A child
+therefore cannot claim to have passed a comparison that the parent repeats.
 """
 
 from types import ModuleType

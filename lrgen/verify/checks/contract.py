@@ -1,4 +1,4 @@
-"""Does the file keep LEMUR's contract: names, signatures, shapes, hyperparameters, no work at import time?"""
+"""The contract check: LEMUR's names, signatures, shapes and hyperparameters, and no work at import time."""
 
 import ast
 import contextlib
@@ -27,83 +27,93 @@ _SIGNATURES = {
     "forward": ["self", "x"],
 }
 _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
-# Calls at import time that only name something.
+# Calls that are allowed at import time because they only create types, partial functions and constants.
 _NAMING_CALLS = {"TypeVar", "NamedTuple", "namedtuple", "partial", "frozenset", "tuple", "getLogger", "Final", "cast"}
-_PAIRS = {"lr": (0.01, 0.02), "momentum": (0.5, 0.9), "dropout": (0.1, 0.6)}
+_TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.5, 0.9), "dropout": (0.1, 0.6)}
 _HORIZON = 40
-# Channels, pixels, classes and batch size that every network is built for.
+# Channels, pixels, classes and batch size of the inputs that every network must accept.
 _CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
 _BATCHES = 2
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Read the source, load the module, build the network in several sizes and let it learn two batches.
+    """Inspect the source, load the module, build the network in several sizes and train it on two batches.
 
-    The measurement holds the shapes of the outputs, the updates and the parameters before and after them, and how the
-    network behaved at two values of each hyperparameter; the latter as digests.
+    The measurement holds the shapes of the outputs, the number of updates, and digests: of the parameters before and
+    after training, and of the behaviour of the network with two values of each hyperparameter.
+
+    Raises:
+        CheckFailure: at the first violation of the contract.
     """
     assert subject.tree is not None
-    _read(subject.tree, subject.candidate.source)
+    _check_source(subject.tree, subject.candidate.source)
     _load(subject)
-    _signatures(subject)
-    shapes = [_shape(subject, *case) for case in _CASES]
-    used, learned = _learn(subject)
-    return {"shapes": shapes, **learned, "declared": subject.declared, "effects": _hyperparameters(subject, used)}
+    _check_signatures(subject)
+    shapes = [_output_shape(subject, *case) for case in _CASES]
+    prm, learned = _learn(subject)
+    return {"shapes": shapes, **learned, "declared": subject.declared, "effects": _effects(subject, prm)}
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Whether the outputs, the updates and the hyperparameters' effects are all there, and what they must be."""
-    if measurement["shapes"] != [[batch, classes] for _, _, classes, batch in _CASES]:
-        return "the outputs' shapes are not those of the inputs"
+    """Check the shapes of the outputs, the number of updates and the effects of the hyperparameters."""
+    expected = [[batch, classes] for _, _, classes, batch in _CASES]
+    if measurement["shapes"] != expected:
+        return f"the outputs have the shapes {measurement['shapes']}, expected {expected}"
     if measurement["updates"] != _BATCHES:
-        return f"the optimizer is stepped {measurement['updates']} times in {_BATCHES} batches"
+        return (
+            f"learn steps the optimizer {measurement['updates']} times in {_BATCHES} batches, expected {_BATCHES} times"
+        )
     if measurement["before"] == measurement["after"]:
-        return "no parameter moves in learn"
+        return f"learn changes no parameter in {_BATCHES} batches"
     declared, effects = measurement["declared"], measurement["effects"]
-    if "lr" not in declared or sorted(effects) != declared:
-        return "not every hyperparameter was tried"
-    same = next((name for name in declared if len(set(effects[name])) != 2), None)
-    if same is not None:
-        low, high = _values_of(same)
-        return f"hyperparameter {same} is read and has no effect: {low} and {high} train alike"
+    if "lr" not in declared:
+        return f"supported_hyperparameters must contain 'lr', got {declared}"
+    if sorted(effects) != declared:
+        return f"the effects of {sorted(effects)} were measured, expected those of {declared}"
+    without_effect = next((name for name in declared if len(set(effects[name])) != 2), None)
+    if without_effect is not None:
+        low, high = _values_of(without_effect)
+        return f"hyperparameter {without_effect} has no effect: training is the same with {low} and {high}"
     return ""
 
 
-# The source, as it is read.
+# Static checks of the source.
 
 
-def _read(tree: ast.Module, source: str) -> None:
+def _check_source(tree: ast.Module, source: str) -> None:
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     if not any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):
-        raise CheckFailure("there is no class Net at the top level")
+        raise CheckFailure("the file defines no class Net at the top level")
     if "supported_hyperparameters" not in functions:
-        raise CheckFailure("there is no function supported_hyperparameters at the top level")
+        raise CheckFailure("the file defines no function supported_hyperparameters at the top level")
     names = _literal_names(functions["supported_hyperparameters"].body[0])
     if "lr" not in names:
-        raise CheckFailure("supported_hyperparameters does not name lr")
+        raise CheckFailure(f"supported_hyperparameters must contain 'lr', got {sorted(names)}")
     for name in names:
-        if source.count(f'"{name}"') + source.count(f"'{name}'") < 2:
-            raise CheckFailure(f"hyperparameter {name} stands quoted once in the file, LEMUR wants it at least twice")
+        count = source.count(f'"{name}"') + source.count(f"'{name}'")
+        if count < 2:
+            raise CheckFailure(f"LEMUR requires at least 2 occurrences of '{name}' in quotes, the file has {count}")
     kinds = (ast.Import, ast.ImportFrom)
-    if not isinstance(next((node for node in tree.body if not _is_docstring(node)), None), kinds):
-        raise CheckFailure("imports must precede everything else in the file")
+    first = next(node for node in tree.body if not _is_docstring(node))
+    if not isinstance(first, kinds):
+        raise CheckFailure(f"the file must begin with an import, after its docstring (line {first.lineno})")
     for node in ast.walk(tree):
         if isinstance(node, kinds):
             _check_import(node)
     working = next(_at_import_time(tree.body), None)
     if working is not None:
         text = ast.unparse(working).splitlines()[0][:80]
-        raise CheckFailure(f"work at import time: {text} (line {working.lineno})")
+        raise CheckFailure(f"the file does work at import time: {text} (line {working.lineno})")
 
 
 def _literal_names(first: ast.stmt) -> list[str]:
-    """The strings of ``return {"lr", ...}``, which LEMUR reads without running the file."""
+    """The names in ``return {"lr", ...}``, which LEMUR parses without running the file."""
     if isinstance(first, ast.Return) and isinstance(first.value, ast.Set):
         names = [getattr(element, "value", None) for element in first.value.elts]
         if all(isinstance(name, str) for name in names):
             return [str(name) for name in names]
     raise CheckFailure(
-        f"supported_hyperparameters must begin with return {{literal set of names}} (line {first.lineno})"
+        f"the first statement of supported_hyperparameters must return a literal set of strings (line {first.lineno})"
     )
 
 
@@ -122,13 +132,13 @@ def _check_import(node: ast.Import | ast.ImportFrom) -> None:
         root = module.split(".")[0]
         if relative or not (root == "torch" or root in sys.stdlib_module_names):
             raise CheckFailure(
-                f"imports {'a relative module' if relative else module} (line {node.lineno}): "
-                "only torch and the standard library are there"
+                f"the file imports {'a relative module' if relative else module} (line {node.lineno}), "
+                "expected only torch and the standard library"
             )
 
 
 def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that do something when the module is imported, other than naming things."""
+    """Statements that do more at import time than define classes, functions and constants."""
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass)):
             continue
@@ -153,7 +163,7 @@ def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _is_own_name(target: ast.expr) -> bool:
-    """A name of the module's own, not an attribute or an item of something that others see."""
+    """Whether a target is a name of the module, and not an attribute or an item of another object."""
     return (
         all(_is_own_name(part) for part in target.elts)
         if isinstance(target, ast.Tuple)
@@ -162,7 +172,7 @@ def _is_own_name(target: ast.expr) -> bool:
 
 
 def _only_names(value: ast.expr | None) -> bool:
-    """Whether an expression calls nothing but what makes names, partial functions and numbers."""
+    """Whether an expression calls only ``_NAMING_CALLS`` and functions of ``math``."""
     calls = [part for part in ast.walk(value) if isinstance(part, ast.Call)] if value else []
     return all(_called(call) in _NAMING_CALLS or _is_arithmetic(call) for call in calls)
 
@@ -178,94 +188,102 @@ def _is_arithmetic(call: ast.Call) -> bool:
 
 
 def _is_guard(test: ast.expr) -> bool:
-    """``if TYPE_CHECKING`` or ``if __name__ == "__main__"``."""
+    """Whether a condition is ``TYPE_CHECKING`` or ``__name__ == "__main__"``."""
     return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'")
 
 
-# The module, as it behaves.
+# Checks of the loaded module.
 
 
 def _load(subject: Subject) -> None:
-    def state() -> tuple[Any, ...]:
-        return (torch.get_rng_state().tolist(), *global_state())
+    def state() -> dict[str, object]:
+        return {"random number generator": torch.get_rng_state().tolist(), **global_state()}
 
     before = state()
     printed = io.StringIO()
-    with _Running(subject, "the import raises"), contextlib.redirect_stdout(printed):
+    with _Attempt(subject, "importing the file"), contextlib.redirect_stdout(printed):
         subject.load()
     if printed.getvalue():
-        raise CheckFailure(f"work at import time: importing the file prints {printed.getvalue()[:80]!r}")
-    if state() != before:
-        raise CheckFailure("work at import time: importing the file changes torch's global state")
+        raise CheckFailure(f"the file does work at import time: it prints {printed.getvalue()[:80]!r}")
+    after = state()
+    changed = [name for name in before if before[name] != after[name]]
+    if changed:
+        raise CheckFailure(f"the file does work at import time: it changes torch's {' and '.join(changed)}")
 
 
-def _signatures(subject: Subject) -> None:
+def _check_signatures(subject: Subject) -> None:
     assert subject.module is not None
     net = getattr(subject.module, "Net", None)
     if not (isinstance(net, type) and issubclass(net, nn.Module)):
-        raise CheckFailure("Net is not a subclass of torch.nn.Module")
-    for name, wanted in _SIGNATURES.items():
+        raise CheckFailure("Net must be a subclass of torch.nn.Module")
+    for name, expected in _SIGNATURES.items():
         method = net.__dict__.get(name) or getattr(net, name, None)
         if not isinstance(method, types.FunctionType):
             raise CheckFailure(f"Net has no method {name}")
         if name == "forward" and len(inspect.signature(method).parameters) >= 2:
-            continue  # the input's name is free
-        found = list(inspect.signature(method).parameters)
-        if found != wanted:
-            raise CheckFailure(f"the signature of Net.{name} is ({', '.join(found)}), it must be ({', '.join(wanted)})")
+            continue  # the input may have any name
+        actual = list(inspect.signature(method).parameters)
+        if actual != expected:
+            raise CheckFailure(f"Net.{name} has the parameters ({', '.join(actual)}), expected ({', '.join(expected)})")
 
 
-def _shape(subject: Subject, channels: int, size: int, classes: int, batch: int) -> list[int]:
-    what = f"{channels}x{size}x{size} inputs and {classes} classes"
-    with _Running(subject, f"Net raises for {what}"):
+def _output_shape(subject: Subject, channels: int, size: int, classes: int, batch: int) -> list[int]:
+    inputs = f"{channels}x{size}x{size} inputs and {classes} classes"
+    with _Attempt(subject, f"Net for {inputs}"):
         net = subject.network(subject.prm(), channels, size, classes, batch)
         net.eval()
         with torch.no_grad():
             output = net(torch.randn(batch, channels, size, size, device=subject.device))
     if not isinstance(output, Tensor):
-        raise CheckFailure(f"forward returns {type(output).__name__} in eval mode for {what}, not a tensor")
+        raise CheckFailure(
+            f"forward returns an object of type {type(output).__name__} in eval mode for {inputs}, expected a tensor"
+        )
     if tuple(output.shape) != (batch, classes):
-        raise CheckFailure(f"the output's shape is {tuple(output.shape)} for {what}, it must be {(batch, classes)}")
+        raise CheckFailure(f"forward returns the shape {tuple(output.shape)} for {inputs}, expected {(batch, classes)}")
     if not bool(torch.isfinite(output).all()):
-        raise CheckFailure(f"the output is not finite for {what}")
+        raise CheckFailure(f"forward returns values that are not finite for {inputs}")
     return list(output.shape)
 
 
 def _learn(subject: Subject) -> tuple[Prm, dict[str, Any]]:
-    """Two batches through ``train_setup`` and ``learn``; returns the prm with what was read from it, and what was
-    measured.
+    """Train on two batches with ``train_setup`` and ``learn``.
+
+    Returns the hyperparameters, which record their reads, and the measurement.
     """
     prm = subject.prm()
-    with _Running(subject, "Net raises"):
+    with _Attempt(subject, "Net"):
         net = subject.network(prm)
-    with _Running(subject, "train_setup raises"):
+    with _Attempt(subject, "train_setup"):
         net.train_setup(prm)
     for name in _ATTRIBUTES:
         if not hasattr(net, name):
-            raise CheckFailure(f"train_setup leaves no self.{name}")
+            raise CheckFailure(f"train_setup does not set self.{name}")
     optimizer = net.optimizer
     if not isinstance(optimizer, Optimizer):
-        raise CheckFailure(f"self.optimizer is {type(optimizer).__name__}, not a torch optimizer")
+        raise CheckFailure(f"self.optimizer is of type {type(optimizer).__name__}, expected torch.optim.Optimizer")
     if not callable(net.criterion):
-        raise CheckFailure(f"self.criterion is {type(net.criterion).__name__}, not a loss")
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        raise CheckFailure(f"self.criterion of type {type(net.criterion).__name__} is not callable")
+    optimized = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in net.named_parameters():
-        if parameter.requires_grad and id(parameter) not in held:
-            raise CheckFailure(f"the optimizer does not hold the parameter {name}")
+        if parameter.requires_grad and id(parameter) not in optimized:
+            raise CheckFailure(f"the optimizer does not contain the parameter {name}")
     before = _digest(net.parameters())
     steps = _count_steps(optimizer)
     batches = random_batches(_BATCHES, 4, 3, 32, 10, subject.device)
-    with _Running(subject, "learn raises"):
+    with _Attempt(subject, "learn"):
         result = net.learn(batches)
     if steps.count == 0:
-        raise CheckFailure("the optimizer is never stepped in learn")
+        raise CheckFailure("learn never steps the optimizer")
     if result is not None:
         _check_result(result)
     return prm, {"updates": steps.count, "before": before, "after": _digest(net.parameters())}
 
 
 def _check_result(result: object) -> None:
-    wrong = CheckFailure(f"learn returns {str(result)[:80]}, it must be (accuracy in 0-1, finite loss) or None")
+    wrong = CheckFailure(
+        f"learn returns {str(result)[:80]}, expected None or (accuracy, loss), "
+        "where the accuracy is from 0 to 1 and the loss is finite"
+    )
     if not (isinstance(result, tuple) and len(result) == 2):
         raise wrong
     try:
@@ -290,21 +308,21 @@ def _count_steps(optimizer: Optimizer) -> _Counter:
     return counter
 
 
-# The hyperparameters: each is read, and each matters.
+# Hyperparameters: each is read and has an effect.
 
 
-def _hyperparameters(subject: Subject, used: Prm) -> dict[str, list[str]]:
-    """How the network behaves at two values of each hyperparameter, in the first behaviour that tells them apart."""
-    read = used.read | _read_by_scheduler(subject)
+def _effects(subject: Subject, prm: Prm) -> dict[str, list[str]]:
+    """Digests of the behaviour with two values of each hyperparameter, from the first behaviour that differs."""
+    read = prm.read | _read_by_scheduler(subject)
     for name in subject.declared:
         if name not in read:
-            raise CheckFailure(f"hyperparameter {name} is declared and never read from prm")
-    spare = subject.network(subject.prm())
+            raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
+    net = subject.network(subject.prm())
     effects = {}
     for name in subject.declared:
         low, high = _values_of(name)
-        with _Running(subject, f"raises when {name} is {low} or {high}"):
-            effects[name] = _set_up_again(spare, subject, name, low, high)
+        with _Attempt(subject, f"training with {name}={low} or {name}={high}"):
+            effects[name] = _repeated_options(net, subject, name, low, high)
             for behaviour in _BEHAVIOURS:
                 if effects[name][0] != effects[name][1]:
                     break
@@ -313,8 +331,8 @@ def _hyperparameters(subject: Subject, used: Prm) -> dict[str, list[str]]:
 
 
 def _values_of(name: str) -> tuple[float, float]:
-    """Two values of a hyperparameter that must not train alike."""
-    return _PAIRS.get(name, (0.25, 0.75))
+    """Two values of a hyperparameter that must have different effects."""
+    return _TEST_VALUES.get(name, (0.25, 0.75))
 
 
 def _digest_of(behaviour: object) -> str:
@@ -328,15 +346,16 @@ def _read_by_scheduler(subject: Subject) -> set[str]:
 
 
 def _trace(subject: Subject, prm: Prm) -> list[float]:
-    """The rates of ``make_scheduler`` over a horizon, or over three with a metric that falls, stands still and jumps;
-    empty when there is no such function.
+    """The learning rates of ``make_scheduler`` over a horizon, or over three horizons if a metric drives it.
+
+    Empty if the file defines no such function.
     """
     make = getattr(subject.module, "make_scheduler", None)
     if make is None:
         return []
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=prm["lr"], momentum=0.9)
     variant, rates = subject.candidate.variant, []
-    with _Running(subject, "make_scheduler raises"):
+    with _Attempt(subject, "make_scheduler"):
         scheduler = make(optimizer, _HORIZON, prm)
         optimizer.step()
         takes_metric = "metrics" in inspect.signature(scheduler.step).parameters
@@ -347,19 +366,20 @@ def _trace(subject: Subject, prm: Prm) -> list[float]:
     return rates
 
 
-def _scheduled(subject: Subject, name: str, value: float) -> object:
+def _learning_rates(subject: Subject, name: str, value: float) -> object:
     return None if name == "lr" else _trace(subject, subject.prm(**{name: value}))
 
 
-def _set_up_again(net: Any, subject: Subject, name: str, low: float, high: float) -> list[str]:
-    """What calls of ``train_setup`` on one network, which spares building others, make of the values; the same twice
-    when a third call does not repeat the first.
+def _repeated_options(net: Any, subject: Subject, name: str, low: float, high: float) -> list[str]:
+    """Digests of the optimizer's options from calls of ``train_setup`` on the same network, which is built only once.
+
+    If a third call does not reproduce the first, the digests are equal, and a new network is built for each value.
     """
-    first, other, again = (_digest_of(_options(net, subject.prm(**{name: v}))) for v in (low, high, low))
+    first, other, again = (_digest_of(_options(net, subject.prm(**{name: value}))) for value in (low, high, low))
     return [first, other] if first == again else [first, first]
 
 
-def _set_up(subject: Subject, name: str, value: float) -> object:
+def _optimizer_options(subject: Subject, name: str, value: float) -> object:
     prm = subject.prm(**{name: value})
     return _options(subject.network(prm), prm)
 
@@ -371,11 +391,11 @@ def _options(net: Any, prm: Prm) -> object:
     return options, _state(net.scheduler)
 
 
-def _updated(subject: Subject, name: str, value: float) -> object:
-    return _trained(subject, name, value, epochs=1, batches=1)
+def _after_one_update(subject: Subject, name: str, value: float) -> object:
+    return _after_two_epochs(subject, name, value, epochs=1, batches=1)
 
 
-def _trained(subject: Subject, name: str, value: float, epochs: int = 2, batches: int = 2) -> object:
+def _after_two_epochs(subject: Subject, name: str, value: float, epochs: int = 2, batches: int = 2) -> object:
     prm = subject.prm(**{name: value})
     net = subject.network(prm)
     net.train_setup(prm)
@@ -383,7 +403,7 @@ def _trained(subject: Subject, name: str, value: float, epochs: int = 2, batches
     train_data = random_batches(batches, 4, 3, 32, 10, subject.device)
     for _ in range(epochs):
         net.learn(train_data)
-    # A first rate of zero hides what the gradient shows.
+    # With an initial learning rate of zero the gradients differ and the parameters do not.
     gradients = (parameter.grad for parameter in net.parameters() if parameter.grad is not None)
     return _digest(net.parameters()), _digest(gradients), _state(net.scheduler)
 
@@ -400,20 +420,25 @@ def _state(scheduler: Any) -> str:
     return repr(scheduler.state_dict()) if hasattr(scheduler, "state_dict") else ""
 
 
-# From the cheapest to the dearest: the rates, what the optimizer was given, what an update made of it, and two epochs.
-_BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (_scheduled, _set_up, _updated, _trained)
+# In the order of their cost.
+_BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (
+    _learning_rates,
+    _optimizer_options,
+    _after_one_update,
+    _after_two_epochs,
+)
 
 
-class _Running:
-    """Turns an exception of the file under test into a reason."""
+class _Attempt:
+    """Converts an exception of the file under test into a CheckFailure: ``learn raises ValueError: … (line 12)``."""
 
-    def __init__(self, subject: Subject, what: str) -> None:
+    def __init__(self, subject: Subject, action: str) -> None:
         self._subject = subject
-        self._what = what
+        self._action = action
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, (CheckFailure, MemoryError, torch.OutOfMemoryError)):
-            raise CheckFailure(f"{self._what}: {self._subject.explain(error)}") from error
+            raise CheckFailure(f"{self._action} raises {self._subject.explain(error)}") from error

@@ -1,10 +1,11 @@
-"""``make_scheduler`` on a dummy parameter: its rates at many horizons, past their end, stopped and resumed, with other
-base rates and other hyperparameters.
+"""Traces of ``make_scheduler`` on a dummy parameter.
+
+They cover many horizons and the steps past their end, interrupted and resumed runs, other base learning rates and other
+hyperparameters.
 """
 
 import io
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,20 +15,22 @@ from torch import nn
 
 from lrgen import curves
 from lrgen.records import Unit, Variant
-from lrgen.verify.checks.reference import as_array, first_difference, metrics_of, named, worst
+from lrgen.verify.checks.reference import as_array, describe, first_difference, metrics_of, named
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject
 
 HORIZONS = (1, 2, 3, 5, 7, 10, 90, 1000, 3000)
 BASE_LR = 0.1
-DEPTHS = (0, 1, 2, 3)  # of the parameter groups that a layer-wise schedule is given
-# An update of the dummy costs seven times as much as a step of the schedule: long traces go without.
+DEPTHS = (0, 1, 2, 3)  # of the parameter groups for a layer-wise schedule
+# The optimizer is stepped this often: an update costs seven times as much as a step of the schedule.
 _UPDATED_STEPS = 120
 
 
 @dataclass(frozen=True)
 class Case:
-    """One trace. ``depths`` are those of the parameter groups; none: one group that declares no depth. The run is
-    stopped and resumed at each step of ``resume``.
+    """One trace.
+
+    ``depths`` are those of the parameter groups; without any, there is one group that declares no depth. The run is
+    interrupted and resumed at each step of ``resume``.
     """
 
     horizon: int
@@ -38,37 +41,41 @@ class Case:
 
     @property
     def steps(self) -> int:
-        """The steps that are traced: all of the horizon, and some past its end."""
+        """The number of traced steps: the horizon and a quarter of it, at least 5."""
         return self.horizon + max(5, self.horizon // 4)
 
 
 def cases(variant: Variant) -> list[Case]:
-    """The traces that a file of the variant must answer for."""
+    """The traces of a file that claims the variant."""
     depths = DEPTHS if variant.layerwise else ()
-    # Four groups cost four times as much: the longest horizon is for one.
-    found = [Case(horizon, depths=depths) for horizon in (HORIZONS[:-1] if variant.layerwise else HORIZONS)]
+    # Four groups cost four times as much, so layer-wise schedules skip the longest horizon.
+    selected = [Case(horizon, depths=depths) for horizon in (HORIZONS[:-1] if variant.layerwise else HORIZONS)]
     if variant.layerwise:
-        found += [Case(horizon, depths=depths) for horizon in (1, 10, 90) for depths in ((), (0, 1))]
-    found += [Case(10, base_lr=1e-4, depths=depths), Case(10, base_lr=1.0, depths=depths)]
-    found += [Case(horizon, depths=depths, resume=quarters(horizon)) for horizon in (10, 90)]
+        selected += [Case(horizon, depths=depths) for horizon in (1, 10, 90) for depths in ((), (0, 1))]
+    selected += [Case(10, base_lr=1e-4, depths=depths), Case(10, base_lr=1.0, depths=depths)]
+    selected += [Case(horizon, depths=depths, resume=quarters(horizon)) for horizon in (10, 90)]
     parameters = variant.hyperparameters
     for parameter in parameters:
-        # Both ends, the middle, and a single step of the horizon, where phases vanish.
+        # Both ends, the middle, and a phase of a single step.
         values = (parameter.low, 1 / 20, (parameter.low + parameter.high) / 2, parameter.high)
-        found += [Case(20, depths=depths, prm={parameter.name: v}) for v in values if parameter.low <= v]
+        selected += [Case(20, depths=depths, prm={parameter.name: v}) for v in values if parameter.low <= v]
     if parameters:
         ends = ({p.name: p.low for p in parameters}, {p.name: p.high for p in parameters})
-        found += [Case(horizon, depths=depths, prm=end) for horizon in (1, 3, 20) for end in ends]
-    return found
+        selected += [Case(horizon, depths=depths, prm=end) for horizon in (1, 3, 20) for end in ends]
+    return selected
 
 
 def quarters(horizon: int) -> tuple[int, ...]:
-    """The steps at which a quarter, a half, three quarters and all of the horizon are done."""
+    """The steps at a quarter, a half, three quarters and the end of the horizon."""
     return tuple(quarter * horizon // 4 for quarter in (1, 2, 3, 4))
 
 
 def measure(subject: Subject, variant: Variant, make: Callable[..., Any]) -> list[list[list[float]]]:
-    """Every case's trace, groups × steps; stops at the first that is wrong."""
+    """Record the trace of each case (groups × steps).
+
+    Raises:
+        CheckFailure: at the first trace that differs from the curve.
+    """
     traces = []
     for case in cases(variant):
         prm = subject.prm(lr=case.base_lr, **case.prm)
@@ -91,7 +98,11 @@ def trace(
     resume: Sequence[int] = (),
     depths: Sequence[int] = (),
 ) -> list[list[float]]:
-    """The rate that each parameter group uses at each update: groups × steps."""
+    """The learning rate of each parameter group at each update (groups × steps).
+
+    Raises:
+        CheckFailure: if the scheduler raises; the message names the step.
+    """
 
     def build() -> tuple[torch.optim.Optimizer, Any]:
         declared: list[dict[str, Any]] = [{"depth": depth} for depth in depths] or [{}]
@@ -118,17 +129,14 @@ def trace(
             else:
                 scheduler.step(metrics[step])
     except Exception as error:
-        place = f"at horizon {horizon}"
-        if step:
-            place = f"past the end of horizon {horizon}, at step {step}" if step >= horizon else f"{place}, step {step}"
-        if resumed is not None:
-            place += f", resumed at step {resumed}"
-        raise CheckFailure(f"make_scheduler raises {place}{_with(prm)}: {subject.explain(error)}") from error
+        place, details = _place(step, horizon, resumed, prm) if step else (f"at horizon {horizon}", _values(prm))
+        where = f"{place} ({', '.join(details)})" if details else place
+        raise CheckFailure(f"make_scheduler raises {where}: {subject.explain(error)}") from error
     return [list(row) for row in zip(*rows, strict=True)]
 
 
 def reloaded(state: Any) -> Any:
-    """A state_dict as it comes back from a file."""
+    """A state_dict after ``torch.save`` and ``torch.load``."""
     saved = io.BytesIO()
     torch.save(state, saved)
     saved.seek(0)
@@ -136,33 +144,34 @@ def reloaded(state: Any) -> Any:
 
 
 def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
-    """Where a trace leaves the curve; empty when it does not."""
+    """The reason for which a trace differs from the curve; empty if it does not."""
     horizon, steps = case.horizon, case.steps
     metrics = metrics_of(variant, steps)[:-1] if variant.unit is Unit.METRIC else None
     at_steps, depths = np.arange(steps), case.depths or (0,)
-    wanted = curves.rates(variant, at_steps, horizon, case.base_lr, case.prm, metrics=metrics, depths=depths)
-    found = as_array(rates, steps)
-    if found is None or len(found) != len(wanted):
-        return f"the trace at horizon {horizon} does not have {steps} rates"
-    at = first_difference(found, wanted, variant.tolerance * case.base_lr)
+    expected = curves.rates(variant, at_steps, horizon, case.base_lr, case.prm, metrics=metrics, depths=depths)
+    actual = as_array(rates, steps)
+    if actual is None or len(actual) != len(expected):
+        return f"the trace of make_scheduler at horizon {horizon} does not have {steps} learning rates for each group"
+    at = first_difference(actual, expected, variant.tolerance * case.base_lr)
     if at is None:
         return ""
-    rate, right, group = worst(found, wanted, at)
-    place = f"step {at} of horizon {horizon}{group}"
-    done = [step for step in case.resume if step <= at]
-    if done:
-        place += f", resumed from state_dicts at step {done[-1]}"
-    elif at >= horizon:
-        place = f"step {at}, past the end of horizon {horizon}{group}"
-    kind = (
-        "the rate is negative" if rate < 0 else "the rate is not a number" if math.isnan(rate) else "the rate is wrong"
-    )
-    if np.ptp(found) == 0 and np.ptp(wanted) > 0:
-        kind = "the rate never changes"
-    return f"{kind} at {place}{_with(case.prm)}: {rate:.6g} where {named(variant)} has {right:.6g}"
+    resumed = max((step for step in case.resume if step <= at), default=None)
+    place, details = _place(at, horizon, resumed, case.prm)
+    reason = describe(actual, expected, at, place, named(variant), details)
+    if np.ptp(actual) == 0 and np.ptp(expected) > 0:
+        return f"make_scheduler never changes the learning rate at horizon {horizon}: {reason}"
+    return reason
 
 
-def _with(prm: dict[str, float]) -> str:
-    """`` with warmup_fraction=0.5``: the hyperparameters of the trace, beyond those that every caller passes."""
-    given = [f"{name}={value:g}" for name, value in prm.items() if name not in ("lr", "momentum", "dropout")]
-    return " with " + ", ".join(given) if given else ""
+def _place(step: int, horizon: int, resumed: int | None, prm: Mapping[str, float]) -> tuple[str, list[str]]:
+    """``at step 7 of horizon 10``, and what else distinguishes the trace at this step."""
+    past_end = step >= horizon
+    details = [f"past the end of horizon {horizon}"] if past_end else []
+    if resumed is not None:
+        details.append(f"resumed from state_dict at step {resumed}")
+    return f"at step {step}" if past_end else f"at step {step} of horizon {horizon}", [*details, *_values(prm)]
+
+
+def _values(prm: Mapping[str, float]) -> list[str]:
+    """``warmup_fraction=0.5``: the hyperparameters of a trace other than those that every caller passes."""
+    return [f"{name}={value:g}" for name, value in prm.items() if name not in ("lr", "momentum", "dropout")]

@@ -1,7 +1,7 @@
-"""What training tells of itself while it runs: the loss of each batch and the share of its images that are right.
+"""Recorder of the loss and the accuracy of each training batch.
 
-The loss is the number that is differentiated, whatever it is the sum of (the main head's and those of auxiliary ones,
-a penalty); the scores are those that the criterion is first called with.
+The loss is the scalar that is differentiated, including the losses of auxiliary classifiers and penalties. The logits
+are those of the first call of the criterion.
 """
 
 import math
@@ -13,19 +13,20 @@ from torch import Tensor, nn
 
 
 class Recorder:
-    """Records within ``with``: losses and accuracies by batch, on the device, without waiting for it.
+    """Records the losses, the accuracies and the numbers of images of batches while it is entered.
 
-    ``images`` counts those of each batch; all three grow together, an entry for each loss that is differentiated.
+    Losses and accuracies stay on the device, which avoids synchronisation. Each differentiated loss adds one entry to
+    each of the three lists.
     """
 
     def __init__(self, criterion: object) -> None:
         self._losses: list[Tensor] = []
-        self._right: list[Tensor] = []
+        self._accuracies: list[Tensor] = []
         self.images: list[int] = []
-        self._scored: tuple[Tensor, Tensor] | None = None
+        self._logits_and_labels: tuple[Tensor, Tensor] | None = None
         self._backward: Callable[..., Any] | None = None
         if isinstance(criterion, nn.Module):
-            criterion.register_forward_hook(self._score)
+            criterion.register_forward_hook(self._note_logits)
 
     def __enter__(self) -> "Recorder":
         self._backward = torch.autograd.backward
@@ -35,7 +36,7 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         assert self._backward is not None
         torch.autograd.backward = self._backward
-        self._scored = None
+        self._logits_and_labels = None
 
     @property
     def losses(self) -> list[float]:
@@ -44,32 +45,33 @@ class Recorder:
 
     @property
     def accuracies(self) -> list[float]:
-        """The share of each batch's images that are right; NaN where the scores are not images by classes."""
-        return [float(right) for right in self._right]
+        """The accuracy of each batch; NaN where the logits are not of the shape (images, classes)."""
+        return [float(accuracy) for accuracy in self._accuracies]
 
     def mean(self, values: list[float]) -> float:
-        """The mean over images of a number by batch; NaN without any."""
+        """The mean over images of one value per batch; NaN without images."""
         images = sum(self.images)
-        return sum(v * count for v, count in zip(values, self.images, strict=True)) / images if images else math.nan
+        weighted = sum(value * count for value, count in zip(values, self.images, strict=True))
+        return weighted / images if images else math.nan
 
     def clear(self) -> None:
-        """Forget the batches that were seen."""
+        """Remove the recorded batches."""
         self._losses.clear()
-        self._right.clear()
+        self._accuracies.clear()
         self.images.clear()
 
-    def _score(self, _: nn.Module, inputs: tuple[Tensor, ...], loss: Tensor) -> None:
-        if self._scored is None and torch.is_grad_enabled() and loss.dim() == 0:
-            self._scored = inputs[0].detach(), inputs[1]
+    def _note_logits(self, _: nn.Module, inputs: tuple[Tensor, ...], loss: Tensor) -> None:
+        if self._logits_and_labels is None and torch.is_grad_enabled() and loss.dim() == 0:
+            self._logits_and_labels = inputs[0].detach(), inputs[1]
 
     def _differentiate(self, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         assert self._backward is not None
         loss = tensors if isinstance(tensors, Tensor) else tensors[0]
-        if self._scored is not None and loss.dim() == 0:
-            logits, labels = self._scored
-            self._scored = None
+        if self._logits_and_labels is not None and loss.dim() == 0:
+            logits, labels = self._logits_and_labels
+            self._logits_and_labels = None
             self._losses.append(loss.detach())
-            self._right.append(
+            self._accuracies.append(
                 (logits.argmax(dim=1) == labels).float().mean() if logits.dim() == 2 else torch.tensor(math.nan)
             )
             self.images.append(len(logits))

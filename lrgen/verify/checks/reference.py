@@ -1,6 +1,7 @@
-"""What the traces of a file are compared with, and how a difference is told."""
+"""Comparison of learning rates with a reference: metrics to feed, the first difference, and its description."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +12,24 @@ Traces = NDArray[np.float64]
 
 
 def metrics_of(variant: Variant, count: int) -> list[float]:
-    """What a metric-driven schedule is fed with on a dummy parameter, of its own kind."""
+    """Values of the metric that drives a schedule, one per step."""
     return accuracies(count) if variant.metric is Metric.ACCURACY else losses(count)
 
 
 def losses(count: int) -> list[float]:
-    """A loss to feed a metric-driven schedule with: a noisy fall with ties, then a plateau, then improvements that are
-    just large enough to count as such (5e-4 of the best), then some that are not (1e-5), then a jump from which it
-    recovers without a new best, at last nothing but zero; and a NaN now and then.
+    """Losses that exercise the branches of a metric-driven schedule.
+
+    A noisy decrease with ties is followed by a plateau, by improvements just above the usual threshold (5e-4 of the
+    best), by improvements below it (1e-5), by a jump that recovers without a new best, and by zeros. Every 17th value
+    is NaN.
     """
     noise = np.random.RandomState(0).rand(count) * 0.2
     values: list[float] = []
     for index in range(count):
         done = index / count
         if done < 0.3:
-            falling = 2 * math.exp(-3 * done) + float(noise[index])
-            values.append(values[-1] if index % 4 == 3 else falling)
+            decreasing = 2 * math.exp(-3 * done) + float(noise[index])
+            values.append(values[-1] if index % 4 == 3 else decreasing)
         elif done < 0.47:
             values.append(values[-1] if values else 1.0)
         elif done < 0.67:
@@ -41,47 +44,60 @@ def losses(count: int) -> list[float]:
 
 
 def accuracies(count: int) -> list[float]:
-    """An accuracy to feed a metric-driven schedule with: the losses turned over, from 0 to 1."""
+    """Accuracies between 0 and 1 that exercise a metric-driven schedule: the losses, negated and rescaled."""
     return [0.9 - 0.3 * loss for loss in losses(count)]
 
 
 def as_array(rates: list[list[float]], steps: int) -> Traces | None:
-    """Groups × steps, or None when the trace has another shape."""
+    """The learning rates as an array of groups × steps, or None if they have another shape."""
     try:
-        found = np.asarray(rates, dtype=np.float64)
+        traces = np.asarray(rates, dtype=np.float64)
     except (TypeError, ValueError):
         return None
-    return found if found.ndim == 2 and found.shape[0] >= 1 and found.shape[1] == steps else None
+    return traces if traces.ndim == 2 and traces.shape[0] >= 1 and traces.shape[1] == steps else None
 
 
-def first_difference(found: Traces, wanted: Traces, tolerance: float) -> int | None:
-    """The first step at which any group is further from the curve than the tolerance; NaN is."""
-    wrong = np.flatnonzero(np.any(~(np.abs(found - wanted) <= tolerance), axis=0))
+def first_difference(actual: Traces, expected: Traces, tolerance: float) -> int | None:
+    """The first step at which a group differs by more than the tolerance or is NaN; None if there is none."""
+    wrong = np.flatnonzero(np.any(~(np.abs(actual - expected) <= tolerance), axis=0))
     return int(wrong[0]) if len(wrong) else None
 
 
-def worst(found: Traces, wanted: Traces, at: int) -> tuple[float, float, str]:
-    """The rate that is furthest from the curve at a step, what the curve has there, and of which group it is when
-    there are several.
+def describe(actual: Traces, expected: Traces, at: int, place: str, source: str, details: Sequence[str] = ()) -> str:
+    """The sentence on the largest difference at step ``at``.
+
+    ``the learning rate at step 7 of horizon 10 (parameter group 2) is 0.05, expected 0.1 (A0_132 wsd_linear)``.
     """
-    wanted = np.broadcast_to(wanted, found.shape)
-    group = int(np.argmax(np.nan_to_num(np.abs(found[:, at] - wanted[:, at]), nan=np.inf)))
-    name = f", parameter group {group + 1}" if len(found) > 1 else ""
-    return float(found[group, at]), float(wanted[group, at]), name
+    expected = np.broadcast_to(expected, actual.shape)
+    group = int(np.argmax(np.nan_to_num(np.abs(actual[:, at] - expected[:, at]), nan=np.inf)))
+    details = [*details, *([f"parameter group {group + 1}"] if len(actual) > 1 else [])]
+    where = f"{place} ({', '.join(details)})" if details else place
+    rate = float(actual[group, at])
+    sign = "negative: " if rate < 0 else ""
+    return (
+        f"the learning rate {where} is {sign}{_number(rate)}, expected {_number(float(expected[group, at]))} ({source})"
+    )
+
+
+def _number(value: float) -> str:
+    """A learning rate with six digits; the rounding error of a zero is left out."""
+    return f"{round(value, 15):.6g}"
 
 
 def wrong_depths(variant: Variant, depths: object) -> str:
-    """Why the depths that a file's parameter groups declare cannot be; empty when they can."""
+    """The reason for which the depths of the parameter groups are invalid; empty if they are valid."""
     if not isinstance(depths, list) or not all(type(depth) is int for depth in depths):
-        return "a parameter group's depth is not a whole number"
+        return f"the depths of the parameter groups must be integers, got {depths}"
     if not variant.layerwise:
         return ""
     if len(set(depths)) < 2:
-        return f"the optimizer has no parameter groups of different depth, {named(variant)} is layer-wise"
+        return f"the parameter groups have the depths {depths}, expected one depth per layer ({named(variant)})"
+    if min(depths) < 0:
+        return f"the depth of a parameter group must not be negative, got {min(depths)}"
     missing = set(range(max(depths) + 1)) - set(depths)
-    return f"no parameter group has depth {min(missing)}" if missing or min(depths) < 0 else ""
+    return f"no parameter group has depth {min(missing)}, the maximum is {max(depths)}" if missing else ""
 
 
 def named(variant: Variant) -> str:
-    """``A0_001 (StepLR_default)``."""
-    return f"{variant.key} ({variant.name})"
+    """``A0_001 StepLR_default``."""
+    return f"{variant.key} {variant.name}"

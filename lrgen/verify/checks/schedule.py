@@ -1,7 +1,7 @@
-"""Is the learning rate, step by step, what the variant's curve says?
+"""The schedule check: the learning rate of each update is that of the variant's curve.
 
-Measured twice: ``make_scheduler`` on a dummy parameter (``direct``), and ``learn`` itself (``learning``). The rates of
-each update are compared with lrgen.curves, which shares no code with any template.
+It is measured twice: in ``make_scheduler`` on a dummy parameter, and in ``learn`` itself. The reference is
+lrgen.curves, which shares no code with the templates.
 """
 
 import hashlib
@@ -17,34 +17,36 @@ STAGE = Stage.SCHEDULE
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """The rates of ``make_scheduler`` and of ``learn``."""
+    """Record the learning rates of ``make_scheduler`` and of ``learn``."""
     assert subject.module is not None
     variant = subject.candidate.variant
     make = getattr(subject.module, "make_scheduler", None)
     if variant is None:
-        return {"direct": [], "learn": learn_trace.measure(subject, make)}
+        return {"make_scheduler": [], "learn": learn_trace.measure(subject, make)}
     if make is None:
-        raise CheckFailure(f"there is no make_scheduler, so {named(variant)} cannot be traced")
-    return {"direct": make_scheduler_trace.measure(subject, variant, make), "learn": learn_trace.measure(subject, make)}
+        raise CheckFailure(f"the file defines no function make_scheduler, which {named(variant)} is checked with")
+    traces = make_scheduler_trace.measure(subject, variant, make)
+    return {"make_scheduler": traces, "learn": learn_trace.measure(subject, make)}
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Compare each trace with the variant's curve; without a variant, ``learn`` with the file's own scheduler."""
+    """Compare each trace with the variant's curve, or ``learn`` with the file's own ``make_scheduler``."""
     variant = candidate.variant
     learn_cases = learn_trace.cases(variant)
-    if len(measurement["learn"]) != len(learn_cases):
-        return "the schedule was not measured completely"
+    runs = measurement["learn"]
+    if len(runs) != len(learn_cases):
+        return f"{len(runs)} runs of learn were measured, expected {len(learn_cases)}"
     if variant is None:
-        runs = zip(measurement["learn"], learn_cases, strict=True)
-        return next(filter(None, (learn_trace.judge_own(run, batches) for run, (batches, _) in runs)), "")
-    direct_cases = make_scheduler_trace.cases(variant)
-    if len(measurement["direct"]) != len(direct_cases):
-        return "the schedule was not measured completely"
-    for case, rates in zip(direct_cases, measurement["direct"], strict=True):
+        reasons = (learn_trace.judge_own(run, batches) for run, (batches, _) in zip(runs, learn_cases, strict=True))
+        return next(filter(None, reasons), "")
+    cases, traces = make_scheduler_trace.cases(variant), measurement["make_scheduler"]
+    if len(traces) != len(cases):
+        return f"{len(traces)} traces of make_scheduler were measured, expected {len(cases)}"
+    for case, rates in zip(cases, traces, strict=True):
         reason = make_scheduler_trace.judge(variant, case, rates)
         if reason:
             return reason
-    for run, (batches, resume) in zip(measurement["learn"], learn_cases, strict=True):
+    for run, (batches, resume) in zip(runs, learn_cases, strict=True):
         reason = learn_trace.judge(variant, run, batches, resume)
         if reason:
             return reason
@@ -52,18 +54,20 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
 
 
 def trace_of(candidate: Candidate, measurement: dict[str, Any]) -> str | None:
-    """A digest of the rates that were measured with the file's own defaults, as fractions of the base rate, and of
-    what advances them: equal for files whose rates agree to seven digits. None where no curve was traced.
+    """A digest of the learning rates with the file's own defaults, and of the unit of the schedule.
+
+    The rates are fractions of the base learning rate. Files whose rates agree to seven digits have the same digest.
+    None without a trace of ``make_scheduler``.
     """
     variant = candidate.variant
-    if variant is None or not measurement["direct"]:
+    if variant is None or not measurement["make_scheduler"]:
         return None
-    traced = zip(make_scheduler_trace.cases(variant), measurement["direct"], strict=True)
-    plain = [
+    traced = zip(make_scheduler_trace.cases(variant), measurement["make_scheduler"], strict=True)
+    defaults = [
         (case.horizon, [[round(rate / case.base_lr, 7) + 0.0 for rate in group] for group in rates])
         for case, rates in traced
         if case
         in (make_scheduler_trace.Case(10, depths=case.depths), make_scheduler_trace.Case(90, depths=case.depths))
     ]
-    seen = {"unit": variant.unit, "metric": variant.metric, "cadence": variant.cadence, "rates": plain}
-    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+    key = {"unit": variant.unit, "metric": variant.metric, "cadence": variant.cadence, "rates": defaults}
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]

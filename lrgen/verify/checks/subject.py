@@ -1,4 +1,4 @@
-"""What every check is given: the file under test, its module once it is loaded, and how to drive its network."""
+"""The subject of the checks: the file under test, its loaded module, and ways to build its network."""
 
 import ast
 import sys
@@ -16,11 +16,11 @@ _MODULE = "candidate"
 
 
 class CheckFailure(Exception):
-    """A file did not pass: the message is the reason, for a person to act on."""
+    """A failed check; the message is the reason, which people and models act on."""
 
 
 class Prm(dict[str, Any]):
-    """Hyperparameters that remember which of them were read."""
+    """Hyperparameters that record which of them were read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -41,7 +41,7 @@ class Prm(dict[str, Any]):
 
 @dataclass
 class Subject:
-    """The file under test. ``tree`` and ``module`` are set by the checks that make them."""
+    """A file under test; the syntax check sets its ``tree``, the contract check its ``module``."""
 
     candidate: Candidate
     settings: VerifySettings
@@ -62,7 +62,7 @@ class Subject:
         return sorted(self.module.supported_hyperparameters())
 
     def load(self) -> ModuleType:
-        """Run the file as a module, from the text that was hashed and not from the disk."""
+        """Execute the file as a module, from the source that was hashed and not from the disk."""
         path = str(self.candidate.path)
         module = ModuleType(_MODULE)
         module.__file__ = path
@@ -72,35 +72,35 @@ class Subject:
         return module
 
     def prm(self, **values: Any) -> Prm:
-        """What a caller passes that knows only LEMUR's three hyperparameters, and the given ones."""
+        """The hyperparameters of a caller that passes LEMUR's three and the given ones."""
         return Prm({"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **values})
 
     def network(self, prm: Prm, channels: int = 3, size: int = 32, classes: int = 10, batch: int = 2) -> Any:
-        """A freshly initialised ``Net``, from a fixed seed."""
+        """Build a ``Net`` with a fixed seed."""
         assert self.module is not None
         torch.manual_seed(0)
         return self.module.Net((batch, channels, size, size), (classes,), prm, self.device).to(self.device)
 
     def where(self, error: BaseException) -> str:
-        """`` (line 12)``: the last line of the file under test that an error came through, or nothing."""
+        """`` (line 12)``: the last line of the file under test in the traceback of an error, or nothing."""
         path = str(self.candidate.path)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         return f" (line {lines[-1]})" if lines else ""
 
     def explain(self, error: BaseException) -> str:
-        """``ValueError: message (line 12)``, on one line and of bounded length."""
+        """``ValueError: message (line 12)``: the error on one line of bounded length."""
         message = " ".join(str(error).split())[:300]
         return f"{type(error).__name__}{': ' if message else ''}{message}{self.where(error)}"
 
 
-def global_state() -> tuple[Any, ...]:
-    """What a file could change for the next one in the same process, besides torch's random numbers."""
-    return (
-        torch.get_num_threads(),
-        torch.get_default_dtype(),
-        torch.is_grad_enabled(),
-        torch.are_deterministic_algorithms_enabled(),
-    )
+def global_state() -> dict[str, object]:
+    """The global state of torch by name, without its random number generators."""
+    return {
+        "number of threads": torch.get_num_threads(),
+        "default dtype": torch.get_default_dtype(),
+        "grad mode": torch.is_grad_enabled(),
+        "deterministic mode": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 def unload() -> None:
@@ -109,7 +109,7 @@ def unload() -> None:
 
 
 def random_batches(count: int, size: int, channels: int, pixels: int, classes: int, device: torch.device) -> list[Any]:
-    """Batches of noise with labels, from a fixed seed."""
+    """Batches of random images with labels, from a fixed seed."""
     generator = torch.Generator().manual_seed(0)
     batches = []
     for index in range(count):

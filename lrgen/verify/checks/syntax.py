@@ -1,4 +1,4 @@
-"""Is it Python at all, and of a size that a person would write?"""
+"""The syntax check: the file is UTF-8, compiles, and has a bounded size."""
 
 import ast
 import warnings
@@ -16,8 +16,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     source = subject.candidate.source
     size = len(source.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        raise CheckFailure(f"the file has {size} bytes, more than {MAX_BYTES}")
-    if any("\udc80" <= char <= "\udcff" for char in source):  # how undecodable bytes were read
+        raise CheckFailure(f"the file has {size} bytes, the maximum is {MAX_BYTES}")
+    if any("\udc80" <= char <= "\udcff" for char in source):  # surrogateescape decodes invalid bytes to these
         raise CheckFailure("the file is not UTF-8")
     try:
         with warnings.catch_warnings():
@@ -25,14 +25,15 @@ def measure(subject: Subject) -> dict[str, Any]:
             subject.tree = ast.parse(source)
             compile(subject.tree, str(subject.candidate.path), "exec")
     except SyntaxError as error:
-        raise CheckFailure(f"{error.msg} (line {error.lineno})") from error
+        line = f" (line {error.lineno})" if error.lineno else ""
+        raise CheckFailure(f"the file is not valid Python: {error.msg}{line}") from error
     except (RecursionError, MemoryError) as error:
-        raise CheckFailure("the code is nested too deeply to be compiled") from error
+        raise CheckFailure("the file is nested too deeply to be compiled") from error
     except ValueError as error:
-        raise CheckFailure(str(error)) from error
+        raise CheckFailure(f"the file is not valid Python: {error}") from error
     return {}
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Nothing is left to compare."""
+    """Return no reason: ``measure`` makes every comparison."""
     return ""

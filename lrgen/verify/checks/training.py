@@ -1,4 +1,4 @@
-"""The training check: the network learns real data, at the learning rates of the variant that it is checked against."""
+"""The training check: the network learns real data with the learning rates of the claimed variant."""
 
 import math
 import time
@@ -15,24 +15,26 @@ from lrgen.data import Dataset
 from lrgen.data.batches import Batches, Scale
 from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
 from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.reference import as_array, first_difference, named, worst, wrong_depths
+from lrgen.verify.checks.reference import as_array, describe, first_difference, named, wrong_depths
 from lrgen.verify.checks.subject import CheckFailure, Subject
 
 STAGE = Stage.TRAINING
-# The best epoch must classify this many times more held-out images rightly than chance: half of them with ten classes.
+# The accuracy of the best epoch on held-out images, as a multiple of chance: 0.5 with ten classes.
 TIMES_CHANCE = 5.0
 # The fraction of the images to overfit that the best epoch must classify correctly.
 OVERFIT = 0.9
-# The share of the base rate that the budgets count on; most schedules have a higher mean.
+# The mean of a schedule that budgets assume, as a fraction of the base learning rate; most have a higher mean.
 MEAN_RATE = 0.5
-# How many times the budget's base rate the highest rate may be.
+# The limit on the maximum learning rate, as a multiple of the budget's base learning rate.
 HIGHEST_RATE = 3.0
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a file is trained. Without a ``budget`` on the dataset's training images, and evaluated on held-out ones;
-    with one on a few of them, and evaluated on the same, the statistics of batch norm being those of these images.
+    """The training of a file.
+
+    Without a ``budget`` the network is trained on the training images and evaluated on held-out images. With a budget
+    it is trained and evaluated on the same small subset, with batch norm statistics of this subset.
     """
 
     epochs: int
@@ -42,12 +44,12 @@ class TrainingPlan:
 
     @property
     def training(self) -> Training:
-        """The plan's name in the results."""
+        """The kind of training in the results."""
         return Training.OVERFIT if self.budget else Training.FULL
 
 
 def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
-    """A budget counts on the processor, unless the whole training is asked for."""
+    """The training of a candidate; its budget applies on the CPU, unless the settings ask for the full training."""
     budget = candidate.budget
     if budget is None or settings.full or settings.device != "cpu":
         return TrainingPlan(settings.epochs, settings.batch_size, candidate.prm["lr"])
@@ -56,14 +58,14 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
         lr *= budget.own_rate
     elif budget.lr:
         lr = budget.lr
-    return TrainingPlan(budget.epochs, budget.batch, lr * _raised(candidate, budget), budget)
+    return TrainingPlan(budget.epochs, budget.batch, lr * _lr_factor(candidate, budget), budget)
 
 
-def _raised(candidate: Candidate, budget: Budget) -> float:
-    """How many times the budget's rate the base rate must be for the schedule's mean to be what the budget counts on.
+def _lr_factor(candidate: Candidate, budget: Budget) -> float:
+    """The factor on the base learning rate that raises the mean of a low schedule to ``MEAN_RATE``.
 
-    A budget has some dozens of updates. A schedule that spends them near zero (a warm-up of 10,000 updates, a fourth
-    power) would say nothing about the network.
+    A budget has a few dozen updates. A schedule that stays near zero during these (a warm-up of 10,000 updates, a
+    fourth power) would not test the network.
     """
     variant = candidate.variant
     if variant is None or variant.unit is Unit.METRIC:
@@ -76,7 +78,7 @@ def _raised(candidate: Candidate, budget: Budget) -> float:
 
 
 def _steps(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:
-    """The step of the schedule at each update of a training, and its horizon."""
+    """The step of the schedule at each update of a training, and the horizon."""
     total = epochs * updates
     if variant.per_batch:
         return np.arange(total), total
@@ -84,7 +86,11 @@ def _steps(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int6
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Train and evaluate; the epochs' confusion matrices, losses and rates."""
+    """Train and evaluate; returns the confusion matrices, the losses and the learning rates of the epochs.
+
+    Raises:
+        CheckFailure: if the training raises or changes no parameter.
+    """
     data, settings = subject.dataset, subject.settings
     assert data is not None
     plan = plan_of(subject.candidate, settings)
@@ -102,20 +108,20 @@ def measure(subject: Subject) -> dict[str, Any]:
         net.train_setup(prm)
         if settings.compile:
             net.compile()
-        watched = _Watched(net)
+        trained = _TrainedNet(net)
         before = [parameter.detach().clone() for parameter in net.parameters()]
         for epoch in range(1, plan.epochs + 1):
             started = time.perf_counter()
             with _precision(subject):
-                result = watched.learn(train)
+                result = trained.learn(train)
                 if plan.budget:
-                    _settle(net, test)
+                    _reset_batch_norm(net, test)
                 loss, confusion = evaluate(net, test, len(data.classes))
-            epochs.append(watched.report(epoch, result, loss, confusion, time.perf_counter() - started))
-            if not watched.finite:
+            epochs.append(trained.report(epoch, result, loss, confusion, time.perf_counter() - started))
+            if not trained.finite:
                 break
         if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
-            raise CheckFailure("no parameter moves in training")
+            raise CheckFailure("training changes no parameter")
     except (CheckFailure, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
@@ -129,30 +135,33 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def _precision(subject: Subject) -> torch.autocast:
-    """Of an epoch. Without a cache: that keeps the weights as they were before the first update."""
+    """The precision of an epoch.
+
+    The cache of autocast is disabled, because it would keep the weights from before the first update.
+    """
     kind, enabled = subject.device.type, subject.settings.autocast
     return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """All losses finite, the rates those of the curve, the best epoch well above chance."""
+    """Check that the losses are finite, the learning rates are those of the curve, and the accuracy suffices."""
     epochs, plan = measurement["epochs"], plan_of(candidate, settings)
     for epoch in epochs:
         if not epoch["finite"]:
-            return f"the loss is not finite in epoch {epoch['epoch']} (update {epoch['bad_update']})"
+            return f"the loss is not finite in training at epoch {epoch['epoch']}, update {epoch['bad_update']}"
         if [sum(row) for row in epoch["confusion"]] != measurement["support"]:
-            return f"the confusion matrix of epoch {epoch['epoch']} does not hold the evaluated images"
+            return f"the confusion matrix of epoch {epoch['epoch']} does not count each evaluated image once"
     if len(epochs) != plan.epochs:
-        return f"{len(epochs)} of {plan.epochs} epochs were run"
+        return f"the network was trained for {len(epochs)} epochs, expected {plan.epochs}"
     reason = _judge_rates(candidate, plan, measurement)
     if reason:
         return reason
     best = max(report.accuracy for report in reports(measurement))
-    wanted = OVERFIT if plan.budget else TIMES_CHANCE / len(measurement["support"])
-    if best < wanted:
+    required = OVERFIT if plan.budget else TIMES_CHANCE / len(measurement["support"])
+    if best < required:
         images = f"{sum(measurement['support'])} images to overfit" if plan.budget else "held-out images"
-        right = f"{best:.3f} of the {images} are right in the best of {len(epochs)} epochs"
-        return f"does not learn: {right}, {wanted:.2f} must be"
+        accuracy = f"the accuracy on the {images} is {best:.3f} in the best of {len(epochs)} epochs"
+        return f"the network does not learn: {accuracy}, expected at least {required:.2f}"
     return ""
 
 
@@ -161,14 +170,15 @@ def _judge_rates(candidate: Candidate, plan: TrainingPlan, measurement: dict[str
     if variant is None:
         return ""
     base_lr, epochs = plan.lr, measurement["epochs"]
-    if any(len(epoch["rates"]) != updates for epoch in epochs):
-        return f"an epoch of {updates} batches has another number of updates"
+    other = next((len(epoch["rates"]) for epoch in epochs if len(epoch["rates"]) != updates), None)
+    if other is not None:
+        return f"the optimizer is stepped {other} times in an epoch of {updates} batches, expected {updates} times"
     total = plan.epochs * updates
     rows = [row for epoch in epochs for row in epoch["rates"]]
-    found = as_array([list(rates) for rates in zip(*rows, strict=True)], total)
+    actual = as_array([list(rates) for rates in zip(*rows, strict=True)], total)
     reason = wrong_depths(variant, measurement["depths"])
-    if reason or found is None or len(found) != len(measurement["depths"]):
-        return reason or "an update does not have a rate for each parameter group"
+    if reason or actual is None or len(actual) != len(measurement["depths"]):
+        return reason or "training has updates without a learning rate for each parameter group"
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
     steps, horizon = _steps(variant, plan.epochs, updates)
     metrics: list[float] | None = None
@@ -177,31 +187,30 @@ def _judge_rates(candidate: Candidate, plan: TrainingPlan, measurement: dict[str
         by_epoch = [epoch[f"train_{variant.metric}"] for epoch in epochs]
         metrics = (by_batch if variant.cadence is Unit.BATCH else by_epoch)[:-1]
     depths = measurement["depths"]
-    wanted = curves.rates(variant, steps, horizon, base_lr, prm, metrics=metrics, depths=depths)
-    at = first_difference(found, wanted, variant.tolerance * base_lr)
+    expected = curves.rates(variant, steps, horizon, base_lr, prm, metrics=metrics, depths=depths)
+    at = first_difference(actual, expected, variant.tolerance * base_lr)
     if at is None:
         return ""
-    rate, right, group = worst(found, wanted, at)
-    return (
-        f"the rate is wrong in training, epoch {at // updates + 1}, batch {at % updates + 1}{group}: "
-        f"{rate:.6g} where {named(variant)} has {right:.6g}"
-    )
+    place = f"in training at epoch {at // updates + 1}, batch {at % updates + 1} of {updates}"
+    return describe(actual, expected, at, place, named(variant))
 
 
 def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
     """The measured epochs as records.
 
     Raises:
-        ValueError: when a confusion matrix is none: not of classes by classes, or not of counts.
+        ValueError: if a confusion matrix is not of the shape (classes, classes), or does not hold counts.
     """
     classes = len(measurement["support"])
     for epoch in measurement["epochs"]:
         rows = epoch["confusion"]
         counts = [count for row in rows for count in row]
         if [len(row) for row in rows] != [classes] * classes or not classes:
-            raise ValueError("a confusion matrix has another shape")
+            raise ValueError(
+                f"the confusion matrix of epoch {epoch['epoch']} is not of the shape ({classes}, {classes})"
+            )
         if not all(isinstance(count, int) and count >= 0 for count in counts):
-            raise ValueError("a confusion matrix does not hold counts")
+            raise ValueError(f"the confusion matrix of epoch {epoch['epoch']} does not hold counts")
     return tuple(
         EpochReport(
             epoch=epoch["epoch"],
@@ -217,7 +226,7 @@ def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
 
 
 def _batches(data: Dataset, plan: TrainingPlan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
-    """What is trained on and what is evaluated: the dataset's two parts, or the images to overfit twice."""
+    """The batches for training and for evaluation; with a budget, both have the same images."""
     train_images, train_labels = data.train_images, data.train_labels
     test_images, test_labels = data.test_images, data.test_labels
     crop, flip = data.crop, data.flip
@@ -226,7 +235,7 @@ def _batches(data: Dataset, plan: TrainingPlan, seed: int, device: torch.device)
         chosen = first_of_each(train_labels, -(-plan.budget.images // count), count)[: plan.budget.images]
         train_images, train_labels = train_images[chosen], train_labels[chosen]
         test_images, test_labels = train_images, train_labels
-        crop, flip = 0, False  # it is these images that must be known
+        crop, flip = 0, False  # the network must overfit exactly these images
     images, held_out = (torch.from_numpy(part).to(device) for part in (train_images, test_images))
     if plan.budget and plan.budget.pixels != images.shape[-1]:
         images = held_out = _resized(images, plan.budget.pixels)
@@ -236,9 +245,9 @@ def _batches(data: Dataset, plan: TrainingPlan, seed: int, device: torch.device)
 
 
 def first_of_each(labels: NDArray[np.int64], count: int, classes: int) -> NDArray[np.int64]:
-    """The positions of the first ``count`` images of each class, one of each class after the other."""
-    places = [np.flatnonzero(labels == label)[:count] for label in range(classes)]
-    return np.array([own[rank] for rank in range(count) for own in places if rank < len(own)], dtype=np.int64)
+    """The positions of the first ``count`` images of each class, with the classes in turn."""
+    positions = [np.flatnonzero(labels == label)[:count] for label in range(classes)]
+    return np.array([own[rank] for rank in range(count) for own in positions if rank < len(own)], dtype=np.int64)
 
 
 def _resized(images: Tensor, pixels: int) -> Tensor:
@@ -246,8 +255,8 @@ def _resized(images: Tensor, pixels: int) -> Tensor:
     return sized.round().clamp(0, 255).to(torch.uint8)
 
 
-class _Watched:
-    """A network that is trained: records the rates of each update, and the loss of each batch."""
+class _TrainedNet:
+    """A network whose learning rates and batch losses are recorded in training."""
 
     def __init__(self, net: Any) -> None:
         self._net = net
@@ -259,7 +268,7 @@ class _Watched:
         )
 
     def learn(self, train: Batches) -> Any:
-        """One epoch."""
+        """Train one epoch."""
         self._rates.clear()
         self._recorder.clear()
         with self._recorder:
@@ -268,8 +277,8 @@ class _Watched:
     def report(
         self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
     ) -> dict[str, Any]:
-        """One epoch as JSON; the means are over images, as they were differentiated."""
-        losses, right = self._recorder.losses, self._recorder.accuracies
+        """The record of one epoch as JSON; means are over images, with the weights of the time of each batch."""
+        losses, accuracies = self._recorder.losses, self._recorder.accuracies
         bad = next((index for index, value in enumerate(losses, start=1) if not math.isfinite(value)), None)
         returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
         returned_loss = float(returned[1])
@@ -279,9 +288,9 @@ class _Watched:
         return {
             "epoch": epoch,
             "train_loss": self._recorder.mean(losses) if losses else returned_loss,
-            "train_accuracy": self._recorder.mean(right) if right else float(returned[0]),
+            "train_accuracy": self._recorder.mean(accuracies) if accuracies else float(returned[0]),
             "batch_loss": losses,
-            "batch_accuracy": right,
+            "batch_accuracy": accuracies,
             "loss": loss,
             "confusion": confusion,
             "rates": list(self._rates),
@@ -292,18 +301,18 @@ class _Watched:
 
 
 @torch.no_grad()
-def _settle(net: Any, images: Batches) -> None:
-    """Estimate the statistics of batch norm anew, over the images to overfit and with the weights as they are.
+def _reset_batch_norm(net: Any, images: Batches) -> None:
+    """Recompute the batch norm statistics over the images to overfit with the current weights.
 
-    The running averages lag behind by some hundred updates, more than a budget has; what is asked is whether the
-    weights know the images.
+    Running averages lag behind by some hundred updates, which is more than a budget has. The check asks only whether
+    the weights overfit the images.
     """
     net.eval()
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain average
+        norm.momentum = None  # a cumulative average
         norm.train()
     for batch, _ in images:
         net(batch)
@@ -314,7 +323,7 @@ def _settle(net: Any, images: Batches) -> None:
 
 @torch.no_grad()
 def evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
-    """Mean cross-entropy over the evaluated images, and the confusion matrix (actual × predicted)."""
+    """Return the mean cross-entropy over the evaluated images and the confusion matrix (actual × predicted)."""
     net.eval()
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)
     loss = torch.zeros((), device=test.labels.device)

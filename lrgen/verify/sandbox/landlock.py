@@ -1,4 +1,4 @@
-"""Everything else exists and is refused: Landlock, for machines that refuse namespaces."""
+"""The Landlock mechanism, for machines without namespaces: other files exist, and the kernel denies access to them."""
 
 import os
 import struct
@@ -14,7 +14,7 @@ from lrgen.verify.sandbox.privileges import (
     own_id,
     tasks_of_user,
 )
-from lrgen.verify.sandbox.readable_paths import DEVICES, MACHINE_VIEWS, PROCESS_VIEWS, readable
+from lrgen.verify.sandbox.readable_paths import DEVICES, MACHINE_PATHS, PROCESS_PATHS, readable
 from lrgen.verify.sandbox.seccomp import (
     ALL_BITS,
     RULES,
@@ -27,7 +27,7 @@ from lrgen.verify.sandbox.seccomp import (
 from lrgen.verify.sandbox.syscalls import PR_SET_NO_NEW_PRIVS, REFUSED, REFUSED_TO_LANDLOCK, SYSCALLS, call
 
 _LANDLOCK_VERSION, _LANDLOCK_BENEATH = 1, 1
-_RIGHTS_OF_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # as many bits
+_RIGHTS_OF_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # the number of rights, one bit each
 _EXECUTE, _WRITE, _READ, _LIST, _TRUNCATE, _IOCTL = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _RIGHTS_OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
@@ -36,6 +36,7 @@ _SIGNALS_AND_ABSTRACT_SOCKETS, ABI_SCOPES = 0b11, 6
 
 
 def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
+    """Restrict this process to the readable paths, the scratch folder and the devices."""
     parent = os.getppid()
     own = own_id(NO_CAPS, scratch)
     abi = call("landlock_create_ruleset", None, 0, _LANDLOCK_VERSION)
@@ -49,21 +50,21 @@ def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
     os.close(ruleset)
     refused = [*REFUSED.values(), *REFUSED_TO_LANDLOCK.values()]
     rules = [*RULES, *RULES_OF_LANDLOCK]
-    if abi < ABI_SCOPES and not own:  # nothing else keeps it from signalling its parent and its siblings
+    if abi < ABI_SCOPES and not own:  # only the filter keeps it from signalling its parent and its siblings
         refused += [SYSCALLS[call] for call in SIGNALLING_A_THREAD_OR_HANDLE]
         rules += [Rule(call, 0, ALL_BITS, os.getpid()) for call in SIGNALLING_A_PROCESS]
     lock(parent, refused, rules)
 
 
 def _ruleset(abi: int, scratch: Path, devices: Sequence[Path]) -> int:
-    """A descriptor of the rules: every right that the kernel knows is refused but for these paths."""
+    """Create the ruleset and return its descriptor: every right is denied except on these paths."""
     known = (1 << _RIGHTS_OF_ABI[min(abi, max(_RIGHTS_OF_ABI))]) - 1
     network = _BIND_AND_CONNECT if abi >= _ABI_NETWORK else 0
     scopes = _SIGNALS_AND_ABSTRACT_SOCKETS if abi >= ABI_SCOPES else 0
     handled = struct.pack("3Q", known, network, scopes)
     ruleset = call("landlock_create_ruleset", handled, len(handled), 0)
-    views = [Path(f"/proc/{os.getpid()}"), *map(Path, (*PROCESS_VIEWS, *MACHINE_VIEWS))]
-    rules = {path: _READ | _LIST for path in views if path.exists()}
+    visible = [Path(f"/proc/{os.getpid()}"), *map(Path, (*PROCESS_PATHS, *MACHINE_PATHS))]
+    rules = {path: _READ | _LIST for path in visible if path.exists()}
     rules |= dict.fromkeys(readable(), _EXECUTE | _READ | _LIST)
     rules |= dict.fromkeys((*DEVICES, *devices), _READ | _WRITE | _IOCTL)
     rules[scratch] = known & ~_MAKE_DEVICES

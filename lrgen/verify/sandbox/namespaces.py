@@ -1,4 +1,4 @@
-"""Everything else does not exist: namespaces and a file system of its own."""
+"""The namespaces mechanism: the child has its own file system, in which other files do not exist."""
 
 import contextlib
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from lrgen.verify.sandbox.privileges import CAP_SYS_ADMIN, Bounds, close_all_but, drop_privileges, limit, own_id
-from lrgen.verify.sandbox.readable_paths import DEVICES, MACHINE_VIEWS, links, readable
+from lrgen.verify.sandbox.readable_paths import DEVICES, MACHINE_PATHS, links, readable
 from lrgen.verify.sandbox.seccomp import RULES, lock
 from lrgen.verify.sandbox.syscalls import PR_SET_DUMPABLE, REFUSED, call
 
 _SHARED_MEMORY = 64 << 20
 _FILES_OF_A_TMPFS = 1 << 14
 FAILED = 70
-_OUTSIDE = 0  # the number of a parent that is outside the namespace
+_OUTSIDE = 0  # the pid of a parent outside the namespace
 _NEW_MOUNTS_PIDS_NETWORK_IPC_NAMES = 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000
 _NEW_USERS = 0x10000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8  # the attributes of mount_setattr have the same values
@@ -25,6 +25,7 @@ _MNT_DETACH, _AT_FDCWD, _AT_RECURSIVE = 2, -100, 0x8000
 
 
 def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
+    """Continue in a new process with its own namespaces and root file system."""
     own = own_id(CAP_SYS_ADMIN)
     _move_into_namespaces(own)
     _change_root(scratch, bounds, devices)
@@ -34,10 +35,11 @@ def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
 
 
 def _move_into_namespaces(own: int | None) -> None:
-    """Return in a new process inside new namespaces; this one waits for it.
+    """Return in a new process inside new namespaces; the calling process waits for it.
 
-    The first process of a namespace takes all others with it when it ends, but no signal of theirs can end it, which
-    a file would notice. So the first is one that only waits for this one's end, and the file runs in the second.
+    When the first process of a PID namespace ends, the kernel kills all others; signals of the others cannot end it. A
+    file would notice this difference. The first process therefore only waits for the end of the caller, and the file
+    runs in the second.
     """
     uid, gid = os.getuid(), os.getgid()
     call("unshare", _NEW_MOUNTS_PIDS_NETWORK_IPC_NAMES | (0 if own else _NEW_USERS))
@@ -46,20 +48,20 @@ def _move_into_namespaces(own: int | None) -> None:
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    lifeline, held = os.pipe()
+    lifeline, lifeline_end = os.pipe()
     first = os.fork()
     if first == 0:
-        _be_first(lifeline, own)
+        _run_init(lifeline, own)
     inner = os.fork()
     if inner:
-        _follow(inner, first, held)
+        _await_inner(inner, first, lifeline_end)
     os.close(lifeline)
-    os.close(held)
+    os.close(lifeline_end)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _be_first(lifeline: int, own: int | None) -> NoReturn:
-    """Reap orphans, until the process outside closes its end of the pipe by ending."""
+def _run_init(lifeline: int, own: int | None) -> NoReturn:
+    """Reap orphans as the first process of the namespace, until the process outside ends and closes its pipe."""
     try:
         close_all_but({lifeline})
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -70,11 +72,11 @@ def _be_first(lifeline: int, own: int | None) -> NoReturn:
         os._exit(0)
 
 
-def _follow(inner: int, first: int, held: int) -> NoReturn:
-    """Wait for the inner process, end whatever it left behind, and end as it ended."""
+def _await_inner(inner: int, first: int, lifeline_end: int) -> NoReturn:
+    """Wait for the inner process, kill the processes that it left running, and exit with its status."""
     code = FAILED
     try:
-        close_all_but({held})
+        close_all_but({lifeline_end})
         _, status = os.waitpid(inner, 0)
         os.kill(first, signal.SIGKILL)
         os.waitpid(first, 0)
@@ -90,26 +92,26 @@ def _follow(inner: int, first: int, held: int) -> NoReturn:
 
 
 def _change_root(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
-    """Make a file system of what may be read and the scratch folder, and leave the old one."""
+    """Mount the readable paths, the devices and the scratch folder under a new root, and detach the old root."""
     os.umask(0o022)
-    kept = links()
-    root = str(scratch)  # where the new root is put together
+    symlinks = links()
+    root = str(scratch)  # the mount point of the new root
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
     _tmpfs(root, 1 << 20, 755)
-    for path in (*readable(), *filter(Path.exists, map(Path, MACHINE_VIEWS))):
+    for path in (*readable(), *filter(Path.exists, map(Path, MACHINE_PATHS))):
         _bind(path, root, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     for device in (*DEVICES, *devices):
         _bind(device, root, _MS_NOSUID | _MS_NOEXEC)
     _tmpfs(f"{root}/dev/shm", _SHARED_MEMORY)
     _tmpfs(f"{root}{scratch}", bounds.scratch_bytes)
     os.makedirs(f"{root}/proc")
-    with contextlib.suppress(PermissionError):  # in a container that hides parts of its own: the folder stays empty
+    with contextlib.suppress(PermissionError):  # a container that masks parts of /proc: the folder stays empty
         _mount("proc", f"{root}/proc", "proc", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     os.chdir(root)
     call("pivot_root", b".", b".")
     call("umount2", b".", _MNT_DETACH)
     os.chdir("/")
-    for name, target in kept:
+    for name, target in symlinks:
         if not os.path.lexists(name):
             name.parent.mkdir(parents=True, exist_ok=True)
             name.symlink_to(target)
@@ -130,7 +132,7 @@ def _tmpfs(target: str, size: int, mode: int = 1777) -> None:
 
 
 def _bind(path: Path, root: str, attributes: int) -> None:
-    """Show a file or a folder, with all that is mounted in it, under the new root."""
+    """Bind-mount a file or a folder with its submounts under the new root."""
     target = Path(f"{root}{path}")
     if path.is_dir():
         target.mkdir(parents=True, exist_ok=True)
@@ -142,6 +144,6 @@ def _bind(path: Path, root: str, attributes: int) -> None:
 
 
 def _set_attributes(target: str, attributes: int, flags: int = 0) -> None:
-    """Add attributes to a mount; those that it has, some of them locked, stay."""
+    """Add attributes to a mount; its present attributes, some of which may be locked, stay."""
     data = struct.pack("4Q", attributes, 0, 0, 0)
     call("mount_setattr", _AT_FDCWD, target.encode(), flags, data, len(data))

@@ -1,4 +1,4 @@
-"""What a child has from its parent and gives up: environment, descriptors, limits, capabilities, its uid."""
+"""Dropping of inherited privileges: environment, descriptors, resource limits, capabilities and uid."""
 
 import ctypes
 import errno
@@ -23,7 +23,10 @@ from lrgen.verify.sandbox.syscalls import (
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much one child may have: tasks (threads included), bytes of a file, of the scratch folder, open files."""
+    """Limits of one child.
+
+    ``processes`` includes threads; ``file_bytes`` bounds each file, ``scratch_bytes`` the scratch folder.
+    """
 
     processes: int = 64
     file_bytes: int = 64 << 20
@@ -35,7 +38,7 @@ ENVIRONMENT = """
 PATH LANG LC_ALL TZ OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS CUBLAS_WORKSPACE_CONFIG CUDA_VISIBLE_DEVICES
 """
 _ENVIRONMENT_PREFIX = "NVIDIA_"
-_OWN_IDS = 2_000_000_000  # uids and gids from here on are nobody's; the process id is added
+_OWN_IDS = 2_000_000_000  # unused uids and gids start here; the process id is added
 _WHOLE_MAP = ["0", "0", str(2**32 - 1)]
 NO_CAPS, CAP_DAC_READ_SEARCH = 0, 1 << 2
 _CAPS_TO_CHANGE_IDS = 1 << 0 | 1 << 6 | 1 << 7 | 1 << 8  # CHOWN, SETGID, SETUID, SETPCAP
@@ -44,7 +47,7 @@ _CAP_VERSION = struct.pack("Ii", 0x20080522, 0)
 
 
 def forget_environment(scratch: Path) -> None:
-    """Keep a short list of variables, and overwrite the block in which the parent was given all of them."""
+    """Keep a short list of variables, and overwrite the memory that holds the original environment."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -60,45 +63,46 @@ def forget_environment(scratch: Path) -> None:
 
 
 def close_all_but(keep: Iterable[int]) -> None:
+    """Close all descriptors except those to keep."""
     low = 0
     for descriptor in sorted(keep):
-        if low < descriptor:  # an empty range from 0 closes everything (CPython 3.11)
+        if low < descriptor:  # an empty range from 0 closes all descriptors (CPython 3.11)
             os.closerange(low, descriptor)
         low = descriptor + 1
     os.closerange(low, 2**31 - 1)
 
 
 def limit(bounds: Bounds, tasks: int) -> None:
-    """Set the limits of a process, never above those that it has."""
-    for kind, wanted in (
+    """Set the resource limits of this process; a limit is never raised."""
+    for kind, bound in (
         (resource.RLIMIT_FSIZE, bounds.file_bytes),
         (resource.RLIMIT_NOFILE, bounds.open_files),
         (resource.RLIMIT_NPROC, tasks),
     ):
         hard = resource.getrlimit(kind)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        value = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
         resource.setrlimit(kind, (value, value))
 
 
 def tasks_of_user() -> int:
-    """How many tasks the kernel counts for a uid that the child shares with others."""
+    """The number of tasks that the kernel counts for the uid of this process."""
     tasks = 0
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and folder.stat().st_uid == os.getuid():
                 tasks += len(os.listdir(folder / "task"))
-        except OSError:  # it has ended, or is another user's
+        except OSError:  # it has exited, or belongs to another user
             continue
     return tasks
 
 
 def own_id(needed: int, scratch: Path | None = None) -> int | None:
-    """A uid and gid for this child alone, which no limit and no signal of others counts for.
+    """A uid and gid that only this child has: its limits and signals do not involve other processes.
 
-    None when the process cannot change its own, or could not find its files and the scratch folder with it.
+    None if the process cannot change its ids, or could not read its files and the scratch folder with the new ones.
     """
     held = _capabilities()
-    if held & (wanted := needed | _CAPS_TO_CHANGE_IDS) != wanted:
+    if held & (required := needed | _CAPS_TO_CHANGE_IDS) != required:
         return None
     if Path("/proc/self/uid_map").read_text().split() != _WHOLE_MAP:
         return None
@@ -114,7 +118,7 @@ def _open_to_all(path: Path) -> bool:
 
 
 def _capabilities() -> int:
-    """The effective ones, one bit each."""
+    """The effective capabilities, one bit each."""
     data = ctypes.create_string_buffer(24)
     call("capget", _CAP_VERSION, data)
     words = struct.unpack("6I", data.raw)
@@ -122,17 +126,17 @@ def _capabilities() -> int:
 
 
 def drop_privileges(own: int | None, spared: int = 0) -> None:
-    """Take the own ids, if any, and give up every capability but the spared ones that were held with them.
+    """Change to the ids ``own``, if any, and drop every capability except ``spared``.
 
-    What is spared is CAP_DAC_READ_SEARCH where Landlock decides what may be read: the interpreter of root may lie in
-    a folder that is closed to others.
+    Landlock spares CAP_DAC_READ_SEARCH, because root's interpreter may be in a folder that other users cannot read; the
+    rules of Landlock then decide what may be read.
     """
     spared = _capabilities() & spared if own else 0
     call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     try:
         for capability in range(64):
             call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
-    except OSError as error:  # EINVAL: there are no more; EPERM: it holds none that it could drop
+    except OSError as error:  # EINVAL: the last capability is passed; EPERM: the process may not drop any
         if error.errno not in (errno.EINVAL, errno.EPERM):
             raise
     if own:

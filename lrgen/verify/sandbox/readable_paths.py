@@ -1,32 +1,33 @@
-"""What the interpreter needs of the file system and of the machine."""
+"""The paths that the interpreter needs to read."""
 
 import functools
 import sys
 import tempfile
 from pathlib import Path
 
-# What every program may read, and what it may look at of the machine.
+# Paths that every program may read.
 _SYSTEM = """
 /usr /bin /sbin /lib /lib32 /lib64 /libx32 /nix/store /gnu/store /etc/alternatives /etc/ld.so.cache /etc/localtime
 """
-MACHINE_VIEWS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-PROCESS_VIEWS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version")  # without a /proc of its own
+# Information about the machine.
+MACHINE_PATHS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+PROCESS_PATHS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version")  # for a child without its own /proc
 DEVICES = tuple(map(Path, ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")))
 
 
 @functools.cache
 def readable() -> tuple[Path, ...]:
-    """What the interpreter needs, without links and without folders inside others. Found once, by the parent."""
-    found = sorted({path.resolve() for path in _needed()})
-    return tuple(path for path in found if not any(path != other and path.is_relative_to(other) for other in found))
+    """The resolved paths that the interpreter needs, without paths inside others; cached by the parent."""
+    paths = sorted({path.resolve() for path in _needed()})
+    return tuple(path for path in paths if not any(path != other and path.is_relative_to(other) for other in paths))
 
 
 def _needed() -> list[Path]:
-    """The same under the names by which the interpreter knows it.
+    """The paths that the interpreter needs, under the names that it uses.
 
-    Never a folder that has the user's home inside it, nor, for the sake of what else lies there, an entry of sys.path
-    with the current folder, the folder for temporary files or lrgen itself in it: of that only the package and its
-    templates.
+    A folder that contains the user's home is left out. An entry of sys.path that contains the working directory, the
+    folder for temporary files or lrgen is left out, too, because of the other files in it; only the package lrgen and
+    its templates are added.
     """
     package = Path(__file__).resolve().parents[2]
     home = Path("~").expanduser().resolve()
@@ -41,5 +42,5 @@ def _needed() -> list[Path]:
 
 @functools.cache
 def links() -> tuple[tuple[Path, Path], ...]:
-    """Names that are links, and what they lead to: /lib, a virtual environment behind a link."""
+    """Symbolic links and their targets, such as /lib or the link to a virtual environment."""
     return tuple((path, path.resolve()) for path in _needed() if path != path.resolve())

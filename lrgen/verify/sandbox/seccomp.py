@@ -1,4 +1,4 @@
-"""The last lock: a filter on system calls, assembled by hand."""
+"""The filter on system calls, an assembled seccomp program."""
 
 import ctypes
 import errno
@@ -14,12 +14,12 @@ from lrgen.verify.sandbox.syscalls import (
     PR_SET_NO_NEW_PRIVS,
     SYSCALLS,
     call,
-    die_with,
+    set_parent_death_signal,
 )
 
 
 class Rule(NamedTuple):
-    """A call that is allowed only when its masked argument is the value (or, not ``equal``, only when it is not)."""
+    """A condition on a system call: it is allowed only if its masked argument equals the value, or differs from it."""
 
     call: str
     argument: int
@@ -39,17 +39,17 @@ RULES = (
     Rule("ioctl", 1, ALL_BITS, _TIOCSTI, equal=False),
     Rule("ioctl", 1, ALL_BITS, _TIOCLINUX, equal=False),
 )
-RULES_OF_LANDLOCK = (Rule("socketpair", 1, _SOCK_TYPE, _SOCK_STREAM),)  # a datagram one could still be connected
+RULES_OF_LANDLOCK = (Rule("socketpair", 1, _SOCK_TYPE, _SOCK_STREAM),)  # a datagram socket could still be connected
 SIGNALLING_A_PROCESS = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")  # their first argument
 SIGNALLING_A_THREAD_OR_HANDLE = ("tkill", "pidfd_send_signal")
 
 
 def lock(parent: int, refused: Iterable[int], rules: Iterable[Rule]) -> None:
-    """The last steps: no way back to privileges, an end with the parent, and the filter."""
+    """Disable new privileges, set the death signal of the parent, and install the filter."""
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
-    call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what the file leaves behind stays visible as its child
-    die_with(parent)  # again: a change of uid takes this back
+    call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of the file become its children
+    set_parent_death_signal(parent)  # a change of uid has cleared it
     instructions = _filter(refused, rules)
     program = ctypes.create_string_buffer(b"".join(instructions))
     header = struct.pack("H6xQ", len(instructions), ctypes.addressof(program))
@@ -57,7 +57,7 @@ def lock(parent: int, refused: Iterable[int], rules: Iterable[Rule]) -> None:
 
 
 def _filter(refused: Iterable[int], rules: Iterable[Rule]) -> list[bytes]:
-    """A seccomp program: the architecture, the refused calls, those whose argument decides; the rest is allowed."""
+    """Assemble the program: it checks the architecture, the refused calls and the rules, and allows all other calls."""
 
     def step(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
         return struct.pack("HBBI", code, then, otherwise, value)
@@ -65,12 +65,14 @@ def _filter(refused: Iterable[int], rules: Iterable[Rule]) -> list[bytes]:
     load, equal, at_least, mask, end = 0x20, 0x15, 0x35, 0x54, 0x06
     number, architecture, arguments = 0, 4, 16  # offsets in struct seccomp_data
     kill, allow, refuse = (step(end, value) for value in (0x80000000, 0x7FFF0000, 0x50000 | errno.EPERM))
-    unknown = step(end, 0x50000 | errno.ENOSYS)  # makes the C library fall back to clone, whose flags can be seen
+    unknown = step(
+        end, 0x50000 | errno.ENOSYS
+    )  # makes the C library fall back to clone, whose flags the filter can read
     program = [step(load, architecture), step(equal, AUDIT_ARCH[MACHINE], 1), kill]
     program += [step(load, number), step(at_least, 0x40000000, 0, 1), refuse]  # the x32 calls
     program += [step(equal, SYSCALLS["clone3"], 0, 1), unknown]
-    for one in refused:
-        program += [step(equal, one, 0, 1), refuse]
+    for refused_call in refused:
+        program += [step(equal, refused_call, 0, 1), refuse]
     for rule in rules:
         verdict = step(equal, rule.value, 1, 0) if rule.equal else step(equal, rule.value, 0, 1)
         argument = [step(load, arguments + 8 * rule.argument), step(mask, rule.mask)]

@@ -1,4 +1,4 @@
-"""System calls by their names (Linux on x86_64 and aarch64)."""
+"""System calls by name (Linux on x86_64 and aarch64)."""
 
 import ctypes
 import errno
@@ -12,7 +12,7 @@ MACHINE = platform.machine()
 
 
 def _numbers(table: str) -> dict[str, int]:
-    """The system calls of a table (name, number on x86_64, number on aarch64) that this machine has."""
+    """Parse a table of system calls: name, number on x86_64, number on aarch64 (``-``: it does not exist)."""
     rows = (entry.split() for entry in table.split(","))
     numbers = {name: dict(zip(AUDIT_ARCH, values, strict=True)).get(MACHINE, "-") for name, *values in rows}
     return {name: int(number) for name, number in numbers.items() if number != "-"}
@@ -28,7 +28,7 @@ request_key 249 218, kexec_load 246 104, kexec_file_load 320 294, init_module 17
 delete_module 176 106, reboot 169 142, swapon 167 224, swapoff 168 225, acct 163 89, quotactl 179 60,
 quotactl_fd 443 443, syslog 103 116, iopl 172 -, ioperm 173 -, open_by_handle_at 304 265, sethostname 170 161
 """)
-# Without namespaces the machine's sockets, queues and files are in reach, and Landlock knows no right to change a mode.
+# Without namespaces the sockets, queues and files of the machine are reachable, and Landlock has no right for modes.
 REFUSED_TO_LANDLOCK = _numbers("""
 socket 41 198, shmget 29 194, msgget 68 186, semget 64 190, mq_open 240 180, truncate 76 45, chmod 90 -, fchmod 91 52,
 fchmodat 268 53, fchmodat2 452 452, chown 92 -, lchown 94 -, fchown 93 55, fchownat 260 54, setxattr 188 5,
@@ -48,7 +48,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
-    """A system call by its name; an OSError that says which one failed."""
+    """Make a system call by its name.
+
+    Raises:
+        OSError: if the call fails, or does not exist on this machine; it names the call.
+    """
     if name not in SYSCALLS:
         raise OSError(errno.ENOSYS, f"unknown on {sys.platform} {MACHINE}", name)
     values = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
@@ -59,8 +63,12 @@ def call(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None
     return result
 
 
-def die_with(parent: int) -> None:
-    """Be killed when the parent ends, or give up when it already has."""
+def set_parent_death_signal(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends.
+
+    Raises:
+        OSError: if the parent has already ended.
+    """
     call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         raise OSError(errno.ESRCH, "the parent has ended", "getppid")

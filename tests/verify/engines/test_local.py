@@ -745,24 +745,24 @@ def judged(run: Callable[..., list[Outcome]], catalogue: Catalogue, measured: di
 
 
 def nudge(schedule: dict[str, Any]) -> None:
-    longest = max(schedule["direct"], key=lambda groups: len(groups[0]))
+    longest = max(schedule["make_scheduler"], key=lambda groups: len(groups[0]))
     longest[0][1234] *= 1 + 1e-6
 
 
 def hide_a_horizon(schedule: dict[str, Any]) -> None:
-    del schedule["direct"][4]
+    del schedule["make_scheduler"][4]
 
 
 def shorten(schedule: dict[str, Any]) -> None:
-    schedule["direct"][0][0].pop()
+    schedule["make_scheduler"][0][0].pop()
 
 
 def replace_by_nan(schedule: dict[str, Any]) -> None:
-    schedule["direct"][0][0][0] = math.nan
+    schedule["make_scheduler"][0][0][0] = math.nan
 
 
 def empty_a_trace(schedule: dict[str, Any]) -> None:
-    schedule["direct"][0] = []
+    schedule["make_scheduler"][0] = []
 
 
 def step_every_batch(schedule: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: never read
+# claim: 001; expect: failed in contract: hyperparameter warmup_fraction is declared but never read from prm
 """Small CNN trained with step decay, and a constant that only mentions a key."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import time|at import|exit
+# claim: 001; expect: failed in contract: the file does work at import time: status = os\._exit\(0\) \(line 40\)
 """Small CNN trained with step decay, which exits at import from a class body."""
 
 import os

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: parameter
+# claim: 001; expect: failed in contract: the optimizer does not contain the parameter stem\.conv\.weight
 """Small CNN trained with step decay, whose optimizer holds half of the parameters."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 036; expect: contract: warmup
+# claim: 036; expect: failed in contract: learn raises KeyError: 'warmup_fraction' \(line 31\)
 """Small CNN trained with linear warm-up of a length without default."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: no effect|without effect|changes nothing
+# claim: 001; expect: failed in contract: hyperparameter warmup_fraction has no effect: training is the same with 0\.25 and 0\.75
 """Small CNN trained with step decay, which reads a warm-up and ignores it."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: literal
+# claim: 001; expect: failed in contract: the first statement of supported_hyperparameters must return a literal set of strings \(line 13\)
 """Small CNN trained with step decay, which declares a list."""
 
 import torch

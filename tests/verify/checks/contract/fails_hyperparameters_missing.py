@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: supported_hyperparameters
+# claim: 001; expect: failed in contract: the file defines no function supported_hyperparameters at the top level
 """Small CNN trained with step decay, which declares no hyperparameters."""
 
 import torch

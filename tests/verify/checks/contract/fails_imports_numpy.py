@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: numpy
+# claim: 001; expect: failed in contract: the file imports numpy \(line 4\), expected only torch and the standard library
 """Small CNN trained with step decay, which rounds with numpy."""
 
 import numpy as np

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: signature|__init__
+# claim: 001; expect: failed in contract: Net\.__init__ has the parameters \(self, in_shape, out_shape, device, prm\), expected \(self, in_shape, out_shape, prm, device\)
 """Small CNN trained with step decay, which takes the device before ``prm``."""
 
 import torch

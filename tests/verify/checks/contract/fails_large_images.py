@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: 224
+# claim: 001; expect: failed in contract: Net for 3x224x224 inputs and 10 classes raises RuntimeError: .* \(line 51\)
 """Small CNN trained with step decay on 32x32 images only."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 172; expect: contract: layer_decay.*no effect
+# claim: 172; expect: failed in contract: hyperparameter layer_decay has no effect: training is the same with 0\.25 and 0\.75
 """Small CNN trained with layer-wise learning rates in one group.
 
 Each layer has the learning rate of the last layer.

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: learn returns|accuracy
+# claim: 001; expect: failed in contract: learn returns \(2\.0, nan\), expected None or \(accuracy, loss\), where the accuracy is from 0 to 1 and the loss is finite
 """Small CNN trained with step decay, which returns two arbitrary numbers."""
 
 import torch

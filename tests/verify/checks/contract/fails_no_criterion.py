@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: criterion
+# claim: 001; expect: failed in contract: train_setup does not set self\.criterion
 """Small CNN trained with step decay, which computes its loss by a function."""
 
 import torch

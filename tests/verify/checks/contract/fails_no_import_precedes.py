@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import.*preced|preced.*import
+# claim: 001; expect: failed in contract: the file must begin with an import, after its docstring \(line 5\)
 # Small CNN trained with step decay, with a function before imports.
 
 

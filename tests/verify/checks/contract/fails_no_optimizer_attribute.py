@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: optimizer
+# claim: 001; expect: failed in contract: train_setup does not set self\.optimizer
 """Small CNN trained with step decay, whose optimizer has another name."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: train_setup
+# claim: 001; expect: failed in contract: Net has no method train_setup
 """Small CNN trained with step decay, which is set up in ``__init__`` alone."""
 
 import torch

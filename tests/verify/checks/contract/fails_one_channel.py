@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: channel
+# claim: 001; expect: failed in contract: Net for 1x32x32 inputs and 7 classes raises RuntimeError: .* \(line 32\)
 """Small CNN trained with step decay on colour images only."""
 
 import torch

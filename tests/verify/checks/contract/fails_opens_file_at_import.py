@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import time|at import|when imported
+# claim: 001; expect: failed in contract: the file does work at import time: LOG = open\(os\.devnull, 'w'\) \(line 13\)
 """Small CNN trained with step decay, which opens a log file at import."""
 
 import os

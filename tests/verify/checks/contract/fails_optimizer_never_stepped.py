@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: never stepped|parameter
+# claim: 001; expect: failed in contract: learn never steps the optimizer
 """Small CNN trained with step decay, whose optimizer is never stepped."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import time|at import|when imported
+# claim: 001; expect: failed in contract: the file does work at import time: print\('step decay'\) \(line 11\)
 """Small CNN trained with step decay, which prints at import."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import time|at import|when imported
+# claim: 001; expect: failed in contract: the file does work at import time: def __init__\(self, in_channels: int, out_channels: int, hint: None=print\('3x3'\)\) \(line 24\)
 """Small CNN trained with step decay, which prints at import in a default value."""
 
 import torch

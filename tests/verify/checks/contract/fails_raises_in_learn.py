@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: IndexError|Dimension out of range
+# claim: 001; expect: failed in contract: learn raises IndexError: .* \(line 73\)
 """Small CNN trained with step decay, which takes a maximum over a missing dimension."""
 
 import torch

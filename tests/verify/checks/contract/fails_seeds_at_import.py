@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import time|at import|when imported
+# claim: 001; expect: failed in contract: the file does work at import time: torch\.manual_seed\(1234\) \(line 11\)
 """Small CNN trained with step decay, which seeds torch at import."""
 
 import torch

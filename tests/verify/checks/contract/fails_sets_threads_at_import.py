@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: import time|at import|when imported
+# claim: 001; expect: failed in contract: the file does work at import time: torch\.set_num_threads\(3\) \(line 11\)
 """Small CNN trained with step decay, which sets torch's number of threads at import."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: contract: tuple
+# claim: 001; expect: failed in contract: forward returns an object of type tuple in eval mode for 3x32x32 inputs and 10 classes, expected a tensor
 """Small CNN trained with step decay, which also returns its features in eval mode."""
 
 import torch

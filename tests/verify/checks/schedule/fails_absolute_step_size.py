@@ -1,4 +1,4 @@
-# claim: 001; expect: schedule: \brate.*horizon
+# claim: 001; expect: failed in schedule: make_scheduler never changes the learning rate at horizon 1: the learning rate at step 1 \(past the end of horizon 1\) is 0\.1, expected 0\.01 \(A0_001 StepLR_default\)
 """Small CNN trained with step decay every thirty epochs at any horizon."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 020; expect: schedule: \brate
+# claim: 020; expect: failed in schedule: the learning rate at step 2 of horizon 3 is 0\.0025, expected 0\.00025 \(A0_020 ChainedScheduler_step_then_cosine\)
 """Small CNN trained with two chained schedules, one of which overwrites the other.
 
 The closed form of the cosine overwrites each drop one epoch later.

@@ -1,4 +1,4 @@
-# claim: 006; expect: schedule: never changes|constant
+# claim: 006; expect: failed in schedule: make_scheduler never changes the learning rate at horizon 1: the learning rate at step 1 \(past the end of horizon 1\) is 0\.1, expected 0 \(A0_006 CosineAnnealingLR_default\)
 """Small CNN trained with a constant learning rate."""
 
 import torch

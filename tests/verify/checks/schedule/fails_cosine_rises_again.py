@@ -1,4 +1,4 @@
-# claim: 006; expect: schedule: past the end
+# claim: 006; expect: failed in schedule: the learning rate at step 2 \(past the end of horizon 1\) is 0\.1, expected 0 \(A0_006 CosineAnnealingLR_default\)
 """Small CNN trained with torch's cosine schedule, which rises again past its end."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 006; expect: schedule: \brate.*horizon
+# claim: 006; expect: failed in schedule: the learning rate at step 1 \(past the end of horizon 1\) is 0\.0999695, expected 0 \(A0_006 CosineAnnealingLR_default\)
 """Small CNN trained with cosine decay over ninety steps at any horizon."""
 
 import torch

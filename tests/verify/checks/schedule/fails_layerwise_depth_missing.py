@@ -1,4 +1,4 @@
-# claim: 172; expect: schedule: no parameter group has depth
+# claim: 172; expect: failed in schedule: no parameter group has depth 1, the maximum is 8
 """Small CNN trained with layer-wise learning rates and even depths.
 
 The learning rates decay twice as fast from layer to layer as they should.

@@ -1,4 +1,4 @@
-# claim: 172; expect: schedule: rise from the input
+# claim: 172; expect: failed in schedule: the depths of the layers must increase from the input to the output: stem\.bn\.bias has depth 4 and is used before blocks\.0\.conv\.weight, which has depth 3
 """Small CNN trained with learning rates by depth from the output.
 
 The first layer has the highest learning rate.

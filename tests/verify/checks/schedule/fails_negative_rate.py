@@ -1,4 +1,4 @@
-# claim: 036; expect: schedule: negative
+# claim: 036; expect: failed in schedule: the learning rate at step 2 \(past the end of horizon 1\) is negative: -0\.1, expected 0 \(A0_036 HF_linear_warmup\)
 """Small CNN trained with linear warm-up and a decay that does not stop at zero."""
 
 import torch

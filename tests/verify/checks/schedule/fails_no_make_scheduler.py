@@ -1,4 +1,4 @@
-# claim: 006; expect: schedule: make_scheduler
+# claim: 006; expect: failed in schedule: the file defines no function make_scheduler, which A0_006 CosineAnnealingLR_default is checked with
 """Small CNN trained with cosine decay, created beside the optimizer."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 014; expect: schedule: ZeroDivisionError
+# claim: 014; expect: failed in schedule: make_scheduler raises at horizon 10: ZeroDivisionError: .* \(line 22\)
 """Small CNN trained with a one-cycle policy that fails with a warm-up of one step."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 027; expect: schedule: past the end
+# claim: 027; expect: failed in schedule: make_scheduler raises at step 1 \(past the end of horizon 1\): ValueError: Tried to step 2 times.*
 """Small CNN trained with torch's linear one-cycle policy, one step too many."""
 
 import torch

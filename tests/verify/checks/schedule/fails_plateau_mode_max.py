@@ -1,4 +1,4 @@
-# claim: 031; expect: schedule: \brate
+# claim: 031; expect: failed in schedule: the learning rate at step 3 \(past the end of horizon 1\) is 0\.01, expected 0\.1 \(A0_031 ReduceLROnPlateau_patience_5\)
 """Small CNN trained with decay while the loss decreases."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: schedule: ZeroDivisionError
+# claim: 001; expect: failed in schedule: make_scheduler raises at horizon 1: ZeroDivisionError: .*
 """Small CNN trained with step decay, which cannot be trained for one epoch."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 036; expect: schedule: ZeroDivisionError
+# claim: 036; expect: failed in schedule: make_scheduler raises at step 19 of horizon 20 \(warmup_fraction=1\): ZeroDivisionError: .* \(line 27\)
 """Small CNN trained with linear warm-up that may leave no step for its decay."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 036; expect: schedule: resum
+# claim: 036; expect: failed in schedule: the learning rate at step 3 of horizon 10 \(resumed from state_dict at step 2\) is 0\.1, expected 0\.0777778 \(A0_036 HF_linear_warmup\)
 """Small CNN trained with linear warm-up, whose step count is not saved."""
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-# claim: 040; expect: schedule: \brate
+# claim: 040; expect: failed in schedule: make_scheduler never changes the learning rate at horizon 7: the learning rate at step 0 of horizon 7 is 0\.1, expected 0 \(A0_040 HF_constant_warmup\)
 """Small CNN trained with a linear warm-up that is one step ahead."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 015; expect: schedule: \brate
+# claim: 015; expect: failed in schedule: make_scheduler never changes the learning rate at horizon 1: the learning rate at step 1 \(past the end of horizon 1\) is 0\.01, expected 0\.1 \(A0_015 LinearLR_warmup\)
 """Small CNN trained with a linear warm-up that does not end in short runs."""
 
 import torch

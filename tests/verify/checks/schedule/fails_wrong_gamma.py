@@ -1,4 +1,4 @@
-# claim: 001; expect: schedule: \brate
+# claim: 001; expect: failed in schedule: the learning rate at step 1 \(past the end of horizon 1\) is 0\.02, expected 0\.01 \(A0_001 StepLR_default\)
 """Small CNN trained with step decay by a fifth."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 004; expect: schedule: \brate
+# claim: 004; expect: failed in schedule: the learning rate at step 1 of horizon 2 is 0\.05, expected 0\.025 \(A0_004 PolynomialLR_quadratic\)
 """Small CNN trained with linear instead of quadratic decay."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: syntax: nested
+# claim: 001; expect: failed in syntax: the file is not valid Python: too many nested parentheses \(line 47\)
 """Small CNN trained with step decay and thousands of nested parentheses."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: syntax: utf-?8
+# claim: 001; expect: failed in syntax: the file is not UTF-8
 """Naïve CNN trained with step decay, saved as Latin-1."""
 
 import torch

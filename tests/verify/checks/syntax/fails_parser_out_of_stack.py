@@ -1,4 +1,4 @@
-# claim: 001; expect: syntax: nested|deep
+# claim: 001; expect: failed in syntax: the file is nested too deeply to be compiled
 """Small CNN trained with step decay and thousands of minus signs."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: syntax: never closed|SyntaxError
+# claim: 001; expect: failed in syntax: the file is not valid Python: '\(' was never closed \(line 79\)
 """Small CNN trained with step decay and a parenthesis that is never closed."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: training: timed out
+# claim: 001; expect: timed out in training: the training check takes longer than 15 s
 """Small CNN trained with step decay, which never finishes an epoch."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: training: output
+# claim: 001; expect: failed in training: the file prints more than 1048576 bytes
 """Small CNN trained with step decay, which prints fifty megabytes per epoch."""
 
 import torch

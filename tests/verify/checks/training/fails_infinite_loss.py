@@ -1,4 +1,4 @@
-# claim: 001; expect: training: not finite|inf
+# claim: 001; expect: failed in training: the loss is not finite in training at epoch 1, update 1
 """Small CNN trained with step decay, whose loss is infinite although it learns."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 172; expect: training: \brate.*\bgroup
+# claim: 172; expect: failed in training: the learning rate in training at epoch 1, batch 2 of 25 \(parameter group 1\) is 0\.0166667, expected 0\.00527344 \(A0_172 layerwise_decay_cosine\)
 """Small CNN trained with layer-wise learning rates in short epochs only."""
 
 import math

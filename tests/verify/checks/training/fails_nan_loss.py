@@ -1,4 +1,4 @@
-# claim: 001; expect: training: not finite|nan
+# claim: 001; expect: failed in training: the loss is not finite in training at epoch 1, update 3
 """Small CNN trained with step decay, whose loss is NaN from the third batch on."""
 
 import torch

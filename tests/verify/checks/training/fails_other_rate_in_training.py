@@ -1,4 +1,4 @@
-# claim: 001; expect: training: \brate
+# claim: 001; expect: failed in training: the learning rate in training at epoch 1, batch 1 of 25 is 0\.05, expected 0\.1 \(A0_001 StepLR_default\)
 """Small CNN trained with step decay, which halves its learning rate in long epochs."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: training: out of memory
+# claim: 001; expect: out of memory in training: the file uses more than 1536 MiB of memory
 """Small CNN trained with step decay, which keeps all memory that it allocates."""
 
 import torch
