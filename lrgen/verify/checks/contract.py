@@ -92,7 +92,7 @@ def _check_source(tree: ast.Module, source: str) -> None:
     for name in names:
         count = source.count(f'"{name}"') + source.count(f"'{name}'")
         if count < 2:
-            raise CheckFailure(f"LEMUR requires at least 2 occurrences of '{name}' in quotes, the file has {count}")
+            raise CheckFailure(f"LEMUR requires the quoted name of hyperparameter {name} at least twice, got {count}")
     kinds = (ast.Import, ast.ImportFrom)
     first = next(node for node in tree.body if not _is_docstring(node))
     if not isinstance(first, kinds):

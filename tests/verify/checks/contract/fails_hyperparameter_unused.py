@@ -1,4 +1,4 @@
-# claim: 001; expect: failed in contract: LEMUR requires at least 2 occurrences of 'warmup_fraction' in quotes, the file has 1
+# claim: 001; expect: failed in contract: LEMUR requires the quoted name of hyperparameter warmup_fraction at least twice, got 1
 """Small CNN trained with step decay, which declares a warm-up and has none."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: failed in contract: LEMUR requires at least 2 occurrences of 'gamma' in quotes, the file has 1
+# claim: 001; expect: failed in contract: LEMUR requires the quoted name of hyperparameter gamma at least twice, got 1
 """Small CNN trained with step decay, which reads a key without quoting it."""
 
 import torch
