@@ -1,4 +1,4 @@
-# make setup    the environment, once          make verify   render, prove, record    make test   the fast tests
+# make setup    the environment, once          make verify   render, verify, record   make test   the fast tests
 PYTHON ?= python3
 UV_VERSION = 0.13.9
 VENV = .venv
