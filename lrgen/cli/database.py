@@ -7,7 +7,7 @@ import typer
 
 from lrgen import config
 from lrgen.cli.options import AsJson, Database
-from lrgen.cli.printing import Progress, print_facts, print_json
+from lrgen.cli.printing import Progress, counted, print_facts, print_json
 from lrgen.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def db_export(
     store = Store(config.load({"db": db}).db)
     with Progress("exporting", _size(store)) as progress:
         count = maintenance.export(store, folder, "csv" if as_csv else "parquet", progress.advance)
-    print(f"{count} rows written to {folder}")
+    print(f"{counted(count, 'row')} written to {folder}")
 
 
 @database.command("import")
@@ -110,7 +110,7 @@ def db_import(
     if as_json:
         print_json({"added": imported.added, "known": imported.known})
     else:
-        print(f"{imported.added} runs added to {store.place}, {imported.known} already known")
+        print(f"{counted(imported.added, 'run')} added to {store.place}, {imported.known} already known")
 
 
 def _size(store: "Store") -> int:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import All, AsJson, Database, Families, Models, Templates, Variants, select
-from lrgen.cli.printing import Progress, console, print_json
+from lrgen.cli.printing import Progress, console, counted, print_json
 from lrgen.errors import ConfigError, CorpusError, UnknownNameError
 from lrgen.verify import plan as planning
 
@@ -173,11 +173,11 @@ def dataset_check(
         for problem in checked.problems[:_SHOWN]:
             console().print(f"[red]{escape(problem)}[/]", soft_wrap=True)
         if len(checked.problems) > _SHOWN:
-            print(f"… and {len(checked.problems) - _SHOWN} more problems")
-        count = len(checked.problems)
+            print(f"… and {counted(len(checked.problems) - _SHOWN, 'more problem')}")
+        problems = counted(len(checked.problems), "problem") if checked.problems else "no problems"
         print(
-            f"{folder}: {checked.rows} rows, {checked.executed} files and {checked.traced} traces executed, "
-            f"{count or 'no'} problem{'s' * (count != 1)}"
+            f"{folder}: {counted(checked.rows, 'row')}, {counted(checked.executed, 'file')} and "
+            f"{counted(checked.traced, 'trace')} executed, {problems}"
         )
     if checked.problems:
         raise typer.Exit(1)
@@ -228,9 +228,10 @@ def _require_eligible(ineligible: "Sequence[IneligibleFile]", verified: int, ski
 
     reasons = "; ".join(summarise(ineligible))
     if ineligible and not skip:
+        files = counted(len(ineligible) + verified, "file")
         raise CorpusError(
-            f"{len(ineligible)} of {len(ineligible) + verified} files did not pass up to {level}: {reasons}. Run "
-            "lrgen verify, or leave them out with --skip-ineligible"
+            f"{len(ineligible)} of {files} did not pass up to {level}: {reasons}. "
+            "Run lrgen verify, or leave them out with --skip-ineligible"
             + ("" if level == "contract" else ", or ask for a lower --level")
         )
     if not verified:
@@ -251,13 +252,13 @@ def _print_built(built: "Built", ineligible: int, as_json: bool) -> None:
         print_json(summary)
         return
     splits = ", ".join(f"{count} {split}" for split, count in tally.by_split().items())
-    print(f"{tally.total} rows of {built.files} files written to {built.out}: {splits}")
+    print(f"{counted(tally.total, 'row')} of {counted(built.files, 'file')} written to {built.out}: {splits}")
     left_out = [f"{count} {reason}" for reason, count in counts.left_out.items()]
-    left_out += [f"{ineligible} ineligible files"] if ineligible else []
+    left_out += [counted(ineligible, "ineligible file")] if ineligible else []
     if left_out:
         print(f"left out: {', '.join(left_out)}")
     if counts.too_long:
-        print(f"longer than --max-tokens: {counts.too_long} rows, written to too_long.jsonl")
+        print(f"longer than --max-tokens: {counted(counts.too_long, 'row')}, written to too_long.jsonl")
 
 
 def _print_row(row: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import AsJson, Database, Families, Models, Templates, Variants
-from lrgen.cli.printing import Progress, console, print_json
+from lrgen.cli.printing import Progress, console, counted, print_json
 from lrgen.errors import NoResultError, UnknownNameError
 
 exports = typer.Typer(no_args_is_help=True, help="Export results for other programs.")
@@ -100,7 +100,8 @@ def import_lemur(
         print_json(report)
     else:
         print(
-            f"{total} runs of {report['files']} files with {report['epochs']} epochs in {folder}: "
+            f"{counted(total, 'run')} of {counted(report['files'], 'file')} with "
+            f"{counted(report['epochs'], 'epoch')} in {folder}: "
             f"{new} recorded in {settings.db}, {total - new} already known"
         )
 
@@ -126,7 +127,7 @@ def _export(
     rows = Store(settings.db).epochs(dataset=dataset, checked=True)
     measured, left_out = collect(_selected(rows, settings, models, variants, families), settings.out)
     if not measured:
-        reason = _counted(Counter(run.reason for run in left_out)) or "no selected file was trained: run lrgen verify"
+        reason = _by_reason(Counter(run.reason for run in left_out)) or "no selected file was trained: run lrgen verify"
         raise NoResultError(f"nothing to export: {reason}")
     with Progress("exporting", len(measured)) as progress:
         write = lemur.export if layout == "lemur" else nngpt.export
@@ -136,9 +137,9 @@ def _export(
         counts = {"files": len(names), "epochs": epochs}
         print_json({"out": str(out), "layout": layout, **counts, "left_out": [asdict(run) for run in left_out]})
         return
-    print(f"{len(names)} files with {epochs} epochs written to {out}")
+    print(f"{counted(len(names), 'file')} with {counted(epochs, 'epoch')} written to {out}")
     if left_out:
-        console().print(f"left out: {_counted(Counter(run.reason for run in left_out))}")
+        console().print(f"left out: {_by_reason(Counter(run.reason for run in left_out))}")
     for run in left_out:
         if run.reason is Reason.OTHER_CODE:
             name = f"{run.model_name}/{run.scheduler_type} on {run.dataset}"
@@ -166,5 +167,5 @@ def _selected(
     return rows
 
 
-def _counted(reasons: Counter[Any]) -> str:
-    return ", ".join(f"{count} {'run' if count == 1 else 'runs'} ({reason})" for reason, count in reasons.items())
+def _by_reason(reasons: Counter[Any]) -> str:
+    return ", ".join(f"{counted(count, 'run')} ({reason})" for reason, count in reasons.items())

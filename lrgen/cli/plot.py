@@ -8,7 +8,7 @@ import typer
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import Families, Set, Templates, hyperparameters
-from lrgen.cli.printing import Progress
+from lrgen.cli.printing import Progress, counted
 from lrgen.errors import ConfigError
 
 
@@ -49,4 +49,4 @@ def plot(
             compare=compare,
             advance=progress.advance,
         )
-    print(f"{len(chosen)} curve{'s' * (len(chosen) != 1)} plotted in {out}")
+    print(f"{counted(len(chosen), 'curve')} plotted in {out}")

@@ -81,7 +81,7 @@ class Progress:
         self._spent = 0.0
         self._begun = self._clock()
         if count and self._bar is None and State.verbosity >= 0:
-            self._console.print(f"{count} of {self._total} results are cached and reused")
+            self._console.print(f"{count} of {counted(self._total, 'result')} cached and reused")
 
     def outcome(self, outcome: Outcome) -> None:
         """Count a file as done and print its outcome."""
@@ -186,9 +186,9 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
         out.print("unclaimed: there is no variant to check the schedule against; name one with --as VARIANT")
     totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["no files"]
     reused = sum(outcome.reused for outcome in outcomes)
-    runs = f" in {len(outcomes)} runs" if seeds else ""
+    runs = f" in {counted(len(outcomes), 'run')}" if seeds else ""
     out.print(
-        f"{files} file{'s' * (files != 1)}{runs}: {', '.join(totals)}; {reused} results reused; "
+        f"{counted(files, 'file')}{runs}: {', '.join(totals)}; {counted(reused, 'result')} reused; "
         f"{seconds:.0f} s; recorded in {escape(db)}"
     )
 
@@ -261,6 +261,11 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, in the plural for every number but 1: ``1 file``, ``2 files``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def console() -> Console:

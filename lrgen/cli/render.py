@@ -10,7 +10,7 @@ from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.catalogue import Catalogue
 from lrgen.cli.options import All, AsJson, Families, Models, Out, Templates, Variants, select
-from lrgen.cli.printing import Progress, print_json
+from lrgen.cli.printing import Progress, counted, print_json
 from lrgen.render import output
 from lrgen.render.output import Pair
 
@@ -43,8 +43,7 @@ def render(
     if as_json:
         print_json(asdict(report) | {"out": str(settings.out)})
     else:
-        files = "file" if report.written == 1 else "files"
-        print(f"{report.written} {files} written to {settings.out}, {report.unchanged} unchanged")
+        print(f"{counted(report.written, 'file')} written to {settings.out}, {report.unchanged} unchanged")
 
 
 def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: bool) -> None:
@@ -55,6 +54,6 @@ def _render_check(catalogue: Catalogue, pairs: list[Pair], out: Path, as_json: b
         for file in mismatches:
             print(f"{file.path} {file.reason}")
             print(file.diff, end="")
-        print(f"{len(pairs)} files checked, {len(mismatches)} differences")
+        print(f"{counted(len(pairs), 'file')} checked, {counted(len(mismatches), 'difference')}")
     if mismatches:
         raise typer.Exit(1)

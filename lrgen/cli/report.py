@@ -8,7 +8,7 @@ import typer
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import AsJson, Database, Models
-from lrgen.cli.printing import Progress, print_json
+from lrgen.cli.printing import Progress, counted, print_json
 
 
 def report(
@@ -32,16 +32,13 @@ def report(
     with Progress("plotting", len(gathered.boards)) as progress:
         page = pages.render(gathered, catalogue, progress.advance)
     path = pages.write(page, out)
-    summary = {
-        "path": str(path),
-        "bytes": len(page.encode()),
+    counts = {
         "files": sum(gathered.files.values()),
         "runs": gathered.runs,
         "leaderboards": len(gathered.boards) + gathered.boards_left_out,
         "failures": len(gathered.failures) + gathered.failures_left_out,
     }
     if as_json:
-        print_json(summary)
+        print_json({"path": str(path), "bytes": len(page.encode())} | counts)
     else:
-        counts = ", ".join(f"{summary[name]} {name}" for name in ("files", "runs", "leaderboards", "failures"))
-        print(f"{path}: {counts}")
+        print(f"{path}: {', '.join(counted(count, name.removesuffix('s')) for name, count in counts.items())}")

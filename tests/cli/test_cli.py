@@ -19,6 +19,7 @@ import typer
 
 import lrgen as package
 from lrgen import cli
+from lrgen.cli.printing import counted
 from lrgen.records import Stage
 from lrgen.verify import run as verify
 from tests.paths import FIXTURES
@@ -86,7 +87,7 @@ def test_a_cached_failure_is_a_failure(lrgen, bad):
     assert lrgen("verify", bad, *EXAMINE)[0] == 1
     code, out, _ = lrgen("verify", bad, *EXAMINE)
     assert code == 1
-    assert "1 results reused" in out
+    assert "1 result reused" in out
     assert "there is no class Net" in out
 
 
@@ -566,7 +567,7 @@ def test_progress_counts_the_reused_results(lrgen, good, bad):
     lrgen("verify", good, *EXAMINE)
     _, _, err = lrgen("verify", good, bad, *EXAMINE)
     first, second = err.splitlines()
-    assert first == "1 of 2 results are cached and reused"
+    assert first == "1 of 2 results cached and reused"
     assert second.startswith("[2/2] bad/file-")
 
 
@@ -707,3 +708,17 @@ def test_every_stage_is_offered(lrgen):
     """The help of verify has the name of each stage."""
     out = lrgen("verify", "--help")[1]
     assert all(stage.value in out for stage in Stage)
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files")])
+def test_a_counted_noun_is_singular_after_1_only(count, text):
+    """A number and its noun agree: only 1 has the singular."""
+    assert counted(count, "file") == text
+
+
+def test_messages_about_one_file_are_in_the_singular(lrgen):
+    """``render`` and ``render --check`` of a single file speak of 1 file and of 1 difference."""
+    assert lrgen("render", "--variant", "1")[1] == "1 file written to generated, 0 unchanged\n"
+    Path("generated/ResNet/A0_001.py").unlink()
+    code, out, _ = lrgen("render", "--variant", "1", "--check")
+    assert (code, out.splitlines()[-1]) == (1, "1 file checked, 1 difference")

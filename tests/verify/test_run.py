@@ -646,7 +646,7 @@ def test_an_interrupt_keeps_what_was_finished(lrgen, tmp_path, hanging):
     good = [argument for argument in running.arguments if not argument.startswith("hangs")]
     code, out, _ = lrgen(*good)
     assert code == 0
-    assert "1 results reused" in out
+    assert "1 result reused" in out
 
 
 @pytest.fixture(scope="module")
@@ -671,7 +671,7 @@ def test_after_a_kill_the_next_run_goes_on(lrgen, killed):
     copy(GOOD, running.folder / "next.py", "# next\n")
     code, out, _ = lrgen(*arguments, running.folder / "good.py", running.folder / "next.py")
     assert code == 0
-    assert "2 files: 2 passed up to contract; 1 results reused;" in out
+    assert "2 files: 2 passed up to contract; 1 result reused;" in out
     assert running.recorded() == [("good", "passed"), ("next", "passed")]
 
 
