@@ -282,7 +282,10 @@ class Queries(Database):
     ) -> list[StoredRow]:
         """Return the newest run of each file and dataset with any status, by file."""
         newest = select(func.max(RUNS.c.id)).group_by(RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.dataset)
-        columns = [RUNS.c[name] for name in _OF_RUN]
+        r = SCHEDULER_RESULTS
+        best = select(func.max(r.c.accuracy)).where(r.c.run_id == RUNS.c.id).scalar_subquery()
+        accuracy = func.coalesce(RUNS.c.accuracy, best).label("accuracy")  # a recorded run has it in its epochs alone
+        columns = [accuracy if name == "accuracy" else RUNS.c[name] for name in _OF_RUN]
         query = select(*columns).where(RUNS.c.id.in_(newest))
         for column, value in (
             (RUNS.c.model_name, model),

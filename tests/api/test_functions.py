@@ -88,6 +88,17 @@ def test_get_results_has_a_row_for_the_newest_run_of_each_file(database):
         assert list(empty.columns) == list(frame.columns)
 
 
+def test_the_accuracy_of_recorded_results_is_that_of_their_best_epoch(empty):
+    """A caller's run has no accuracy of its own in the database; ``get_results`` has the best of its epochs."""
+    for epoch, accuracy in ((1, 0.5), (2, 0.75), (3, 0.625)):
+        package.save_scheduler_result("ResNet", "A0_001", "digits", "img-classification", epoch, accuracy, 1.0)
+    package.init_class_data("ResNet", "A0_002", 10, 1)
+    frame = package.get_results()
+    assert frame["status"].tolist() == ["recorded", "recorded"]
+    assert frame["accuracy"].tolist()[0] == 0.75
+    assert frame["accuracy"].isna().tolist() == [False, True]
+
+
 def test_get_results_with_epochs_has_a_row_for_each_epoch(database):
     """The values of an epoch are those of the recorded report."""
     frame = package.get_results(schedule=1, epochs=True, db=database)
