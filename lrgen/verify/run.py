@@ -172,11 +172,11 @@ def verify(
         if engine == "ray":
             from lrgen.verify.engines import ray
 
-            ended = ray.run(batch, settings, address=address, data_root=data_root, **options)
+            results = ray.run(batch, settings, address=address, data_root=data_root, **options)
         else:
-            ended = _as_lists(local.run(batch, settings, dataset, **options))
-        with contextlib.closing(ended):
-            for outcomes in ended:
+            results = _as_lists(local.run(batch, settings, dataset, **options))
+        with contextlib.closing(results):
+            for outcomes in results:
                 store.save_all(outcomes, conditions, dataset.classes if dataset else ())
                 yield from outcomes
 

@@ -128,7 +128,10 @@ def _replace_forward(net: Any, output: Any) -> _Logit:
 
 
 class _StandInNet:
-    """A network with a stand-in forward pass after ``train_setup``; it appends the rates of each update to ``rows``."""
+    """A network after ``train_setup``, with a stand-in forward pass.
+
+    It appends the learning rates of each update to ``rows``.
+    """
 
     def __init__(self, net: Any, prm: Prm, output: Any, rows: list[list[float]]) -> None:
         self.net = net

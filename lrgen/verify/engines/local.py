@@ -41,7 +41,7 @@ from lrgen.verify.sandbox import Mechanism
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_POLL_SECONDS = 0.2  # between two looks at the memory of the children
+_POLL_SECONDS = 0.2  # between two measurements of the memory of the children
 _KILL_SECONDS = 10.0  # to wait for a killed child
 _START_FAILED = 70  # exit code of a child that could not run the checks
 
@@ -337,7 +337,7 @@ def _kill_orphans(child: _Child, spared: set[int]) -> int:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
         groups += 1
-    ended: set[int] = set()
+    killed: set[int] = set()
     while orphans := [pid for pid in child_processes() - spared if _is_orphan(pid)]:
         for pid in orphans:  # the death of an orphan may bring its own children here
             with contextlib.suppress(ProcessLookupError):
@@ -345,9 +345,9 @@ def _kill_orphans(child: _Child, spared: set[int]) -> int:
         for pid in orphans:  # without waiting: the first process of a PID namespace ends after all others
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-        ended.update(orphans)
+        killed.update(orphans)
         time.sleep(0.001)
-    return groups + len(ended)
+    return groups + len(killed)
 
 
 def child_processes() -> set[int]:

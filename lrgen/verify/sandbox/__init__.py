@@ -4,7 +4,7 @@ The child can read what the interpreter needs, and write to one scratch folder. 
 bounded number of processes, and neither the environment nor the descriptors of the parent. With ``namespaces`` no other
 files exist in the child. With ``landlock``, for machines without namespaces, the kernel denies access to other files.
 
-The child does not call exec, so that modules stay imported. Its memory is therefore a copy of the parent's: the sandbox
+The child does not call exec, and modules stay imported. Its memory is therefore a copy of the parent's: the sandbox
 does not hide a secret in the parent's memory, but the child cannot send it anywhere.
 """
 
