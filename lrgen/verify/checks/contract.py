@@ -61,7 +61,7 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
         return f"the outputs have the shapes {measurement['shapes']}, expected {expected}"
     if measurement["updates"] != _BATCHES:
         return (
-            f"learn steps the optimizer {measurement['updates']} times in {_BATCHES} batches, expected {_BATCHES} times"
+            f"the number of optimizer steps in learn is {measurement['updates']}, expected {_BATCHES} (one per batch)"
         )
     if measurement["before"] == measurement["after"]:
         return f"learn changes no parameter in {_BATCHES} batches"

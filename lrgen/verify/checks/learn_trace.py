@@ -195,7 +195,7 @@ def _run(
     if updates != [batches] * epochs:
         wrong = next(count for count in updates if count != batches)
         raise CheckFailure(
-            f"the optimizer is stepped {wrong} times in an epoch of {batches} batches, expected {batches} times"
+            f"the number of optimizer steps in an epoch of learn is {wrong}, expected {batches} (one per batch)"
         )
     scheduler = trained.net.scheduler
     takes_metric = scheduler is not None and "metrics" in inspect.signature(scheduler.step).parameters
@@ -218,7 +218,7 @@ def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | Non
     epochs = EPOCHS + _PAST_END
     actual = as_array(run["rates"], batches * epochs)
     if actual is None:
-        return f"learn does not make {batches * epochs} updates in {epochs} epochs of {batches} batches"
+        return f"learn does not make {batches * epochs} updates in {epochs} epochs (one per batch)"
     reason = wrong_depths(variant, run["depths"])
     if reason or len(run["depths"]) != len(actual):
         return reason or f"learn changes the number of parameter groups from {len(actual)} to {len(run['depths'])}"
@@ -252,7 +252,7 @@ def judge_own(run: dict[str, Any], batches: int) -> str:
     epochs = EPOCHS + _PAST_END
     actual = as_array(run["rates"], batches * epochs)
     if actual is None:
-        return f"learn does not make {batches * epochs} updates in {epochs} epochs of {batches} batches"
+        return f"learn does not make {batches * epochs} updates in {epochs} epochs (one per batch)"
     for fault, wrong in (("not finite", ~np.isfinite(actual)), ("negative", actual < 0)):
         if np.any(wrong):
             group, at = np.argwhere(wrong)[0]

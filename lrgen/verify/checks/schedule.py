@@ -35,13 +35,13 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     learn_cases = learn_trace.cases(variant)
     runs = measurement["learn"]
     if len(runs) != len(learn_cases):
-        return f"{len(runs)} runs of learn were measured, expected {len(learn_cases)}"
+        return f"the number of measured runs of learn is {len(runs)}, expected {len(learn_cases)}"
     if variant is None:
         reasons = (learn_trace.judge_own(run, batches) for run, (batches, _) in zip(runs, learn_cases, strict=True))
         return next(filter(None, reasons), "")
     cases, traces = make_scheduler_trace.cases(variant), measurement["make_scheduler"]
     if len(traces) != len(cases):
-        return f"{len(traces)} traces of make_scheduler were measured, expected {len(cases)}"
+        return f"the number of measured traces of make_scheduler is {len(traces)}, expected {len(cases)}"
     for case, rates in zip(cases, traces, strict=True):
         reason = make_scheduler_trace.judge(variant, case, rates)
         if reason:

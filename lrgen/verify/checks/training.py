@@ -152,7 +152,7 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
         if [sum(row) for row in epoch["confusion"]] != measurement["support"]:
             return f"the confusion matrix of epoch {epoch['epoch']} does not count each evaluated image once"
     if len(epochs) != plan.epochs:
-        return f"the network was trained for {len(epochs)} epochs, expected {plan.epochs}"
+        return f"the number of trained epochs is {len(epochs)}, expected {plan.epochs}"
     reason = _judge_rates(candidate, plan, measurement)
     if reason:
         return reason
@@ -172,7 +172,7 @@ def _judge_rates(candidate: Candidate, plan: TrainingPlan, measurement: dict[str
     base_lr, epochs = plan.lr, measurement["epochs"]
     other = next((len(epoch["rates"]) for epoch in epochs if len(epoch["rates"]) != updates), None)
     if other is not None:
-        return f"the optimizer is stepped {other} times in an epoch of {updates} batches, expected {updates} times"
+        return f"the number of optimizer steps in an epoch of training is {other}, expected {updates} (one per batch)"
     total = plan.epochs * updates
     rows = [row for epoch in epochs for row in epoch["rates"]]
     actual = as_array([list(rates) for rates in zip(*rows, strict=True)], total)

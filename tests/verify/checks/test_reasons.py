@@ -72,7 +72,7 @@ def test_wrong_depths_are_described(catalogue: Catalogue, number, depths, reason
             {"shapes": SHAPES[:2]},
             "the outputs have the shapes [[2, 10], [1, 7]], expected [[2, 10], [1, 7], [1, 10]]",
         ),
-        ({"updates": 1}, "learn steps the optimizer 1 times in 2 batches, expected 2 times"),
+        ({"updates": 1}, "the number of optimizer steps in learn is 1, expected 2 (one per batch)"),
         ({"after": "a"}, "learn changes no parameter in 2 batches"),
         ({"declared": ["gamma"]}, "supported_hyperparameters must contain 'lr', got ['gamma']"),
         (
@@ -95,7 +95,7 @@ def test_a_violation_of_the_contract_is_described(changes: dict[str, Any], reaso
     ("changes", "reason"),
     [
         ({}, ""),
-        ({"rates": [[0.1] * 4]}, "learn does not make 5 updates in 5 epochs of 1 batches"),
+        ({"rates": [[0.1] * 4]}, "learn does not make 5 updates in 5 epochs (one per batch)"),
         (
             {"rates": [[0.1, 0.1, math.nan, 0.1, 0.1]]},
             "the learning rate in learn at epoch 3, batch 1 of 1 is not finite: nan",
