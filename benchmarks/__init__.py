@@ -1,1 +1,1 @@
-"""Ratios against peers, measured side by side in one run; ``make bench`` prints them."""
+"""Benchmarks against peers in one run, reported as ratios; ``make bench`` prints them."""

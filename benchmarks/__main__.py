@@ -1,6 +1,6 @@
-"""``make bench``: render and verify against their peers, side by side in one run, as ratios.
+"""``make bench``: benchmarks against peers in one run, reported as ratios.
 
-``python -m benchmarks render queue`` prints some of the tables. Those that were kept stand in benchmarks/RESULTS.md.
+``python -m benchmarks render queue`` prints these tables only. benchmarks/RESULTS.md records earlier results.
 """
 
 import functools
@@ -22,8 +22,8 @@ import black
 from benchmarks import datasets, results
 from lrgen import catalogue as catalogues
 from lrgen.records import Outcome, VerifySettings
-from lrgen.render import output
-from lrgen.render import renderer as render
+from lrgen.render import output, renderer
+from lrgen.verify import plan
 
 BLACK_SAMPLE = 30
 VERIFIED = (1, 4, 7, 13, 17, 20, 24, 27, 31, 36, 37, 41, 44, 47, 49, 50)
@@ -34,7 +34,7 @@ SINGLE = 10
 
 
 def main() -> None:
-    """Print the tables that are named, or all of them."""
+    """Print the tables named on the command line; by default all."""
     tables = {
         "commands": bench_commands,
         "curves": lambda folder: bench_curves(),
@@ -43,11 +43,12 @@ def main() -> None:
         "results": lambda folder: results.bench(folder, catalogues.load()),
         "dataset": lambda folder: datasets.bench(folder, catalogues.load()),
         "data": lambda folder: bench_data(),
-        "verify": bench_verify,  # the last: its bare loop starts threads, which no fork survives
+        "verify": bench_verify,  # last: its bare loop starts threads, after which no fork is possible
     }
     if unknown := set(sys.argv[1:]) - tables.keys():
-        sys.exit(f"no such table: {', '.join(sorted(unknown))}; there are {', '.join(tables)}")
-    print(f"{platform.machine()}, {platform.processor() or cpu()}, {cores()} cores, Python {platform.python_version()}")
+        sys.exit(f"unknown table: {', '.join(sorted(unknown))}; known: {', '.join(tables)}")
+    processor = f"{platform.machine()}, {platform.processor() or cpu()}, {plan.cores()} cores"
+    print(f"{processor}, Python {platform.python_version()}")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("lrgen", "torch", "black", "jinja2"))
     print(f"{versions}; {time.strftime('%Y-%m-%d')}\n")
     for name, bench in tables.items():
@@ -57,27 +58,20 @@ def main() -> None:
 
 
 def cpu() -> str:
-    """The processor's name on Linux."""
+    """Return the name of the processor on Linux."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def cores() -> int:
-    """The processors that this process may use."""
-    from lrgen.verify.run import cores as usable
-
-    return usable()
-
-
 def seconds(work: Callable[[], object]) -> float:
-    """The wall time of one call."""
+    """Return the wall time of one call."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
 def bench_commands(folder: Path) -> None:
-    """How long the small commands take, against a Python that does nothing and one that imports torch."""
+    """Run time of light commands, against an empty Python process and one that imports torch."""
     python = sys.executable
     commands = {
         "python -c pass": [python, "-c", "pass"],
@@ -97,7 +91,7 @@ def bench_commands(folder: Path) -> None:
         )
 
     for words in commands.values():
-        once(words, "kept")  # bytecode, formatted fragments, the unchanged file
+        once(words, "kept")  # caches bytecode and formatted fragments, and writes the unchanged file
     print(f"commands: median of {COMMAND_RUNS} runs, in turn")
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for run in range(COMMAND_RUNS):
@@ -112,7 +106,7 @@ def bench_commands(folder: Path) -> None:
 
 
 def bench_curves() -> None:
-    """Every curve as an array against step by step, every schedule traced as the check traces it, and all pairs."""
+    """Curves as arrays against curves step by step, the traces of the schedule check, and all pairs of curves."""
     import warnings
 
     import numpy as np
@@ -120,7 +114,6 @@ def bench_curves() -> None:
     from lrgen import curves
     from lrgen.curves import pairs
     from lrgen.records import Unit
-    from lrgen.render.renderer import Renderer
     from lrgen.verify.candidate import candidate_of
     from lrgen.verify.checks import make_scheduler_trace
     from lrgen.verify.checks.reference import metrics_of
@@ -129,59 +122,58 @@ def bench_curves() -> None:
     warnings.simplefilter("ignore")
     catalogue = catalogues.load()
     network = catalogue.architecture("ResNet")
-    renderer = Renderer(catalogue)
-    by_step = [one for one in catalogue.variants if one.unit is not Unit.METRIC]
+    render = renderer.Renderer(catalogue).render
+    by_step = [variant for variant in catalogue.variants if variant.unit is not Unit.METRIC]
     steps = np.arange(LONG)
 
     def arrays() -> None:
-        for one in by_step:
-            curves.rates(one, steps, LONG)
+        for variant in by_step:
+            curves.rates(variant, steps, LONG)
 
     def single() -> None:
-        for one in by_step[:: len(by_step) // SINGLE]:
+        for variant in by_step[:: len(by_step) // SINGLE]:
             for step in range(0, LONG, 10):
-                curves.rates(one, step, LONG)
+                curves.rates(variant, step, LONG)
 
     subjects = []
-    for one in catalogue.variants:
-        path, text = Path(f"/{one.key}.py"), renderer.render(network, one).text
-        subject = Subject(candidate_of(path, text.encode(), network, one), VerifySettings())
+    for variant in catalogue.variants:
+        path, text = Path(f"/{variant.key}.py"), render(network, variant).text
+        subject = Subject(candidate_of(path, text.encode(), network, variant), VerifySettings())
         subject.load()
         subjects.append(subject)
 
     def traced() -> None:
-        for subject, one in zip(subjects, catalogue.variants, strict=True):
-            metrics = metrics_of(one, LONG) if one.unit is Unit.METRIC else None
+        for subject, variant in zip(subjects, catalogue.variants, strict=True):
+            metrics = metrics_of(variant, LONG) if variant.unit is Unit.METRIC else None
             assert subject.module is not None
             make_scheduler_trace.trace(subject, subject.module.make_scheduler, LONG, LONG, subject.prm(lr=0.1), metrics)
 
     as_arrays = seconds(arrays)
-    one_by_one = seconds(single) * 10 * len(by_step) / len(by_step[:: len(by_step) // SINGLE])
+    step_by_step = seconds(single) * 10 * len(by_step) / len(by_step[:: len(by_step) // SINGLE])
     tracing = seconds(traced)
     comparing = seconds(lambda: pairs.distances(catalogue.variants, pairs.FINE))
     count = len(catalogue.variants)
     print(f"curves: {count} schedules, horizon {LONG}")
     print(f"  {f'{len(by_step)} curves as arrays':<46}{as_arrays:8.2f} s")
-    print(f"  {f'the same step by step (from {SINGLE} curves, every 10th)':<46}{one_by_one:8.2f} s")
+    print(f"  {f'the same step by step (from {SINGLE} curves, every 10th)':<46}{step_by_step:8.2f} s")
     print(f"  {f'{count} schedulers traced as the check does':<46}{tracing:8.2f} s")
     print(f"  {f'all pairs of {count} at horizon {pairs.FINE}':<46}{comparing:8.2f} s")
-    print(f"  step by step / arrays:            {one_by_one / as_arrays:8.0f}\n")
+    print(f"  step by step / arrays:            {step_by_step / as_arrays:8.0f}\n")
 
 
 def bench_render(folder: Path) -> None:
-    """Cold and unchanged renders of the whole grid against black on each file and against moving the same bytes."""
+    """First and unchanged renders of the grid, against black on each file and against writing the same bytes."""
     catalogue = catalogues.load()
     pairs = output.pairs(catalogue.architectures, catalogue.variants)
     out = folder / "grid"
 
     def into(target: Path) -> None:
-        for function in (render._black, render._imports, render._hyperparameters, render._wrapped):
-            function.cache_clear()
+        renderer.clear_caches()
         output.generate(catalogue, pairs, target)
 
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     first = seconds(lambda: into(folder / "first"))
-    ours = seconds(lambda: into(out))
+    rendering = seconds(lambda: into(out))
     paths = [output.path_of(out, *pair) for pair in pairs]
     texts = [path.read_text() for path in paths]
     unchanged = seconds(lambda: output.generate(catalogue, pairs, out))
@@ -197,39 +189,41 @@ def bench_render(folder: Path) -> None:
     per_file = blackened / len(sample) * len(texts)
     print(f"render: {len(pairs)} files, {sum(map(len, texts)) / len(texts):.0f} characters each")
     rows = [
-        ("lrgen render, no fragment ever formatted", first),
-        ("lrgen render, fragments known", ours),
+        ("lrgen render, no fragments cached", first),
+        ("lrgen render, fragments cached", rendering),
         ("lrgen render, nothing changed", unchanged),
         ("read and hash the same files", hashing),
         ("write the same bytes", writing),
         (f"black on each file (from {len(sample)} files)", per_file),
     ]
-    for what, taken in rows:
-        print(f"  {what:<42}{taken:9.2f} s{len(texts) / taken:12.0f} files/s")
+    for label, taken in rows:
+        print(f"  {label:<42}{taken:9.2f} s{len(texts) / taken:12.0f} files/s")
     print(f"  black per file / first lrgen:     {per_file / first:8.1f}")
-    print(f"  black per file / lrgen:           {per_file / ours:8.1f}")
-    print(f"  lrgen / writing the bytes:        {ours / writing:8.1f}")
+    print(f"  black per file / lrgen:           {per_file / rendering:8.1f}")
+    print(f"  lrgen / writing the bytes:        {rendering / writing:8.1f}")
     print(f"  unchanged / reading and hashing:  {unchanged / hashing:8.1f}\n")
 
 
 def bench_queue(folder: Path) -> None:
-    """What the harness and the store cost a file, by the length of the queue: checks that do nothing, two workers; and
-    a run over the whole grid in which everything is known.
+    """Overhead of the harness and the store per file, with checks that do nothing and two workers.
+
+    The second part runs the grid twice; in the second run all results are cached.
     """
     from lrgen.records import Candidate, Stage
     from lrgen.store import Store
+    from lrgen.verify import child
     from lrgen.verify import run as verify
     from lrgen.verify.engines import local
     from lrgen.verify.limits import Limits
     from lrgen.verify.sandbox import Isolation, available
 
-    def pass_all(candidate: object, settings: object, dataset: object, channel: local.worker.Channel) -> bool:
+    def pass_all(candidate: object, settings: object, dataset: object, channel: child.Channel) -> bool:
         channel.send(end="syntax", reason="", seconds=0.0, measurement={})
         return True
 
-    checks, local.worker.run = local.worker.run, pass_all
+    checks, child.run = child.run, pass_all
     settings = VerifySettings(stage=Stage.SYNTAX)
-    one = Candidate(Path("/x.py"), "x" * 7000, "", "net", "file", None, {"lr": 0.1})
+    candidate = Candidate(Path("/x.py"), "x" * 7000, "", "net", "file", None, {"lr": 0.1})
 
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / (1 << 20)
@@ -238,13 +232,13 @@ def bench_queue(folder: Path) -> None:
     ways = [("a process each", 100, {}), ("a process each", 1000, {})]
     ways += [(f"a sandbox each ({available()})", 100, {"mechanism": available()})]
     ways += [("one process for many", count, {"reuse": True}) for count in (100, 1000, 10_000)]
-    for what, count, how in ways:
+    for label, count, options in ways:
         before = resident()
-        files = [replace(one, source=f"{one.source}{index}") for index in range(count)]
-        queue = functools.partial(local.run, files, settings, None, workers=2, limits=Limits(), **how)
+        files = [replace(candidate, source=f"{candidate.source}{index}") for index in range(count)]
+        queue = functools.partial(local.run, files, settings, None, workers=2, limits=Limits(), **options)
         taken = seconds(lambda queue=queue: all(queue()))
         grown = f"parent + {resident() - before:.0f} MiB"
-        print(f"  {what:<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
+        print(f"  {label:<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
 
     catalogue = catalogues.load()
     pairs = output.pairs(catalogue.architectures, catalogue.variants)
@@ -253,7 +247,7 @@ def bench_queue(folder: Path) -> None:
     options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     first = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
     again = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
-    local.worker.run = checks
+    child.run = checks
     selecting = seconds(lambda: verify.from_selection(catalogue, pairs, folder / "grid"))
     count = len(candidates)
     print(
@@ -264,7 +258,7 @@ def bench_queue(folder: Path) -> None:
 
 
 def bench_data() -> None:
-    """Batches a second for the augmentation of CIFAR: ours, and torchvision's transforms in a DataLoader."""
+    """Augmented batches of CIFAR per second: lrgen's, against torchvision's transforms in a DataLoader."""
     import numpy as np
     import torch
     from torch.utils.data import DataLoader, Dataset
@@ -290,18 +284,18 @@ def bench_data() -> None:
             return self.transform(self.images[index]), int(labels[index])
 
     batch = 128
-    ours = Batches(images, labels, batch, scale, seed=0, crop=4, flip=True)
-    count = len(ours)
+    batches = Batches(images, labels, batch, scale, seed=0, crop=4, flip=True)
+    count = len(batches)
     print(f"data: {count} batches of {batch} images of 3 x 32 x 32, shifted by up to 4 pixels, mirrored, normalised")
     torch.set_num_threads(1)
-    next(iter(ours))
+    next(iter(batches))
     rounds = 10
-    taken = seconds(lambda: all(len(part) for _ in range(rounds) for _, part in ours))
+    taken = seconds(lambda: all(len(labels) for _ in range(rounds) for _, labels in batches))
     rows = {"lrgen, one thread": taken / rounds}
     for workers in (0, 2):
         loader = DataLoader(Cifar(), batch, shuffle=True, num_workers=workers)
         name = f"torchvision and DataLoader, {workers} workers"
-        rows[name] = seconds(lambda loader=loader: all(len(part) for _, part in loader))
+        rows[name] = seconds(lambda loader=loader: all(len(labels) for _, labels in loader))
     for name, taken in rows.items():
         print(f"  {name:<46}{taken:8.2f} s{count / taken:9.0f} batches/s")
     first, *others = rows.values()
@@ -309,7 +303,7 @@ def bench_data() -> None:
 
 
 def bench_verify(folder: Path) -> None:
-    """All checks in forked children against a cold process a file and against one bare loop; one worker each."""
+    """All checks in forked processes, against a new process for each file and against one bare loop; one worker."""
     import torch
 
     from benchmarks.bare import train
@@ -338,23 +332,23 @@ def bench_verify(folder: Path) -> None:
     torch.set_num_threads(1)
     processes = seconds(cold)
     harnessed = seconds(forked)
-    # The bare loop runs last: its arithmetic starts threads, which no fork survives.
+    # The bare loop runs last: it starts threads, after which no fork is possible.
     one_loop = seconds(lambda: [train(Path(path), EPOCHS, digits) for path in paths])
     training = sum(check.seconds for outcome in outcomes for check in outcome.checks if check.stage == "training")
     others = sum(check.seconds for outcome in outcomes for check in outcome.checks if check.stage != "training")
     count = len(paths)
     print(f"verify: {count} ResNet files, {EPOCHS} epoch each, one thread, one at a time")
     rows = [
-        ("a cold process for each file, training only", processes),
+        ("a new process for each file, training only", processes),
         ("lrgen, all four checks", harnessed),
         ("  of which training", training),
         ("  of which the other checks", others),
         ("  of which the harness itself", harnessed - training - others),
         ("one bare loop in one process, training only", one_loop),
     ]
-    for what, taken in rows:
-        print(f"  {what:<46}{taken:8.2f} s{taken / count:9.3f} s/file")
-    print(f"  cold processes / lrgen:           {processes / harnessed:8.2f}")
+    for label, taken in rows:
+        print(f"  {label:<46}{taken:8.2f} s{taken / count:9.3f} s/file")
+    print(f"  new processes / lrgen:            {processes / harnessed:8.2f}")
     print(f"  lrgen's training / bare loop:     {training / one_loop:8.2f}")
 
 

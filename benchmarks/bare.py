@@ -1,4 +1,4 @@
-"""The same training as the training check, as one would write it by hand: no isolation, no checks, no record.
+"""A plain training loop for rendered files, the peer of the training check: no isolation, no checks, no records.
 
 ``python -m benchmarks.bare EPOCHS FILE...`` trains the files one after the other in this process.
 """
@@ -25,8 +25,8 @@ class _Shuffled:
         return -(-len(self.labels) // BATCH)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for part in torch.randperm(len(self.labels)).split(BATCH):
-            yield self.images[part], self.labels[part]
+        for indices in torch.randperm(len(self.labels)).split(BATCH):
+            yield self.images[indices], self.labels[indices]
 
 
 def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -55,8 +55,8 @@ def train(path: Path, epochs: int, dataset: data.Dataset) -> float:
         net.learn(train_data)
         net.eval()
         with torch.no_grad():
-            right = sum(int((net(x).argmax(dim=1) == y).sum()) for x, y in held_out)
-        accuracy = max(accuracy, right / len(dataset.test_labels))
+            correct = sum(int((net(x).argmax(dim=1) == y).sum()) for x, y in held_out)
+        accuracy = max(accuracy, correct / len(dataset.test_labels))
     return accuracy
 
 

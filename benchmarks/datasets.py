@@ -1,4 +1,4 @@
-"""Datasets: rows a second through the whole pipeline, against writing the same lines with nothing else."""
+"""Datasets: rows per second of a build, against writing the same lines only."""
 
 import itertools
 import os
@@ -24,7 +24,7 @@ QUESTION = "Code:\n\n{code}\n\nWhat is the learning rate at step {step} of {hori
 
 
 class Questions:
-    """A task whose examples cost next to nothing, with texts as long as those of traces."""
+    """A task whose examples are cheap to make and as long as those of traces."""
 
     NAME = "questions"
     SUMMARY = "a schedule and a step → a number"
@@ -33,7 +33,7 @@ class Questions:
         self._count = count
 
     def examples(self, task_input: TaskInput) -> Iterator[Example]:
-        """``count`` questions, by turns about each file."""
+        """Yield ``count`` questions about the files in turn."""
         codes = [file.source[:1500] for file in task_input.files]
         for number in range(self._count):
             at = number % len(codes)
@@ -49,7 +49,7 @@ class Questions:
 
 
 def context(folder: Path, catalogue: Catalogue) -> None:
-    """Print the table; the largest size only when LRGEN_BENCH_LARGE is set."""
+    """Print the table; the largest size only if LRGEN_BENCH_LARGE is set."""
     task_input = corpus.task_input(catalogue, [variant.number for variant in catalogue.variants[:VARIANTS]])
     form = formats.LINES[0]
     print(f"dataset: rows of about {_length(task_input):,} characters into Parquet and {form.NAME}")
@@ -68,7 +68,7 @@ def context(folder: Path, catalogue: Catalogue) -> None:
 
 
 def _lines_alone(folder: Path, count: int, form: formats.Lines) -> float:
-    """As many lines, of rows that are in memory."""
+    """Seconds to write this number of lines from rows in memory."""
     rows = list(itertools.islice(parquet.read(folder / str(count), "train"), 500))
     begun = time.perf_counter()
     with (folder / "alone.jsonl").open("wb") as lines:

@@ -1,10 +1,10 @@
-"""``make bench-gpu``: files a minute on a GPU, by slots, and what the whole grid would take.
+"""``make bench-gpu``: files per minute on a GPU by number of slots, and the extrapolated time of the grid.
 
     python -m benchmarks.gpu [--device cuda:0] [--seconds 480] [--slots 1,2,4,8]
 
-Uses the Python that runs it, and its torch. All of it ends after ``--seconds``: half of them are for 50 ResNet files at
-each number of slots, the other half for the pairwise cover at the best. What could not be run in that time is
-extrapolated, and the table says from how many files.
+The benchmark ends after ``--seconds``. Half of the time is for 50 ResNet files at each number of slots, the other half
+for the pairwise cover at the best number. The time of the other files is extrapolated; the table has the number of
+files that were run.
 """
 
 import argparse
@@ -39,25 +39,26 @@ def main() -> None:
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--seconds", type=float, default=480.0)
     parser.add_argument("--slots", default="1,2,4,8")
-    asked = parser.parse_args()
-    slots = [int(count) for count in asked.slots.split(",")]
-    print(f"{_name(asked.device)}, {plan.cores()} cores, Python {platform.python_version()}, torch {torch.__version__}")
+    arguments = parser.parse_args()
+    slots = [int(count) for count in arguments.slots.split(",")]
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    print(f"{_name(arguments.device)}, {plan.cores()} cores, {versions}")
     catalogue = catalogues.load()
-    settings = VerifySettings(device=asked.device)
+    settings = VerifySettings(device=arguments.device)
     with tempfile.TemporaryDirectory() as folder:
         resnet = output.pairs([catalogue.architecture("ResNet")], catalogue.variants[:RESNET_FILES])
         files = verify.from_selection(catalogue, resnet, Path(folder))
-        pace = {count: _pace(files, settings, count, asked.seconds / 2 / len(slots)) for count in slots}
+        pace = {count: _pace(files, settings, count, arguments.seconds / 2 / len(slots)) for count in slots}
         best = max(pace, key=lambda count: pace[count])
-        everything = _in_turn(cover(catalogue, "pairwise", catalogue.architectures))
-        covering = verify.from_selection(catalogue, everything, Path(folder))
-        outcomes, taken = _run(covering, settings, best, asked.seconds / 2)
+        covered = _in_turn(cover(catalogue, "pairwise", catalogue.architectures))
+        covering = verify.from_selection(catalogue, covered, Path(folder))
+        outcomes, taken = _run(covering, settings, best, arguments.seconds / 2)
     print(f"pairwise cover at {best} slots: {len(outcomes)} of {len(covering)} files in {taken:.0f} s")
     seconds = defaultdict(list)
     for outcome in outcomes:
         seconds[outcome.candidate.model_name].append(outcome.seconds)
-    if missing := [one.name for one in catalogue.architectures if one.name not in seconds]:
-        print(f"  no file of {', '.join(missing)} ended in that time: nothing can be said of the grid")
+    if missing := [model.name for model in catalogue.architectures if model.name not in seconds]:
+        print(f"  no file of {', '.join(missing)} ended in this time: the grid cannot be extrapolated")
         return
     grid = sum(sum(taken) / len(taken) * len(catalogue.variants) for taken in seconds.values()) / best
     count = len(catalogue.architectures) * len(catalogue.variants)
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def _pace(files: list[Candidate], settings: VerifySettings, slots: int, seconds: float) -> float:
-    """Files a minute at a number of slots; prints the row."""
+    """Print a row; returns the files per minute at this number of slots."""
     with _utilisation() as used:
         outcomes, taken = _run(files, settings, slots, seconds)
     ended = sum(outcome.status.ok for outcome in outcomes)
@@ -76,7 +77,7 @@ def _pace(files: list[Candidate], settings: VerifySettings, slots: int, seconds:
 
 
 def _run(files: list[Candidate], settings: VerifySettings, slots: int, seconds: float) -> tuple[list[Outcome], float]:
-    """The outcomes that are there after so many seconds, and the seconds until the last of them."""
+    """The outcomes within these seconds, and the seconds until the last of them."""
     begun, outcomes, last = time.monotonic(), [], time.monotonic()
     dataset = data.load(settings.dataset)
     reuse = settings.device != "cpu"
@@ -91,13 +92,13 @@ def _run(files: list[Candidate], settings: VerifySettings, slots: int, seconds: 
 
 
 def _in_turn(pairs: list[Pair]) -> list[Pair]:
-    """One file of each architecture, then a second one of each, so that a slice holds all architectures."""
+    """Pairs ordered by turns of the architectures; any slice then has files of all architectures."""
     rank: dict[str, int] = defaultdict(int)
     ranked = []
     for pair in pairs:
         rank[pair[0].name] += 1
         ranked.append((rank[pair[0].name], pair))
-    return [pair for _, pair in sorted(ranked, key=lambda one: one[0])]
+    return [pair for _, pair in sorted(ranked, key=lambda entry: entry[0])]
 
 
 @contextlib.contextmanager
@@ -118,7 +119,7 @@ def _utilisation() -> Iterator[list[float]]:
 
 
 def _name(device: str) -> str:
-    """What the device is called, asked in a process of its own: a parent with a CUDA context cannot fork."""
+    """The name of the device, from nvidia-smi: this process needs to fork and must not have a CUDA context."""
     if device == "cpu":
         return "CPU"
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]

@@ -1,4 +1,4 @@
-"""The results database: recording against the bare driver, and questions over a million class rows."""
+"""The results database: writes against the bare driver, and queries over a million class rows."""
 
 import contextlib
 import os
@@ -32,13 +32,14 @@ def bench(folder: Path, catalogue: Catalogue) -> None:
 
 
 def databases(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the URL of each database."""
     yield "SQLite", f"sqlite:///{folder}/results.db"
     if url := os.environ.get("LRGEN_TEST_POSTGRES"):
         yield "PostgreSQL", url
 
 
 def outcome(catalogue: Catalogue, number: int, classes: int) -> Outcome:
-    """A run whose matrices are full."""
+    """Return a run with dense confusion matrices."""
     variant, name = catalogue.variants[number % len(catalogue.variants)], f"Network{number // len(catalogue.variants)}"
     candidate = Candidate(Path("x.py"), "", f"{number:064}", name, variant.key, variant, {"lr": 0.1})
     row = tuple(range(classes))
@@ -48,25 +49,25 @@ def outcome(catalogue: Catalogue, number: int, classes: int) -> Outcome:
 
 
 def writing(kind: str, url: str, catalogue: Catalogue, classes: int) -> None:
-    """Store.save against the driver, which is handed the very rows that the store wrote, as texts and numbers."""
+    """Store.save against the driver, which writes the same rows from texts and numbers."""
     store, names = Store(url), tuple(map(str, range(classes)))
     outcomes = [outcome(catalogue, number, classes) for number in range(FILES)]
     store.save(outcomes[0], CONDITIONS, names)
     with bare(url) as write:
-        ours, theirs = [], []
+        by_store, by_driver = [], []
         for _ in range(ROUNDS):
-            theirs.append(seconds(lambda: [write() for _ in range(FILES)]))
-            ours.append(seconds(lambda: [store.save(one, CONDITIONS, names) for one in outcomes]))
+            by_driver.append(seconds(lambda: [write() for _ in range(FILES)]))
+            by_store.append(seconds(lambda: [store.save(outcome, CONDITIONS, names) for outcome in outcomes]))
     store.close()
     count = FILES * (1 + EPOCHS + EPOCHS * classes)
-    ratio = statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
-    speeds = [f"{count / statistics.median(taken):10,.0f} rows/s" for taken in (theirs, ours)]
+    ratio = statistics.median(store / driver for store, driver in zip(by_store, by_driver, strict=True))
+    speeds = [f"{count / statistics.median(taken):10,.0f} rows/s" for taken in (by_driver, by_store)]
     print(f"  {kind:<12}{classes:4} classes   driver{speeds[0]}   store{speeds[1]}   {ratio:5.2f} times its cost")
 
 
 @contextlib.contextmanager
 def bare(url: str) -> Iterator[Callable[[], None]]:
-    """What writes the rows of the newest run again, as a new run, with nothing but the driver."""
+    """A function that writes the rows of the newest run as a new run, with the driver only."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
         connection: Any = sqlite3.connect(address.database or "", isolation_level=None)
@@ -100,12 +101,12 @@ def bare(url: str) -> Iterator[Callable[[], None]]:
         for row in results[2]:
             values = (*row[:result_at], new, *row[result_at + 1 :])
             ids.append(cursor.execute(f"{results[0]} RETURNING id", values).fetchone()[0])
-        own = []
+        class_rows = []
         for position, row in enumerate(classes[2]):
             values = list(row)
             values[class_at[0]], values[class_at[1]] = new, ids[position // per_epoch]
-            own.append(values)
-        cursor.executemany(classes[0], own)
+            class_rows.append(values)
+        cursor.executemany(classes[0], class_rows)
         cursor.execute("COMMIT")
 
     yield write
@@ -113,14 +114,14 @@ def bare(url: str) -> Iterator[Callable[[], None]]:
 
 
 def reading(url: str, catalogue: Catalogue) -> None:
-    """What each question costs when there are a million class rows."""
+    """Time of each query with a million class rows."""
     store, names = Store(url), tuple(map(str, range(100)))
     for begin in range(0, LARGE, 100):
         store.save_all([outcome(catalogue, number, 100) for number in range(begin, begin + 100)], CONDITIONS, names)
     count = maintenance.info(store)
-    print(f"results: questions over {count['class_data']:,} class rows, {count['scheduler_results']:,} epochs (SQLite)")
+    print(f"results: queries over {count['class_data']:,} class rows, {count['scheduler_results']:,} epochs (SQLite)")
     file = ("Network3", "A0_007")
-    questions: dict[str, Callable[[], object]] = {
+    queries: dict[str, Callable[[], object]] = {
         "classes of one epoch": lambda: store.classes(*file, 3),
         "classes at the best epoch": lambda: store.classes(*file),
         "their means": lambda: store.class_means(*file),
@@ -134,15 +135,16 @@ def reading(url: str, catalogue: Catalogue) -> None:
         "runs of a network, to compare": lambda: store.best_of_runs("Network3"),
         "failures": store.failures,
     }
-    for what, ask in questions.items():
-        ask()
-        taken = statistics.median(seconds(ask) for _ in range(5))
-        print(f"  {what:<42}{1000 * taken:9.1f} ms")
+    for label, query in queries.items():
+        query()
+        taken = statistics.median(seconds(query) for _ in range(5))
+        print(f"  {label:<42}{1000 * taken:9.1f} ms")
     print()
     store.close()
 
 
 def seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of one call."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun

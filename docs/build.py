@@ -1,6 +1,6 @@
-"""``make docs``: the references of the command line, the schedules and the architectures, and pictures.
+"""``make docs``: writes the references of the command line, the schedules and the architectures, and the figures.
 
-A test says whether what is committed is what this writes.
+A test compares the committed documents with the output of this module.
 """
 
 import os
@@ -63,7 +63,7 @@ PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula c
 
 
 def cli_text() -> str:
-    """The help of every command, as it is printed on 90 columns."""
+    """Return the help of every command, printed with 90 columns."""
     parts = ["# The command line\n\nWritten by `make docs` from the commands themselves.\n"]
     environment = {**os.environ, "COLUMNS": "90", "NO_COLOR": "1", "TERM": "dumb"}
     for command in COMMANDS:
@@ -76,7 +76,7 @@ def cli_text() -> str:
 
 
 def schedules_text(catalogue: Catalogue) -> str:
-    """Every family with its figure, and the catalogue entry of every schedule."""
+    """Return every family with its figure, and the catalogue entry of every schedule."""
     distinct = sum(variant.equivalent_to is None for variant in catalogue.variants)
     equivalents = len(catalogue.variants) - distinct
     contents = (f"- [{family.title}](#{_anchor(family)}) ({len(family.variants)})" for family in catalogue.families)
@@ -145,54 +145,54 @@ def _entry(catalogue: Catalogue, variant: Variant) -> str:
 
 
 def architectures_text(catalogue: Catalogue) -> str:
-    """Every architecture in a table, and then with what the catalogue says of it."""
+    """Return a table of the architectures, and the catalogue entry of each."""
     parts = [
         f"# The architectures\n\n{len(catalogue.architectures)} networks, each written out as explicit PyTorch code; "
-        "`lrgen model show NAME --code` prints one alone.\n\nWritten by `make docs` from the catalogue. Parameters are "
-        "those at the size and number of classes of the reference; 32 pixels get the stem that the literature uses for "
-        "small images. Without a GPU `lrgen verify` trains a network in full, or, where it says so, lets it overfit a "
-        "few images.\n",
+        "`lrgen model show NAME --code` prints the code of one network.\n\nWritten by `make docs` from the catalogue. "
+        "Parameters are counted at the input size and the number of classes of the reference. Images of 32 pixels get "
+        "the stem that the literature uses for small images. On a CPU `lrgen verify` trains a network in full, or lets "
+        "it overfit a small subset, as the table shows.\n",
         "| architecture | network | parameters | smallest input | recipe | on a CPU |\n|---|---|---:|---:|---|---|",
     ]
-    for one in catalogue.architectures:
-        checked = "overfits" if one.budget else "in full"
+    for architecture in catalogue.architectures:
+        checked = "overfits" if architecture.budget else "in full"
+        name, recipe = architecture.name, recipe_summary(architecture.recipe)
         parts[-1] += (
-            f"\n| [{one.name}](#{one.name.lower()}) | {one.title} | {one.parameters:,} | {one.smallest_input} "
-            f"| {recipe_summary(one.recipe)} | {checked} |"
+            f"\n| [{name}](#{name.lower()}) | {architecture.title} | {architecture.parameters:,} "
+            f"| {architecture.smallest_input} | {recipe} | {checked} |"
         )
     parts[-1] += "\n"
-    parts += [_network(one) for one in catalogue.architectures]
+    parts += [_network(architecture) for architecture in catalogue.architectures]
     return "\n".join(parts)
 
 
-def _network(one: Architecture) -> str:
-    lines = [
-        f"- {fact}: {f'<{text}>' if text.startswith('http') and ' ' not in text else text}" for fact, text in facts(one)
-    ]
-    return f"## {one.name}\n\n{one.summary}\n\n" + "\n".join(lines) + "\n"
+def _network(architecture: Architecture) -> str:
+    lines = [f"- {fact}: {_linked(text)}" for fact, text in facts(architecture)]
+    return f"## {architecture.name}\n\n{architecture.summary}\n\n" + "\n".join(lines) + "\n"
 
 
 def _linked(text: str) -> str:
+    """A text as Markdown; an address becomes a link."""
     return f"<{text}>" if text.startswith("http") and " " not in text else text
 
 
 def pictures(catalogue: Catalogue, folder: Path) -> None:
-    """The overview, and a picture of each family."""
+    """Draw the overview and a figure of each family."""
     plots.overview(catalogue.families, folder / "schedules.svg")
     for family in catalogue.families:
         plots.save([family], family.variants, folder / "families" / f"{family.name}.svg", horizon=HORIZON)
 
 
 def texts(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """The generated documents: name and text."""
+    """Yield the name and the text of each generated document."""
     yield "cli.md", cli_text()
     yield "schedules.md", schedules_text(catalogue)
     yield "architectures.md", architectures_text(catalogue)
 
 
 if __name__ == "__main__":
-    everything = catalogues.load()
-    for name, text in texts(everything):
+    shipped = catalogues.load()
+    for name, text in texts(shipped):
         (HERE / name).write_text(text, encoding="utf-8")
     shutil.rmtree(HERE / "families", ignore_errors=True)
-    pictures(everything, HERE)
+    pictures(shipped, HERE)

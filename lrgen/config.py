@@ -1,6 +1,6 @@
-"""lrgen.toml < ``LRGEN_*`` < flags → one frozen Settings.
+"""Settings from lrgen.toml, from the environment (``LRGEN_*``) and from flags, in increasing priority.
 
-pydantic-settings would do this too, but importing it takes longer than all of ``lrgen list`` may.
+pydantic-settings does the same, but its import takes longer than the whole of ``lrgen list`` may take.
 """
 
 import os
@@ -16,7 +16,7 @@ from lrgen.files import write_atomically
 
 FILE_NAME = "lrgen.toml"
 _PREFIX = "LRGEN_"
-# Of CIFAR-10, and of the superclasses of CIFAR-100.
+# Classes of CIFAR-10 and superclasses of CIFAR-100.
 _ANIMALS = (
     *("bird", "cat", "deer", "dog", "frog", "horse"),
     *("aquatic_mammals", "fish", "insects", "large_carnivores", "large_omnivores_and_herbivores", "medium_mammals"),
@@ -30,7 +30,7 @@ class _Table(BaseModel):
 
 
 class ModelDetection(_Table):
-    """The marks by which a text names its network (lrgen.extraction.detect_model)."""
+    """The marks of a model's name in a text, for ``lrgen.extraction.detect_model``."""
 
     prefix: str = "model_"
     active_indicator: Annotated[str, Field(min_length=1)] = "<<<ACTIVE>>>"
@@ -38,7 +38,7 @@ class ModelDetection(_Table):
 
 
 class LrExtraction(_Table):
-    """The words by which a text names its learning rate (lrgen.extraction.extract_lr)."""
+    """The words before a learning rate in a text, for ``lrgen.extraction.extract_lr``."""
 
     keywords: Annotated[tuple[str, ...], Field(min_length=1)] = ("learning_rate", "lr")
     default_lr: Annotated[float, Field(gt=0)] = 0.1
@@ -53,9 +53,9 @@ class Prompt(_Table):
 
 
 class Settings(_Table):
-    """The settings of lrgen.toml; each may also be given in the environment as ``LRGEN_<FIELD>``.
+    """The settings of lrgen.toml; each can be set in the environment as ``LRGEN_<FIELD>``.
 
-    ``class_groups`` names groups of classes, of any dataset, whose metrics are reported together.
+    ``class_groups`` maps the name of a group to its classes, of any dataset; metrics are reported for each group.
     """
 
     active_model: str = "ResNet"
@@ -83,7 +83,7 @@ class Settings(_Table):
 
     @property
     def features(self) -> dict[str, bool]:
-        """The switches, by name."""
+        """The ``enable_*`` settings by name."""
         return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("enable_")}
 
     @field_validator("templates", mode="before")
@@ -97,10 +97,15 @@ def load(
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Merge the configuration file, the environment and the flags; a flag that is None was not given.
+    """Merge lrgen.toml, the environment and the flags.
+
+    Args:
+        flags: setting → value; those that are None are ignored.
+        folder: the folder in which the search for lrgen.toml begins; by default the current folder.
+        environ: the environment variables; by default those of the process.
 
     Raises:
-        ConfigError: if a key is unknown or a value cannot be used; the message says where the value comes from.
+        ConfigError: if a key is unknown or a value is invalid; the message names the source of the value.
     """
     path = find_file(folder or Path.cwd())
     environment = os.environ if environ is None else environ
@@ -123,27 +128,28 @@ def load(
 
 
 def find_file(folder: Path) -> Path | None:
-    """The nearest lrgen.toml in a folder or its parents."""
+    """Return the path of the nearest lrgen.toml in a folder or its parents."""
     for candidate in (folder, *folder.parents):
         if (candidate / FILE_NAME).is_file():
             return candidate / FILE_NAME
     return None
 
 
-def keep(name: str, value: str, folder: Path | None = None) -> Path:
-    """Write one setting into the nearest lrgen.toml, or into a new one in the folder; the rest of it is kept.
+def write_setting(name: str, value: str, folder: Path | None = None) -> Path:
+    """Write one setting to the nearest lrgen.toml, or to a new one in the folder; its other content is kept.
 
-    Returns the path of the file.
+    Returns:
+        The path of lrgen.toml.
 
     Raises:
-        ConfigError: if the existing file cannot be read, or has an unknown key.
-        OutputError: if it cannot be written.
+        ConfigError: if the existing lrgen.toml cannot be read or has an unknown key.
+        OutputError: if lrgen.toml cannot be written.
     """
-    import tomlkit  # keeps comments and order; only a change needs it
+    import tomlkit  # keeps comments and order; slow to import
 
-    here = folder or Path.cwd()
-    path = find_file(here) or here / FILE_NAME
-    load(folder=here, environ={})
+    start = folder or Path.cwd()
+    path = find_file(start) or start / FILE_NAME
+    load(folder=start, environ={})  # rejects an invalid file
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     document = tomlkit.parse(text)
     document[name] = value

@@ -1,24 +1,24 @@
-"""The exception tree: each error names the argument, the value and the place."""
+"""The exceptions of lrgen; a message names the argument, the value and the place."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def first_line(error: object) -> str:
-    """The first line of an error's message, or its type if it has no message."""
+    """Return the first line of an error's message that is not empty, or the name of its type."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class LrgenError(Exception):
-    """The base class of all errors; the command line prints one as one sentence and exits with 2."""
+    """The base class of lrgen's errors; the command line prints the message and exits with 2."""
 
 
 class CatalogueError(LrgenError):
-    """A file under ``templates/`` is broken: names the file, the key and the value."""
+    """A file under ``templates/`` is invalid; the message names the file, the key and the value."""
 
 
 class UnknownNameError(LrgenError):
-    """A model, variant, family, dataset, device or stage that does not exist."""
+    """A model, variant, family, dataset or stage does not exist; the message suggests similar names."""
 
     def __init__(self, kind: str, value: object, known: Iterable[object]) -> None:
         names = [str(name) for name in known]
@@ -29,12 +29,12 @@ class UnknownNameError(LrgenError):
         elif names:
             hint = f"known: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
         else:
-            hint = "there is none"
+            hint = "there are none"
         super().__init__(f"unknown {kind} '{value}': {hint}")
 
 
 class ParameterError(LrgenError, ValueError):
-    """A horizon, a step or a hyperparameter is out of its range: names it, its value and the variant."""
+    """A horizon, a step or a hyperparameter is out of its range; the message names it, its value and the variant."""
 
 
 class ConfigError(LrgenError):
@@ -42,7 +42,7 @@ class ConfigError(LrgenError):
 
 
 class OutputError(LrgenError):
-    """A file cannot be written or read."""
+    """A file cannot be read or written."""
 
 
 class EditedFileError(OutputError):
@@ -50,7 +50,7 @@ class EditedFileError(OutputError):
 
 
 class StaleFileError(OutputError):
-    """A rendered file on disk is not what the catalogue renders today."""
+    """A rendered file on disk differs from what the catalogue renders."""
 
 
 class DataError(LrgenError):
@@ -78,8 +78,8 @@ class DatasetError(LrgenError):
 
 
 class IsolationError(LrgenError):
-    """No sandbox can be made on this machine, or a child could not lock itself in."""
+    """This machine offers no sandbox, or a child process cannot enter it."""
 
 
 class EngineError(LrgenError):
-    """The engine that runs the files is missing, or has no resources to run them on."""
+    """The engine is not installed, or has no resources for the files."""

@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all, and the one error of those that cannot be read."""
+"""Reading of files, and atomic writing; a failure is an OutputError."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from lrgen.errors import OutputError
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content.
+    """Return the content of a file.
 
     Raises:
-        OutputError: when it is not there or cannot be read.
+        OutputError: if it does not exist or cannot be read.
     """
     try:
         return path.read_bytes()
@@ -20,10 +20,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part.
+    """Write a text to a file; a reader sees the old or the new content, never a part of it.
 
     Raises:
-        OutputError: when it cannot be written; the old content is still there.
+        OutputError: if it cannot be written; the old content is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

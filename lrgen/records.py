@@ -1,4 +1,4 @@
-"""The frozen records and enumerations that the other modules exchange; imports no other module of lrgen."""
+"""Frozen records and enumerations that the packages of lrgen exchange."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class PastEnd(StrEnum):
 
 
 class Collection(StrEnum):
-    """The list that an architecture is on: ``IMAGE_CLASSIFICATION_MODELS`` or ``ADDITIONAL_MODELS``."""
+    """The list of an architecture: ``IMAGE_CLASSIFICATION_MODELS`` or ``ADDITIONAL_MODELS``."""
 
     CORE = "core"
     ADDITIONAL = "additional"
@@ -57,10 +57,10 @@ class Training(StrEnum):
 
 
 class Status(StrEnum):
-    """The end of a file's verification.
+    """The status of a file after verification.
 
-    ``verified``: it passed all checks against a claim. ``passed``: it passed the checks up to the requested stage.
-    ``unclaimed``: it passed, and there was no claim to check its schedule against.
+    ``verified``: the file passed all checks against a claim. ``passed``: it passed all checks up to the requested
+    stage. ``unclaimed``: it passed, and there is no claim to check its schedule against.
     """
 
     VERIFIED = "verified"
@@ -78,7 +78,7 @@ class Status(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the same file would end the same way again: its result may be reused."""
+        """Whether another run of the same file would have the same status; its result can then be reused."""
         return self.ok or self is Status.FAILED
 
 
@@ -86,7 +86,7 @@ class Status(StrEnum):
 class Hyperparameter:
     """A number in [low, high] that a rendered file reads from ``prm``.
 
-    ``text`` is how the default stands in the file (``1 / 3``), ``default`` its value.
+    ``text`` is the default as written in the file (``1 / 3``), ``default`` is its value.
     """
 
     name: str
@@ -99,9 +99,9 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class WrittenOptimizer:
-    """An optimizer that a variant's template writes out, used instead of the recipe's.
+    """An optimizer whose class a variant's template writes out; it replaces the recipe's.
 
-    ``name`` is its class, called as ``name(params, lr, momentum, weight_decay)``; ``lr`` the base rate that suits it.
+    The class ``name`` is called as ``name(params, lr, momentum, weight_decay)``; ``lr`` is its base learning rate.
     """
 
     name: str
@@ -112,12 +112,12 @@ class WrittenOptimizer:
 class Variant:
     """One numbered schedule; its number and name never change.
 
-    ``source`` is the code that does the same, or did it first, ``paper`` an address or a citation (empty: none is
-    known). A metric-driven variant is fed with ``metric``, once per ``cadence`` (epoch or batch). A ``layerwise`` one
-    gives each parameter group a rate of its own, by the group's depth in the network. ``curves_folder`` is where the
-    ``curves.py`` of a user's own family lies (None: the curve is one of lrgen.curves). ``tolerance`` bounds the
-    difference of a trace from the curve, ``equivalent_within`` that of the curve from its equivalent's; both are
-    fractions of the base rate, the latter at a base rate of at least 0.1.
+    ``source`` names the original or an equal implementation, ``paper`` is an address or a citation (empty: none is
+    known). A metric-driven variant receives ``metric`` once per ``cadence`` (epoch or batch). A ``layerwise`` variant
+    gives each parameter group its own learning rate, by the group's depth in the network. ``curves_folder`` is the
+    folder of a user's ``curves.py`` (None: the curve is one of lrgen.curves). ``tolerance`` bounds the difference of a
+    trace from the curve, ``equivalent_within`` that of the curve from its equivalent's; both are fractions of the base
+    learning rate, the latter at a base learning rate of at least 0.1.
     """
 
     number: int
@@ -145,23 +145,23 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """The file's stem, ``A0_001``, which is also its ``scheduler_type`` in the store."""
+        """The stem of the variant's files, ``A0_001``; also its ``scheduler_type`` in the store."""
         return f"A0_{self.number:03d}"
 
     @property
     def per_batch(self) -> bool:
-        """Whether its steps are counted in batches, so that its horizon is known only once a loader is."""
+        """Whether a step is a batch; the horizon then depends on the number of batches per epoch."""
         return Unit.BATCH in (self.unit, self.cadence)
 
     @property
     def defaults(self) -> dict[str, float]:
-        """The default of each hyperparameter by name."""
+        """The name and the default of each hyperparameter."""
         return {parameter.name: parameter.default for parameter in self.hyperparameters}
 
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of schedule: one folder under ``templates/schedulers``."""
+    """A family of schedules: one folder under ``templates/schedulers``."""
 
     name: str
     title: str
@@ -172,7 +172,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The training recipe of an architecture: literals of rendered files, and values that checks pass in ``prm``."""
+    """The training recipe of an architecture: literals of rendered files, and values of ``prm`` in the checks."""
 
     optimizer: str
     lr: float
@@ -186,9 +186,9 @@ class Recipe:
     dropout: float = 0.0
 
     def prm_for(self, variant: Variant | None) -> dict[str, float]:
-        """The values that every caller passes to a file; an optimizer that a variant writes out has its own ``lr``."""
-        own = variant.optimizer if variant else None
-        return {"lr": own.lr if own else self.lr, "momentum": self.momentum, "dropout": self.dropout}
+        """Return the values of ``prm`` for a file; a variant with an optimizer of its own has its own ``lr``."""
+        optimizer = variant.optimizer if variant else None
+        return {"lr": optimizer.lr if optimizer else self.lr, "momentum": self.momentum, "dropout": self.dropout}
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class RenderedFile:
-    """The text of one architecture × variant, with what its manifest says of it."""
+    """The text of one architecture with one variant, and its hash."""
 
     architecture: Architecture
     variant: Variant
@@ -268,11 +268,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """The settings of a verification: the same file with the same settings ends the same way.
+    """The settings of a verification, which determine the outcome of a file.
 
-    ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` are those of one worker. ``full`` asks for
-    the whole training where the architecture names a budget, too. ``compile`` (torch.compile) and ``autocast`` (to
-    bfloat16) are for the training check.
+    ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` is the number of threads of one worker.
+    With ``full`` an architecture with a budget is trained in full as well. ``compile`` (torch.compile) and ``autocast``
+    (to bfloat16) are options of the training check.
     """
 
     stage: Stage = Stage.TRAINING
@@ -299,9 +299,9 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One evaluated epoch: everything in it was measured by the training check.
+    """The measurements of one evaluated epoch of the training check.
 
-    ``confusion[i][j]`` counts images of class i that were classified as j: held-out ones, or those to overfit.
+    ``confusion[i][j]`` counts images of class i that were predicted as j: held-out images, or the subset to overfit.
     ``lr`` is the learning rate of the epoch's last update, the maximum over the parameter groups; losses are means over
     images.
     """
@@ -316,7 +316,7 @@ class EpochReport:
 
     @property
     def accuracy(self) -> float:
-        """The fraction of images that were classified correctly."""
+        """The fraction of correct predictions."""
         return accuracy_of(self.confusion)
 
 
@@ -325,10 +325,10 @@ class Outcome:
     """The outcome of one file's verification.
 
     ``stage`` is the last check that it passed, or the one that it did not pass; ``reason`` is empty if it passed.
-    ``accuracy`` is that of its best epoch, ``training`` and ``base_lr`` describe the training (all
-    None if no epoch was run), ``output`` the end of its output. ``isolation`` names its isolation (sandbox.Mechanism);
-    ``reused`` says that an earlier run recorded all of this. Two files with equal learning rates have equal ``trace``
-    digests (checks.schedule; None: not recorded).
+    ``accuracy`` is that of its best epoch, ``training`` and ``base_lr`` describe the training (all None if no epoch was
+    run), ``output`` is the end of its output. ``isolation`` is a sandbox.Mechanism; ``reused`` says whether the outcome
+    is that of an earlier run. Two files with equal learning rates have equal ``trace`` digests (checks.schedule; None:
+    not recorded).
     """
 
     candidate: Candidate
@@ -348,7 +348,7 @@ class Outcome:
 
 
 def accuracy_of(confusion: Sequence[Sequence[int]]) -> float:
-    """The fraction of images on the diagonal of a confusion matrix; 0 of none."""
+    """Return the fraction of images on the diagonal of a confusion matrix; 0 without images."""
     correct, total = sum(row[index] for index, row in enumerate(confusion)), sum(map(sum, confusion))
     return correct / total if total else 0.0
 
@@ -356,10 +356,11 @@ def accuracy_of(confusion: Sequence[Sequence[int]]) -> float:
 def parse_number(value: float | str) -> tuple[float, str]:
     """Read a number as the catalogue writes it: ``0.1`` or the fraction ``"1/3"``.
 
-    Returns its value and the text that stands for it in a rendered file.
+    Returns:
+        The value, and the text of the number in a rendered file.
 
     Raises:
-        ValueError: when a string is not a fraction of whole numbers.
+        ValueError: if a string is not a fraction of integers.
     """
     if isinstance(value, str):
         fraction = Fraction(value)

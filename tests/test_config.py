@@ -1,4 +1,4 @@
-"""The configuration: lrgen.toml < ``LRGEN_*`` < flags, and how a bad value is named with its origin."""
+"""The configuration: the priority of its sources, and the errors of invalid values."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lrgen.errors import ConfigError
 
 @dataclass
 class Project:
-    """A folder with a configuration file of its own, or none."""
+    """A folder that may have an lrgen.toml."""
 
     folder: Path
 
@@ -23,20 +23,20 @@ class Project:
         return path
 
     def load(self, flags: dict[str, object] | None = None, **environ: str) -> config.Settings:
-        """The settings in this folder, in an environment with nothing else in it."""
+        """The settings of this folder with these environment variables only."""
         return config.load(flags, self.folder, environ)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A folder somewhere below an empty one."""
+    """An empty folder, two levels below another one."""
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     return Project(folder)
 
 
-def test_without_any_configuration_the_defaults_hold(project):
-    """The active model is ResNet, files go to generated/, results to db/ab.nn.db."""
+def test_without_a_configuration_settings_have_their_defaults(project):
+    """By default the active model is ResNet, the output folder generated/ and the database db/ab.nn.db."""
     settings = project.load()
     assert settings.active_model == "ResNet"
     assert settings.out == Path("generated")
@@ -45,56 +45,56 @@ def test_without_any_configuration_the_defaults_hold(project):
     assert settings.templates == ()
 
 
-def test_the_file_overrules_the_defaults(project):
-    """A value in lrgen.toml counts, and leaves the other fields as they are."""
+def test_the_file_overrides_the_defaults(project):
+    """A value of lrgen.toml replaces the default of its setting and of no other."""
     project.toml('active_model = "ResNet18"\nepochs = 7')
     settings = project.load()
     assert (settings.active_model, settings.epochs, settings.dataset) == ("ResNet18", 7, "digits")
 
 
-def test_the_environment_overrules_the_file(project):
-    """``LRGEN_EPOCHS`` beats epochs in lrgen.toml, and only that."""
+def test_the_environment_overrides_the_file(project):
+    """``LRGEN_EPOCHS`` replaces epochs of lrgen.toml, and no other setting."""
     project.toml("epochs = 7\nseed = 3")
     settings = project.load(LRGEN_EPOCHS="8")
     assert (settings.epochs, settings.seed) == (8, 3)
 
 
-def test_a_flag_overrules_the_environment_and_the_file(project):
-    """What is typed counts most."""
+def test_a_flag_overrides_the_environment_and_the_file(project):
+    """A flag has priority over the environment and lrgen.toml."""
     project.toml("epochs = 7")
     assert project.load({"epochs": 9}, LRGEN_EPOCHS="8").epochs == 9
 
 
-def test_a_flag_that_was_not_given_overrules_nothing(project):
-    """None stands for a flag that was not typed; zero is a value."""
+def test_a_flag_that_is_none_is_ignored(project):
+    """A flag that is None overrides nothing; a flag of zero is a value."""
     project.toml("epochs = 7\nseed = 3")
     settings = project.load({"epochs": None, "seed": 0})
     assert (settings.epochs, settings.seed) == (7, 0)
 
 
 def test_a_file_of_a_parent_folder_is_found(project):
-    """The configuration counts in the folders below it."""
+    """The lrgen.toml of a parent folder is read."""
     project.folder.parent.joinpath("lrgen.toml").write_text("epochs = 7")
     assert project.load().epochs == 7
 
 
-def test_the_nearest_file_is_the_only_one(project):
-    """A file nearer by hides those above it, also in the fields that it does not set."""
+def test_only_the_nearest_file_is_read(project):
+    """The lrgen.toml of a parent folder is ignored if there is a nearer one."""
     project.folder.parent.joinpath("lrgen.toml").write_text("epochs = 7\nseed = 3")
     project.toml("epochs = 8")
     settings = project.load()
     assert (settings.epochs, settings.seed) == (8, 0)
 
 
-def test_a_folder_called_like_the_file_is_passed_over(project):
-    """Only a regular file is a configuration."""
+def test_a_folder_with_the_name_of_the_file_is_ignored(project):
+    """A folder named lrgen.toml is not a configuration file."""
     (project.folder / "lrgen.toml").mkdir()
     project.folder.parent.joinpath("lrgen.toml").write_text("epochs = 7")
     assert project.load().epochs == 7
 
 
 def test_the_current_folder_and_the_process_environment_are_the_default(project, monkeypatch):
-    """Without arguments the settings are those of where one stands."""
+    """Without arguments, load reads the current folder and the environment of the process."""
     for name in [name for name in os.environ if name.startswith("LRGEN_")]:
         monkeypatch.delenv(name)
     project.toml("epochs = 7\nseed = 3")
@@ -105,36 +105,36 @@ def test_the_current_folder_and_the_process_environment_are_the_default(project,
 
 
 def test_folders_of_templates_are_a_list_in_the_file_and_a_path_in_the_environment(project):
-    """The environment separates folders as PATH does."""
+    """lrgen.toml has a list of folders; ``LRGEN_TEMPLATES`` separates them like PATH."""
     project.toml('templates = ["one", "two"]')
     assert project.load().templates == (Path("one"), Path("two"))
     assert project.load(LRGEN_TEMPLATES=f"three{os.pathsep}four").templates == (Path("three"), Path("four"))
     assert project.load({"templates": (Path("five"),)}, LRGEN_TEMPLATES="three").templates == (Path("five"),)
 
 
-def test_an_empty_list_of_folders_is_no_folder(project):
-    """``LRGEN_TEMPLATES=`` switches the folders of the file off."""
+def test_an_empty_variable_is_an_empty_list_of_folders(project):
+    """An empty ``LRGEN_TEMPLATES`` overrides the folders of lrgen.toml."""
     project.toml('templates = ["one"]')
     assert project.load(LRGEN_TEMPLATES="").templates == ()
 
 
 def test_other_variables_with_the_prefix_are_ignored(project):
-    """``LRGEN_`` variables that are no fields belong to somebody else; lower case is not ours."""
+    """A variable with the prefix but without a setting is ignored, and so is one in lower case."""
     settings = project.load(LRGEN_HOME="/srv", LRGEN_="1", lrgen_epochs="9", EPOCHS="9")
     assert settings == project.load()
 
 
 def test_settings_cannot_be_changed(project):
-    """One frozen object is passed around."""
+    """An assignment to a setting is an error."""
     with pytest.raises(ValueError, match="frozen"):
         project.load().epochs = 9  # type: ignore[misc]
 
 
-# Bad input.
+# Invalid values.
 
 
 def test_an_unknown_key_is_named_with_its_file(project):
-    """A misspelt key is not passed over in silence."""
+    """An unknown key is an error with the key and the file."""
     path = project.toml("epoch = 7")
     with pytest.raises(ConfigError) as caught:
         project.load()
@@ -154,8 +154,8 @@ def test_an_unknown_key_is_named_with_its_file(project):
         ("templates = 5", "5"),
     ],
 )
-def test_a_bad_value_of_the_file_is_named_with_key_value_and_file(project, line, shown):
-    """The message holds the key, what was wrong with the value, the value and the file."""
+def test_an_invalid_value_of_the_file_is_an_error(project, line, shown):
+    """The message has the key, the value and the file."""
     path = project.toml(line)
     with pytest.raises(ConfigError) as caught:
         project.load()
@@ -166,8 +166,8 @@ def test_a_bad_value_of_the_file_is_named_with_key_value_and_file(project, line,
 
 
 @pytest.mark.parametrize("value", ["many", "0", "", "1e99"])
-def test_a_bad_value_of_the_environment_is_named_by_its_variable(project, value):
-    """The origin is the variable, even where the file has a good value for the same field."""
+def test_an_invalid_value_of_the_environment_is_an_error(project, value):
+    """The message has the variable and the value, also if lrgen.toml has a valid value."""
     project.toml("epochs = 7")
     with pytest.raises(ConfigError) as caught:
         project.load(LRGEN_EPOCHS=value)
@@ -177,21 +177,21 @@ def test_a_bad_value_of_the_environment_is_named_by_its_variable(project, value)
     assert message.endswith("(from the environment)")
 
 
-def test_a_bad_flag_is_named_as_one(project):
-    """The origin is the command line, even where the environment has a good value for the same field."""
+def test_an_invalid_flag_is_an_error(project):
+    """The message names the command line, also if the environment has a valid value."""
     with pytest.raises(ConfigError, match=r"^epochs: .*got 0 \(from the command line\)$"):
         project.load({"epochs": 0}, LRGEN_EPOCHS="8")
 
 
-def test_a_bad_value_that_is_overruled_is_not_used(project):
-    """Only the value that counts has to be right."""
+def test_an_invalid_value_that_is_overridden_is_ignored(project):
+    """An invalid value is no error if a source of higher priority has a valid one."""
     project.toml('epochs = "many"')
     assert project.load(LRGEN_EPOCHS="8").epochs == 8
 
 
 @pytest.mark.parametrize("content", [b"epochs = ", b"[epochs", b"epochs = 1\nepochs = 2", b'db = "\xff"'])
-def test_a_file_that_is_not_toml_is_named(project, content):
-    """Broken TOML is an error that names the file, and not a traceback."""
+def test_a_file_that_is_not_toml_is_an_error(project, content):
+    """A file that is not valid TOML, or not UTF-8, is an error with its path."""
     path = project.folder / "lrgen.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
@@ -199,8 +199,8 @@ def test_a_file_that_is_not_toml_is_named(project, content):
     assert str(caught.value).startswith(f"{path}: not valid TOML: ")
 
 
-def test_a_bad_configuration_ends_the_command_with_exit_code_2(lrgen, tmp_path):
-    """The command line prints the same sentence and writes nothing."""
+def test_a_command_with_an_invalid_configuration_exits_with_2(lrgen, tmp_path):
+    """The command prints the message on one line and writes no file."""
     (tmp_path / "lrgen.toml").write_text("epoch = 7")
     code, out, err = lrgen("render", "--variant", "1")
     assert (code, out) == (2, "")

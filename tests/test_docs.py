@@ -1,4 +1,4 @@
-"""The documents say what the program does."""
+"""The documents agree with the commands, the catalogue and the configuration."""
 
 import re
 import shlex
@@ -11,6 +11,7 @@ from tests.paths import REPOSITORY
 
 
 def commands_of(group, prefix=()):
+    """Yield the words of each command."""
     import typer
 
     command = typer.main.get_command(group)
@@ -22,13 +23,13 @@ def commands_of(group, prefix=()):
 
 
 def test_the_references_are_current(catalogue):
-    """docs/cli.md, docs/schedules.md and docs/architectures.md are what ``make docs`` writes."""
+    """docs/cli.md, docs/schedules.md and docs/architectures.md equal the output of ``make docs``."""
     stale = [name for name, text in build.texts(catalogue) if (REPOSITORY / "docs" / name).read_text() != text]
     assert stale == []
 
 
-def test_the_pictures_are_current(catalogue, tmp_path):
-    """Every picture is drawn from the curves as they are, and none is left of a family that is gone."""
+def test_the_figures_are_current(catalogue, tmp_path):
+    """The committed figures are those of the families and equal the output of ``make docs``."""
     build.pictures(catalogue, tmp_path)
     drawn = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.svg")}
     kept = {path.relative_to(REPOSITORY / "docs"): path.read_text() for path in (REPOSITORY / "docs").rglob("*.svg")}
@@ -37,19 +38,19 @@ def test_the_pictures_are_current(catalogue, tmp_path):
 
 
 def test_every_schedule_is_documented(catalogue):
-    """Each schedule has its heading, its formula and each of its hyperparameters in docs/schedules.md."""
+    """docs/schedules.md has the heading, the formula and the hyperparameters of each schedule."""
     document = (REPOSITORY / "docs" / "schedules.md").read_text()
     entries = dict(re.findall(r"^### (A0_\d{3}) (.*?)(?=^##|\Z)", document, re.MULTILINE | re.DOTALL))
-    assert list(entries) == [one.key for family in catalogue.families for one in family.variants]
+    assert list(entries) == [variant.key for family in catalogue.families for variant in family.variants]
     for variant in catalogue.variants:
         entry = entries[variant.key]
         assert entry.startswith(variant.name)
         assert variant.formula in entry
-        assert all(f"| `{one.name}` | {one.text} |" in entry for one in variant.hyperparameters)
+        assert all(f"| `{parameter.name}` | {parameter.text} |" in entry for parameter in variant.hyperparameters)
 
 
 def test_every_command_is_in_the_reference():
-    """No command is left out of docs/cli.md."""
+    """docs/cli.md has every command."""
     assert set(commands_of(app)) == set(build.COMMANDS) - {()}
 
 
@@ -57,8 +58,8 @@ PAGES = ("results", "comparing", "finetuning", "dataset", "verifying", "lemur")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)])
-def test_every_command_line_in_the_documents_is_understood(document):
-    """Each ``lrgen …`` line names a command and options that exist."""
+def test_every_command_line_in_the_documents_is_valid(document):
+    """Each ``lrgen …`` line of a document has a command and options that exist."""
     known = {" ".join(command) for command in commands_of(app)}
     blocks = re.findall(r"```bash\n(.*?)```", (REPOSITORY / document).read_text(), re.DOTALL)
     inline = re.findall(r"`(lrgen [a-z][^`<]*)`", (REPOSITORY / document).read_text())
@@ -76,7 +77,7 @@ def test_every_command_line_in_the_documents_is_understood(document):
 
 
 def test_every_setting_in_the_readme_exists():
-    """The configuration block of the README is a valid lrgen.toml with the defaults."""
+    """The TOML of the README is a valid lrgen.toml with the default of every setting."""
     import tomllib
 
     from lrgen.config import Settings
@@ -87,7 +88,7 @@ def test_every_setting_in_the_readme_exists():
 
 
 def test_the_rendered_code_in_the_readme_is_the_rendered_file():
-    """The schedule that the README shows stands in the committed file."""
+    """The code of the README is part of the committed file."""
     shown = re.search(r"```python\n(def make_scheduler.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     assert shown is not None
     assert shown[1] in (REPOSITORY / "generated" / "ResNet" / "A0_034.py").read_text()

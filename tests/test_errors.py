@@ -1,4 +1,4 @@
-"""What errors say of other errors."""
+"""Messages of errors."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from lrgen.errors import first_line
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "line"),
     [
         (ValueError("no space\nleft"), "no space"),
         (ValueError("\n  indented, after an empty line\n"), "indented, after an empty line"),
         (EOFError(), "EOFError"),
         (OSError("\n"), "OSError"),
-        ("said by a driver\r\nof Windows", "said by a driver"),
+        ("message of a driver\r\nof Windows", "message of a driver"),
     ],
 )
-def test_the_first_line_of_an_error_is_told(error, told):
-    """One line goes into a sentence; an error that says nothing is named by its type."""
-    assert first_line(error) == told
+def test_the_first_line_of_an_error(error, line):
+    """first_line returns the first line that is not empty; without a message, the name of the error's type."""
+    assert first_line(error) == line

@@ -1,4 +1,4 @@
-"""The house: who may import whom, who may print, and what each command must not load."""
+"""The layers: imports between rooms, output and exits, and the modules that commands import."""
 
 import ast
 import functools
@@ -20,15 +20,15 @@ MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")
 }
 
-# The one table of the house, from the top floor down: ``| floor | room | what it holds |``.
+# The table of the rooms, from the top floor down: ``| floor | room | contents |``.
 TABLE = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FLOORS = {
     room: int(floor)
     for floor, rooms in re.findall(r"^\| (\d+) \| ([^|]+) \|", TABLE, re.MULTILINE)
     for room in re.findall(r"`(\w+)(?:\.py|/)?`", rooms)
 }
-MOST_FLOORS = 10
-MOST_MODULES = 9  # that lie directly in lrgen/, besides __init__ and __main__
+MAX_FLOORS = 10
+MAX_MODULES = 9  # directly in lrgen/, besides __init__ and __main__
 HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray", "pyarrow"}
 
 every_module = pytest.mark.parametrize("name", sorted(MODULES))
@@ -38,12 +38,12 @@ every_curve = pytest.mark.parametrize("name", sorted(name for name in MODULES if
 
 @functools.cache
 def tree_of(name: str) -> ast.Module:
-    """A module's code, parsed once."""
+    """The syntax tree of a module, parsed once."""
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
 def imports(name: str, *, lazy: bool = True) -> Iterator[str]:
-    """What a module imports, as full names; without ``lazy`` only what the import of the module itself runs."""
+    """The full names of a module's imports; without ``lazy`` only those at module level."""
 
     def walk(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
@@ -68,38 +68,38 @@ def imports(name: str, *, lazy: bool = True) -> Iterator[str]:
                 yield inner_name if str(node.module).startswith("lrgen") and is_module else str(node.module)
 
 
-def ours(name: str, *, lazy: bool = True) -> set[str]:
-    """The rooms of this house that a module imports from; the bare package (its version) is none."""
+def rooms_of(name: str, *, lazy: bool = True) -> set[str]:
+    """The rooms of lrgen that a module imports; the package itself is not a room."""
     return {full.split(".")[1] for full in imports(name, lazy=lazy) if full.startswith("lrgen.")}
 
 
-def theirs(name: str, *, lazy: bool = True) -> set[str]:
-    """The other packages that a module imports."""
+def libraries_of(name: str, *, lazy: bool = True) -> set[str]:
+    """The packages other than lrgen that a module imports."""
     return {full.split(".")[0] for full in imports(name, lazy=lazy)} - {"lrgen"}
 
 
 def room_of(name: str) -> str:
-    """The module or package directly under lrgen that a module is part of."""
+    """The room of a module: a module or package directly in lrgen."""
     return name.split(".")[0]
 
 
-# Arrows.
+# Imports between rooms.
 
 
 @every_room
 def test_arrows_point_down(name):
-    """A module uses the floors below its own and its own package: nothing beside it, nothing above it."""
+    """A module imports from lower floors and from its own room, not from rooms on its floor or above."""
     room = room_of(name)
     assert room in FLOORS, f"{room} has no floor in the table of CONTRIBUTING.md"
-    wrong = {other for other in ours(name) - {room} if FLOORS[other] >= FLOORS[room]}
+    wrong = {other for other in rooms_of(name) - {room} if FLOORS[other] >= FLOORS[room]}
     assert wrong == set()
 
 
 def floors_of(arrows: dict[str, set[str]]) -> dict[str, int]:
-    """The floor of each room: one above the highest room that it imports, 1 where it imports none.
+    """The floor of each room: one above the highest room that it imports, 1 if it imports none.
 
     Raises:
-        graphlib.CycleError: when an arrow runs back up.
+        graphlib.CycleError: if imports form a cycle.
     """
     floors: dict[str, int] = {}
     for room in graphlib.TopologicalSorter(arrows).static_order():
@@ -108,7 +108,7 @@ def floors_of(arrows: dict[str, set[str]]) -> dict[str, int]:
 
 
 def arrows_within(package: str) -> dict[str, set[str]]:
-    """The rooms that lie directly in a package ("" is lrgen itself), and which others of them each imports."""
+    """The rooms directly in a package ("" is lrgen itself), each with the other ones that it imports."""
     prefix = f"{package}." if package else ""
     arrows: dict[str, set[str]] = {}
     for name in MODULES:
@@ -121,49 +121,49 @@ def arrows_within(package: str) -> dict[str, set[str]]:
     return {room: others & arrows.keys() for room, others in arrows.items()}
 
 
-def test_the_table_of_the_house_is_the_house():
-    """CONTRIBUTING.md names every room with the floor that its imports give it, and no other room."""
+def test_the_table_has_every_room_on_its_floor():
+    """The table of CONTRIBUTING.md has exactly the rooms of lrgen, on the floors that follow from their imports."""
     assert floors_of(arrows_within("")) == FLOORS
 
 
-def test_the_house_is_low():
-    """At most ten floors, and at most nine modules directly in the package."""
-    assert max(FLOORS.values()) <= MOST_FLOORS
+def test_there_are_few_floors_and_modules():
+    """lrgen has at most ten floors, and at most nine modules directly in the package."""
+    assert max(FLOORS.values()) <= MAX_FLOORS
     directly = {name for name in MODULES if "." not in name} - {"__init__", "__main__"}
-    assert len(directly) <= MOST_MODULES
+    assert len(directly) <= MAX_MODULES
 
 
 @pytest.mark.parametrize("package", sorted({name.rpartition(".")[0] for name in MODULES if "." in name}))
 def test_no_arrow_runs_back_up_within_a_package(package):
-    """The modules and packages that lie in one package stand on floors as well."""
+    """The imports between the modules of a package have no cycle."""
     assert floors_of(arrows_within(package))
 
 
 @every_room
-def test_nothing_imports_the_face(name):
-    """The version is in lrgen.version and the errors in lrgen.errors: no module imports the package itself."""
+def test_no_module_imports_the_package_itself(name):
+    """A module imports version, errors and all others from their modules, not from ``lrgen``."""
     assert "lrgen" not in imports(name)
 
 
 def test_importing_the_package_imports_its_version_alone():
-    """``import lrgen`` is a version and a promise: the functions behind it load when they are asked for."""
-    assert ours("__init__", lazy=False) == {"version"}
-    assert ours("__init__") <= {"version", "api", "extraction"}
-    assert theirs("__init__") <= {"importlib", "typing"}
+    """``import lrgen`` imports only the version; other modules are imported at the first access to a name."""
+    assert rooms_of("__init__", lazy=False) == {"version"}
+    assert rooms_of("__init__") <= {"version", "api", "extraction"}
+    assert libraries_of("__init__") <= {"importlib", "typing"}
 
 
 @pytest.mark.parametrize("name", ["records", "errors", "old_names", "version"])
 def test_the_ground_floor_imports_nothing_but_the_standard_library(name):
-    """Records, errors, the renamed hyperparameters and the version stand on their own."""
+    """The modules of the lowest floor import only the standard library."""
     assert not {full for full in imports(name) if full.split(".")[0] == "lrgen"}
-    assert theirs(name) <= sys.stdlib_module_names
+    assert libraries_of(name) <= sys.stdlib_module_names
 
 
 @every_curve
-def test_curves_are_mathematics(name):
-    """A curve knows numpy and the standard library: no torch, no template, no catalogue."""
-    assert theirs(name) <= {"numpy"} | sys.stdlib_module_names
-    assert ours(name) <= {"curves", "records", "errors", "old_names"}
+def test_curves_import_numpy_alone(name):
+    """A module of curves imports numpy and the standard library, and neither torch nor the catalogue."""
+    assert libraries_of(name) <= {"numpy"} | sys.stdlib_module_names
+    assert rooms_of(name) <= {"curves", "records", "errors", "old_names"}
 
 
 @every_module
@@ -178,9 +178,9 @@ def test_curves_are_mathematics(name):
         ("torch", {"verify", "data", "cli"}),
     ],
 )
-def test_a_library_has_its_rooms(name, package, rooms):
-    """SQLAlchemy stays in the store, black and Jinja in what writes text, Typer and Rich in the command line."""
-    assert package not in theirs(name) or room_of(name) in rooms
+def test_a_library_is_imported_in_its_rooms_only(name, package, rooms):
+    """Each of these libraries is imported only in the rooms listed for it."""
+    assert package not in libraries_of(name) or room_of(name) in rooms
 
 
 CLI = sorted(name for name in MODULES if name.split(".")[0] == "cli")
@@ -190,29 +190,29 @@ LIGHT = [*CLI, *CATALOGUE, "config", "render.output"]
 
 
 @pytest.mark.parametrize("name", [*LIGHT, *DATA, "render.renderer", "report.plots", "verify.run", "store.metrics"])
-def test_a_module_of_every_command_imports_no_heavy_library_with_itself(name):
-    """torch, pandas and their kind are imported inside the functions that need them."""
-    assert theirs(name, lazy=False) & HEAVY == set()
+def test_a_light_module_imports_no_heavy_library_at_module_level(name):
+    """Heavy libraries are imported inside the functions that need them."""
+    assert libraries_of(name, lazy=False) & HEAVY == set()
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_a_module_of_every_command_imports_neither_black_nor_jinja_with_itself(name):
-    """An unchanged render does not pay for the renderer."""
-    assert theirs(name, lazy=False) & {"black", "jinja2"} == set()
+def test_a_light_module_imports_neither_black_nor_jinja_at_module_level(name):
+    """An unchanged render imports neither black, Jinja nor the renderer."""
+    assert libraries_of(name, lazy=False) & {"black", "jinja2"} == set()
     assert "lrgen.render.renderer" not in set(imports(name, lazy=False))
 
 
-# Printing and leaving.
+# Output and exits.
 
 
 def calls(name: str) -> set[str]:
-    """The functions that a module calls, as they are written."""
+    """The functions that a module calls, as source text."""
     return {ast.unparse(node.func) for node in ast.walk(tree_of(name)) if isinstance(node, ast.Call)}
 
 
 @every_module
 def test_only_the_command_line_prints(name):
-    """Everybody else returns, raises or yields; a forked child's last words on stderr go to its parent."""
+    """Only the command line prints; a child process may report a failure on stderr to its parent."""
     printing = {"print", "sys.stdout.write", "sys.stderr.write", "pprint", "input"}
     allowed = {"verify.engines.local": {"sys.stderr.write"}}
     assert room_of(name) == "cli" or calls(name) & printing <= allowed.get(name, set())
@@ -220,7 +220,7 @@ def test_only_the_command_line_prints(name):
 
 @every_module
 def test_only_the_command_line_exits(name):
-    """``sys.exit`` is the command line's; a forked child leaves through ``os._exit`` in verify."""
+    """Only the command line calls ``sys.exit``; only verify calls ``os._exit``, in child processes."""
     raised = {
         ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
         for node in ast.walk(tree_of(name))
@@ -231,11 +231,11 @@ def test_only_the_command_line_exits(name):
     assert room_of(name) == "verify" or "os._exit" not in calls(name)
 
 
-# What a process really loads.
+# Imported modules.
 
 
 def loaded_by(folder: Path, *arguments: str) -> tuple[int, set[str]]:
-    """The exit code of a command in a process of its own, and the top-level modules that it loaded."""
+    """The exit code of a command in a process of its own, and the top-level modules that it imported."""
     code = (
         "import sys, json\nfrom lrgen.cli import main\n"
         "try:\n    main(sys.argv[1:])\n"
@@ -258,15 +258,15 @@ def loaded_by(folder: Path, *arguments: str) -> tuple[int, set[str]]:
     [["--version"], ["list", "families"], ["list", "schedules", "--json"], ["list", "models"]],
     ids=" ".join,
 )
-def test_listing_loads_nothing_heavy(tmp_path, arguments):
-    """What answers at once has read the catalogue and nothing else."""
+def test_lists_import_no_heavy_library(tmp_path, arguments):
+    """``lrgen list`` and ``--version`` import neither a heavy library nor numpy, black or Jinja."""
     code, modules = loaded_by(tmp_path, *arguments)
     assert code == 0
     assert modules & (HEAVY | {"numpy", "black", "jinja2"}) == set()
 
 
-def test_rendering_loads_nothing_heavy(tmp_path):
-    """The first render loads the renderer and no torch; one that changes nothing loads not even that."""
+def test_rendering_imports_no_heavy_library(tmp_path):
+    """A first render imports black and Jinja but no heavy library; an unchanged render imports neither."""
     arguments = ["render", "--variant", "1-3"]
     code, modules = loaded_by(tmp_path, *arguments)
     assert code == 0
@@ -280,8 +280,8 @@ def test_rendering_loads_nothing_heavy(tmp_path):
     assert modules & HEAVY == set()
 
 
-def test_looking_up_results_loads_no_torch(tmp_path):
-    """``lrgen results`` needs the store and nothing that trains."""
+def test_queries_of_results_import_no_torch(tmp_path):
+    """``lrgen results`` imports SQLAlchemy and no other heavy library."""
     _, modules = loaded_by(tmp_path, "results", "best")
     assert "sqlalchemy" in modules
     assert modules & (HEAVY - {"sqlalchemy"}) == set()

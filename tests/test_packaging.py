@@ -1,4 +1,4 @@
-"""The wheel: what travels in it, and that it works far from the repository, without a network."""
+"""The wheel: its contents, and commands run from it outside the repository."""
 
 import os
 import subprocess
@@ -15,10 +15,10 @@ from tests.paths import REPOSITORY
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the source distribution with the tools at hand."""
+    """The wheel, built from the source distribution with the installed tools."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
-    # A proxy that is not there: a build that reaches for the network fails.
+    # The address of no proxy: a build that uses the network fails.
     environment = os.environ | {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel unpacked, which is what installing a pure wheel does."""
+    """A folder with the unpacked wheel, as an installation makes it."""
     folder = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
@@ -36,7 +36,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Python in a folder, with the installed package in front of everything else."""
+    """Run Python in a folder, with the installed package first on its path."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LRGEN_")}
     return subprocess.run(
         [sys.executable, *command],
@@ -48,15 +48,15 @@ def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedPro
     )
 
 
-def test_the_installed_package_is_not_the_repositorys(installed, tmp_path):
-    """What the other tests run is the wheel: its code and its templates."""
+def test_python_imports_the_installed_package(installed, tmp_path):
+    """Code and templates are those of the wheel, not those of the repository."""
     code = "import lrgen, lrgen.catalogue; print(lrgen.__file__); print(lrgen.catalogue.SHIPPED)"
     done = run(installed, tmp_path, "-c", code)
     assert done.stdout.splitlines() == [str(installed / "lrgen/__init__.py"), str(installed / "lrgen/templates")]
 
 
 def test_the_wheel_renders_in_an_empty_folder(installed, tmp_path):
-    """``python -m lrgen render --variant 1`` writes the same bytes as the repository does, and a manifest."""
+    """``python -m lrgen render --variant 1`` writes the committed file and a manifest."""
     done = run(installed, tmp_path, "-m", "lrgen", "render", "--variant", "1")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "1 file written to generated, 0 unchanged\n"
@@ -67,7 +67,7 @@ def test_the_wheel_renders_in_an_empty_folder(installed, tmp_path):
 
 
 def test_the_wheel_renders_files_as_the_repository_does(installed, rendered, tmp_path):
-    """Every schedule of two networks and their manifests: the catalogue's digest does not depend on where it lies."""
+    """All files of two networks and their manifests are equal; the digest does not depend on the path."""
     models = ("ResNet", "ResNet18")
     chosen = [word for name in models for word in ("--model", name)]
     done = run(installed, tmp_path, "-m", "lrgen", "render", *chosen, "--out", "out")
@@ -77,15 +77,15 @@ def test_the_wheel_renders_files_as_the_repository_does(installed, rendered, tmp
         assert {path.name: path.read_bytes() for path in (tmp_path / "out" / name).iterdir()} == wanted
 
 
-def test_every_template_travels(installed):
-    """The templates of the repository and those of the wheel are the same files."""
+def test_the_wheel_has_every_template(installed):
+    """The templates of the wheel are those of the repository."""
     here, there = REPOSITORY / "templates", installed / "lrgen" / "templates"
     wanted = {path.relative_to(here): path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert {path.relative_to(there): path.read_bytes() for path in there.rglob("*") if path.is_file()} == wanted
 
 
-def test_every_module_travels_and_nothing_else(installed):
-    """The package's modules, py.typed, templates and the report's page: no tests, no rendered files, no caches."""
+def test_the_wheel_has_every_module_and_no_other_file(installed):
+    """The wheel has the modules, py.typed, the templates and the page of the report, and nothing else."""
     wanted = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "lrgen").rglob("*.py")}
     shipped = [path.relative_to(installed) for path in installed.rglob("*") if path.is_file()]
     others = {path for path in shipped if path.suffix != ".pyc" and "dist-info" not in path.parts[0]}
@@ -97,18 +97,18 @@ def test_every_module_travels_and_nothing_else(installed):
     }
 
 
-def test_the_licence_and_the_types_travel(installed):
-    """py.typed lies in the package, the MIT licence beside the metadata, and both are announced."""
+def test_the_wheel_has_its_licence_and_py_typed(installed):
+    """The metadata name the MIT licence and the types, and the wheel has LICENSE and py.typed."""
     assert (installed / "lrgen" / "py.typed").is_file()
     [metadata] = installed.glob("lrgen-*.dist-info/METADATA")
     licence = metadata.parent / "licenses" / "LICENSE"
     assert licence.read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
     assert "MIT" in licence.read_text()
-    announced = Parser().parsestr(metadata.read_text())
-    assert announced["License-Expression"] == "MIT"
-    assert announced["License-File"] == "LICENSE"
-    assert announced["Requires-Python"] == ">=3.11"
-    assert "Typing :: Typed" in announced.get_all("Classifier", [])
+    declared = Parser().parsestr(metadata.read_text())
+    assert declared["License-Expression"] == "MIT"
+    assert declared["License-File"] == "LICENSE"
+    assert declared["Requires-Python"] == ">=3.11"
+    assert "Typing :: Typed" in declared.get_all("Classifier", [])
 
 
 def test_there_is_one_version(wheel, installed, tmp_path):
@@ -119,7 +119,7 @@ def test_there_is_one_version(wheel, installed, tmp_path):
     assert run(installed, tmp_path, "-m", "lrgen", "--version").stdout == f"lrgen {package.__version__}\n"
 
 
-def test_the_command_is_announced(installed):
-    """Installing makes a command ``lrgen``."""
+def test_the_wheel_declares_the_command(installed):
+    """The entry points have the command ``lrgen``."""
     [entry_points] = installed.glob("lrgen-*.dist-info/entry_points.txt")
     assert "lrgen = lrgen.cli:main" in entry_points.read_text().splitlines()

@@ -111,5 +111,5 @@ def set_active_model(model_name: str) -> bool:
         UnknownNameError: if there is no such architecture; lrgen.toml is not changed.
         ConfigError, OutputError: if lrgen.toml cannot be read or written.
     """
-    config.keep("active_model", current.catalogue().architecture(model_name).name)
+    config.write_setting("active_model", current.catalogue().architecture(model_name).name)
     return True

@@ -68,7 +68,7 @@ def model_use(
     Example: lrgen model use VGG
     """
     architecture = catalogues.of(config.load()).architecture(name)
-    path = config.keep("active_model", architecture.name)
+    path = config.write_setting("active_model", architecture.name)
     effective = config.load().active_model
     if as_json:
         print_json({"active_model": effective, "path": str(path)})

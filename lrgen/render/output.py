@@ -1,7 +1,7 @@
-"""Selection → ``OUT/<Architecture>/A0_NNN.py`` with a manifest each.
+"""Rendered files on disk: ``OUT/<Architecture>/A0_NNN.py``, with a manifest for each architecture.
 
-A manifest describes every rendered file and names the versions that wrote it. A file whose bytes are neither what
-its manifest says nor what the catalogue renders was changed by hand, and is not overwritten without being asked.
+A manifest describes every rendered file and names the versions that wrote it. A file whose bytes are neither those of
+its manifest nor those of the catalogue was changed by hand, and is overwritten only with ``--force``.
 """
 
 import difflib
@@ -25,7 +25,7 @@ Pair = tuple[Architecture, Variant]
 
 @dataclass(frozen=True)
 class GenerateReport:
-    """Counts of a render: files that it wrote and files that were up to date."""
+    """The numbers of files that a render wrote and of files that were up to date."""
 
     written: int
     unchanged: int
@@ -33,7 +33,7 @@ class GenerateReport:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A file on disk that is not what the catalogue renders; ``diff`` is unified."""
+    """A file on disk that differs from what the catalogue renders; ``diff`` is a unified diff."""
 
     path: Path
     reason: str
@@ -41,14 +41,14 @@ class Mismatch:
 
 
 def pairs(architectures: Iterable[Architecture], variants: Iterable[Variant]) -> list[Pair]:
-    """Every pair of a selection, sorted by name and number."""
+    """Return every architecture with every variant, sorted by name and number."""
     chosen = sorted(variants, key=lambda variant: variant.number)
     by_name = sorted(architectures, key=lambda architecture: architecture.name)
     return [(architecture, variant) for architecture in by_name for variant in chosen]
 
 
 def path_of(out: Path, architecture: Architecture, variant: Variant) -> Path:
-    """The path of a pair's file."""
+    """Return the path of the file of one architecture with one variant."""
     return out / architecture.name / f"{variant.key}.py"
 
 
@@ -62,12 +62,12 @@ def generate(
 ) -> GenerateReport:
     """Write the selected files and their manifest entries; other files and entries stay as they are.
 
-    Nothing is written when any of the files was edited by hand, unless ``force`` is set. ``advance`` is called once
+    Nothing is written if any of the files was edited by hand, unless ``force`` is set. ``advance`` is called once
     for each pair.
 
     Raises:
-        EditedFileError: when a file on disk would be overwritten that lrgen did not write.
-        OutputError: when the folder cannot be read or written.
+        EditedFileError: if a file that lrgen did not write would be overwritten.
+        OutputError: if the folder cannot be read or written.
     """
     versions = _versions(catalogue)
     renderer = None
@@ -176,7 +176,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The entries of a folder's manifest by file stem; empty without a manifest.
 
     Raises:
-        OutputError: when the manifest cannot be read.
+        OutputError: if the manifest cannot be read.
     """
     path = folder / MANIFEST
     return read_entries(path) if path.exists() else {}
@@ -186,7 +186,7 @@ def read_entries(path: Path) -> dict[str, Any]:
     """The entries of a manifest by file stem.
 
     Raises:
-        OutputError: when there is none, or it cannot be read.
+        OutputError: if there is none, or it cannot be read.
     """
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]

@@ -1,9 +1,9 @@
-"""Records → source text; pure.
+"""Rendering of records to source text.
 
-black takes longer than everything else together, so it is paid once for each distinct fragment (a schedule, a
-network, the training methods of a unit, an import block) and not once for each file. The fragments are whole
-top-level statements, or whole methods formatted inside their class, and black treats those independently of what
-stands around them; the tests compare the composed files with black's own output on the whole.
+black takes longer than all other steps together. It therefore formats each distinct fragment once (a schedule, a
+network, the training methods of a unit, an import block), not each file. A fragment consists of whole top-level
+statements, or of whole methods formatted inside their class, which black formats independently of their context; the
+tests compare composed files with black's output for the whole file.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ class Renderer:
         """Render the file of one architecture trained with one schedule.
 
         Raises:
-            CatalogueError: when a template is broken, or a declared hyperparameter is never read.
+            CatalogueError: if a template is invalid, or a declared hyperparameter is never read.
         """
         schedule_imports, schedule = self._schedule(variant)
         network_imports, network = self._network(architecture)
@@ -84,12 +84,12 @@ class Renderer:
         return RenderedFile(architecture, variant, text, hashlib.sha256(text.encode()).hexdigest())
 
     def schedule(self, variant: Variant) -> str:
-        """The schedule alone, with its imports: it can be pasted into any project."""
+        """Return the code of a schedule with its imports, ready to paste into any project."""
         imports, code = self._schedule(variant)
         return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
     def network(self, architecture: Architecture) -> str:
-        """The network alone, with its imports: ``Net`` without the methods that train it."""
+        """Return the code of a network with its imports: ``Net`` without the training methods."""
         imports, code = self._network(architecture)
         return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
@@ -206,9 +206,9 @@ def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, s
 def _black(code: str) -> str:
     """The code formatted by black; cached in the user's cache folder, since black takes most of a render's time."""
     with contextlib.suppress(OSError, UnicodeDecodeError, RuntimeError):
-        checksum, _, kept = _cached(code).read_text(encoding="utf-8").partition("\n")
-        if checksum == hashlib.sha256(kept.encode()).hexdigest():
-            return kept
+        checksum, _, cached = _cached(code).read_text(encoding="utf-8").partition("\n")
+        if checksum == hashlib.sha256(cached.encode()).hexdigest():
+            return cached
     formatted = black.format_str(code, mode=black.Mode()).strip("\n")
     with contextlib.suppress(OSError, OutputError, RuntimeError):  # rendering works without a cache
         write_atomically(_cached(code), f"{hashlib.sha256(formatted.encode()).hexdigest()}\n{formatted}")
@@ -219,7 +219,7 @@ def _cached(code: str) -> Path:
     """The cache file of a piece of code.
 
     Raises:
-        RuntimeError: when the user has no home folder.
+        RuntimeError: if the user has no home folder.
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "lrgen" / f"black-{_black_version()}" / hashlib.sha256(code.encode()).hexdigest()
@@ -271,7 +271,7 @@ def _isort_key(name: str) -> tuple[int, str]:
 
 
 def _number(value: float) -> str:
-    """A number as it is written by hand: ``5e-4``, not ``0.0005``."""
+    """A number as an engineer writes it: ``5e-4``, not ``0.0005``."""
     if 0 < abs(value) < 1e-2:
         mantissa, exponent = f"{value:e}".split("e")
         short = f"{float(mantissa):g}e{int(exponent)}"
@@ -307,3 +307,9 @@ def _advances(variant: Variant) -> str:
 @functools.cache
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, _WIDTH)
+
+
+def clear_caches() -> None:
+    """Clear the caches of this process; formatted code in the user's cache folder is kept."""
+    for function in (_black, _imports, _hyperparameters, _wrapped):
+        function.cache_clear()

@@ -33,7 +33,7 @@ def test_other_settings_of_lrgen_toml_are_kept(tmp_path):
     text = '# the settings\nepochs = 7  # enough\nactive_model = "ResNet"  # the small one\nout = "files"\n'
     (tmp_path / "lrgen.toml").write_text(text)
     (tmp_path / "below").mkdir()
-    path = config.keep("active_model", "ResNet18", tmp_path / "below")
+    path = config.write_setting("active_model", "ResNet18", tmp_path / "below")
     assert path == tmp_path / "lrgen.toml"
     assert path.read_text() == text.replace('"ResNet"', '"ResNet18"')
     assert not (tmp_path / "below" / "lrgen.toml").exists()
@@ -44,7 +44,7 @@ def test_an_invalid_lrgen_toml_is_not_changed(tmp_path, text):
     """An lrgen.toml that cannot be read is an error that names it, and is not written."""
     (tmp_path / "lrgen.toml").write_text(text)
     with pytest.raises(ConfigError, match="lrgen.toml"):
-        config.keep("active_model", "ResNet18", tmp_path)
+        config.write_setting("active_model", "ResNet18", tmp_path)
     assert (tmp_path / "lrgen.toml").read_text() == text
 
 

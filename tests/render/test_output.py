@@ -491,11 +491,11 @@ def test_a_second_render_writes_nothing_and_loads_no_renderer(tmp_path):
 def fill(monkeypatch: pytest.MonkeyPatch, room: int = 0) -> None:
     """Fail all writes after the first ``room`` with ENOSPC, half of their text written."""
     write_text = Path.write_text
-    left = [room]
+    remaining = [room]
 
     def write(path: Path, text: str, **options: str) -> int:
-        left[0] -= 1
-        if left[0] >= 0:
+        remaining[0] -= 1
+        if remaining[0] >= 0:
             return write_text(path, text, **options)
         write_text(path, text[: len(text) // 2], **options)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -159,11 +159,11 @@ def test_a_users_choice_composes_with_every_other_axis(own, number):
     exec(compile(file.text, "linear.py", "exec"), module.__dict__)
     net = module.Net((1, 3, 4, 4), (10,), {}, torch.device("cpu"))
     net.train_setup({"lr": 0.01, "epoch_max": 2})
-    seen = []
-    net.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    dtypes = []
+    net.register_forward_hook(lambda _, __, output: dtypes.append(output.dtype))
     net.learn([(torch.randn(4, 3, 4, 4), torch.tensor([0, 1, 2, 3]))] * 3)
     assert type(net.optimizer) is torch.optim.RMSprop
-    assert seen == [torch.bfloat16] * 3
+    assert dtypes == [torch.bfloat16] * 3
     assert net.updates == 3
     order = [
         "torch.autocast",
