@@ -1,4 +1,4 @@
-"""The whole grid, every architecture with every variant, through the checks that need no training."""
+"""Every architecture passes the checks before training with every variant."""
 
 import pytest
 
@@ -12,12 +12,14 @@ CATALOGUE = catalogues.load()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [one.name for one in CATALOGUE.architectures])
-def test_every_variant_of_a_network_passes_syntax_contract_and_schedule(name, tmp_path):
-    """No file of the grid is stopped by a check; training is for ``lrgen verify``."""
+@pytest.mark.parametrize("name", [architecture.name for architecture in CATALOGUE.architectures])
+def test_every_variant_of_an_architecture_passes_up_to_the_schedule_check(name, tmp_path):
+    """No file of the grid fails the syntax, contract or schedule check."""
     selection = pairs([CATALOGUE.architecture(name)], CATALOGUE.variants)
     candidates = run.from_selection(CATALOGUE, selection, tmp_path / "out")
     outcomes = list(local.run(candidates, VerifySettings(stage=Stage.SCHEDULE), None))
     assert len(outcomes) == len(CATALOGUE.variants)
-    wrong = {one.candidate.scheduler_type: one.reason for one in outcomes if one.status is not Status.PASSED}
-    assert wrong == {}
+    reasons = {
+        outcome.candidate.scheduler_type: outcome.reason for outcome in outcomes if outcome.status is not Status.PASSED
+    }
+    assert reasons == {}

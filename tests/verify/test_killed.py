@@ -1,4 +1,4 @@
-"""Whatever is killed whenever: what was reported is recorded, nothing is recorded twice, the next run does the rest."""
+"""After a kill, reported outcomes are recorded, none is recorded twice, and the next run verifies the rest."""
 
 import contextlib
 import os
@@ -26,14 +26,14 @@ KILLS = 60
 SETTINGS = VerifySettings(stage=Stage.CONTRACT)
 
 
-def files(count: int, of: str = "") -> list[Candidate]:
-    """Files that the stand-in for the checks below passes."""
-    return [candidate_of(Path(f"/files/net{index}.py"), f"# {of} {index}".encode()) for index in range(count)]
+def files(count: int, comment: str = "") -> list[Candidate]:
+    """Files that pass the fake checks below."""
+    return [candidate_of(Path(f"/files/net{index}.py"), f"# {comment} {index}".encode()) for index in range(count)]
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks that take some milliseconds and pass."""
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaces the checks by one that passes after a few milliseconds."""
 
     def run(candidate: Candidate, settings: object, dataset: object, channel: local.child_process.Channel) -> bool:
         time.sleep(0.002 + int(candidate.sha256[:2], 16) / 255 * 0.02)
@@ -47,8 +47,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def session(database: Path, candidates: list[Candidate]) -> Iterator[tuple[int, int]]:
-    """``lrgen verify`` in a process group of its own; its id, and a pipe on which it reports what is recorded."""
-    reports, reporting = os.pipe()
+    """Runs ``lrgen verify`` in its own process group; yields its process id and a pipe of the recorded outcomes."""
+    reports, reports_in = os.pipe()
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -56,13 +56,13 @@ def session(database: Path, candidates: list[Candidate]) -> Iterator[tuple[int, 
             os.setsid()
             os.close(reports)
             store = Store(f"sqlite:///{database}")
-            how = {"workers": 3, "timeout": 60, "isolation": Isolation.PROCESS}
-            for outcome in verify.verify(candidates, SETTINGS, store, **how):
-                os.write(reporting, f"{outcome.candidate.model_name} {outcome.status} {outcome.reused}\n".encode())
+            options = {"workers": 3, "timeout": 60, "isolation": Isolation.PROCESS}
+            for outcome in verify.verify(candidates, SETTINGS, store, **options):
+                os.write(reports_in, f"{outcome.candidate.model_name} {outcome.status} {outcome.reused}\n".encode())
             code = 0
         finally:
             os._exit(code)
-    os.close(reporting)
+    os.close(reports_in)
     try:
         yield pid, reports
     finally:
@@ -70,13 +70,13 @@ def session(database: Path, candidates: list[Candidate]) -> Iterator[tuple[int, 
 
 
 def read_all(descriptor: int) -> list[list[str]]:
-    """What is reported until the end."""
+    """The words of each line that is written until the pipe is closed."""
     with os.fdopen(os.dup(descriptor)) as lines:
         return [line.split() for line in lines if line.endswith("\n")]
 
 
 def recorded(database: Path) -> Counter[str]:
-    """How often each network is recorded as having ended well."""
+    """The number of recorded passes of each network."""
     if not database.exists():
         return Counter()
     with contextlib.closing(sqlite3.connect(database)) as connection, contextlib.suppress(sqlite3.OperationalError):
@@ -98,9 +98,9 @@ def is_zombie_or_gone(pid: int) -> bool:
         return True
 
 
-def test_kills_at_random_lose_nothing_and_double_nothing(tmp_path):
-    """Sixty times a child, the parent or all of them get SIGKILL at some moment."""
-    chance = random.Random(0)
+def test_random_kills_lose_and_repeat_no_outcome(tmp_path):
+    """After a child, the parent or both are killed at a random moment, every reported outcome is recorded once."""
+    generator = random.Random(0)
     kills, rounds = Counter[str](), 0
     while sum(kills.values()) < KILLS:
         rounds += 1
@@ -108,48 +108,48 @@ def test_kills_at_random_lose_nothing_and_double_nothing(tmp_path):
         done = False
         while not done:
             with session(database, work) as (pid, reports):
-                time.sleep(chance.random() * 0.35)
-                kind = chance.choice(["child", "parent", "group"])
+                time.sleep(generator.random() * 0.35)
+                kind = generator.choice(["child", "parent", "group"])
                 victims = children_of(pid)
                 with contextlib.suppress(ProcessLookupError):
                     if kind == "child" and victims:
-                        os.kill(chance.choice(victims), signal.SIGKILL)
+                        os.kill(generator.choice(victims), signal.SIGKILL)
                         kills[kind] += 1
                     elif kind == "parent":
                         os.kill(pid, signal.SIGKILL)
                         kills[kind] += 1
                     elif kind == "group":
-                        for one in [*victims, pid]:
+                        for victim in [*victims, pid]:
                             with contextlib.suppress(ProcessLookupError):
-                                os.kill(one, signal.SIGKILL)
+                                os.kill(victim, signal.SIGKILL)
                         kills[kind] += 1
                 reported = [name for name, status, _ in read_all(reports) if status == "passed"]
                 _, status = os.waitpid(pid, 0)
-            found = recorded(database)
-            assert set(reported) <= set(found)
-            assert set(found.values()) <= {1}
-            done = status == 0 and len(found) == len(work)
+            passes = recorded(database)
+            assert set(reported) <= set(passes)
+            assert set(passes.values()) <= {1}
+            done = status == 0 and len(passes) == len(work)
     assert set(kills) == {"child", "parent", "group"}
 
 
-def test_a_killed_parent_takes_its_children_along(tmp_path):
-    """Nothing computes on for nobody."""
+def test_children_end_with_their_parent(tmp_path):
+    """The children of a killed parent end."""
     with session(tmp_path / "results.db", files(400)) as (pid, reports):
         os.read(reports, 1)
         victims = children_of(pid)
         assert victims
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        read_all(reports)  # comes to its end when the last child has let go of it
-    wait_for(lambda: all(is_zombie_or_gone(one) for one in victims), "the children's end")
-    for one in victims:
+        read_all(reports)  # returns when the last child has closed it
+    wait_for(lambda: all(is_zombie_or_gone(victim) for victim in victims), "the end of the children")
+    for victim in victims:
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(one, 0)
+            os.waitpid(victim, 0)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder that holds 600 KiB."""
+    """A file system of 600 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
@@ -159,34 +159,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_ends_the_run_and_keeps_what_was_recorded(small_disk):
-    """One sentence names the database; once there is room the next run does the rest."""
+def test_a_full_disk_ends_the_run_and_keeps_the_recorded_outcomes(small_disk):
+    """The error names the database, and the next run verifies the rest."""
     database, work = small_disk / "results.db", files(40)
     filler = small_disk / "filler"
     store = Store(f"sqlite:///{database}")
     store.prepare()
     filler.write_bytes(b"x" * (600 * 1024 - 4096 - sum(path.stat().st_size for path in small_disk.iterdir()) - 40_000))
-    how = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
+    options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     reported: list[str] = []
-    family = local._children()
-    outcomes = (outcome.candidate.model_name for outcome in verify.verify(work, SETTINGS, store, **how))
+    children = local.child_processes()
+    outcomes = (outcome.candidate.model_name for outcome in verify.verify(work, SETTINGS, store, **options))
     with pytest.raises(StoreError, match=r"results\.db: .*(full|I/O)"):
         reported.extend(outcomes)
     store.close()
     filler.unlink()
     assert set(reported) <= set(recorded(database))
-    assert local._children() <= family
-    ended = list(verify.verify(work, SETTINGS, Store(f"sqlite:///{database}"), **how))
+    assert local.child_processes() <= children
+    ended = list(verify.verify(work, SETTINGS, Store(f"sqlite:///{database}"), **options))
     assert sum(outcome.reused for outcome in ended) >= len(reported)
     assert set(recorded(database).values()) == {1}
     assert len(recorded(database)) == len(work)
 
 
-def test_a_clock_that_goes_back_changes_no_order(tmp_path, monkeypatch):
-    """The newest run is the one that was recorded last, whatever the clock said."""
+def test_the_order_of_runs_does_not_depend_on_the_clock(tmp_path, monkeypatch):
+    """The run that was recorded last is reused, even if the clock went back."""
     from lrgen.store import rows as stores
 
-    class Backwards(stores.datetime):
+    class BackwardClock(stores.datetime):
         hours = 24
 
         @classmethod
@@ -194,9 +194,9 @@ def test_a_clock_that_goes_back_changes_no_order(tmp_path, monkeypatch):
             cls.hours -= 1
             return cls(2026, 1, 1, cls.hours, tzinfo=zone)
 
-    monkeypatch.setattr(stores, "datetime", Backwards)
+    monkeypatch.setattr(stores, "datetime", BackwardClock)
     store, work = Store(f"sqlite:///{tmp_path / 'results.db'}"), files(3)
-    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
-    list(verify.verify(work, SETTINGS, store, **how))
-    again = list(verify.verify(work, SETTINGS, store, **how))
+    options = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    list(verify.verify(work, SETTINGS, store, **options))
+    again = list(verify.verify(work, SETTINGS, store, **options))
     assert [outcome.reused for outcome in again] == [True] * 3

@@ -1,4 +1,4 @@
-"""What a verdict depends on: the file, the claim, the settings, and the code that decides."""
+"""A verdict depends on the file, the claim, the settings, and the code that decides."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.paths import REPOSITORY
 
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
 FLAT = "def flat(step, horizon):\n    return 0 * step + {value}\n"
-# Imported by the child as well, and without a say in how a file ends.
+# The child imports these as well, and no verdict depends on them.
 UNDECIDING = {"__init__.py", "version.py"}
 
 
@@ -52,8 +52,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         ("store/__init__.py", False),
     ],
 )
-def test_a_verdict_is_of_the_code_that_decided(tmp_path, monkeypatch, name, matters):
-    """A change of the code that decides makes all files be verified again, a change elsewhere none."""
+def test_a_verdict_depends_on_the_code_that_decides(tmp_path, monkeypatch, name, matters):
+    """The version of the checks changes with the code that decides, and with no other code."""
     package = tmp_path / "lrgen"
     shutil.copytree(Path(lrgen.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(verdicts, "PACKAGE", package)
@@ -64,12 +64,12 @@ def test_a_verdict_is_of_the_code_that_decided(tmp_path, monkeypatch, name, matt
     assert (verdicts.check_version() != before) == matters
 
 
-def test_every_module_that_the_child_imports_decides():
-    """No code of lrgen runs in the process of a file, or judges in its parent, that the version of the checks omits."""
+def test_the_version_covers_every_module_that_a_child_imports():
+    """The version of the checks covers all code of lrgen that runs in a child or judges in its parent."""
     code = (
         "import json, sys\nimport lrgen.verify.engines.local\n"
-        "found = [m.__file__ for n, m in sorted(sys.modules.items()) if n.partition('.')[0] == 'lrgen']\n"
-        "print(json.dumps(found))\n"
+        "files = [m.__file__ for n, m in sorted(sys.modules.items()) if n.partition('.')[0] == 'lrgen']\n"
+        "print(json.dumps(files))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -79,36 +79,36 @@ def test_every_module_that_the_child_imports_decides():
     assert imported - set(verdicts.deciding_files()) == {package / name for name in UNDECIDING}
 
 
-@pytest.mark.parametrize("what", ["curve", "constants", "defaults"])
-def test_a_verdict_is_of_the_curve_that_a_file_was_checked_against(catalogue: Catalogue, store, tmp_path, what):
-    """Who repairs the curve of their own family, or edits its numbers, does not get the verdict of the old one."""
+@pytest.mark.parametrize("changed_part", ["curve", "constants", "defaults"])
+def test_a_verdict_depends_on_the_curve(catalogue: Catalogue, store, tmp_path, changed_part):
+    """A verdict is not reused after a change of the user's curve, its constants or its defaults."""
     (tmp_path / "curves.py").write_text(FLAT.format(value=0.5))
     mine = {"family": "mine", "curve": "flat", "constants": {"a": 1}, "curves_folder": tmp_path}
     variant = replace(catalogue.variant(1), **mine)
     file = candidate_of(Path("a.py"), b"pass", variant=variant)
     conditions = verdicts.conditions_of(CONTRACT)
-    store.save(Outcome(file, Status.FAILED, Stage.SCHEDULE, "the rate is wrong", 1.0), conditions, ())
+    store.save(Outcome(file, Status.FAILED, Stage.SCHEDULE, "the learning rate is wrong", 1.0), conditions, ())
     assert store.reusable([file], conditions)
-    if what == "curve":
+    if changed_part == "curve":
         (tmp_path / "curves.py").write_text(FLAT.format(value=1))
         changed = file
-    elif what == "constants":
+    elif changed_part == "constants":
         changed = replace(file, variant=replace(variant, constants={"a": 2}))
     else:
-        hyperparameters = tuple(replace(one, default=0.25) for one in variant.hyperparameters)
+        hyperparameters = tuple(replace(parameter, default=0.25) for parameter in variant.hyperparameters)
         changed = replace(file, variant=replace(variant, hyperparameters=hyperparameters))
     assert store.reusable([changed], conditions) == {}
 
 
-def test_a_mutants_verdict_is_of_the_users_curve_too(catalogue: Catalogue, store, tmp_path):
-    """A dataset of a user's own family runs its mutants again when the family's curve was repaired."""
-    text = "def falling(step, horizon, *, gamma):\n    return 0 * step + {value}\n"
+def test_the_verdict_of_a_mutant_depends_on_the_curve(catalogue: Catalogue, store, tmp_path):
+    """The mutants of a user's family are verified again after a change of its curve."""
+    text = "def decay(step, horizon, *, gamma):\n    return 0 * step + {value}\n"
     (tmp_path / "curves.py").write_text(text.format(value=0.5))
-    variant = replace(catalogue.variant(1), family="mine", curve="falling", constants={}, curves_folder=tmp_path)
+    variant = replace(catalogue.variant(1), family="mine", curve="decay", constants={}, curves_folder=tmp_path)
     file = replace(verified(catalogue, 1, source="x = 1\n"), variant=variant)
-    few = [mutants.Mutant(file, "nothing left", "x = 1\n")]
-    first, again = mutants.outcomes_of(few, store, 1)[0], mutants.outcomes_of(few, store, 1)[0]
+    mutant = [mutants.Mutant(file, "nothing left", "x = 1\n")]
+    first, again = mutants.outcomes_of(mutant, store, 1)[0], mutants.outcomes_of(mutant, store, 1)[0]
     assert (first.status, first.reused, again.reused) == (Status.FAILED, False, True)
     assert again.reason == first.reason
     (tmp_path / "curves.py").write_text(text.format(value=1))
-    assert not mutants.outcomes_of(few, store, 1)[0].reused
+    assert not mutants.outcomes_of(mutant, store, 1)[0].reused

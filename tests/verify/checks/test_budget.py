@@ -1,4 +1,4 @@
-"""Training budgets: what a large network is asked for where there is no GPU, and what the loss of a batch is."""
+"""Training budgets of large networks on the CPU, and the recorded loss of a batch."""
 
 import json
 from dataclasses import replace
@@ -31,21 +31,21 @@ BUDGET = Budget(images=30, pixels=16, batch=10, epochs=40, lr=0.2)
 @pytest.fixture
 def candidate(tmp_path: Path) -> Candidate:
     """A small network with a step schedule."""
-    one, variant = CATALOGUE.architecture("Tiny"), CATALOGUE.variant(7)
-    [found] = verify.from_selection(CATALOGUE, [(one, variant)], tmp_path / "out")
-    assert output.path_of(tmp_path / "out", one, variant).is_file()
-    return found
+    architecture, variant = CATALOGUE.architecture("Tiny"), CATALOGUE.variant(7)
+    [candidate] = verify.from_selection(CATALOGUE, [(architecture, variant)], tmp_path / "out")
+    assert output.path_of(tmp_path / "out", architecture, variant).is_file()
+    return candidate
 
 
 def run(candidate: Candidate, **settings):
     """The outcome of a candidate."""
-    asked = VerifySettings(epochs=1, **settings)
-    [outcome] = local.run([candidate], asked, data.load("digits"), limits=local.Limits(seconds=120))
+    one_epoch = VerifySettings(epochs=1, **settings)
+    [outcome] = local.run([candidate], one_epoch, data.load("digits"), limits=local.Limits(seconds=120))
     return outcome
 
 
-def test_a_budget_counts_on_the_processor_only(candidate):
-    """A GPU trains in full, and so does ``--full``; without a budget everything does."""
+def test_a_budget_applies_on_the_cpu_only(candidate):
+    """Training is full on a GPU, with ``--full``, and without a budget."""
     small = replace(candidate, budget=BUDGET)
     assert training.plan_of(small, VerifySettings()).training is Training.OVERFIT
     for plan in (
@@ -56,8 +56,8 @@ def test_a_budget_counts_on_the_processor_only(candidate):
         assert plan == training.TrainingPlan(epochs=5, batch_size=24, lr=candidate.prm["lr"])
 
 
-def test_a_budget_may_name_its_own_rate(candidate):
-    """It replaces the recipe's; an optimizer which the variant brings keeps its own, or the share that is named."""
+def test_a_budget_may_set_the_learning_rate(candidate):
+    """It replaces that of the recipe, and scales that of a variant's own optimizer by ``own_rate``."""
     small = replace(candidate, budget=BUDGET)
     assert training.plan_of(small, VerifySettings()).lr == 0.2
     assert training.plan_of(replace(small, budget=replace(BUDGET, lr=0.0)), VerifySettings()).lr == candidate.prm["lr"]
@@ -68,10 +68,10 @@ def test_a_budget_may_name_its_own_rate(candidate):
 
 
 @pytest.mark.parametrize("variant", SHIPPED.variants, ids=lambda variant: variant.name)
-def test_a_schedule_of_low_rates_starts_from_a_higher_one(candidate, variant):
-    """Its mean over the budget is half the budget's rate, or its highest rate three times that; others keep theirs."""
-    asked = replace(candidate, variant=variant, budget=BUDGET, prm={"lr": BUDGET.lr})
-    lr = training.plan_of(asked, VerifySettings()).lr
+def test_a_schedule_with_a_low_mean_has_a_higher_base_learning_rate(candidate, variant):
+    """Its mean over the budget is half the budget's learning rate, or its maximum is three times that."""
+    small = replace(candidate, variant=variant, budget=BUDGET, prm={"lr": BUDGET.lr})
+    lr = training.plan_of(small, VerifySettings()).lr
     if variant.unit is Unit.METRIC:
         assert lr == BUDGET.lr
         return
@@ -86,28 +86,28 @@ def test_a_schedule_of_low_rates_starts_from_a_higher_one(candidate, variant):
         assert rates.max() <= 3.0001 * BUDGET.lr
 
 
-def test_a_budget_may_name_its_own_dropout(candidate):
-    """The network is built with it, and with the recipe's where none is named."""
-    seen = []
+def test_a_budget_may_set_the_dropout(candidate):
+    """The network is built with the dropout of the budget, or else with that of the recipe."""
+    dropouts = []
 
     class Built(Exception):
-        """Enough was seen."""
+        """The network has been built."""
 
     def build(in_shape, out_shape, prm, device):
-        seen.append(prm["dropout"])
+        dropouts.append(prm["dropout"])
         raise Built
 
     for budget in (BUDGET, replace(BUDGET, dropout=0.0)):
-        asked = replace(candidate, budget=budget, prm={**candidate.prm, "dropout": 0.4})
-        subject = Subject(asked, VerifySettings(), data.load("digits"))
+        small = replace(candidate, budget=budget, prm={**candidate.prm, "dropout": 0.4})
+        subject = Subject(small, VerifySettings(), data.load("digits"))
         subject.module = SimpleNamespace(Net=build)
         with pytest.raises(CheckFailure, match="Built"):
             training.measure(subject)
-    assert seen == [0.4, 0.0]
+    assert dropouts == [0.4, 0.0]
 
 
-def test_a_network_that_overfits_is_verified_and_the_result_says_so(candidate):
-    """It is trained and evaluated on the budget's images, for its epochs, at its rate."""
+def test_a_network_that_overfits_is_verified(candidate):
+    """It is trained and evaluated on the budget's images, for its epochs, with its learning rate."""
     outcome = run(replace(candidate, budget=BUDGET))
     assert outcome.status is Status.VERIFIED, outcome.reason
     assert outcome.training is Training.OVERFIT
@@ -118,21 +118,21 @@ def test_a_network_that_overfits_is_verified_and_the_result_says_so(candidate):
 
 
 def test_a_network_that_does_not_overfit_fails(candidate):
-    """Half of the images are not enough; the reason counts them."""
+    """The reason states the number of images to overfit."""
     outcome = run(replace(candidate, budget=replace(BUDGET, epochs=1, lr=1e-6)))
     assert outcome.status is Status.FAILED
     assert "30 images to overfit" in outcome.reason
 
 
-def test_a_budget_is_a_limit(candidate):
-    """A training that takes longer than the budget's seconds is stopped."""
+def test_a_budget_limits_the_time_of_training(candidate):
+    """A training that takes longer than the budget allows is stopped."""
     outcome = run(replace(candidate, budget=replace(BUDGET, epochs=100_000, seconds=2.0)))
     assert outcome.status is Status.TIMED_OUT
     assert "2 s" in outcome.reason
 
 
-def test_a_result_is_reused_only_for_the_same_budget(candidate):
-    """Another budget is another training."""
+def test_a_result_is_reused_for_the_same_budget_only(candidate):
+    """The settings of a recorded result include the budget."""
     conditions = verdicts.conditions_of(VerifySettings())
     keys = {
         settings_of(replace(candidate, budget=budget), conditions)
@@ -141,8 +141,8 @@ def test_a_result_is_reused_only_for_the_same_budget(candidate):
     assert len(keys) == 3
 
 
-def test_what_was_trained_is_recorded_and_full_trainings_come_first(candidate, tmp_path):
-    """The leaderboard says full or overfit, with the rate that was used; what was overfit stands below."""
+def test_the_leaderboard_ranks_full_training_first(candidate, tmp_path):
+    """It states the kind of training and the learning rate, and full training ranks above overfitting."""
     store = Store(f"sqlite:///{tmp_path / 'results.db'}")
     conditions = verdicts.conditions_of(VerifySettings())
     classes = data.load("digits").classes
@@ -157,8 +157,8 @@ def test_what_was_trained_is_recorded_and_full_trainings_come_first(candidate, t
     assert [outcome.training for outcome in known.values()] == [Training.OVERFIT]
 
 
-def test_the_images_to_overfit_are_of_all_classes():
-    """As many of each class as there are, in a fixed order, one class after the other."""
+def test_the_images_to_overfit_cover_all_classes():
+    """The first images of each class are taken, class by class."""
     labels = np.array([0, 0, 1, 2, 2, 1, 0])
     assert training.first_of_each(labels, 2, 3).tolist() == [0, 2, 3, 1, 5, 4]
 
@@ -171,8 +171,8 @@ def test_the_images_to_overfit_are_of_all_classes():
         ("images = 30\npixels = 16\nbatch = 10\nepochs = 3\nhours = 1", "hours"),
     ],
 )
-def test_a_budget_that_is_none_is_refused(tmp_path, table, fragment):
-    """A few dozen images and at most a minute; an unknown key is named."""
+def test_an_invalid_budget_is_an_error(tmp_path, table, fragment):
+    """The error names the key that is out of range or unknown."""
     from lrgen.errors import CatalogueError
 
     folder = tmp_path / "architectures" / "Mine"
@@ -184,11 +184,11 @@ def test_a_budget_that_is_none_is_refused(tmp_path, table, fragment):
         catalogues.load([tmp_path])
 
 
-# What the loss of a batch is.
+# The recorded loss of a batch.
 
 
-def test_the_recorded_loss_is_what_is_differentiated():
-    """Of a main and an auxiliary head it is the weighted sum, once a batch; the accuracy is the main head's."""
+def test_the_recorded_loss_is_the_differentiated_loss():
+    """It is the weighted sum over the main and the auxiliary head, and the accuracy is that of the main head."""
     criterion = nn.CrossEntropyLoss()
     recorder = Recorder(criterion)
     logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]], requires_grad=True)
@@ -204,8 +204,8 @@ def test_the_recorded_loss_is_what_is_differentiated():
     assert recorder.mean([1.0, 3.0]) == 2.0
 
 
-def test_nothing_is_recorded_outside():
-    """An evaluation between two epochs does not count, and torch's backward is put back."""
+def test_nothing_is_recorded_outside_the_recorder():
+    """An evaluation between two epochs is not recorded, and torch's backward is restored."""
     before = torch.autograd.backward
     criterion = nn.CrossEntropyLoss()
     recorder = Recorder(criterion)
@@ -216,8 +216,8 @@ def test_nothing_is_recorded_outside():
     assert torch.autograd.backward is before
 
 
-def test_a_database_of_before_says_that_all_was_trained_in_full(tmp_path):
-    """The second migration fills the column of the runs that trained."""
+def test_old_databases_report_full_training(tmp_path):
+    """The second migration fills the kind of training of earlier runs."""
     import sqlite3
 
     from lrgen.store.migrations import MIGRATIONS
