@@ -168,14 +168,14 @@ def test_a_full_disk_ends_the_run_and_keeps_the_recorded_outcomes(small_disk):
     filler.write_bytes(b"x" * (600 * 1024 - 4096 - sum(path.stat().st_size for path in small_disk.iterdir()) - 40_000))
     options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     reported: list[str] = []
-    children = local.child_processes()
+    children = local._children()
     outcomes = (outcome.candidate.model_name for outcome in verify.verify(work, SETTINGS, store, **options))
     with pytest.raises(StoreError, match=r"results\.db: .*(full|I/O)"):
         reported.extend(outcomes)
     store.close()
     filler.unlink()
     assert set(reported) <= set(recorded(database))
-    assert local.child_processes() <= children
+    assert local._children() <= children
     ended = list(verify.verify(work, SETTINGS, Store(f"sqlite:///{database}"), **options))
     assert sum(outcome.reused for outcome in ended) >= len(reported)
     assert set(recorded(database).values()) == {1}

@@ -1,6 +1,7 @@
-"""What holds for every way of running files: forked, one process for many, sandboxed, apart, on a Ray cluster."""
+"""The contract of all engines: forked, reused and sandboxed children, a separate process, a Ray cluster."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -55,7 +56,7 @@ def ray_cluster() -> Iterator[None]:
     params=["fork", "reused", "sandboxed", "process", pytest.param("ray", marks=pytest.mark.slow)],
 )
 def run(request: pytest.FixtureRequest) -> Run:
-    """All files through one of the engines, up to a stage."""
+    """Runs files with each of the engines, up to a stage."""
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
     options: dict[str, Any] = {}
@@ -70,7 +71,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     def run(files: list[Candidate], stage: Stage = Stage.TRAINING, seconds: float = SECONDS) -> list[Outcome]:
         settings, limits = VerifySettings(stage=stage), Limits(seconds=seconds)
         if request.param == "ray":
-            return [one for some in cluster.run(files, settings, workers=2, limits=limits) for one in some]
+            return [outcome for batch in cluster.run(files, settings, workers=2, limits=limits) for outcome in batch]
         if request.param == "process":
             return process.run(files, process.Setup(settings, limits, Mechanism.PROCESS, Path("data")))
         return list(local.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
@@ -78,38 +79,38 @@ def run(request: pytest.FixtureRequest) -> Run:
     return run
 
 
-def test_each_file_ends_as_it_must(run):
-    """Every file has one outcome, and it is the one that its fault or its virtue asks for."""
+def test_each_file_has_its_outcome(run):
+    """Every file has one outcome, with the status that its fault causes."""
     files = [of_file(name) for name in ENDS]
     outcomes = run(files)
     assert Counter(id(outcome.candidate) for outcome in outcomes) == Counter(map(id, files))
-    found = {f"{outcome.candidate.path.parent.name}/{outcome.candidate.path.name}": outcome for outcome in outcomes}
-    assert {name: outcome.status for name, outcome in found.items()} == ENDS
-    verified = found[GOOD]
+    by_name = {f"{outcome.candidate.path.parent.name}/{outcome.candidate.path.name}": outcome for outcome in outcomes}
+    assert {name: outcome.status for name, outcome in by_name.items()} == ENDS
+    verified = by_name[GOOD]
     assert [check.stage for check in verified.checks] == list(Stage)
     assert [epoch.epoch for epoch in verified.epochs] == [1, 2, 3, 4, 5]
     assert verified.accuracy == max(epoch.accuracy for epoch in verified.epochs)
     assert all(sum(map(sum, epoch.confusion)) == 300 for epoch in verified.epochs)
 
 
-def test_the_numbers_do_not_depend_on_the_engine(run):
-    """A training ends with the same confusion matrices as in a process of its own on this machine."""
+def test_the_results_do_not_depend_on_the_engine(run):
+    """Training has the same confusion matrices as in a forked process on this machine."""
     [outcome] = run([of_file(GOOD)])
-    [here] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
-    assert [epoch.confusion for epoch in outcome.epochs] == [epoch.confusion for epoch in here.epochs]
-    assert [epoch.lr for epoch in outcome.epochs] == [epoch.lr for epoch in here.epochs]
+    [forked] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    assert [epoch.confusion for epoch in outcome.epochs] == [epoch.confusion for epoch in forked.epochs]
+    assert [epoch.lr for epoch in outcome.epochs] == [epoch.lr for epoch in forked.epochs]
 
 
 def with_harm(code: str, name: str) -> Candidate:
-    """The good file, which does something else when it is built."""
+    """The good file, whose constructor also runs this code."""
     source = (FIXTURES / GOOD).read_text(encoding="utf-8")
     line = "        self.device = device\n"
     assert source.count(line) == 1
     return of_file(f"training/{name}.py", source.replace(line, f"{line}        {code}\n"))
 
 
-def test_a_file_that_crashes_or_hangs_ends_itself_only(run):
-    """The others end as they would alone."""
+def test_a_crash_or_a_timeout_ends_no_other_file(run):
+    """The other files of a run pass."""
     files = [
         with_harm("import os; os.abort()", "crashes"),
         with_harm("import time; time.sleep(600)", "hangs"),
@@ -117,35 +118,35 @@ def test_a_file_that_crashes_or_hangs_ends_itself_only(run):
         of_file(GOOD),
     ]
     outcomes = run(files, Stage.CONTRACT, seconds=6.0)
-    found = Counter((outcome.candidate.path.stem, outcome.status) for outcome in outcomes)
-    assert found == {
+    counts = Counter((outcome.candidate.path.stem, outcome.status) for outcome in outcomes)
+    assert counts == {
         ("crashes", Status.CRASHED): 1,
         ("hangs", Status.TIMED_OUT): 1,
         ("passes_epoch_unit", Status.PASSED): 2,
     }
 
 
-def test_output_and_reasons_arrive(run):
-    """What a file prints, and why it failed and where, is told as it was."""
+def test_output_and_reasons_are_returned(run):
+    """The outcome has the output of the file, and the reason with the line of its failure."""
     [outcome] = run([with_harm("print('built'); raise ValueError('no such thing')", "raises")], Stage.CONTRACT)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.CONTRACT
-    assert re.search(r"ValueError: no such thing \(line \d+\)", outcome.reason)
-    assert "built" in outcome.output
+    assert re.fullmatch(r"Net raises for .*: ValueError: no such thing \(line \d+\)", outcome.reason)
+    assert outcome.output == "built\n"
 
 
-def test_nothing_to_do_is_done_at_once(run):
-    """Without files there are no outcomes."""
+def test_no_files_have_no_outcomes(run):
+    """A run without files yields nothing."""
     assert run([]) == []
 
 
 # Options of the training.
 
 
-@pytest.mark.parametrize("how", ["autocast", pytest.param("compile", marks=pytest.mark.slow)])
-def test_a_training_in_another_way_is_a_training(how):
-    """In bfloat16 or compiled, a file learns with the promised rates, and its numbers are those of that way."""
-    settings = VerifySettings(**{how: True})
+@pytest.mark.parametrize("option", ["autocast", pytest.param("compile", marks=pytest.mark.slow)])
+def test_training_with_autocast_or_compile_is_verified(option):
+    """In bfloat16 or compiled, a file is verified, and its training loss differs slightly from that of float32."""
+    settings = VerifySettings(**{option: True})
     [outcome] = local.run([of_file(GOOD)], settings, data.load("digits"), limits=Limits(seconds=600.0))
     assert outcome.status is Status.VERIFIED, outcome.reason
     [plain] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
@@ -156,8 +157,8 @@ def test_a_training_in_another_way_is_a_training(how):
 # Ray.
 
 
-def test_without_ray_a_sentence_says_what_to_install(monkeypatch):
-    """The extra is named."""
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+def test_without_ray_the_error_names_the_extra(monkeypatch):
+    """The error says which extra to install."""
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EngineError, match=r"lrgen\[ray\]"):
         cluster.slots(None, "cpu", 1, 1)

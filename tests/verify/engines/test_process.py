@@ -1,4 +1,4 @@
-"""A harness in a process of its own, beside a caller that must not fork."""
+"""A harness in its own process, for a caller that must not fork."""
 
 import os
 import re
@@ -17,13 +17,18 @@ from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 from tests.verify.engines.test_every_engine import GOOD, of_file, with_harm
 
+MISSING_DATASET = (
+    r"^cifar-10: no folder cifar-10-batches-py in data "
+    r"\(--data-root DIR names another folder, --download downloads the dataset\)$"
+)
+
 
 def setup(stage: Stage = Stage.CONTRACT, mechanism: Mechanism | None = Mechanism.PROCESS, **values) -> process.Setup:
     return process.Setup(VerifySettings(stage=stage, **values), Limits(), mechanism, Path("data"))
 
 
 def test_the_caller_does_not_fork(monkeypatch):
-    """Whatever is forked is forked by the harness, the trial of a sandbox included."""
+    """Only the harness forks, even to choose a sandbox."""
 
     def refuse() -> int:
         raise AssertionError("the caller forks")
@@ -34,33 +39,33 @@ def test_the_caller_does_not_fork(monkeypatch):
     assert outcome.isolation in (Mechanism.NAMESPACES, Mechanism.LANDLOCK)
 
 
-def test_a_harness_answers_one_request_after_the_other():
-    """It keeps what it has imported; each request has settings of its own."""
+def test_a_harness_answers_consecutive_requests():
+    """Each request has its own settings and files."""
     good, bad = of_file(GOOD), of_file("contract/fails_no_net.py")
     outcomes = []
     with process.Harness() as harness:
         for stage, files in ((Stage.SYNTAX, [good]), (Stage.CONTRACT, [good, bad])):
             answers = harness.answers(setup(stage), files)
-            outcomes.append([process.outcome_of(*one) for one in zip(files, answers, strict=True)])
-    assert [[len(outcome.checks) for outcome in some] for some in outcomes] == [[1], [2, 2]]
+            outcomes.append([process.outcome_of(*pair) for pair in zip(files, answers, strict=True)])
+    assert [[len(outcome.checks) for outcome in batch] for batch in outcomes] == [[1], [2, 2]]
     assert outcomes[1][1].status is Status.FAILED
 
 
-def test_an_error_of_the_harness_is_the_callers():
-    """A dataset that is not there raises here what it raises there."""
-    with pytest.raises(DataError, match="cifar-10 is not there: .* in data"):
+def test_an_error_of_the_harness_is_raised_in_the_caller():
+    """A missing dataset raises the same error as in the harness."""
+    with pytest.raises(DataError, match=MISSING_DATASET):
         process.run([of_file(GOOD)], setup(Stage.TRAINING, dataset="cifar-10"))
 
 
-def test_a_harness_that_is_killed_is_an_error():
-    """A file without a sandbox can kill what runs it: the caller is told, and does not wait."""
+def test_a_killed_harness_is_an_error():
+    """A file without a sandbox can kill the harness, and the caller raises an error at once."""
     harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
     with pytest.raises(EngineError, match="the harness exited with code -9"):
         process.run([harm], setup())
 
 
-def test_why_a_harness_cannot_start_is_told(monkeypatch):
-    """The last line that it wrote is part of the error."""
+def test_a_harness_that_cannot_start_is_an_error(monkeypatch):
+    """The error includes the last line that the harness wrote."""
     monkeypatch.setattr(process, "PROGRAM", "raise ImportError('no torch here')")
     with pytest.raises(EngineError, match="ended with code 1: ImportError: no torch here"):
         process.run([of_file(GOOD)], setup())
@@ -76,27 +81,27 @@ process.run([with_harm(code, "hangs")], setup())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_caller_leaves_nothing_running(tmp_path, number):
-    """Neither the harness nor the file's process outlives a caller that is interrupted, or killed."""
+def test_an_interrupted_caller_leaves_no_process(tmp_path, number):
+    """The harness and the process of the file end with a caller that is interrupted or killed."""
     written = tmp_path / "pids"
     caller = subprocess.Popen(
         [sys.executable, "-c", CALLER.format(path=str(written))], stderr=subprocess.PIPE, text=True
     )
     try:
-        pids = waited_for(lambda: re.findall(r"(\d+) ", written.read_text()) if written.exists() else [])
+        pids = wait_for(lambda: re.findall(r"(\d+) ", written.read_text()) if written.exists() else [])
         assert len(pids) == 2
         caller.send_signal(number)
         _, err = caller.communicate(timeout=30)
         assert caller.returncode != 0
         assert ("KeyboardInterrupt" in err) == (number is signal.SIGINT)
-        assert waited_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     finally:
         caller.kill()
 
 
-def waited_for(condition, seconds: float = 30.0):
-    """The first true answer, or the last one when the time is over."""
+def wait_for(condition, seconds: float = 30.0):
+    """The first true value of a condition, or its last value when the time is over."""
     end = time.monotonic() + seconds
-    while not (answer := condition()) and time.monotonic() < end:
+    while not (value := condition()) and time.monotonic() < end:
         time.sleep(0.05)
-    return answer
+    return value
