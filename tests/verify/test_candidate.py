@@ -1,4 +1,4 @@
-"""One builder says what is verified, whoever asks: the command line, a dataset, or a mutant."""
+"""One builder makes the candidates of the command line, of datasets and of mutants."""
 
 import ast
 import hashlib
@@ -19,7 +19,7 @@ CONTENT = b"x = 1\n"
 
 
 def test_every_candidate_comes_from_the_builder():
-    """No other module of lrgen calls the record's constructor."""
+    """No other module of lrgen calls the constructor of the record."""
     calling = {
         path.relative_to(REPOSITORY).as_posix()
         for path in (REPOSITORY / "lrgen").rglob("*.py")
@@ -30,46 +30,46 @@ def test_every_candidate_comes_from_the_builder():
 
 
 @pytest.mark.parametrize(("number", "own"), [(1, False), (177, True)])
-def test_prm_is_the_recipes_with_the_rate_of_an_optimizer_of_its_own(catalogue: Catalogue, number: int, own: bool):
-    """A variant that writes out its optimizer brings the base learning rate that suits it, others keep the recipe's."""
+def test_prm_has_the_learning_rate_of_the_optimizer(catalogue: Catalogue, number: int, own: bool):
+    """A variant with its own optimizer sets the base learning rate; other variants keep that of the recipe."""
     variant = catalogue.variant(number)
     assert (variant.optimizer is not None) == own
-    for recipe in (one.recipe for one in catalogue.architectures):
+    for recipe in (architecture.recipe for architecture in catalogue.architectures):
         lr = variant.optimizer.lr if variant.optimizer else recipe.lr
         assert recipe.prm_for(variant) == {"lr": lr, "momentum": recipe.momentum, "dropout": recipe.dropout}
         assert recipe.prm_for(None)["lr"] == recipe.lr
 
 
-def test_a_rendered_file_is_what_its_architecture_and_variant_say(catalogue: Catalogue):
-    """The names of the store, the recipe's values and the training budget are those of the catalogue."""
+def test_a_rendered_file_has_the_values_of_the_catalogue(catalogue: Catalogue):
+    """Its names, its ``prm`` and its budget are those of its architecture and variant."""
     architecture, variant = catalogue.architecture("MaxVit"), catalogue.variant(6)
-    found = candidate_of(Path("a/b.py"), CONTENT, architecture, variant, rendered=True)
-    assert (found.path, found.source, found.rendered) == (Path("a/b.py"), "x = 1\n", True)
-    assert found.sha256 == hashlib.sha256(CONTENT).hexdigest()
-    assert (found.model_name, found.scheduler_type, found.variant) == ("MaxVit", "A0_006", variant)
-    assert found.prm == architecture.recipe.prm_for(variant)
+    candidate = candidate_of(Path("a/b.py"), CONTENT, architecture, variant, rendered=True)
+    assert (candidate.path, candidate.source, candidate.rendered) == (Path("a/b.py"), "x = 1\n", True)
+    assert candidate.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert (candidate.model_name, candidate.scheduler_type, candidate.variant) == ("MaxVit", "A0_006", variant)
+    assert candidate.prm == architecture.recipe.prm_for(variant)
     assert architecture.budget is not None
-    assert found.budget == architecture.budget
+    assert candidate.budget == architecture.budget
 
 
-def test_a_foreign_file_is_known_by_its_name_and_its_hash(catalogue: Catalogue):
-    """Without an architecture the stem stands for it, and what it is checked against is no part of its name."""
-    found = candidate_of(Path("a/b.py"), CONTENT, variant=catalogue.variant(6))
-    assert (found.model_name, found.scheduler_type) == ("b", f"file-{found.sha256[:8]}")
-    assert (found.variant, found.budget, found.rendered) == (catalogue.variant(6), None, False)
-    assert found.prm.keys() == {"lr", "momentum", "dropout"}
+def test_a_foreign_file_is_named_by_its_stem_and_its_hash(catalogue: Catalogue):
+    """Without an architecture the model is the stem, and the name of the schedule does not depend on the claim."""
+    candidate = candidate_of(Path("a/b.py"), CONTENT, variant=catalogue.variant(6))
+    assert (candidate.model_name, candidate.scheduler_type) == ("b", f"file-{candidate.sha256[:8]}")
+    assert (candidate.variant, candidate.budget, candidate.rendered) == (catalogue.variant(6), None, False)
+    assert candidate.prm.keys() == {"lr", "momentum", "dropout"}
     assert candidate_of(Path("b.py"), CONTENT).variant is None
 
 
-def test_a_variant_without_a_curve_is_none(catalogue: Catalogue):
-    """There is nothing to compare such a file with, and its name in the store stays the variant's."""
+def test_a_variant_without_a_curve_is_dropped(catalogue: Catalogue):
+    """The candidate has no variant, but keeps its name in the store."""
     variant = replace(catalogue.variant(6), family="of_a_user_without_curves")
-    found = candidate_of(Path("b.py"), CONTENT, catalogue.architecture("ResNet"), variant)
-    assert (found.variant, found.scheduler_type) == (None, "A0_006")
+    candidate = candidate_of(Path("b.py"), CONTENT, catalogue.architecture("ResNet"), variant)
+    assert (candidate.variant, candidate.scheduler_type) == (None, "A0_006")
 
 
-def test_a_mutant_and_a_file_on_disk_are_verified_alike(catalogue: Catalogue, tmp_path: Path):
-    """The candidate of a file does not depend on who makes it, but for its path and for who rendered it."""
+def test_the_candidates_of_a_mutant_and_of_a_file_are_alike(catalogue: Catalogue, tmp_path: Path):
+    """They differ only in the path and in whether the file was rendered."""
     pair = catalogue.architecture("ResNet"), catalogue.variant(177)
     (on_disk,) = run.from_selection(catalogue, [pair], tmp_path)
     file = verified(catalogue, 177, source=on_disk.source)

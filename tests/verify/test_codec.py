@@ -1,4 +1,4 @@
-"""Records that travel between processes as JSON."""
+"""Records are encoded as JSON and decoded without loss."""
 
 import json
 import math
@@ -11,28 +11,28 @@ from lrgen.verify import codec
 from lrgen.verify.candidate import candidate_of
 
 
-def there_and_back(kind, record):
+def round_trip(kind, record):
     return codec.decode(kind, json.loads(codec.encode(record)))
 
 
 @pytest.mark.parametrize("model", ["ResNet", "ConvNeXt"])
-def test_every_candidate_survives_its_journey(catalogue, model):
-    """Each schedule with its constants, hyperparameters and optimizer, with a network that has a budget or none."""
+def test_every_candidate_is_decoded_without_loss(catalogue, model):
+    """Candidates of all variants, with and without a budget, equal what is decoded."""
     for variant in catalogue.variants:
         candidate = candidate_of(Path("a/file.py"), b"pass", catalogue.architecture(model), variant, rendered=True)
-        assert there_and_back(Candidate, candidate) == candidate
+        assert round_trip(Candidate, candidate) == candidate
 
 
 @pytest.mark.parametrize("content", [b"x = '\xff'\n", "x = 'é\u2028'\n".encode(), b"\0", b""])
-def test_the_text_of_a_file_arrives_as_it_was(content):
-    """Bytes that are not UTF-8, line separators and null bytes are part of the text that is checked."""
+def test_the_source_is_decoded_without_loss(content):
+    """Bytes that are not UTF-8, line separators and null bytes are kept, and the message is one line."""
     candidate = candidate_of(Path("file.py"), content)
     assert codec.encode(candidate).count(b"\n") == 1
-    assert there_and_back(Candidate, candidate) == candidate
+    assert round_trip(Candidate, candidate) == candidate
 
 
-def test_an_outcome_survives_its_journey(catalogue):
-    """Checks, epochs and their numbers arrive as they were, infinite ones as well."""
+def test_an_outcome_is_decoded_without_loss(catalogue):
+    """Checks, epochs and their numbers are kept, infinite numbers included."""
     candidate = candidate_of(Path("file.py"), b"pass", catalogue.architecture("ResNet"), catalogue.variant(1))
     outcome = Outcome(
         candidate=candidate,
@@ -48,12 +48,12 @@ def test_an_outcome_survives_its_journey(catalogue):
         output="printed\n",
         trace="abc",
     )
-    assert there_and_back(Outcome, outcome) == outcome
+    assert round_trip(Outcome, outcome) == outcome
 
 
-def test_what_is_no_record_is_no_record():
-    """A field that does not exist and a word that is no status are errors, and no half of an outcome."""
-    with pytest.raises(KeyError, match="nonsense"):
+def test_an_invalid_record_is_an_error():
+    """An unknown field and an unknown stage are errors."""
+    with pytest.raises(KeyError, match="^'nonsense'$"):
         codec.decode(CheckReport, {"nonsense": 1})
-    with pytest.raises(ValueError, match="'finished' is not a valid Stage"):
+    with pytest.raises(ValueError, match="^'finished' is not a valid Stage$"):
         codec.decode(CheckReport, {"stage": "finished", "passed": True, "reason": "", "seconds": 0.0})

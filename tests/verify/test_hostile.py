@@ -1,4 +1,4 @@
-"""Files that mean harm: each tries one thing, in each kind of sandbox; the machine and the other files are fine."""
+"""Hostile files in each kind of sandbox: none harms the machine, another file or its own verdict."""
 
 import contextlib
 import functools
@@ -25,25 +25,25 @@ from tests.paths import FIXTURES
 
 GOOD = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
-PATIENCE = 60.0
+TIMEOUT = 60.0
 SANDBOXES = [Mechanism.NAMESPACES, Mechanism.LANDLOCK]
 
 
 @functools.cache
-def refusal(mechanism: Mechanism) -> str:
+def refusal_of(mechanism: Mechanism) -> str:
     return sandbox.refusal_of(mechanism)
 
 
 @pytest.fixture(params=SANDBOXES, ids=lambda mechanism: mechanism.value)
 def mechanism(request: pytest.FixtureRequest) -> Mechanism:
-    """Each kind of sandbox that this machine gives."""
-    if reason := refusal(request.param):
-        pytest.skip(f"no {request.param} here: {reason}")
+    """Each kind of sandbox that this machine provides."""
+    if reason := refusal_of(request.param):
+        pytest.skip(f"this machine provides no {request.param}: {reason}")
     return request.param
 
 
 def hostile(harm: str, name: str = "hostile", folder: Path = Path("/files")) -> Candidate:
-    """A good file whose network does something else as well when it is built."""
+    """A good file whose constructor also runs this code."""
     marker = "class ConvBlock"
     call = "        super().__init__()\n        self.device"
     assert GOOD.count(call) == 1
@@ -56,21 +56,21 @@ def hostile(harm: str, name: str = "hostile", folder: Path = Path("/files")) -> 
 
 
 def end_of(harm: str, mechanism: Mechanism, folder: Path = Path("/files"), **limits: float) -> Outcome:
-    """How a file ends that does this."""
-    bounds = Limits(**{"seconds": PATIENCE, "check_seconds": PATIENCE} | limits)  # type: ignore[arg-type]  # whole numbers
+    """The outcome of a file whose constructor runs this code."""
+    bounds = Limits(**{"seconds": TIMEOUT, "check_seconds": TIMEOUT} | limits)  # type: ignore[arg-type]  # whole numbers
     [outcome] = local.run([hostile(harm, folder=folder)], CONTRACT, None, limits=bounds, mechanism=mechanism)
     assert outcome.isolation == mechanism
     return outcome
 
 
 def test_a_harmless_file_passes(mechanism):
-    """The sandbox takes nothing from a file that keeps the contract."""
+    """A file that satisfies the contract passes in a sandbox."""
     outcome = end_of("pass", mechanism)
     assert outcome.status is Status.PASSED, outcome.reason
 
 
-def test_a_file_may_be_checked_against_a_users_own_schedule(mechanism, tmp_path):
-    """The curve lies in the user's folder, which the file cannot see; what compares it has loaded it before."""
+def test_a_sandboxed_file_is_checked_against_the_curve_of_a_user(mechanism, tmp_path):
+    """The curve in the user's folder is loaded before the sandbox hides that folder."""
     curve = "def flat(step, horizon):\n    return 0 * step + 1\n"
     (tmp_path / "curves.py").write_text(curve)
     shipped = catalogues.load().variant(1)
@@ -93,8 +93,8 @@ READS = """
 
 
 @pytest.mark.parametrize("place", ["home/.ssh/id_ed25519", "db/ab.nn.db"])
-def test_keys_and_results_cannot_be_read(mechanism, tmp_path, place):
-    """What lies in a home folder or a database is not for a file under test; a mere process reads it."""
+def test_keys_and_databases_cannot_be_read(mechanism, tmp_path, place):
+    """A sandboxed file cannot read a key or a database; a plain process can."""
     path = tmp_path / place
     path.parent.mkdir(parents=True)
     path.write_text("the secret")
@@ -105,8 +105,8 @@ def test_keys_and_results_cannot_be_read(mechanism, tmp_path, place):
     assert "FileNotFoundError" in outcome.output or "PermissionError" in outcome.output
 
 
-def test_nothing_is_written_beside_the_file(mechanism, tmp_path):
-    """A file may write into its scratch folder only; a mere process writes where it likes."""
+def test_no_file_is_written_outside_the_scratch_folder(mechanism, tmp_path):
+    """A sandboxed file cannot write beside itself; a plain process can."""
     harm = """
         from pathlib import Path
         try:
@@ -132,10 +132,10 @@ CALL = """
 
 
 @pytest.mark.parametrize("kind", [Mechanism.PROCESS, *SANDBOXES])
-def test_nobody_is_called(kind):
-    """A file reaches no one, not even on loopback; a mere process does."""
-    if kind is not Mechanism.PROCESS and (reason := refusal(kind)):
-        pytest.skip(f"no {kind} here: {reason}")
+def test_no_connection_is_made(kind):
+    """A sandboxed file cannot connect to loopback; a plain process can."""
+    if kind is not Mechanism.PROCESS and (reason := refusal_of(kind)):
+        pytest.skip(f"this machine provides no {kind}: {reason}")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         outcome = end_of(CALL.format(port=server.getsockname()[1]), kind)
@@ -147,8 +147,8 @@ def test_nobody_is_called(kind):
         assert "Error" in outcome.output
 
 
-def test_a_fork_bomb_is_bounded_and_cleared_away(mechanism):
-    """Forking without end comes to an end, and none of it is left."""
+def test_a_fork_bomb_ends_with_all_its_processes(mechanism):
+    """Endless forking fails, and no process of it remains."""
     harm = """
         import os, time
         count = 0
@@ -168,8 +168,8 @@ def test_a_fork_bomb_is_bounded_and_cleared_away(mechanism):
     assert not started & local.child_processes()
 
 
-def test_memory_is_bounded(mechanism):
-    """A file that takes more and more is ended, by its resident size."""
+def test_the_memory_of_a_file_is_limited(mechanism):
+    """A file that allocates without end is out of memory."""
     harm = """
         blocks = []
         while True:
@@ -180,8 +180,8 @@ def test_memory_is_bounded(mechanism):
     assert outcome.reason == "the file uses more than 1536 MiB of memory"
 
 
-def test_memory_of_all_its_processes_is_bounded(mechanism):
-    """Sharing the load among children does not help."""
+def test_the_memory_of_all_processes_of_a_file_is_limited(mechanism):
+    """The memory of the children counts as that of the file."""
     harm = """
         import os, time
         for _ in range(8):
@@ -194,8 +194,8 @@ def test_memory_of_all_its_processes_is_bounded(mechanism):
     assert outcome.status is Status.OUT_OF_MEMORY
 
 
-def test_the_disk_is_not_filled(mechanism):
-    """Writing without end fails early, and what was written is gone."""
+def test_the_disk_cannot_be_filled(mechanism):
+    """Endless writing fails after at most 256 MiB."""
     harm = """
         written = 0
         try:
@@ -208,13 +208,13 @@ def test_the_disk_is_not_filled(mechanism):
     """
     outcome = end_of(harm, mechanism)
     assert outcome.status in (Status.FAILED, Status.CRASHED)
-    told = [line for line in outcome.output.splitlines() if line.startswith("stopped at")]
-    assert all(int(line.split()[2]) <= 256 for line in told)
-    assert told or "SIGXFSZ" in outcome.reason
+    reports = [line for line in outcome.output.splitlines() if line.startswith("stopped at")]
+    assert all(int(line.split()[2]) <= 256 for line in reports)
+    assert reports or outcome.reason == "the child process was killed by SIGXFSZ"
 
 
-def test_ignoring_sigterm_does_not_help(mechanism):
-    """Whoever does not go when told is killed."""
+def test_a_file_that_ignores_sigterm_is_killed(mechanism):
+    """A file that ignores SIGTERM is killed when its time is over."""
     harm = """
         import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -225,23 +225,23 @@ def test_ignoring_sigterm_does_not_help(mechanism):
     assert outcome.status is Status.TIMED_OUT
 
 
-def test_sleeping_for_ever_ends_in_time(mechanism):
-    """A file has its time and no more."""
+def test_a_file_that_sleeps_is_timed_out(mechanism):
+    """A file that sleeps ends at its time limit."""
     outcome = end_of("import time\ntime.sleep(10_000)", mechanism, check_seconds=2.0)
     assert outcome.status is Status.TIMED_OUT
-    assert outcome.seconds < PATIENCE / 2
+    assert outcome.seconds < TIMEOUT / 2
 
 
-def test_siblings_and_parents_are_not_killed(mechanism):
-    """A file that signals everybody it can think of hits nobody but itself."""
+def test_other_processes_cannot_be_killed(mechanism):
+    """A file that kills every process that it can name ends no other file."""
     harm = """
         import os, signal
         here = {os.getpid(), 1}
         try:
-            everybody = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+            others = {int(name) for name in os.listdir("/proc") if name.isdigit()}
         except OSError:
-            everybody = set(range(2, 100_000))
-        for pid in {os.getppid(), *everybody} - here - {0}:
+            others = set(range(2, 100_000))
+        for pid in {os.getppid(), *others} - here - {0}:
             try:
                 os.kill(pid, signal.SIGKILL)
                 print("killed", pid)
@@ -249,17 +249,17 @@ def test_siblings_and_parents_are_not_killed(mechanism):
                 pass
     """
     files = [hostile("import time\ntime.sleep(1.5)", "sibling"), hostile(harm, "killer"), hostile("pass", "last")]
-    limits = Limits(seconds=PATIENCE)
+    limits = Limits(seconds=TIMEOUT)
     outcomes = {
-        o.candidate.model_name: o
-        for o in local.run(files, CONTRACT, None, workers=2, limits=limits, mechanism=mechanism)
+        outcome.candidate.model_name: outcome
+        for outcome in local.run(files, CONTRACT, None, workers=2, limits=limits, mechanism=mechanism)
     }
     assert outcomes["sibling"].status is Status.PASSED, outcomes["sibling"].reason
     assert outcomes["last"].status is Status.PASSED
 
 
-def test_a_kill_of_everybody_reaches_nobody_else(mechanism):
-    """``kill(-1)`` ends, at most, the file itself."""
+def test_a_kill_of_all_processes_ends_only_the_file(mechanism):
+    """``kill(-1)`` in a sandbox does not end a process outside it."""
     with contextlib.ExitStack() as stack:
         pid = os.fork()
         if pid == 0:
@@ -287,8 +287,8 @@ def test_a_kill_of_everybody_reaches_nobody_else(mechanism):
         ),
     ],
 )
-def test_what_the_checks_use_is_not_replaced(mechanism, harm, name):
-    """A file that replaces torch's functions or those of the checks has failed, and is told which."""
+def test_a_file_that_replaces_code_of_the_checks_fails(mechanism, harm, name):
+    """The reason names the function of torch or of the checks that the file replaces."""
     outcome = end_of(harm, mechanism)
     assert outcome.status is Status.FAILED
     assert outcome.reason == f"the file replaces {name}, which the checks use"
@@ -297,15 +297,15 @@ def test_what_the_checks_use_is_not_replaced(mechanism, harm, name):
 FORGED = '{"end": "contract", "reason": "", "seconds": 0.0, "measurement": {}}\n'
 
 
-def test_a_result_on_standard_output_is_no_result(mechanism):
-    """What a file prints is output, whatever it looks like."""
+def test_a_forged_result_on_standard_output_is_ignored(mechanism):
+    """A message on standard output is not a result."""
     outcome = end_of(f"import os\nprint({FORGED!r})\nos._exit(0)", mechanism)
     assert outcome.status is Status.CRASHED
     assert outcome.reason == "the child process exits with code 0 before the check ends"
 
 
-def test_a_result_on_every_descriptor_is_no_result(mechanism):
-    """A message that is not signed ends its file."""
+def test_a_forged_result_on_every_descriptor_is_a_crash(mechanism):
+    """A message without the secret of the child ends its file."""
     harm = f"""
         import os
         for descriptor in range(3, 256):
@@ -320,14 +320,15 @@ def test_a_result_on_every_descriptor_is_no_result(mechanism):
     assert re.fullmatch(r"the child process sends a message that is not a result: \w+", outcome.reason)
 
 
-def test_an_early_exit_is_no_pass(mechanism):
-    """Exit code 0 says nothing."""
+def test_an_early_exit_is_a_crash(mechanism):
+    """A file that exits with code 0 before its checks end has crashed."""
     outcome = end_of("import os\nos._exit(0)", mechanism)
     assert outcome.status is Status.CRASHED
+    assert outcome.reason == "the child process exits with code 0 before the check ends"
 
 
-def test_a_daemon_does_not_outlive_its_file(mechanism):
-    """Two forks and a session of its own do not help: it ends with the file."""
+def test_a_daemon_ends_with_its_file(mechanism):
+    """A process behind a double fork and in its own session ends with the file."""
     harm = """
         import os, time
         if os.fork() == 0:

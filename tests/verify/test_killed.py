@@ -20,7 +20,8 @@ from lrgen.verify import run as verify
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.sandbox import Isolation
-from tests.verify.engines.test_local import KEPT_CONTRACT, wait_for
+from tests.verify.engines.test_local import PASSING_CONTRACT
+from tests.verify.processes import children_of, has_exited, reap, wait_for
 
 KILLS = 60
 SETTINGS = VerifySettings(stage=Stage.CONTRACT)
@@ -38,7 +39,7 @@ def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(candidate: Candidate, settings: object, dataset: object, channel: local.child_process.Channel) -> bool:
         time.sleep(0.002 + int(candidate.sha256[:2], 16) / 255 * 0.02)
         channel.send(end="syntax", reason="", seconds=0.0, measurement={})
-        channel.send(end="contract", reason="", seconds=0.0, measurement=KEPT_CONTRACT)
+        channel.send(end="contract", reason="", seconds=0.0, measurement=PASSING_CONTRACT)
         return True
 
     monkeypatch.setattr(local.child_process, "run", run)
@@ -85,19 +86,6 @@ def recorded(database: Path) -> Counter[str]:
     return Counter()
 
 
-def children_of(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    return []
-
-
-def is_zombie_or_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def test_random_kills_lose_and_repeat_no_outcome(tmp_path):
     """After a child, the parent or both are killed at a random moment, every reported outcome is recorded once."""
     generator = random.Random(0)
@@ -113,7 +101,7 @@ def test_random_kills_lose_and_repeat_no_outcome(tmp_path):
                 victims = children_of(pid)
                 with contextlib.suppress(ProcessLookupError):
                     if kind == "child" and victims:
-                        os.kill(generator.choice(victims), signal.SIGKILL)
+                        os.kill(generator.choice(sorted(victims)), signal.SIGKILL)
                         kills[kind] += 1
                     elif kind == "parent":
                         os.kill(pid, signal.SIGKILL)
@@ -141,10 +129,9 @@ def test_children_end_with_their_parent(tmp_path):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         read_all(reports)  # returns when the last child has closed it
-    wait_for(lambda: all(is_zombie_or_gone(victim) for victim in victims), "the end of the children")
+    wait_for(lambda: all(has_exited(victim) for victim in victims), "the end of the children")
     for victim in victims:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(victim, 0)
+        reap(victim)
 
 
 @pytest.fixture
@@ -168,14 +155,14 @@ def test_a_full_disk_ends_the_run_and_keeps_the_recorded_outcomes(small_disk):
     filler.write_bytes(b"x" * (600 * 1024 - 4096 - sum(path.stat().st_size for path in small_disk.iterdir()) - 40_000))
     options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     reported: list[str] = []
-    children = local._children()
+    children = local.child_processes()
     outcomes = (outcome.candidate.model_name for outcome in verify.verify(work, SETTINGS, store, **options))
     with pytest.raises(StoreError, match=r"results\.db: .*(full|I/O)"):
         reported.extend(outcomes)
     store.close()
     filler.unlink()
     assert set(reported) <= set(recorded(database))
-    assert local._children() <= children
+    assert local.child_processes() <= children
     ended = list(verify.verify(work, SETTINGS, Store(f"sqlite:///{database}"), **options))
     assert sum(outcome.reused for outcome in ended) >= len(reported)
     assert set(recorded(database).values()) == {1}

@@ -1,4 +1,4 @@
-"""What a verification is asked for decides how it is run, before any file is looked at."""
+"""A plan is made from the settings and the request, before any file is read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +28,11 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "free_slots", lambda device: 5)
 
 
-def test_without_a_wish_every_core_has_a_file(machine):
-    """What is asked for by default: the settings of lrgen.toml, one seed, one file a core with one thread."""
-    found = plan(ON_CPU, VerifyRequest())
-    assert found.settings == (VerifySettings(),)
-    assert (found.workers, found.timeout, found.force, found.isolation, found.engine) == (
+def test_the_default_plan_runs_one_file_per_core(machine):
+    """The default plan has the settings of lrgen.toml, one seed, and a worker with one thread per core."""
+    made = plan(ON_CPU, VerifyRequest())
+    assert made.settings == (VerifySettings(),)
+    assert (made.workers, made.timeout, made.force, made.isolation, made.engine) == (
         8,
         900.0,
         False,
@@ -53,43 +53,43 @@ def test_without_a_wish_every_core_has_a_file(machine):
         (Settings(device="cuda", workers=2), {"slots": 3}, 3, 4),
     ],
 )
-def test_the_machine_is_shared(settings, request_, workers, threads):
-    """On the CPU the workers share the cores, on a GPU there are as many files as slots."""
-    found = plan(settings, VerifyRequest(**request_))
-    assert (found.workers, found.settings[0].threads) == (workers, threads)
+def test_workers_share_the_machine(settings, request_, workers, threads):
+    """On the CPU the workers share the cores; a GPU has a worker per slot."""
+    made = plan(settings, VerifyRequest(**request_))
+    assert (made.workers, made.settings[0].threads) == (workers, threads)
 
 
-@pytest.mark.parametrize(("workers", "taken"), [(0, 12), (4, 4), (40, 12)])
-def test_a_cluster_says_how_much_room_it_has(monkeypatch, workers, taken):
-    """Its slots bound the workers that were asked for; its GPU need not be on this machine."""
-    asked: list[Any] = []
-    monkeypatch.setattr(ray, "slots", lambda *how: asked.append(how) or 12)
+@pytest.mark.parametrize(("workers", "planned"), [(0, 12), (4, 4), (40, 12)])
+def test_the_slots_of_a_cluster_limit_the_workers(monkeypatch, workers, planned):
+    """A cluster runs at most as many workers as it has slots, on a GPU that this machine need not have."""
+    calls: list[Any] = []
+    monkeypatch.setattr(ray, "slots", lambda *arguments: calls.append(arguments) or 12)
     monkeypatch.setattr(planning, "cuda_devices", lambda: 0)
     settings = Settings(device="cuda:3", workers=workers)
-    found = plan(settings, VerifyRequest(engine="ray", address="there:1", slots=2))
-    assert (found.workers, found.settings[0].device, found.engine, found.address) == (taken, "cuda:0", "ray", "there:1")
-    assert asked == [("there:1", "cuda:0", found.settings[0].threads, 2)]
+    made = plan(settings, VerifyRequest(engine="ray", address="there:1", slots=2))
+    assert (made.workers, made.settings[0].device, made.engine, made.address) == (planned, "cuda:0", "ray", "there:1")
+    assert calls == [("there:1", "cuda:0", made.settings[0].threads, 2)]
 
 
 def test_seeds_are_consecutive():
-    """Each has settings of its own, alike but for the seed."""
-    found = plan(Settings(device="cpu", seed=7, epochs=3), VerifyRequest(seeds=3, full=True, compile=True))
+    """The settings of the runs differ only in the seed."""
+    made = plan(Settings(device="cpu", seed=7, epochs=3), VerifyRequest(seeds=3, full=True, compile=True))
     first = VerifySettings(seed=7, epochs=3, full=True, compile=True)
-    assert found.settings == (first, replace(first, seed=8), replace(first, seed=9))
+    assert made.settings == (first, replace(first, seed=8), replace(first, seed=9))
 
 
-def test_options_and_settings_end_in_the_plan():
-    """What is not looked up is passed on."""
+def test_options_and_settings_are_passed_to_the_plan():
+    """Stage, isolation, time limit and data options are those of the request and the settings."""
     settings = Settings(device="cpu", timeout=5.0, data_root=Path("there"), enable_database_caching=False)
-    found = plan(settings, VerifyRequest(stage="contract", isolation="sandbox", download=True))
-    assert found.settings[0].stage is Stage.CONTRACT
-    assert (found.isolation, found.download, found.data_root) == (Isolation.SANDBOX, True, Path("there"))
-    assert (found.timeout, found.force) == (5.0, True)
+    made = plan(settings, VerifyRequest(stage="contract", isolation="sandbox", download=True))
+    assert made.settings[0].stage is Stage.CONTRACT
+    assert (made.isolation, made.download, made.data_root) == (Isolation.SANDBOX, True, Path("there"))
+    assert (made.timeout, made.force) == (5.0, True)
     assert plan(ON_CPU, VerifyRequest(force=True)).force
 
 
 @pytest.mark.parametrize(
-    ("request_", "error", "told"),
+    ("request_", "error", "message"),
     [
         ({"stage": "trainning"}, UnknownNameError, "unknown stage 'trainning': did you mean training?"),
         ({"isolation": "docker"}, UnknownNameError, "unknown isolation 'docker': known: process, sandbox"),
@@ -103,32 +103,34 @@ def test_options_and_settings_end_in_the_plan():
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_run(request_, error, told):
-    """The error names the option and the value."""
+def test_an_impossible_request_is_an_error(request_, error, message):
+    """The error names the option and its value."""
     with pytest.raises(error) as raised:
         plan(ON_CPU, VerifyRequest(**request_))
-    assert str(raised.value) == told
+    assert str(raised.value) == message
 
 
-def test_an_unknown_dataset_is_refused():
-    """Also when the stage that was asked for does not train."""
-    with pytest.raises(UnknownNameError, match="unknown dataset 'imagenet'"):
+def test_an_unknown_dataset_is_an_error():
+    """An unknown dataset is an error even if the stage does not train."""
+    with pytest.raises(UnknownNameError, match="^unknown dataset 'imagenet'"):
         plan(Settings(device="cpu", dataset="imagenet"), VerifyRequest(stage="syntax"))
 
 
 def test_a_plan_is_executed_seed_by_seed(monkeypatch, tmp_path):
-    """Each outcome comes with its seed; no more files run at a time than there are."""
+    """Each outcome has its seed, and there are at most as many workers as files."""
     calls: list[tuple[int, dict[str, Any]]] = []
 
-    def verify(candidates: Any, settings: VerifySettings, store: Any, **how: Any) -> Any:
-        calls.append((settings.seed, how))
-        yield from (Outcome(one, Status.FAILED, Stage.SYNTAX, "", 1.0) for one in candidates)
+    def verify(candidates: Any, settings: VerifySettings, store: Any, **options: Any) -> Any:
+        calls.append((settings.seed, options))
+        yield from (Outcome(candidate, Status.FAILED, Stage.SYNTAX, "", 1.0) for candidate in candidates)
 
     monkeypatch.setattr(run, "verify", verify)
     files = [candidate_of(tmp_path / name, b"") for name in ("a.py", "b.py")]
-    found = list(run.execute(plan(ON_CPU, VerifyRequest(seeds=2, force=True)), files, verdicts.cache_in(tmp_path)))
-    assert [(outcome.candidate, seed) for outcome, seed in found] == [(f, s) for s in (0, 1) for f in files]
-    assert [(seed, how["workers"], how["force"], how["timeout"]) for seed, how in calls] == [
+    executed = list(run.execute(plan(ON_CPU, VerifyRequest(seeds=2, force=True)), files, verdicts.cache_in(tmp_path)))
+    assert [(outcome.candidate, seed) for outcome, seed in executed] == [
+        (file, seed) for seed in (0, 1) for file in files
+    ]
+    assert [(seed, options["workers"], options["force"], options["timeout"]) for seed, options in calls] == [
         (0, 2, True, 900.0),
         (1, 2, True, 900.0),
     ]
@@ -142,13 +144,13 @@ def test_a_plan_is_executed_seed_by_seed(monkeypatch, tmp_path):
     [("auto", 0, "cpu"), ("auto", 2, "cuda:0"), ("cpu", 2, "cpu"), ("cuda", 1, "cuda:0"), ("cuda:1", 2, "cuda:1")],
 )
 def test_a_device_is_resolved(monkeypatch, name, count, resolved):
-    """``auto`` is the first GPU where there is one, else the processor."""
+    """``auto`` is the first GPU, or the CPU if there is no GPU."""
     monkeypatch.setattr(planning, "cuda_devices", lambda: count)
     assert planning.resolve_device(name) == resolved
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("cuda", "device cuda does not exist: torch finds 0 CUDA devices"),
         ("cuda:0", "device cuda:0 does not exist: torch finds 0 CUDA devices"),
@@ -159,9 +161,9 @@ def test_a_device_is_resolved(monkeypatch, name, count, resolved):
         ("", "device must be auto, cpu, cuda or cuda:N, got ''"),
     ],
 )
-def test_a_device_that_is_not_there_is_named(monkeypatch, name, told):
-    """A device that cannot be used is an error that names it, before any child is started."""
+def test_an_invalid_or_missing_device_is_an_error(monkeypatch, name, message):
+    """The error names the device that does not exist or is malformed."""
     monkeypatch.setattr(planning, "cuda_devices", lambda: 0)
     with pytest.raises(DeviceError) as raised:
         planning.resolve_device(name)
-    assert str(raised.value) == told
+    assert str(raised.value) == message

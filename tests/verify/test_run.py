@@ -1,10 +1,11 @@
-"""Files → outcomes: what each is checked against, what is known of it already, and what an interruption leaves."""
+"""Verification of files: claims, recorded outcomes, isolation, order, and interruptions."""
 
 import contextlib
 import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -35,7 +36,7 @@ from tests.paths import FIXTURES
 GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # claims variant 1
 HANGS = FIXTURES / "contract" / "fails_endless_loop_in_init.py"
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
-PATIENCE = 60.0  # seconds until a test gives up waiting for something that must happen
+TIMEOUT = 60.0  # seconds until a test gives up waiting for something that must happen
 
 
 @pytest.fixture
@@ -54,9 +55,9 @@ def pairs(catalogue: Catalogue, *numbers: int) -> list[output.Pair]:
     return [(catalogue.architecture("ResNet"), catalogue.variant(number)) for number in numbers]
 
 
-def copy(source: Path, target: Path, more: str = "") -> Path:
+def copy(source: Path, target: Path, appended: str = "") -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(source.read_bytes() + more.encode())
+    target.write_bytes(source.read_bytes() + appended.encode())
     return target
 
 
@@ -67,12 +68,12 @@ def sha256(path: Path) -> str:
 # Rendered files.
 
 
-def test_a_selection_is_rendered_where_it_is_missing(catalogue, out):
-    """Files that are not there yet are rendered, and each is checked against its own variant with its own recipe."""
+def test_missing_files_of_a_selection_are_rendered(catalogue, out):
+    """Missing files are rendered, and each is checked against its variant with the recipe of its architecture."""
     selection = pairs(catalogue, 1, 36)
-    found = verify.from_selection(catalogue, selection, out)
+    candidates = verify.from_selection(catalogue, selection, out)
     renderer = Renderer(catalogue)
-    for candidate, (architecture, variant) in zip(found, selection, strict=True):
+    for candidate, (architecture, variant) in zip(candidates, selection, strict=True):
         file = renderer.render(architecture, variant)
         assert candidate.path == out / "ResNet" / f"{variant.key}.py"
         assert candidate.path.read_text(encoding="utf-8") == candidate.source == file.text
@@ -83,8 +84,8 @@ def test_a_selection_is_rendered_where_it_is_missing(catalogue, out):
         assert candidate.prm == {"lr": recipe.lr, "momentum": recipe.momentum, "dropout": recipe.dropout}
 
 
-def test_rendered_files_are_not_rendered_again(catalogue, out):
-    """Files that are there stay untouched."""
+def test_existing_files_are_not_rendered_again(catalogue, out):
+    """A file that exists, and its manifest, are not written."""
     selection = pairs(catalogue, 1)
     (before,) = verify.from_selection(catalogue, selection, out)
     times = before.path.stat().st_mtime_ns, (before.path.parent / "manifest.json").stat().st_mtime_ns
@@ -92,8 +93,8 @@ def test_rendered_files_are_not_rendered_again(catalogue, out):
     assert times == (before.path.stat().st_mtime_ns, (before.path.parent / "manifest.json").stat().st_mtime_ns)
 
 
-def test_a_file_that_differs_is_refused(catalogue, out):
-    """What the catalogue does not render is neither verified as if it did nor overwritten."""
+def test_a_file_that_differs_from_the_catalogue_is_an_error(catalogue, out):
+    """A file with other bytes than the catalogue renders is neither verified nor overwritten."""
     selection = pairs(catalogue, 1, 2, 3)
     first, second, _ = verify.from_selection(catalogue, selection, out)
     copy(first.path, first.path, "# by hand\n")
@@ -101,19 +102,21 @@ def test_a_file_that_differs_is_refused(catalogue, out):
         verify.from_selection(catalogue, selection, out)
     assert str(raised.value) == f"{first.path} differs from the catalogue: run lrgen render"
     copy(second.path, second.path, "# by hand\n")
-    with pytest.raises(StaleFileError, match=r"A0_001.py differs .* \(2 files differ\): run lrgen render"):
+    with pytest.raises(
+        StaleFileError, match=r"A0_001\.py differs from the catalogue \(2 files differ\): run lrgen render$"
+    ):
         verify.from_selection(catalogue, selection, out)
     assert first.path.read_text().endswith("# by hand\n")
     assert len(verify.from_selection(catalogue, selection[2:], out)) == 1
 
 
-def test_a_manifest_that_differs_is_refused(catalogue, out):
-    """A file is not checked against a manifest that says something else of it than the catalogue."""
+def test_a_manifest_that_differs_from_the_catalogue_is_an_error(catalogue, out):
+    """A file whose manifest disagrees with the catalogue is not verified."""
     selection = pairs(catalogue, 1)
     verify.from_selection(catalogue, selection, out)
     manifest = out / "ResNet" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"number": 1', '"number": 2'))
-    with pytest.raises(StaleFileError, match="manifest.json describes A0_001 differently: run lrgen render"):
+    with pytest.raises(StaleFileError, match=r"/ResNet/manifest\.json describes A0_001 differently: run lrgen render$"):
         verify.from_selection(catalogue, selection, out)
 
 
@@ -126,82 +129,82 @@ def rendered_file(catalogue: Catalogue, out: Path) -> Path:
     return candidate.path
 
 
-def test_a_rendered_file_is_known_by_its_manifest(catalogue, rendered_file, tmp_path):
-    """A file is checked against the variant that the manifest beside it has for its hash, wherever ``--out`` is."""
-    (found,) = verify.from_paths(catalogue, [rendered_file], tmp_path / "elsewhere")
-    assert (found.model_name, found.scheduler_type) == ("ResNet", "A0_006")
-    assert found.variant == catalogue.variant(6)
-    assert found.prm["lr"] == catalogue.architecture("ResNet").recipe.lr
+def test_a_manifest_identifies_a_rendered_file(catalogue, rendered_file, tmp_path):
+    """A file is checked against the variant that the manifest beside it has for its hash."""
+    (candidate,) = verify.from_paths(catalogue, [rendered_file], tmp_path / "elsewhere")
+    assert (candidate.model_name, candidate.scheduler_type) == ("ResNet", "A0_006")
+    assert candidate.variant == catalogue.variant(6)
+    assert candidate.prm["lr"] == catalogue.architecture("ResNet").recipe.lr
 
 
-def test_a_copy_of_a_rendered_file_is_known_by_its_hash(catalogue, rendered_file, out, tmp_path):
-    """A file that was copied and renamed is checked against the same variant as long as its bytes are the same."""
+def test_a_copy_of_a_rendered_file_is_identified_by_its_hash(catalogue, rendered_file, out, tmp_path):
+    """A copy under another name is checked against the same variant if its bytes are the same."""
     moved = copy(rendered_file, tmp_path / "mine" / "network.py")
-    (found,) = verify.from_paths(catalogue, [moved], out)
-    assert (found.path, found.model_name, found.scheduler_type) == (moved, "ResNet", "A0_006")
-    assert found.variant == catalogue.variant(6)
+    (candidate,) = verify.from_paths(catalogue, [moved], out)
+    assert (candidate.path, candidate.model_name, candidate.scheduler_type) == (moved, "ResNet", "A0_006")
+    assert candidate.variant == catalogue.variant(6)
     edited = copy(rendered_file, tmp_path / "mine" / "edited.py", "# one more line\n")
-    (found,) = verify.from_paths(catalogue, [edited], out)
-    assert (found.model_name, found.variant) == ("edited", None)
+    (candidate,) = verify.from_paths(catalogue, [edited], out)
+    assert (candidate.model_name, candidate.variant) == ("edited", None)
 
 
-def test_a_manifest_comes_before_a_claim(catalogue, rendered_file, out):
-    """What is known of a file is not overridden by ``--as``."""
-    (found,) = verify.from_paths(catalogue, [rendered_file], out, catalogue.variant(1))
-    assert found.variant == catalogue.variant(6)
+def test_a_manifest_precedes_a_claim(catalogue, rendered_file, out):
+    """``--as`` does not override the variant of the manifest."""
+    (candidate,) = verify.from_paths(catalogue, [rendered_file], out, catalogue.variant(1))
+    assert candidate.variant == catalogue.variant(6)
 
 
-def test_a_foreign_file_is_checked_against_the_variant_that_is_named(catalogue, out, tmp_path):
-    """Its key is its stem and eight digits of its hash, and it is checked against the variant that was named."""
+def test_a_foreign_file_is_checked_against_its_claim(catalogue, out, tmp_path):
+    """Its key is its stem with eight digits of its hash, and its variant is the claimed one."""
     path = copy(GOOD, tmp_path / "my network.py")
-    (found,) = verify.from_paths(catalogue, [path], out, catalogue.variant(1))
-    assert found.model_name == "my network"
-    assert found.scheduler_type == f"file-{sha256(path)[:8]}"
-    assert found.sha256 == sha256(path)
-    assert found.variant == catalogue.variant(1)
-    assert set(found.prm) == {"lr", "momentum", "dropout"}
+    (candidate,) = verify.from_paths(catalogue, [path], out, catalogue.variant(1))
+    assert candidate.model_name == "my network"
+    assert candidate.scheduler_type == f"file-{sha256(path)[:8]}"
+    assert candidate.sha256 == sha256(path)
+    assert candidate.variant == catalogue.variant(1)
+    assert set(candidate.prm) == {"lr", "momentum", "dropout"}
 
 
 def test_a_foreign_file_without_a_claim_is_unclaimed(catalogue, out, tmp_path, store):
-    """Such a file ends as unclaimed at best, never as verified."""
+    """A file that passes the schedule check without a claim is unclaimed."""
     path = copy(GOOD, tmp_path / "network.py")
-    (found,) = verify.from_paths(catalogue, [path], out)
-    assert found.variant is None
-    assert found.scheduler_type == f"file-{sha256(path)[:8]}"
+    (candidate,) = verify.from_paths(catalogue, [path], out)
+    assert candidate.variant is None
+    assert candidate.scheduler_type == f"file-{sha256(path)[:8]}"
     settings = VerifySettings(stage=Stage.SCHEDULE)
-    (outcome,) = verify.verify([found], settings, store, workers=1, timeout=60)
+    (outcome,) = verify.verify([candidate], settings, store, workers=1, timeout=60)
     assert (outcome.status, outcome.stage) == (Status.UNCLAIMED, Stage.SCHEDULE)
     assert outcome.reason == "there is no variant to compare its schedule with"
 
 
-def test_a_folder_means_the_python_files_in_it(catalogue, out, tmp_path):
-    """In the order of their names, and nothing else that lies there."""
+def test_a_folder_stands_for_the_python_files_in_it(catalogue, out, tmp_path):
+    """The Python files directly in a folder are taken in the order of their names."""
     for name in ("b.py", "a.py", "notes.txt", "deeper/c.py"):
         copy(GOOD, tmp_path / "files" / name, f"# {name}\n")
-    found = verify.from_paths(catalogue, [tmp_path / "files", tmp_path / "files/deeper/c.py"], out)
-    assert [candidate.model_name for candidate in found] == ["a", "b", "c"]
+    candidates = verify.from_paths(catalogue, [tmp_path / "files", tmp_path / "files/deeper/c.py"], out)
+    assert [candidate.model_name for candidate in candidates] == ["a", "b", "c"]
 
 
-def test_bytes_that_are_no_text_reach_the_checks(catalogue, out, tmp_path):
-    """A file that is not UTF-8 is a candidate like any other: the syntax check says what is wrong with it."""
+def test_bytes_that_are_not_utf8_reach_the_checks(catalogue, out, tmp_path):
+    """A file that is not UTF-8 is a candidate, whose source keeps its bytes."""
     path = tmp_path / "latin.py"
     path.write_bytes(b"# caf\xe9\n")
-    (found,) = verify.from_paths(catalogue, [path], out)
-    assert found.source.encode("utf-8", "surrogateescape") == b"# caf\xe9\n"
-    assert found.sha256 == sha256(path)
+    (candidate,) = verify.from_paths(catalogue, [path], out)
+    assert candidate.source.encode("utf-8", "surrogateescape") == b"# caf\xe9\n"
+    assert candidate.sha256 == sha256(path)
 
 
-@pytest.mark.parametrize("what", ["missing", "a folder called .py"])
-def test_what_cannot_be_read_is_named(catalogue, out, tmp_path, what):
-    """A path that is no file is an error with the path in it, before anything is run."""
+@pytest.mark.parametrize("path_kind", ["missing", "a folder called .py"])
+def test_an_unreadable_path_is_an_error(catalogue, out, tmp_path, path_kind):
+    """The error names a path that is not a file."""
     path = tmp_path / "files" / "network.py"
-    if what == "missing":
-        asked = path
+    if path_kind == "missing":
+        argument = path
     else:
         path.mkdir(parents=True)
-        asked = path.parent
-    with pytest.raises(OutputError, match=f"{path}: cannot be read: "):
-        verify.from_paths(catalogue, [asked], out)
+        argument = path.parent
+    with pytest.raises(OutputError, match=f"^{re.escape(str(path))}: cannot be read: "):
+        verify.from_paths(catalogue, [argument], out)
 
 
 @pytest.mark.parametrize(
@@ -213,50 +216,49 @@ def test_what_cannot_be_read_is_named(catalogue, out, tmp_path, what):
         '{"files": {"A0_001": {}}}',
     ],
 )
-def test_a_broken_manifest_is_named(catalogue, out, tmp_path, text):
-    """A manifest that is none is an error with its path in it."""
+def test_an_invalid_manifest_is_an_error(catalogue, out, tmp_path, text):
+    """The error names the path of the manifest."""
     path = copy(GOOD, tmp_path / "files" / "network.py")
     (path.parent / "manifest.json").write_text(text)
-    with pytest.raises(OutputError, match="files/manifest.json: not a manifest"):
+    with pytest.raises(OutputError, match=r"/files/manifest\.json: not a manifest"):
         verify.from_paths(catalogue, [path], out)
 
 
-# What is run and what is known.
+# Recorded outcomes.
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A harness that ends files as it is told by their names, and notes which ones it was given."""
-    told: dict[str, Any] = {"statuses": {}, "ran": [], "runs": [], "closed": False, "limits": None}
-    told |= {"isolation": "process", "seconds": {}}
+    """A fake harness: ends files with given statuses, and records the files and options that it receives."""
+    state: dict[str, Any] = {"statuses": {}, "ran": [], "runs": [], "closed": False, "limits": None}
+    state |= {"isolation": "process", "seconds": {}}
 
     def outcomes(candidates: list[Candidate]) -> Iterator[Outcome]:
         try:
             for candidate in candidates:
-                told["ran"].append(candidate.model_name)
-                status = told["statuses"].get(candidate.model_name, Status.VERIFIED)
-                seconds = told["seconds"].get(candidate.model_name, 1.0)
-                yield Outcome(candidate, status, Stage.TRAINING, "", seconds, isolation=told["isolation"])
+                state["ran"].append(candidate.model_name)
+                status = state["statuses"].get(candidate.model_name, Status.VERIFIED)
+                seconds = state["seconds"].get(candidate.model_name, 1.0)
+                yield Outcome(candidate, status, Stage.TRAINING, "", seconds, isolation=state["isolation"])
         finally:
-            told["closed"] = True
+            state["closed"] = True
 
-    def run(candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, **how: Any) -> Iterator[Outcome]:
-        # Referred to here as well, so that it is closed by whoever uses it and not by being forgotten.
-        told["limits"], told["outcomes"] = how["limits"], outcomes(candidates)
-        told["runs"].append((how["mechanism"], [candidate.model_name for candidate in candidates]))
-        return told["outcomes"]
+    def run(
+        candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, **options: Any
+    ) -> Iterator[Outcome]:
+        # The reference keeps the generator alive: only its user closes it, not the garbage collector.
+        state["limits"], state["outcomes"] = options["limits"], outcomes(candidates)
+        state["runs"].append((options["mechanism"], [candidate.model_name for candidate in candidates]))
+        return state["outcomes"]
 
     monkeypatch.setattr(local, "run", run)
     monkeypatch.setattr(data, "load", lambda name, *_: data.Dataset(name, (), *[None] * 4))
-    return told
+    return state
 
 
 def candidates(tmp_path: Path, *names: str) -> list[Candidate]:
-    found = []
-    for name in names:
-        path = copy(GOOD, tmp_path / "files" / f"{name}.py", f"# {name}\n")
-        found.append(candidate_of(path, path.read_bytes()))
-    return found
+    paths = [copy(GOOD, tmp_path / "files" / f"{name}.py", f"# {name}\n") for name in names]
+    return [candidate_of(path, path.read_bytes()) for path in paths]
 
 
 def names(outcomes: list[Outcome]) -> list[str]:
@@ -264,28 +266,28 @@ def names(outcomes: list[Outcome]) -> list[str]:
 
 
 def test_an_unchanged_file_is_not_run_twice(fake, store, tmp_path):
-    """The second time everything is reused, which is said before anything is run; a changed file is run again."""
+    """The outcome of an unchanged file is reused, except with ``force``; a changed file is run."""
     files = candidates(tmp_path, "a", "b", "c")
     reused: list[int] = []
 
-    def run(everything: list[Candidate], **options: Any) -> list[Outcome]:
+    def run(files: list[Candidate], **options: Any) -> list[Outcome]:
         fake["ran"].clear()
         options = {"workers": 1, "timeout": 60, "started": lambda count, expected: reused.append(count)} | options
-        return list(verify.verify(everything, VerifySettings(), store, **options))
+        return list(verify.verify(files, VerifySettings(), store, **options))
 
     assert [outcome.reused for outcome in run(files)] == [False] * 3
     assert [outcome.reused for outcome in run(files)] == [True] * 3
     assert fake["ran"] == []
     changed = [*files[:2], *candidates(tmp_path, "d")]
-    assert names(run(changed)) == ["a", "b", "d"]  # what is known comes first
+    assert names(run(changed)) == ["a", "b", "d"]  # reused outcomes come first
     assert fake["ran"] == ["d"]
     assert len(run(files, force=True)) == 3
     assert fake["ran"] == ["a", "b", "c"]
     assert reused == [0, 3, 2, 0]
 
 
-def test_what_may_end_otherwise_is_tried_again(fake, store, tmp_path):
-    """Timeouts, crashes and lack of memory are not final; failures are."""
+def test_outcomes_that_are_not_final_are_not_reused(fake, store, tmp_path):
+    """After a timeout, a crash or a lack of memory a file is run again; after a failure it is not."""
     files = candidates(tmp_path, "a", "b", "c", "d")
     statuses = dict(zip("abcd", (Status.TIMED_OUT, Status.CRASHED, Status.OUT_OF_MEMORY, Status.FAILED), strict=True))
     fake["statuses"] = statuses
@@ -300,8 +302,8 @@ def test_what_may_end_otherwise_is_tried_again(fake, store, tmp_path):
     [{"epochs": 6}, {"seed": 1}, {"batch_size": 32}, {"stage": Stage.SCHEDULE}, {"dataset": "other"}],
     ids=str,
 )
-def test_other_settings_are_other_results(fake, store, tmp_path, changed):
-    """A result is reused for the very settings that it was measured with."""
+def test_a_result_is_reused_for_the_same_settings_only(fake, store, tmp_path, changed):
+    """A file is run again if a setting differs from that of its recorded result."""
     files = candidates(tmp_path, "a")
     settings = VerifySettings()
     list(verify.verify(files, settings, store, workers=1, timeout=60))
@@ -311,14 +313,14 @@ def test_other_settings_are_other_results(fake, store, tmp_path, changed):
 
 
 def test_a_file_that_is_named_twice_has_two_outcomes(fake, store, tmp_path):
-    """Reused or not, every file that was asked for has its outcome."""
+    """A file that is requested twice has two outcomes, reused or not."""
     files = candidates(tmp_path, "a") * 2
     for _ in range(2):
         assert names(list(verify.verify(files, VerifySettings(), store, workers=1, timeout=60))) == ["a", "a"]
 
 
-def test_outcomes_are_recorded_before_they_are_told(fake, store, tmp_path):
-    """Whoever stops listening has lost nothing that was told, and the harness is closed."""
+def test_outcomes_are_recorded_before_they_are_yielded(fake, store, tmp_path):
+    """A caller that stops iterating has all yielded outcomes recorded, and the harness is closed."""
     files = candidates(tmp_path, "a", "b", "c")
     outcomes = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
     first = next(outcomes)
@@ -327,22 +329,22 @@ def test_outcomes_are_recorded_before_they_are_told(fake, store, tmp_path):
     assert set(store.reusable(files, verdicts.conditions_of(VerifySettings()))) == {key_of(first.candidate)}
 
 
-def test_a_database_that_fails_ends_the_children(fake, store, tmp_path, monkeypatch):
-    """An error of the store is raised at once, and nothing runs on behind it."""
+def test_an_error_of_the_database_ends_the_run(fake, store, tmp_path, monkeypatch):
+    """An error of the store is raised at once, and the harness is closed."""
     files = candidates(tmp_path, "a", "b")
 
     def save(*_: object) -> None:
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(store, "save_all", save)
-    with pytest.raises(StoreError, match="the disk is full"):
+    with pytest.raises(StoreError, match="^the disk is full$"):
         list(verify.verify(files, VerifySettings(), store, workers=1, timeout=60))
     assert fake["ran"] == ["a"]
     assert fake["closed"]
 
 
-def test_a_database_that_cannot_be_written_is_known_before_anything_is_run(fake, tmp_path):
-    """Nobody trains for an hour to learn that the result cannot be recorded."""
+def test_an_unusable_database_is_an_error_before_any_file_is_run(fake, tmp_path):
+    """A database that cannot be opened is an error, and no file is run."""
     (tmp_path / "file").touch()
     broken = Store(f"sqlite:///{tmp_path}/file/results.db")
     with pytest.raises(StoreError):
@@ -350,8 +352,8 @@ def test_a_database_that_cannot_be_written_is_known_before_anything_is_run(fake,
     assert fake["ran"] == []
 
 
-def test_data_are_loaded_for_training_only(fake, store, tmp_path, monkeypatch):
-    """The other checks do not pay for a dataset."""
+def test_the_dataset_is_loaded_for_training_only(fake, store, tmp_path, monkeypatch):
+    """The stages before training do not load the dataset."""
 
     def load(name: str, *_: object) -> None:
         raise AssertionError("the dataset is loaded")
@@ -359,12 +361,12 @@ def test_data_are_loaded_for_training_only(fake, store, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", load)
     for stage in (Stage.SYNTAX, Stage.CONTRACT, Stage.SCHEDULE):
         list(verify.verify(candidates(tmp_path, "a"), VerifySettings(stage=stage), store, workers=1, timeout=60))
-    with pytest.raises(AssertionError, match="the dataset is loaded"):
+    with pytest.raises(AssertionError, match="^the dataset is loaded$"):
         list(verify.verify(candidates(tmp_path, "a"), VerifySettings(), store, workers=1, timeout=60))
 
 
 def test_workers_share_the_memory(fake, store, tmp_path):
-    """A file may use its share of most of the machine, and the time that it was given."""
+    """Each worker may use an equal fraction of 90% of the memory, and the given time."""
     limits = []
     for workers in (1, 4):
         files = candidates(tmp_path, f"a{workers}")
@@ -373,29 +375,29 @@ def test_workers_share_the_memory(fake, store, tmp_path):
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert limits[0].memory == pytest.approx(0.9 * machine, rel=0.01)
     assert limits[1].memory == pytest.approx(0.9 * machine / 4, rel=0.01)
-    assert [one.seconds for one in limits] == [60, 240]
+    assert [limit.seconds for limit in limits] == [60, 240]
 
 
-def test_a_real_run_records_what_was_measured(catalogue, store, out, tmp_path):
-    """A good file is verified, has five epochs and fifty class results in the database, and is reused after it."""
+def test_a_run_records_its_measurements(catalogue, store, out, tmp_path):
+    """A verified file has its accuracy and class results in the database, and its outcome is reused."""
     path = copy(GOOD, tmp_path / "network.py")
     files = verify.from_paths(catalogue, [path], out, catalogue.variant(1))
     (outcome,) = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
     assert outcome.status is Status.VERIFIED, outcome.reason
     assert len(outcome.epochs) == 5
     assert outcome.accuracy == max(epoch.accuracy for epoch in outcome.epochs) >= 0.5
-    (row,) = store.best()
-    assert row["accuracy"] == outcome.accuracy
+    (best,) = store.best()
+    assert best["accuracy"] == outcome.accuracy
     classes = store.classes("network", f"file-{sha256(path)[:8]}")
-    assert [one["class_name"] for one in classes] == list("0123456789")
-    assert sum(one["support"] for one in classes) == len(data.load("digits").test_labels)
-    right = sum(one["recall"] * one["support"] for one in classes)
-    assert right / sum(one["support"] for one in classes) == pytest.approx(outcome.accuracy)
+    assert [row["class_name"] for row in classes] == list("0123456789")
+    assert sum(row["support"] for row in classes) == len(data.load("digits").test_labels)
+    correct = sum(row["recall"] * row["support"] for row in classes)
+    assert correct / sum(row["support"] for row in classes) == pytest.approx(outcome.accuracy)
     (again,) = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
     assert (again.status, again.accuracy, again.reused) == (Status.VERIFIED, outcome.accuracy, True)
 
 
-# How files are kept apart, and in which order they run.
+# Isolation and order.
 
 
 def as_rendered(candidate: Candidate) -> Candidate:
@@ -403,12 +405,12 @@ def as_rendered(candidate: Candidate) -> Candidate:
 
 
 def mechanisms(fake: dict[str, Any]) -> dict[str, Mechanism]:
-    """The mechanism that each file was isolated by."""
+    """The mechanism that isolated each file."""
     return {name: mechanism for mechanism, run in fake["runs"] for name in run}
 
 
-def test_what_lrgen_did_not_render_runs_in_a_sandbox(fake, store, tmp_path, monkeypatch):
-    """Our own files have a process each, others the best sandbox that there is."""
+def test_foreign_files_run_in_a_sandbox(fake, store, tmp_path, monkeypatch):
+    """A rendered file runs in a plain process, a foreign file in the strongest sandbox."""
     monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.LANDLOCK)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60))
@@ -416,34 +418,34 @@ def test_what_lrgen_did_not_render_runs_in_a_sandbox(fake, store, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("asked", "mechanism"), [(Isolation.PROCESS, Mechanism.PROCESS), (Isolation.SANDBOX, Mechanism.NAMESPACES)]
+    ("isolation", "mechanism"), [(Isolation.PROCESS, Mechanism.PROCESS), (Isolation.SANDBOX, Mechanism.NAMESPACES)]
 )
-def test_isolation_may_be_asked_for(fake, store, tmp_path, monkeypatch, asked, mechanism):
-    """Then it is that for all files."""
+def test_a_requested_isolation_applies_to_all_files(fake, store, tmp_path, monkeypatch, isolation, mechanism):
+    """A requested isolation applies to rendered and foreign files."""
     monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.NAMESPACES)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
-    list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=asked))
+    list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=isolation))
     assert set(mechanisms(fake).values()) == {mechanism}
 
 
-def test_without_a_sandbox_nothing_is_run(fake, store, tmp_path, monkeypatch):
-    """Without a sandbox the error comes before any file is run, rendered ones included."""
+def test_without_a_sandbox_no_file_is_run(fake, store, tmp_path, monkeypatch):
+    """Without a sandbox the error comes before any file is run, even for rendered files."""
 
     def refuse() -> Mechanism:
-        raise IsolationError("this machine gives no sandbox")
+        raise IsolationError("this machine provides no sandbox")
 
     monkeypatch.setattr(verify.sandboxes, "available", refuse)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
-    with pytest.raises(IsolationError, match="no sandbox"):
+    with pytest.raises(IsolationError, match="^this machine provides no sandbox$"):
         list(verify.verify([as_rendered(rendered), foreign], CONTRACT, store, workers=1, timeout=60))
     assert fake["ran"] == []
 
 
-def test_an_edited_manifest_does_not_make_a_file_a_rendered_one(catalogue, rendered_file, out):
+def test_an_edited_manifest_does_not_make_a_file_rendered(catalogue, rendered_file, out):
     """A file counts as rendered when the catalogue renders exactly its bytes, not when a manifest lists its hash."""
     [known] = verify.from_paths(catalogue, [rendered_file], out)
     assert known.rendered
-    rendered_file.write_text(rendered_file.read_text() + "# more\n")
+    rendered_file.write_text(rendered_file.read_text() + "# edited\n")
     manifest = rendered_file.parent / output.MANIFEST
     listed = json.loads(manifest.read_text())
     listed["files"][rendered_file.stem]["sha256"] = sha256(rendered_file)
@@ -452,8 +454,8 @@ def test_an_edited_manifest_does_not_make_a_file_a_rendered_one(catalogue, rende
     assert not forged.rendered
 
 
-def test_the_level_is_recorded_with_the_result(fake, store, tmp_path):
-    """And read again with a reused one."""
+def test_the_isolation_is_recorded(fake, store, tmp_path):
+    """A reused outcome has the isolation that was recorded."""
     files = candidates(tmp_path, "a")
     fake["isolation"] = "landlock"
     list(verify.verify(files, CONTRACT, store, workers=1, timeout=60, isolation=Isolation.PROCESS))
@@ -462,33 +464,37 @@ def test_the_level_is_recorded_with_the_result(fake, store, tmp_path):
 
 
 def test_the_longest_files_run_first(fake, store, tmp_path):
-    """By what they took before; a new one as long as its architecture's others, an unknown network first of all."""
+    """Files run by their last duration, the longest first; an unknown network has the maximum."""
     files = candidates(tmp_path, "short", "long", "middle")
     fake["seconds"] = {"short": 1.0, "long": 9.0, "middle": 4.0}
-    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
-    list(verify.verify(files, CONTRACT, store, **how))
+    options = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    list(verify.verify(files, CONTRACT, store, **options))
     fake["ran"].clear()
     forecast: dict[int, float] = {}
     again = [*candidates(tmp_path, "short", "long", "middle"), *candidates(tmp_path, "unknown")]
-    list(verify.verify(again, CONTRACT, store, force=True, started=lambda _, told: forecast.update(told), **how))
+    list(
+        verify.verify(
+            again, CONTRACT, store, force=True, started=lambda _, expected: forecast.update(expected), **options
+        )
+    )
     assert fake["ran"] == ["long", "unknown", "middle", "short"]
     assert [forecast[id(candidate)] for candidate in again] == [1.0, 9.0, 4.0, 9.0]
 
 
-def test_durations_of_another_stage_say_nothing(fake, store, tmp_path):
-    """A file whose contract was checked in a second may train for a minute."""
-    how = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
-    list(verify.verify(candidates(tmp_path, "a"), CONTRACT, store, **how))
+def test_durations_are_recorded_by_stage(fake, store, tmp_path):
+    """The duration of the contract check does not predict that of training."""
+    options = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}
+    list(verify.verify(candidates(tmp_path, "a"), CONTRACT, store, **options))
     key = candidates(tmp_path, "a")[0].scheduler_type
     assert store.durations(verdicts.conditions_of(CONTRACT)) == {("a", key): 1.0}
     assert store.durations(verdicts.conditions_of(VerifySettings())) == {}
 
 
-def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_path, monkeypatch):
-    """After an edit of one schedule's template its files are verified again, and no others."""
+def test_an_edited_template_affects_only_the_files_that_use_it(fake, store, tmp_path, monkeypatch):
+    """After an edit of one schedule's template, only its files are verified again."""
     templates = shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
     monkeypatch.setattr(loader, "SHIPPED", templates)
-    how = {"workers": 1, "timeout": 60}
+    options = {"workers": 1, "timeout": 60}
 
     def verified() -> list[str]:
         catalogue = catalogues.load()
@@ -496,7 +502,7 @@ def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_pat
         output.generate(catalogue, selection, tmp_path / "out")
         files = verify.from_selection(catalogue, selection, tmp_path / "out")
         fake["ran"].clear()
-        outcomes = list(verify.verify(files, CONTRACT, store, **how))
+        outcomes = list(verify.verify(files, CONTRACT, store, **options))
         assert len(outcomes) == len(files) > 10
         return sorted(outcome.candidate.scheduler_type for outcome in outcomes if not outcome.reused)
 
@@ -504,25 +510,25 @@ def test_an_edited_template_costs_the_files_that_it_changes(fake, store, tmp_pat
     assert verified() == []
     template = templates / "schedulers/step/step.py.jinja"
     template.write_text(template.read_text().replace("step_size = ", "step_size = 0 + "))
-    using = [one.key for one in catalogues.load().family("step").variants if one.template == "step"]
+    using = [variant.key for variant in catalogues.load().family("step").variants if variant.template == "step"]
     assert verified() == sorted(using)
     assert verified() == []
 
 
-def test_only_what_changed_since_a_manifest(catalogue, out, tmp_path):
-    """Files whose bytes an older manifest holds are left out; a manifest that is not there is named."""
-    everything = verify.from_selection(catalogue, pairs(catalogue, 1, 13, 31), out)
-    old = shutil.copy(everything[0].path.parent / output.MANIFEST, tmp_path / "old.json")
-    assert verify.changed_since(everything, [old]) == []
+def test_only_files_that_changed_since_a_manifest_are_selected(catalogue, out, tmp_path):
+    """Files with a hash in an older manifest are left out, and a missing manifest is an error."""
+    files = verify.from_selection(catalogue, pairs(catalogue, 1, 13, 31), out)
+    old = shutil.copy(files[0].path.parent / output.MANIFEST, tmp_path / "old.json")
+    assert verify.changed_since(files, [old]) == []
     listed = json.loads(old.read_text())
     listed["files"]["A0_013"]["sha256"] = "0" * 64
     old.write_text(json.dumps(listed))
-    assert [one.scheduler_type for one in verify.changed_since(everything, [old])] == ["A0_013"]
-    with pytest.raises(OutputError, match=r"nowhere\.json: there is no such manifest"):
-        verify.changed_since(everything, [tmp_path / "nowhere.json"])
+    assert [candidate.scheduler_type for candidate in verify.changed_since(files, [old])] == ["A0_013"]
+    with pytest.raises(OutputError, match=r"/nowhere\.json: there is no such manifest$"):
+        verify.changed_since(files, [tmp_path / "nowhere.json"])
 
 
-# The program as a whole: what it loads, and what an interruption leaves.
+# The program as a whole: its imports, and its interruptions.
 
 COMMAND_LINE = """
 import json, signal, sys
@@ -540,8 +546,8 @@ def environment(**values: object) -> dict[str, str]:
     return kept | {name: str(value) for name, value in values.items()}
 
 
-def test_a_run_in_which_all_is_known_does_not_load_torch(lrgen, tmp_path):
-    """The second ``lrgen verify`` takes the time of a query, not that of importing torch."""
+def test_a_run_of_recorded_files_does_not_load_torch(lrgen, tmp_path):
+    """A second ``lrgen verify`` of unchanged files imports neither torch nor the dataset."""
     copy(GOOD, tmp_path / "a.py")
     copy(GOOD, tmp_path / "b.py", "# b\n")
     arguments = ["verify", "a.py", "b.py", "--stage", "contract", "--device", "cpu"]
@@ -572,24 +578,24 @@ class Batch:
         return self.folder / "scratch"
 
     def children(self) -> list[int]:
-        """The processes that work in a scratch folder, or in one that was removed."""
-        found = []
+        """The processes whose current folder is a scratch folder, even a removed one."""
+        pids = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if str(self.scratch) in str((entry / "cwd").readlink()):
-                    found.append(int(entry.name))
-        return found
+                    pids.append(int(entry.name))
+        return pids
 
     def recorded(self) -> list[tuple[str, str]]:
         """Model and status of each run in the database."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             try:
                 return connection.execute("SELECT model_name, status FROM lrgen_runs ORDER BY id").fetchall()
-            except sqlite3.OperationalError:  # not there yet
+            except sqlite3.OperationalError:  # the table does not exist yet
                 return []
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not condition():
             if self.process.poll() is not None:
                 pytest.fail(f"ended before {what}: {self.process.communicate()}")
@@ -599,7 +605,7 @@ class Batch:
 
 @contextlib.contextmanager
 def batch(folder: Path, hanging: int) -> Iterator[Batch]:
-    """Start it, and wait until the good file is recorded and the others hang."""
+    """Start a batch, and wait until the good file is recorded and the others hang."""
     copy(GOOD, folder / "good.py")
     for index in range(hanging):
         copy(HANGS, folder / f"hangs{index}.py", f"# {index}\n")
@@ -617,26 +623,26 @@ def batch(folder: Path, hanging: int) -> Iterator[Batch]:
         text=True,
         start_new_session=True,
     )
-    one = Batch(process, folder, arguments)
+    running = Batch(process, folder, arguments)
     try:
-        one.wait_until(lambda: one.database.exists() and len(one.recorded()) == 1, "the good file")
-        one.wait_until(lambda: len(one.children()) == hanging, "the hanging ones")
-        yield one
+        running.wait_until(lambda: running.database.exists() and len(running.recorded()) == 1, "the good file")
+        running.wait_until(lambda: len(running.children()) == hanging, "the hanging files")
+        yield running
     finally:
         process.kill()
         process.communicate()
-        for pid in one.children():
+        for pid in running.children():
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)  # its parent is dead: it may have come to us
+                os.waitpid(pid, 0)  # its parent is dead: this process may have adopted it
 
 
 @pytest.mark.parametrize("hanging", [1, 2])
-def test_an_interrupt_keeps_what_was_finished(lrgen, tmp_path, hanging):
-    """Ctrl-C ends the children and exits with 130; finished results are in the database, and are reused."""
+def test_an_interrupt_keeps_the_finished_outcomes(lrgen, tmp_path, hanging):
+    """Ctrl-C ends the children and exits with 130, and finished outcomes are recorded and reused."""
     with batch(tmp_path, hanging) as running:
         os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does it
-        out, err = running.process.communicate(timeout=PATIENCE)
+        out, err = running.process.communicate(timeout=TIMEOUT)
         assert running.process.returncode == 130
         assert out == ""
         assert "Traceback" not in err
@@ -651,18 +657,18 @@ def test_an_interrupt_keeps_what_was_finished(lrgen, tmp_path, hanging):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Batch, list[int]]:
-    """A batch whose process was killed, and what ran on behind it."""
+    """A batch whose process was killed, and the children that outlived it."""
     with batch(tmp_path_factory.mktemp("killed"), 1) as running:
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait()
         deadline = time.monotonic() + 3
-        while (left := running.children()) and time.monotonic() < deadline:
+        while (survivors := running.children()) and time.monotonic() < deadline:
             time.sleep(0.02)
-    return running, left
+    return running, survivors
 
 
-def test_after_a_kill_the_next_run_goes_on(lrgen, killed):
-    """A process that is killed in the middle leaves a database in order, with all that was finished."""
+def test_the_run_after_a_kill_reuses_the_finished_outcomes(lrgen, killed):
+    """A killed process leaves an intact database with all finished outcomes, which the next run reuses."""
     running, _ = killed
     assert running.recorded() == [("good", "passed")]
     with contextlib.closing(sqlite3.connect(running.database)) as connection:
@@ -675,7 +681,7 @@ def test_after_a_kill_the_next_run_goes_on(lrgen, killed):
     assert running.recorded() == [("good", "passed"), ("next", "passed")]
 
 
-def test_after_a_kill_nothing_runs_on(killed):
-    """A file that hangs does not outlive the process that would have ended it."""
-    _, left = killed
-    assert left == []
+def test_no_child_outlives_a_killed_run(killed):
+    """A file that hangs ends when its parent is killed."""
+    _, survivors = killed
+    assert survivors == []

@@ -1,4 +1,4 @@
-"""The harness starts a child for each file, limits it, kills it when it must, and believes only what it can check."""
+"""The harness runs each file in a child, limits it, ends it, and accepts only results that it can verify."""
 
 import contextlib
 import copy
@@ -30,12 +30,12 @@ from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
 from lrgen.verify.protocol import ChildProtocol
 from tests.paths import FIXTURES
+from tests.verify.processes import TIMEOUT, children_of, exists, has_exited, wait_for
 
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
 SLEEP = ["sleep", "600"]
-PATIENCE = 20.0  # seconds until a test gives up waiting for something that must happen
 
-KEPT_CONTRACT = {  # what is measured of a file that keeps the contract
+PASSING_CONTRACT = {  # the measurement of a file that satisfies the contract
     "shapes": [[2, 10], [1, 7], [1, 10]],
     "updates": 2,
     "before": "a",
@@ -51,16 +51,16 @@ def candidate(name: str, variant: Variant | None = None, source: str = "") -> Ca
     return replace(candidate_of(Path(f"/files/{name}.py"), source.encode(), variant=variant), prm={"lr": 0.1})
 
 
-SECRETS: dict[int, str] = {}  # in a child: what its messages are signed with
+SECRETS: dict[int, str] = {}  # in a child: pipe → the secret that its messages carry
 
 
-def say(pipe: int, **message: Any) -> None:
+def send(pipe: int, **message: Any) -> None:
     os.write(pipe, json.dumps(message | {"by": SECRETS[pipe]}).encode() + b"\n")
 
 
 def end(pipe: int, stage: str, reason: str = "", measurement: object = None) -> None:
-    evidence = KEPT_CONTRACT if stage == "contract" else {}
-    say(pipe, end=stage, reason=reason, seconds=0.0, measurement=measurement or evidence)
+    evidence = PASSING_CONTRACT if stage == "contract" else {}
+    send(pipe, end=stage, reason=reason, seconds=0.0, measurement=measurement or evidence)
 
 
 def pass_contract(pipe: int) -> None:
@@ -68,58 +68,42 @@ def pass_contract(pipe: int) -> None:
     end(pipe, "contract")
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.005)
-
-
 def sleep_forever() -> None:
     while True:
         time.sleep(60)
 
 
-def noted(folder: Path, name: str, pid: int | None = None) -> int:
-    """Write a process id (by default that of this process) where the test finds it, whole or not at all."""
+def write_pid(folder: Path, name: str, pid: int | None = None) -> int:
+    """Write a process id, by default that of this process, atomically to a file."""
     pid = os.getpid() if pid is None else pid
     (folder / f".{name}").write_text(str(pid))
     (folder / f".{name}").rename(folder / name)
     return pid
 
 
-def is_gone(pid: int) -> bool:
-    """Whether there is no such process, not even a zombie."""
-    return not Path(f"/proc/{pid}").exists()
-
-
-def children() -> set[int]:
-    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
-
-
 def descriptors() -> dict[str, str]:
-    found = {}
+    targets = {}
     for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            found[entry.name] = str(entry.readlink())
-    return found
+            targets[entry.name] = str(entry.readlink())
+    return targets
 
 
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Outcome]]:
-    """Runs each behaviour in a child of its own instead of the checks; the outcomes' names count them from 0."""
+    """Runs each behaviour in a child instead of the checks; the model names of the outcomes count from 0."""
 
     def start(*behaviours: Behaviour, **options: Any) -> Iterator[Outcome]:
         def run(candidate: Candidate, settings: VerifySettings, dataset: Dataset | None, channel: Any) -> bool:
-            faulthandler.disable()  # pytest's own, which writes to the terminal when a child dies
+            faulthandler.disable()  # that of pytest writes to the terminal when a child dies
             SECRETS[channel.pipe] = channel.secret
             return behaviours[int(candidate.model_name)](channel.pipe) is not False
 
         monkeypatch.setattr(local.child_process, "run", run)
-        monkeypatch.setattr(local.gc, "collect", lambda: 0)  # takes longer than these children
+        monkeypatch.setattr(local.gc, "collect", lambda: 0)  # a collection takes longer than these children
         variant = options.pop("variant", None)
         settings = options.pop("settings", CONTRACT)
-        limits = Limits(**{"seconds": PATIENCE} | options.pop("limits", {}))
+        limits = Limits(**{"seconds": TIMEOUT} | options.pop("limits", {}))
         candidates = [candidate(str(index), variant) for index in range(len(behaviours))]
         return local.run(candidates, settings, None, limits=limits, **options)
 
@@ -128,7 +112,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Outcome]]:
 
 @pytest.fixture
 def run(start: Callable[..., Iterator[Outcome]]) -> Callable[..., list[Outcome]]:
-    """As ``start``: all outcomes, in the order of the behaviours."""
+    """Runs behaviours as ``start`` does; returns all outcomes in the order of the behaviours."""
 
     def run(*behaviours: Behaviour, **options: Any) -> list[Outcome]:
         return sorted(start(*behaviours, **options), key=lambda outcome: int(outcome.candidate.model_name))
@@ -138,7 +122,7 @@ def run(start: Callable[..., Iterator[Outcome]]) -> Callable[..., list[Outcome]]
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the children's scratch folders are made."""
+    """The folder in which the scratch folders of children are created."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -146,25 +130,25 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[signal.Signals, float]]:
-    """Which signals reached a child's group, and when."""
-    found: list[tuple[signal.Signals, float]] = []
+def sent_signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[signal.Signals, float]]:
+    """The signals that were sent to process groups, with their times."""
+    sent: list[tuple[signal.Signals, float]] = []
     killpg = os.killpg
 
     def record(group: int, number: int) -> None:
         killpg(group, number)
-        found.append((signal.Signals(number), time.monotonic()))
+        sent.append((signal.Signals(number), time.monotonic()))
 
     monkeypatch.setattr(os, "killpg", record)
-    return found
+    return sent
 
 
-# Every file has an outcome.
+# Outcomes.
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_file_has_an_outcome(run, workers):
-    """However many run at a time, and however the others end, each file ends by itself."""
+    """The outcome of a file depends neither on the number of workers nor on the other files."""
 
     def fail(pipe: int) -> None:
         end(pipe, "syntax", "not Python")
@@ -176,36 +160,36 @@ def test_every_file_has_an_outcome(run, workers):
         os._exit(0)
 
     outcomes = run(pass_contract, fail, die, leave, pass_contract, fail, pass_contract, workers=workers)
-    ends = [outcome.status for outcome in outcomes]
+    statuses = [outcome.status for outcome in outcomes]
     passed, failed, crashed = Status.PASSED, Status.FAILED, Status.CRASHED
-    assert ends == [passed, failed, crashed, crashed, passed, failed, passed]
+    assert statuses == [passed, failed, crashed, crashed, passed, failed, passed]
     assert all(outcome.seconds > 0 and bool(outcome.reason) is not outcome.status.ok for outcome in outcomes)
 
 
-def test_nothing_to_do_is_done_at_once(run):
-    """Without files there are no outcomes."""
+def test_no_files_have_no_outcomes(run):
+    """A run without files yields nothing."""
     assert run() == []
 
 
 @pytest.mark.parametrize(("workers", "expected"), [(1, Status.TIMED_OUT), (2, Status.PASSED)])
 def test_as_many_files_run_at_a_time_as_there_are_workers(run, tmp_path, workers, expected):
-    """Two files that wait for each other end well with two workers, and in vain with one."""
+    """Two files that wait for each other pass with two workers and time out with one."""
 
-    def meet(mine: str, other: str) -> Behaviour:
+    def meet(own: str, other: str) -> Behaviour:
         def behaviour(pipe: int) -> None:
-            noted(tmp_path, mine)
+            write_pid(tmp_path, own)
             wait_for((tmp_path / other).exists, other)
             pass_contract(pipe)
 
         return behaviour
 
-    limits = {"seconds": PATIENCE if workers == 2 else 0.3}
+    limits = {"seconds": TIMEOUT if workers == 2 else 0.3}
     first, _ = run(meet("a", "b"), meet("b", "a"), workers=workers, limits=limits)
     assert first.status is expected
 
 
-def test_an_outcome_is_yielded_while_others_still_run(start, tmp_path):
-    """What has ended is handed over at once, so that it can be recorded before anything happens to the rest."""
+def test_an_outcome_is_yielded_while_other_files_run(start, tmp_path):
+    """The outcome of a file is yielded before the other files end."""
 
     def slow(pipe: int) -> None:
         wait_for((tmp_path / "go").exists, "the first outcome")
@@ -218,63 +202,63 @@ def test_an_outcome_is_yielded_while_others_still_run(start, tmp_path):
     assert (last.candidate.model_name, last.status) == ("0", Status.PASSED)
 
 
-# Limits, and the order in which they are enforced.
+# Limits.
 
 
-def test_time_over_means_terminate_and_only_then_kill(run, sent):
-    """A child that ignores SIGTERM is waited for, terminated, waited for, and killed."""
+def test_a_child_that_ignores_sigterm_is_killed(run, sent_signals):
+    """A child is terminated at its time limit, and killed after the grace period if it still runs."""
 
-    def deaf(pipe: int) -> None:
+    def ignore_sigterm(pipe: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        say(pipe, start="contract")
+        send(pipe, start="contract")
         sleep_forever()
 
     begun = time.monotonic()
-    (outcome,) = run(deaf, limits={"seconds": 0.4, "grace": 0.3})
+    (outcome,) = run(ignore_sigterm, limits={"seconds": 0.4, "grace": 0.3})
     assert outcome.status is Status.TIMED_OUT
     assert outcome.reason == "the contract check takes longer than 0.4 s"
-    assert [number for number, _ in sent] == [signal.SIGTERM, signal.SIGKILL]
-    (_, terminated), (_, killed) = sent
+    assert [number for number, _ in sent_signals] == [signal.SIGTERM, signal.SIGKILL]
+    (_, terminated), (_, killed) = sent_signals
     assert terminated - begun >= 0.4
     assert killed - terminated >= 0.3
 
 
-def test_a_child_may_tidy_up_before_it_must_go(run, sent, tmp_path):
-    """A child gets SIGTERM before it is killed, and is not killed when it obeys."""
+def test_a_child_that_obeys_sigterm_is_not_killed(run, sent_signals, tmp_path):
+    """A child can clean up on SIGTERM, and is not killed if it exits."""
 
-    def tidy(pipe: int) -> None:
-        def obey(*_: object) -> None:
-            noted(tmp_path, "terminated")
+    def clean_up(pipe: int) -> None:
+        def terminate(*_: object) -> None:
+            write_pid(tmp_path, "terminated")
             os._exit(0)
 
-        signal.signal(signal.SIGTERM, obey)
+        signal.signal(signal.SIGTERM, terminate)
         sleep_forever()
 
-    (outcome,) = run(tidy, limits={"seconds": 0.3})
+    (outcome,) = run(clean_up, limits={"seconds": 0.3})
     assert outcome.status is Status.TIMED_OUT
     assert (tmp_path / "terminated").exists()
-    assert [number for number, _ in sent] == [signal.SIGTERM]
+    assert [number for number, _ in sent_signals] == [signal.SIGTERM]
 
 
-def test_a_child_that_ends_in_time_gets_no_signal(run, sent):
-    """Nothing is terminated that ends by itself."""
+def test_a_child_that_ends_in_time_gets_no_signal(run, sent_signals):
+    """A child that exits by itself is not signalled."""
     (outcome,) = run(pass_contract)
     assert outcome.status.ok
-    assert sent == []
+    assert sent_signals == []
 
 
 def test_a_stopped_child_is_killed(run):
-    """A child that has stopped itself cannot sleep through its end."""
+    """A child that is stopped by SIGSTOP is ended at its time limit."""
     (outcome,) = run(lambda pipe: os.kill(os.getpid(), signal.SIGSTOP), limits={"seconds": 0.3, "grace": 0.1})
     assert outcome.status is Status.TIMED_OUT
 
 
-def test_a_check_has_its_own_limit(run):
-    """A check that hangs is stopped after its own share, long before the file's time is over."""
+def test_a_check_has_its_own_time_limit(run):
+    """A check that hangs is stopped at the limit of a check, before that of the file."""
 
     def hang(pipe: int) -> None:
         end(pipe, "syntax")
-        say(pipe, start="contract")
+        send(pipe, start="contract")
         sleep_forever()
 
     (outcome,) = run(hang, limits={"seconds": 60.0, "check_seconds": 0.3})
@@ -282,8 +266,8 @@ def test_a_check_has_its_own_limit(run):
     assert outcome.reason == "the contract check takes longer than 0.3 s"
 
 
-def test_training_may_take_the_whole_time():
-    """Only the training check has the file's time, or that of its budget; the others have the smaller of the two."""
+def test_training_has_the_time_limit_of_the_file():
+    """Training has the limit of the file or of its budget; the other checks have that of a check, if it is smaller."""
     limits = Limits(seconds=900, check_seconds=120)
     assert [limits.of(stage, None) for stage in Stage] == [120, 120, 120, 900]
     assert {Limits(seconds=5, check_seconds=120).of(stage, None) for stage in Stage} == {5}
@@ -291,12 +275,12 @@ def test_training_may_take_the_whole_time():
     assert [limits.of(stage, budget) for stage in Stage] == [120, 120, 120, 30]
 
 
-def test_a_child_cannot_postpone_its_end(run):
-    """Saying again and again that a check begins does not win time."""
+def test_repeated_messages_do_not_extend_the_time_limit(run):
+    """A child that starts the same check again and again times out."""
 
     def stall(pipe: int) -> None:
         for _ in range(60):
-            say(pipe, start="syntax")
+            send(pipe, start="syntax")
             time.sleep(0.05)
         pass_contract(pipe)
 
@@ -304,10 +288,10 @@ def test_a_child_cannot_postpone_its_end(run):
     assert outcome.status is Status.TIMED_OUT
 
 
-def test_a_child_that_uses_too_much_memory_is_ended(run):
-    """The limit is on resident memory, and only the file that exceeds it is stopped."""
+def test_a_child_that_exceeds_the_memory_limit_is_ended(run):
+    """Only the file whose resident memory exceeds the limit is stopped."""
 
-    def take(size: int) -> Behaviour:
+    def allocate(size: int) -> Behaviour:
         def behaviour(pipe: int) -> None:
             block = bytearray(size)
             block[::4096] = b"x" * len(block[::4096])
@@ -318,18 +302,18 @@ def test_a_child_that_uses_too_much_memory_is_ended(run):
         return behaviour
 
     limit = 150 << 20
-    modest, greedy = run(take(10 << 20), take(300 << 20), workers=2, limits={"memory": limit})
+    modest, greedy = run(allocate(10 << 20), allocate(300 << 20), workers=2, limits={"memory": limit})
     assert modest.status is Status.PASSED
     assert greedy.status is Status.OUT_OF_MEMORY
     assert greedy.reason == "the file uses more than 150 MiB of memory"
 
 
-def test_a_child_that_says_so_is_out_of_memory(run):
-    """A check that caught the failed allocation reports it with the place."""
+def test_a_child_may_report_that_it_is_out_of_memory(run):
+    """A reported MemoryError is the reason of the outcome."""
 
     def report(pipe: int) -> None:
-        say(pipe, start="contract")
-        say(pipe, memory="MemoryError (line 7)")
+        send(pipe, start="contract")
+        send(pipe, memory="MemoryError (line 7)")
 
     (outcome,) = run(report)
     assert (outcome.status, outcome.stage) == (Status.OUT_OF_MEMORY, Stage.CONTRACT)
@@ -337,34 +321,34 @@ def test_a_child_that_says_so_is_out_of_memory(run):
 
 
 def test_a_child_that_floods_its_output_is_ended(run):
-    """Endless output is neither kept nor waited for; its end is in the outcome, of bounded length."""
+    """A file that prints without end fails, and the outcome keeps at most 4096 characters of its output."""
 
     def flood(pipe: int) -> None:
         while True:
-            os.write(1, b"all work and no play\n" * 1000)
+            os.write(1, b"a line of output\n" * 1000)
 
     (outcome,) = run(flood, limits={"output": 1 << 18})
     assert outcome.status is Status.FAILED
     assert outcome.reason == "the file prints more than 262144 bytes"
-    assert "all work and no play" in outcome.output
+    assert "a line of output" in outcome.output
     assert len(outcome.output) <= 4096
 
 
-def test_a_limit_on_output_does_not_depend_on_who_is_faster(run):
-    """A file that prints too much has failed, also when it ends before anyone looks."""
+def test_output_is_limited_even_if_the_file_ends_first(run):
+    """A file that exceeds the limit on output fails, even if it ends before the parent reads the output."""
 
-    def chat(pipe: int) -> None:
+    def print_too_much(pipe: int) -> None:
         os.write(1, b"x" * 20_000)
         pass_contract(pipe)
 
-    outcomes = run(*[chat] * 12, workers=2, limits={"output": 10_000})
+    outcomes = run(*[print_too_much] * 12, workers=2, limits={"output": 10_000})
     assert {outcome.status for outcome in outcomes} == {Status.FAILED}
 
 
-def test_what_a_file_prints_does_not_fail_it(run):
-    """Standard output and standard error are caught at the descriptors, whoever writes to them."""
+def test_output_does_not_fail_a_file(run):
+    """Standard output and standard error of the file and its programs are captured."""
 
-    def talk(text: str) -> Behaviour:
+    def print_text(text: str) -> Behaviour:
         def behaviour(pipe: int) -> None:
             if text == "from print":
                 print(text)  # noqa: T201  what a file under test does
@@ -379,28 +363,28 @@ def test_what_a_file_prints_does_not_fail_it(run):
         return behaviour
 
     texts = ("from print", "from stderr", "from a program", "\ufffd not UTF-8")
-    outcomes = run(*map(talk, texts))
+    outcomes = run(*map(print_text, texts))
     assert [outcome.status for outcome in outcomes] == [Status.PASSED] * 4
     assert [outcome.output for outcome in outcomes] == [f"{text}\n" for text in texts]
 
 
-def test_the_end_of_what_a_file_prints_is_kept(run):
-    """What was printed line by line is there as well as what was printed at once: a traceback is."""
+def test_lines_that_are_printed_apart_are_captured(run):
+    """Output that arrives line by line is captured completely."""
 
-    def talk(pipe: int) -> None:
+    def print_lines(pipe: int) -> None:
         for line in range(30):
             print(f"line {line}")  # noqa: T201
             select.select([], [], [], 0.01)
         pass_contract(pipe)
 
-    (outcome,) = run(talk)
+    (outcome,) = run(print_lines)
     assert outcome.output.split("\n") == [*(f"line {line}" for line in range(30)), ""]
 
 
-def test_a_child_has_no_input(run):
-    """A file that asks for input gets its end at once, and does not read what is typed for lrgen."""
+def test_a_child_has_no_standard_input(run):
+    """A file that reads standard input gets an empty string, not the input of lrgen."""
 
-    def ask(pipe: int) -> None:
+    def read_input(pipe: int) -> None:
         end(pipe, "syntax", f"read {os.read(0, 10)!r}")
 
     reading, writing = os.pipe()
@@ -408,7 +392,7 @@ def test_a_child_has_no_input(run):
     before = os.dup(0)
     os.dup2(reading, 0)
     try:
-        (outcome,) = run(ask)
+        (outcome,) = run(read_input)
     finally:
         os.dup2(before, 0)
         for descriptor in (reading, writing, before):
@@ -416,15 +400,15 @@ def test_a_child_has_no_input(run):
     assert outcome.reason == "read b''"
 
 
-# What a child leaves behind.
+# Processes, folders and descriptors that a child leaves.
 
 
 def leave_in_group(folder: Path) -> None:
-    noted(folder, "group", subprocess.Popen(SLEEP).pid)
+    write_pid(folder, "group", subprocess.Popen(SLEEP).pid)
 
 
 def leave_in_own_session(folder: Path) -> None:
-    noted(folder, "session", subprocess.Popen(SLEEP, start_new_session=True).pid)
+    write_pid(folder, "session", subprocess.Popen(SLEEP, start_new_session=True).pid)
 
 
 def leave_double_forked(folder: Path) -> None:
@@ -432,23 +416,23 @@ def leave_double_forked(folder: Path) -> None:
     if middle == 0:
         os.setsid()
         if os.fork() == 0:
-            noted(folder, "daemon")
+            write_pid(folder, "daemon")
             sleep_forever()
         os._exit(0)
     os.waitpid(middle, 0)
     wait_for((folder / "daemon").exists, "the daemon")
 
 
-def leave_a_family(folder: Path) -> None:
-    """A process in a session of its own, which has a child in another session, which has one as well."""
+def leave_descendants(folder: Path) -> None:
+    """Leave three generations of processes, each in its own session."""
     if os.fork() == 0:
         for generation in range(3):
             os.setsid()
-            noted(folder, f"generation{generation}")
+            write_pid(folder, f"generation{generation}")
             if generation < 2 and os.fork() != 0:
                 break
         sleep_forever()
-    wait_for((folder / "generation2").exists, "the family")
+    wait_for((folder / "generation2").exists, "the descendants")
 
 
 @pytest.mark.parametrize(
@@ -457,25 +441,25 @@ def leave_a_family(folder: Path) -> None:
         leave_in_group,
         leave_in_own_session,
         leave_double_forked,
-        leave_a_family,
+        leave_descendants,
     ],
 )
-@pytest.mark.parametrize("ends", ["by itself", "by force"])
-def test_what_a_file_leaves_running_is_ended_with_it(run, tmp_path, leave, ends):
-    """A process in the child's group, in a session of its own, or forked twice does not outlive the file."""
+@pytest.mark.parametrize("child_end", ["exit", "timeout"])
+def test_processes_of_a_file_end_with_it(run, tmp_path, leave, child_end):
+    """A process in the child's group, in its own session, or behind a double fork ends with the file."""
 
     def behaviour(pipe: int) -> None:
         leave(tmp_path)
-        if ends == "by force":
+        if child_end == "timeout":
             sleep_forever()
         pass_contract(pipe)
 
     try:
-        (outcome,) = run(behaviour, limits={"seconds": 1.0 if ends == "by force" else PATIENCE})
+        (outcome,) = run(behaviour, limits={"seconds": 1.0 if child_end == "timeout" else TIMEOUT})
         pids = {path.name: int(path.read_text()) for path in tmp_path.iterdir()}
         assert pids
-        assert {name: is_gone(pid) for name, pid in pids.items()} == dict.fromkeys(pids, True)
-        if ends == "by force":
+        assert {name: exists(pid) for name, pid in pids.items()} == dict.fromkeys(pids, False)
+        if child_end == "timeout":
             assert outcome.status is Status.TIMED_OUT
         else:
             assert outcome.status is Status.FAILED
@@ -484,17 +468,17 @@ def test_what_a_file_leaves_running_is_ended_with_it(run, tmp_path, leave, ends)
         for path in tmp_path.iterdir():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(path.read_text()), signal.SIGKILL)
-        for pid in children():
+        for pid in children_of(os.getpid()):
             os.waitpid(pid, 0)
 
 
-def test_processes_of_a_sibling_are_left_alone(start, tmp_path):
-    """The end of one file does not touch the processes that a running one has started."""
+def test_processes_of_other_running_files_are_not_ended(start, tmp_path):
+    """The end of a file does not end the processes that a running file has started."""
 
     def busy(pipe: int) -> None:
         helper = subprocess.Popen(SLEEP, start_new_session=True)
-        noted(tmp_path, "helper", helper.pid)
-        wait_for((tmp_path / "go").exists, "the sibling's end")
+        write_pid(tmp_path, "helper", helper.pid)
+        wait_for((tmp_path / "go").exists, "the end of the sibling")
         alive = helper.poll() is None
         helper.kill()
         helper.wait()
@@ -512,48 +496,43 @@ def test_processes_of_a_sibling_are_left_alone(start, tmp_path):
     assert next(outcomes).status is Status.PASSED
 
 
-@pytest.mark.xfail(strict=True, reason="orphans are put down to whichever file is finished first")
-def test_a_file_is_not_blamed_for_what_another_left(start, tmp_path):
-    """When several end at once, those that left nothing running are fine, and the one that did is told."""
+@pytest.mark.xfail(strict=True, reason="orphans are attributed to the file that is finished first")
+def test_only_the_file_that_leaves_a_process_fails(start, tmp_path):
+    """If several files end at once, only the one that left a process running fails."""
 
     def clean(name: str) -> Behaviour:
         def behaviour(pipe: int) -> None:
             pass_contract(pipe)
-            noted(tmp_path, name)
+            write_pid(tmp_path, name)
 
         return behaviour
 
     def dirty(pipe: int) -> None:
-        wait_for(lambda: all(is_zombie(tmp_path / name) for name in ("a", "b", "c")), "the others")
+        wait_for(lambda: all(has_ended(tmp_path / name) for name in ("a", "b", "c")), "the others")
         leave_double_forked(tmp_path)
         pass_contract(pipe)
-        noted(tmp_path, "dirty")
+        write_pid(tmp_path, "dirty")
 
     outcomes = start(pass_contract, clean("a"), clean("b"), clean("c"), dirty, workers=5)
-    found = [next(outcomes)]  # while nobody asks for the next outcome, the others come to their end
-    wait_for(lambda: is_zombie(tmp_path / "dirty"), "the last one")
-    found += outcomes
-    ends = {int(outcome.candidate.model_name): outcome.status for outcome in found}
-    assert ends == dict.fromkeys(range(4), Status.PASSED) | {4: Status.FAILED}
-    assert is_gone(int((tmp_path / "daemon").read_text()))
+    finished = [next(outcomes)]  # until the next outcome is requested, the other children exit
+    wait_for(lambda: has_ended(tmp_path / "dirty"), "the last child")
+    finished += outcomes
+    statuses = {int(outcome.candidate.model_name): outcome.status for outcome in finished}
+    assert statuses == dict.fromkeys(range(4), Status.PASSED) | {4: Status.FAILED}
+    assert not exists(int((tmp_path / "daemon").read_text()))
 
 
-def is_zombie(path: Path) -> bool:
-    """Whether the process that is noted there has ended and was not waited for, or was."""
-    if not path.exists():
-        return False
-    try:
-        return Path(f"/proc/{path.read_text()}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+def has_ended(path: Path) -> bool:
+    """Whether the process whose id a file holds has exited; False while the file does not exist."""
+    return path.exists() and has_exited(int(path.read_text()))
 
 
 @pytest.mark.parametrize(
     "own_session",
     [False, True],
 )
-def test_other_children_of_the_parent_are_left_alone(run, tmp_path, own_session):
-    """What the program that uses the harness has started itself goes on."""
+def test_other_children_of_the_parent_are_not_ended(run, tmp_path, own_session):
+    """A process that the caller of the harness has started keeps running."""
     with subprocess.Popen(SLEEP, start_new_session=own_session) as other:
         try:
 
@@ -568,8 +547,8 @@ def test_other_children_of_the_parent_are_left_alone(run, tmp_path, own_session)
             other.kill()
 
 
-def test_scratch_folders_are_gone(run, scratch):
-    """Each child works in an empty folder of its own, which is removed however the child ends."""
+def test_scratch_folders_are_removed(run, scratch):
+    """Each child has an empty scratch folder, which is removed when the child exits or is killed."""
 
     def write(pipe: int) -> None:
         assert list(Path.cwd().iterdir()) == []
@@ -590,8 +569,8 @@ def test_scratch_folders_are_gone(run, scratch):
     assert Path.cwd() == here
 
 
-def test_fifty_files_leak_nothing(run, scratch):
-    """No descriptor, no zombie and no folder is left, whatever the files did."""
+def test_no_descriptor_process_or_folder_leaks(run, scratch):
+    """After fifty files no descriptor, zombie or folder remains."""
 
     def fail(pipe: int) -> None:
         end(pipe, "syntax", "not Python")
@@ -602,19 +581,19 @@ def test_fifty_files_leak_nothing(run, scratch):
     def die(pipe: int) -> None:
         os.abort()
 
-    before, family = descriptors(), children()
+    open_before, children_before = descriptors(), children_of(os.getpid())
     outcomes = run(*[pass_contract, fail, die, pass_contract, garble] * 10, workers=3)
     assert len(outcomes) == 50
-    assert descriptors() == before
-    assert children() == family
+    assert descriptors() == open_before
+    assert children_of(os.getpid()) == children_before
     assert list(scratch.iterdir()) == []
 
 
-def test_a_program_with_many_open_files_can_verify(run):
-    """What else the program that uses the harness has open does not matter."""
+def test_a_caller_with_many_open_files_can_verify(run):
+    """The harness works in a process that has more than 1024 open descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2000:
-        pytest.skip("so many descriptors are not allowed here")
+        pytest.skip("the hard limit on descriptors is below 2000")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
@@ -630,7 +609,7 @@ def test_a_program_with_many_open_files_can_verify(run):
 
 def endless(folder: Path, name: str) -> Behaviour:
     def behaviour(pipe: int) -> None:
-        noted(folder, name)
+        write_pid(folder, name)
         sleep_forever()
 
     return behaviour
@@ -638,8 +617,8 @@ def endless(folder: Path, name: str) -> Behaviour:
 
 @pytest.mark.parametrize("running", [1, 3])
 def test_closing_the_outcomes_ends_the_children(start, tmp_path, scratch, running):
-    """A caller that has seen enough leaves no process, descriptor or folder behind."""
-    before, family = descriptors(), children()
+    """A caller that closes the outcomes leaves no process, descriptor or folder."""
+    open_before, children_before = descriptors(), children_of(os.getpid())
     folder = tmp_path / "pids"
     folder.mkdir()
     names = [str(index) for index in range(running)]
@@ -648,20 +627,20 @@ def test_closing_the_outcomes_ends_the_children(start, tmp_path, scratch, runnin
     wait_for(lambda: len(list(folder.glob("[0-9]"))) == running, "all children")
     try:
         outcomes.close()
-        assert all(is_gone(int((folder / name).read_text())) for name in names)
-        assert children() == family
-        assert descriptors() == before
+        assert not any(exists(int((folder / name).read_text())) for name in names)
+        assert children_of(os.getpid()) == children_before
+        assert descriptors() == open_before
         assert list(scratch.iterdir()) == []
     finally:
-        clean(folder, before)
+        clean(folder, open_before)
 
 
 @pytest.mark.parametrize("running", [1, 2])
 def test_an_interrupt_ends_the_children(start, tmp_path, scratch, running):
-    """Ctrl-C comes through as KeyboardInterrupt once the children are gone."""
+    """Ctrl-C raises KeyboardInterrupt after the children have ended."""
     folder = tmp_path / "pids"
     folder.mkdir()
-    before = descriptors()
+    open_before = descriptors()
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -674,27 +653,27 @@ def test_an_interrupt_ends_the_children(start, tmp_path, scratch, running):
             next(outcomes)
         pids = [int(path.read_text()) for path in folder.iterdir()]
         assert len(pids) == running
-        assert all(map(is_gone, pids))
+        assert not any(map(exists, pids))
         assert list(scratch.iterdir()) == []
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-        clean(folder, before)
+        clean(folder, open_before)
 
 
-def clean(folder: Path, before: dict[str, str]) -> None:
-    """Whatever a test that failed left, so that the next one does not suffer for it."""
+def clean(folder: Path, open_before: dict[str, str]) -> None:
+    """End the processes and close the descriptors that a failed test has left."""
     for path in folder.glob("[0-9]"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(path.read_text()), signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(int(path.read_text()), 0)
     for name, target in descriptors().items():
-        if name not in before and ("pipe:" in target or "pidfd" in target):
+        if name not in open_before and ("pipe:" in target or "pidfd" in target):
             os.close(int(name))
 
 
-# What is believed.
+# Verification of claimed results.
 
 
 @pytest.fixture(scope="module")
@@ -722,7 +701,7 @@ def claim(measurements: dict[str, Any], last: Stage) -> Behaviour:
 
     def behaviour(pipe: int) -> None:
         for stage in list(Stage)[: list(Stage).index(last) + 1]:
-            say(pipe, start=stage)
+            send(pipe, start=stage)
             end(pipe, stage, "", measurements[stage])
 
     return behaviour
@@ -730,7 +709,7 @@ def claim(measurements: dict[str, Any], last: Stage) -> Behaviour:
 
 @pytest.fixture
 def judged(run: Callable[..., list[Outcome]], catalogue: Catalogue, measured: dict[str, Any]) -> Callable[..., Outcome]:
-    """How a file ends whose child claims to have passed, after the measurement of one check was tampered with."""
+    """The outcome of a file whose child claims to have passed with a forged measurement."""
 
     def judged(stage: Stage, tamper: Callable[[Any], None]) -> Outcome:
         forged = copy.deepcopy(measured)
@@ -776,8 +755,8 @@ def skip_the_learning(schedule: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "tamper", [nudge, hide_a_horizon, shorten, replace_by_nan, empty_a_trace, step_every_batch, skip_the_learning]
 )
-def test_a_claimed_schedule_is_compared_again(judged, tamper):
-    """A child that says "passed" of a trace which is not the curve's is not believed."""
+def test_the_parent_compares_a_claimed_schedule(judged, tamper):
+    """A claimed trace that differs from the curve fails the schedule check."""
     outcome = judged(Stage.SCHEDULE, tamper)
     assert (outcome.status, outcome.stage) == (Status.FAILED, Stage.SCHEDULE)
     assert [check.passed for check in outcome.checks] == [True, True, False]
@@ -799,12 +778,12 @@ def stand_still(contract: dict[str, Any]) -> None:
     contract["after"] = contract["before"]
 
 
-def try_no_rate(contract: dict[str, Any]) -> None:
+def try_no_learning_rate(contract: dict[str, Any]) -> None:
     contract["declared"].remove("lr")
     del contract["effects"]["lr"]
 
 
-def leave_one_out(contract: dict[str, Any]) -> None:
+def omit_a_hyperparameter(contract: dict[str, Any]) -> None:
     del contract["effects"]["momentum"]
 
 
@@ -813,10 +792,19 @@ def have_no_effect(contract: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "tamper", [build_fewer, forget_the_classes, update_less, stand_still, try_no_rate, leave_one_out, have_no_effect]
+    "tamper",
+    [
+        build_fewer,
+        forget_the_classes,
+        update_less,
+        stand_still,
+        try_no_learning_rate,
+        omit_a_hyperparameter,
+        have_no_effect,
+    ],
 )
-def test_a_claimed_contract_needs_its_evidence(judged, tamper):
-    """A child that says "passed" must bring the shapes, the updates and the hyperparameters' effects."""
+def test_the_parent_judges_a_claimed_contract(judged, tamper):
+    """A claim without the shapes, the updates and the effects of hyperparameters fails the contract check."""
     outcome = judged(Stage.CONTRACT, tamper)
     assert (outcome.status, outcome.stage) == (Status.FAILED, Stage.CONTRACT)
 
@@ -838,13 +826,13 @@ def skip_an_epoch(training: dict[str, Any]) -> None:
     training["epochs"].pop()
 
 
-def keep_the_rate(training: dict[str, Any]) -> None:
+def keep_the_learning_rate(training: dict[str, Any]) -> None:
     training["epochs"][-1]["rates"] = training["epochs"][0]["rates"]
 
 
-@pytest.mark.parametrize("tamper", [confuse, lose_an_image, diverge, skip_an_epoch, keep_the_rate])
-def test_a_claimed_training_is_judged_again(judged, tamper):
-    """A child that says "passed" of a training that was none is not believed."""
+@pytest.mark.parametrize("tamper", [confuse, lose_an_image, diverge, skip_an_epoch, keep_the_learning_rate])
+def test_the_parent_judges_a_claimed_training(judged, tamper):
+    """A claim of an impossible or unsuccessful training fails the training check."""
     outcome = judged(Stage.TRAINING, tamper)
     assert (outcome.status, outcome.stage) == (Status.FAILED, Stage.TRAINING)
 
@@ -860,17 +848,17 @@ def have_one_column(training: dict[str, Any]) -> None:
         epoch["confusion"] = [[5], [5]]
 
 
-def tell_words(training: dict[str, Any]) -> None:
+def report_words(training: dict[str, Any]) -> None:
     training["support"] = ["many", "few"]
     training["epochs"][0]["confusion"] = [["many"], ["few"]]
 
 
-def take_back(training: dict[str, Any]) -> None:
+def move_a_thousand_images(training: dict[str, Any]) -> None:
     row = training["epochs"][0]["confusion"][0]
     row[0], row[1] = row[0] + 1000, row[1] - 1000
 
 
-def tell_a_number(training: dict[str, Any]) -> None:
+def report_a_number(training: dict[str, Any]) -> None:
     training["epochs"] = 5
 
 
@@ -879,20 +867,20 @@ def tell_a_number(training: dict[str, Any]) -> None:
     [
         have_no_classes,
         have_one_column,
-        take_back,
-        tell_words,
-        tell_a_number,
+        move_a_thousand_images,
+        report_words,
+        report_a_number,
     ],
 )
-def test_a_nonsensical_training_ends_its_own_file_only(judged, tamper):
-    """Whatever a child says of its training, the parent goes on with the next file."""
+def test_a_malformed_training_ends_its_own_file_only(judged, tamper):
+    """After a malformed report of a training, the parent runs the next file."""
     outcome = judged(Stage.TRAINING, tamper)
     assert not outcome.status.ok
     assert outcome.accuracy is None or 0 <= outcome.accuracy <= 1
 
 
-def test_a_check_that_was_not_asked_for_is_not_believed(run, catalogue, measured):
-    """A child that is to be checked up to the contract cannot bring epochs, which would be recorded."""
+def test_a_check_beyond_the_stage_is_a_crash(run, catalogue, measured):
+    """A child that is verified up to the contract check cannot report epochs."""
     behaviour = claim(measured, Stage.TRAINING)
     (outcome,) = run(behaviour, variant=catalogue.variant(1), settings=CONTRACT)
     assert outcome.status is Status.CRASHED
@@ -915,15 +903,15 @@ NOT_RESULTS = {
     "too large a number": b'{"by": "BY", "end": "syntax", "reason": "", "seconds": '
     + b"9" * 400
     + b', "measurement": {}}\n',
-    "unsigned": b'{"start": "contract"}\n',
-    "signed by another": b'{"by": "0123456789abcdef0123456789abcdef", "start": "contract"}\n',
+    "no secret": b'{"start": "contract"}\n',
+    "another secret": b'{"by": "0123456789abcdef0123456789abcdef", "start": "contract"}\n',
     "too long a time": b'{"by": "BY", "end": "syntax", "reason": "", "seconds": 99, "measurement": {}}\n',
 }
 
 
 @pytest.mark.parametrize("message", NOT_RESULTS.values(), ids=NOT_RESULTS)
-def test_what_is_no_result_is_not_believed(run, message):
-    """A garbled or forged message ends its file, and neither the parent nor the next file."""
+def test_an_invalid_message_is_a_crash(run, message):
+    """A malformed or forged message ends its file, and the next file passes."""
 
     def garble(pipe: int) -> None:
         os.write(pipe, message.replace(b"BY", SECRETS[pipe].encode()))
@@ -936,14 +924,14 @@ def test_what_is_no_result_is_not_believed(run, message):
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n"])
-def test_too_long_a_message_is_not_read_to_its_end(run, newline):
-    """A child cannot fill the parent's memory with one message or with many."""
+def test_the_size_of_messages_is_limited(run, newline):
+    """A child that sends without end has crashed, with one long line or with many lines."""
 
-    def ramble(pipe: int) -> None:
+    def send_without_end(pipe: int) -> None:
         while True:
             os.write(pipe, b" " * 10_000 + newline)
 
-    (outcome,) = run(ramble, limits={"messages": 200_000})
+    (outcome,) = run(send_without_end, limits={"messages": 200_000})
     assert outcome.status is Status.CRASHED
     assert outcome.reason in (
         "the child process sends more than 200000 bytes of results",
@@ -951,25 +939,25 @@ def test_too_long_a_message_is_not_read_to_its_end(run, newline):
     )
 
 
-def test_a_message_may_come_in_pieces(run):
-    """A line is understood once it is whole, however it was cut on its way."""
+def test_a_message_may_arrive_in_pieces(run):
+    """A line is parsed when it is complete."""
 
-    def stutter(pipe: int) -> None:
+    def send_in_pieces(pipe: int) -> None:
         by = f'{{"by": "{SECRETS[pipe]}", "reason": "", "seconds": 0, "measurement": {{}}, '.encode()
-        data = by + b'"end": "syntax"}\n' + by.replace(b"{}", json.dumps(KEPT_CONTRACT).encode()) + b'"end": "con'
+        data = by + b'"end": "syntax"}\n' + by.replace(b"{}", json.dumps(PASSING_CONTRACT).encode()) + b'"end": "con'
         for at in range(0, len(data), 7):
             os.write(pipe, data[at : at + 7])
         select.select([], [], [], 0.05)
         os.write(pipe, b'tract"}\n')
 
-    (outcome,) = run(stutter)
+    (outcome,) = run(send_in_pieces)
     assert [check.stage for check in outcome.checks] == [Stage.SYNTAX, Stage.CONTRACT]
     assert outcome.status is Status.PASSED
 
 
 @pytest.mark.parametrize("order", [("contract", "syntax"), ("syntax", "syntax"), ("syntax", "schedule")])
-def test_the_checks_end_in_their_order(run, order):
-    """Two ends are not the two checks that were asked for when they are others, or come the other way round."""
+def test_checks_must_end_in_their_order(run, order):
+    """A child whose checks end in another order than requested has crashed."""
 
     def claim_both(pipe: int) -> None:
         for stage in order:
@@ -980,36 +968,36 @@ def test_the_checks_end_in_their_order(run, order):
     assert outcome.reason == "the child process sends a message that is not a result: ValueError"
 
 
-def test_a_check_that_failed_is_not_taken_back(run):
-    """The first reason stands, whatever the child says after it."""
+def test_a_failed_check_cannot_be_revoked(run):
+    """The reason of the first failed check is that of the outcome."""
 
-    def waver(pipe: int) -> None:
+    def fail_then_pass(pipe: int) -> None:
         end(pipe, "syntax", "not Python")
         end(pipe, "contract")
 
-    (outcome,) = run(waver)
+    (outcome,) = run(fail_then_pass)
     assert (outcome.status, outcome.stage, outcome.reason) == (Status.FAILED, Stage.SYNTAX, "not Python")
 
 
-def test_an_end_without_the_checks_is_a_crash(run):
-    """Exit code 0 alone proves nothing."""
+def test_an_exit_before_the_last_check_is_a_crash(run):
+    """A child that exits with code 0 before its last check has crashed."""
 
-    def half(pipe: int) -> None:
+    def pass_syntax_only(pipe: int) -> None:
         end(pipe, "syntax")
-        say(pipe, start="contract")
+        send(pipe, start="contract")
 
-    (outcome,) = run(half)
+    (outcome,) = run(pass_syntax_only)
     assert (outcome.status, outcome.stage) == (Status.CRASHED, Stage.CONTRACT)
     assert outcome.reason == "the child process exits with code 0 before the check ends"
 
 
-def test_an_error_in_a_check_is_a_crash_with_its_message(run):
-    """What goes wrong outside the file's own code is told by its last line of output."""
+def test_an_error_in_a_check_is_a_crash(run):
+    """The reason has the exit code and the last line of output."""
 
-    def stumble(pipe: int) -> None:
+    def raise_error(pipe: int) -> None:
         raise ValueError("no such thing")
 
-    (outcome,) = run(stumble)
+    (outcome,) = run(raise_error)
     assert outcome.status is Status.CRASHED
     assert outcome.reason == "the child process exits with code 70 before the check ends: ValueError: no such thing"
 
@@ -1024,22 +1012,22 @@ def test_an_error_in_a_check_is_a_crash_with_its_message(run):
         (signal.SIGRTMIN + 5, "signal 39"),
     ],
 )
-def test_a_signal_is_named(run, number, name):
-    """A file that dies of a signal is told by it, and the next file is run."""
+def test_the_reason_names_the_signal(run, number, name):
+    """The reason names the signal that killed the child, and the next file passes."""
     outcomes = run(lambda pipe: os.kill(os.getpid(), number), pass_contract)
     assert outcomes[0].status is Status.CRASHED
     assert outcomes[0].reason == f"the child process was killed by {name}"
     assert outcomes[1].status is Status.PASSED
 
 
-# One process for many files.
+# Reused children.
 
 
 def pass_as(folder: Path, name: str) -> Behaviour:
-    """Pass, and note the process that did."""
+    """Pass, and write the process id to a file."""
 
     def behaviour(pipe: int) -> None:
-        noted(folder, name)
+        write_pid(folder, name)
         pass_contract(pipe)
 
     return behaviour
@@ -1049,15 +1037,15 @@ def pid_of(folder: Path, name: str) -> int:
     return int((folder / name).read_text())
 
 
-def test_a_reused_child_takes_one_file_after_the_other(run, tmp_path):
-    """Files that pass follow each other in one process, as many processes as there are workers."""
+def test_a_reused_child_runs_consecutive_files(run, tmp_path):
+    """With ``reuse`` passing files run in as many processes as there are workers."""
     outcomes = run(*(pass_as(tmp_path, str(index)) for index in range(7)), workers=2, reuse=True)
     assert [outcome.status for outcome in outcomes] == [Status.PASSED] * 7
     assert len({pid_of(tmp_path, str(index)) for index in range(7)}) == 2
 
 
 def test_without_reuse_each_file_has_its_own_process(run, tmp_path):
-    """By default nothing that a file does to its process reaches the next."""
+    """By default each file runs in another process."""
     run(*(pass_as(tmp_path, str(index)) for index in range(3)))
     assert len({pid_of(tmp_path, str(index)) for index in range(3)}) == 3
 
@@ -1075,7 +1063,7 @@ def hang(pipe: int) -> None:
     sleep_forever()
 
 
-def lie(pipe: int) -> None:
+def send_an_empty_object(pipe: int) -> None:
     os.write(pipe, b"{}\n")
 
 
@@ -1085,23 +1073,23 @@ def lie(pipe: int) -> None:
         (fail_syntax, Status.FAILED),
         (die, Status.CRASHED),
         (hang, Status.TIMED_OUT),
-        (lie, Status.CRASHED),
+        (send_an_empty_object, Status.CRASHED),
     ],
 )
 def test_a_reused_child_is_replaced_after_a_file_that_does_not_pass(run, tmp_path, harm, status):
-    """Whoever failed, died, hung or lied takes no other file; the next one has a process of its own."""
+    """After a failure, a crash, a timeout or an invalid message the next file runs in a new process."""
     first, second = pass_as(tmp_path, "before"), pass_as(tmp_path, "after")
-    outcomes = run(first, harm, second, reuse=True, limits={"seconds": 0.5 if harm is hang else PATIENCE})
+    outcomes = run(first, harm, second, reuse=True, limits={"seconds": 0.5 if harm is hang else TIMEOUT})
     assert [outcome.status for outcome in outcomes] == [Status.PASSED, status, Status.PASSED]
     assert pid_of(tmp_path, "before") != pid_of(tmp_path, "after")
 
 
-def test_a_stuck_child_is_ended_without_its_neighbours(run, tmp_path):
-    """The others go on in the process that they had."""
+def test_a_hanging_child_is_ended_without_the_others(run, tmp_path):
+    """The other files of the run keep their process."""
 
     def slow(name: str) -> Behaviour:
         def behaviour(pipe: int) -> None:
-            noted(tmp_path, name)
+            write_pid(tmp_path, name)
             select.select([], [], [], 0.2)
             pass_contract(pipe)
 
@@ -1112,30 +1100,30 @@ def test_a_stuck_child_is_ended_without_its_neighbours(run, tmp_path):
     assert len({pid_of(tmp_path, str(index)) for index in range(5)}) <= 2
 
 
-def test_a_reused_child_that_dies_between_two_files_costs_none(start, tmp_path):
-    """Its end is noticed before it is given another."""
+def test_a_reused_child_that_dies_between_two_files_is_replaced(start, tmp_path):
+    """The file after the death of an idle child runs in a new process."""
 
     def vanish(pipe: int) -> None:
-        noted(tmp_path, "vanished")
+        write_pid(tmp_path, "vanished")
         pass_contract(pipe)
-        say(pipe, done=True)
+        send(pipe, done=True)
         os._exit(1)
 
     outcomes = start(vanish, pass_as(tmp_path, "after"), reuse=True)
-    found = [next(outcomes)]
-    wait_for(lambda: is_zombie(tmp_path / "vanished"), "its end")
-    found += outcomes
-    assert [outcome.status for outcome in found] == [Status.PASSED] * 2
+    finished = [next(outcomes)]
+    wait_for(lambda: has_ended(tmp_path / "vanished"), "the end of the child")
+    finished += outcomes
+    assert [outcome.status for outcome in finished] == [Status.PASSED] * 2
 
 
 def test_a_reused_child_has_an_empty_folder_for_each_file(run, scratch):
-    """What one file writes, the next one does not find, and at the end nothing of it is left."""
+    """The files that a file writes are removed before the next file runs."""
 
     def write(pipe: int) -> None:
-        found = [path.name for path in Path.cwd().iterdir()]
-        Path("mine").write_text("x")
-        if found:
-            end(pipe, "syntax", f"found {found}")
+        names = [path.name for path in Path.cwd().iterdir()]
+        Path("written").write_text("x")
+        if names:
+            end(pipe, "syntax", f"the folder holds {names}")
         else:
             pass_contract(pipe)
 
@@ -1144,17 +1132,17 @@ def test_a_reused_child_has_an_empty_folder_for_each_file(run, scratch):
     assert list(scratch.iterdir()) == []
 
 
-def test_a_reused_child_whose_process_was_changed_is_replaced(catalogue, monkeypatch, tmp_path):
-    """A file that leaves torch set up otherwise than it found it is the last one of its process."""
+def test_a_reused_child_with_changed_settings_is_replaced(catalogue, monkeypatch, tmp_path):
+    """A file that changes a global setting of torch is the last file of its process."""
     source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
     line = "        self.train()\n"
     assert line in source
     changed = source.replace(line, f"{line}        torch.use_deterministic_algorithms(True)\n")
-    run_one = local.child_process.run
+    run_candidate = local.child_process.run
 
-    def run(one: Candidate, *others: Any) -> bool:
-        noted(tmp_path, one.model_name)
-        return run_one(one, *others)
+    def run(candidate: Candidate, *arguments: Any) -> bool:
+        write_pid(tmp_path, candidate.model_name)
+        return run_candidate(candidate, *arguments)
 
     monkeypatch.setattr(local.child_process, "run", run)
     texts = {"good": source, "changed": changed, "last": source}
@@ -1164,8 +1152,8 @@ def test_a_reused_child_whose_process_was_changed_is_replaced(catalogue, monkeyp
     assert pid_of(tmp_path, "good") == pid_of(tmp_path, "changed") != pid_of(tmp_path, "last")
 
 
-def test_real_files_pass_in_a_reused_child_as_in_their_own(catalogue):
-    """The same file ends with the same numbers, the first time, the second time and in a process of its own."""
+def test_a_reused_child_has_the_results_of_a_new_one(catalogue):
+    """A file has the same accuracy and confusion matrices in a reused and in a new child."""
     source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
     files = [candidate("tiny", catalogue.variant(1), source)] * 2
     digits = data.load("digits")
@@ -1181,15 +1169,14 @@ def test_real_files_pass_in_a_reused_child_as_in_their_own(catalogue):
 
 @pytest.mark.parametrize("stage", [Stage.SYNTAX, Stage.CONTRACT, Stage.SCHEDULE])
 def test_a_stage_runs_the_checks_up_to_it(catalogue, stage):
-    """A file with a fault in the very next check ends well, and the checks that it went through are told."""
+    """A file whose fault the next check finds passes, and the outcome has the checks that were run."""
     faults = {
         Stage.SYNTAX: "contract/fails_no_net.py",
         Stage.CONTRACT: "schedule/fails_wrong_gamma.py",
         Stage.SCHEDULE: "training/fails_exits.py",
     }
     source = (FIXTURES / faults[stage]).read_text(encoding="utf-8")
-    one = candidate("tiny", catalogue.variant(1), source)
-    (outcome,) = local.run([one], VerifySettings(stage=stage), None)
+    (outcome,) = local.run([candidate("tiny", catalogue.variant(1), source)], VerifySettings(stage=stage), None)
     assert outcome.status is Status.PASSED, outcome.reason
     assert (outcome.stage, outcome.reason) == (stage, "")
     assert [check.stage for check in outcome.checks] == list(Stage)[: list(Stage).index(stage) + 1]
@@ -1212,25 +1199,25 @@ def verdict(
     return protocol.verdict(wait_status, orphans)[0]
 
 
-def test_the_gravest_finding_decides(catalogue):
-    """A limit that was exceeded comes before a failed check, that before a crash, that before what is left running."""
-    held = catalogue.variant(1)
+def test_the_gravest_fault_decides_the_status(catalogue):
+    """An exceeded limit precedes a failed check, which precedes a crash, which precedes orphaned processes."""
+    claimed = catalogue.variant(1)
     crash, half = signal.SIGSEGV.value, ("", "")
-    assert verdict((Status.TIMED_OUT, "late"), ("wrong",), crash, 1, variant=held) is Status.TIMED_OUT
-    assert verdict(None, ("wrong",), crash, 1, variant=held) is Status.FAILED
-    assert verdict(None, half, crash, 1, variant=held) is Status.CRASHED
-    assert verdict(None, ("", "", "", ""), 1 << 8, 1, variant=held) is Status.CRASHED
-    assert verdict(None, half, 0, 1, variant=held) is Status.CRASHED
-    assert verdict(orphans=1, variant=held) is Status.FAILED
+    assert verdict((Status.TIMED_OUT, "late"), ("wrong",), crash, 1, variant=claimed) is Status.TIMED_OUT
+    assert verdict(None, ("wrong",), crash, 1, variant=claimed) is Status.FAILED
+    assert verdict(None, half, crash, 1, variant=claimed) is Status.CRASHED
+    assert verdict(None, ("", "", "", ""), 1 << 8, 1, variant=claimed) is Status.CRASHED
+    assert verdict(None, half, 0, 1, variant=claimed) is Status.CRASHED
+    assert verdict(orphans=1, variant=claimed) is Status.FAILED
     assert verdict() is Status.UNCLAIMED
     assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE) is Status.UNCLAIMED
     assert verdict(None, half, stage=Stage.CONTRACT) is Status.PASSED
-    assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE, variant=held) is Status.PASSED
-    assert verdict(None, half, stage=Stage.CONTRACT, variant=held) is Status.PASSED
-    assert verdict(variant=held) is Status.VERIFIED
+    assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE, variant=claimed) is Status.PASSED
+    assert verdict(None, half, stage=Stage.CONTRACT, variant=claimed) is Status.PASSED
+    assert verdict(variant=claimed) is Status.VERIFIED
 
 
-def test_statuses_say_what_may_be_trusted_and_reused():
-    """Three ends are fine; a file that hung, crashed or ran out of memory may end otherwise another time."""
+def test_statuses_are_grouped_by_success_and_finality():
+    """Three statuses are successes, and of the others only a failure is final."""
     assert [status for status in Status if status.ok] == [Status.VERIFIED, Status.PASSED, Status.UNCLAIMED]
     assert [status for status in Status if status.final and not status.ok] == [Status.FAILED]

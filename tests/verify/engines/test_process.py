@@ -1,11 +1,9 @@
 """A harness in its own process, for a caller that must not fork."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from lrgen.verify.engines import process
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 from tests.verify.engines.test_every_engine import GOOD, of_file, with_harm
+from tests.verify.processes import has_exited, reap, wait_for
 
 MISSING_DATASET = (
     r"^cifar-10: no folder cifar-10-batches-py in data "
@@ -60,14 +59,14 @@ def test_an_error_of_the_harness_is_raised_in_the_caller():
 def test_a_killed_harness_is_an_error():
     """A file without a sandbox can kill the harness, and the caller raises an error at once."""
     harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
-    with pytest.raises(EngineError, match="the harness exited with code -9"):
+    with pytest.raises(EngineError, match="^the harness exited with code -9$"):
         process.run([harm], setup())
 
 
 def test_a_harness_that_cannot_start_is_an_error(monkeypatch):
     """The error includes the last line that the harness wrote."""
     monkeypatch.setattr(process, "PROGRAM", "raise ImportError('no torch here')")
-    with pytest.raises(EngineError, match="ended with code 1: ImportError: no torch here"):
+    with pytest.raises(EngineError, match="^the harness exited with code 1: ImportError: no torch here$"):
         process.run([of_file(GOOD)], setup())
 
 
@@ -88,20 +87,14 @@ def test_an_interrupted_caller_leaves_no_process(tmp_path, number):
         [sys.executable, "-c", CALLER.format(path=str(written))], stderr=subprocess.PIPE, text=True
     )
     try:
-        pids = wait_for(lambda: re.findall(r"(\d+) ", written.read_text()) if written.exists() else [])
-        assert len(pids) == 2
+        wait_for(lambda: written.exists() and written.read_text().count(" ") == 2, "the process ids", 60.0)
+        pids = list(map(int, written.read_text().split()))
         caller.send_signal(number)
         _, err = caller.communicate(timeout=30)
         assert caller.returncode != 0
         assert ("KeyboardInterrupt" in err) == (number is signal.SIGINT)
-        assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        wait_for(lambda: all(map(has_exited, pids)), "the end of the processes", 30.0)
+        for pid in pids:
+            reap(pid)
     finally:
         caller.kill()
-
-
-def wait_for(condition, seconds: float = 30.0):
-    """The first true value of a condition, or its last value when the time is over."""
-    end = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return value

@@ -1,4 +1,4 @@
-"""A Ray cluster that loses a node."""
+"""A Ray cluster that loses a node or an actor."""
 
 import os
 import re
@@ -13,8 +13,8 @@ from tests.verify.engines.test_every_engine import SECONDS, with_harm
 
 
 @pytest.mark.slow
-def test_a_node_that_is_lost_costs_no_file():
-    """Of two nodes one is killed half-way: every file has its outcome, once, and the other node has done the rest."""
+def test_a_lost_node_costs_no_outcome():
+    """After one of two nodes is killed during a run, every file has one outcome."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -26,8 +26,8 @@ def test_a_node_that_is_lost_costs_no_file():
         outcomes = []
         options = {"workers": 2, "limits": Limits(seconds=SECONDS), "address": nodes.address}
         killed = False
-        for some in cluster.run(files, VerifySettings(stage=Stage.CONTRACT), **options):
-            outcomes += some
+        for batch in cluster.run(files, VerifySettings(stage=Stage.CONTRACT), **options):
+            outcomes += batch
             if len(outcomes) >= 8 and not killed:
                 nodes.remove_node(second, allow_graceful=False)
                 killed = True
@@ -40,18 +40,18 @@ def test_a_node_that_is_lost_costs_no_file():
 
 
 @pytest.mark.slow
-def test_a_harness_that_is_killed_is_replaced():
-    """A file that kills the harness beside its actor is given up after three of them; the others are verified."""
+def test_a_killed_harness_is_replaced():
+    """A file that kills its harness three times has crashed, and the other files are verified."""
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
         files = [harm, with_harm("pass", "good")]
         settings, limits = VerifySettings(stage=Stage.CONTRACT), Limits(seconds=SECONDS)
-        outcomes = [one for some in cluster.run(files, settings, workers=1, limits=limits) for one in some]
-        found = {outcome.candidate.path.stem: outcome for outcome in outcomes}
-        assert found["good"].status is Status.PASSED
-        assert found["kills"].status is Status.CRASHED
-        assert re.fullmatch(r"the Ray actor that ran the file was lost 3 times: \w+", found["kills"].reason)
+        outcomes = [outcome for batch in cluster.run(files, settings, workers=1, limits=limits) for outcome in batch]
+        by_name = {outcome.candidate.path.stem: outcome for outcome in outcomes}
+        assert by_name["good"].status is Status.PASSED
+        assert by_name["kills"].status is Status.CRASHED
+        assert re.fullmatch(r"the Ray actor that ran the file was lost 3 times: \w+", by_name["kills"].reason)
     finally:
         ray.shutdown()
