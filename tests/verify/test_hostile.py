@@ -80,7 +80,9 @@ def test_a_sandboxed_file_is_checked_against_the_curve_of_a_user(mechanism, tmp_
     [outcome] = local.run([candidate], VerifySettings(stage=Stage.SCHEDULE), None, mechanism=mechanism)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.SCHEDULE
-    assert outcome.reason.endswith("expected 0.1 (A0_001 StepLR_default)"), outcome.reason
+    assert re.fullmatch(
+        r"the learning rate at step \d+ .*is \S+, expected 0\.1 \(A0_001 StepLR_default\)", outcome.reason
+    ), outcome.reason
 
 
 READS = """

@@ -347,7 +347,7 @@ def test_an_unusable_database_is_an_error_before_any_file_is_run(fake, tmp_path)
     """A database that cannot be opened is an error, and no file is run."""
     (tmp_path / "file").touch()
     broken = Store(f"sqlite:///{tmp_path}/file/results.db")
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=r"/file/results\.db: File exists$"):
         list(verify.verify(candidates(tmp_path, "a"), VerifySettings(), broken, workers=1, timeout=60))
     assert fake["ran"] == []
 

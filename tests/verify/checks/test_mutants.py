@@ -1,4 +1,4 @@
-"""The schedule check lets every variant's own code pass, and stops it once a number in it is changed."""
+"""The schedule check passes the code of every variant, and fails it after a change of a number."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.mutation import Mutant, examine, why_alike
 
 @pytest.fixture(scope="module")
 def examined(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``examine`` finds, in a child: this process must not train, since others of its tests fork."""
+    """The result of ``examine``, which runs in a child: this process must not train, because other tests fork it."""
     path = tmp_path_factory.mktemp("schedules") / "examined.json"
     sys.stdout.flush()
     pid = os.fork()
@@ -43,14 +43,14 @@ def test_every_variant_passes_as_it_is_rendered(catalogue, examined):
 
 
 def test_every_number_of_a_schedule_matters(mutants, record_property):
-    """A template of which one number is edited, and which then trains otherwise, does not pass: at least 99 of 100."""
+    """At least 99% of the mutants of one number that train differently fail the schedule check."""
     different = [mutant for mutant in mutants if mutant.differs]
     caught = [mutant for mutant in different if mutant.reason]
     survivors = "\n".join(f"{mutant.key}: {mutant.place}" for mutant in different if not mutant.reason)
-    share = f"{len(caught)} of {len(different)} mutants are caught"
-    record_property("caught", share)
+    summary = f"{len(caught)} of {len(different)} mutants are caught"
+    record_property("caught", summary)
     assert len(different) >= 900
-    assert len(caught) >= 0.99 * len(different), f"{share}, not these:\n{survivors}"
+    assert len(caught) >= 0.99 * len(different), f"{summary}, except:\n{survivors}"
 
 
 REASON = re.compile(
@@ -66,8 +66,8 @@ def test_a_mutant_fails_for_its_learning_rates(mutants):
     assert vague == []
 
 
-def test_a_mutant_that_is_not_caught_says_why(mutants):
-    """Those that trace as the original at all horizons and hyperparameters that were tried are few, with a reason."""
+def test_a_surviving_mutant_has_a_reason(mutants):
+    """At most 5% of the mutants have the traces of the original, and each of them has a known reason."""
     same = [mutant for mutant in mutants if not mutant.differs]
     assert [f"{mutant.key}: {mutant.place}" for mutant in same if not why_alike(mutant)] == []
     assert len(same) <= 0.05 * len(mutants)

@@ -131,7 +131,9 @@ def test_output_and_reasons_are_returned(run):
     [outcome] = run([with_harm("print('built'); raise ValueError('no such thing')", "raises")], Stage.CONTRACT)
     assert outcome.status is Status.FAILED
     assert outcome.stage is Stage.CONTRACT
-    assert re.fullmatch(r"Net raises for .*: ValueError: no such thing \(line \d+\)", outcome.reason)
+    assert re.fullmatch(
+        r"Net for 3x32x32 inputs and 10 classes raises ValueError: no such thing \(line \d+\)", outcome.reason
+    )
     assert outcome.output == "built\n"
 
 
@@ -160,5 +162,5 @@ def test_training_with_autocast_or_compile_is_verified(option):
 def test_without_ray_the_error_names_the_extra(monkeypatch):
     """The error says which extra to install."""
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(EngineError, match=r"lrgen\[ray\]"):
+    with pytest.raises(EngineError, match=r"^--engine ray needs Ray: pip install 'lrgen\[ray\]'$"):
         cluster.slots(None, "cpu", 1, 1)
