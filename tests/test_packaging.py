@@ -73,23 +73,23 @@ def test_the_wheel_renders_files_as_the_repository_does(installed, rendered, tmp
     done = run(installed, tmp_path, "-m", "lrgen", "render", *chosen, "--out", "out")
     assert done.returncode == 0, done.stderr
     for name in models:
-        wanted = {path.name: path.read_bytes() for path in (rendered / name).iterdir() if path.is_file()}
-        assert {path.name: path.read_bytes() for path in (tmp_path / "out" / name).iterdir()} == wanted
+        expected = {path.name: path.read_bytes() for path in (rendered / name).iterdir() if path.is_file()}
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out" / name).iterdir()} == expected
 
 
 def test_the_wheel_has_every_template(installed):
     """The templates of the wheel are those of the repository."""
     here, there = REPOSITORY / "templates", installed / "lrgen" / "templates"
-    wanted = {path.relative_to(here): path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    assert {path.relative_to(there): path.read_bytes() for path in there.rglob("*") if path.is_file()} == wanted
+    expected = {path.relative_to(here): path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert {path.relative_to(there): path.read_bytes() for path in there.rglob("*") if path.is_file()} == expected
 
 
 def test_the_wheel_has_every_module_and_no_other_file(installed):
     """The wheel has the modules, py.typed, the templates and the page of the report, and nothing else."""
-    wanted = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "lrgen").rglob("*.py")}
+    expected = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "lrgen").rglob("*.py")}
     shipped = [path.relative_to(installed) for path in installed.rglob("*") if path.is_file()]
     others = {path for path in shipped if path.suffix != ".pyc" and "dist-info" not in path.parts[0]}
-    assert {path for path in others if path.suffix == ".py"} == wanted
+    assert {path for path in others if path.suffix == ".py"} == expected
     assert {path.parts[:2] for path in others if path.suffix != ".py"} == {
         ("lrgen", "py.typed"),
         ("lrgen", "report"),

@@ -156,11 +156,11 @@ def _kinds(folders: Iterable[Path], kind: str, marker: str) -> Iterator[Path]:
 
 
 def _check_unique(kind: str, items: Iterable[Any]) -> None:
-    seen: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for item in items:
-        if item.name in seen:
-            raise CatalogueError(f"{item.folder}: there is a {kind} of this name at {seen[item.name]}")
-        seen[item.name] = item.folder
+        if item.name in folders:
+            raise CatalogueError(f"{item.folder}: there is another {kind} of this name at {folders[item.name]}")
+        folders[item.name] = item.folder
 
 
 def _check_numbers(families: Iterable[Family]) -> None:

@@ -83,8 +83,8 @@ def generate(
             manifests[folder] = read_manifest(folder)
         entry = manifests[folder].get(variant.key)
         present = _sha256(path)
-        wanted = {**_identity(architecture, variant), **versions}
-        if entry and present == entry.get("sha256") and all(entry.get(key) == wanted[key] for key in wanted):
+        expected = {**_identity(architecture, variant), **versions}
+        if entry and present == entry.get("sha256") and all(entry.get(key) == expected[key] for key in expected):
             unchanged += 1
             continue
         if renderer is None:
@@ -147,10 +147,10 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Mi
             mismatches.append(Mismatch(path, reason, "".join(lines)))
             continue
         entry = manifests[path.parent].get(variant.key, {})
-        wanted = describe(file)
-        wrong = sorted(key for key in wanted if entry.get(key) != wanted[key])
+        expected = describe(file)
+        wrong = sorted(key for key in expected if entry.get(key) != expected[key])
         if wrong:
-            diff = "".join(f"-{key}: {entry.get(key)!r}\n+{key}: {wanted[key]!r}\n" for key in wrong)
+            diff = "".join(f"-{key}: {entry.get(key)!r}\n+{key}: {expected[key]!r}\n" for key in wrong)
             mismatches.append(Mismatch(path.parent / MANIFEST, f"describes {variant.key} differently", diff))
     return mismatches
 

@@ -453,9 +453,9 @@ COMMANDS = list(commands(typer.main.get_command(cli.app)))
 
 def test_these_are_the_commands():
     """The commands of the README exist."""
-    wanted = {"render", "verify", "show", "plot", "doctor", "list models", "list schedules", "list families"}
-    wanted |= {"results best", "results classes", "results failures"}
-    assert wanted <= {" ".join(path) for path in COMMANDS}
+    expected = {"render", "verify", "show", "plot", "doctor", "list models", "list schedules", "list families"}
+    expected |= {"results best", "results classes", "results failures"}
+    assert expected <= {" ".join(path) for path in COMMANDS}
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -99,8 +99,8 @@ def test_each_schedule_is_compared_with_the_constant_schedule(compare):
     step = row_of(comparison, 1)
     assert (step["runs"], step["pairs"], step["variant_name"]) == (3, 3, "StepLR_default")
     assert step["mean"] == pytest.approx((0.90 + 0.94 + 0.87) / 3)
-    wanted = stats.ttest_rel(CORRECT[1], CORRECT[41]).confidence_interval(0.975)
-    assert (step["low"], step["high"]) == pytest.approx((wanted.low / 100, wanted.high / 100))
+    expected = stats.ttest_rel(CORRECT[1], CORRECT[41]).confidence_interval(0.975)
+    assert (step["low"], step["high"]) == pytest.approx((expected.low / 100, expected.high / 100))
     assert [row["verdict"] for row in comparison["schedules"]] == ["better", "tie", "baseline"]
     assert [row["rank"] for row in comparison["schedules"]] == [1, 2, 2]
 

@@ -194,11 +194,11 @@ def test_a_file_holds_definitions_only(text):
 @every_file
 def test_the_supported_hyperparameters_are_those_of_the_recipe_and_the_variant(module, architecture, variant):
     """A file supports exactly lr, its recipe's hyperparameters and those that the variant declares."""
-    wanted = {"lr"} | set(variant.defaults)
-    wanted |= {"momentum"} if architecture.recipe.optimizer == "sgd" or variant.optimizer else set()
-    wanted |= {"weight_decay"} if architecture.recipe.weight_decay else set()
-    wanted |= {"dropout"} if architecture.recipe.dropout else set()
-    assert module.supported_hyperparameters() == wanted
+    expected = {"lr"} | set(variant.defaults)
+    expected |= {"momentum"} if architecture.recipe.optimizer == "sgd" or variant.optimizer else set()
+    expected |= {"weight_decay"} if architecture.recipe.weight_decay else set()
+    expected |= {"dropout"} if architecture.recipe.dropout else set()
+    assert module.supported_hyperparameters() == expected
 
 
 def reads(text: str) -> Iterator[tuple[str, ast.expr | None]]:
@@ -224,17 +224,17 @@ def test_every_hyperparameter_is_read_and_every_read_one_is_declared(text, modul
 @every_file
 def test_every_default_stands_in_the_file_as_a_number(text, architecture, variant):
     """Each default is a number, or a fraction of two numbers, at the place where it is used."""
-    wanted = dict(variant.defaults)
+    expected = dict(variant.defaults)
     if architecture.recipe.weight_decay:
-        wanted["weight_decay"] = architecture.recipe.weight_decay
+        expected["weight_decay"] = architecture.recipe.weight_decay
     if architecture.recipe.dropout:
-        wanted["dropout"] = architecture.recipe.dropout
+        expected["dropout"] = architecture.recipe.dropout
     defaults = {name: default for name, default in reads(text) if name not in {*FIXED_NAMES, "lr", "momentum"}}
-    assert defaults.keys() == wanted.keys()
+    assert defaults.keys() == expected.keys()
     for name, default in defaults.items():
         parts = [default.left, default.right] if isinstance(default, ast.BinOp) else [default]
         assert all(isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in parts)
-        assert eval(ast.unparse(default)) == wanted[name]
+        assert eval(ast.unparse(default)) == expected[name]
 
 
 def trace(make: Callable[..., Any], variant: Variant, horizon: int, steps: int, prm: dict, lr: float = 0.1) -> list:
@@ -468,12 +468,12 @@ def cached(tmp_path: Path) -> Callable[..., str]:
 
 def test_formatted_fragments_are_cached(cached, tmp_path, rendered):
     """The second render reads the formatted fragments from the cache and writes the same file."""
-    wanted = (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
-    assert cached() == wanted
+    expected = (rendered / "ResNet" / "A0_001.py").read_text(encoding="utf-8")
+    assert cached() == expected
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept
     before = {path: path.stat().st_mtime_ns for path in kept}
-    assert cached() == wanted
+    assert cached() == expected
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()} == before
     for path in kept:
         text = path.read_text().partition("\n")[2].replace("total_steps", "horizon")
@@ -520,8 +520,8 @@ def test_a_golden_file_is_rendered_byte_by_byte(rendered, name, number):
 
 def test_every_golden_file_is_compared():
     """Each golden file belongs to the list of compared files."""
-    wanted = {f"{name}/A0_{number:03d}.py" for name, number in GOLDEN}
-    assert contents(paths.GOLDEN).keys() == wanted
+    expected = {f"{name}/A0_{number:03d}.py" for name, number in GOLDEN}
+    assert contents(paths.GOLDEN).keys() == expected
 
 
 # Text.
@@ -688,14 +688,14 @@ def test_lemurs_static_reader_accepts_a_file(text):
 @every_file
 def test_net_has_the_methods_that_lemur_calls(text, module):
     """Net has LEMUR's methods and signatures, and ``learn`` has a variable ``loss``."""
-    wanted = {
+    expected = {
         "__init__": ["self", "in_shape", "out_shape", "prm", "device"],
         "train_setup": ["self", "prm"],
         "learn": ["self", "train_data"],
         "forward": ["self", "x"],
     }
-    signatures = {name: list(inspect.signature(getattr(module.Net, name)).parameters) for name in wanted}
-    assert signatures == wanted
+    signatures = {name: list(inspect.signature(getattr(module.Net, name)).parameters) for name in expected}
+    assert signatures == expected
     assert issubclass(module.Net, torch.nn.Module)
     assert list(inspect.signature(module.make_scheduler).parameters) == ["optimizer", "total_steps", "prm"]
     learn = ast.parse(textwrap.dedent(inspect.getsource(module.Net.learn)))
@@ -822,7 +822,7 @@ def test_a_family_of_a_users_own_may_use_an_old_name(own):
 def test_an_expression_that_fails_while_rendering_is_a_broken_template(own, expression):
     """An expression that fails is a CatalogueError that names the template."""
     wider = catalogues.load([own(PRM + " * {{ " + expression + " }}")])
-    with pytest.raises(CatalogueError, match="mine.py.jinja"):
+    with pytest.raises(CatalogueError, match=r"^schedulers/mine/mine\.py\.jinja: cannot be rendered: "):
         Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine"))
 
 

@@ -103,9 +103,11 @@ def train(
 
 def assert_close(values: list[Tensor], expected: list[Tensor], tolerance: float = 1e-10) -> None:
     """Assert that all values are finite and equal up to rounding."""
-    for value, wanted in zip(values, expected, strict=True):
+    for value, expected_value in zip(values, expected, strict=True):
         assert value.isfinite().all()
-        assert torch.allclose(value, wanted, rtol=tolerance, atol=tolerance), (value - wanted).abs().max()
+        assert torch.allclose(value, expected_value, rtol=tolerance, atol=tolerance), (
+            (value - expected_value).abs().max()
+        )
 
 
 def compare(number: int, optimizer: Any, problem: Problem, momentum: float, frozen: int = 0, **options: float) -> None:
@@ -340,9 +342,9 @@ def test_a_step_keeps_the_gradients_and_returns_the_closures_loss(number):
         loss.backward()
         return loss.item()
 
-    wanted = problem.loss(0).item()
+    loss = problem.loss(0).item()
     before = problem.values()
-    assert optimizer.step(closure) == wanted
+    assert optimizer.step(closure) == loss
     after = [parameter.grad.clone() for parameter in problem.parameters]
     assert not any(map(torch.equal, problem.values(), before))
     optimizer.step()

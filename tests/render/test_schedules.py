@@ -66,8 +66,8 @@ def test_a_rendered_schedule_equals_its_curve(variant, data):
     assert rates.min() >= 0
     assert rates.max() <= lr * (1 + 1e-12)
     before = metrics[:-1] if metrics is not None else None
-    wanted = curves.rates(variant, np.arange(steps), horizon, lr, prm, metrics=before, depths=depths or (0,))
-    assert np.abs(rates - wanted).max() <= variant.tolerance * lr
+    expected = curves.rates(variant, np.arange(steps), horizon, lr, prm, metrics=before, depths=depths or (0,))
+    assert np.abs(rates - expected).max() <= variant.tolerance * lr
 
 
 @pytest.mark.parametrize(

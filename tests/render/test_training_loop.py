@@ -120,7 +120,7 @@ def test_a_missing_template_of_a_choice_is_an_error(catalogue, tmp_path, choice)
     """Each choice needs its own template; without it, rendering is an error that names the template."""
     shutil.copytree(SHIPPED, tmp_path / "templates")
     (tmp_path / "templates" / choice).unlink()
-    with pytest.raises(CatalogueError, match=f"there is no {choice}; {Path(choice).parent} has "):
+    with pytest.raises(CatalogueError, match=f"^there is no {choice}; {Path(choice).parent} has "):
         render_every_choice(dataclasses.replace(catalogue, folders=(tmp_path / "templates",)))
 
 
@@ -128,7 +128,7 @@ def test_an_unknown_choice_is_an_error(catalogue):
     """A choice without a template is an error that names the template and the available ones."""
     resnet = catalogue.architecture("ResNet")
     unknown = dataclasses.replace(resnet, recipe=dataclasses.replace(resnet.recipe, optimizer="lion"))
-    with pytest.raises(CatalogueError, match=r"there is no training/optimizer/lion\.py\.jinja; .* adamw\.py\.jinja"):
+    with pytest.raises(CatalogueError, match=r"^there is no training/optimizer/lion\.py\.jinja; .* adamw\.py\.jinja"):
         Renderer(catalogue).render(unknown, catalogue.variant(1))
 
 
@@ -137,7 +137,9 @@ def test_an_unknown_block_is_an_error(own):
     template = own / "training/optimizer/mixed.py.jinja"
     template.write_text(MIXED.replace("block after_update", "block after_updates"))
     wider = catalogues.load([own])
-    with pytest.raises(CatalogueError, match=r"mixed\.py\.jinja: the training loop has no block 'after_updates'"):
+    with pytest.raises(
+        CatalogueError, match=r"^training/optimizer/mixed\.py\.jinja: the training loop has no block 'after_updates'"
+    ):
         Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
 
 
@@ -146,7 +148,9 @@ def test_a_template_that_extends_another_axis_is_an_error(own):
     template = own / "training/optimizer/mixed.py.jinja"
     template.write_text(MIXED.replace("base.optimizer", "base.unit"))
     wider = catalogues.load([own])
-    with pytest.raises(CatalogueError, match=r"mixed\.py\.jinja: must begin with {% extends base\.optimizer %}"):
+    with pytest.raises(
+        CatalogueError, match=r"^training/optimizer/mixed\.py\.jinja: must begin with {% extends base\.optimizer %}"
+    ):
         Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
 
 
