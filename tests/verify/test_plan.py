@@ -112,7 +112,9 @@ def test_an_impossible_request_is_an_error(request_, error, message):
 
 def test_an_unknown_dataset_is_an_error():
     """An unknown dataset is an error even if the stage does not train."""
-    with pytest.raises(UnknownNameError, match="^unknown dataset 'imagenet'"):
+    with pytest.raises(
+        UnknownNameError, match="^unknown dataset 'imagenet': known: digits, cifar-10, cifar-20, cifar-100$"
+    ):
         plan(Settings(device="cpu", dataset="imagenet"), VerifyRequest(stage="syntax"))
 
 

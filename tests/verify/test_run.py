@@ -194,8 +194,10 @@ def test_bytes_that_are_not_utf8_reach_the_checks(catalogue, out, tmp_path):
     assert candidate.sha256 == sha256(path)
 
 
-@pytest.mark.parametrize("path_kind", ["missing", "a folder called .py"])
-def test_an_unreadable_path_is_an_error(catalogue, out, tmp_path, path_kind):
+@pytest.mark.parametrize(
+    ("path_kind", "cause"), [("missing", "No such file or directory"), ("a folder called .py", "Is a directory")]
+)
+def test_an_unreadable_path_is_an_error(catalogue, out, tmp_path, path_kind, cause):
     """The error names a path that is not a file."""
     path = tmp_path / "files" / "network.py"
     if path_kind == "missing":
@@ -203,24 +205,24 @@ def test_an_unreadable_path_is_an_error(catalogue, out, tmp_path, path_kind):
     else:
         path.mkdir(parents=True)
         argument = path.parent
-    with pytest.raises(OutputError, match=f"^{re.escape(str(path))}: cannot be read: "):
+    with pytest.raises(OutputError, match=f"^{re.escape(str(path))}: cannot be read: {cause}$"):
         verify.from_paths(catalogue, [argument], out)
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "fault"),
     [
-        "garbage",
-        "[]",
-        '{"files": []}',
-        '{"files": {"A0_001": {}}}',
+        ("garbage", r"Expecting value: line 1 column 1 \(char 0\)"),
+        ("[]", "list indices must be integers or slices, not str"),
+        ('{"files": []}', "files is not a table of entries"),
+        ('{"files": {"A0_001": {}}}', "A0_001 has no sha256, architecture or number"),
     ],
 )
-def test_an_invalid_manifest_is_an_error(catalogue, out, tmp_path, text):
+def test_an_invalid_manifest_is_an_error(catalogue, out, tmp_path, text, fault):
     """The error names the path of the manifest."""
     path = copy(GOOD, tmp_path / "files" / "network.py")
     (path.parent / "manifest.json").write_text(text)
-    with pytest.raises(OutputError, match=r"/files/manifest\.json: not a manifest"):
+    with pytest.raises(OutputError, match=rf"/files/manifest\.json: not a manifest: {fault}$"):
         verify.from_paths(catalogue, [path], out)
 
 

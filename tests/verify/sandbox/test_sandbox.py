@@ -878,13 +878,14 @@ def test_the_strongest_mechanism_is_chosen(monkeypatch, refused, expected):
 def test_a_machine_without_a_sandbox_is_an_error(monkeypatch):
     """One sentence names what was refused, what a sandbox needs and the option that does without."""
     monkeypatch.setattr(sandbox, "refusal_of", lambda mechanism: f"[Errno 1] no {mechanism}")
-    with fresh_caches(), pytest.raises(IsolationError) as caught:
+    with fresh_caches(), pytest.raises(IsolationError) as raised:
         sandbox.available()
-    text = str(caught.value)
-    assert isinstance(caught.value, LrgenError)
-    for part in ("[Errno 1] no namespaces", "[Errno 1] no landlock", "5.13", "--isolation process"):
-        assert part in text
-    assert "\n" not in text
+    assert isinstance(raised.value, LrgenError)
+    assert str(raised.value) == (
+        "this machine provides no sandbox (namespaces: [Errno 1] no namespaces; landlock: [Errno 1] no landlock): "
+        "a sandbox requires a Linux kernel that lets this user create namespaces (5.14 or later) or that has Landlock "
+        "(5.13 or later); --isolation process runs the files without a sandbox and accepts the risk"
+    )
 
 
 @pytest.mark.parametrize(
@@ -893,9 +894,7 @@ def test_a_machine_without_a_sandbox_is_an_error(monkeypatch):
 def test_a_refusal_names_the_system_call(monkeypatch, mechanism, call):
     """The reason names the system call that the kernel refused, and its error."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {**syscalls.SYSCALLS, call: 100_000})
-    refusal = sandbox.refusal_of(mechanism)
-    assert call in refusal
-    assert "Function not implemented" in refusal
+    assert sandbox.refusal_of(mechanism) == f"{mechanism}: [Errno 38] Function not implemented: {call!r}"
 
 
 @pytest.mark.parametrize("mechanism", [Mechanism.NAMESPACES, Mechanism.LANDLOCK])
@@ -910,7 +909,7 @@ def test_an_unknown_machine_is_refused(monkeypatch):
     """On a machine whose system calls are not in the tables, the refusal names the machine."""
     monkeypatch.setattr(syscalls, "SYSCALLS", {})
     monkeypatch.setattr(syscalls, "MACHINE", "riscv64")
-    assert "riscv64" in sandbox.refusal_of(Mechanism.NAMESPACES)
+    assert sandbox.refusal_of(Mechanism.NAMESPACES) == "namespaces: [Errno 38] unknown on linux riscv64: 'prctl'"
 
 
 def test_the_scratch_folder_of_a_trial_is_removed(monkeypatch, tmp_path):
