@@ -33,7 +33,10 @@ WIDE_HORIZONS = (*range(1, 21), 40, 90)
 ALIKE = (
     ("cycle_momentum=", "it says whether the momentum is cycled, not the learning rate"),
     ("min(1.0, 2 / total_steps)", "the bound only applies to a single step, at which a warm-up of 1 is out of range"),
-    ("self.cycles * progress % 1", "the progress of a single cycle is below 1, and so is its remainder by 1 or by 2"),
+    (
+        "self.num_cycles * progress % 1",
+        "the progress of a single cycle is below 1, and so is its remainder by 1 or by 2",
+    ),
     ("5 / 350)", "5 / 351 of every tested horizon rounds to the same number of steps"),
     ('group.get("depth", 0)', "only differences of depths matter, and without depths there is one group"),
 )

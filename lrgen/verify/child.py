@@ -116,7 +116,7 @@ def serve(
 
 
 def _running_children() -> str:
-    """The reason for which a file fails that leaves processes of its own running, or nothing."""
+    """The reason why a file that leaves processes running fails, or nothing."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     try:
         count = len(children.read_text().split())

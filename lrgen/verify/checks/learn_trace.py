@@ -214,7 +214,7 @@ def _run(
 
 
 def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | None) -> str:
-    """The reason for which the learning rates of ``learn`` differ from the curve; empty if they do not."""
+    """The reason why the learning rates of ``learn`` differ from the curve; empty if they do not."""
     epochs = EPOCHS + _PAST_END
     actual = as_array(run["rates"], batches * epochs)
     if actual is None:
@@ -245,7 +245,7 @@ def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | Non
 
 
 def judge_own(run: dict[str, Any], batches: int) -> str:
-    """The reason for which ``learn`` differs from the file's own ``make_scheduler``; empty if it does not.
+    """The reason why ``learn`` differs from the file's own ``make_scheduler``; empty if it does not.
 
     It is for files that claim no variant.
     """

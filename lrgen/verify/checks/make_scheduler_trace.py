@@ -144,7 +144,7 @@ def reloaded(state: Any) -> Any:
 
 
 def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
-    """The reason for which a trace differs from the curve; empty if it does not."""
+    """The reason why a trace differs from the curve; empty if it does not."""
     horizon, steps = case.horizon, case.steps
     metrics = metrics_of(variant, steps)[:-1] if variant.unit is Unit.METRIC else None
     at_steps, depths = np.arange(steps), case.depths or (0,)

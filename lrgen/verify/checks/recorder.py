@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Recorder:
-    """Records the losses, the accuracies and the numbers of images of batches while it is entered.
+    """Records the loss, the accuracy and the number of images of each batch within its context.
 
     Losses and accuracies stay on the device, which avoids synchronisation. Each differentiated loss adds one entry to
     each of the three lists.

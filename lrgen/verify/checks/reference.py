@@ -1,4 +1,4 @@
-"""Comparison of learning rates with a reference: metrics to feed, the first difference, and its description."""
+"""Comparison of learning rates with a reference: the first difference, its description, and metrics for the traces."""
 
 import math
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def first_difference(actual: Traces, expected: Traces, tolerance: float) -> int 
 
 
 def describe(actual: Traces, expected: Traces, at: int, place: str, source: str, details: Sequence[str] = ()) -> str:
-    """The sentence on the largest difference at step ``at``.
+    """Describe the largest difference at step ``at`` in a sentence.
 
     ``the learning rate at step 7 of horizon 10 (parameter group 2) is 0.05, expected 0.1 (A0_132 wsd_linear)``.
     """
@@ -85,7 +85,7 @@ def _number(value: float) -> str:
 
 
 def wrong_depths(variant: Variant, depths: object) -> str:
-    """The reason for which the depths of the parameter groups are invalid; empty if they are valid."""
+    """The reason why the depths of the parameter groups are invalid; empty if they are valid."""
     if not isinstance(depths, list) or not all(type(depth) is int for depth in depths):
         return f"the depths of the parameter groups must be integers, got {depths}"
     if not variant.layerwise:

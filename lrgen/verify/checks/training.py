@@ -277,7 +277,7 @@ class _TrainedNet:
     def report(
         self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
     ) -> dict[str, Any]:
-        """The record of one epoch as JSON; means are over images, with the weights of the time of each batch."""
+        """The record of one epoch as JSON; means are over images, during the updates."""
         losses, accuracies = self._recorder.losses, self._recorder.accuracies
         bad = next((index for index, value in enumerate(losses, start=1) if not math.isfinite(value)), None)
         returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)

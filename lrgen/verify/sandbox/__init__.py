@@ -64,7 +64,7 @@ def available() -> Mechanism:
 
 
 def refusal_of(mechanism: Mechanism) -> str:
-    """The reason for which this machine refuses a mechanism; empty if a child can enter it and run there."""
+    """The reason why this machine refuses a mechanism; empty if a child can enter it and run there."""
     with tempfile.TemporaryDirectory(prefix="lrgen-") as scratch:
         reading, writing = os.pipe()
         pid = os.fork()

@@ -23,7 +23,7 @@ from lrgen.verify.sandbox.syscalls import (
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of one child.
+    """Bounds on the resources of a sandboxed child.
 
     ``processes`` includes threads; ``file_bytes`` bounds each file, ``scratch_bytes`` the scratch folder.
     """

@@ -197,7 +197,10 @@ def test_rates_with_uncertain_digits_are_not_used(task_input):
 
 @pytest.mark.parametrize(
     ("broken", "reason"),
-    [("raise ValueError('no')", "raises at horizon .* ValueError: no"), ("import os; os._exit(3)", "has ended")],
+    [
+        ("raise ValueError('no')", "raises at horizon .* ValueError: no"),
+        ("import os; os._exit(3)", "its process exited"),
+    ],
 )
 def test_a_file_that_raises_is_an_error(task_input, context, broken, reason):
     """A scheduler that raises or ends its process ends the build with the file's name."""

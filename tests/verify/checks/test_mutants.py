@@ -53,10 +53,11 @@ def test_every_number_of_a_schedule_matters(mutants, record_property):
     assert len(caught) >= 0.99 * len(different), f"{summary}, except:\n{survivors}"
 
 
+PLACE = r"(at step \d+( of horizon \d+)?|in learn at epoch \d, batch \d of \d)( \(.+\))?"
 REASON = re.compile(
-    r"(make_scheduler never changes the learning rate at horizon \d+: )?"
-    r"the learning rate at step \d+( of horizon \d+)?( \(.+\))? is (negative: )?\S+, expected \S+ \(A0_\d{3} \w+\)"
-    r"|make_scheduler raises at .+: \w+(: .+)?"
+    r"(make_scheduler never changes the learning rate at horizon \d+: |learn steps the schedule once per .+: )?"
+    rf"the learning rate {PLACE} is (negative: )?\S+, expected \S+ \(A0_\d{{3}} \w+\)"
+    r"|(make_scheduler|learn) raises .+"
 )
 
 
