@@ -70,7 +70,7 @@ def cli_text() -> str:
         name = " ".join(("lrgen", *command))
         arguments = [sys.executable, "-m", "lrgen", *command, "--help"]
         shown = subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True).stdout
-        lines = "\n".join(line.rstrip() for line in shown.replace("python -m lrgen", "lrgen").strip().splitlines())
+        lines = "\n".join(line.rstrip() for line in shown.strip().splitlines())
         parts.append(f"## {name}\n\n```text\n{lines}\n```\n")
     return "\n".join(parts)
 

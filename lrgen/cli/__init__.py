@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        given = list(arguments) if arguments is not None else None
+        code = app(args=given, prog_name="lrgen", standalone_mode=False)  # the same under ``python -m lrgen``
     except SystemExit as ended:  # Typer's reaction to an interrupt and to a closed pipe
         code = ended.code
         if isinstance(ended.__context__, BrokenPipeError):

@@ -184,7 +184,7 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
             out.print(f"[red]{escape(_name(outcome))}[/] {under}{outcome.stage}: {escape(outcome.reason)}")
     if any(outcome.status is Status.UNCLAIMED for outcome in outcomes):
         out.print("unclaimed: there is no variant to check the schedule against; name one with --as VARIANT")
-    totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["no files"]
+    totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["nothing to verify"]
     reused = sum(outcome.reused for outcome in outcomes)
     runs = f" in {counted(len(outcomes), 'run')}" if seeds else ""
     out.print(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from lrgen.catalogue import Catalogue
-from lrgen.errors import StaleFileError
+from lrgen.errors import OutputError, StaleFileError
 from lrgen.files import read_bytes
 from lrgen.records import Candidate, Outcome, Variant, VerifySettings
 from lrgen.render import output
@@ -50,7 +50,7 @@ def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Va
     other file is checked against ``claim``, or against its own ``make_scheduler`` if there is no claim.
 
     Raises:
-        OutputError: if a file does not exist.
+        OutputError: if a file does not exist, or a folder contains no Python file.
     """
     known = _known_hashes(out)
     renderer = Renderer(catalogue)
@@ -268,7 +268,10 @@ def _memory_share(workers: int) -> int:
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(path.glob("*.py"))
+            files = sorted(path.glob("*.py"))
+            if not files:
+                raise OutputError(f"{path}: the folder contains no Python file; its subfolders are not searched")
+            yield from files
         else:
             yield path
 

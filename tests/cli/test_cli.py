@@ -88,7 +88,7 @@ def test_a_cached_failure_is_a_failure(lrgen, bad):
     code, out, _ = lrgen("verify", bad, *EXAMINE)
     assert code == 1
     assert "1 result reused" in out
-    assert "there is no class Net" in out
+    assert "the file defines no class Net" in out
 
 
 def test_render_check_exits_with_1_if_a_file_differs(lrgen, tmp_path):
@@ -722,3 +722,13 @@ def test_messages_about_one_file_are_in_the_singular(lrgen):
     Path("generated/ResNet/A0_001.py").unlink()
     code, out, _ = lrgen("render", "--variant", "1", "--check")
     assert (code, out.splitlines()[-1]) == (1, "1 file checked, 1 difference")
+
+
+def test_the_name_of_the_program_is_lrgen_however_it_is_started(tmp_path):
+    """``python -m lrgen`` prints ``Usage: lrgen`` and writes the shell completion of ``lrgen``."""
+    environment = {**os.environ, "COLUMNS": "100", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    for option, expected in (("--help", "Usage: lrgen [OPTIONS]"), ("--show-completion", "_LRGEN_COMPLETE=")):
+        command = [sys.executable, "-m", "lrgen", option, *(["bash"] if "completion" in option else [])]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert expected in done.stdout
+        assert "python" not in done.stdout

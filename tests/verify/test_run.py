@@ -177,6 +177,12 @@ def test_a_foreign_file_without_a_claim_is_unclaimed(catalogue, out, tmp_path, s
     assert outcome.reason == "there is no variant to compare its schedule with"
 
 
+def test_a_folder_without_python_files_is_an_error(catalogue, out, rendered_file):
+    """Subfolders are not searched, so a folder above rendered files is an error and not a success without files."""
+    with pytest.raises(OutputError, match=r"^.*: the folder contains no Python file; its subfolders are not searched$"):
+        verify.from_paths(catalogue, [rendered_file.parent.parent], out)
+
+
 def test_a_folder_stands_for_the_python_files_in_it(catalogue, out, tmp_path):
     """The Python files directly in a folder are taken in the order of their names."""
     for name in ("b.py", "a.py", "notes.txt", "deeper/c.py"):
