@@ -116,7 +116,8 @@ def texts(catalogue, statements) -> dict[Scope, dict[str, set[str]]]:
     for name, command in commands(typer.main.get_command(app)):
         add(Scope.HELP, name, command.help or "", *(getattr(option, "help", None) or "" for option in command.params))
     for document in DOCUMENTS:
-        add(Scope.DOCS, document, *re.split(r"\n\n+", (REPOSITORY / document).read_text()))
+        # Paragraphs; the columns of a command's help, which inner spaces separate, are texts of their own.
+        add(Scope.DOCS, document, *re.split(r"\n\n+|(?<=\S) {2,}(?=\S)", (REPOSITORY / document).read_text()))
     for path in sorted((REPOSITORY / "lrgen").rglob("*.py")):
         source, place = path.read_text(), str(path.relative_to(REPOSITORY))
         add(Scope.SOURCE, place, *comments(source), *(text for _, text in docstrings(source)))
@@ -173,7 +174,7 @@ MEANT_TWICE = {
 
 
 def test_no_word_stands_twice_in_a_row(texts):
-    """ "the the" and the like are slips."""
+    """No text repeats a word."""
     slips = [
         f"{min(places)}: {match.group()}"
         for scope in Scope

@@ -22,7 +22,9 @@ Files = Annotated[
     Path | None,
     typer.Option("--files", help="Folder of the rendered files. (default: generated)", metavar="DIR"),
 ]
-OnDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.", metavar="NAME")]
+OnDataset = Annotated[
+    str | None, typer.Option("--dataset", help="Export only results on this dataset.", metavar="NAME")
+]
 
 
 @exports.command("lemur")

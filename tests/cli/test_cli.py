@@ -468,6 +468,23 @@ def test_help_shows_an_example(lrgen, path):
     assert lrgen(*path, "-h")[1] == out
 
 
+VERBS = (
+    *("Add", "Build", "Check", "Compare", "Copy", "Export", "List", "Make", "Plot", "Print", "Record", "Render", "Run"),
+    *("Show", "Write"),
+)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_begins_with_an_imperative_sentence(path):
+    """The first paragraph of the help of every command is a sentence that begins with a verb."""
+    command: Any = typer.main.get_command(cli.app)
+    for name in path:
+        command = command.commands[name]
+    first = command.help.split("\n\n")[0]
+    assert first.split()[0] in VERBS
+    assert first.endswith(".")
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_option_is_explained(path):
     """Every option and every argument has a help text."""
