@@ -602,12 +602,12 @@ class Batch:
             except sqlite3.OperationalError:  # the table does not exist yet
                 return []
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+    def wait_until(self, condition: Callable[[], bool], event: str) -> None:
         deadline = time.monotonic() + TIMEOUT
         while not condition():
             if self.process.poll() is not None:
-                pytest.fail(f"ended before {what}: {self.process.communicate()}")
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
+                pytest.fail(f"ended before {event}: {self.process.communicate()}")
+            assert time.monotonic() < deadline, f"waited in vain for {event}"
             time.sleep(0.02)
 
 

@@ -351,9 +351,9 @@ def test_output_does_not_fail_a_file(run):
     def print_text(text: str) -> Behaviour:
         def behaviour(pipe: int) -> None:
             if text == "from print":
-                print(text)  # noqa: T201  what a file under test does
+                print(text)  # noqa: T201  a file under test may print
             elif text == "from stderr":
-                print(text, file=sys.stderr)  # noqa: T201
+                print(text, file=sys.stderr)  # noqa: T201  likewise
             elif text == "from a program":
                 subprocess.run(["echo", text], check=True)
             else:
@@ -373,7 +373,7 @@ def test_lines_that_are_printed_apart_are_captured(run):
 
     def print_lines(pipe: int) -> None:
         for line in range(30):
-            print(f"line {line}")  # noqa: T201
+            print(f"line {line}")  # noqa: T201  a file under test may print
             select.select([], [], [], 0.01)
         pass_contract(pipe)
 
