@@ -32,11 +32,11 @@ def grid(catalogue: Catalogue, request: pytest.FixtureRequest) -> list[Pair]:
     """The files that are looked at: all of them in the slow tests, else every schedule of two networks, and a few of
     each other network.
     """
-    everything = output.pairs(catalogue.architectures, catalogue.variants)
+    pairs = output.pairs(catalogue.architectures, catalogue.variants)
     if request.config.getoption("markexpr") != "not slow":
-        return everything
+        return pairs
     whole = ("ResNet", "ResNet18")
-    return [pair for pair in everything if pair[0].name in whole or pair[1].number in OF_EVERY_NETWORK]
+    return [pair for pair in pairs if pair[0].name in whole or pair[1].number in OF_EVERY_NETWORK]
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,9 @@ def rows(examples) -> dict[str, list[Row]]:
     """Some rows of each task, spread over its examples."""
     maker = Rows(seed=0)
     chosen = {name: of_task[:: max(1, len(of_task) // ROWS)][: ROWS + 1] for name, of_task in examples.items()}
-    return {name: [maker.of(example, Split.TRAIN, "group") for example in some] for name, some in chosen.items()}
+    return {
+        name: [maker.of(example, Split.TRAIN, "group") for example in examples] for name, examples in chosen.items()
+    }
 
 
 # Examples.
@@ -268,21 +270,21 @@ def graded(rows, catalogue) -> dict[tuple[str, str], list[tuple[Submission, Grad
     reference = Reference(catalogue)
     claims: dict[tuple[str, str], list[Submission]] = {}
     for task in TASKS:
-        some = rows[task.NAME]
-        for row in some:
+        task_rows = rows[task.NAME]
+        for row in task_rows:
             for claim, completions in (
                 ("own", [grading.gold(row)]),
                 ("mutant", mutants_of(task, row, reference)),
                 ("reworded", rewordings_of(task, row, reference) if task.NAME in BEHAVIOURAL else []),
-                ("nonsense", NONSENSE if row is some[0] else ()),
+                ("nonsense", NONSENSE if row is task_rows[0] else ()),
             ):
                 claims.setdefault((task.NAME, claim), []).extend(Submission(row, text) for text in completions)
         claims[task.NAME, "other row"] = [
             Submission(row, grading.gold(other))
-            for row, other in itertools.permutations(some, 2)
+            for row, other in itertools.permutations(task_rows, 2)
             if not is_correct_elsewhere(row, other, catalogue)
         ]
-        claims[task.NAME, "rejected"] = [Submission(row, row["rejected"]) for row in some if row["rejected"]]
+        claims[task.NAME, "rejected"] = [Submission(row, row["rejected"]) for row in task_rows if row["rejected"]]
     submissions = [submission for of_claim in claims.values() for submission in of_claim]
     grades = iter(
         grading.grade_all(

@@ -254,11 +254,11 @@ def test_any_network_may_contain_the_schedule(catalogue, tmp_path):
 
 def test_questions_depend_on_the_seed_and_the_schedule(task_input, examples, tmp_path):
     """The number of workers and other files have no influence; another seed gives other questions."""
-    some = replace(task_input, files=task_input.files[30:33])
-    again = list(trace.examples(some, RunContext(tmp_path, workers=1, traces=TRACES)))
+    few = replace(task_input, files=task_input.files[30:33])
+    again = list(trace.examples(few, RunContext(tmp_path, workers=1, traces=TRACES)))
     assert again == [example for number in (31, 32, 33) for example in of(examples, number)]
-    other = replace(some, seed=1)
-    assert list(trace.requests(other, TRACES)) != list(trace.requests(some, TRACES))
+    other = replace(few, seed=1)
+    assert list(trace.requests(other, TRACES)) != list(trace.requests(few, TRACES))
 
 
 def test_the_parent_does_not_import_torch(tmp_path):
