@@ -90,10 +90,12 @@ def import_lemur(
             progress.advance()
     total = sum(map(len, runs.values()))
     new = Store(settings.db).record_runs(runs)
+    files = len({series.path for series in runs})
+    epochs = sum(len(run) for of_series in runs.values() for run in of_series)
     report = {
         "folder": str(folder),
-        "files": len({series.path for series in runs}),
-        "epochs": sum(len(epochs) for of_series in runs.values() for epochs in of_series),
+        "files": files,
+        "epochs": epochs,
         "runs": total,
         "recorded": new,
         "known": total - new,
@@ -102,8 +104,7 @@ def import_lemur(
         print_json(report)
     else:
         print(
-            f"{counted(total, 'run')} of {counted(report['files'], 'file')} with "
-            f"{counted(report['epochs'], 'epoch')} in {folder}: "
+            f"{counted(total, 'run')} of {counted(files, 'file')} with {counted(epochs, 'epoch')} in {folder}: "
             f"{new} recorded in {settings.db}, {total - new} already known"
         )
 
