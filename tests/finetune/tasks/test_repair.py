@@ -172,7 +172,7 @@ def test_a_mutant_fails_again_with_its_reason(task_input, repairs):
         assert end == (Status.FAILED, example.evidence["failed"], example.evidence["reason"])
         assert example.evidence["failed"] in example.prompt
         variant = example.files[0].variant
-        reason = example.evidence["reason"].replace(f"{variant.key} ({variant.name})", variant.title)
+        reason = example.evidence["reason"].replace(f"{variant.key} {variant.name}", variant.title)
         assert reason in example.prompt
 
 
