@@ -333,7 +333,10 @@ def test_without_seeds_there_is_one_run_and_no_column(lrgen, verified_seeds):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seeds", "2", "--stage", "schedule"], "--seeds 2 repeats the training check, which --stage schedule does not reach"),
+        (
+            ["--seeds", "2", "--stage", "schedule"],
+            "--seeds 2 repeats the training check, which --stage schedule does not reach",
+        ),
         (["--seeds", "0"], "--seeds"),
     ],
 )
