@@ -149,6 +149,11 @@ class Variant:
         return f"A0_{self.number:03d}"
 
     @property
+    def label(self) -> str:
+        """Its key and its name, as reasons of checks cite it: ``A0_001 StepLR_default``."""
+        return f"{self.key} {self.name}"
+
+    @property
     def per_batch(self) -> bool:
         """Whether a step is a batch; the horizon then depends on the number of batches per epoch."""
         return Unit.BATCH in (self.unit, self.cadence)

@@ -9,7 +9,6 @@ from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskIn
 from lrgen.finetune.mutants import Failure, RunContext, failures
 from lrgen.records import Outcome
 from lrgen.source import diffs
-from lrgen.verify.checks.reference import named
 
 NAME = "repair"
 SUMMARY = "A faulty file and the reason why it fails → the corrected file or a unified diff."
@@ -73,7 +72,7 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
 def _reason(failure: Failure) -> str:
     """Return the reason of a failure with the title of the schedule instead of its number."""
     variant = failure.mutant.file.variant
-    return failure.reason.replace(named(variant), variant.title)
+    return failure.reason.replace(variant.label, variant.title)
 
 
 def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify.checks.make_scheduler_trace import BASE_LR, reloaded, trace
 from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.reference import as_array, describe, first_difference, named, wrong_depths
+from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject, random_batches
 
 BATCHES = (1, 2, 7)
@@ -231,7 +231,7 @@ def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | Non
         return ""
     resumed = resume is not None and at >= resume * batches
     details = [f"resumed from state_dict after epoch {resume}"] if resumed else []
-    reason = describe(actual, expected, at, _place(at, batches), named(variant), details)
+    reason = describe(actual, expected, at, _place(at, batches), variant.label, details)
     if run["made"] > 1 and not resumed:
         return f"make_scheduler is called {run['made']} times in {epochs} epochs of learn, expected once: {reason}"
     if np.ptp(actual) == 0 and np.ptp(expected) > 0:

@@ -15,7 +15,7 @@ from torch import nn
 
 from lrgen import curves
 from lrgen.records import Unit, Variant
-from lrgen.verify.checks.reference import as_array, describe, first_difference, metrics_of, named
+from lrgen.verify.checks.reference import as_array, describe, first_difference, metrics_of
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject
 
 HORIZONS = (1, 2, 3, 5, 7, 10, 90, 1000, 3000)
@@ -157,7 +157,7 @@ def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
         return ""
     resumed = max((step for step in case.resume if step <= at), default=None)
     place, details = _place(at, horizon, resumed, case.prm)
-    reason = describe(actual, expected, at, place, named(variant), details)
+    reason = describe(actual, expected, at, place, variant.label, details)
     if np.ptp(actual) == 0 and np.ptp(expected) > 0:
         return f"make_scheduler never changes the learning rate at horizon {horizon}: {reason}"
     return reason

@@ -91,13 +91,8 @@ def wrong_depths(variant: Variant, depths: object) -> str:
     if not variant.layerwise:
         return ""
     if len(set(depths)) < 2:
-        return f"the parameter groups have the depths {depths}, expected one depth per layer ({named(variant)})"
+        return f"the parameter groups have the depths {depths}, expected one depth per layer ({variant.label})"
     if min(depths) < 0:
         return f"the depth of a parameter group must not be negative, got {min(depths)}"
     missing = set(range(max(depths) + 1)) - set(depths)
     return f"no parameter group has depth {min(missing)}, the maximum is {max(depths)}" if missing else ""
-
-
-def named(variant: Variant) -> str:
-    """``A0_001 StepLR_default``."""
-    return f"{variant.key} {variant.name}"

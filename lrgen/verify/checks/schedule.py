@@ -10,7 +10,6 @@ from typing import Any
 
 from lrgen.records import Candidate, Stage, VerifySettings
 from lrgen.verify.checks import learn_trace, make_scheduler_trace
-from lrgen.verify.checks.reference import named
 from lrgen.verify.checks.subject import CheckFailure, Subject
 
 STAGE = Stage.SCHEDULE
@@ -24,7 +23,7 @@ def measure(subject: Subject) -> dict[str, Any]:
     if variant is None:
         return {"make_scheduler": [], "learn": learn_trace.measure(subject, make)}
     if make is None:
-        raise CheckFailure(f"the file defines no function make_scheduler, which {named(variant)} is checked with")
+        raise CheckFailure(f"the file defines no function make_scheduler, which {variant.label} is checked with")
     traces = make_scheduler_trace.measure(subject, variant, make)
     return {"make_scheduler": traces, "learn": learn_trace.measure(subject, make)}
 

@@ -15,7 +15,7 @@ from lrgen.data import Dataset
 from lrgen.data.batches import Batches, Scale
 from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
 from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.reference import as_array, describe, first_difference, named, wrong_depths
+from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
 from lrgen.verify.checks.subject import CheckFailure, Subject
 
 STAGE = Stage.TRAINING
@@ -192,7 +192,7 @@ def _judge_rates(candidate: Candidate, plan: TrainingPlan, measurement: dict[str
     if at is None:
         return ""
     place = f"in training at epoch {at // updates + 1}, batch {at % updates + 1} of {updates}"
-    return describe(actual, expected, at, place, named(variant))
+    return describe(actual, expected, at, place, variant.label)
 
 
 def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
