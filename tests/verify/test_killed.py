@@ -23,7 +23,7 @@ from lrgen.verify.sandbox import Isolation
 from tests.verify.engines.test_local import PASSING_CONTRACT
 from tests.verify.processes import children_of, has_exited, reap, wait_for
 
-KILLS = 60
+KILLS = (15, pytest.param(60, marks=pytest.mark.slow))
 SETTINGS = VerifySettings(stage=Stage.CONTRACT)
 
 
@@ -86,11 +86,12 @@ def recorded(database: Path) -> Counter[str]:
     return Counter()
 
 
-def test_random_kills_lose_and_repeat_no_outcome(tmp_path):
+@pytest.mark.parametrize("count", KILLS)
+def test_random_kills_lose_and_repeat_no_outcome(tmp_path, count):
     """After a child, the parent or both are killed at a random moment, every reported outcome is recorded once."""
     generator = random.Random(0)
     kills, rounds = Counter[str](), 0
-    while sum(kills.values()) < KILLS:
+    while sum(kills.values()) < count:
         rounds += 1
         database, work = tmp_path / f"{rounds}.db", files(16, str(rounds))
         done = False
