@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lrgen import old_names
 from lrgen.errors import ConfigError
 from lrgen.files import write_atomically
 
@@ -123,7 +124,9 @@ def load(
         name = ".".join(map(str, first["loc"]))
         place = next(place for place, layer in reversed(layers) if top in layer)
         shown = f"{_PREFIX}{name.upper()}" if place == "the environment" else name
-        problem = "unknown key" if first["type"] == "extra_forbidden" else f"{first['msg']}, got {first['input']!r}"
+        problem = f"{first['msg']}, got {first['input']!r}"
+        if first["type"] == "extra_forbidden":
+            problem = f"unknown key{_renamed(str(first['loc'][-1]))}"
         raise ConfigError(f"{shown}: {problem} (from {place})") from error
 
 
@@ -164,6 +167,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _renamed(name: str) -> str:
+    """The new name of an old hyperparameter, which is no setting; empty for any other key."""
+    new, _ = old_names.RENAMED.get(name, ("", ""))
+    return f"; the hyperparameter {name} is called {new} now, and is set with --set" if new else ""
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

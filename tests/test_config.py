@@ -141,6 +141,15 @@ def test_an_unknown_key_is_named_with_its_file(project):
     assert str(caught.value) == f"epoch: unknown key (from {path})"
 
 
+def test_an_old_hyperparameter_is_an_unknown_key_with_its_new_name(project):
+    """A hyperparameter is no setting: the error gives its new name and the option that sets it."""
+    path = project.toml("warmup = 0.1")
+    with pytest.raises(ConfigError) as caught:
+        project.load()
+    renamed = "the hyperparameter warmup is called warmup_fraction now, and is set with --set"
+    assert str(caught.value) == f"warmup: unknown key; {renamed} (from {path})"
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
