@@ -222,7 +222,9 @@ class Architecture:
 
     ``parameters`` counts those at the size (``reference_pixels``) and number of classes of the reference. ``layers``
     names the modules of ``Net`` from the input to the output, a layer an entry: ``"conv1 bn1"`` are two modules of one
-    layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter.
+    layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter. ``no_decay`` are
+    the ends of the names of parameters without weight decay that have two or more dimensions, such as
+    ``"pos_embedding"``; biases and the parameters of norms have one dimension and need no entry.
     """
 
     name: str
@@ -238,6 +240,7 @@ class Architecture:
     recipe: Recipe
     folder: Path
     template: str
+    no_decay: tuple[str, ...] = ()
     collection: Collection = Collection.CORE
     budget: Budget | None = None
     config: dict[str, Any] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from lrgen.records import Architecture, Budget, Collection, Recipe
 
 _Layer = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*(\.\*|( [A-Za-z_]\w*(\.\w+)*)*)$")]
 
+_Suffix = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*$")]
+
 
 class _RecipeTable(Table):
     optimizer: Identifier
@@ -54,6 +56,7 @@ class _ArchitectureTable(Table):
     reference_classes: Annotated[int, Field(ge=2)]
     smallest_input: Annotated[int, Field(ge=1)]
     layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
+    no_decay: tuple[_Suffix, ...] = ()
     recipe: _RecipeTable
     budget: _BudgetTable | None = None
     collection: Collection = Collection.CORE

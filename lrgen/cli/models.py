@@ -91,6 +91,7 @@ def describe_model(architecture: Architecture) -> dict[str, Any]:
         "reference_classes": architecture.reference_classes,
         "smallest_input": architecture.smallest_input,
         "layers": list(architecture.layers),
+        "no_decay": list(architecture.no_decay),
         "recipe": asdict(architecture.recipe),
         "budget": asdict(architecture.budget) if architecture.budget else None,
     }

@@ -47,6 +47,31 @@ def test_the_parameter_count_is_the_declared_one(name):
     assert count(at_reference(name)) == CATALOGUE.architecture(name).parameters
 
 
+def matrices(name: str, pixels: int) -> dict[str, bool]:
+    """The parameters of two or more dimensions; whether each is the weight of a convolution or a linear layer."""
+    rendered = module(name)
+    with torch.device("meta"):  # shapes without values
+        net = rendered.Net((2, 3, pixels, pixels), (10,), {"lr": 0.01, "momentum": 0.9}, torch.device("meta"))
+    weights = {nn.Conv2d: {"weight"}, nn.Linear: {"weight"}, getattr(rendered, "ComplexConv2d", None): {"real", "imag"}}
+    return {
+        f"{path}.{key}".lstrip("."): key in weights.get(type(layer), ())
+        for path, layer in net.named_modules()
+        for key, value in layer.named_parameters(recurse=False)
+        if value.dim() > 1
+    }
+
+
+@pytest.mark.parametrize("pixels", [32, 224])
+def test_matrices_without_weight_decay_are_listed(name, pixels):
+    """``no_decay`` has the ends of the names of all parameters with two or more dimensions, except the weights of
+    convolutions and linear layers, and no other end.
+    """
+    ends = CATALOGUE.architecture(name).no_decay
+    parameters = matrices(name, pixels)
+    assert {key for key in parameters if key.endswith(ends)} == {key for key in parameters if not parameters[key]}
+    assert [end for end in ends if not any(key.endswith(end) for key in parameters)] == []
+
+
 @pytest.mark.parametrize(
     ("pixels", "channels", "classes"),
     [(32, 1, 2), pytest.param(32, 3, 100, marks=SLOW), pytest.param(64, 3, 10, marks=SLOW), (224, 1, 7)],
