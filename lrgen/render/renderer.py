@@ -106,7 +106,7 @@ class Renderer:
         return self._fragment(
             ("schedule", str(variant.number)),
             template,
-            {"prm": prm, "has": parameters.__contains__, **variant.constants},
+            {"prm": prm, "has": parameters.__contains__, "title": variant.title, **variant.constants},
         )
 
     def _network(self, architecture: Architecture) -> tuple[tuple[str, ...], str]:
