@@ -99,6 +99,11 @@ def _arguments_swapped(code: Code) -> Iterator[str]:
     yield re.sub(rf"\bin_shape{shape}out_shape{shape}", r"out_shape\1in_shape\2", code.text, count=1)
 
 
+def _without_layers(code: Code) -> Iterator[str]:
+    if '"depth": depth' in code.text:
+        yield code.text.replace("self.param_groups(),", "self.parameters(),")
+
+
 def _list_of_names(code: Code) -> Iterator[str]:
     yield re.sub(r"set\[str\]:\n    return \{([^}]*)\}", r"list[str]:\n    return [\1]", code.text, count=1)
 
@@ -211,7 +216,7 @@ OF_FRAME: tuple[tuple[str, Mutation], ...] = (
     ),
     ("loss not returned", _replace_text((_RETURN, _RETURN.replace(", (loss_sum / num_samples).item()", "")))),
     ("accuracy in percent", _replace_text((_RETURN, _RETURN.replace("(correct", "(100 * correct")))),
-    ("missing parameter groups", _replace_text(("self.param_groups(),", "self.parameters(),"))),
+    ("missing parameter groups", _without_layers),
     ("missing criterion", _replace_text(("        self.criterion = nn.CrossEntropyLoss()\n", ""))),
     ("device not stored", _replace_text(("        self.device = device\n", ""))),
     ("hard-coded number of channels", _replace_all("in_shape[1]", "3")),

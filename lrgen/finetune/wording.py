@@ -136,9 +136,9 @@ def training(file: VerifiedFile) -> str:
     name = f"`{own.name}`, implemented in the file" if own else f"`{builtin}`"
     smoothing = f" with label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
     clipping = f" Gradients are clipped to a maximum norm of {recipe.clip_norm:g}." if recipe.clip_norm else ""
-    groups = (
-        " Each layer is a parameter group with a `depth`, counted from the input." if file.variant.layerwise else ""
-    )
+    depths = " The parameter groups of a layer have its `depth`, counted from the input."
+    groups = " Norms and biases have no weight decay." if recipe.weight_decay else ""
+    groups += depths if file.variant.layerwise else ""
     drops = "dropout" in sections.parse(file.source).hyperparameters
     dropout = f" The default `dropout` is {recipe.dropout:g}." if drops else ""
     optimizer = f"The optimizer is {name}{', with ' if traits else ''}{listed(traits)}."

@@ -39,6 +39,7 @@ _DRIVEN_BY = {Metric.LOSS: "mean training loss", Metric.ACCURACY: "training accu
 _RETURNS = re.compile(r"^def make_scheduler\([^)]*\) -> (\w+):", re.MULTILINE)
 _READ = re.compile(r"""prm(?:\[|\.get\()\s*["'](\w+)["']""")
 _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
+_NORM = re.compile(r"\bnn\.\w*Norm")
 
 
 class Renderer:
@@ -63,7 +64,7 @@ class Renderer:
         """
         schedule_imports, schedule = self._schedule(variant)
         network_imports, network = self._network(architecture)
-        training_imports, training = self._training(architecture, variant, schedule)
+        training_imports, training = self._training(architecture, variant, schedule, network)
         declared = {parameter.name for parameter in variant.hyperparameters}
         read = set(_READ.findall(schedule))
         if read != declared:
@@ -113,7 +114,9 @@ class Renderer:
         values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
         return self._fragment(("network", architecture.name), architecture.template, values)
 
-    def _training(self, architecture: Architecture, variant: Variant, schedule: str) -> tuple[tuple[str, ...], str]:
+    def _training(
+        self, architecture: Architecture, variant: Variant, schedule: str, network: str
+    ) -> tuple[tuple[str, ...], str]:
         returns = _RETURNS.search(schedule)
         if returns is None:
             raise CatalogueError(f"{variant.template}: has no make_scheduler(...) with a class that it returns")
@@ -127,6 +130,8 @@ class Renderer:
             "recipe": architecture.recipe,
             "config": architecture.config,
             "layers": architecture.layers if variant.layerwise else (),
+            "no_decay": _one_or_all(getattr(architecture, "no_decay", ())),
+            "exempt": "norms and biases" if _NORM.search(network) else "biases",
             "optimizer": variant.optimizer,
             "scheduler_class": returns[1] if variant.per_batch else "",
         }
@@ -195,11 +200,18 @@ def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, s
         yield "criterion", "label_smoothing"
     if variant.layerwise:
         yield "layers", "layerwise"
+    elif recipe.weight_decay:
+        yield "weight_decay", "two_groups"
     yield "unit", unit.value
     if variant.metric:
         yield "metric", f"{unit.value}_{variant.metric.value}"
     if recipe.clip_norm:
         yield "clip", "norm"
+
+
+def _one_or_all(suffixes: tuple[str, ...]) -> str:
+    """The argument of ``str.endswith`` for some suffixes; empty for none."""
+    return repr(suffixes[0] if len(suffixes) == 1 else suffixes) if suffixes else ""
 
 
 @functools.cache

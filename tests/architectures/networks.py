@@ -58,6 +58,13 @@ def count(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
 
 
+def kernels(net: nn.Module) -> set[str]:
+    """The names of the kernels of convolutions and linear layers, which are all that weight decay applies to."""
+    layers = (nn.Conv2d, nn.Linear)
+    own = {f"{name}.weight" for name, layer in net.named_modules() if isinstance(layer, layers)}
+    return own | {name for name, _ in net.named_parameters() if name.endswith((".real", ".imag"))}  # ComplexNet
+
+
 def stir(net: nn.Module) -> nn.Module:
     """Randomize all biases, scales and running statistics, so that a missing or swapped one changes the output."""
     generator = torch.Generator().manual_seed(1)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from lrgen.verify.checks.recorder import Recorder
-from tests.architectures.networks import CATALOGUE, at_reference, build, count, module, stir
+from tests.architectures.networks import CATALOGUE, at_reference, build, count, kernels, module, stir
 
 SLOW = pytest.mark.slow
 
@@ -200,9 +200,9 @@ def test_learn_trains_every_parameter(name):
 def test_the_optimizer_is_that_of_the_recipe(name):
     """The learning rate and the momentum come from ``prm``, all other settings from the architecture's recipe."""
     recipe = CATALOGUE.architecture(name).recipe
+    net = build(name)
 
     def optimizer(**prm: float) -> torch.optim.Optimizer:
-        net = build(name)
         net.train_setup({"lr": 0.0123, "momentum": 0.77, "dropout": 0.2, **prm})
         assert net.criterion.label_smoothing == recipe.label_smoothing
         optimized = {id(value) for group in net.optimizer.param_groups for value in group["params"]}
@@ -215,8 +215,20 @@ def test_the_optimizer_is_that_of_the_recipe(name):
     assert default.defaults["weight_decay"] == recipe.weight_decay or not recipe.weight_decay
     if recipe.optimizer == "sgd":
         assert (default.defaults["momentum"], default.defaults["nesterov"]) == (0.77, recipe.nesterov)
+        assert not optimizer(momentum=0.0).defaults["nesterov"]
     if recipe.weight_decay:
         assert optimizer(weight_decay=0.5).defaults["weight_decay"] == 0.5
+
+
+def test_weight_decay_applies_to_kernels_only(name):
+    """The kernels of convolutions and linear layers decay; norms, biases, embeddings and layer scales do not."""
+    net = build(name)
+    net.train_setup({"lr": 0.01, "momentum": 0.9, "dropout": 0.2})
+    names = {id(value): key for key, value in net.named_parameters()}
+    decay = {names[id(p)]: group["weight_decay"] for group in net.optimizer.param_groups for p in group["params"]}
+    recipe = CATALOGUE.architecture(name).recipe
+    assert decay == {key: recipe.weight_decay if key in kernels(net) else 0.0 for key in decay}
+    assert len(net.optimizer.param_groups) == (2 if recipe.weight_decay else 1)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 from lrgen import catalogue as catalogues
 from lrgen.records import Architecture
 from lrgen.render.renderer import Renderer
+from tests.architectures.networks import kernels
 from tests.paths import TINY
 
 CATALOGUE = catalogues.load([TINY])
@@ -53,22 +54,22 @@ def set_up(rendered: ModuleType, pixels: int = 32, **prm: float) -> Any:
 @every_architecture
 @both_sizes
 def test_every_parameter_is_in_exactly_one_layer(name, pixels):
-    """The parameter groups partition the network's parameters, and none is empty."""
+    """The parameter groups partition the network's parameters into layers with depths 0, 1, 2 and so on in order."""
     net = set_up(module(name, UNFREEZING), pixels)
-    grouped = [id(parameter) for group in net.optimizer.param_groups for parameter in group["params"]]
+    groups = net.optimizer.param_groups
+    grouped = [id(parameter) for group in groups for parameter in group["params"]]
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     assert [names[key] for key in names if key not in grouped] == []
     assert [names[key] for key in names if grouped.count(key) > 1] == []
     assert set(grouped) <= names.keys()
-    assert all(group["params"] for group in net.optimizer.param_groups)
-
-
-@every_architecture
-def test_the_depths_count_the_layers_from_zero(name):
-    """The parameter groups have depths 0, 1, 2 and so on in order, and there are at least three."""
-    depths = [group["depth"] for group in set_up(module(name, UNFREEZING)).optimizer.param_groups]
-    assert depths == list(range(len(depths)))
-    assert len(depths) >= 3
+    assert all(group["params"] for group in groups)
+    depths = [group["depth"] for group in groups]
+    assert depths == sorted(depths)
+    assert set(depths) == set(range(max(depths) + 1))
+    assert max(depths) >= 2
+    weight_decay = CATALOGUE.architecture(name).recipe.weight_decay
+    decay = {names[id(parameter)]: group["weight_decay"] for group in groups for parameter in group["params"]}
+    assert decay == {key: weight_decay if key in kernels(net) else 0.0 for key in decay}
 
 
 class FirstUses(TorchFunctionMode):
@@ -110,7 +111,8 @@ def test_layers_in_the_wrong_order_are_detected():
     """The recorded order shows two layers with swapped depths."""
     net = set_up(module("Tiny", UNFREEZING))
     groups = net.optimizer.param_groups
-    groups[1]["depth"], groups[3]["depth"] = 3, 1
+    for group in groups:
+        group["depth"] = {1: 3, 3: 1}.get(group["depth"], group["depth"])
     with torch.no_grad(), FirstUses(groups) as uses:
         net(torch.randn(2, 3, 32, 32))
     assert uses.order == [0, 3, 2, 1, 4]
@@ -128,7 +130,7 @@ def test_the_layers_of_resnet18_match_timm():
     net = set_up(module("ResNet18", UNFREEZING), pixels=224)
     groups = net.optimizer.param_groups
     depths = {id(parameter): group["depth"] for group in groups for parameter in group["params"]}
-    assert len(groups) == 10
+    assert set(depths.values()) == set(range(10))
     assert {name: 0.5 ** (9 - depths[id(parameter)]) for name, parameter in net.named_parameters()} == scales
 
 
@@ -143,7 +145,10 @@ def batches(count: int = 2) -> list[tuple[Tensor, Tensor]]:
 
 def weights(net: Any) -> list[list[Tensor]]:
     """Copies of the parameters of each layer."""
-    return [[parameter.detach().clone() for parameter in group["params"]] for group in net.optimizer.param_groups]
+    layers: dict[int, list[Tensor]] = {}
+    for group in net.optimizer.param_groups:
+        layers.setdefault(group["depth"], []).extend(parameter.detach().clone() for parameter in group["params"])
+    return list(layers.values())
 
 
 def changed(before: list[list[Tensor]], after: list[list[Tensor]]) -> list[bool]:
@@ -157,12 +162,12 @@ def test_a_layer_is_trained_once_it_is_unfrozen(name):
     net = set_up(module(name, UNFREEZING))
     counts = []
     for _ in range(4):
-        training = [group["lr"] > 0 for group in net.optimizer.param_groups]
+        training = list({group["depth"]: group["lr"] > 0 for group in net.optimizer.param_groups}.values())
         before = weights(net)
         net.learn(batches())
         assert changed(before, weights(net)) == training
         counts.append(sum(training))
-    layers = len(net.optimizer.param_groups)
+    layers = len(weights(net))
     assert 1 <= counts[0] < counts[1] < counts[2] == counts[3] == layers
 
 
@@ -201,7 +206,7 @@ def test_training_resumes_from_state_dicts(number, optimizer):
         resumed.scheduler = rendered.make_scheduler(resumed.optimizer, 4 * 2, resumed.prm)
     resumed.optimizer.load_state_dict(stopped.optimizer.state_dict())
     resumed.scheduler.load_state_dict(stopped.scheduler.state_dict())
-    assert [group["depth"] for group in resumed.optimizer.param_groups] == [0, 1, 2, 3, 4]
+    assert sorted({group["depth"] for group in resumed.optimizer.param_groups}) == [0, 1, 2, 3, 4]
     uninterrupted.learn(batches())
     resumed.learn(batches())
     assert changed(weights(uninterrupted), weights(resumed)) == [False] * 5

@@ -21,9 +21,10 @@ def test_the_wording_of_a_file_agrees_with_its_code(full_input):
         assert ("make_scheduler(self.optimizer" in learn) == ("The first call of `learn` creates" in stepping)
         setup = file.source[file.source.index("def train_setup") :]
         assert re.search(r"self\.optimizer = (\w+)", setup)[1] == re.search(r"`(\w+)`", training)[1]
-        assert ("nesterov=True" in file.source) == ("Nesterov" in training)
+        assert ("nesterov=" in file.source) == ("Nesterov" in training)
         assert ("clip_grad_norm_" in learn) == ("clipped" in training)
         assert ("label_smoothing" in file.source) == ("smoothing" in training)
+        assert ('weight_decay": 0.0' in file.source) == ("no weight decay" in training)
         assert ('"depth"' in file.source) == ("`depth`" in training)
         dropout = re.search(r'prm\.get\("dropout", ([\d.]+)\)', file.source)
         assert (f"The default `dropout` is {dropout[1]}." in training) if dropout else ("dropout" not in training)
