@@ -101,11 +101,16 @@ class Hyperparameter:
 class WrittenOptimizer:
     """An optimizer whose class a variant's template writes out; it replaces the recipe's.
 
-    The class ``name`` is called as ``name(params, lr, momentum, weight_decay)``; ``lr`` is its base learning rate.
+    The class ``name`` is called as ``name(params, lr, momentum, weight_decay)`` and has the methods ``train()`` and
+    ``eval()`` of schedule-free optimizers. ``lr`` is its base learning rate. ``weight_decay`` replaces the recipe's,
+    where the recipe has any: an optimizer with L2 regularization needs another one than an optimizer with decoupled
+    weight decay. ``source`` says whose values these are.
     """
 
     name: str
     lr: float
+    weight_decay: float = 0.0
+    source: str = ""
 
 
 @dataclass(frozen=True)

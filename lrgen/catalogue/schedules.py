@@ -22,6 +22,8 @@ class _HyperparameterTable(Table):
 class _OptimizerTable(Table):
     name: Identifier
     lr: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    source: str = ""
 
 
 class _VariantTable(Table):

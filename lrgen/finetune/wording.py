@@ -130,8 +130,9 @@ def training(file: VerifiedFile) -> str:
     traits = []
     if own or recipe.optimizer == "sgd":
         traits.append("Nesterov momentum" if recipe.nesterov and not own else "momentum")
-    if recipe.weight_decay:
-        traits.append(f"weight decay (`weight_decay`, {recipe.weight_decay:g} by default)")
+    weight_decay = own.weight_decay if own and recipe.weight_decay else recipe.weight_decay
+    if weight_decay:
+        traits.append(f"weight decay (`weight_decay`, {weight_decay:g} by default)")
     builtin = {"sgd": "SGD", "adamw": "AdamW"}.get(recipe.optimizer, recipe.optimizer)
     name = f"`{own.name}`, implemented in the file" if own else f"`{builtin}`"
     smoothing = f" with label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""

@@ -130,7 +130,8 @@ class Renderer:
             "recipe": architecture.recipe,
             "config": architecture.config,
             "layers": architecture.layers if variant.layerwise else (),
-            "no_decay": _one_or_all(getattr(architecture, "no_decay", ())),
+            "no_decay": _one_or_all(architecture.no_decay),
+            "batch_norm": _batch_norm(network),
             "exempt": "norms and biases" if _NORM.search(network) else "biases",
             "optimizer": variant.optimizer,
             "scheduler_class": returns[1] if variant.per_batch else "",
@@ -207,6 +208,13 @@ def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, s
         yield "metric", f"{unit.value}_{variant.metric.value}"
     if recipe.clip_norm:
         yield "clip", "norm"
+
+
+def _batch_norm(network: str) -> str:
+    """Whether the batch norm of a network is torch's (``torch``) or its own class (``own``); empty without any."""
+    if re.search(r"^class \w*BatchNorm", network, re.MULTILINE):
+        return "own"
+    return "torch" if "nn.BatchNorm" in network else ""
 
 
 def _one_or_all(suffixes: tuple[str, ...]) -> str:

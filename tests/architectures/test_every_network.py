@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from lrgen.verify.checks.recorder import Recorder
-from tests.architectures.networks import CATALOGUE, at_reference, build, count, kernels, module, stir
+from tests.architectures.networks import CATALOGUE, RENDERER, at_reference, build, count, kernels, module, stir
 
 SLOW = pytest.mark.slow
 
@@ -229,6 +229,16 @@ def test_weight_decay_applies_to_kernels_only(name):
     recipe = CATALOGUE.architecture(name).recipe
     assert decay == {key: recipe.weight_decay if key in kernels(net) else 0.0 for key in decay}
     assert len(net.optimizer.param_groups) == (2 if recipe.weight_decay else 1)
+
+
+def test_only_batch_norm_is_estimated_anew_for_averaged_weights(name):
+    """A schedule-free file makes a second pass over some batches only if the network has running statistics."""
+    variant = CATALOGUE.variant(176)
+    text = RENDERER.render(CATALOGUE.architecture(name), variant).text
+    own = any(key.endswith("running_cov") for key in build(name).state_dict())
+    norms = any("running_mean" in key for key in build(name).state_dict())
+    assert ("islice(train_data" in text) == norms
+    assert ("update_bn(" in text) == (norms and not own)  # update_bn knows torch's classes only
 
 
 @pytest.mark.slow

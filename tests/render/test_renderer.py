@@ -228,7 +228,7 @@ def test_every_default_stands_in_the_file_as_a_number(text, architecture, varian
     """Each default is a number, or a fraction of two numbers, at the place where it is used."""
     expected = dict(variant.defaults)
     if architecture.recipe.weight_decay:
-        expected["weight_decay"] = architecture.recipe.weight_decay
+        expected["weight_decay"] = (variant.optimizer or architecture.recipe).weight_decay
     if architecture.recipe.dropout:
         expected["dropout"] = architecture.recipe.dropout
     defaults = {name: default for name, default in reads(text) if name not in {*FIXED_NAMES, "lr", "momentum"}}

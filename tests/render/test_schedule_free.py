@@ -82,6 +82,11 @@ class Problem:
         return [parameter.detach().clone() for parameter in self.parameters]
 
 
+def set_mode(optimizer: Any, train: bool) -> None:
+    """Set the parameters to y or, for evaluation, to x."""
+    optimizer.train() if train else optimizer.eval()
+
+
 def rate(number: int, step: int) -> float:
     """Linear warm-up, then the base learning rate."""
     return LR[number] * min(1.0, (step + 1) / WARMUP)
@@ -121,11 +126,11 @@ def compare(number: int, optimizer: Any, problem: Problem, momentum: float, froz
         train(reference, reference_optimizer, at, lambda step: rate(number, step), frozen)
         assert_close(problem.values(), reference.values())
         trained = problem.values()
-        optimizer.train(False)
+        optimizer.eval()
         reference_optimizer.eval()
         assert_close(problem.values(), reference.values())
         assert not torch.allclose(problem.values()[1], trained[1], rtol=1e-3)
-        optimizer.train(True)
+        optimizer.train()
         reference_optimizer.train()
         assert all(map(torch.equal, problem.values(), trained))
 
@@ -148,8 +153,8 @@ def test_a_parameter_without_gradient_joins_later_as_with_the_authors(number):
     first = problem.values()[0]
     optimizer = make_optimizer(number, problem.parameters, lr=LR[number], momentum=0.9, weight_decay=0.05)
     train(problem, optimizer, range(5), lambda step: rate(number, step), frozen=5)
-    optimizer.train(False)
-    optimizer.train(True)
+    optimizer.eval()
+    optimizer.train()
     assert torch.equal(problem.values()[0], first)
     again = Problem()
     optimizer = make_optimizer(number, again.parameters, lr=LR[number], momentum=0.9, weight_decay=0.05)
@@ -223,12 +228,12 @@ def test_momentum_may_be_anything_from_zero_to_one(number, momentum):
     problem = Problem()
     optimizer = make_optimizer(number, problem.parameters, lr=LR[number], momentum=momentum, weight_decay=0.05)
     train(problem, optimizer, range(STEPS // 2), lambda step: rate(number, step))
-    optimizer.train(False)
-    optimizer.train(True)
+    optimizer.eval()
+    optimizer.train()
     train(problem, optimizer, range(STEPS // 2, STEPS), lambda step: rate(number, step))
     x, y = by_definition(number, momentum, 0.05)
     assert_close(problem.values(), y)
-    optimizer.train(False)
+    optimizer.eval()
     assert_close(problem.values(), x)
 
 
@@ -240,11 +245,11 @@ def test_a_learning_rate_of_zero_changes_no_weight(number):
     optimizer = make_optimizer(number, problem.parameters, lr=0.0, momentum=0.9, weight_decay=0.05)
     train(problem, optimizer, range(5), lambda step: 0.0)
     for mode in (True, False, True):
-        optimizer.train(mode)
+        set_mode(optimizer, mode)
         assert all(map(torch.equal, problem.values(), before))
     train(problem, optimizer, range(5, 6), lambda step: LR[number])
     trained = problem.values()
-    optimizer.train(False)
+    optimizer.eval()
     assert_close(problem.values(), trained)  # the first step that counts is the whole average
 
 
@@ -269,17 +274,17 @@ def test_a_resumed_run_is_bit_identical(number, mode):
     train(straight, whole, range(60), lambda step: rate(number, step))
     first = make_optimizer(number, stopped.parameters, **options)
     train(stopped, first, range(25), lambda step: rate(number, step))
-    first.train(mode)
+    set_mode(first, mode)
     with torch.no_grad():
         for parameter, value in zip(resumed.parameters, stopped.values(), strict=True):
             parameter.copy_(value)
     second = make_optimizer(number, resumed.parameters, **options)
     second.load_state_dict(reloaded(first.state_dict()))
-    second.train(False)
+    second.eval()
     in_evaluation = resumed.values()
-    first.train(False)
+    first.eval()
     assert all(map(torch.equal, in_evaluation, stopped.values()))
-    second.train(True)
+    second.train()
     train(resumed, second, range(25, 60), lambda step: rate(number, step))
     assert all(map(torch.equal, resumed.values(), straight.values()))
 
@@ -310,7 +315,7 @@ def test_the_state_is_on_the_device_of_the_weights(number):
     optimizer = make_optimizer(number, [parameter], lr=0.1, momentum=0.9, weight_decay=0.05)
     parameter.grad = torch.zeros(3, device="meta")
     optimizer.step()
-    optimizer.train(False)
+    optimizer.eval()
     assert {tensor.device.type for tensor in optimizer.state[parameter].values()} == {"meta"}
 
 
@@ -320,13 +325,13 @@ def test_switching_the_mode_is_idempotent(number):
     problem = Problem()
     optimizer = make_optimizer(number, problem.parameters, lr=LR[number], momentum=0.9)
     before = problem.values()
-    optimizer.train(False)
-    optimizer.train(True)
+    optimizer.eval()
+    optimizer.train()
     assert all(map(torch.equal, problem.values(), before))
     train(problem, optimizer, range(9), lambda step: rate(number, step))
     by_mode = {}
     for mode in (True, True, False, False, True, False):
-        optimizer.train(mode)
+        set_mode(optimizer, mode)
         assert all(map(torch.equal, problem.values(), by_mode.setdefault(mode, problem.values())))
 
 
@@ -367,7 +372,7 @@ def test_every_mutated_number_of_the_optimizer_changes_the_weights(number):
         except (AssertionError, ZeroDivisionError, TypeError, RuntimeError):
             continue
         surviving.append(place)
-    assert surviving == ["0.0 -> 0.01 in coefficient = weight / group['weight_sum'] if weight else 0.0"]
+    assert surviving == ["0.0 -> 0.01 in c = weight / group['weight_sum'] if weight else 0.0"]
 
 
 # The network.
@@ -396,21 +401,41 @@ def weights(net: Any) -> list[Tensor]:
 
 
 @every_optimizer
-def test_eval_switches_to_the_averaged_weights(number):
-    """``eval`` sets the averaged weights, and ``train`` restores the trained weights exactly."""
+def test_learn_ends_with_the_averaged_weights(number):
+    """After ``learn`` the parameters are x, in either mode of the network; the optimizer's ``train`` sets y."""
     net = network(number)
     untrained = weights(net)
-    net.eval()
-    assert all(map(torch.equal, weights(net), untrained))
     net.learn(batches(0))
-    trained = weights(net)
-    assert not net.eval().training
-    assert not any(map(torch.equal, weights(net), trained))
     averages = [net.optimizer.state[parameter]["x"] for parameter in net.parameters()]
-    assert all(map(torch.equal, weights(net), averages))
-    assert net.train().training
-    assert all(map(torch.equal, weights(net), trained))
+    for mode in (True, False):
+        net.train(mode)
+        assert all(map(torch.equal, weights(net), averages))
+    assert not any(map(torch.equal, weights(net), untrained))
+    net.optimizer.train()
+    assert not any(map(torch.equal, weights(net), averages))
     assert all(parameter.requires_grad and parameter.is_leaf for parameter in net.parameters())
+
+
+@every_optimizer
+def test_the_statistics_of_batch_norm_are_those_at_the_averaged_weights(number):
+    """After ``learn`` the running statistics are means over the epoch's first 50 batches, at the weights x."""
+    net = network(number)
+    train_data = batches(0) * 10
+    net.learn(train_data)
+    other = network(number)
+    other.load_state_dict(net.state_dict())
+    norms = [layer for layer in other.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a mean over all batches
+    other.train()
+    with torch.no_grad():
+        for images, _ in train_data[:50]:
+            other(images)
+    assert len(norms) > 1
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]), key
+    assert all(layer.momentum == 0.1 for layer in net.modules() if isinstance(layer, nn.BatchNorm2d))
 
 
 @every_optimizer
@@ -421,9 +446,9 @@ def test_an_evaluation_between_two_epochs_changes_nothing(number):
     for epoch in range(4):
         assert evaluated.learn(batches(epoch)) == straight.learn(batches(epoch))
         evaluated.eval()
+        evaluated.optimizer.eval()
         with torch.no_grad():
             evaluated(images)
-    evaluated.train()
     assert all(map(torch.equal, weights(evaluated), weights(straight)))
     assert evaluated.optimizer.param_groups[0]["lr"] == straight.optimizer.param_groups[0]["lr"]
 
@@ -435,7 +460,7 @@ def test_a_network_is_resumed_from_either_mode(number, mode):
     straight, stopped, resumed = network(number), network(number), network(number)
     for net in (straight, stopped):
         net.learn(batches(0))
-    stopped.train(mode)
+    set_mode(stopped.optimizer, mode)
     state = reloaded({name: getattr(stopped, name).state_dict() for name in ("optimizer", "scheduler")})
     resumed.load_state_dict(reloaded(stopped.state_dict()))
     resumed.scheduler = module(number).make_scheduler(resumed.optimizer, 4 * 6, resumed.prm)
@@ -451,8 +476,35 @@ def test_a_copied_network_trains_on_its_own(number):
     net = network(number)
     net.learn(batches(0))
     other = copy.deepcopy(net)
-    before = weights(net.eval())
+    before = weights(net)
     other.learn(batches(1))
     assert all(map(torch.equal, weights(net), before))
     net.learn(batches(1))
     assert all(map(torch.equal, weights(net), weights(other)))
+
+
+@every_optimizer
+def test_a_tensor_learning_rate_gives_the_same_weights(number):
+    """A learning rate that is a tensor, which a scheduler fills in place, trains as a number does."""
+    problem, other = Problem(), Problem()
+    train(problem, make_optimizer(number, problem.parameters, lr=0.1, momentum=0.9), range(STEPS), decreasing)
+    optimizer = make_optimizer(number, other.parameters, lr=torch.tensor(0.1, dtype=torch.float64), momentum=0.9)
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"].fill_(decreasing(step))
+        optimizer.zero_grad()
+        other.loss(step).backward()
+        optimizer.step()
+    assert all(map(torch.equal, problem.values(), other.values()))
+
+
+def decreasing(step: int) -> float:
+    """A linear decay, under which the maximum learning rate is the first."""
+    return 0.1 * (1 - step / STEPS)
+
+
+def test_the_weight_decay_is_the_optimizers_own(catalogue):
+    """Each optimizer has a weight decay that suits it, a penalty far below a decoupled one, and says whose it is."""
+    penalty, decoupled = (catalogue.variant(number).optimizer for number in (176, 177))
+    assert (penalty.weight_decay, decoupled.weight_decay) == (1e-4, 0.08)
+    assert "He et al." in penalty.source
+    assert "AlgoPerf" in decoupled.source
