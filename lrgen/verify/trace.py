@@ -128,10 +128,10 @@ def _rates(name: str, source: str, specs: list[dict[str, Any]]) -> dict[str, Any
     traces = []
     for spec in specs:
         at = spec["at"]
-        prm, metrics, depths = subject.prm(**spec["prm"]), spec["metrics"], spec["depths"]
+        prm, metrics, groups = subject.prm(**spec["prm"]), spec["metrics"], make_scheduler_trace.Groups(spec["depths"])
         try:
-            groups = make_scheduler_trace.trace(subject, make, spec["horizon"], max(at) + 1, prm, metrics, (), depths)
+            rates = make_scheduler_trace.trace(subject, make, spec["horizon"], max(at) + 1, prm, metrics, (), groups)
         except CheckFailure as failure:
             return {"error": str(failure)}
-        traces.append([[group[step] for step in at] for group in groups])
+        traces.append([[group[step] for step in at] for group in rates])
     return {"rates": traces}

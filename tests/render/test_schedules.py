@@ -59,7 +59,14 @@ def test_a_rendered_schedule_equals_its_curve(variant, data):
     file = subject(variant.key)
     rates = np.asarray(
         make_scheduler_trace.trace(
-            file, file.module.make_scheduler, horizon, steps, file.prm(lr=lr, **prm), metrics, resume, depths
+            file,
+            file.module.make_scheduler,
+            horizon,
+            steps,
+            file.prm(lr=lr, **prm),
+            metrics,
+            resume,
+            make_scheduler_trace.Groups(depths),
         )
     )
     assert np.isfinite(rates).all()

@@ -15,10 +15,11 @@ from torch.utils import _pytree as pytree
 
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
-from lrgen.verify.checks.make_scheduler_trace import BASE_LR, reloaded, trace
+from lrgen.verify.checks import resuming
+from lrgen.verify.checks.make_scheduler_trace import BASE_LR, Groups, reloaded, trace
 from lrgen.verify.checks.recorder import Recorder
 from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
-from lrgen.verify.checks.subject import CheckFailure, Prm, Subject, random_batches
+from lrgen.verify.checks.subject import CheckFailure, Subject, random_batches
 
 BATCHES = (1, 2, 7)
 EPOCHS = 3
@@ -56,9 +57,9 @@ def measure(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str,
         for run in runs:
             if run["horizon"] is not None:
                 steps = len(run["rates"][0]) if run["per_batch"] else EPOCHS + _PAST_END
-                depths = run["depths"] if any(run["depths"]) else ()
+                groups = Groups(run["depths"] if any(run["depths"]) else ())
                 prm = subject.prm(lr=BASE_LR)
-                run["own"] = trace(subject, make, run["horizon"], steps, prm, run["metrics"], depths=depths)
+                run["own"] = trace(subject, make, run["horizon"], steps, prm, run["metrics"], groups=groups)
     return runs
 
 
@@ -128,26 +129,19 @@ def _replace_forward(net: Any, output: Any) -> _Logit:
 
 
 class _StandInNet:
-    """A network after ``train_setup``, with a stand-in forward pass.
+    """A network with a stand-in forward pass after ``set_up``, which calls its ``train_setup``.
 
     It appends the learning rates of each update to ``rows``.
     """
 
-    def __init__(self, net: Any, prm: Prm, output: Any, rows: list[list[float]]) -> None:
+    def __init__(self, net: Any, set_up: Callable[[Any], None], output: Any, rows: list[list[float]]) -> None:
         self.net = net
         self.logit = _replace_forward(self.net, output)
-        self.net.train_setup(prm)
+        set_up(self.net)
         self.net.optimizer.register_step_pre_hook(
             lambda optimizer, *_: rows.append([float(group["lr"]) for group in optimizer.param_groups])
         )
         self.recorder = Recorder(self.net.criterion)
-
-    def resume(self, interrupted: Any, make: Callable[..., Any], total_steps: int, prm: Prm) -> None:
-        """Load the state_dicts of an interrupted run, in the order that rendered files support."""
-        if self.net.scheduler is None:
-            self.net.scheduler = make(self.net.optimizer, total_steps, prm)
-        self.net.optimizer.load_state_dict(reloaded(interrupted.optimizer.state_dict()))
-        self.net.scheduler.load_state_dict(reloaded(interrupted.scheduler.state_dict()))
 
 
 def _run(
@@ -173,12 +167,17 @@ def _run(
     updates = []
     epochs = EPOCHS + _PAST_END
     train_data = random_batches(batches, 2, 3, 8, 10, subject.device)
+
+    def resumed(net: Any) -> None:
+        states = {"optimizer": trained.net.optimizer.state_dict(), "scheduler": trained.net.scheduler.state_dict()}
+        checkpoint = {"net": trained.net.state_dict(), **reloaded(states)}
+        resuming.restore(net, record_horizon, horizons[0] if horizons else 1, prm, checkpoint)
+
     try:
-        trained = _StandInNet(net, prm, output, rows)
+        trained = _StandInNet(net, lambda net: net.train_setup(prm), output, rows)
         for epoch in range(epochs):
             if epoch == resume:
-                interrupted, trained = net, _StandInNet(subject.network(prm), prm, output, rows)
-                trained.resume(interrupted, record_horizon, horizons[0] if horizons else 1, prm)
+                trained = _StandInNet(subject.network(prm), resumed, output, rows)
             trained.logit.value = 0.2 if epoch else 0.0
             trained.recorder.clear()
             before = len(rows)

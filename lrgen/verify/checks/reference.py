@@ -57,8 +57,8 @@ def as_array(rates: list[list[float]], steps: int) -> Traces | None:
     return traces if traces.ndim == 2 and traces.shape[0] >= 1 and traces.shape[1] == steps else None
 
 
-def first_difference(actual: Traces, expected: Traces, tolerance: float) -> int | None:
-    """The first step at which a group differs by more than the tolerance or is NaN; None if there is none."""
+def first_difference(actual: Traces, expected: Traces, tolerance: float | Traces) -> int | None:
+    """The first step at which a group differs by more than its tolerance or is NaN; None if there is none."""
     wrong = np.flatnonzero(np.any(~(np.abs(actual - expected) <= tolerance), axis=0))
     return int(wrong[0]) if len(wrong) else None
 

@@ -38,7 +38,7 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
     if variant is None:
         reasons = (learn_trace.judge_own(run, batches) for run, (batches, _) in zip(runs, learn_cases, strict=True))
         return next(filter(None, reasons), "")
-    cases, traces = make_scheduler_trace.cases(variant), measurement["make_scheduler"]
+    cases, traces = make_scheduler_trace.cases(candidate), measurement["make_scheduler"]
     if len(traces) != len(cases):
         return f"the number of measured traces of make_scheduler is {len(traces)}, expected {len(cases)}"
     for case, rates in zip(cases, traces, strict=True):
@@ -61,7 +61,7 @@ def trace_of(candidate: Candidate, measurement: dict[str, Any]) -> str | None:
     variant = candidate.variant
     if variant is None or not measurement["make_scheduler"]:
         return None
-    traced = zip(make_scheduler_trace.cases(variant), measurement["make_scheduler"], strict=True)
+    traced = zip(make_scheduler_trace.cases(candidate), measurement["make_scheduler"], strict=True)
     defaults = [
         (case.horizon, [[round(rate / case.base_lr, 7) + 0.0 for rate in group] for group in rates])
         for case, rates in traced
