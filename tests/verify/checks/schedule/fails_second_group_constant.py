@@ -29,16 +29,8 @@ class HalfCosine:
         return (1 + math.cos(math.pi * progress)) / 2
 
 
-class Constant:
-    """The base learning rate."""
-
-    def __call__(self, step: int) -> float:
-        return 1.0
-
-
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
-    others = len(optimizer.param_groups) - 1
-    return LambdaLR(optimizer, [HalfCosine(total_steps)] + [Constant()] * others)
+    return LambdaLR(optimizer, HalfCosine(total_steps))
 
 
 class ConvBlock(nn.Module):
@@ -104,4 +96,6 @@ class Net(nn.Module):
             loss_sum += loss.detach() * len(labels)
             seen += len(labels)
         self.scheduler.step()
+        head = self.optimizer.param_groups[1]
+        head["lr"] = head["initial_lr"]
         return (correct / seen).item(), (loss_sum / seen).item()

@@ -28,7 +28,7 @@ def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRSched
         warmup = min(1.0, 2 / total_steps)
     return OneCycle(
         optimizer,
-        max_lr=optimizer.defaults["lr"],
+        max_lr=[float(group["lr"]) for group in optimizer.param_groups],
         total_steps=total_steps,
         pct_start=warmup,
         anneal_strategy="cos",
