@@ -1,4 +1,7 @@
-"""The contract check: LEMUR's names, signatures, shapes and hyperparameters, and no work at import time."""
+"""The contract check: LEMUR's names, signatures, shapes and hyperparameters, and no work at import time.
+
+It also compares the gradients of a batch after two different batches (checks.gradients).
+"""
 
 import ast
 import contextlib
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrgen.records import Candidate, Stage, VerifySettings
+from lrgen.verify.checks import gradients
 from lrgen.verify.checks.reference import losses, metrics_of
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject, global_state, random_batches
 
@@ -29,7 +33,8 @@ _SIGNATURES = {
 _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
 # Calls that are allowed at import time because they only create types, partial functions and constants.
 _NAMING_CALLS = {"TypeVar", "NamedTuple", "namedtuple", "partial", "frozenset", "tuple", "getLogger", "Final", "cast"}
-_TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.5, 0.9), "dropout": (0.1, 0.6)}
+# Of momentum and dropout both ends of their range, [0, 1): Nesterov momentum of torch, for one, raises at 0.
+_TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999)}
 _HORIZON = 40
 # Channels, pixels, classes and batch size of the inputs that every network must accept.
 _CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
@@ -39,8 +44,9 @@ _BATCHES = 2
 def measure(subject: Subject) -> dict[str, Any]:
     """Inspect the source, load the module, build the network in several sizes and train it on two batches.
 
-    The measurement holds the shapes of the outputs, the number of updates, and digests: of the parameters before and
-    after training, and of the behaviour of the network with two values of each hyperparameter.
+    The measurement holds the shapes of the outputs, the number of updates, the dependence of the gradients on earlier
+    batches, and digests: of the parameters before and after training, and of the behaviour of the network with two
+    values of each hyperparameter.
 
     Raises:
         CheckFailure: at the first violation of the contract.
@@ -51,7 +57,11 @@ def measure(subject: Subject) -> dict[str, Any]:
     _check_signatures(subject)
     shapes = [_output_shape(subject, *case) for case in _CASES]
     prm, learned = _learn(subject)
-    return {"shapes": shapes, **learned, "declared": subject.declared, "effects": _effects(subject, prm)}
+    net = subject.network(subject.prm())
+    with _Attempt(subject, "learn"):
+        compared = gradients.measure(net, subject)
+    effects = _effects(subject, net, prm)
+    return {"shapes": shapes, **learned, "gradients": compared, "declared": subject.declared, "effects": effects}
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
@@ -65,6 +75,9 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
         )
     if measurement["before"] == measurement["after"]:
         return f"learn changes no parameter in {_BATCHES} batches"
+    reason = gradients.judge(measurement["gradients"])
+    if reason:
+        return reason
     declared, effects = measurement["declared"], measurement["effects"]
     if "lr" not in declared:
         return f"supported_hyperparameters must contain 'lr', got {declared}"
@@ -311,13 +324,12 @@ def _count_steps(optimizer: Optimizer) -> _Counter:
 # Hyperparameters: each is read and has an effect.
 
 
-def _effects(subject: Subject, prm: Prm) -> dict[str, list[str]]:
+def _effects(subject: Subject, net: Any, prm: Prm) -> dict[str, list[str]]:
     """Digests of the behaviour with two values of each hyperparameter, from the first behaviour that differs."""
     read = prm.read | _read_by_scheduler(subject)
     for name in subject.declared:
         if name not in read:
             raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
-    net = subject.network(subject.prm())
     effects = {}
     for name in subject.declared:
         low, high = _values_of(name)
@@ -327,6 +339,10 @@ def _effects(subject: Subject, prm: Prm) -> dict[str, list[str]]:
                 if effects[name][0] != effects[name][1]:
                     break
                 effects[name] = [_digest_of(behaviour(subject, name, value)) for value in (low, high)]
+            if name == "momentum":
+                for value in (low, high):
+                    net.train_setup(subject.prm(momentum=value))
+                    net.learn(random_batches(1, 2, 3, 32, 10, subject.device))
     return effects
 
 

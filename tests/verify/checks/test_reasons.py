@@ -20,6 +20,7 @@ FOLLOWED = {  # the measurement of a file that follows the contract
     "updates": 2,
     "before": "a",
     "after": "b",
+    "gradients": {"difference": 0.0, "repeated": 0.0},
     "declared": ["gamma", "lr"],
     "effects": {"gamma": ["c", "d"], "lr": ["e", "f"]},
 }
@@ -74,6 +75,13 @@ def test_wrong_depths_are_described(catalogue: Catalogue, number, depths, reason
         ),
         ({"updates": 1}, "the number of optimizer steps in learn is 1, expected 2 (one per batch)"),
         ({"after": "a"}, "learn changes no parameter in 2 batches"),
+        ({"gradients": None}, ""),
+        ({"gradients": {"difference": 0.5, "repeated": 0.4}}, ""),
+        (
+            {"gradients": {"difference": 0.5, "repeated": 0.0}},
+            "the gradients of a batch depend on the batch before it (relative difference 0.5), "
+            "zero_grad() may be missing",
+        ),
         ({"declared": ["gamma"]}, "supported_hyperparameters must contain 'lr', got ['gamma']"),
         (
             {"effects": {"lr": ["e", "f"]}},
