@@ -3,15 +3,18 @@
 import warnings
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify.checks import make_scheduler_trace
+from lrgen.verify.checks.reference import metrics_of
 from tests.mutation import Tiny
 
 TINY = Tiny()
@@ -89,3 +92,87 @@ def test_a_layerwise_schedule_gives_each_depth_its_own_learning_rate(variant):
     assert rates[-1].max() == pytest.approx(0.1, rel=1e-2)
     alone = curves.rates(variant, range(1001), 1000, 0.1)
     assert (alone == curves.rates(variant, range(1001), 1000, 0.1, depths=[0])[0]).all()
+
+
+# Every schedule with every optimizer.
+
+HORIZON = 10
+SCHEDULE_FREE = {"ScheduleFreeSGD": 176, "ScheduleFreeAdamW": 177}
+OPTIMIZERS = (
+    "SGD",
+    "SGD with Nesterov momentum",
+    "AdamW",
+    "AdamW, fused",
+    "AdamW, foreach",
+    "AdamW, capturable",
+    *SCHEDULE_FREE,
+)
+LR = 0.1
+# torch's optimizers give all groups the tensor that is their default. These schedules need one tensor for each group.
+TENSOR_PER_GROUP = {161, 165, 172, 173, 174, 175}
+
+
+def make_optimizer(name: str, variant: Variant, device: str) -> torch.optim.Optimizer:
+    """An optimizer with a group that decays and one that does not, at each depth if the schedule is layer-wise."""
+    groups: list[dict[str, Any]] = []
+    for depth in range(3 if variant.layerwise else 1):
+        for weight_decay in (0.05, 0.0):
+            parameter = torch.nn.Parameter(torch.zeros(2, device=device))
+            parameter.grad = torch.ones_like(parameter)
+            groups.append({"params": [parameter], "weight_decay": weight_decay})
+            if variant.layerwise:
+                groups[-1]["depth"] = depth
+            if "capturable" in name and variant.number in TENSOR_PER_GROUP:
+                groups[-1]["lr"] = torch.tensor(LR, device=device)
+    if name.startswith("SGD"):
+        return torch.optim.SGD(groups, lr=LR, momentum=0.9, nesterov="Nesterov" in name)
+    if name in SCHEDULE_FREE:
+        return vars(subject(f"A0_{SCHEDULE_FREE[name]}").module)[name](groups, lr=LR, momentum=0.9)
+    capturable = "capturable" in name
+    return torch.optim.AdamW(
+        groups,
+        lr=torch.tensor(LR, device=device) if capturable else LR,
+        fused="fused" in name or None,
+        foreach="foreach" in name or None,
+        capturable=capturable,
+    )
+
+
+def difference(name: str, variant: Variant, device: str) -> float:
+    """The largest difference from the curve over the horizon and two steps past it, as a fraction of the base rate."""
+    optimizer = make_optimizer(name, variant, device)
+    scheduler = subject(variant.key).module.make_scheduler(optimizer, HORIZON, {"lr": LR})
+    metrics = metrics_of(variant, HORIZON + 2)
+    rows = []
+    for metric in metrics:
+        rows.append([float(group["lr"]) for group in optimizer.param_groups])
+        if "capturable" not in name or device != "cpu":  # the capturable step needs an accelerator
+            optimizer.step()
+        scheduler.step(*([metric] if variant.unit is Unit.METRIC else []))
+    depths = [group.get("depth", 0) for group in optimizer.param_groups]
+    before = metrics[:-1] if variant.unit is Unit.METRIC else None
+    expected = curves.rates(variant, np.arange(len(rows)), HORIZON, LR, metrics=before, depths=depths)
+    return float(np.abs(np.array(rows).T - expected).max() / LR)
+
+
+def check_every_schedule(name: str, device: str) -> None:
+    """Assert that every schedule follows its curve with an optimizer."""
+    rounding = 1e-5 if "capturable" in name else 0.0  # a learning rate in a tensor has single precision
+    wrong = {variant.key: difference(name, variant, device) for variant in VARIANTS}
+    assert {
+        key: value for key, value in wrong.items() if value > TINY.catalogue.variant(key).tolerance + rounding
+    } == {}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.filterwarnings("ignore:Detected call of")
+def test_every_schedule_follows_its_curve_with_every_optimizer(name):
+    """With each optimizer, groups with and without weight decay follow the curve, while the optimizer steps."""
+    check_every_schedule(name, "cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_schedule_follows_its_curve_with_every_optimizer_on_a_gpu(name):
+    """On a GPU, where the capturable optimizer steps as well, every schedule follows its curve."""
+    check_every_schedule(name, "cuda")
