@@ -70,9 +70,10 @@ class Tiny:
         self._renderer = Renderer(self.catalogue)
         self._network = self.catalogue.architecture("Tiny")
 
-    def schedule(self, variant: Variant) -> str:
-        """The variant's schedule without its imports."""
-        return self._renderer.schedule(variant).partition("\n\n\n")[2].rstrip("\n")
+    def schedule(self, variant: Variant, imports: bool = False) -> str:
+        """The variant's schedule, without its imports unless they are asked for."""
+        text = self._renderer.schedule(variant)
+        return text if imports else text.partition("\n\n\n")[2].rstrip("\n")
 
     def subject(self, variant: Variant, schedule: str | None = None) -> Subject:
         """The tiny network's file as a subject of the variant's check."""
