@@ -1,4 +1,4 @@
-"""Hyperparameters that were renamed before 0.2, such as ``warmup`` to ``warmup_fraction``: one table, old to new.
+"""Hyperparameters and variants that were renamed before 0.2, such as ``warmup`` to ``warmup_fraction``: old to new.
 
 Results stored or exported under an old name are translated. Where a caller or a template uses an old name, the error
 gives the new one.
@@ -46,7 +46,9 @@ RENAMED: Mapping[str, tuple[str, str]] = {
     "smallest_curvature": ("min_curvature_ratio", "166"),
     "smoothing": ("ema_decay", "160"),
     "start": ("initial_lr_ratio", "161 165"),
-    "swa_start": ("swa_start_fraction", "34 35 170"),
+    "swa_ratio": ("final_lr_ratio", "34 35 170"),
+    "swa_start": ("anneal_start_fraction", "34 35 170"),
+    "swa_start_fraction": ("anneal_start_fraction", "34 35 170"),
     "timescale": ("timescale_fraction", "148"),
     "unfrozen_by": ("unfreeze_fraction", "174"),
     "valley_at": ("valley_fraction", "128"),
@@ -56,6 +58,13 @@ RENAMED: Mapping[str, tuple[str, str]] = {
         "168 169 171-173 176 177",
     ),
     "window": ("window_fraction", "163"),
+}
+
+# Variants that were renamed before 0.2: old name, new name; the catalogue has the old one as ``former_name``.
+VARIANTS: Mapping[str, str] = {
+    "SWALR_cosine_base": "cosine_anneal_to_constant",
+    "SWALR_linear_base": "warmup_anneal_to_constant",
+    "cosine_then_swa_half": "cosine_anneal_to_half",
 }
 
 

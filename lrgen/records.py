@@ -30,6 +30,17 @@ class PastEnd(StrEnum):
     CONTINUE = "continue"
 
 
+class AddedGroup(StrEnum):
+    """The behaviour of a scheduler when a parameter group is added to its optimizer during training.
+
+    ``works``: the group follows the schedule from its own learning rate. ``raises RuntimeError``: a later step of the
+    scheduler does.
+    """
+
+    WORKS = "works"
+    RAISES = "raises RuntimeError"
+
+
 class Collection(StrEnum):
     """The list of an architecture: ``IMAGE_CLASSIFICATION_MODELS`` or ``ADDITIONAL_MODELS``."""
 
@@ -117,6 +128,8 @@ class WrittenOptimizer:
 class Variant:
     """One numbered schedule; its number and name never change.
 
+    ``former_name`` is the name before 0.2 of a variant that was renamed then (empty: it was not); lookups accept it.
+    ``added_group`` says what a parameter group does that is added during training (None: unknown, in a user's family).
     ``source`` names the original or an equal implementation, ``paper`` is an address or a citation (empty: none is
     known). A metric-driven variant receives ``metric`` once per ``cadence`` (epoch or batch). A ``layerwise`` variant
     gives each parameter group its own learning rate, by the group's depth in the network. ``curves_folder`` is the
@@ -143,6 +156,8 @@ class Variant:
     cadence: Unit | None = None
     layerwise: bool = False
     optimizer: WrittenOptimizer | None = None
+    former_name: str = ""
+    added_group: AddedGroup | None = None
     equivalent_to: int | None = None
     equivalent_within: float = 1e-9
     tolerance: float = 1e-9

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrgen import config, curves, old_names
 from lrgen.api import current
-from lrgen.records import Unit, Variant
+from lrgen.records import AddedGroup, Unit, Variant
 
 # The minimum and the maximum of the hyperparameters that belong to no schedule.
 _COMMON = {"lr": (1e-8, 1.0), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999), "weight_decay": (0.0, 1.0)}
@@ -34,6 +34,11 @@ class ScheduleEntry:
         return self.variant.number
 
     @property
+    def former_name(self) -> str:
+        """The name before 0.2 of a schedule that was renamed then, which ``get_schedule`` accepts too; else empty."""
+        return self.variant.former_name
+
+    @property
     def family(self) -> str:
         """The family, for example ``"cosine"`` or ``"step"``."""
         return self.variant.family
@@ -57,6 +62,15 @@ class ScheduleEntry:
     def unit(self) -> Unit:
         """The unit of a step: ``"epoch"``, ``"batch"`` or ``"metric"``."""
         return self.variant.unit
+
+    @property
+    def added_group(self) -> AddedGroup | None:
+        """The behaviour for a parameter group that is added during training; None in a family of your own.
+
+        ``"works"``: the group follows the schedule from its own learning rate. ``"raises RuntimeError"``: a later step
+        of the scheduler does.
+        """
+        return self.variant.added_group
 
     @property
     def hyperparameters(self) -> dict[str, float]:
@@ -110,7 +124,7 @@ def get_schedule(schedule: str | int) -> ScheduleEntry:
     """Return a schedule of the catalogue with its learning rates, formula, paper and code.
 
     Args:
-        schedule: a name (``"wsd_linear"``), a number, or ``"A0_132"``.
+        schedule: a name (``"wsd_linear"``), a former name, a number, or ``"A0_132"``.
 
     Raises:
         UnknownNameError: if there is no such schedule; the message suggests similar names.

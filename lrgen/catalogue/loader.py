@@ -43,7 +43,7 @@ class Catalogue:
         return tuple(sorted(variants, key=lambda variant: variant.number))
 
     def variant(self, number_or_name: str | int) -> Variant:
-        """The variant with a number (``7``, ``007``, ``A0_007``) or a name.
+        """The variant with a number (``7``, ``007``, ``A0_007``), a name or a former name.
 
         Raises:
             UnknownNameError: if there is none.
@@ -51,7 +51,9 @@ class Catalogue:
         text = str(number_or_name).strip()
         digits = text.removeprefix("A0_")
         for variant in self.variants:
-            if variant.name == text or (digits.isascii() and digits.isdigit() and variant.number == int(digits)):
+            if digits.isascii() and digits.isdigit() and variant.number == int(digits):
+                return variant
+            if text and text in (variant.name, variant.former_name):
                 return variant
         known = [name for variant in self.variants for name in (variant.name, variant.key)]
         raise UnknownNameError("variant", text, known)
@@ -173,10 +175,11 @@ def _check_numbers(families: Iterable[Family]) -> None:
                 raise CatalogueError(
                     f"{path}: number: {variant.number} ({variant.name}) is taken in {paths[variant.number]}"
                 )
-            if variant.name in names:
-                raise CatalogueError(f"{path}: name: {variant.name} is taken by variant {names[variant.name]}")
             paths[variant.number] = path
-            names[variant.name] = variant.number
+            for name in filter(None, (variant.name, variant.former_name)):
+                if name in names:
+                    raise CatalogueError(f"{path}: name: {name} is taken by variant {names[name]}")
+                names[name] = variant.number
     for expected, number in enumerate(sorted(n for n in paths if n < FIRST_USER_NUMBER), start=1):
         if SHIPPED not in paths[number].parents:
             raise CatalogueError(

@@ -9,7 +9,7 @@ from lrgen import records
 from lrgen.catalogue import toml
 from lrgen.catalogue.toml import Identifier, Sentence, Table
 from lrgen.errors import CatalogueError
-from lrgen.records import Family, Hyperparameter, Metric, PastEnd, Unit, Variant, WrittenOptimizer
+from lrgen.records import AddedGroup, Family, Hyperparameter, Metric, PastEnd, Unit, Variant, WrittenOptimizer
 
 
 class _HyperparameterTable(Table):
@@ -29,6 +29,7 @@ class _OptimizerTable(Table):
 class _VariantTable(Table):
     number: Annotated[int, Field(ge=1, le=999)]
     name: Identifier
+    former_name: Identifier | None = None
     title: Sentence
     summary: Sentence
     formula: Sentence
@@ -41,6 +42,7 @@ class _VariantTable(Table):
     metric: Metric | None = None
     cadence: Unit | None = None
     layerwise: bool = False
+    added_group: AddedGroup | None = None
     optimizer: _OptimizerTable | None = None
     hyperparameters: dict[Identifier, _HyperparameterTable] = Field(default_factory=dict)
     constants: dict[Identifier, Any] = Field(default_factory=dict)
@@ -86,7 +88,9 @@ def family(folder: Path, own: bool = False) -> Family:
             _hyperparameter(path, entry.number, name, value) for name, value in entry.hyperparameters.items()
         )
         optimizer = WrittenOptimizer(**entry.optimizer.model_dump()) if entry.optimizer else None
-        values |= {"hyperparameters": hyperparameters, "optimizer": optimizer}
+        values |= {"hyperparameters": hyperparameters, "optimizer": optimizer, "former_name": entry.former_name or ""}
+        if not own:  # most of torch's schedulers have as many learning rates as there were groups at first
+            values["added_group"] = entry.added_group or AddedGroup.RAISES
         variants.append(Variant(family=folder.name, curves_folder=folder if own else None, **values))
     return Family(folder.name, table.title, table.summary, folder, tuple(variants))
 

@@ -77,6 +77,7 @@ def describe(variant: Variant) -> dict[str, Any]:
     return {
         "key": variant.key,
         "name": variant.name,
+        "former_name": variant.former_name or None,
         "family": variant.family,
         "unit": variant.unit.value,
         "metric": variant.metric,
@@ -87,6 +88,7 @@ def describe(variant: Variant) -> dict[str, Any]:
         "summary": variant.summary,
         "formula": variant.formula,
         "past_end": variant.past_end.value,
+        "added_group": variant.added_group,
         "hyperparameters": variant.defaults,
         "ranges": {parameter.name: [parameter.low, parameter.high] for parameter in variant.hyperparameters},
         "meanings": {parameter.name: parameter.meaning for parameter in variant.hyperparameters},
@@ -100,10 +102,12 @@ def _facts(catalogue: Catalogue, variant: Variant) -> list[tuple[str, str]]:
     if variant.unit is Unit.METRIC and variant.cadence and variant.metric:
         advances = f"metric: once per {variant.cadence.value}, driven by its {_DRIVEN_BY[variant.metric]}"
     facts = [
+        ("former name", variant.former_name),
         ("family", catalogue.family(variant.family).title),
         ("unit", advances),
         ("formula", variant.formula),
         ("past the end", _PAST_END[variant.past_end]),
+        ("added group", variant.added_group or ""),
         ("code", variant.source),
         ("paper", variant.paper),
         ("equivalent to", catalogue.variant(variant.equivalent_to).key if variant.equivalent_to else ""),

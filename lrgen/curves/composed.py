@@ -23,37 +23,37 @@ def warmup_then_step(
     return warmup * decay
 
 
-def cosine_then_swa(
-    step: Rates, horizon: int, *, swa_start_fraction: float, swa_ratio: float, anneal_fraction: float
+def cosine_anneal_to_constant(
+    step: Rates, horizon: int, *, anneal_start_fraction: float, final_lr_ratio: float, anneal_fraction: float
 ) -> Rates:
-    """Cosine decay until s, then annealed along a cosine to ``swa_ratio`` (torch ``SWALR``)."""
-    start, length = _swa_steps(horizon, swa_start_fraction, anneal_fraction)
+    """Cosine decay until s, then annealed along a cosine to ``final_lr_ratio`` (torch ``SWALR``)."""
+    start, length = _anneal_steps(horizon, anneal_start_fraction, anneal_fraction)
     weight: Rates = np.cos(np.pi * np.clip((step - start) / length, 0, 1) / 2) ** 2
     base = cosine_decay(np.minimum(step, start), horizon)
-    return swa_ratio + (base - swa_ratio) * weight
+    return final_lr_ratio + (base - final_lr_ratio) * weight
 
 
-def warmup_then_swa(
+def warmup_anneal_to_constant(
     step: Rates,
     horizon: int,
     *,
     warmup_fraction: float,
     start_factor: float,
-    swa_start_fraction: float,
-    swa_ratio: float,
+    anneal_start_fraction: float,
+    final_lr_ratio: float,
     anneal_fraction: float,
 ) -> Rates:
-    """Linear warm-up, constant until s, then annealed linearly to ``swa_ratio`` (torch ``SWALR``)."""
-    start, length = _swa_steps(horizon, swa_start_fraction, anneal_fraction)
+    """Linear warm-up, constant until s, then annealed linearly to ``final_lr_ratio`` (torch ``SWALR``)."""
+    start, length = _anneal_steps(horizon, anneal_start_fraction, anneal_fraction)
     weight = 1 - np.clip((step - start) / length, 0, 1)
     base = linear_warmup(np.minimum(step, start), horizon, warmup_fraction=warmup_fraction, start_factor=start_factor)
-    return swa_ratio + (base - swa_ratio) * weight
+    return final_lr_ratio + (base - final_lr_ratio) * weight
 
 
-def _swa_steps(horizon: int, swa_start_fraction: float, anneal_fraction: float) -> tuple[int, int]:
+def _anneal_steps(horizon: int, anneal_start_fraction: float, anneal_fraction: float) -> tuple[int, int]:
     """Start and length of the annealing, which ends at the horizon or before."""
     length = whole_steps(anneal_fraction, horizon)
-    return min(whole_steps(swa_start_fraction, horizon), horizon - length), length
+    return min(whole_steps(anneal_start_fraction, horizon), horizon - length), length
 
 
 def layerwise_cosine(

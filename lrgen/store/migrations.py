@@ -55,6 +55,12 @@ def _rename_hyperparameters(connection: Connection) -> None:
         last = rows[-1].id
 
 
+def _rename_variants(connection: Connection) -> None:
+    """Give the runs of renamed variants the new names."""
+    new = text("UPDATE lrgen_runs SET variant_name = :new WHERE variant_name = :old")
+    connection.execute(new, [{"old": old, "new": new} for old, new in old_names.VARIANTS.items()])
+
+
 Statement = str | Callable[[Connection], None]
 
 MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
@@ -172,6 +178,10 @@ MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
     (
         "hyperparameters under their final names",
         (_rename_hyperparameters,),
+    ),
+    (
+        "annealing to a constant under its own name",
+        (_rename_variants, _rename_hyperparameters),
     ),
 )
 

@@ -1,7 +1,7 @@
 """Translation of the values that earlier versions of lrgen wrote to databases and exports.
 
 The migrations translate stored rows, and ``db import`` translates the rows of an old export. No other module has the
-old values; ``old_names`` has the old names of hyperparameters.
+old values; ``old_names`` has the old names of hyperparameters and variants.
 """
 
 import json
@@ -32,6 +32,8 @@ def run(row: Mapping[str, Any]) -> dict[str, Any]:
         new["stage"] = stage
     elif row["status"] == "crashed" and row["stage"] is None:  # lost before the first check
         new["stage"] = "syntax"
+    if row.get("variant_name") in old_names.VARIANTS:
+        new["variant_name"] = old_names.VARIANTS[row["variant_name"]]
     return new | _training(row)
 
 

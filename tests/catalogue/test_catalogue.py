@@ -54,8 +54,8 @@ FIRST_FIFTY: dict[int, tuple[str, str, int | None]] = {
     31: ("ReduceLROnPlateau_patience_5", "M", None),
     32: ("ReduceLROnPlateau_patience_10", "M", None),
     33: ("ReduceLROnPlateau_aggressive", "M", None),
-    34: ("SWALR_cosine_base", "E", None),
-    35: ("SWALR_linear_base", "E", None),
+    34: ("cosine_anneal_to_constant", "E", None),
+    35: ("warmup_anneal_to_constant", "E", None),
     36: ("HF_linear_warmup", "B", None),
     37: ("HF_cosine_warmup", "B", None),
     38: ("HF_cosine_hard_restarts", "B", 37),
@@ -213,6 +213,17 @@ def test_the_first_fifty_variants_advance_in_the_unit_of_the_table(catalogue):
     """Each schedule advances once per epoch, batch or metric, as in the table."""
     units = {number: catalogue.variant(number).unit.value[0].upper() for number in FIRST_FIFTY}
     assert units == {number: unit for number, (_, unit, _) in FIRST_FIFTY.items()}
+
+
+@pytest.mark.parametrize(
+    ("former", "number"), [("SWALR_cosine_base", 34), ("SWALR_linear_base", 35), ("cosine_then_swa_half", 170)]
+)
+def test_a_renamed_variant_is_known_by_its_former_name(catalogue, former, number):
+    """A lookup with the name before 0.2 has the variant, whose name is the new one."""
+    variant = catalogue.variant(former)
+    assert (variant.number, variant.former_name) == (number, former)
+    assert catalogue.select([former]) == (variant,)
+    assert former not in {other.name for other in catalogue.variants}
 
 
 def test_the_first_fifty_variants_hold_or_continue_as_in_the_table(catalogue):
@@ -537,6 +548,7 @@ INVALID: dict[str, tuple[tuple[str, Edit], str]] = {
     ),
     "reserved number": (renumbered("899"), "number: 899 is reserved for lrgen; user variants start at 900"),
     "duplicate name": (in_family('"Triangle"', '"StepLR_default"'), "name: StepLR_default is taken by variant 1"),
+    "former name": (in_family('"Triangle"', '"SWALR_cosine_base"'), "name: SWALR_cosine_base is taken by variant 34"),
     "duplicate family": (
         renamed("schedulers", "triangle", "step", ""),
         "there is another family of this name at {shipped}/schedulers/step",
@@ -686,11 +698,11 @@ def test_there_are_150_curves_in_12_families(catalogue):
 
 
 def test_every_scheduler_of_torch_is_in_the_catalogue():
-    """Each class of torch.optim.lr_scheduler, and SWALR, is the source of a variant and in its rendered code."""
+    """Each class of torch.optim.lr_scheduler is the source of a variant and in its rendered code."""
     from torch.optim import lr_scheduler
 
     catalogue = catalogues.load()
-    classes = {name for name in lr_scheduler.__all__ if name != "LRScheduler"} | {"SWALR"}
+    classes = {name for name in lr_scheduler.__all__ if name != "LRScheduler"}
     sources = {variant.source.rsplit(".", 1)[-1] for variant in catalogue.variants}
     assert classes - sources == set()
     renderer = Renderer(catalogue)

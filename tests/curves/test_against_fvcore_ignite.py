@@ -29,7 +29,7 @@ def one_cycle_cosine(lr, horizon):
     return joined(warmup, decay, peak, horizon - 1)
 
 
-def swa(base, kind, horizon, lr):
+def anneal_to_constant(base, kind, horizon, lr):
     """A base schedule up to 0.75 T, then annealing to a twentieth of lr over 0.1 T, then that learning rate."""
     start, length = whole("0.75", horizon), whole("0.1", horizon)
     annealing = kind(base(start), 0.05 * lr)
@@ -84,8 +84,16 @@ def test_a_curve_equals_fvcore_up_to_the_horizon(number):
 
 JOINED = {  # number: schedule as a function of the step, its last step, horizons at which both parts have steps
     13: (one_cycle_cosine, lambda T: T - 1, (5, 7, 10, 90, 1000)),
-    34: (lambda lr, T: swa(cosine(lr, T), fv.CosineParamScheduler, T, lr), seen, (3, 5, 7, 10, 90, 1000)),
-    35: (lambda lr, T: swa(warmup(lr, T), fv.LinearParamScheduler, T, lr), seen, (3, 5, 7, 10, 90, 1000)),
+    34: (
+        lambda lr, T: anneal_to_constant(cosine(lr, T), fv.CosineParamScheduler, T, lr),
+        seen,
+        (3, 5, 7, 10, 90, 1000),
+    ),
+    35: (
+        lambda lr, T: anneal_to_constant(warmup(lr, T), fv.LinearParamScheduler, T, lr),
+        seen,
+        (3, 5, 7, 10, 90, 1000),
+    ),
 }
 
 

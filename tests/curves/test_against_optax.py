@@ -118,9 +118,9 @@ REFERENCES = {
     49: lambda lr, T: warmup_constant(lr, T, "0.2"),
     50: lambda lr, T: warmup_constant(lr, T, "0.05"),
 }
-# Not in optax: cyclical learning rates (10-12, 28), SWA learning rates (34, 35), inverse square root decay (42). Its
-# one-cycle schedules end their phases a step later (13, 14, 27), its cycles have whole numbers of steps (45, 46), and
-# its plateaus (31-33) are compared in test_plateau.py.
+# Not in optax: cyclical learning rates (10-12, 28), annealing to a constant (34, 35), inverse square root decay (42).
+# Its one-cycle schedules end their phases a step later (13, 14, 27), its cycles have whole numbers of steps (45, 46),
+# and its plateaus (31-33) are compared in test_plateau.py.
 
 
 @pytest.mark.parametrize("number", REFERENCES, ids=key)

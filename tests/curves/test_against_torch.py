@@ -171,21 +171,23 @@ def test_linear_decay_to_a_minimum_equals_torchs_linear_lr(horizon):
         assert_curve(17, horizon, lr, rates)
 
 
-SWA = [  # number, hyperparameters, base schedule, annealing strategy, start fraction, final ratio
+ANNEALED = [  # number, hyperparameters, base schedule, annealing strategy, start fraction, final ratio
     (34, {}, ls.CosineAnnealingLR, "cos", "0.75", 0.05),
-    (34, {"swa_start_fraction": 0.4, "swa_ratio": 0.9}, ls.CosineAnnealingLR, "cos", "0.4", 0.9),
+    (34, {"anneal_start_fraction": 0.4, "final_lr_ratio": 0.9}, ls.CosineAnnealingLR, "cos", "0.4", 0.9),
     (35, {}, lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.2", T)), "linear", "0.75", 0.05),
-    (35, {"warmup_fraction": 0.6, "swa_start_fraction": 0.4, "swa_ratio": 0.3},
+    (35, {"warmup_fraction": 0.6, "anneal_start_fraction": 0.4, "final_lr_ratio": 0.3},
      lambda opt, T: ls.LinearLR(opt, 0.1, 1.0, whole("0.6", T)), "linear", "0.4", 0.3),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("number", "prm", "base_schedule", "anneal", "start_fraction", "ratio"),
-    SWA,
-    ids=[f"{key(number)}-{prm}" for number, prm, *_ in SWA],
+    ANNEALED,
+    ids=[f"{key(number)}-{prm}" for number, prm, *_ in ANNEALED],
 )
-def test_an_swa_curve_equals_torchs_base_schedule_and_swalr(number, prm, base_schedule, anneal, start_fraction, ratio):
+def test_annealing_to_a_constant_equals_torchs_base_schedule_and_swalr(
+    number, prm, base_schedule, anneal, start_fraction, ratio
+):
     """The curve equals torch's base schedule up to the start fraction, then torch's SWALR over 0.1 T.
 
     At horizons 1 and 2 the annealing starts earlier, so that it ends at the horizon.

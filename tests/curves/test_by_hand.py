@@ -108,15 +108,15 @@ def warmup_step_decay(t, T, warmup_fraction=0.1, step_fraction=0.3, gamma=0.1):
     return warmup(t, T, warmup_fraction) if t < W else step_decay(t - W, T, step_fraction, gamma)
 
 
-def swa(t, T, base, anneal, swa_start_fraction=0.75, swa_ratio=0.05):
-    """A base schedule, then annealing to the SWA learning rate over a tenth of training, which ends by step T."""
+def anneal_to_constant(t, T, base, anneal, anneal_start_fraction=0.75, final_lr_ratio=0.05):
+    """A base schedule, then annealing to a constant over a tenth of training, which ends by step T."""
     length = at_least_one(0.1, T)
-    start = at_least_one(swa_start_fraction, T)
+    start = at_least_one(anneal_start_fraction, T)
     start = T - length if start + length > T else start
     if t <= start:
         return base(t)
     weight = anneal(min(1.0, (t - start) / length))
-    return base(start) * weight + swa_ratio * (1 - weight)
+    return base(start) * weight + final_lr_ratio * (1 - weight)
 
 
 def warmup_then(t, T, warmup_fraction, decay):
@@ -191,8 +191,8 @@ BY_HAND = {
     ),
     29: lambda t, T, lr: power(t, T, 4),
     30: lambda t, T, lr, milestone_fraction=0.5, gamma=0.1: gamma if t > milestone_fraction * T else 1.0,
-    34: lambda t, T, lr, **prm: swa(t, T, lambda step: cosine(step, T), cosine_decay, **prm),
-    35: lambda t, T, lr, warmup_fraction=0.2, **prm: swa(
+    34: lambda t, T, lr, **prm: anneal_to_constant(t, T, lambda step: cosine(step, T), cosine_decay, **prm),
+    35: lambda t, T, lr, warmup_fraction=0.2, **prm: anneal_to_constant(
         t, T, lambda step: warmup(step, T, warmup_fraction), linear_decay, **prm
     ),
     36: lambda t, T, lr, warmup_fraction=0.1: warmup_polynomial(t, T, lr, 1, 0.0, warmup_fraction),

@@ -242,15 +242,15 @@ def test_torchs_cosine_does_not_start_at_the_reduced_value():
     assert trace(sequence, 8, 1.0, 4) == pytest.approx([0.3, 0.3, 0.3, 1.0])
 
 
-SWA = [
+ANNEALED = [
     ({}, "0.75", 0.5),
-    ({"swa_start_fraction": 0.3, "swa_ratio": 0.9}, "0.3", 0.9),
-    ({"swa_ratio": 0.0}, "0.75", 0.0),
+    ({"anneal_start_fraction": 0.3, "final_lr_ratio": 0.9}, "0.3", 0.9),
+    ({"final_lr_ratio": 0.0}, "0.75", 0.0),
 ]
 
 
-@pytest.mark.parametrize(("prm", "start_fraction", "swa_ratio"), SWA, ids=[str(prm) for prm, *_ in SWA])
-def test_an_swa_curve_is_torchs_cosine_then_its_swalr(prm, start_fraction, swa_ratio):
+@pytest.mark.parametrize(("prm", "start_fraction", "final_lr_ratio"), ANNEALED, ids=[str(prm) for prm, *_ in ANNEALED])
+def test_annealing_to_a_constant_is_torchs_cosine_then_its_swalr(prm, start_fraction, final_lr_ratio):
     """A0_170 is torch's cosine up to the start, then torch's SWALR over 0.05 T from the value reached there.
 
     The annealing ends at the horizon at the latest, which matters at horizon 1.
@@ -260,23 +260,23 @@ def test_an_swa_curve_is_torchs_cosine_then_its_swalr(prm, start_fraction, swa_r
         start = min(whole(start_fraction, horizon), horizon - length)
         for lr in BASE_RATES:
             rates = trace(ls.CosineAnnealingLR, horizon, lr, start + 1)
-            swalr = partial(SWALR, swa_lr=swa_ratio * lr, anneal_epochs=length, anneal_strategy="cos")
+            swalr = partial(SWALR, swa_lr=final_lr_ratio * lr, anneal_epochs=length, anneal_strategy="cos")
             tail = trace(lambda opt, T, swalr=swalr: swalr(opt), horizon, rates.pop(), seen(horizon) - start)
             assert_curve(170, horizon, lr, rates + tail, prm)
 
 
 @anything
 @given(data=st.data())
-def test_an_swa_curve_equals_its_formula_for_any_hyperparameters(data):
+def test_annealing_to_a_constant_equals_its_formula_for_any_hyperparameters(data):
     """A0_170 equals its formula for any hyperparameters in their ranges."""
     horizon, prm = data.draw(st.integers(1, 120)), drawn(data, 170)
     length = max(1, round(0.05 * horizon))
-    start = min(max(1, round(prm["swa_start_fraction"] * horizon)), horizon - length)
+    start = min(max(1, round(prm["anneal_start_fraction"] * horizon)), horizon - length)
     rates = []
     for t in range(seen(horizon)):
         cosine = (1 + cos(pi * min(t, start) / horizon)) / 2
         weight = (1 - cos(pi * min(1, max(0, t - start) / length))) / 2
-        rates.append((1 - weight) * cosine + weight * prm["swa_ratio"])
+        rates.append((1 - weight) * cosine + weight * prm["final_lr_ratio"])
     assert_curve(170, horizon, 1.0, rates, prm)
 
 
@@ -317,7 +317,7 @@ TESTED = {
     167: test_the_noise_is_timms,
     168: test_a_product_is_torchs_chain_also_past_the_horizon,
     169: test_four_phases_are_torchs_classes_in_sequence,
-    170: test_an_swa_curve_is_torchs_cosine_then_its_swalr,
+    170: test_annealing_to_a_constant_is_torchs_cosine_then_its_swalr,
     171: test_a_spline_is_scipys,
 }
 

@@ -1,4 +1,4 @@
-"""Every ``make_scheduler`` with what callers do: groups of their own, tensors, resumption in any order, wrong states."""
+"""Every ``make_scheduler``: groups with learning rates of their own, tensors, resumption, wrong states, interface."""
 
 import io
 import warnings
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lrgen import curves
-from lrgen.records import Unit, Variant
+from lrgen.records import AddedGroup, Unit, Variant
 from lrgen.verify.checks.reference import metrics_of
 from tests.mutation import Tiny
 
@@ -174,7 +174,7 @@ def test_an_optimizer_that_is_resumed_alone_is_an_error(variant):
 
 
 @pytest.mark.parametrize(
-    ("variant", "other"), pairwise([*VARIANTS, VARIANTS[0]]), ids=lambda variant: variant.key
+    ("variant", "other"), list(pairwise([*VARIANTS, VARIANTS[0]])), ids=lambda variant: variant.key
 )
 def test_the_state_of_another_schedule_is_an_error(variant, other):
     """A scheduler refuses the state of the next variant and names both schedules."""
@@ -229,6 +229,25 @@ def test_a_scheduler_has_the_interface_of_torch(variant):
         assert scheduler.last_epoch == step
         assert scheduler.get_last_lr() == [group["lr"] for group in optimizer.param_groups]
         advance(variant, optimizer, scheduler, range(step, step + 1))
+
+
+@every_variant
+def test_a_group_that_is_added_later_is_as_the_catalogue_says(variant):
+    """Either the added group follows the schedule and the others stay on their curve, or a step raises RuntimeError."""
+    optimizer = optimizer_for(variant)
+    scheduler = scheduler_for(variant, optimizer)
+    rates = advance(variant, optimizer, scheduler, range(3))
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))], "lr": 0.2})
+    if variant.added_group is AddedGroup.RAISES:
+        with pytest.raises(RuntimeError, match="this scheduler did not set|number of param groups"):
+            advance(variant, optimizer, scheduler, range(3, STEPS))
+        return
+    assert variant.added_group is AddedGroup.WORKS
+    with_added = np.array(advance(variant, optimizer, scheduler, range(3, STEPS)))
+    assert_curve(variant, [*rates, *with_added[:, :-1].tolist()], BASE_LRS)
+    first, added = with_added[1:, 0], with_added[1:, -1]
+    assert added / added[0] == pytest.approx(first / first[0])
+    assert len(set(added)) > 1
 
 
 @pytest.fixture(autouse=True)

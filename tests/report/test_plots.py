@@ -145,7 +145,7 @@ def test_the_example_loss_has_two_plateaus():
 
 @every_variant
 def test_show_prints_the_entry_of_the_catalogue(lrgen, variant):
-    """``show`` prints name, formula, source, paper, unit, all hyperparameters, and the chart."""
+    """``show`` prints names, formula, source, paper, unit, added groups, all hyperparameters, and the chart."""
     code, out, err = lrgen("show", variant.key)
     assert (code, err) == (0, "")
     printed = " ".join(out.split())
@@ -157,6 +157,9 @@ def test_show_prints_the_entry_of_the_catalogue(lrgen, variant):
     for parameter in variant.hyperparameters:
         assert f"{parameter.name} {parameter.text} {parameter.low:g} to {parameter.high:g}" in printed
     assert variant.unit.value in printed
+    assert f"added group {variant.added_group}" in printed
+    assert (f"former name {variant.former_name}" if variant.former_name else "") in printed
+    assert ("former name" in printed) == bool(variant.former_name)
     assert plots.chart(plots.sample(variant, 100)) in out
     assert max(map(len, out.splitlines())) <= 100
 
@@ -179,6 +182,9 @@ def test_show_as_json_has_the_entry_and_the_curve(lrgen):
     assert code == 0
     assert (shown["key"], shown["unit"], shown["ranges"]["gamma"]) == ("A0_001", "epoch", [0.0, 1.0])
     assert shown["curve"] == {"horizon": 4, "multipliers": [1.0, 1.0, 0.5, 0.5, 0.25]}
+    assert (shown["former_name"], shown["added_group"]) == (None, "raises RuntimeError")
+    shown = json.loads(lrgen("show", "cosine_then_swa_half", "--json")[1])
+    assert (shown["name"], shown["former_name"]) == ("cosine_anneal_to_half", "cosine_then_swa_half")
     shown = json.loads(lrgen("show", LAYERWISE.key, "--json", "--horizon", "4")[1])
     assert np.shape(shown["curve"]["multipliers"]) == (len(plots.DEPTHS), 5)
 

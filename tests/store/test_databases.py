@@ -311,6 +311,8 @@ def test_hyperparameters_of_an_old_database_get_their_new_names(any_url, monkeyp
         "A0_037": '{"lr": 0.1, "warmup": 0.25}',
         "A0_161": '{"start": 0.5, "patience": 0.01, "min_lr_ratio": 0.1, "batch": 64}',
         "A0_041": '{"lr": 0.1, "warmup": 0.25}',
+        "A0_034": '{"swa_start_fraction": 0.75, "swa_ratio": 0.05}',
+        "A0_035": '{"warmup": 0.2, "swa_start": 0.75, "swa_ratio": 0.05}',
         "A0_900": '{"warmup": 0.25}',
         "file-00ff": '{"patience": 3}',
         "A0_036": None,
@@ -335,11 +337,32 @@ def test_hyperparameters_of_an_old_database_get_their_new_names(any_url, monkeyp
         "A0_037": {"lr": 0.1, "warmup_fraction": 0.25},
         "A0_161": {"initial_lr_ratio": 0.5, "patience_fraction": 0.01, "min_lr_ratio": 0.1, "batch": 64},
         "A0_041": {"lr": 0.1, "warmup": 0.25},
+        "A0_034": {"anneal_start_fraction": 0.75, "final_lr_ratio": 0.05},
+        "A0_035": {"warmup_fraction": 0.2, "anneal_start_fraction": 0.75, "final_lr_ratio": 0.05},
         "A0_900": {"warmup": 0.25},
         "file-00ff": {"patience": 3},
         "A0_036": None,
         "A0_040": {},
     }
+    store.close()
+
+
+def test_runs_of_a_renamed_variant_get_its_new_name(any_url, monkeypatch):
+    """The name of a run's variant is the catalogue's, in a database and in an export of an earlier version."""
+    before = ["SWALR_linear_base", "StepLR_default", None]
+    after = ["warmup_anneal_to_constant", "StepLR_default", None]
+    rows = [run_of("failed", "training", "", None, None, None) | {"variant_name": name} for name in before]
+    assert [renamed.run(row)["variant_name"] for row in rows] == after
+    step = next(i for i, (name, _) in enumerate(migrations.MIGRATIONS) if name.startswith("annealing"))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:step])
+        old = Store(any_url)
+        with old.session(write=True) as connection:
+            for number, row in enumerate(rows, start=1):
+                connection.execute(tables.RUNS.insert(), row | {"id": number})
+        old.close()
+    store = Store(any_url)
+    assert [name for (name,) in query(store, "SELECT variant_name FROM lrgen_runs ORDER BY id")] == after
     store.close()
 
 
