@@ -781,3 +781,11 @@ def test_an_invalid_layer_is_an_error(own, layer):
     toml.write_text(toml.read_text().replace('layers = ["fc"]', f'layers = ["{layer}"]'))
     with pytest.raises(CatalogueError, match=r"layers\.0: .*got "):
         catalogues.load([own])
+
+
+def test_an_invalid_end_of_parameter_names_is_an_error(own):
+    """An entry of ``no_decay`` that is no end of a parameter's name is an error with the entry."""
+    toml = own / "architectures/Linear/architecture.toml"
+    toml.write_text(toml.read_text().replace('layers = ["fc"]', 'layers = ["fc"]\nno_decay = ["pos_embedding", "a b"]'))
+    with pytest.raises(CatalogueError, match=r"no_decay\.1: .*got 'a b'"):
+        catalogues.load([own])
