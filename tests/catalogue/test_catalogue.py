@@ -259,6 +259,22 @@ def test_the_catalogue_has_both_kinds_of_resnet(catalogue):
     assert {"ResNet", "ResNet18"} <= {architecture.name for architecture in catalogue.architectures}
 
 
+def test_networks_without_an_equal_model_have_titles_of_their_own(catalogue):
+    """The reference of all networks but six is one model of torchvision, timm or pytorchcv; of the six, only the
+    ResNet-20 is that of its paper, and the titles of the others say what they are instead.
+    """
+    model = re.compile(r"(torchvision\.models\.|timm |pytorchcv\.model_provider )\w+")
+    other = [architecture for architecture in catalogue.architectures if not model.fullmatch(architecture.reference)]
+    assert {architecture.name: architecture.title for architecture in other} == {
+        "BayesianNet": "Bayes by Backprop CNN",
+        "ComplexNet": "Complex ResNet-14",
+        "ConvNeXtTransformer": "ConvNeXt-Transformer",
+        "Diffuser": "Small ADM classifier",
+        "ICNet": "ICNet classifier",
+        "ResNet": "ResNet-20",
+    }
+
+
 def test_the_digest_depends_on_the_templates_and_not_on_their_path(tmp_path, own, catalogue):
     """Templates have the same digest after a move and another digest after an edit."""
     first = catalogues.load([own]).digest
