@@ -1,4 +1,4 @@
-"""``make docs``: writes the references of the command line, the schedules and the architectures, and the figures.
+"""``make docs``: writes the references of the command line, schedules, architectures and recipes, and the figures.
 
 A test compares the committed documents with the output of this module.
 """
@@ -58,6 +58,30 @@ figures show the learning rate over training, on a logarithmic axis where it spa
 drawn for a metric that improves, stalls, improves and stalls (dotted), and layer-wise schedules with one curve per
 depth, 0 for the layer next to the input. `lrgen show NAME --code` prints the code of a schedule, ready to paste into
 any project.
+"""
+RECIPES = """Written by `make docs` from the catalogue.
+
+Each network is trained with the recipe of its paper, or of a repository that trains it on small images; the last
+column says whose the numbers are. A file reads `lr`, `momentum`, `dropout` and `weight_decay` from `prm`, as far as its
+recipe has them; the other numbers are written out.
+
+**Weight decay applies to the weights of convolutions and linear layers.** Parameters with fewer than two dimensions
+(biases, norms) and those in the column "no decay" are in a parameter group of their own with `weight_decay` 0; under a
+layer-wise schedule, at each depth. Section 3.1 of [He et al. 2018](https://arxiv.org/abs/1812.01187) does so for
+convolutional networks; timm and the repositories of ConvNeXt and Swin do so for theirs. A ✱ marks sources whose code
+decays all parameters: the files differ from these.
+"""
+# Repositories whose code decays all parameters.
+DECAY_ALL = (
+    "weiaicunzai/pytorch-cifar100",
+    "kuangliu/pytorch-cifar",
+    "facebookresearch/pycls",
+    "openai/guided-diffusion",
+)
+SCHEDULE_FREE = """
+A schedule-free variant replaces the optimizer, its learning rate and its weight decay; the rest of the recipe stays.
+The two numbers belong to the optimizer: schedule-free SGD adds the weight decay to the gradient as an L2 penalty,
+schedule-free AdamW decouples it. Networks whose recipe has no weight decay have none here either.
 """
 PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}
 
@@ -166,6 +190,35 @@ def architectures_text(catalogue: Catalogue) -> str:
     return "\n".join(parts)
 
 
+def recipes_text(catalogue: Catalogue) -> str:
+    """Return a table of the recipes, and one of the optimizers that belong to a schedule."""
+    table = (
+        "| architecture | recipe | momentum | batch | label smoothing | dropout | no decay | from |\n"
+        "|---|---|---:|---:|---:|---:|---|---|"
+    )
+    for architecture in catalogue.architectures:
+        recipe = architecture.recipe
+        momentum = f"{'Nesterov ' if recipe.nesterov else ''}{recipe.momentum:g}" if recipe.optimizer == "sgd" else ""
+        cells = [
+            architecture.name,
+            recipe_summary(recipe),
+            momentum,
+            str(recipe.batch),
+            f"{recipe.label_smoothing:g}" if recipe.label_smoothing else "",
+            f"{recipe.dropout:g}" if recipe.dropout else "",
+            ", ".join(f"`{suffix}`" for suffix in architecture.no_decay) if recipe.weight_decay else "",
+            f"{recipe.source}{' ✱' if any(name in recipe.source for name in DECAY_ALL) else ''}",
+        ]
+        table += f"\n| {' | '.join(cells)} |"
+    own = "| schedule | optimizer | lr | weight decay | from |\n|---|---|---:|---:|---|"
+    for variant in catalogue.variants:
+        if variant.optimizer:
+            optimizer = variant.optimizer
+            own += f"\n| {variant.label} | `{optimizer.name}` | {optimizer.lr:g} | {optimizer.weight_decay:g} "
+            own += f"| {optimizer.source} |"
+    return f"# The recipes\n\n{RECIPES}\n{table}\n\n## Schedule-free optimizers\n{SCHEDULE_FREE}\n{own}\n"
+
+
 def _network(architecture: Architecture) -> str:
     lines = [f"- {fact}: {_linked(text)}" for fact, text in facts(architecture)]
     return f"## {architecture.name}\n\n{architecture.summary}\n\n" + "\n".join(lines) + "\n"
@@ -188,6 +241,7 @@ def texts(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     yield "cli.md", cli_text()
     yield "schedules.md", schedules_text(catalogue)
     yield "architectures.md", architectures_text(catalogue)
+    yield "recipes.md", recipes_text(catalogue)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def commands_of(group, prefix=()):
 
 
 def test_the_references_are_current(catalogue):
-    """docs/cli.md, docs/schedules.md and docs/architectures.md equal the output of ``make docs``."""
+    """The generated documents equal the output of ``make docs``."""
     stale = [name for name, text in build.texts(catalogue) if (REPOSITORY / "docs" / name).read_text() != text]
     assert stale == []
 
@@ -47,6 +47,23 @@ def test_every_schedule_is_documented(catalogue):
         assert entry.startswith(variant.name)
         assert variant.formula in entry
         assert all(f"| `{parameter.name}` | {parameter.text} |" in entry for parameter in variant.hyperparameters)
+
+
+def test_every_recipe_says_whose_it_is(catalogue):
+    """docs/recipes.md has a row with the source of each recipe and of each schedule's own optimizer."""
+    rows = (REPOSITORY / "docs" / "recipes.md").read_text().splitlines()
+    for architecture in catalogue.architectures:
+        [row] = [row for row in rows if row.startswith(f"| {architecture.name} |")]
+        assert architecture.recipe.source in row
+        if architecture.recipe.weight_decay:
+            assert f"wd {architecture.recipe.weight_decay:g}" in row
+            assert all(f"`{suffix}`" in row for suffix in architecture.no_decay)
+    own = [variant for variant in catalogue.variants if variant.optimizer]
+    for variant in own:
+        [row] = [row for row in rows if row.startswith(f"| {variant.label} |")]
+        assert variant.optimizer.source
+        assert variant.optimizer.source in row
+    assert len(rows) > len(catalogue.architectures) + len(own)
 
 
 def test_every_command_is_in_the_reference():
