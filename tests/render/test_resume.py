@@ -122,8 +122,6 @@ def test_a_tensor_is_a_learning_rate(variant, in_common):
     """A tensor follows the same curve and stays a tensor, also where all groups have the same one."""
     base_lrs = (0.1,) * 3 if in_common else BASE_LRS
     optimizer = optimizer_for(variant, tensors([0.1]) * 3 if in_common else tensors(BASE_LRS))
-    if in_common and variant.layerwise:
-        return
     scheduler = scheduler_for(variant, optimizer)
     assert_curve(variant, advance(variant, optimizer, scheduler, range(STEPS)), base_lrs, tolerance=PRECISION)
     assert all(isinstance(group["lr"], Tensor) for group in optimizer.param_groups)

@@ -33,9 +33,8 @@ class Case:
     """One trace.
 
     ``depths`` are those of the parameter groups; without any, there is one group that declares no depth. ``lrs`` are
-    the initial learning rates of the groups; without any, all groups have the optimizer's default, ``base_lr``. With
-    ``tensor`` these are tensors; groups share that of the default. The run is interrupted and resumed at each step of
-    ``resume``.
+    the initial learning rates of the groups, as tensors if ``tensor`` is set; without any, all groups have the
+    optimizer's default, ``base_lr``. The run is interrupted and resumed at each step of ``resume``.
     """
 
     horizon: int
@@ -100,7 +99,6 @@ def _with_drawn_groups(candidate: Candidate, depths: tuple[int, ...]) -> list[Ca
         case(horizon, 3, resume=(draw.randrange(1, horizon),)),
         case(horizon, 1, tensor=True),
         case(horizon, 3, tensor=True, resume=(draw.randrange(1, horizon),)),
-        Case(horizon, lr(), depths or (0, 0), tensor=True),
     ]
 
 
@@ -230,8 +228,6 @@ def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
         details.append(
             f"initial learning rates {kind}{', '.join(f'{lr:g}' for lr in case.lrs)}, default {case.base_lr:g}"
         )
-    elif case.tensor:
-        details.append(f"the groups share the tensor {case.base_lr:g}")
     reason = describe(actual, expected, at, place, variant.label, details)
     if np.ptp(actual) == 0 and np.ptp(expected) > 0:
         return f"make_scheduler never changes the learning rate at horizon {horizon}: {reason}"
