@@ -38,6 +38,11 @@ ALIKE = (
         "the progress of a single cycle is below 1, and so is its remainder by 1 or by 2",
     ),
     ("5 / 350)", "5 / 351 of every tested horizon rounds to the same number of steps"),
+    (
+        "self.last_epoch >= 0 and lrs",
+        "it is the first step that is guarded; tests/render/test_resume.py resumes before it",
+    ),
+    ("self.last_epoch += 1", "the schedule does not read the number of steps; tests/render/test_resume.py does"),
     ('group.get("depth", 0)', "only differences of depths matter, and without depths there is one group"),
 )
 OPTIMIZERS = ("A0_176", "A0_177")
