@@ -4,8 +4,10 @@ The other files of this folder compare each network with its reference.
 """
 
 import copy
+import inspect
 import io
 import math
+import re
 from typing import Any
 
 import pytest
@@ -18,6 +20,15 @@ from lrgen.verify.checks.recorder import Recorder
 from tests.architectures.networks import CATALOGUE, RENDERER, at_reference, build, count, kernels, module, stir
 
 SLOW = pytest.mark.slow
+# The layers in the names of helpers such as ``conv_bn_relu``.
+LAYERS = {
+    "conv": nn.Conv2d,
+    "bn": nn.BatchNorm2d,
+    "leaky_relu": nn.LeakyReLU,
+    "relu6": nn.ReLU6,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+}
 
 
 @pytest.fixture(
@@ -45,6 +56,15 @@ def loss_of(output: Any, labels: Tensor) -> Tensor:
 def test_the_parameter_count_is_the_declared_one(name):
     """``parameters`` of architecture.toml is the parameter count for the reference's input size and classes."""
     assert count(at_reference(name)) == CATALOGUE.architecture(name).parameters
+
+
+def test_a_helper_makes_the_layers_of_its_name(name):
+    """``conv_bn`` is a convolution and batch norm, ``conv_bn_relu`` has a ReLU as well, and so on, in every network."""
+    for helper, make in vars(module(name)).items():
+        if "conv_bn" in helper:
+            required = [value for value in inspect.signature(make).parameters.values() if value.default is value.empty]
+            layers = [type(layer) for layer in make(*[8 for _ in required])]
+            assert layers == [LAYERS[part] for part in re.findall("|".join(LAYERS), helper)], helper
 
 
 def matrices(name: str, pixels: int) -> dict[str, bool]:
