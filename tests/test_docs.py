@@ -109,3 +109,14 @@ def test_the_rendered_code_in_the_readme_is_the_rendered_file():
     shown = re.search(r"```python\n(def make_scheduler.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     assert shown is not None
     assert shown[1] in (REPOSITORY / "generated" / "ResNet" / "A0_034.py").read_text()
+
+
+def test_every_habit_of_the_templates_has_its_test():
+    """CONTRIBUTING lists ten habits of rendered files, each with a test or a fixture that exists."""
+    section = (REPOSITORY / "CONTRIBUTING.md").read_text().partition("### Habits")[2]
+    rows = re.findall(r"^\| (\d+) \| .+ \| `([^`]+)` \|$", section, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 11))
+    for _, test in rows:
+        path, _, name = test.partition("::")
+        source = (REPOSITORY / path).read_text()
+        assert f"def {name}(" in source if name else source.startswith("# claim:"), test

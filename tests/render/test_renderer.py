@@ -688,6 +688,13 @@ def test_lemurs_static_reader_accepts_a_file(text):
 
 
 @every_file
+def test_nngpts_validator_finds_its_imports(text):
+    """The literal texts that NNGPT's validator looks for are in every file."""
+    assert "import torch\n" in text
+    assert "import torch.nn" in text
+
+
+@every_file
 def test_net_has_the_methods_that_lemur_calls(text, module):
     """Net has LEMUR's methods and signatures, and ``learn`` has a variable ``loss``."""
     expected = {
