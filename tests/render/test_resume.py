@@ -1,8 +1,10 @@
 """Every ``make_scheduler``: groups with learning rates of their own, tensors, resumption, wrong states, interface."""
 
+import ast
 import io
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from types import ModuleType
@@ -106,6 +108,9 @@ def saved_and_loaded(state: Any) -> Any:
 def tensors(lrs: Sequence[float]) -> list[Tensor]:
     """Learning rates as tensors."""
     return [torch.tensor(lr) for lr in lrs]
+
+
+original = module_of
 
 
 @every_variant
@@ -246,6 +251,59 @@ def test_a_group_that_is_added_later_is_as_the_catalogue_says(variant):
     first, added = with_added[1:, 0], with_added[1:, -1]
     assert added / added[0] == pytest.approx(first / first[0])
     assert len(set(added)) > 1
+
+
+def without_a_statement(code: str) -> Iterator[tuple[str, str]]:
+    """(statement, code without it) for each statement of the methods that guard and resume a scheduler."""
+    tree = ast.parse(code)
+    for method in ast.walk(tree):
+        if not (isinstance(method, ast.FunctionDef) and method.name in ("step", "load_state_dict")):
+            continue
+        for block in ast.walk(method):
+            body = getattr(block, "body", None)
+            for index, statement in enumerate(body if isinstance(body, list) else []):
+                body[index] = ast.copy_location(ast.Pass(), statement)
+                yield ast.unparse(statement), ast.unparse(tree)
+                body[index] = statement
+
+
+def failures(variant: Variant) -> list[str]:
+    """The tests of this module that fail for a variant."""
+    other = TINY.catalogue.variant(variant.number + 1)
+    tests = (
+        (test_each_group_follows_the_curve_from_its_own_learning_rate, (variant,)),
+        (test_a_run_is_resumed_whatever_is_loaded_first, (variant, tuple)),
+        (test_an_optimizer_that_is_resumed_alone_is_an_error, (variant,)),
+        (test_the_state_of_another_schedule_is_an_error, (other, variant)),
+        (test_the_state_of_another_horizon_is_an_error, (variant,)),
+        (test_a_scheduler_has_the_interface_of_torch, (variant,)),
+    )
+    failed = []
+    for test, arguments in tests:
+        try:
+            test(*arguments)
+        except (Exception, pytest.fail.Exception):  # noqa: BLE001 - a test fails with any of them
+            failed.append(test.__name__)
+    return failed
+
+
+@pytest.mark.parametrize("number", [10, 13, 21, 36, 58, 159, 165])
+def test_no_statement_of_the_resuming_code_is_superfluous(number, monkeypatch):
+    """Without any one statement of the methods that guard and resume a scheduler, a test of this module fails."""
+    variant = TINY.catalogue.variant(number)
+    assert failures(variant) == []
+    survivors = []
+    for statement, code in without_a_statement(TINY.schedule(variant, imports=True)):
+        module = ModuleType(variant.key)
+        exec(compile(code, variant.key, "exec"), module.__dict__)
+        monkeypatch.setattr(
+            sys.modules[__name__],
+            "module_of",
+            lambda wanted, mutant=module: mutant if wanted == number else original(wanted),
+        )
+        if not failures(variant):
+            survivors.append(statement)
+    assert survivors == []
 
 
 @pytest.fixture(autouse=True)
