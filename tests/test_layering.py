@@ -21,7 +21,7 @@ MODULES = {
 }
 
 # The table of the rooms, from the top floor down: ``| floor | room | contents |``.
-TABLE = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TABLE = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n### Habits")[0]
 FLOORS = {
     room: int(floor)
     for floor, rooms in re.findall(r"^\| (\d+) \| ([^|]+) \|", TABLE, re.MULTILINE)
