@@ -132,7 +132,7 @@ class Renderer:
             "layers": architecture.layers if variant.layerwise else (),
             "no_decay": _one_or_all(architecture.no_decay),
             "batch_norm": _batch_norm(network),
-            "exempt": "norms and biases" if _NORM.search(network) else "biases",
+            "exempt": _exempt(network),
             "optimizer": variant.optimizer,
             "scheduler_class": returns[1] if variant.per_batch else "",
         }
@@ -210,6 +210,13 @@ def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, s
         yield "clip", "norm"
 
 
+@functools.cache
+def _exempt(network: str) -> str:
+    """The parameters of a network with fewer than two dimensions, which have no weight decay."""
+    return "norms and biases" if _NORM.search(network) else "biases"
+
+
+@functools.cache
 def _batch_norm(network: str) -> str:
     """Whether the batch norm of a network is torch's (``torch``) or its own class (``own``); empty without any."""
     if re.search(r"^class \w*BatchNorm", network, re.MULTILINE):
@@ -331,5 +338,5 @@ def _wrapped(text: str) -> str:
 
 def clear_caches() -> None:
     """Clear the caches of this process; formatted code in the user's cache folder is kept."""
-    for function in (_black, _imports, _hyperparameters, _wrapped):
+    for function in (_black, _imports, _hyperparameters, _wrapped, _exempt, _batch_norm):
         function.cache_clear()
