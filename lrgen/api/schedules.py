@@ -115,7 +115,7 @@ class ScheduleEntry:
 
         Example:
             >>> print(lrgen.get_schedule("LambdaLR_cosine_like").code()[:11])
-            import math
+            import copy
         """
         return current.renderer().schedule(self.variant)
 

@@ -135,7 +135,10 @@ def test_a_tensor_is_a_learning_rate(variant, in_common):
 @every_variant
 @pytest.mark.parametrize("kind", [tuple, tensors], ids=["float", "tensor"])
 def test_a_run_is_resumed_whatever_is_loaded_first(variant, kind):
-    """After each order of loading, early, in the middle and at the end, the learning rates are the curve's."""
+    """After each order of loading, early, in the middle and at the end, the learning rates are the curve's.
+
+    A tensor is still one.
+    """
     optimizer = optimizer_for(variant, kind(BASE_LRS))
     scheduler = scheduler_for(variant, optimizer)
     states = {}
@@ -157,6 +160,7 @@ def test_a_run_is_resumed_whatever_is_loaded_first(variant, kind):
             rates = advance(variant, optimizer, scheduler, range(step, STEPS))
             tolerance = 1e-9 if kind is tuple else PRECISION
             assert_curve(variant, rates, BASE_LRS, first=step, tolerance=tolerance)
+            assert all(isinstance(group["lr"], Tensor) == (kind is tensors) for group in optimizer.param_groups)
 
 
 @every_variant
