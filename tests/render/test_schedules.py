@@ -108,8 +108,6 @@ OPTIMIZERS = (
     *SCHEDULE_FREE,
 )
 LR = 0.1
-# torch's optimizers give all groups the tensor that is their default. These schedules need one tensor for each group.
-TENSOR_PER_GROUP = {161, 165, 172, 173, 174, 175}
 
 
 def make_optimizer(name: str, variant: Variant, device: str) -> torch.optim.Optimizer:
@@ -122,8 +120,6 @@ def make_optimizer(name: str, variant: Variant, device: str) -> torch.optim.Opti
             groups.append({"params": [parameter], "weight_decay": weight_decay})
             if variant.layerwise:
                 groups[-1]["depth"] = depth
-            if "capturable" in name and variant.number in TENSOR_PER_GROUP:
-                groups[-1]["lr"] = torch.tensor(LR, device=device)
     if name.startswith("SGD"):
         return torch.optim.SGD(groups, lr=LR, momentum=0.9, nesterov="Nesterov" in name)
     if name in SCHEDULE_FREE:
