@@ -58,7 +58,7 @@ def _each_node(rule: Callable[[Code, ast.AST], str | None]) -> Mutation:
 def _missing_import(code: Code) -> Iterator[str]:
     for statement in code.imports:
         if code.of(statement).startswith(
-            ("import math", "from torch.optim.", "from torch.nn import functional", "import torch.nn.functional")
+            ("import copy", "import math", "from typing ", "from torch.optim.", "import torch.nn.functional")
         ):
             yield code.without(statement)
 
@@ -104,6 +104,10 @@ def _without_layers(code: Code) -> Iterator[str]:
         yield code.text.replace("self.param_groups(),", "self.parameters(),")
 
 
+def _constant_weight_decay(code: Code) -> Iterator[str]:
+    yield re.sub(r'weight_decay=prm\.get\("weight_decay", (.*)\)', r"weight_decay=\1", code.text, count=1)
+
+
 def _list_of_names(code: Code) -> Iterator[str]:
     yield re.sub(r"set\[str\]:\n    return \{([^}]*)\}", r"list[str]:\n    return [\1]", code.text, count=1)
 
@@ -117,12 +121,22 @@ _MAKE = "        self.scheduler = make_scheduler(self.optimizer, epochs, prm)\n"
 _LATE_COUNT = f'            {_DEFAULT}            epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))\n'
 _LATE_STEPS = "            total_steps = epochs * len(train_data)\n"
 _LATE_MAKE = "            self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)\n"
-_LATE = "        if self.scheduler is None:\n" + _LATE_COUNT + _LATE_STEPS + _LATE_MAKE
-_NOT_YET = """\
-        self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
-        self.scheduler: LRScheduler | None = None
+_LATE = _LATE_COUNT + _LATE_STEPS + _LATE_MAKE
+_GUARD = """\
+        if self.scheduler is None:
+            if {resumed}:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
 """
+_GUARDS = tuple(
+    _GUARD.format(resumed=resumed)
+    for resumed in ('"initial_lr" in self.optimizer.param_groups[0]', "self.optimizer.state")
+)
+_NOT_YET = """\
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
+        self.prm = prm
+        self.scheduler: {type} | None = None
+"""
+_NOT_YETS = tuple(_NOT_YET.format(type=name) for name in ("LRScheduler", "ReduceLROnPlateau"))
 _OPTIMIZER = "        self.optimizer = "
 _TRAIN = "        self.train()\n        correct = "
 _SEEN = "            num_samples += len(labels)"
@@ -154,11 +168,20 @@ OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
         _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step(loss.item())")),
     ),
     # When the scheduler is created, and for which horizon.
-    (
-        "created every epoch",
-        _replace_text((_LATE, re.sub(r"^ {4}", "", _LATE_COUNT + _LATE_STEPS + _LATE_MAKE, flags=re.MULTILINE))),
+    *(
+        (
+            "created every epoch",
+            _replace_text((guard + _LATE, re.sub(r"^ {4}", "", _LATE, flags=re.MULTILINE))),
+        )
+        for guard in _GUARDS
     ),
-    ("created before the number of batches is known", _replace_text((_NOT_YET, _COUNT[1:] + _MAKE), (_LATE, ""))),
+    *(
+        (
+            "created before the number of batches is known",
+            _replace_text((not_yet, _COUNT[1:] + _MAKE), (guard + _LATE, "")),
+        )
+        for not_yet, guard in zip(_NOT_YETS, _GUARDS, strict=True)
+    ),
     (
         "created before the optimizer",
         _replace_text((_COUNT + _MAKE, "\n"), (_OPTIMIZER, _COUNT[1:] + _MAKE + _OPTIMIZER)),
@@ -179,9 +202,11 @@ OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
     # What the schedule computes.
     ("missing guard against zero steps", _each_node(rules.without_guard)),
     ("not held after the horizon", _each_node(rules.without_clamp)),
-    ("not held after the horizon", rules.torch_parent),
+    ("not held after the horizon", rules.torch_get_lr),
     ("minimum added to the full range", _each_node(rules.floor_added)),
     ("ratio used as a learning rate", _each_node(rules.ratio_as_lr)),
+    ("default learning rate for every group", _each_node(rules.default_lr)),
+    ("one minimum for all groups", _each_node(rules.one_minimum)),
     ("warm-up one step early", _each_node(rules.warmup_early)),
     ("warm-up over all of training", _each_node(rules.warmup_over_training)),
     ("decay measured from the start", _each_node(rules.decay_from_start)),
@@ -193,7 +218,9 @@ OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
     ("wrong mode", _each_node(rules.other_mode)),
     ("multiplies the previous learning rate", rules.multiplicative),
     ("chained instead of sequential", rules.chained),
-    ("state not restored", rules.incomplete_state),
+    ("state not restored", rules.without_state),
+    ("schedule not recorded", rules.unnamed),
+    ("scheduler not returned", rules.not_returned),
     ("wrong default", _each_node(rules.other_default)),
     ("hyperparameter without default", _each_node(rules.without_default)),
     ("misspelt hyperparameter", _each_node(rules.misnamed)),
@@ -202,6 +229,11 @@ OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
 OF_FRAME: tuple[tuple[str, Mutation], ...] = (
     ("hard-coded learning rate", _replace_text(('lr=prm["lr"]', "lr=0.01"))),
     ("hard-coded momentum", _replace_text(('momentum=prm["momentum"]', "momentum=0.9"))),
+    ("hard-coded weight decay", _constant_weight_decay),
+    (
+        "Nesterov without momentum",
+        _replace_text(('nesterov=prm["momentum"] > 0,  # Nesterov needs momentum', "nesterov=True,")),
+    ),
     ("list instead of set", _list_of_names),
     ("gradients not zeroed", _replace_text(("\n            self.optimizer.zero_grad()\n", "\n"))),
     ("missing backward pass", _replace_text(("\n            loss.backward()\n", "\n"))),

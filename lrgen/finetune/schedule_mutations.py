@@ -21,12 +21,15 @@ def without_guard(code: Code, node: ast.AST) -> str | None:
     return None
 
 
+_ENDS = ("self.total_steps", "self.T_max", "1.0")
+
+
 def without_clamp(code: Code, node: ast.AST) -> str | None:
     """Remove ``min(step, self.total_steps)`` or ``max(0, …)``, which hold the schedule at its end."""
     match node:
         case ast.Call(func=ast.Name("max"), args=[ast.Constant(0), inner]):
             return code.unwrapped(node, inner)
-        case ast.Call(func=ast.Name("min"), args=[inner, end]) if code.of(end) in ("self.total_steps", "1.0"):
+        case ast.Call(func=ast.Name("min"), args=[inner, end]) if code.of(end) in _ENDS:
             return code.unwrapped(node, inner)
     return None
 
@@ -40,10 +43,40 @@ def floor_added(code: Code, node: ast.AST) -> str | None:
 
 
 def ratio_as_lr(code: Code, node: ast.AST) -> str | None:
-    """Use a ratio of learning rates as a learning rate."""
+    """Use a ratio of learning rates as a learning rate: ``factor`` instead of ``factor * base_lr``."""
     match node:
-        case ast.BinOp(ratio, ast.Mult() | ast.Div(), rate) if code.of(rate) == 'optimizer.defaults["lr"]':
+        case ast.BinOp(ratio, ast.Mult(), rate) if code.of(rate) in _BASE_LRS or _initial_lr(code, rate):
             return code.unwrapped(node, ratio)
+    return None
+
+
+# The base learning rate of each parameter group, as the templates write it.
+_BASE_LRS = ("base_lr", "max_lr", 'group["lr"]')
+
+
+def _initial_lr(code: Code, node: ast.AST) -> bool:
+    return code.of(node).startswith('group.setdefault("initial_lr", ')
+
+
+def default_lr(code: Code, node: ast.AST) -> str | None:
+    """Use the default learning rate of the optimizer as that of each parameter group."""
+    match node:
+        case ast.BinOp(ratio, ast.Mult(), ast.Name("base_lr")):
+            return f'{code.of(ratio)} * self.optimizer.defaults["lr"]'
+        case ast.keyword("max_lr", ast.ListComp()):
+            return 'max_lr=optimizer.defaults["lr"]'
+        case ast.Call() if _initial_lr(code, node):
+            return 'self.optimizer.defaults["lr"]'
+        case ast.Call(ast.Name("float")) if code.of(node) == 'float(group["lr"])':
+            return 'optimizer.defaults["lr"]' if code.function_of(node) == "make_scheduler" else None
+    return None
+
+
+def one_minimum(code: Code, node: ast.AST) -> str | None:
+    """Use one minimum for all parameter groups instead of a ratio of the learning rate of each."""
+    match node:
+        case ast.keyword("base_lr" | "min_lr" as name, ast.ListComp(elt=ast.BinOp(ratio, ast.Mult()))):
+            return f'{name}={code.of(ratio)} * optimizer.defaults["lr"]'
     return None
 
 
@@ -212,29 +245,45 @@ def other_mode(code: Code, node: ast.AST) -> str | None:
     return None
 
 
-def torch_parent(code: Code) -> Iterator[str]:
-    """Use torch's class instead of the subclass that holds the final learning rate."""
-    for statement in code.schedule:
-        match statement:
-            case ast.ClassDef(name, [ast.Name(parent)]) if parent.endswith("LR"):
-                yield re.sub(rf"\b{name}\(", f"{parent}(", code.without(statement))
+def torch_get_lr(code: Code) -> Iterator[str]:
+    """Do not override ``get_lr``, which holds the final learning rate of torch's class."""
+    for node in code.nodes:
+        match node:
+            case ast.FunctionDef("get_lr", body=[ast.If(test), _]) if "self.last_epoch" in code.of(test):
+                yield code.without(node)
 
 
 def multiplicative(code: Code) -> Iterator[str]:
     """Use ``MultiplicativeLR``, which multiplies the previous learning rate, instead of ``LambdaLR``."""
     if "MultiplicativeLR" not in code.text:
-        yield re.sub(r"\bLambdaLR\b", "MultiplicativeLR", code.text)
+        yield re.sub(r"\b(Resumable|)LambdaLR\b", r"\1MultiplicativeLR", code.text)
 
 
 def chained(code: Code) -> Iterator[str]:
     """Use ``ChainedScheduler`` instead of ``SequentialLR``."""
-    text = re.sub(r"SequentialLR\(optimizer, (.*), milestones=\[.*\]\)", r"ChainedScheduler(\1)", code.text)
-    if text != code.text:
-        yield text.replace("SequentialLR", "ChainedScheduler")
-
-
-def incomplete_state(code: Code) -> Iterator[str]:
-    """Do not restore a field in ``load_state_dict``."""
     for node in code.nodes:
-        if isinstance(node, ast.FunctionDef) and node.name == "load_state_dict" and len(node.body) > 1:
-            yield from map(code.without, node.body)
+        match node:
+            case ast.Call(ast.Name("ResumableSequentialLR"), [_, schedulers]):
+                text = code.replace(node, f"ResumableSequentialLR({code.of(schedulers)})")
+                yield text.replace("SequentialLR", "ChainedScheduler")
+
+
+def without_state(code: Code) -> Iterator[str]:
+    """Do not load the state in ``load_state_dict``, which checks it and sets the learning rates."""
+    for node in code.nodes:
+        if isinstance(node, ast.FunctionDef) and node.name == "load_state_dict":
+            loads = (each for each in node.body if code.of(each).startswith("super().load_state_dict("))
+            yield from map(code.without, loads)
+
+
+def unnamed(code: Code) -> Iterator[str]:
+    """Do not set ``scheduler.schedule``, which ``load_state_dict`` compares."""
+    for statement in code.factory.body:
+        if code.of(statement).startswith("scheduler.schedule = "):
+            yield code.without(statement)
+
+
+def not_returned(code: Code) -> Iterator[str]:
+    """Create the scheduler without returning it."""
+    if code.of(code.factory.body[-1]) == "return scheduler":
+        yield code.without(code.factory.body[-1])

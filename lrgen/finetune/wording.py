@@ -70,7 +70,8 @@ def stepping(variant: Variant) -> str:
         return (
             f"`learn` calls {step} after each `optimizer.step()`. The first call of `learn` creates the scheduler, "
             "because the number of batches per epoch is not known earlier; until then it is None. `total_steps` is the "
-            "number of epochs times `len(train_data)`."
+            "number of epochs times `len(train_data)`. If the optimizer was resumed without the scheduler, `learn` "
+            "raises a `RuntimeError`."
         )
     return (
         f"`learn` calls {step} once, after the last batch. `train_setup` creates the scheduler with the number of "
@@ -117,11 +118,12 @@ def defaults(variant: Variant) -> str:
 
 
 def implementation(source: str) -> str:
-    """Return the classes that implement a file's scheduler: torch's, or a custom one."""
-    names = sections.parse(source).torch_classes
-    if not names:
+    """Return the classes that implement a file's scheduler: torch's, or a subclass that computes the learning rate."""
+    parts = sections.parse(source)
+    if not parts.torch_classes:
         return "a custom scheduler class"
-    return f"PyTorch's {listed([f'`{name}`' for name in names])}"
+    names = f"PyTorch's {listed([f'`{name}`' for name in parts.torch_classes])}"
+    return names if "\nclass Resumable" in f"\n{parts.schedule}" else f"a subclass of {names}"
 
 
 def training(file: VerifiedFile) -> str:
@@ -138,12 +140,18 @@ def training(file: VerifiedFile) -> str:
     smoothing = f" with label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
     clipping = f" Gradients are clipped to a maximum norm of {recipe.clip_norm:g}." if recipe.clip_norm else ""
     depths = " The parameter groups of a layer have its `depth`, counted from the input."
-    groups = " Norms and biases have no weight decay." if recipe.weight_decay else ""
+    groups = f" {_exempt(file)} have no weight decay." if recipe.weight_decay else ""
     groups += depths if file.variant.layerwise else ""
     drops = "dropout" in sections.parse(file.source).hyperparameters
     dropout = f" The default `dropout` is {recipe.dropout:g}." if drops else ""
     optimizer = f"The optimizer is {name}{', with ' if traits else ''}{listed(traits)}."
     return f"{optimizer}{groups} The loss is cross-entropy{smoothing}.{clipping}{dropout}"
+
+
+def _exempt(file: VerifiedFile) -> str:
+    """Return the parameters without weight decay: ``Norms, biases and `cls_token```."""
+    kinds = ["Norms", "biases"] if re.search(r"\bnn\.\w*Norm", sections.parse(file.source).network) else ["Biases"]
+    return listed([*kinds, *(f"`{name}`" for name in file.architecture.no_decay)])
 
 
 def contract(file: VerifiedFile) -> list[str]:
@@ -153,7 +161,11 @@ def contract(file: VerifiedFile) -> list[str]:
     return [
         "The file imports only torch and the standard library.",
         f"`supported_hyperparameters()` returns the literal set {{{names}}}.",
-        "`make_scheduler(optimizer, total_steps, prm)` is a module-level function; `total_steps` is at least 1.",
+        "`make_scheduler(optimizer, total_steps, prm)` is a module-level function; it raises a `ValueError` if "
+        "`total_steps` is below 1. Each parameter group follows the schedule from its own initial learning rate.",
+        f'`make_scheduler` sets `scheduler.schedule = ("{file.variant.title}", total_steps)`, and '
+        "`scheduler.load_state_dict` raises a `ValueError` for a state of another schedule or horizon. "
+        "`scheduler.step` raises a `RuntimeError` if another object has set the learning rate.",
         "`Net(in_shape, out_shape, prm, device)` is the constructor; `in_shape` is (batch, channels, height, width), "
         "`out_shape` is (classes,).",
         f"`train_setup(prm)` sets the attributes {attributes}.",

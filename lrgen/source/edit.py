@@ -16,7 +16,9 @@ class Code:
         first, last = names.index("supported_hyperparameters") + 1, names.index("make_scheduler")
         self.imports = [statement for statement in body if isinstance(statement, (ast.Import, ast.ImportFrom))]
         self.schedule = body[first : last + 1]
-        self.factory = body[last]
+        factory = body[last]
+        assert isinstance(factory, ast.FunctionDef)
+        self.factory = factory
         self.nodes = [node for statement in self.schedule for node in ast.walk(statement)]
         self._parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
@@ -31,9 +33,12 @@ class Code:
         return (self._encoded[:begin] + new.encode() + self._encoded[end:]).decode()
 
     def without(self, statement: ast.stmt) -> str:
-        """Return the file without the lines of a statement and the blank lines above it."""
-        begin, end = self._starts[statement.lineno - 1], self._starts[statement.end_lineno or 0]
-        return (self._encoded[:begin].rstrip(b"\n") + b"\n" + self._encoded[end:]).decode()
+        """Return the file without the lines of a statement, and without the blank lines and comments above it."""
+        begin, end = statement.lineno - 1, self._starts[statement.end_lineno or 0]
+        lines = self._encoded.splitlines()
+        while lines[begin - 1].lstrip().startswith(b"#"):
+            begin -= 1
+        return (self._encoded[: self._starts[begin]].rstrip(b"\n") + b"\n" + self._encoded[end:]).decode()
 
     def unwrapped(self, node: ast.expr, inner: ast.expr) -> str:
         """Return the source of an inner expression, in parentheses where it needs them instead of ``node``."""

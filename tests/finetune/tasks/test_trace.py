@@ -68,7 +68,7 @@ def check(example: Example, formula) -> None:
 def test_a_trace_has_the_rates_of_the_schedule(task_input):
     """Step decay, cosine decay, warm-up of two batches, and a file that prints give the expected rates."""
     files = {file.variant.number: file for file in task_input.files}
-    text = files[3].source.replace("    return ExponentialLR", "    print('{}')\n    return ExponentialLR")
+    text = files[3].source.replace("    return scheduler\n", "    print('{}')\n    return scheduler\n")
     printing = verified(task_input.catalogue, 3, source=text)
     requests = [
         (files[1], (TraceSpec(9, {"lr": 0.1}, (0, 2, 3, 5, 6, 9)),)),
@@ -205,7 +205,7 @@ def test_rates_with_uncertain_digits_are_not_used(task_input):
 def test_a_file_that_raises_is_an_error(task_input, context, broken, reason):
     """A scheduler that raises or ends its process ends the build with the file's name."""
     file = task_input.files[2]
-    text = file.source.replace("    return ExponentialLR", f"    {broken}\n    return ExponentialLR")
+    text = file.source.replace("    return scheduler\n", f"    {broken}\n    return scheduler\n")
     raising = verified(task_input.catalogue, 3, source=text)
     with pytest.raises(CorpusError, match=rf"^ResNet/A0_003\.py: cannot trace the schedule: .*{reason}"):
         list(trace.examples(replace(task_input, files=[raising]), context))

@@ -12,7 +12,7 @@ from lrgen.finetune.tasks import convert, edit, explain, infill, prompts, write
 
 
 def test_the_wording_of_a_file_agrees_with_its_code(full_input):
-    """Unit, optimizer, clipping, label smoothing, dropout and declared names are as described."""
+    """Unit, scheduler, optimizer, weight decay, clipping, label smoothing, dropout and names are as described."""
     for file in full_input.files:
         training, stepping = wording.training(file), wording.stepping(file.variant)
         learn = file.source[file.source.index("def learn") :]
@@ -25,9 +25,17 @@ def test_the_wording_of_a_file_agrees_with_its_code(full_input):
         assert ("clip_grad_norm_" in learn) == ("clipped" in training)
         assert ("label_smoothing" in file.source) == ("smoothing" in training)
         assert ('weight_decay": 0.0' in file.source) == ("no weight decay" in training)
+        suffixes = re.search(r"name\.endswith\((.*)\)", file.source)
+        exempt = re.findall(r'"(\w+)"', suffixes[1]) if suffixes else []
+        assert all(f"`{name}`" in training for name in exempt)
+        assert ("Norms and biases have" in training) <= ("norms and biases have no" in file.source.lower())
         assert ('"depth"' in file.source) == ("`depth`" in training)
         dropout = re.search(r'prm\.get\("dropout", ([\d.]+)\)', file.source)
         assert (f"The default `dropout` is {dropout[1]}." in training) if dropout else ("dropout" not in training)
+        recorded = re.search(r"scheduler\.schedule = \(\s*(.*?),\s*total_steps", file.source, re.DOTALL)[1]
+        assert f"scheduler.schedule = ({recorded}, total_steps)`" in " ".join(wording.contract(file))
+        subclassed = wording.implementation(file.source).startswith("a subclass of")
+        assert subclassed != ("= Resumable" in file.source)
         namespace: dict = {}
         declared = re.search(r"returns the literal set (\{.*?\})", " ".join(wording.contract(file)))[1]
         function = next(node for node in ast.parse(file.source).body if isinstance(node, ast.FunctionDef))
