@@ -5,6 +5,9 @@ The learning rate increases along a cosine from ``lr / 25`` to ``lr`` over the f
 divided by 10,000. The schedule advances once per batch.
 """
 
+import copy
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -21,21 +24,43 @@ def supported_hyperparameters() -> set[str]:
 class OneCycle(OneCycleLR):
     """One-cycle policy that keeps its final learning rate after ``total_steps``."""
 
+    schedule: tuple[str, int]
+
     def get_lr(self) -> list[float | Tensor]:
         if self.last_epoch >= self.total_steps:
             return [group["lr"] for group in self.optimizer.param_groups]
         return super().get_lr()
 
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     pct_start = prm.get("warmup_fraction", 0.3)
     if pct_start * total_steps == 1:  # OneCycleLR divides by zero here
         pct_start = min(1.0, 2 / total_steps)
-    return OneCycle(
+    scheduler = OneCycle(
         optimizer,
-        max_lr=optimizer.defaults["lr"],
+        # A resumed optimizer has the maxima already.
+        max_lr=[
+            float(group.get("max_lr", group["lr"])) for group in optimizer.param_groups
+        ],
         total_steps=total_steps,
         pct_start=pct_start,
         anneal_strategy="cos",
@@ -43,6 +68,8 @@ def make_scheduler(
         div_factor=25.0,
         final_div_factor=1e4,
     )
+    scheduler.schedule = ("the one-cycle policy", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -102,17 +129,28 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(
@@ -120,6 +158,8 @@ class Net(nn.Module):
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
+            if "initial_lr" in self.optimizer.param_groups[0]:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
             # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
             epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)

@@ -4,6 +4,10 @@ The learning rate decays along a cosine from ``lr`` to ``min_lr_ratio`` times ``
 (10% of ``lr`` by default). The schedule advances once per epoch.
 """
 
+import copy
+import math
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -18,19 +22,47 @@ def supported_hyperparameters() -> set[str]:
 
 
 class CosineDecay(CosineAnnealingLR):
-    """Cosine annealing that keeps ``eta_min`` after ``T_max`` steps."""
+    """Cosine annealing to ``min_lr_ratio`` that stays there after ``T_max`` steps.
+
+    The minimum is relative to the initial learning rate of each parameter group.
+    """
+
+    schedule: tuple[str, int]
+
+    def __init__(self, optimizer: Optimizer, T_max: int, min_lr_ratio: float) -> None:
+        self.min_lr_ratio = min_lr_ratio
+        super().__init__(optimizer, T_max)
 
     def get_lr(self) -> list[float | Tensor]:
-        if self.last_epoch > self.T_max:
-            return [group["lr"] for group in self.optimizer.param_groups]
-        return super().get_lr()
+        progress = min(self.last_epoch, self.T_max) / self.T_max
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        factor = self.min_lr_ratio + (1 - self.min_lr_ratio) * cosine
+        return [factor * base_lr for base_lr in self.base_lrs]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
-    eta_min = prm.get("min_lr_ratio", 0.1) * optimizer.defaults["lr"]
-    return CosineDecay(optimizer, T_max=total_steps, eta_min=eta_min)
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    scheduler = CosineDecay(optimizer, total_steps, prm.get("min_lr_ratio", 0.1))
+    scheduler.schedule = ("cosine decay to 10%", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -90,11 +122,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

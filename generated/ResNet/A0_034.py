@@ -1,12 +1,14 @@
-"""ResNet-20 trained with cosine decay, then an SWA learning rate.
+"""ResNet-20 trained with cosine decay, then a constant learning rate.
 
 The learning rate decays along a cosine that would reach zero at the end of training.
-From ``swa_start_fraction`` of training on, it is annealed along a second cosine to the
-SWA learning rate, ``swa_ratio`` times ``lr``, over 10% of training and stays there.
-Only the learning rate is scheduled; the weights are not averaged. The schedule advances
-once per epoch.
+From ``anneal_start_fraction`` of training on, it is annealed along a second cosine to a
+constant, ``final_lr_ratio`` times ``lr``, over 10% of training. Stochastic weight
+averaging (SWA) uses such a constant learning rate; here no weights are averaged. The
+schedule advances once per epoch.
 """
 
+import copy
+import math
 from typing import Any
 
 import torch
@@ -14,52 +16,74 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
-from torch.optim.swa_utils import SWALR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
 def supported_hyperparameters() -> set[str]:
-    return {"lr", "momentum", "swa_ratio", "swa_start_fraction", "weight_decay"}
+    return {"lr", "momentum", "anneal_start_fraction", "final_lr_ratio", "weight_decay"}
 
 
-class ThenSWA:
-    """Steps ``base`` until step ``swa_start``, then ``swa``."""
+class CosineAnnealToConstant:
+    """Cosine decay until step ``anneal_start``, then a second cosine to a constant."""
 
-    def __init__(self, base: LRScheduler, swa: SWALR, swa_start: int) -> None:
-        self.base = base
-        self.swa = swa
-        self.swa_start = swa_start
+    def __init__(
+        self,
+        total_steps: int,
+        anneal_start: int,
+        anneal_steps: int,
+        final_lr_ratio: float,
+    ) -> None:
+        self.total_steps = total_steps
+        self.anneal_start = anneal_start
+        self.anneal_steps = anneal_steps
+        self.final_lr_ratio = final_lr_ratio
 
-    def step(self) -> None:
-        if self.base.last_epoch < self.swa_start:
-            self.base.step()
-        else:
-            self.swa.step()
+    def __call__(self, step: int) -> float:
+        decay = self.cosine(min(step, self.anneal_start) / self.total_steps)
+        anneal_progress = max(0, step - self.anneal_start) / self.anneal_steps
+        weight = self.cosine(min(1.0, anneal_progress))
+        return weight * decay + (1 - weight) * self.final_lr_ratio
 
-    def state_dict(self) -> dict[str, Any]:
-        swa = self.swa.state_dict()
-        # Older torch versions store a function here, which torch.load rejects.
-        swa.pop("anneal_func", None)
-        return {"base": self.base.state_dict(), "swa": swa}
+    def cosine(self, progress: float) -> float:
+        return 0.5 * (1 + math.cos(math.pi * progress))
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.base.load_state_dict(state["base"])
-        self.swa.load_state_dict(state["swa"])
+
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> ThenSWA:
+) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     anneal_steps = max(1, round(0.1 * total_steps))
-    swa_start = max(1, round(prm.get("swa_start_fraction", 0.75) * total_steps))
-    swa_start = min(swa_start, total_steps - anneal_steps)
-    swa_lr = prm.get("swa_ratio", 0.05) * optimizer.defaults["lr"]
-    base = CosineAnnealingLR(optimizer, T_max=total_steps)
-    swa = SWALR(
-        optimizer, swa_lr=swa_lr, anneal_epochs=anneal_steps, anneal_strategy="cos"
+    anneal_start = max(1, round(prm.get("anneal_start_fraction", 0.75) * total_steps))
+    anneal_start = min(anneal_start, total_steps - anneal_steps)
+    schedule = CosineAnnealToConstant(
+        total_steps, anneal_start, anneal_steps, prm.get("final_lr_ratio", 0.05)
     )
-    return ThenSWA(base, swa, swa_start)
+    scheduler = ResumableLambdaLR(optimizer, schedule)
+    scheduler.schedule = ("cosine decay, then a constant learning rate", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -119,11 +143,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

@@ -1,12 +1,13 @@
-"""ResNet-20 trained with linear warm-up and an SWA learning rate.
+"""ResNet-20 trained with linear warm-up and annealing to a constant.
 
 The learning rate increases linearly from 10% of ``lr`` to ``lr`` over the first
-``warmup_fraction`` of training and stays constant until ``swa_start_fraction`` of
-training. It is then annealed linearly to the SWA learning rate, ``swa_ratio`` times
-``lr``, over 10% of training and stays there. Only the learning rate is scheduled; the
-weights are not averaged. The schedule advances once per epoch.
+``warmup_fraction`` of training and stays constant until ``anneal_start_fraction`` of
+training. It is then annealed linearly to a constant, ``final_lr_ratio`` times ``lr``,
+over 10% of training. Stochastic weight averaging (SWA) uses such a constant learning
+rate; here no weights are averaged. The schedule advances once per epoch.
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -14,8 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LinearLR, LRScheduler
-from torch.optim.swa_utils import SWALR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
 
@@ -23,51 +23,71 @@ def supported_hyperparameters() -> set[str]:
     return {
         "lr",
         "momentum",
-        "swa_ratio",
-        "swa_start_fraction",
+        "anneal_start_fraction",
+        "final_lr_ratio",
         "warmup_fraction",
         "weight_decay",
     }
 
 
-class ThenSWA:
-    """Steps ``base`` until step ``swa_start``, then ``swa``."""
+class WarmupAnnealToConstant:
+    """Linear warm-up; from ``anneal_start`` on, linear decay to a lower constant."""
 
-    def __init__(self, base: LRScheduler, swa: SWALR, swa_start: int) -> None:
-        self.base = base
-        self.swa = swa
-        self.swa_start = swa_start
+    def __init__(
+        self,
+        warmup_steps: int,
+        anneal_start: int,
+        anneal_steps: int,
+        final_lr_ratio: float,
+    ) -> None:
+        self.warmup_steps = warmup_steps
+        self.anneal_start = anneal_start
+        self.anneal_steps = anneal_steps
+        self.final_lr_ratio = final_lr_ratio
 
-    def step(self) -> None:
-        if self.base.last_epoch < self.swa_start:
-            self.base.step()
-        else:
-            self.swa.step()
+    def __call__(self, step: int) -> float:
+        warmup_progress = min(1.0, min(step, self.anneal_start) / self.warmup_steps)
+        warmup = 0.1 + (1 - 0.1) * warmup_progress
+        anneal_progress = min(1.0, max(0, step - self.anneal_start) / self.anneal_steps)
+        return warmup + anneal_progress * (self.final_lr_ratio - warmup)
 
-    def state_dict(self) -> dict[str, Any]:
-        swa = self.swa.state_dict()
-        # Older torch versions store a function here, which torch.load rejects.
-        swa.pop("anneal_func", None)
-        return {"base": self.base.state_dict(), "swa": swa}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.base.load_state_dict(state["base"])
-        self.swa.load_state_dict(state["swa"])
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> ThenSWA:
+) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     warmup_steps = max(1, round(prm.get("warmup_fraction", 0.2) * total_steps))
     anneal_steps = max(1, round(0.1 * total_steps))
-    swa_start = max(1, round(prm.get("swa_start_fraction", 0.75) * total_steps))
-    swa_start = min(swa_start, total_steps - anneal_steps)
-    swa_lr = prm.get("swa_ratio", 0.05) * optimizer.defaults["lr"]
-    base = LinearLR(optimizer, start_factor=0.1, total_iters=warmup_steps)
-    swa = SWALR(
-        optimizer, swa_lr=swa_lr, anneal_epochs=anneal_steps, anneal_strategy="linear"
+    anneal_start = max(1, round(prm.get("anneal_start_fraction", 0.75) * total_steps))
+    anneal_start = min(anneal_start, total_steps - anneal_steps)
+    schedule = WarmupAnnealToConstant(
+        warmup_steps, anneal_start, anneal_steps, prm.get("final_lr_ratio", 0.05)
     )
-    return ThenSWA(base, swa, swa_start)
+    scheduler = ResumableLambdaLR(optimizer, schedule)
+    scheduler.schedule = ("linear warm-up and annealing to a constant", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -127,11 +147,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

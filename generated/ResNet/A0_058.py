@@ -6,6 +6,9 @@ of training, the milestones of large-minibatch training on ImageNet. The schedul
 advances once per epoch.
 """
 
+import copy
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -24,14 +27,41 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "gamma", "warmup_fraction", "weight_decay"}
 
 
+class ResumableChainedScheduler(ChainedScheduler):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+    last_epoch = 0
+
+    def step(self) -> None:  # type: ignore[override]  # as in torch
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step()
+        self.last_epoch += 1
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     warmup_steps = max(1, round(prm.get("warmup_fraction", 5 / 90) * total_steps))
     milestones = [max(1, round(epoch / 90 * total_steps)) for epoch in (30, 60, 80)]
     warmup = LinearLR(optimizer, start_factor=0.1, total_iters=warmup_steps)
     decay = MultiStepLR(optimizer, milestones=milestones, gamma=prm.get("gamma", 0.1))
-    return ChainedScheduler([warmup, decay])
+    scheduler = ResumableChainedScheduler([warmup, decay])
+    scheduler.schedule = ("gradual warm-up and multi-step decay", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -91,11 +121,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

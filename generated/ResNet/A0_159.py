@@ -6,6 +6,7 @@ training loss has not improved for more than ``patience_fraction`` of training. 
 schedule advances once per epoch, driven by the mean training loss of the epoch.
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -21,52 +22,61 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "patience_fraction", "warmup_fraction", "weight_decay"}
 
 
-class WarmupThenPlateau:
+class WarmupThenPlateau(ReduceLROnPlateau):
     """Linear warm-up regardless of the loss, then reduction on plateaus."""
 
-    def __init__(self, plateau: ReduceLROnPlateau, warmup_steps: int) -> None:
-        self.plateau = plateau
+    schedule: tuple[str, int]
+
+    def __init__(self, optimizer: Optimizer, warmup_steps: int, patience: int) -> None:
+        super().__init__(optimizer, factor=0.1, patience=patience, threshold=1e-4)
         self.warmup_steps = warmup_steps
-        self.base_lrs = [group["lr"] for group in plateau.optimizer.param_groups]
-        self.steps_done = 0
-        self.set_warmup_lr()
-
-    def set_warmup_lr(self) -> None:
         # An epoch at a learning rate of zero would be wasted.
-        factor = (self.steps_done + 1) / (self.warmup_steps + 1)
-        for group, base_lr in zip(self.plateau.optimizer.param_groups, self.base_lrs):
-            group["lr"] = factor * base_lr
+        self.set_lr(1 / (warmup_steps + 1))
 
-    def step(self, metrics: float) -> None:
-        if self.steps_done < self.warmup_steps:
-            self.steps_done += 1
-            self.set_warmup_lr()
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        if self.last_epoch < self.warmup_steps:
+            self.last_epoch += 1
+            self.set_lr((self.last_epoch + 1) / (self.warmup_steps + 1))
         else:
-            self.plateau.step(metrics)
+            super().step(metrics)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "base_lrs": self.base_lrs,
-            "steps_done": self.steps_done,
-            "plateau": self.plateau.state_dict(),
-        }
+    def set_lr(self, ratio: float) -> None:
+        for group in self.optimizer.param_groups:
+            lr = ratio * group.setdefault("initial_lr", float(group["lr"]))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = copy.deepcopy(lrs)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.base_lrs = state["base_lrs"]
-        self.steps_done = state["steps_done"]
-        self.plateau.load_state_dict(state["plateau"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> WarmupThenPlateau:
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
     patience = max(1, round(prm.get("patience_fraction", 10 / 90) * total_steps))
-    plateau = ReduceLROnPlateau(
-        optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
-    )
-    return WarmupThenPlateau(
-        plateau, round(prm.get("warmup_fraction", 0.1) * total_steps)
-    )
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
+    scheduler = WarmupThenPlateau(optimizer, warmup_steps, patience)
+    scheduler.schedule = ("warm-up, then ReduceLROnPlateau", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -126,11 +136,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

@@ -7,6 +7,7 @@ average and counts as no improvement. The schedule advances once per batch, driv
 the mean training loss of the batch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -23,44 +24,51 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "ema_decay", "patience_fraction", "weight_decay"}
 
 
-class SmoothedPlateau:
-    """Steps ``plateau`` with an exponential moving average of the batch losses."""
+class SmoothedPlateau(ReduceLROnPlateau):
+    """Reduction on plateaus of an exponential moving average of the batch losses."""
 
-    def __init__(self, plateau: ReduceLROnPlateau, ema_decay: float) -> None:
-        self.plateau = plateau
+    schedule: tuple[str, int]
+
+    def __init__(self, optimizer: Optimizer, ema_decay: float, patience: int) -> None:
+        super().__init__(optimizer, factor=0.5, patience=patience, threshold=1e-4)
         self.ema_decay = ema_decay
         self.mean = self.weight = 0.0
 
-    def step(self, metrics: float) -> None:
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
         if math.isfinite(metrics):
             weight = self.ema_decay * self.weight
-            self.mean = (weight * self.mean + metrics) / (weight + 1)
+            self.mean = (weight * self.mean + float(metrics)) / (weight + 1)
             self.weight = weight + 1
-            self.plateau.step(self.mean)
+            super().step(self.mean)
         else:
-            self.plateau.step(math.nan)  # counts as no improvement
+            super().step(math.nan)  # counts as no improvement
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "mean": self.mean,
-            "weight": self.weight,
-            "plateau": self.plateau.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.mean = state["mean"]
-        self.weight = state["weight"]
-        self.plateau.load_state_dict(state["plateau"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> SmoothedPlateau:
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     patience = max(1, round(prm.get("patience_fraction", 0.05) * total_steps))
-    plateau = ReduceLROnPlateau(
-        optimizer, mode="min", factor=0.5, patience=patience, threshold=1e-4
-    )
-    return SmoothedPlateau(plateau, prm.get("ema_decay", 0.98))
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
+    scheduler = SmoothedPlateau(optimizer, prm.get("ema_decay", 0.98), patience)
+    scheduler.schedule = ("learning rate halving on a smoothed loss", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -120,24 +128,37 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
-        self.scheduler: SmoothedPlateau | None = None
+        self.scheduler: ReduceLROnPlateau | None = None
 
     def learn(
         self, train_data: DataLoader[tuple[Tensor, Tensor]]
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
+            if self.optimizer.state:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
             # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
             epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)

@@ -8,6 +8,7 @@ rate that stays at the minimum is reset to its initial value. The schedule advan
 per epoch, driven by the mean training loss of the epoch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
@@ -30,8 +32,10 @@ def supported_hyperparameters() -> set[str]:
     }
 
 
-class GreedyLR:
+class GreedyLR(ReduceLROnPlateau):
     """Increases the learning rate while the loss improves, reduces it otherwise."""
+
+    schedule: tuple[str, int]
 
     def __init__(
         self,
@@ -43,35 +47,32 @@ class GreedyLR:
         cooldown: int,
         reset_after: int,
     ) -> None:
-        self.optimizer = optimizer
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
+        super().__init__(optimizer, patience=patience, cooldown=cooldown)
         self.initial_lr_ratio = initial_lr_ratio
         self.min_lr_ratio = min_lr_ratio
-        self.patience = patience
         self.warmup = warmup
-        self.cooldown = cooldown
         self.reset_after = reset_after
         # Number of consecutive epochs with improvement, negative for those without.
         self.streak = 0
         self.epochs_to_skip = 0
         self.reset()
+        self.set_lr(self.lr_ratio)
 
     def reset(self) -> None:
         self.best = math.inf
         self.reductions_at_min = 0
-        self.set_lr(self.initial_lr_ratio)
+        self.lr_ratio = self.initial_lr_ratio
 
-    def set_lr(self, ratio: float) -> None:
-        self.lr_ratio = ratio
-        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = ratio * base_lr
-
-    def step(self, metrics: float) -> None:
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        self.last_epoch += 1
         if self.epochs_to_skip > 0:
             self.epochs_to_skip -= 1
-            return
-        if metrics < self.best - 1e-6:
-            self.best = metrics
+        elif metrics < self.best - 1e-6:
+            self.best = float(metrics)
             self.streak = max(self.streak, 0) + 1
         else:
             self.streak = min(self.streak, 0) - 1
@@ -79,15 +80,16 @@ class GreedyLR:
             self.increase_lr()
         elif self.streak < -self.patience:
             self.reduce_lr()
+        self.set_lr(self.lr_ratio)
 
     def increase_lr(self) -> None:
-        self.set_lr(min(self.lr_ratio / 0.8, 1.0))
+        self.lr_ratio = min(self.lr_ratio / 0.8, 1.0)
         self.streak = 0
         self.epochs_to_skip = self.warmup
         self.reductions_at_min = 0
 
     def reduce_lr(self) -> None:
-        self.set_lr(max(self.lr_ratio * 0.8, self.min_lr_ratio))
+        self.lr_ratio = max(self.lr_ratio * 0.8, self.min_lr_ratio)
         self.streak = 0
         self.epochs_to_skip = self.cooldown
         if self.lr_ratio == self.min_lr_ratio:
@@ -95,17 +97,35 @@ class GreedyLR:
         if self.reductions_at_min == self.reset_after:
             self.reset()
 
-    def state_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "optimizer"}
+    def set_lr(self, ratio: float) -> None:
+        for group in self.optimizer.param_groups:
+            lr = ratio * group.setdefault("initial_lr", float(group["lr"]))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = copy.deepcopy(lrs)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> GreedyLR:
-    return GreedyLR(
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
+    scheduler = GreedyLR(
         optimizer,
         initial_lr_ratio=prm.get("initial_lr_ratio", 0.5),
         min_lr_ratio=prm.get("min_lr_ratio", 0.1),
@@ -114,6 +134,8 @@ def make_scheduler(
         cooldown=round(0.02 * total_steps),
         reset_after=max(1, round(0.05 * total_steps)),
     )
+    scheduler.schedule = ("the GreedyLR schedule", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -173,11 +195,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

@@ -6,7 +6,7 @@ remains. It then decays linearly to zero over ``decay_fraction`` of training. Th
 schedule advances once per epoch, driven by the mean training loss of the epoch.
 """
 
-import math
+import copy
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
@@ -21,56 +22,71 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "decay_fraction", "patience_fraction", "weight_decay"}
 
 
-class PlateauTriggersCooldown:
+class PlateauTriggersCooldown(ReduceLROnPlateau):
     """Constant until the loss reaches a plateau, then linear decay to zero."""
+
+    schedule: tuple[str, int]
 
     def __init__(
         self, optimizer: Optimizer, total_steps: int, patience: int, cooldown_steps: int
     ) -> None:
-        self.optimizer = optimizer
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
-        self.patience = patience
+        super().__init__(optimizer, patience=patience, threshold=1e-4)
         self.cooldown_steps = cooldown_steps
-        self.best = math.inf
-        self.steps_left = total_steps
-        self.patience_left = patience
-        self.cooldown_left = cooldown_steps
+        # Without a plateau the learning rate reaches zero at the end of training.
+        self.cooldown_start = total_steps - cooldown_steps
+        self.set_lr(1.0)
 
-    def step(self, metrics: float) -> None:
-        self.steps_left -= 1
-        if self.cooldown_left == self.cooldown_steps:
-            self.check_plateau(metrics)
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        self.last_epoch += 1
+        if self.last_epoch <= self.cooldown_start and self.is_plateau(float(metrics)):
+            self.cooldown_start = self.last_epoch - 1
+        steps_left = self.cooldown_start + self.cooldown_steps - self.last_epoch
+        self.set_lr(min(1.0, max(0, steps_left) / self.cooldown_steps))
+
+    def is_plateau(self, loss: float) -> bool:
+        if loss < self.best * (1 - self.threshold):
+            self.best = loss
+            self.num_bad_epochs = 0
         else:
-            self.cool_down()
+            self.num_bad_epochs += 1
+        return self.num_bad_epochs > self.patience
 
-    def check_plateau(self, metrics: float) -> None:
-        if metrics < self.best * (1 - 1e-4):
-            self.best = metrics
-            self.patience_left = self.patience
-        else:
-            self.patience_left -= 1
-        if self.patience_left < 0 or self.steps_left < self.cooldown_steps:
-            self.cool_down()
+    def set_lr(self, ratio: float) -> None:
+        for group in self.optimizer.param_groups:
+            lr = ratio * group.setdefault("initial_lr", float(group["lr"]))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = copy.deepcopy(lrs)
 
-    def cool_down(self) -> None:
-        self.cooldown_left = max(0, self.cooldown_left - 1)
-        factor = self.cooldown_left / self.cooldown_steps
-        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = factor * base_lr
-
-    def state_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "optimizer"}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> PlateauTriggersCooldown:
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     patience = max(1, round(prm.get("patience_fraction", 5 / 90) * total_steps))
     cooldown_steps = max(1, round(prm.get("decay_fraction", 0.2) * total_steps))
-    return PlateauTriggersCooldown(optimizer, total_steps, patience, cooldown_steps)
+    scheduler = PlateauTriggersCooldown(
+        optimizer, total_steps, patience, cooldown_steps
+    )
+    scheduler.schedule = ("a cooldown triggered by a loss plateau", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -130,11 +146,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

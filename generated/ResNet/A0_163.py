@@ -6,6 +6,7 @@ training. The learning rate is halved when this average has not improved for mor
 mean training loss of the batch.
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -21,37 +22,51 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "patience_fraction", "weight_decay", "window_fraction"}
 
 
-class AccumulatedPlateau:
-    """Steps ``plateau`` with the mean loss of every ``window`` batches."""
+class AccumulatedPlateau(ReduceLROnPlateau):
+    """Reduction on plateaus of the mean loss of every ``window`` batches."""
 
-    def __init__(self, plateau: ReduceLROnPlateau, window: int) -> None:
-        self.plateau = plateau
+    schedule: tuple[str, int]
+
+    def __init__(self, optimizer: Optimizer, window: int, patience: int) -> None:
+        super().__init__(optimizer, factor=0.5, patience=patience, threshold=1e-4)
         self.window = window
         self.losses: list[float] = []
 
-    def step(self, metrics: float) -> None:
-        self.losses.append(metrics)
-        if len(self.losses) == self.window:
-            self.plateau.step(sum(self.losses) / self.window)
-            self.losses.clear()
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        self.losses = [*self.losses, float(metrics)]
+        if len(self.losses) < self.window:
+            self.last_epoch += 1
+        else:
+            super().step(sum(self.losses) / self.window)
+            self.losses = []
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"losses": list(self.losses), "plateau": self.plateau.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.losses = list(state["losses"])
-        self.plateau.load_state_dict(state["plateau"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> AccumulatedPlateau:
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     window = max(1, round(prm.get("window_fraction", 0.01) * total_steps))
     patience = max(1, round(prm.get("patience_fraction", 0.05) * total_steps / window))
-    plateau = ReduceLROnPlateau(
-        optimizer, mode="min", factor=0.5, patience=patience, threshold=1e-4
-    )
-    return AccumulatedPlateau(plateau, window)
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
+    scheduler = AccumulatedPlateau(optimizer, window, patience)
+    scheduler.schedule = ("learning rate halving on averaged losses", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -111,24 +126,37 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
-        self.scheduler: AccumulatedPlateau | None = None
+        self.scheduler: ReduceLROnPlateau | None = None
 
     def learn(
         self, train_data: DataLoader[tuple[Tensor, Tensor]]
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
+            if self.optimizer.state:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
             # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
             epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)

@@ -6,6 +6,7 @@ are tolerated for ``patience_fraction`` of training before each reduction. The s
 advances once per epoch, driven by the mean training loss of the epoch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
@@ -21,52 +23,72 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "gamma", "patience_fraction", "threshold", "weight_decay"}
 
 
-class NewBob:
+class NewBob(ReduceLROnPlateau):
     """Multiplies the learning rate by ``gamma`` after ``patience + 1`` bad epochs.
 
-    An epoch is bad if the relative improvement of its loss is below ``threshold``.
+    An epoch whose relative improvement is below ``min_improvement`` is bad.
     """
 
-    def __init__(
-        self, optimizer: Optimizer, gamma: float, threshold: float, patience: int
-    ) -> None:
-        self.optimizer = optimizer
-        self.gamma = gamma
-        self.threshold = threshold
-        self.patience = patience
-        self.num_bad_epochs = 0
-        self.previous_loss = math.nan  # no comparison in the first epoch
+    schedule: tuple[str, int]
 
-    def step(self, metrics: float) -> None:
-        previous = self.previous_loss
+    def __init__(
+        self, optimizer: Optimizer, gamma: float, min_improvement: float, patience: int
+    ) -> None:
+        super().__init__(optimizer, patience=patience)
+        self.gamma = gamma
+        self.min_improvement = min_improvement
+        self.previous_loss = math.nan  # no comparison in the first epoch
+        self.lr_ratio = 1.0
+        self.set_lr(self.lr_ratio)
+
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        self.last_epoch += 1
+        loss, previous = float(metrics), self.previous_loss
+        self.previous_loss = loss
         # A loss of zero cannot improve.
-        improvement = (previous - metrics) / previous if previous else 0.0
-        self.previous_loss = metrics
-        if improvement < self.threshold:
+        improvement = (previous - loss) / previous if previous else 0.0
+        if improvement < self.min_improvement:
             self.num_bad_epochs += 1
         if self.num_bad_epochs > self.patience:
             self.num_bad_epochs = 0
-            for group in self.optimizer.param_groups:
-                group["lr"] *= self.gamma
+            self.lr_ratio *= self.gamma
+        self.set_lr(self.lr_ratio)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "num_bad_epochs": self.num_bad_epochs,
-            "previous_loss": self.previous_loss,
-        }
+    def set_lr(self, ratio: float) -> None:
+        for group in self.optimizer.param_groups:
+            lr = ratio * group.setdefault("initial_lr", float(group["lr"]))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = copy.deepcopy(lrs)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.num_bad_epochs = state["num_bad_epochs"]
-        self.previous_loss = state["previous_loss"]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> NewBob:
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     patience = round(prm.get("patience_fraction", 0.01) * total_steps)
-    return NewBob(
+    scheduler = NewBob(
         optimizer, prm.get("gamma", 0.8), prm.get("threshold", 0.0025), patience
     )
+    scheduler.schedule = ("NewBob annealing", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -126,11 +148,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

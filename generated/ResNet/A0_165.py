@@ -6,6 +6,7 @@ epoch, and halved when it is higher. The schedule advances once per epoch, drive
 mean training loss of the epoch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 
@@ -21,45 +23,68 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "growth", "initial_lr_ratio", "weight_decay"}
 
 
-class BoldDriver:
+class BoldDriver(ReduceLROnPlateau):
     """Increases the learning rate after an improvement, halves it after a setback."""
+
+    schedule: tuple[str, int]
 
     def __init__(
         self, optimizer: Optimizer, initial_lr_ratio: float, growth: float
     ) -> None:
-        self.optimizer = optimizer
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
+        super().__init__(optimizer)
         self.growth = growth
         self.previous_loss = math.inf
-        for group in optimizer.param_groups:
-            group["lr"] *= initial_lr_ratio
+        self.lr_ratio = initial_lr_ratio
+        self.set_lr(self.lr_ratio)
 
-    def step(self, metrics: float) -> None:
-        if metrics < self.previous_loss:
-            self.scale_lr(1 + self.growth)
-        elif metrics > self.previous_loss or math.isnan(metrics):
-            self.scale_lr(0.5)
-        if not math.isnan(metrics):
-            self.previous_loss = metrics
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        self.last_epoch += 1
+        loss = float(metrics)
+        if loss < self.previous_loss:
+            self.lr_ratio = min((1 + self.growth) * self.lr_ratio, 1.0)
+        elif loss > self.previous_loss or math.isnan(loss):
+            self.lr_ratio *= 0.5
+        if not math.isnan(loss):
+            self.previous_loss = loss
+        self.set_lr(self.lr_ratio)
 
-    def scale_lr(self, factor: float) -> None:
-        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = min(factor * group["lr"], base_lr)
+    def set_lr(self, ratio: float) -> None:
+        for group in self.optimizer.param_groups:
+            lr = ratio * group.setdefault("initial_lr", float(group["lr"]))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = copy.deepcopy(lrs)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"base_lrs": self.base_lrs, "previous_loss": self.previous_loss}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.base_lrs = state["base_lrs"]
-        self.previous_loss = state["previous_loss"]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
 
 
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
-) -> BoldDriver:
-    return BoldDriver(
+) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
+    scheduler = BoldDriver(
         optimizer, prm.get("initial_lr_ratio", 0.5), prm.get("growth", 0.05)
     )
+    scheduler.schedule = ("the bold driver heuristic", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -119,11 +144,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),

@@ -6,6 +6,7 @@ layer has ``layer_decay`` times the learning rate of the next one. The schedule 
 once per batch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -38,16 +39,44 @@ class ScaledCosine:
         return self.scale * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
     warmup_steps = round(prm.get("warmup_fraction", 0.05) * total_steps)
     layer_decay = prm.get("layer_decay", 0.75)
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     scales = [layer_decay ** (max(depths) - depth) for depth in depths]
-    return LambdaLR(
+    scheduler = ResumableLambdaLR(
         optimizer, [ScaledCosine(total_steps, warmup_steps, scale) for scale in scales]
     )
+    scheduler.schedule = ("layer-wise LR decay and cosine decay", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -108,7 +137,10 @@ class Net(nn.Module):
         return self.fc(x)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Return one parameter group per layer; ``depth`` is 0 at the input."""
+        """Return the parameter groups of each layer, with and without weight decay.
+
+        ``depth`` is 0 at the input. Norms and biases have no weight decay.
+        """
         layers = [
             nn.ModuleList([self.conv1, self.bn1]),
             *self.layer1,
@@ -116,12 +148,23 @@ class Net(nn.Module):
             *self.layer3,
             self.fc,
         ]
-        return [
-            {"params": list(layer.parameters()), "depth": depth}
-            for depth, layer in enumerate(layers)
-        ]
+        groups: list[dict[str, Any]] = []
+        for depth, layer in enumerate(layers):
+            params = list(layer.parameters())
+            decay = [param for param in params if param.dim() >= 2]
+            no_decay = [param for param in params if param.dim() < 2]
+            if decay:
+                groups.append({"params": decay, "depth": depth})
+            if no_decay:
+                groups.append({"params": no_decay, "depth": depth, "weight_decay": 0.0})
+        return groups
 
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -130,8 +173,8 @@ class Net(nn.Module):
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(
@@ -139,6 +182,8 @@ class Net(nn.Module):
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
+            if "initial_lr" in self.optimizer.param_groups[0]:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
             # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
             epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)

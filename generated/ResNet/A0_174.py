@@ -3,9 +3,12 @@
 The learning rate decays from ``lr`` to zero along a cosine, and is zero for layers that
 are still frozen. The last layer is trained from the start; the earlier layers are
 unfrozen one by one at equal intervals, ending with the first layer at
-``unfreeze_fraction`` of training. The schedule advances once per epoch.
+``unfreeze_fraction`` of training. Frozen layers only have a learning rate of zero: they
+still get gradients, and batch norm still updates its statistics. The schedule advances
+once per epoch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -36,9 +39,35 @@ class UnfrozenCosine:
         return 0.5 * (1 + math.cos(math.pi * progress))
 
 
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
     last_unfreeze_step = prm.get("unfreeze_fraction", 0.5) * total_steps
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     deepest = max(depths)
@@ -46,9 +75,11 @@ def make_scheduler(
         round(last_unfreeze_step * (deepest - depth) / max(1, deepest))
         for depth in depths
     ]
-    return LambdaLR(
+    scheduler = ResumableLambdaLR(
         optimizer, [UnfrozenCosine(total_steps, step) for step in unfreeze_steps]
     )
+    scheduler.schedule = ("gradual unfreezing and cosine decay", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -109,7 +140,10 @@ class Net(nn.Module):
         return self.fc(x)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Return one parameter group per layer; ``depth`` is 0 at the input."""
+        """Return the parameter groups of each layer, with and without weight decay.
+
+        ``depth`` is 0 at the input. Norms and biases have no weight decay.
+        """
         layers = [
             nn.ModuleList([self.conv1, self.bn1]),
             *self.layer1,
@@ -117,12 +151,23 @@ class Net(nn.Module):
             *self.layer3,
             self.fc,
         ]
-        return [
-            {"params": list(layer.parameters()), "depth": depth}
-            for depth, layer in enumerate(layers)
-        ]
+        groups: list[dict[str, Any]] = []
+        for depth, layer in enumerate(layers):
+            params = list(layer.parameters())
+            decay = [param for param in params if param.dim() >= 2]
+            no_decay = [param for param in params if param.dim() < 2]
+            if decay:
+                groups.append({"params": decay, "depth": depth})
+            if no_decay:
+                groups.append({"params": no_decay, "depth": depth, "weight_decay": 0.0})
+        return groups
 
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(

@@ -3,9 +3,11 @@
 The learning rate of each layer is annealed from ``lr`` to zero along its own cosine,
 after which the layer is frozen. The first layer is frozen at ``t_0**3`` of training,
 the last layer at the end, and the layers between them at the cubes of evenly spaced
-values. The schedule advances once per batch.
+values. Frozen layers only have a learning rate of zero: they still get gradients, and
+batch norm still updates its statistics. The schedule advances once per batch.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -34,18 +36,46 @@ class FreezingCosine:
         return 0.5 * (1 + math.cos(math.pi * step / self.freeze_step))
 
 
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
     t_0 = prm.get("t_0", 0.8)
     depths = [group.get("depth", 0) for group in optimizer.param_groups]
     deepest = max(depths)
     # The last layer has t_i = 1, even if it is the only one.
     relative_depths = [depth / deepest if deepest else 1.0 for depth in depths]
     fractions = [t_0 + (1 - t_0) * relative_depth for relative_depth in relative_depths]
-    return LambdaLR(
+    scheduler = ResumableLambdaLR(
         optimizer, [FreezingCosine(t_i**3 * total_steps) for t_i in fractions]
     )
+    scheduler.schedule = ("cubic FreezeOut and cosine annealing", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -106,7 +136,10 @@ class Net(nn.Module):
         return self.fc(x)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Return one parameter group per layer; ``depth`` is 0 at the input."""
+        """Return the parameter groups of each layer, with and without weight decay.
+
+        ``depth`` is 0 at the input. Norms and biases have no weight decay.
+        """
         layers = [
             nn.ModuleList([self.conv1, self.bn1]),
             *self.layer1,
@@ -114,12 +147,23 @@ class Net(nn.Module):
             *self.layer3,
             self.fc,
         ]
-        return [
-            {"params": list(layer.parameters()), "depth": depth}
-            for depth, layer in enumerate(layers)
-        ]
+        groups: list[dict[str, Any]] = []
+        for depth, layer in enumerate(layers):
+            params = list(layer.parameters())
+            decay = [param for param in params if param.dim() >= 2]
+            no_decay = [param for param in params if param.dim() < 2]
+            if decay:
+                groups.append({"params": decay, "depth": depth})
+            if no_decay:
+                groups.append({"params": no_decay, "depth": depth, "weight_decay": 0.0})
+        return groups
 
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
@@ -128,8 +172,8 @@ class Net(nn.Module):
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
 
     def learn(
@@ -137,6 +181,8 @@ class Net(nn.Module):
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
+            if "initial_lr" in self.optimizer.param_groups[0]:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
             # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
             epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)

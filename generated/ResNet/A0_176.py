@@ -5,8 +5,10 @@ training, then stays constant. Instead of decaying the learning rate, Schedule-F
 averages the weights for evaluation. The schedule advances once per batch.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Self
+import copy
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -14,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.optimizer import ParamsT
+from torch.optim.swa_utils import update_bn
 from torch.utils.data import DataLoader
 
 
@@ -22,16 +26,16 @@ def supported_hyperparameters() -> set[str]:
 
 
 class ScheduleFreeSGD(Optimizer):
-    """SGD that averages the weights instead of decaying the learning rate.
+    """Schedule-Free SGD of Defazio et al. (2024), in their notation.
 
-    The steps update z, x is a weighted average of z, and gradients are computed at
-    y = (1 - momentum) * z + momentum * x. The parameters hold y during training and
-    x during evaluation.
+    A step updates z, x is a weighted average of z, and gradients are computed at
+    y = (1 - momentum) * z + momentum * x. The parameters hold y after ``train()``
+    and x, which is evaluated and saved, after ``eval()``.
     """
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: ParamsT,
         lr: float,
         momentum: float,
         weight_decay: float = 0.0,
@@ -40,13 +44,21 @@ class ScheduleFreeSGD(Optimizer):
         super().__init__(params, defaults | {"lr_max": 0.0, "weight_sum": 0.0})
 
     @torch.no_grad()
-    def train(self, mode: bool) -> None:
-        """Set the parameters to y for training or, if ``mode`` is false, to x."""
+    def train(self) -> None:
+        """Set the parameters to y."""
         for group in self.param_groups:
             for param in group["params"]:
                 if param in self.state:
                     x, z = self.state[param]["x"], self.state[param]["z"]
-                    param.copy_(z.lerp(x, group["momentum"]) if mode else x)
+                    param.copy_(z.lerp(x, group["momentum"]))
+
+    @torch.no_grad()
+    def eval(self) -> None:
+        """Set the parameters to x."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param in self.state:
+                    param.copy_(self.state[param]["x"])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
@@ -55,20 +67,21 @@ class ScheduleFreeSGD(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            # Steps are weighted by the square of the maximum learning rate so far.
-            group["lr_max"] = max(group["lr_max"], group["lr"])
+            lr = float(group["lr"])  # a scheduler may set a tensor
+            # The average weights a step by the square of the maximum lr so far.
+            group["lr_max"] = max(group["lr_max"], lr)
             weight = group["lr_max"] ** 2
             group["weight_sum"] += weight
-            coefficient = weight / group["weight_sum"] if weight else 0.0
+            c = weight / group["weight_sum"] if weight else 0.0
             for param in group["params"]:
                 if param.grad is None:
                     continue
-                state = self.state[param]
+                grad, state = param.grad, self.state[param]
                 if not state:
                     state["x"], state["z"] = param.clone(), param.clone()
-                update = param.grad + group["weight_decay"] * param
-                state["z"].sub_(update, alpha=group["lr"])
-                state["x"].lerp_(state["z"], coefficient)
+                update = grad + group["weight_decay"] * param
+                state["z"].sub_(update, alpha=lr)
+                state["x"].lerp_(state["z"], c)
                 param.copy_(state["z"].lerp(state["x"], group["momentum"]))
         return loss
 
@@ -83,11 +96,36 @@ class Warmup:
         return min(1.0, (step + 1) / self.warmup_steps)
 
 
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     warmup_steps = max(1, round(prm.get("warmup_fraction", 0.03) * total_steps))
-    return LambdaLR(optimizer, Warmup(warmup_steps))
+    scheduler = ResumableLambdaLR(optimizer, Warmup(warmup_steps))
+    scheduler.schedule = ("Schedule-Free SGD and linear warm-up", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -147,35 +185,42 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = ScheduleFreeSGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
         )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
         self.prm = prm
-        # Created lazily: the number of batches per epoch is unknown before ``learn``.
         self.scheduler: LRScheduler | None = None
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of the network and of its schedule-free optimizer."""
-        super().train(mode)
-        if hasattr(self, "optimizer"):  # not before ``train_setup``
-            self.optimizer.train(mode)
-        return self
 
     def learn(
         self, train_data: DataLoader[tuple[Tensor, Tensor]]
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         if self.scheduler is None:
+            if "initial_lr" in self.optimizer.param_groups[0]:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
             # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
             epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
             total_steps = epochs * len(train_data)
             self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
+        self.optimizer.train()
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)
@@ -191,4 +236,7 @@ class Net(nn.Module):
             correct += (logits.argmax(dim=1) == labels).sum()
             loss_sum += loss.detach() * len(labels)
             num_samples += len(labels)
+        self.optimizer.eval()
+        # Batch norm collected its statistics at y; evaluation needs those at x.
+        update_bn(islice(train_data, 50), self, self.device)
         return (correct / num_samples).item(), (loss_sum / num_samples).item()

@@ -5,6 +5,9 @@ than ``patience_fraction`` of training. The schedule advances once per epoch, dr
 the mean training loss of the epoch.
 """
 
+import copy
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -18,13 +21,42 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "patience_fraction", "weight_decay"}
 
 
+class ResumableReduceLROnPlateau(ReduceLROnPlateau):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as in torch
+        for group, last_lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            lr = float(group["lr"])
+            if lr != float(last_lr):
+                raise RuntimeError(f"this scheduler did not set the learning rate {lr}")
+        super().step(metrics)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
 def make_scheduler(
     optimizer: Optimizer, total_steps: int, prm: dict[str, float]
 ) -> ReduceLROnPlateau:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
     patience = max(1, round(prm.get("patience_fraction", 5 / 90) * total_steps))
-    return ReduceLROnPlateau(
+    for group in optimizer.param_groups:
+        # The default learning rate may be one tensor that all groups have.
+        group["lr"] = copy.deepcopy(group["lr"])
+    scheduler = ResumableReduceLROnPlateau(
         optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
     )
+    scheduler.schedule = ("learning rate reduction on loss plateaus", total_steps)
+    return scheduler
 
 
 class BasicBlock(nn.Module):
@@ -84,11 +116,22 @@ class Net(nn.Module):
         x = x.mean(dim=(2, 3))
         return self.fc(x)
 
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
     def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(
-            self.parameters(),
+            self.param_groups(),
             lr=prm["lr"],
             momentum=prm["momentum"],
             weight_decay=prm.get("weight_decay", 1e-4),
