@@ -119,6 +119,7 @@ def _example(
     key = f"{before.name if whole else before.variant.key}-{after.variant.key}"
     given, answer = (file.source if whole else sections.parse(file.source).standalone for file in (before, after))
     request = task_input.chance(NAME, key).choice(requests).format(api=_api(before, after))
+    request += f' `make_scheduler` sets `scheduler.schedule = ("{after.variant.title}", total_steps)`.'
     within = _within(before, after)
     if within > _EXACT:
         request += f" Differences up to {within:g} of the base learning rate are acceptable."

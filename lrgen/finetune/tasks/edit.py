@@ -98,7 +98,7 @@ def _change_to(before: VerifiedFile, after: VerifiedFile) -> str:
 def _should(before: VerifiedFile, after: VerifiedFile) -> str:
     return (
         f"Change the learning-rate schedule of this module. {wording.summary(after.variant)} Call it "
-        f"{after.variant.title} in the docstring."
+        f"{after.variant.title} in the docstring and in `scheduler.schedule`."
     )
 
 

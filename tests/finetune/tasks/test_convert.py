@@ -42,6 +42,13 @@ def test_a_conversion_is_from_a_verified_file_to_another(examples):
         assert given != expected
 
 
+def test_a_request_gives_the_recorded_schedule(examples):
+    """The prompt has the title that the completion records, which no other text of the prompt determines."""
+    for example in examples:
+        request = example.prompt.split("```")[0]
+        assert f'scheduler.schedule = ("{example.files[0].variant.title}", total_steps)' in request
+
+
 def test_the_evidence_is_the_trace_or_the_curve(full_input):
     """Equal traces are the evidence of a conversion, without them equal curves; different curves are an error."""
     native, closed_form, other = (full_input.files[number - 1] for number in (6, 23, 7))
