@@ -126,9 +126,9 @@ class WrittenOptimizer:
 
 @dataclass(frozen=True)
 class Variant:
-    """One numbered schedule; its number and name never change.
+    """One numbered schedule; its number never changes, and a former name stays valid.
 
-    ``former_name`` is the name before 0.2 of a variant that was renamed then (empty: it was not); lookups accept it.
+    ``former_name`` is the name before a variant was renamed (empty: it was not); lookups accept it.
     ``added_group`` says what a parameter group does that is added during training (None: unknown, in a user's family).
     ``source`` names the original or an equal implementation, ``paper`` is an address or a citation (empty: none is
     known). A metric-driven variant receives ``metric`` once per ``cadence`` (epoch or batch). A ``layerwise`` variant

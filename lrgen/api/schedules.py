@@ -25,7 +25,7 @@ class ScheduleEntry:
 
     @property
     def name(self) -> str:
-        """The name, which never changes."""
+        """The name; a former one stays valid in lookups."""
         return self.variant.name
 
     @property
