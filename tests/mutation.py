@@ -43,6 +43,7 @@ ALIKE = (
         "it is the first step that is guarded; tests/render/test_resume.py resumes before it",
     ),
     ("self.last_epoch += 1", "the schedule does not read the number of steps; tests/render/test_resume.py does"),
+    ("in last_epoch = 0", "the initial number of steps of a chain, which its members count themselves"),
     ('group.get("depth", 0)', "only differences of depths matter, and without depths there is one group"),
 )
 OPTIMIZERS = ("A0_176", "A0_177")

@@ -40,9 +40,12 @@ PASSING_CONTRACT = {  # the measurement of a file that satisfies the contract
     "updates": 2,
     "before": "a",
     "after": "b",
+    "gradients": None,
     "declared": ["lr", "momentum"],
     "effects": {"lr": ["c", "d"], "momentum": ["e", "f"]},
 }
+
+GOOD_FILE = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
 
 Behaviour = Callable[[int], None]
 
@@ -101,10 +104,10 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Outcome]]:
 
         monkeypatch.setattr(local.child_process, "run", run)
         monkeypatch.setattr(local.gc, "collect", lambda: 0)  # a collection takes longer than these children
-        variant = options.pop("variant", None)
+        variant, source = options.pop("variant", None), options.pop("source", "")
         settings = options.pop("settings", CONTRACT)
         limits = Limits(**{"seconds": TIMEOUT} | options.pop("limits", {}))
-        candidates = [candidate(str(index), variant) for index in range(len(behaviours))]
+        candidates = [candidate(str(index), variant, source) for index in range(len(behaviours))]
         return local.run(candidates, settings, None, limits=limits, **options)
 
     return start
@@ -687,8 +690,7 @@ def measured(catalogue: Catalogue) -> dict[str, Any]:
             measurements[message["end"]] = message["measurement"]
         receive_message(protocol, message)
 
-    source = (FIXTURES / "training/passes_epoch_unit.py").read_text(encoding="utf-8")
-    tiny = candidate("tiny", catalogue.variant(1), source)
+    tiny = candidate("tiny", catalogue.variant(1), GOOD_FILE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ChildProtocol, "receive_message", record)
         (outcome,) = local.run([tiny], VerifySettings(), data.load("digits"))
@@ -716,7 +718,8 @@ def judged(run: Callable[..., list[Outcome]], catalogue: Catalogue, measured: di
     def judged(stage: Stage, tamper: Callable[[Any], None]) -> Outcome:
         forged = copy.deepcopy(measured)
         tamper(forged[stage])
-        options = {"variant": catalogue.variant(1), "settings": VerifySettings(stage=stage), "workers": 2}
+        options = {"settings": VerifySettings(stage=stage), "workers": 2}
+        options |= {"variant": catalogue.variant(1), "source": GOOD_FILE}
         first, second, third = run(claim(measured, stage), claim(forged, stage), claim(measured, stage), **options)
         assert first.status.ok, first.reason
         assert third.status.ok, third.reason
