@@ -180,7 +180,7 @@ class Renderer:
             try:
                 raw = self._jinja.get_template(template).render(values)
                 imports, code = _split_imports(raw)
-                self._fragments[key] = imports, _black(code)
+                self._fragments[key] = imports, _formatted(code)
             except jinja2.TemplateError as error:
                 raise CatalogueError(f"{template}: {error}") from error
             except (ArithmeticError, TypeError) as error:
@@ -227,6 +227,12 @@ def _batch_norm(network: str) -> str:
 def _one_or_all(suffixes: tuple[str, ...]) -> str:
     """The argument of ``str.endswith`` for some suffixes; empty for none."""
     return repr(suffixes[0] if len(suffixes) == 1 else suffixes) if suffixes else ""
+
+
+def _formatted(code: str) -> str:
+    """The code with each class and function formatted on its own: many schedules have the same ones."""
+    blocks = re.split(r"^(?=(?:class|def) )", code, flags=re.MULTILINE)
+    return "\n\n\n".join(_black(block) for block in blocks if block.strip())
 
 
 @functools.cache
