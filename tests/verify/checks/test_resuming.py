@@ -173,5 +173,5 @@ def test_an_optimizer_without_its_scheduler_is_refused(sources, number):
     optimizer = net.optimizer.state_dict()
     net = network(file)
     net.optimizer.load_state_dict(optimizer)
-    with pytest.raises(RuntimeError, match="without the scheduler|did not set the learning rates"):
+    with pytest.raises(RuntimeError, match="without the scheduler|did not set the learning rate"):
         net.learn(file.train_data)
