@@ -44,10 +44,11 @@ class Case:
 
 
 # A schedule per epoch, one per batch, and one driven by the training loss; then other kinds of networks.
+# Without warm-up, a rate of 0.03 leaves ResNet at any accuracy from 0.1 to 0.7, by rounding errors alone.
 CASES = (
-    Case("ResNet", 1, 0.03, epochs=2),
+    Case("ResNet", 1, 0.01, epochs=2),
     Case("ResNet", 37, 0.03, epochs=2),
-    Case("ResNet", 31, 0.03, epochs=2),
+    Case("ResNet", 31, 0.01, epochs=2),
     Case("ResNet", 37, 0.03, search=True),
     Case("VGG", 1, 0.01),
     Case("MobileNetV2", 37, 0.03),
