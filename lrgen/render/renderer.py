@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,12 @@ class Renderer:
             ("schedule", str(variant.number)),
             template,
             {"prm": prm, "has": parameters.__contains__, "title": variant.title, **variant.constants},
+            _formatted,
         )
 
     def _network(self, architecture: Architecture) -> tuple[tuple[str, ...], str]:
         values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
-        return self._fragment(("network", architecture.name), architecture.template, values)
+        return self._fragment(("network", architecture.name), architecture.template, values, _formatted)
 
     def _training(
         self, architecture: Architecture, variant: Variant, schedule: str, network: str
@@ -139,11 +140,7 @@ class Renderer:
         key = ("training", template, repr(values))
         if key not in self._fragments:
             self._check_blocks((_LOOP, *base.values(), template))
-        imports, code = self._fragment(key, template, values)
-        header, methods = code.split("\n", 1)
-        if not header.startswith("class Net"):
-            raise CatalogueError(f"{template}: must hold imports and a class Net with the training methods")
-        return imports, methods.lstrip("\n")
+        return self._fragment(key, template, values, _formatted_methods)
 
     def _check_blocks(self, templates: Iterable[str]) -> None:
         """Require each template to exist and to override blocks of the previous ones; Jinja ignores any other block."""
@@ -174,19 +171,25 @@ class Renderer:
             self._blocks_of[template] = outer, {block.name for block in tree.find_all(jinja2.nodes.Block)}
         return self._blocks_of[template]
 
-    def _fragment(self, key: tuple[str, ...], template: str, values: dict[str, Any]) -> tuple[tuple[str, ...], str]:
+    def _fragment(
+        self,
+        key: tuple[str, ...],
+        template: str,
+        values: dict[str, Any],
+        format_code: Callable[[str], str],
+    ) -> tuple[tuple[str, ...], str]:
         """Imports and black-formatted code of one template, rendered once."""
         if key not in self._fragments:
             try:
                 raw = self._jinja.get_template(template).render(values)
                 imports, code = _split_imports(raw)
-                self._fragments[key] = imports, _formatted(code)
+                self._fragments[key] = imports, format_code(code)
             except jinja2.TemplateError as error:
                 raise CatalogueError(f"{template}: {error}") from error
-            except (ArithmeticError, TypeError) as error:
-                raise CatalogueError(f"{template}: cannot be rendered: {error}") from error
             except black.parsing.InvalidInput as error:
                 raise CatalogueError(f"{template}: does not render Python: {error}") from error
+            except (ArithmeticError, TypeError, ValueError) as error:
+                raise CatalogueError(f"{template}: cannot be rendered: {error}") from error
         return self._fragments[key]
 
 
@@ -233,6 +236,20 @@ def _formatted(code: str) -> str:
     """The code with each class and function formatted on its own: many schedules have the same ones."""
     blocks = re.split(r"^(?=(?:class|def) )", code, flags=re.MULTILINE)
     return "\n\n\n".join(_black(block) for block in blocks if block.strip())
+
+
+def _formatted_methods(code: str) -> str:
+    """The body of ``class Net`` with each method formatted on its own: many networks have the same ones.
+
+    Raises:
+        ValueError: if the code is anything but one class Net.
+    """
+    header, *methods = re.split(r"^(?=    def )", code.strip("\n"), flags=re.MULTILINE)
+    if not header.startswith("class Net"):
+        raise ValueError("it must hold imports and a class Net with the training methods")
+    if header.strip() != "class Net:" or re.search(r"^    @", code, re.MULTILINE):  # attributes, decorated methods
+        return _black(code).partition("\n")[2].lstrip("\n")
+    return "\n\n".join(_black(f"class Net:\n{method}").removeprefix("class Net:\n") for method in methods)
 
 
 @functools.cache

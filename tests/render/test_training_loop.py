@@ -154,6 +154,30 @@ def test_a_template_that_extends_another_axis_is_an_error(own):
         Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
 
 
+def test_a_loss_template_without_class_net_is_an_error(own):
+    """The training template of a network that renders another class is an error that says what it must hold."""
+    template = own / "architectures/Linear/training.py.jinja"
+    template.write_text("class Loss:\n    pass\n")
+    wider = catalogues.load([own])
+    reason = "cannot be rendered: it must hold imports and a class Net with the training methods$"
+    with pytest.raises(CatalogueError, match=reason):
+        Renderer(wider).render(wider.architecture("Linear"), wider.variant(31))
+
+
+@pytest.mark.parametrize("member", ["    count = 0\n", "    @property\n    def count(self):\n        return 0\n"])
+def test_a_training_template_may_hold_other_members(own, member):
+    """A class attribute and a decorated method of a training template are in the rendered Net."""
+    template = own / "architectures/Linear/training.py.jinja"
+    template.write_text(
+        LOSS.replace("{%- block loss", "{%- block param_groups %}\n" + member + "{%- endblock %}\n{%- block loss")
+    )
+    wider = catalogues.load([own])
+    module = ModuleType("linear")
+    text = Renderer(wider).render(wider.architecture("Linear"), wider.variant(1)).text
+    exec(compile(text, "linear.py", "exec"), module.__dict__)
+    assert "count" in vars(module.Net)
+
+
 @pytest.mark.parametrize("number", [1, 31, 37, 170])
 def test_a_users_choice_composes_with_every_other_axis(own, number):
     """A user's template replaces, wraps and extends blocks; loss, unit, metric and clipping keep their order."""
