@@ -82,6 +82,7 @@ def verify_file(
     """
     from lrgen.verify import plan as planning
     from lrgen.verify import run
+    from lrgen.verify.limits import MAX_BYTES
 
     flags = {"dataset": dataset, "epochs": epochs, "seed": seed, "device": device}
     settings = config.load(flags)
@@ -92,7 +93,7 @@ def verify_file(
         path, content = _UNNAMED, source.encode()
     else:
         path = Path(text)
-        content = read_bytes(path)
+        content = read_bytes(path, MAX_BYTES + 1)
     plan = planning.plan(settings, planning.VerifyRequest(stage=stage, full=full, isolation=isolation))
     candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
     return run.verify_in_subprocess(candidate, plan)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrgen.errors import OutputError
+from lrgen.files import read_bytes, read_json
 from lrgen.lemur import nngpt
 from lrgen.lemur.layout import STATISTICS
 from lrgen.lemur.names import ACCURACY, key_of
@@ -18,6 +20,7 @@ from lrgen.store import Epoch, Series
 Runs = dict[Series, list[list[Epoch]]]
 
 _NANOSECONDS = 10**9
+_LAST_EPOCH = 1_000_000
 # The fields of a trial that are no hyperparameters, besides those named ``metric_<name>``.
 _OTHER_FIELDS = {"accuracy", "duration", "duration_seconds", "uid", "task", "dataset", "metric", "model"}
 
@@ -60,10 +63,7 @@ def read(source: Source) -> Runs:
     Raises:
         OutputError: when a file does not have LEMUR's format; the error names the file.
     """
-    try:
-        sha256 = hashlib.sha256(source.code.read_bytes()).hexdigest()
-    except OSError as error:
-        raise OutputError(f"{source.code}: cannot be read: {error.strerror}") from error
+    sha256 = hashlib.sha256(read_bytes(source.code)).hexdigest()
     model_name, scheduler_type = key_of(source.name, sha256)
     runs: defaultdict[tuple[str, str, str, int], dict[int, dict[str, Any]]] = defaultdict(dict)
     for epoch, path in _statistics(source.folder):
@@ -99,17 +99,15 @@ def _source(folder: Path, statistics: Path) -> Source:
 
 def _statistics(folder: Path) -> Iterator[tuple[int, Path]]:
     """Yield the number and the file of each epoch; files whose names are not numbers are skipped."""
-    numbered = [(int(path.stem), path) for path in folder.glob("*.json") if path.stem.isdecimal()]
-    yield from sorted(numbered)
+    numbered = sorted((int(path.stem), path) for path in folder.glob("*.json") if path.stem.isdecimal())
+    for epoch, path in numbered:
+        if not 1 <= epoch <= _LAST_EPOCH:
+            raise OutputError(f"{path}: must be named after an epoch from 1 to {_LAST_EPOCH}")
+        yield epoch, path
 
 
 def _trials(path: Path) -> list[dict[str, Any]]:
-    try:
-        trials = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise OutputError(f"{path}: not valid JSON: {error}") from error
+    trials = read_json(path)
     if isinstance(trials, dict):  # LEMUR's own reader accepts a single trial as well
         trials = [trials]
     if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
@@ -157,5 +155,6 @@ def _hyperparameters(trial: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     """Return a finite number as a float, and None for any other value."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > sys.float_info.max:
+        return None
+    return float(value) if math.isfinite(value) else None

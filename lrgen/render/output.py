@@ -15,7 +15,7 @@ from typing import Any
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import EditedFileError, OutputError
-from lrgen.files import write_atomically
+from lrgen.files import read_bytes, read_json, write_together
 from lrgen.records import Architecture, RenderedFile, Variant
 from lrgen.version import __version__
 
@@ -62,8 +62,8 @@ def generate(
 ) -> GenerateReport:
     """Write the selected files and their manifest entries; other files and entries stay as they are.
 
-    Nothing is written if any of the files was edited by hand, unless ``force`` is set. ``advance`` is called once
-    for each pair.
+    Nothing is written if any of the files was edited by hand, unless ``force`` is set. The files of an architecture and
+    its manifest are written together, all or none. ``advance`` is called once for each pair.
 
     Raises:
         EditedFileError: if a file that lrgen did not write would be overwritten.
@@ -101,15 +101,10 @@ def generate(
         raise EditedFileError(f"{edited[0]}{others} was changed by hand: nothing was written (--force overwrites)")
     written = 0
     for folder, files in pending.items():
-        entries = dict(manifests[folder])
-        try:
-            for file, changed in files:
-                if changed:
-                    write_atomically(folder / f"{file.variant.key}.py", file.text)
-                    written += 1
-                entries[file.variant.key] = {**describe(file), **versions}
-        finally:
-            write_atomically(folder / MANIFEST, _manifest_text(folder.name, entries))
+        texts = {f"{file.variant.key}.py": file.text for file, changed in files if changed}
+        entries = manifests[folder] | {file.variant.key: {**describe(file), **versions} for file, _ in files}
+        write_together(folder, {**texts, MANIFEST: _manifest_text(folder.name, entries)})
+        written += len(texts)
     return GenerateReport(written, unchanged)
 
 
@@ -136,8 +131,8 @@ def check(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Mi
                 mismatches.append(Mismatch(path.parent / MANIFEST, f"lists {key}, which belongs to no variant", ""))
         file = renderer.render(architecture, variant)
         try:
-            text = path.read_bytes().decode() if path.exists() else None
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_bytes(path).decode() if path.exists() else None
+        except UnicodeDecodeError as error:
             raise OutputError(f"{path}: cannot be read: {error}") from error
         if text != file.text:
             lines = difflib.unified_diff(
@@ -188,18 +183,23 @@ def read_entries(path: Path) -> dict[str, Any]:
     Raises:
         OutputError: if there is none, or it cannot be read.
     """
-    try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        if not isinstance(files, dict) or not all(isinstance(entry, dict) for entry in files.values()):
-            raise TypeError("files is not a table of entries")
-        for key, entry in files.items():
-            if not {"sha256", "architecture", "number"} <= entry.keys():
-                raise ValueError(f"{key} has no sha256, architecture or number")
-        return files
-    except FileNotFoundError as error:
-        raise OutputError(f"{path}: there is no such manifest") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"{path}: not a manifest: {error}") from error
+    if not path.exists():
+        raise OutputError(f"{path}: there is no such manifest")
+    content = read_json(path, "a manifest")
+    files = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(files, dict):
+        raise OutputError(f"{path}: not a manifest: files is not a table of entries")
+    for key, entry in files.items():
+        if not _is_entry(entry):
+            raise OutputError(f"{path}: not a manifest: {key} has no sha256, architecture or number")
+    return files
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether a value of a manifest identifies a file, rightly or wrongly."""
+    if not isinstance(entry, dict) or not {"sha256", "architecture", "number"} <= entry.keys():
+        return False
+    return isinstance(entry["sha256"], str) and isinstance(entry["architecture"], str)
 
 
 def _versions(catalogue: Catalogue) -> dict[str, str]:
@@ -207,12 +207,7 @@ def _versions(catalogue: Catalogue) -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+    return hashlib.sha256(read_bytes(path)).hexdigest() if path.exists() else None
 
 
 def _manifest_text(architecture: str, entries: dict[str, Any]) -> str:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from lrgen.records import Budget, Stage
 
+MAX_BYTES = 1_000_000  # the size of a file
+
 
 @dataclass(frozen=True)
 class Limits:

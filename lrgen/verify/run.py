@@ -18,7 +18,7 @@ from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import sandbox as sandboxes
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.limits import Limits
+from lrgen.verify.limits import MAX_BYTES, Limits
 from lrgen.verify.plan import VerifyPlan
 from lrgen.verify.sandbox import Isolation, Mechanism
 from lrgen.verify.verdicts import conditions_of
@@ -37,10 +37,15 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
     if differences:
         count = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
         raise StaleFileError(f"{differences[0].path} {differences[0].reason}{count}: run lrgen render")
-    paths = [output.path_of(out, *pair) for pair in selected]
-    return [
-        candidate_of(path, read_bytes(path), *pair, rendered=True) for path, pair in zip(paths, selected, strict=True)
-    ]
+    manifests = {architecture.name: output.read_manifest(out / architecture.name) for architecture, _ in selected}
+    candidates = []
+    for architecture, variant in selected:
+        path = output.path_of(out, architecture, variant)
+        candidate = candidate_of(path, read_bytes(path), architecture, variant, rendered=True)
+        if candidate.sha256 != manifests[architecture.name][variant.key]["sha256"]:  # which check compared
+            raise StaleFileError(f"{path} changes while it is read: run lrgen render")
+        candidates.append(candidate)
+    return candidates
 
 
 def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Variant | None = None) -> list[Candidate]:
@@ -49,14 +54,16 @@ def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Va
     A file whose sha256 is in a manifest beside it or under ``out`` is checked against the variant of that entry. Any
     other file is checked against ``claim``, or against its own ``make_scheduler`` if there is no claim.
 
+    Of a file that is too large for the syntax check, only the first bytes are read: enough for it to fail.
+
     Raises:
-        OutputError: if a file does not exist, or a folder contains no Python file.
+        OutputError: if a file does not exist or is not a regular file, or a folder contains no Python file.
     """
     known = _known_hashes(out)
     renderer = Renderer(catalogue)
     candidates = []
     for path in _files(paths):
-        content = read_bytes(path)
+        content = read_bytes(path, MAX_BYTES + 1)
         recognised = _recognised(catalogue, renderer, path, content, known | _hashes(path.parent))
         candidates.append(recognised or candidate_of(path, content, None, claim))
     return candidates

@@ -553,59 +553,59 @@ def test_a_rename_that_fails_leaves_the_old_files(write, folder, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)
-        with pytest.raises(OutputError, match=f"^{folder}/manifest.json: cannot be written: No space left on device$"):
+        with pytest.raises(OutputError, match=f"^{folder}/A0_001.py: cannot be written: No space left on device$"):
             write(1)
     assert snapshot(folder) == before
 
 
-def test_a_disk_that_fills_up_half_way_loses_nothing(write, folder, monkeypatch):
-    """Finished files stay, and the next render writes only the others."""
-    write(1, 2, 3, 4)
-    expected = {path.name: path.read_bytes() for path in folder.glob("*.py")}
-    stale(folder, "A0_001", "A0_002", "A0_003", "A0_004")
+def names_and_bytes(folder: Path) -> dict[str, bytes]:
+    """The content of each file of a folder; a folder in it is an error."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("room", range(4))
+def test_a_disk_that_fills_up_on_the_way_leaves_all_files_and_the_manifest_as_they_were(
+    write, folder, monkeypatch, room
+):
+    """Whichever write finds the disk full, the files and the manifest keep their content, and no other file is left."""
+    write(1, 2)
+    stale(folder, "A0_001", "A0_002")
+    before = names_and_bytes(folder)
     with monkeypatch.context() as patch:
-        fill(patch, room=2)
-        with pytest.raises(OutputError):
-            write(1, 2, 3, 4)
-    older = {path.name for path in folder.glob("*.py") if path.read_text() == "# older\n"}
-    assert older == {"A0_003.py", "A0_004.py"}
-    assert write(1, 2, 3, 4).written == 2
-    assert {path.name: path.read_bytes() for path in folder.glob("*.py")} == expected
+        fill(patch, room=room)
+        with pytest.raises(OutputError, match="No space left on device$"):
+            write(1, 2, 3)
+    assert names_and_bytes(folder) == before
+    assert write(1, 2, 3).written == 3
 
 
-def test_a_file_that_cannot_be_written_does_not_lose_the_entries_of_the_others(write, folder, monkeypatch):
-    """The manifest has the entries of the files before the failed one, which the error names."""
-    target = folder / "A0_002.py"
+@pytest.mark.parametrize("error", [OSError(errno.EIO, os.strerror(errno.EIO)), KeyboardInterrupt()])
+@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_failure_at_any_rename_leaves_all_files_and_the_manifest_as_they_were(
+    write, folder, monkeypatch, error, step, after
+):
+    """A rename that fails, or an interrupt before or after it, leaves every file and the manifest as they were."""
+    write(1, 2)
+    stale(folder, "A0_001", "A0_002")
+    before = names_and_bytes(folder)
     replace = os.replace
+    remaining = [step]
 
     def fail(source: Path, path: Path) -> None:
-        if Path(path) == target:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        remaining[0] -= 1
+        if remaining[0] == -1:
+            if after:
+                replace(source, path)
+            raise error
         replace(source, path)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)
-        with pytest.raises(OutputError, match=f"^{target}: cannot be written: Input/output error$"):
+        with pytest.raises((OutputError, KeyboardInterrupt)):
             write(1, 2, 3)
-    assert list(manifest(folder)) == ["A0_001"]
-    assert sorted(path.name for path in folder.iterdir()) == ["A0_001.py", "manifest.json"]
-    assert write(1, 2, 3).written == 2
-
-
-def test_an_interrupt_while_writing_leaves_no_temporary_file(write, folder, monkeypatch):
-    """Ctrl-C before the rename leaves the old file and no temporary file."""
-    write(1)
-    stale(folder, "A0_001")
-    before = snapshot(folder)
-
-    def interrupt(source: Path, target: Path) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            write(1)
-    assert snapshot(folder) == before
+    assert names_and_bytes(folder) == before
+    assert write(1, 2, 3).written == 3
 
 
 def test_an_output_folder_that_cannot_be_created_is_an_error(lrgen, tmp_path):

@@ -120,6 +120,22 @@ def test_a_manifest_that_differs_from_the_catalogue_is_an_error(catalogue, out):
         verify.from_selection(catalogue, selection, out)
 
 
+def test_a_file_that_changes_after_the_comparison_does_not_pass_for_rendered(catalogue, out, monkeypatch):
+    """A file that is replaced between the comparison with the catalogue and its verification is an error."""
+    selection = pairs(catalogue, 1)
+    (before,) = verify.from_selection(catalogue, selection, out)
+    check = output.check
+
+    def compare_and_replace(*arguments: Any) -> list[output.Mismatch]:
+        mismatches = check(*arguments)
+        before.path.write_text("import os\n")
+        return mismatches
+
+    monkeypatch.setattr(output, "check", compare_and_replace)
+    with pytest.raises(StaleFileError, match=r"/A0_001\.py changes while it is read: run lrgen render$"):
+        verify.from_selection(catalogue, selection, out)
+
+
 # Files by path.
 
 
@@ -215,11 +231,35 @@ def test_an_unreadable_path_is_an_error(catalogue, out, tmp_path, path_kind, cau
         verify.from_paths(catalogue, [argument], out)
 
 
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_only_regular_files_are_read(catalogue, out, tmp_path, kind):
+    """A FIFO and a device are errors, and nothing waits for their end."""
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "network.py"
+    if kind == "fifo":
+        os.mkfifo(path)
+    with pytest.raises(OutputError, match=f"^{re.escape(str(path))}: cannot be read: Not a regular file$"):
+        verify.from_paths(catalogue, [path], out)
+
+
+def test_a_file_is_read_up_to_the_size_limit_of_the_syntax_check(catalogue, out, tmp_path, store):
+    """Of a terabyte one byte more than the limit is read, and the file fails the syntax check for its size."""
+    path = tmp_path / "huge.py"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    (candidate,) = verify.from_paths(catalogue, [path], out)
+    assert len(candidate.source) == 1_000_001
+    settings = VerifySettings(stage=Stage.SYNTAX)
+    (outcome,) = verify.verify([candidate], settings, store, workers=1, timeout=60)
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "the file has more than 1,000,000 bytes")
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("garbage", r"Expecting value: line 1 column 1 \(char 0\)"),
-        ("[]", "list indices must be integers or slices, not str"),
+        ("[]", "files is not a table of entries"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"files": {"A0_001": {"sha256": {}, "architecture": "ResNet", "number": 1}}}', "A0_001 has no sha256, .*"),
         ('{"files": []}', "files is not a table of entries"),
         ('{"files": {"A0_001": {}}}', "A0_001 has no sha256, architecture or number"),
     ],

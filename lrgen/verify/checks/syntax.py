@@ -6,17 +6,16 @@ from typing import Any
 
 from lrgen.records import Candidate, Stage, VerifySettings
 from lrgen.verify.checks.subject import CheckFailure, Subject
+from lrgen.verify.limits import MAX_BYTES
 
 STAGE = Stage.SYNTAX
-MAX_BYTES = 1_000_000
 
 
 def measure(subject: Subject) -> dict[str, Any]:
     """Parse and compile the source."""
     source = subject.candidate.source
-    size = len(source.encode("utf-8", "surrogatepass"))
-    if size > MAX_BYTES:
-        raise CheckFailure(f"the file has {size} bytes, the maximum is {MAX_BYTES}")
+    if len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise CheckFailure(f"the file has more than {MAX_BYTES:,} bytes")
     if any("\udc80" <= char <= "\udcff" for char in source):  # surrogateescape decodes invalid bytes to these
         raise CheckFailure("the file is not UTF-8")
     try:
