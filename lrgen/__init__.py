@@ -1,11 +1,13 @@
 """lrgen renders, verifies and publishes PyTorch training modules: one architecture with one schedule each."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from lrgen.version import __version__
 
+TYPE_CHECKING = False  # as in typing, whose import takes longer than all before the command line handles an interrupt
 if TYPE_CHECKING:
+    from typing import Any
+
     from lrgen.api.architectures import get_active_model, get_architecture, list_architectures, set_active_model
     from lrgen.api.const import (
         ACTIVE_MODEL,
@@ -85,7 +87,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import the module of a name at the first access to the name."""
     if name == "errors":  # a submodule: ``except lrgen.errors.StoreError`` needs no further import
         return importlib.import_module("lrgen.errors")

@@ -20,7 +20,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         OutputError: if it does not exist, is not a regular file, cannot be read, or changes while it is read.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123  Path.open takes no opener
+        with open(path, "rb", opener=_without_waiting) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise OutputError(f"{path}: cannot be read: Not a regular file")

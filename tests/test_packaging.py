@@ -122,4 +122,4 @@ def test_there_is_one_version(wheel, installed, tmp_path):
 def test_the_wheel_declares_the_command(installed):
     """The entry points have the command ``lrgen``."""
     [entry_points] = installed.glob("lrgen-*.dist-info/entry_points.txt")
-    assert "lrgen = lrgen.cli:main" in entry_points.read_text().splitlines()
+    assert "lrgen = lrgen.__main__:main" in entry_points.read_text().splitlines()

@@ -1,12 +1,13 @@
 """The command line: parses the arguments, calls the other packages, prints and exits; no other package does.
 
-Exit codes: 0 done, 1 a file failed verification or a check, 2 wrong use, 130 interrupted.
+Exit codes: 0 done, 1 a file failed verification or a check, 2 wrong use, 130 interrupted (SIGINT, SIGTERM or SIGHUP).
 """
 
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,7 @@ from lrgen.cli.report import report
 from lrgen.cli.results import results
 from lrgen.cli.show import show
 from lrgen.cli.verify import verify
-from lrgen.errors import LrgenError
+from lrgen.errors import LrgenError, first_line
 from lrgen.version import __version__
 
 app = typer.Typer(
@@ -57,31 +58,67 @@ app.add_typer(imports, name="import")
 _UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
+# Failures of the machine or of the input that any command may meet.
+_FAILURES = (OSError, UnicodeError, RecursionError, MemoryError, OverflowError)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its exit code."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; every error is one sentence on standard error."""
+    code: object = 2
     try:
-        given = list(arguments) if arguments is not None else None
-        code = app(args=given, prog_name="lrgen", standalone_mode=False)  # the same under ``python -m lrgen``
+        code = app(args=list(arguments), prog_name="lrgen", standalone_mode=False)  # the same under ``python -m lrgen``
+        sys.stdout.flush()
     except SystemExit as ended:  # Typer's reaction to an interrupt and to a closed pipe
-        code = ended.code
-        if isinstance(ended.__context__, BrokenPipeError):
-            code = 0
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0 if isinstance(ended.__context__, BrokenPipeError) else ended.code
+    except BrokenPipeError:
+        code = 0
     except _UsageError as error:
-        error.show()
-        code = 2
+        _report(error.show)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except LrgenError as error:
-        if State.debug:
-            traceback.print_exc()
-        else:
-            errors.print(f"[bold red]lrgen:[/] {escape(str(error))}")
-        code = 2
+    except (LrgenError, *_FAILURES) as error:
+        text = _sentence(error)
+        _report(traceback.print_exc if State.debug else lambda: _print_error(text))
     if code == 130:
-        errors.print("lrgen: interrupted; finished results are kept")
-    sys.exit(code if isinstance(code, int) else 0)
+        _report(lambda: _print_error("interrupted; finished results are kept"))
+    _drop_output()
+    return code if isinstance(code, int) else 0
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an expected error: of lrgen, of the machine or of the input."""
+    if isinstance(error, LrgenError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or first_line(error)
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply"
+    kinds = {MemoryError: "out of memory", OverflowError: "a number is too large"}
+    kind = next((text for base, text in kinds.items() if isinstance(error, base)), "text cannot be encoded or decoded")
+    return f"{kind}: {error}" if str(error) else kind
+
+
+def _print_error(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]lrgen:[/] {escape(text)}")
+
+
+def _report(show: Callable[[], None]) -> None:
+    """Show an error on standard error, unless that is full or closed."""
+    with contextlib.suppress(OSError):
+        show()
+
+
+def _drop_output() -> None:
+    """Send what standard output does not take to the null device, or the interpreter ends with a traceback of it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(requested: bool) -> None:

@@ -1,5 +1,6 @@
 """Output of the commands: tables of at most 100 columns, JSON, CSV and progress."""
 
+import codecs
 import json
 import sys
 import time
@@ -275,5 +276,6 @@ def console() -> Console:
 
 
 def print_json(value: object) -> None:
-    """Print a value as one JSON document."""
-    print(json.dumps(value, indent=1, default=str, ensure_ascii=False))
+    """Print a value as one JSON document; if standard output is not UTF-8, in ASCII."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    print(json.dumps(value, indent=1, default=str, ensure_ascii=not is_utf8))

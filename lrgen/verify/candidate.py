@@ -33,7 +33,7 @@ def candidate_of(
         path=path,
         source=content.decode("utf-8", "surrogateescape"),
         sha256=sha256,
-        model_name=architecture.name if architecture else path.stem,
+        model_name=architecture.name if architecture else path.stem.encode("utf-8", "backslashreplace").decode(),
         scheduler_type=variant.key if architecture and variant else f"file-{sha256[:8]}",
         variant=variant if variant and curves.exists(variant) else None,
         prm=(architecture.recipe if architecture else _FOREIGN).prm_for(variant),

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -231,6 +232,35 @@ def test_debug_prints_the_traceback_of_this_command_alone(lrgen):
     code, _, err = lrgen("render", "--model", "nobody")
     assert code == 2
     assert "Traceback" not in err
+
+
+FAILURES = {
+    OSError(errno.ENOSPC, "No space left on device", "db/ab.nn.db"): "db/ab.nn.db: No space left on device",
+    OSError(errno.EIO, "Input/output error"): "Input/output error",
+    OSError("no number"): "no number",
+    UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range(128)"): "text cannot be encoded or decoded: ",
+    RecursionError("maximum recursion depth exceeded"): "the input is nested too deeply",
+    MemoryError(): "out of memory",
+    MemoryError("Unable to allocate 7.28 TiB"): "out of memory: Unable to allocate 7.28 TiB",
+    OverflowError("Python int too large to convert to SQLite INTEGER"): "a number is too large: Python int",
+}
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+def test_a_failure_of_the_machine_or_of_the_input_is_one_sentence(lrgen, monkeypatch, error):
+    """A failure that no command expects exits with 2 and one sentence; with ``--debug`` there is a traceback."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lrgen.catalogue.of", fail)
+    code, out, err = lrgen("list", "families")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"lrgen: {FAILURES[error]}")
+    assert err.count("\n") == 1
+    code, _, err = lrgen("--debug", "list", "families")
+    assert code == 2
+    assert "Traceback" in err
 
 
 def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -538,6 +568,16 @@ def test_a_foreign_file_is_verified_in_a_sandbox(lrgen, good):
     assert json.loads(out)[0]["isolation"] in ("namespaces", "landlock")
     _, out, _ = lrgen("verify", good, *EXAMINE, "--json", "--force", "--isolation", "process")
     assert json.loads(out)[0]["isolation"] == "process"
+
+
+def test_a_file_whose_name_is_not_utf8_is_recorded_with_escapes(lrgen, tmp_path):
+    """A file whose name is not UTF-8 is verified, and recorded with escapes in its name."""
+    name = os.fsdecode(b"caf\xe9.py")
+    copy(GOOD, tmp_path / name)
+    code, out, _ = lrgen("verify", name, *EXAMINE, "--json")
+    assert code == 0
+    assert json.loads(out)[0]["model_name"] == "caf\\udce9"
+    assert "caf\\udce9" in lrgen("verify", name, *EXAMINE)[1]
 
 
 def test_a_file_without_a_claim_is_unclaimed(lrgen, good):

@@ -581,9 +581,9 @@ def test_only_files_that_changed_since_a_manifest_are_selected(catalogue, out, t
 COMMAND_LINE = """
 import json, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the parent ignores
-from lrgen.cli import main
+from lrgen.__main__ import main
 try:
-    main(sys.argv[1:])
+    main()
 finally:
     print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 """
@@ -685,11 +685,11 @@ def batch(folder: Path, hanging: int) -> Iterator[Batch]:
                 os.waitpid(pid, 0)  # its parent is dead: this process may have adopted it
 
 
-@pytest.mark.parametrize("hanging", [1, 2])
-def test_an_interrupt_keeps_the_finished_outcomes(lrgen, tmp_path, hanging):
-    """Ctrl-C ends the children and exits with 130, and finished outcomes are recorded and reused."""
+@pytest.mark.parametrize(("hanging", "number", "send"), [(1, signal.SIGINT, os.killpg), (2, signal.SIGTERM, os.kill)])
+def test_an_interrupt_keeps_the_finished_outcomes(lrgen, tmp_path, hanging, number, send):
+    """Ctrl-C, and SIGTERM alike, end the children and exit with 130; finished outcomes are recorded and reused."""
     with batch(tmp_path, hanging) as running:
-        os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does it
+        send(running.process.pid, number)  # a terminal sends it to the whole group, a supervisor to the process
         out, err = running.process.communicate(timeout=TIMEOUT)
         assert running.process.returncode == 130
         assert out == ""
