@@ -29,6 +29,7 @@ FLOORS = {
 }
 MAX_FLOORS = 10
 MAX_MODULES = 9  # directly in lrgen/, besides __init__ and __main__
+SENT_AS_TEXT = {"verify.sandbox"}
 HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray", "pyarrow"}
 
 every_module = pytest.mark.parametrize("name", sorted(MODULES))
@@ -57,15 +58,23 @@ def imports(name: str, *, lazy: bool = True) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name} imports relatively"
+            module = _absolute(name, node)
             # ``from lrgen import catalogue`` is an import of lrgen.catalogue, ``from lrgen.errors import X`` is not.
             for alias in node.names:
-                inner_name = f"{node.module}.{alias.name}"
+                inner_name = f"{module}.{alias.name}"
                 is_module = inner_name.removeprefix("lrgen.").removesuffix(".__init__") in {
                     *MODULES,
                     *(module.removesuffix(".__init__") for module in MODULES),
                 }
-                yield inner_name if str(node.module).startswith("lrgen") and is_module else str(node.module)
+                yield inner_name if module.startswith("lrgen") and is_module else module
+
+
+def _absolute(name: str, node: ast.ImportFrom) -> str:
+    """The full name of the module from which a module imports; a level leaves one package."""
+    if not node.level:
+        return str(node.module)
+    parts = ["lrgen", *name.split(".")][: -node.level]
+    return ".".join([*parts, node.module] if node.module else parts)
 
 
 def rooms_of(name: str, *, lazy: bool = True) -> set[str]:
@@ -137,6 +146,21 @@ def test_there_are_few_floors_and_modules():
 def test_no_arrow_runs_back_up_within_a_package(package):
     """The imports between the modules of a package have no cycle."""
     assert floors_of(arrows_within(package))
+
+
+def test_what_is_sent_as_text_stands_alone():
+    """Packages whose text runs in a process without lrgen import only each other, and only they import relatively."""
+    relative, foreign = set(), set()
+    for name in MODULES:
+        package = name.rpartition(".")[0]
+        if any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree_of(name))):
+            relative.add(package)
+        if package in SENT_AS_TEXT:
+            packages = {f"lrgen.{sent}" for sent in SENT_AS_TEXT}
+            inside = {full for full in imports(name) if full.split(".")[0] == "lrgen"}
+            foreign |= {full for full in inside if not {full, full.rpartition(".")[0]} & packages}
+    assert relative <= SENT_AS_TEXT
+    assert foreign == set()
 
 
 @every_room

@@ -11,7 +11,7 @@ from lrgen import catalogue, config
 from lrgen.cli.options import AsJson
 from lrgen.cli.printing import print_facts, print_json
 from lrgen.errors import IsolationError
-from lrgen.verify import sandbox
+from lrgen.verify import isolation
 from lrgen.version import __version__
 
 _PACKAGES = ("torch", "black", "jinja2", "sqlalchemy", "scikit-learn", "numpy", "pandas", "typer", "pydantic")
@@ -41,7 +41,7 @@ def report(settings: config.Settings) -> dict[str, Any]:
         "fork": hasattr(os, "fork") and hasattr(os, "pidfd_open"),
     }
     try:
-        facts["sandbox"] = sandbox.available().value
+        facts["sandbox"] = isolation.available().value
     except IsolationError as error:
         facts["sandbox"] = str(error)
     for package in _PACKAGES:

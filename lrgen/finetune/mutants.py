@@ -15,7 +15,7 @@ from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run, verdicts
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.sandbox import Isolation
+from lrgen.verify.isolation import Isolation
 
 SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
 _BATCH = 64  # mutants verified in one call

@@ -9,7 +9,7 @@ from pathlib import Path
 from lrgen.config import Settings
 from lrgen.errors import ConfigError, DeviceError, UnknownNameError
 from lrgen.records import Stage, VerifySettings
-from lrgen.verify.sandbox import Isolation
+from lrgen.verify.isolation import Isolation
 
 ENGINES = ("local", "ray")
 # Bytes of GPU memory that a file may need: its CUDA context and the largest network at 224 pixels.

@@ -16,11 +16,12 @@ from lrgen.render import output
 from lrgen.render.output import Pair
 from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
-from lrgen.verify import sandbox as sandboxes
+from lrgen.verify import isolation as isolations
 from lrgen.verify.candidate import candidate_of
+from lrgen.verify.isolation import Isolation
 from lrgen.verify.limits import MAX_BYTES, Limits
 from lrgen.verify.plan import VerifyPlan
-from lrgen.verify.sandbox import Isolation, Mechanism
+from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.verdicts import conditions_of
 
 
@@ -237,7 +238,7 @@ def _by_mechanism(
     for candidate in candidates:
         (process if _isolation_of(candidate, isolation) is Isolation.PROCESS else sandbox).append(candidate)
     batches = [(Mechanism.PROCESS, process)] if process else []
-    return [*batches, (sandboxes.available(), sandbox)] if sandbox else batches
+    return [*batches, (isolations.available(), sandbox)] if sandbox else batches
 
 
 def _isolation_of(candidate: Candidate, isolation: Isolation | None) -> Isolation:

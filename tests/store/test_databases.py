@@ -734,7 +734,7 @@ def test_characters_that_no_database_accepts_are_escaped(store, catalogue, tmp_p
     """A surrogate and a null character in a reason are recorded as escapes."""
     from lrgen.records import Stage, VerifySettings
     from lrgen.verify import run
-    from lrgen.verify.sandbox import Isolation
+    from lrgen.verify.isolation import Isolation
 
     good = (REPOSITORY / "generated" / "ResNet" / "A0_001.py").read_text()
     bad = good.replace("    step_size =", '    raise ValueError("bad \\ud800 \\0 text")\n    step_size =')

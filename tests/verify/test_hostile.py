@@ -16,7 +16,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen import curves
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
-from lrgen.verify import sandbox
+from lrgen.verify import isolation
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
@@ -31,7 +31,7 @@ SANDBOXES = [Mechanism.NAMESPACES, Mechanism.LANDLOCK]
 
 @functools.cache
 def refusal_of(mechanism: Mechanism) -> str:
-    return sandbox.refusal_of(mechanism)
+    return isolation.refusal_of(mechanism)
 
 
 @pytest.fixture(params=SANDBOXES, ids=lambda mechanism: mechanism.value)

@@ -19,7 +19,7 @@ from lrgen.store import Store, rows
 from lrgen.verify import run as verify
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
-from lrgen.verify.sandbox import Isolation
+from lrgen.verify.isolation import Isolation
 from tests.verify.engines.test_local import PASSING_CONTRACT
 from tests.verify.processes import children_of, has_exited, reap, wait_for
 

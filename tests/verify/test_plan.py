@@ -13,8 +13,8 @@ from lrgen.verify import plan as planning
 from lrgen.verify import run, verdicts
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import ray
+from lrgen.verify.isolation import Isolation
 from lrgen.verify.plan import VerifyRequest, plan
-from lrgen.verify.sandbox import Isolation
 
 ON_CPU = Settings(device="cpu")
 ON_GPU = Settings(device="cuda")

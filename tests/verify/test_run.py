@@ -30,7 +30,8 @@ from lrgen.verify import run as verify
 from lrgen.verify import verdicts
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
-from lrgen.verify.sandbox import Isolation, Mechanism
+from lrgen.verify.isolation import Isolation
+from lrgen.verify.sandbox import Mechanism
 from tests.paths import FIXTURES
 
 GOOD = FIXTURES / "training" / "passes_epoch_unit.py"  # claims variant 1
@@ -459,7 +460,7 @@ def mechanisms(fake: dict[str, Any]) -> dict[str, Mechanism]:
 
 def test_foreign_files_run_in_a_sandbox(fake, store, tmp_path, monkeypatch):
     """A rendered file runs in a plain process, a foreign file in the strongest sandbox."""
-    monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.LANDLOCK)
+    monkeypatch.setattr(verify.isolations, "available", lambda: Mechanism.LANDLOCK)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60))
     assert mechanisms(fake) == {"rendered": Mechanism.PROCESS, "foreign": Mechanism.LANDLOCK}
@@ -470,7 +471,7 @@ def test_foreign_files_run_in_a_sandbox(fake, store, tmp_path, monkeypatch):
 )
 def test_a_requested_isolation_applies_to_all_files(fake, store, tmp_path, monkeypatch, isolation, mechanism):
     """A requested isolation applies to rendered and foreign files."""
-    monkeypatch.setattr(verify.sandboxes, "available", lambda: Mechanism.NAMESPACES)
+    monkeypatch.setattr(verify.isolations, "available", lambda: Mechanism.NAMESPACES)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     list(verify.verify([foreign, as_rendered(rendered)], CONTRACT, store, workers=1, timeout=60, isolation=isolation))
     assert set(mechanisms(fake).values()) == {mechanism}
@@ -482,7 +483,7 @@ def test_without_a_sandbox_no_file_is_run(fake, store, tmp_path, monkeypatch):
     def refuse() -> Mechanism:
         raise IsolationError("this machine provides no sandbox")
 
-    monkeypatch.setattr(verify.sandboxes, "available", refuse)
+    monkeypatch.setattr(verify.isolations, "available", refuse)
     rendered, foreign = candidates(tmp_path, "rendered", "foreign")
     with pytest.raises(IsolationError, match="^this machine provides no sandbox$"):
         list(verify.verify([as_rendered(rendered), foreign], CONTRACT, store, workers=1, timeout=60))

@@ -32,7 +32,7 @@ import torch.optim.swa_utils  # noqa: F401  rendered files import it: loaded onc
 from lrgen.data import Dataset
 from lrgen.records import Candidate, Outcome, VerifySettings
 from lrgen.verify import child as child_process
-from lrgen.verify import sandbox
+from lrgen.verify import isolation, sandbox
 from lrgen.verify.checks.tamper import SNAPSHOT
 from lrgen.verify.child import Channel
 from lrgen.verify.limits import Limits
@@ -99,6 +99,7 @@ def run(
     children: set[_Child] = set()
     idle: list[_Child] = []
     others = child_processes()
+    isolation.view()  # cached here, because a child has another working directory
     _adopt_orphans()
     SNAPSHOT.take()
     gc.freeze()  # a garbage collection in a child must not copy the pages that it shares with the parent
@@ -230,7 +231,8 @@ def _run_child(job: _Job, index: int, folder: Path, channel: Channel, output: in
         os.chdir(folder)
         candidate = job.candidates[index]
         if job.mechanism is not Mechanism.PROCESS:
-            sandbox.enter(job.mechanism, folder, {channel.pipe}, sandbox.Bounds(), _device_nodes(job.settings.device))
+            devices = _device_nodes(job.settings.device)
+            sandbox.enter(job.mechanism, folder, {channel.pipe}, sandbox.Bounds(), isolation.view(), devices)
             child_process.run(candidate, job.settings, job.dataset, channel)
         elif job.reuse:
             child_process.serve(job.candidates, job.settings, job.dataset, channel, requests, index)
@@ -245,9 +247,9 @@ def _run_child(job: _Job, index: int, folder: Path, channel: Channel, output: in
         os._exit(code)
 
 
-def _device_nodes(device: str) -> list[Path]:
+def _device_nodes(device: str) -> list[str]:
     """The device nodes that a file needs to compute on a device."""
-    return [] if device == "cpu" else sorted(Path("/dev").glob("nvidia*"))
+    return [] if device == "cpu" else sorted(map(str, Path("/dev").glob("nvidia*")))
 
 
 def _read(child: _Child, descriptor: int) -> bool:

@@ -25,7 +25,7 @@ from typing import Any, NoReturn, Self
 
 from lrgen.errors import DataError, DeviceError, EngineError, IsolationError, LrgenError
 from lrgen.records import Candidate, Outcome, Stage, VerifySettings
-from lrgen.verify import codec, sandbox
+from lrgen.verify import codec, isolation
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
@@ -160,7 +160,7 @@ def _answer(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
 
     settings = setup.settings
     try:
-        mechanism = setup.mechanism or sandbox.available()
+        mechanism = setup.mechanism or isolation.available()
         dataset = None
         if settings.stage is Stage.TRAINING:
             dataset = _dataset(settings.dataset, setup.data_root, setup.download)

@@ -4,14 +4,14 @@ import contextlib
 import os
 import signal
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lrgen.verify.sandbox.privileges import CAP_SYS_ADMIN, Bounds, close_all_but, drop_privileges, limit, own_id
-from lrgen.verify.sandbox.readable_paths import DEVICES, MACHINE_PATHS, links, readable
-from lrgen.verify.sandbox.seccomp import RULES, lock
-from lrgen.verify.sandbox.syscalls import PR_SET_DUMPABLE, REFUSED, call
+from .privileges import CAP_SYS_ADMIN, Bounds, close_all_but, drop_privileges, limit, own_id
+from .seccomp import lock
+from .syscalls import PR_SET_DUMPABLE, call
+from .view import DEVICES, MACHINE_PATHS, View
 
 _SHARED_MEMORY = 64 << 20
 _FILES_OF_A_TMPFS = 1 << 14
@@ -24,14 +24,14 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _MNT_DETACH, _AT_FDCWD, _AT_RECURSIVE = 2, -100, 0x8000
 
 
-def enter(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
+def enter(scratch: Path, bounds: Bounds, view: View, devices: Sequence[str]) -> None:
     """Continue in a new process with its own namespaces and root file system."""
     own = own_id(CAP_SYS_ADMIN)
     _move_into_namespaces(own)
-    _change_root(scratch, bounds, devices)
+    _change_root(scratch, bounds, view, devices)
     limit(bounds, bounds.processes)
     drop_privileges(own)
-    lock(_OUTSIDE, REFUSED.values(), RULES)
+    lock(_OUTSIDE, dumpable=not own)
 
 
 def _move_into_namespaces(own: int | None) -> None:
@@ -42,6 +42,7 @@ def _move_into_namespaces(own: int | None) -> None:
     runs in the second.
     """
     uid, gid = os.getuid(), os.getgid()
+    call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)  # otherwise root owns the files below, and the memory is not measured
     call("unshare", _NEW_MOUNTS_PIDS_NETWORK_IPC_NAMES | (0 if own else _NEW_USERS))
     if not own:
         Path("/proc/self/setgroups").write_text("deny")
@@ -91,15 +92,15 @@ def _await_inner(inner: int, first: int, lifeline_end: int) -> NoReturn:
         os._exit(code)
 
 
-def _change_root(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None:
+def _change_root(scratch: Path, bounds: Bounds, view: View, devices: Sequence[str]) -> None:
     """Mount the readable paths, the devices and the scratch folder under a new root, and detach the old root."""
     os.umask(0o022)
-    symlinks = links()
     root = str(scratch)  # the mount point of the new root
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
     _tmpfs(root, 1 << 20, 755)
-    for path in (*readable(), *filter(Path.exists, map(Path, MACHINE_PATHS))):
+    for path in (*view["readable"], *filter(os.path.exists, MACHINE_PATHS)):
         _bind(path, root, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    _hide(view["hidden"], root)
     for device in (*DEVICES, *devices):
         _bind(device, root, _MS_NOSUID | _MS_NOEXEC)
     _tmpfs(f"{root}/dev/shm", _SHARED_MEMORY)
@@ -111,10 +112,10 @@ def _change_root(scratch: Path, bounds: Bounds, devices: Sequence[Path]) -> None
     call("pivot_root", b".", b".")
     call("umount2", b".", _MNT_DETACH)
     os.chdir("/")
-    for name, target in symlinks:
+    for name, link_target in view["links"]:
         if not os.path.lexists(name):
-            name.parent.mkdir(parents=True, exist_ok=True)
-            name.symlink_to(target)
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+            os.symlink(link_target, name)
     _set_attributes("/", _MS_RDONLY)
     call("sethostname", b"sandbox", len(b"sandbox"))
 
@@ -131,16 +132,30 @@ def _tmpfs(target: str, size: int, mode: int = 1777) -> None:
     _mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={size},nr_inodes={_FILES_OF_A_TMPFS},mode={mode}")
 
 
-def _bind(path: Path, root: str, attributes: int) -> None:
+def _bind(path: str, root: str, attributes: int) -> None:
     """Bind-mount a file or a folder with its submounts under the new root."""
-    target = Path(f"{root}{path}")
-    if path.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
+    target = root + path
+    if os.path.isdir(path):
+        os.makedirs(target, exist_ok=True)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
-    _mount(str(path), str(target), None, _MS_BIND | _MS_REC)
-    _set_attributes(str(target), attributes, _AT_RECURSIVE)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        Path(target).touch()
+    _mount(path, target, None, _MS_BIND | _MS_REC)
+    _set_attributes(target, attributes, _AT_RECURSIVE)
+
+
+def _hide(paths: Iterable[str], root: str) -> None:
+    """Mount an empty folder or an empty file over each path under the new root."""
+    folder, file = f"{root}/.folder", f"{root}/.file"
+    os.mkdir(folder, 0o555)
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o444))
+    for path in paths:
+        target = root + path
+        if os.path.exists(target):
+            _mount(folder if os.path.isdir(target) else file, target, None, _MS_BIND)
+            _set_attributes(target, _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    os.rmdir(folder)
+    os.unlink(file)
 
 
 def _set_attributes(target: str, attributes: int, flags: int = 0) -> None:

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrgen.verify.sandbox.readable_paths import readable
-from lrgen.verify.sandbox.syscalls import (
+from .syscalls import (
     PR_CAP_AMBIENT,
     PR_CAP_AMBIENT_CLEAR_ALL,
     PR_CAPBSET_DROP,
@@ -25,13 +24,15 @@ from lrgen.verify.sandbox.syscalls import (
 class Bounds:
     """Bounds on the resources of a sandboxed child.
 
-    ``processes`` includes threads; ``file_bytes`` bounds each file, ``scratch_bytes`` the scratch folder.
+    ``processes`` includes threads. ``file_bytes`` bounds each file and ``scratch_bytes`` the scratch folder. ``memory``
+    is the number of bytes that each process may allocate besides those that it inherits (0: no limit).
     """
 
     processes: int = 64
     file_bytes: int = 64 << 20
     scratch_bytes: int = 256 << 20
     open_files: int = 256
+    memory: int = 0
 
 
 ENVIRONMENT = """
@@ -40,7 +41,8 @@ PATH LANG LC_ALL TZ OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS CUBLAS_
 _ENVIRONMENT_PREFIX = "NVIDIA_"
 _OWN_IDS = 2_000_000_000  # unused uids and gids start here; the process id is added
 _WHOLE_MAP = ["0", "0", str(2**32 - 1)]
-NO_CAPS, CAP_DAC_READ_SEARCH = 0, 1 << 2
+_STACK = 8 << 20  # bytes of the stack of a thread
+NO_CAPS, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 0, 1 << 2, 1 << 19
 _CAPS_TO_CHANGE_IDS = 1 << 0 | 1 << 6 | 1 << 7 | 1 << 8  # CHOWN, SETGID, SETUID, SETPCAP
 CAP_SYS_ADMIN = 1 << 21
 _CAP_VERSION = struct.pack("Ii", 0x20080522, 0)
@@ -73,15 +75,34 @@ def close_all_but(keep: Iterable[int]) -> None:
 
 
 def limit(bounds: Bounds, tasks: int) -> None:
-    """Set the resource limits of this process; a limit is never raised."""
-    for kind, bound in (
-        (resource.RLIMIT_FSIZE, bounds.file_bytes),
-        (resource.RLIMIT_NOFILE, bounds.open_files),
-        (resource.RLIMIT_NPROC, tasks),
-    ):
+    """Set the resource limits of this process; a limit is never raised.
+
+    The limit on allocations counts private writable memory, resident or not, and the stacks of threads.
+    """
+    bound = {
+        resource.RLIMIT_FSIZE: bounds.file_bytes,
+        resource.RLIMIT_NOFILE: bounds.open_files,
+        resource.RLIMIT_NPROC: tasks,
+    }
+    if bounds.memory:
+        bound[resource.RLIMIT_DATA] = _allocated() + bounds.memory + bounds.processes * _STACK
+    for kind, value in bound.items():
         hard = resource.getrlimit(kind)[1]
-        value = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
-        resource.setrlimit(kind, (value, value))
+        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (lower, lower))
+
+
+def dump_no_core() -> None:
+    """Have the kernel dump no core: a limit of 1 byte also keeps it from starting a program that collects dumps."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    bound = 1 if hard else 0
+    resource.setrlimit(resource.RLIMIT_CORE, (bound, bound))
+
+
+def _allocated() -> int:
+    """The bytes of private writable memory of this process."""
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return next(int(row.split()[1]) << 10 for row in rows if row.startswith("VmData:"))
 
 
 def tasks_of_user() -> int:
@@ -96,17 +117,17 @@ def tasks_of_user() -> int:
     return tasks
 
 
-def own_id(needed: int, scratch: Path | None = None) -> int | None:
+def own_id(needed: int, read: Iterable[Path] = ()) -> int | None:
     """A uid and gid that only this child has: its limits and signals do not involve other processes.
 
-    None if the process cannot change its ids, or could not read its files and the scratch folder with the new ones.
+    None if the process cannot change its ids, or could not read the paths ``read`` with the new ones.
     """
     held = _capabilities()
     if held & (required := needed | _CAPS_TO_CHANGE_IDS) != required:
         return None
     if Path("/proc/self/uid_map").read_text().split() != _WHOLE_MAP:
         return None
-    if scratch and not held & CAP_DAC_READ_SEARCH and not all(map(_open_to_all, (*readable(), scratch.parent))):
+    if not held & CAP_DAC_READ_SEARCH and not all(map(_open_to_all, read)):
         return None
     return _OWN_IDS + os.getpid()
 
@@ -144,4 +165,16 @@ def drop_privileges(own: int | None, spared: int = 0) -> None:
         os.setgroups([])
         os.setresgid(own, own, own)
         os.setresuid(own, own, own)
-    call("capset", _CAP_VERSION, struct.pack("6I", spared, spared, 0, 0, 0, 0))
+    _set_capabilities(spared)
+
+
+def forget_tracing() -> None:
+    """Drop the capability to trace and to read other processes of the same user."""
+    if _capabilities() & CAP_SYS_PTRACE:
+        call("prctl", PR_CAPBSET_DROP, CAP_SYS_PTRACE.bit_length() - 1, 0, 0, 0)
+        _set_capabilities(_capabilities() & ~CAP_SYS_PTRACE)
+
+
+def _set_capabilities(held: int) -> None:
+    low, high = held & 0xFFFFFFFF, held >> 32
+    call("capset", _CAP_VERSION, struct.pack("6I", low, low, 0, high, high, 0))

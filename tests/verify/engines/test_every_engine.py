@@ -14,7 +14,7 @@ from lrgen import catalogue as catalogues
 from lrgen import data
 from lrgen.errors import EngineError, IsolationError
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
-from lrgen.verify import sandbox
+from lrgen.verify import isolation
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local, process
 from lrgen.verify.engines import ray as cluster
@@ -64,7 +64,7 @@ def run(request: pytest.FixtureRequest) -> Run:
         options["reuse"] = True
     if request.param == "sandboxed":
         try:
-            options["mechanism"] = sandbox.available()
+            options["mechanism"] = isolation.available()
         except IsolationError as error:
             pytest.skip(str(error))
 
