@@ -7,15 +7,17 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from lrgen import old_names
-from lrgen.errors import ConfigError
+from lrgen.errors import ConfigError, shown
 from lrgen.files import write_atomically
 
 FILE_NAME = "lrgen.toml"
+SEED_LIMIT = 2**63
 _PREFIX = "LRGEN_"
 # Classes of CIFAR-10 and superclasses of CIFAR-100.
 _ANIMALS = (
@@ -26,8 +28,28 @@ _ANIMALS = (
 _VEHICLES = ("airplane", "automobile", "ship", "truck", "vehicles_1", "vehicles_2")
 
 
+def _not_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("boolean", "Input should be a number")
+    return value
+
+
+_T = TypeVar("_T", str, Path)
+
+
+def _without_null(value: _T) -> _T:
+    if "\0" in str(value):
+        raise PydanticCustomError("null", "Input should have no null character")
+    return value
+
+
+_Integer = Annotated[int, BeforeValidator(_not_boolean)]
+_Number = Annotated[float, BeforeValidator(_not_boolean)]
+_Path = Annotated[Path, AfterValidator(_without_null)]
+
+
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelDetection(_Table):
@@ -42,8 +64,8 @@ class LrExtraction(_Table):
     """The words before a learning rate in a text, for ``lrgen.extraction.extract_lr``."""
 
     keywords: Annotated[tuple[str, ...], Field(min_length=1)] = ("learning_rate", "lr")
-    default_lr: Annotated[float, Field(gt=0)] = 0.1
-    lr_range: tuple[float, float] = (0.001, 1.0)
+    default_lr: Annotated[_Number, Field(gt=0)] = 0.1
+    lr_range: tuple[_Number, _Number] = (0.001, 1.0)
 
 
 class Prompt(_Table):
@@ -60,17 +82,17 @@ class Settings(_Table):
     """
 
     active_model: str = "ResNet"
-    out: Path = Path("generated")
-    db: str = "sqlite:///db/ab.nn.db"
+    out: _Path = Path("generated")
+    db: Annotated[str, AfterValidator(_without_null)] = "sqlite:///db/ab.nn.db"
     dataset: str = "digits"
-    data_root: Path = Path("data")
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 24
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    data_root: _Path = Path("data")
+    epochs: Annotated[_Integer, Field(ge=1, le=100_000)] = 5
+    batch_size: Annotated[_Integer, Field(ge=1, le=65_536)] = 24
+    seed: Annotated[_Integer, Field(ge=0, lt=SEED_LIMIT)] = 0
     device: str = "auto"
-    workers: Annotated[int, Field(ge=0, le=4096)] = 0
-    timeout: Annotated[float, Field(gt=0)] = 900.0
-    templates: tuple[Path, ...] = ()
+    workers: Annotated[_Integer, Field(ge=0, le=4096)] = 0
+    timeout: Annotated[_Number, Field(gt=0, le=10_000_000)] = 900.0
+    templates: tuple[_Path, ...] = ()
     enable_huggingface_schedulers: bool = True
     enable_multi_model_support: bool = True
     enable_extended_classes: bool = True
@@ -123,11 +145,12 @@ def load(
         top = str(first["loc"][0])
         name = ".".join(map(str, first["loc"]))
         place = next(place for place, layer in reversed(layers) if top in layer)
-        shown = f"{_PREFIX}{name.upper()}" if place == "the environment" else name
-        problem = f"{first['msg']}, got {first['input']!r}"
+        key = f"{_PREFIX}{name.upper()}" if place == "the environment" else name
+        message = "Input should be a path" if first["type"] == "path_type" else first["msg"]  # else it names a class
+        problem = f"{message}, got {shown(first['input'])}"
         if first["type"] == "extra_forbidden":
             problem = f"unknown key{_renamed(str(first['loc'][-1]))}"
-        raise ConfigError(f"{shown}: {problem} (from {place})") from error
+        raise ConfigError(f"{key}: {problem} (from {place})") from error
 
 
 def find_file(folder: Path) -> Path | None:
@@ -163,7 +186,9 @@ def write_setting(name: str, value: str, folder: Path | None = None) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from error
+    except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

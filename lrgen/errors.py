@@ -1,5 +1,6 @@
 """The exceptions of lrgen; a message names the argument, the value and the place."""
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -7,6 +8,15 @@ from difflib import get_close_matches
 def first_line(error: object) -> str:
     """Return the first line of an error's message that is not empty, or the name of its type."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+_REPR = reprlib.Repr()  # of a value that may be as long and as nested as its author likes
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: its Python literal, cut off where it is long or nested."""
+    return _REPR.repr(value)
 
 
 class LrgenError(Exception):
@@ -30,7 +40,7 @@ class UnknownNameError(LrgenError):
             hint = f"known: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
         else:
             hint = "there are none"
-        super().__init__(f"unknown {kind} '{value}': {hint}")
+        super().__init__(f"unknown {kind} {shown(str(value))}: {hint}")
 
 
 class ParameterError(LrgenError, ValueError):

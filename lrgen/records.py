@@ -1,11 +1,14 @@
 """Frozen records and enumerations that the packages of lrgen exchange."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+_FRACTION = re.compile(r"-?[0-9]{1,9}/[0-9]{1,9}")
 
 
 class Unit(StrEnum):
@@ -391,6 +394,7 @@ def parse_number(value: float | str) -> tuple[float, str]:
         ValueError: if a string is not a fraction of integers.
     """
     if isinstance(value, str):
-        fraction = Fraction(value)
-        return float(fraction), value.replace("/", " / ")
+        if not _FRACTION.fullmatch(value):
+            raise ValueError(f"not a fraction of integers: {value!r}")
+        return float(Fraction(value)), value.replace("/", " / ")
     return float(value), repr(float(value))

@@ -69,7 +69,8 @@ def unique_nn(
 
     Returns:
         A frame with a row for the newest run of each (model, schedule), best first. Among files with the same code, and
-        among files of one network with the same learning rates, it has only the best. Columns: model_name,
+        among files of one network with the same learning rates, it has only the best. A file whose newest run did not
+        pass its checks is left out. Columns: model_name,
         scheduler_type, variant_name, metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path,
         dataset, task, status, training, seed. Networks that only overfit a small subset are last, since their metrics
         are not comparable.
@@ -251,6 +252,8 @@ def get_best_schedulers(
     db: str | None = None,
 ) -> "pd.DataFrame":
     """Return the schedules of a network, each at the best epoch of its newest run, best first.
+
+    A file whose newest run did not pass its checks is left out.
 
     Args:
         model_name: the architecture.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, StrictFloat, StrictInt, ValidationInfo, field_validator
 
 from lrgen.catalogue import toml
 from lrgen.catalogue.toml import Identifier, Sentence, Table
@@ -17,15 +17,15 @@ _Suffix = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*$")]
 
 class _RecipeTable(Table):
     optimizer: Identifier
-    lr: Annotated[float, Field(gt=0)]
-    batch: Annotated[int, Field(ge=1)]
+    lr: Annotated[StrictFloat, Field(gt=0)]
+    batch: Annotated[StrictInt, Field(ge=1)]
     source: Sentence
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Annotated[StrictFloat, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0, validate_default=True)] = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    clip_norm: Annotated[float, Field(ge=0)] = 0.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[StrictFloat, Field(ge=0, validate_default=True)] = 0.0
+    label_smoothing: Annotated[StrictFloat, Field(ge=0, lt=1)] = 0.0
+    clip_norm: Annotated[StrictFloat, Field(ge=0)] = 0.0
+    dropout: Annotated[StrictFloat, Field(ge=0, lt=1)] = 0.0
 
     @field_validator("weight_decay")
     @classmethod
@@ -36,14 +36,14 @@ class _RecipeTable(Table):
 
 
 class _BudgetTable(Table):
-    images: Annotated[int, Field(ge=10)]
-    pixels: Annotated[int, Field(ge=8)]
-    batch: Annotated[int, Field(ge=2)]
-    epochs: Annotated[int, Field(ge=1)]
-    lr: Annotated[float, Field(ge=0)] = 0.0
-    own_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
+    images: Annotated[StrictInt, Field(ge=10)]
+    pixels: Annotated[StrictInt, Field(ge=8)]
+    batch: Annotated[StrictInt, Field(ge=2)]
+    epochs: Annotated[StrictInt, Field(ge=1)]
+    lr: Annotated[StrictFloat, Field(ge=0)] = 0.0
+    own_rate: Annotated[StrictFloat, Field(gt=0, le=1)] = 1.0
+    dropout: Annotated[StrictFloat, Field(ge=0, lt=1)] | None = None
+    seconds: Annotated[StrictFloat, Field(gt=0, le=60)] = 60.0
 
 
 class _ArchitectureTable(Table):
@@ -51,10 +51,10 @@ class _ArchitectureTable(Table):
     summary: Sentence
     paper: Sentence
     reference: Sentence
-    parameters: Annotated[int, Field(ge=1)]
-    reference_pixels: Annotated[int, Field(ge=1)]
-    reference_classes: Annotated[int, Field(ge=2)]
-    smallest_input: Annotated[int, Field(ge=1)]
+    parameters: Annotated[StrictInt, Field(ge=1)]
+    reference_pixels: Annotated[StrictInt, Field(ge=1)]
+    reference_classes: Annotated[StrictInt, Field(ge=2)]
+    smallest_input: Annotated[StrictInt, Field(ge=1)]
     layers: Annotated[tuple[_Layer, ...], Field(min_length=1)]
     no_decay: tuple[_Suffix, ...] = ()
     recipe: _RecipeTable

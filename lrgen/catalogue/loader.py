@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lrgen.catalogue import architectures, schedules
 from lrgen.config import Settings
-from lrgen.errors import CatalogueError, UnknownNameError
+from lrgen.errors import CatalogueError, ParameterError, UnknownNameError
 from lrgen.records import Architecture, Family, Variant
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -49,9 +49,9 @@ class Catalogue:
             UnknownNameError: if there is none.
         """
         text = str(number_or_name).strip()
-        digits = text.removeprefix("A0_")
+        digits = text.removeprefix("A0_").lstrip("0")
         for variant in self.variants:
-            if digits.isascii() and digits.isdigit() and variant.number == int(digits):
+            if digits == str(variant.number):
                 return variant
             if text and text in (variant.name, variant.former_name):
                 return variant
@@ -80,6 +80,7 @@ class Catalogue:
 
         Raises:
             UnknownNameError: if a name does not exist.
+            ParameterError: if a range ends before it begins.
         """
         numbers = {number for name in variants for number in self._numbers(name)}
         numbers |= {variant.number for name in families for variant in self.family(name).variants}
@@ -87,10 +88,12 @@ class Catalogue:
 
     def _numbers(self, name: str) -> range:
         first, dash, last = name.partition("-")
-        if dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last):
-            return range(self.variant(first).number, self.variant(last).number + 1)
-        number = self.variant(name).number
-        return range(number, number + 1)
+        if not (dash and first.isdecimal() and last.isdecimal()):
+            first = last = name
+        numbers = range(self.variant(first).number, self.variant(last).number + 1)
+        if not numbers:
+            raise ParameterError(f"variant: the range {name} ends before it begins")
+        return numbers
 
 
 def _named(kind: str, name: str, known: Mapping[str, _Named]) -> _Named:

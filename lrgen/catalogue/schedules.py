@@ -8,26 +8,26 @@ from pydantic import Field, StrictFloat, StrictInt
 from lrgen import records
 from lrgen.catalogue import toml
 from lrgen.catalogue.toml import Identifier, Sentence, Table
-from lrgen.errors import CatalogueError
+from lrgen.errors import CatalogueError, shown
 from lrgen.records import AddedGroup, Family, Hyperparameter, Metric, PastEnd, Unit, Variant, WrittenOptimizer
 
 
 class _HyperparameterTable(Table):
-    default: StrictInt | StrictFloat | str
+    default: StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=True)] | str  # _hyperparameter checks its range
     meaning: Sentence
-    low: Annotated[float, Field(ge=0, le=1)] = 0.0
-    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+    low: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.0
+    high: Annotated[StrictFloat, Field(ge=0, le=1)] = 1.0
 
 
 class _OptimizerTable(Table):
     name: Identifier
-    lr: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    lr: Annotated[StrictFloat, Field(gt=0)]
+    weight_decay: Annotated[StrictFloat, Field(ge=0)] = 0.0
     source: str = ""
 
 
 class _VariantTable(Table):
-    number: Annotated[int, Field(ge=1, le=999)]
+    number: Annotated[StrictInt, Field(ge=1, le=999)]
     name: Identifier
     former_name: Identifier | None = None
     title: Sentence
@@ -46,9 +46,9 @@ class _VariantTable(Table):
     optimizer: _OptimizerTable | None = None
     hyperparameters: dict[Identifier, _HyperparameterTable] = Field(default_factory=dict)
     constants: dict[Identifier, Any] = Field(default_factory=dict)
-    equivalent_to: int | None = None
-    equivalent_within: Annotated[float, Field(gt=0)] = 1e-9
-    tolerance: Annotated[float, Field(gt=0, le=1e-3)] = 1e-9
+    equivalent_to: StrictInt | None = None
+    equivalent_within: Annotated[StrictFloat, Field(gt=0)] = 1e-9
+    tolerance: Annotated[StrictFloat, Field(gt=0, le=1e-3)] = 1e-9
 
 
 class _FamilyTable(Table):
@@ -99,10 +99,9 @@ def _hyperparameter(path: Path, number: int, name: str, table: _HyperparameterTa
     place = f"{path}: variant {number}: hyperparameters.{name}.default"
     try:
         value, text = records.parse_number(table.default)
-    except (ValueError, ZeroDivisionError) as error:
-        raise CatalogueError(
-            f'{place}: neither a number nor a fraction such as "1/3", got {table.default!r}'
-        ) from error
+    except (ValueError, ArithmeticError) as error:
+        got = shown(table.default)
+        raise CatalogueError(f'{place}: neither a number nor a fraction such as "1/3", got {got}') from error
     if not table.low <= value <= table.high:
         raise CatalogueError(f"{place}: must lie in [{table.low}, {table.high}], got {value}")
     return Hyperparameter(name, value, text, table.low, table.high, table.meaning)

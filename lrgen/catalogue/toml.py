@@ -6,7 +6,8 @@ from typing import Annotated, TypeVar
 import tomli  # compiled: the standard library takes three times as long, and every command reads the catalogue
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lrgen.errors import CatalogueError
+from lrgen.errors import CatalogueError, shown
+from lrgen.files import read_bytes
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Sentence = Annotated[str, Field(min_length=1)]
@@ -15,7 +16,7 @@ Sentence = Annotated[str, Field(min_length=1)]
 class Table(BaseModel):
     """A table of a catalogue file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 _T = TypeVar("_T", bound=Table)
@@ -26,15 +27,20 @@ def read(path: Path, table: type[_T]) -> _T:
 
     Raises:
         CatalogueError: if the file is not TOML or does not fit the table; it names the file, the key and the value.
+        OutputError: if the file cannot be read.
     """
     try:
-        return table.model_validate(tomli.loads(path.read_text(encoding="utf-8")))
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomli.loads(read_bytes(path).decode())
+    except RecursionError as error:
+        raise CatalogueError(f"{path}: not valid TOML: nested too deeply") from error
+    except ValueError as error:
         raise CatalogueError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return table.model_validate(values)
     except ValidationError as error:
         # A misspelt key is both missing and unknown; the unknown key is the helpful one.
         first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"])
-        value = "" if first["type"] in ("missing", "extra_forbidden") else f", got {first['input']!r}"
+        value = "" if first["type"] in ("missing", "extra_forbidden") else f", got {shown(first['input'])}"
         problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise CatalogueError(f"{path}: {place}: {problem}{value}") from error

@@ -58,6 +58,8 @@ app.add_typer(imports, name="import")
 _UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
+_LONGEST = 1000  # characters of a file name in an error
+
 # Failures of the machine or of the input that any command may meet.
 _FAILURES = (OSError, UnicodeError, RecursionError, MemoryError, OverflowError)
 
@@ -95,7 +97,8 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, LrgenError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or first_line(error)
+        place = f"{str(error.filename)[:_LONGEST]}: " if error.filename else ""
+        return f"{place}{error.strerror or first_line(error)}"
     if isinstance(error, RecursionError):
         return "the input is nested too deeply"
     kinds = {MemoryError: "out of memory", OverflowError: "a number is too large"}

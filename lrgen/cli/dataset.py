@@ -154,7 +154,7 @@ def dataset_check(
             folder,
             catalogues.of(settings),
             sample=sample,
-            store=Store(db) if db else None,
+            store=None if db is None else Store(db),
             workers=settings.workers or planning.cores(),
             timeout=settings.timeout,
             advance=progress.advance,

@@ -35,7 +35,7 @@ def model_show(
         raise ConfigError("--code and --json exclude each other")
     settings = config.load({"templates": tuple(templates) if templates else None})
     catalogue = catalogues.of(settings)
-    architecture = catalogue.architecture(name or settings.active_model)
+    architecture = catalogue.architecture(settings.active_model if name is None else name)
     active = architecture.name == settings.active_model
     if code:
         from lrgen.render.renderer import Renderer

@@ -177,9 +177,9 @@ def results_compare(
         raise UnknownNameError("metric", metric, METRICS)
     settings = config.load({"db": db})
     catalogue = catalogues.of(settings)
-    named = catalogue.variant(baseline).key if baseline else None
+    named = None if baseline is None else catalogue.variant(baseline).key
     keys = {selected.key for selected in catalogue.select(variant or (), family or ())} | ({named} if named else set())
-    model = model or settings.active_model
+    model = settings.active_model if model is None else model
     rows = Store(settings.db).best_of_runs(model, keys if variant or family else None, dataset)
     if not rows:
         where = f" on {dataset}" if dataset else ""

@@ -150,14 +150,14 @@ def verify(
 
     catalogue = catalogues.of(settings)
     if path:
-        if select_all or model or variant or family or covering:
+        if select_all or model or variant or family or covering is not None:
             raise ConfigError("paths and a selection exclude each other")
-        claim = catalogue.variant(claimed) if claimed else None
+        claim = None if claimed is None else catalogue.variant(claimed)
         candidates = run.from_paths(catalogue, path, settings.out, claim)
     else:
-        if claimed:
+        if claimed is not None:
             raise ConfigError("--as needs a path: rendered files are checked against the variant of their manifest")
-        if covering:
+        if covering is not None:
             pairs = _covered(catalogue, settings, covering, model, bool(select_all or variant or family))
         else:
             pairs = select(catalogue, settings, select_all, model, variant, family)

@@ -27,6 +27,8 @@ from lrgen.records import PastEnd, Unit, Variant
 
 Rates = NDArray[np.float64]
 
+MAX_HORIZON = 10_000_000  # steps
+
 
 def rates(
     variant: Variant,
@@ -53,9 +55,11 @@ def rates(
 
     Raises:
         CatalogueError: if the variant's curve does not exist or takes other parameters.
-        ParameterError: if the horizon is below 1, a step or a depth below 0, a hyperparameter unknown or out of
-            range, or the metrics are missing, too few, or given to a schedule that is not driven by a metric.
+        ParameterError: if the horizon is below 1 or above ``MAX_HORIZON``, a step or a depth below 0, a hyperparameter
+            unknown or out of range, or the metrics are missing, too few, or given to a schedule that is not driven by a
+            metric.
     """
+    check_horizon(variant, horizon)
     if (metrics is not None) != (variant.unit is Unit.METRIC):
         reason = "is not driven by a metric" if metrics is not None else "is driven by a metric: metrics are missing"
         raise ParameterError(f"variant {variant.number} {reason}")
@@ -82,6 +86,15 @@ def rates(
     return np.stack([distinct[depth if variant.layerwise else 0] for depth in groups])
 
 
+def check_horizon(variant: Variant, horizon: float) -> None:
+    """Raise ParameterError if a horizon is below 1 or above ``MAX_HORIZON``."""
+    place = f"got {horizon} (variant {variant.number})"
+    if not horizon >= 1:  # also true of NaN
+        raise ParameterError(f"horizon must be at least 1, {place}")
+    if horizon > MAX_HORIZON:
+        raise ParameterError(f"horizon must be at most {MAX_HORIZON}, {place}")
+
+
 def _at_steps(variant: Variant, t: Rates, after_metrics: ArrayLike) -> Rates:
     """The learning rates at steps t, from the initial one and the one after each metric."""
     rates = np.asarray(after_metrics, dtype=np.float64)
@@ -100,8 +113,6 @@ def _call(
     depth_of_group: Mapping[str, int],
 ) -> ArrayLike:
     """The variant's curve, called with its constants and its checked hyperparameters."""
-    if not horizon >= 1:  # also true of NaN
-        raise ParameterError(f"horizon must be at least 1, got {horizon} (variant {variant.number})")
     values = dict(variant.defaults)
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
     for name, value in (prm or {}).items():

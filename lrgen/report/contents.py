@@ -14,6 +14,7 @@ from lrgen.catalogue import Catalogue
 from lrgen.errors import NoResultError
 from lrgen.records import Status, Training, Variant
 from lrgen.store import RECORDED, Store, StoredRow, report_queries
+from lrgen.store.queries import COUNTED
 
 # Limits of the whole page.
 MAX_BOARDS = 200
@@ -116,7 +117,7 @@ def gather(store: Store, catalogue: Catalogue, models: Collection[str] = (), dat
     checked = {_file(run): run for run in runs.values() if run["status"] != RECORDED}
     statuses = {file: run["status"] for file, run in checked.items()}
     files = Counter((dict.fromkeys(map(_file, runs.values()), RECORDED) | statuses).values())
-    failures = [run for run in checked.values() if not Status(run["status"]).ok]
+    failures = [run for run in checked.values() if run["status"] not in COUNTED]
     failures.sort(key=lambda run: -run["id"])
     return Report(
         files={status: files[status] for status in (*Status, RECORDED) if status in files},

@@ -67,9 +67,10 @@ def sample(variant: Variant, horizon: int = HORIZON, prm: Mapping[str, float] | 
 
     Raises:
         CatalogueError: when the variant has no curve.
-        ParameterError: for a horizon below 1, or a hyperparameter that is unknown or out of range.
+        ParameterError: for a horizon that is no number of steps, or a hyperparameter that is unknown or out of range.
     """
-    metrics = example_metrics(variant, max(0, horizon)) if variant.unit is Unit.METRIC else None
+    curves.check_horizon(variant, horizon)
+    metrics = example_metrics(variant, horizon) if variant.unit is Unit.METRIC else None
     values = None if metrics is None else metrics.tolist()
     depths = DEPTHS if variant.layerwise else (0,)
     return Curve(variant, curves.rates(variant, None, horizon, 1.0, prm, metrics=values, depths=depths), metrics)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,11 +15,13 @@ import orjson
 from sqlalchemy import URL, Connection, create_engine, event, exc, text
 from sqlalchemy.engine import make_url
 
-from lrgen.errors import NoResultError, StoreError, first_line
+from lrgen.errors import NoResultError, StoreError, first_line, shown
 from lrgen.store.migrations import is_current, migrate
 
 PARAMETERS = 400  # pairs of values in one statement: SQLite may accept at most 999 parameters
 BUSY_TIMEOUT = 60.0  # seconds; with many writers, waiting for seconds is better than failing
+
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 
 StoredRow = dict[str, Any]  # column → value
 
@@ -35,12 +38,15 @@ class Database:
     """
 
     def __init__(self, url: str, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        got = shown(re.sub("//[^@/]*@", "//***@", url))  # without the password
         try:
             self._url = make_url(url)
-        except exc.ArgumentError as error:
-            raise StoreError(f"db: not a database URL, got {url!r} (for example sqlite:///db/ab.nn.db)") from error
-        if self._url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise StoreError(f"db: must be sqlite or postgresql, got {self._url.get_backend_name()!r}")
+        except (exc.ArgumentError, ValueError) as error:
+            raise StoreError(f"db: not a database URL, got {got} (for example sqlite:///db/ab.nn.db)") from error
+        if self._url.drivername not in _DRIVERS:
+            raise StoreError(f"db: must be sqlite or postgresql, got {self._url.drivername!r}")
+        if self.sqlite and (self._url.query or "\0" in url):
+            raise StoreError(f"db: the URL of a SQLite file has no options and no null character, got {got}")
         if self._url.drivername == "postgresql":
             self._url = self._url.set(drivername="postgresql+psycopg")
         try:
@@ -52,8 +58,10 @@ class Database:
             )
         except ModuleNotFoundError as error:
             raise StoreError(f"{self.place}: PostgreSQL needs psycopg: pip install 'lrgen[postgres]'") from error
-        except exc.SQLAlchemyError as error:
+        except (exc.SQLAlchemyError, ValueError) as error:
             raise StoreError(f"{self.place}: {first_line(error)}") from error
+        except OSError as error:
+            raise StoreError(f"{self.place}: {error.strerror}") from error
         if self.sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -110,7 +118,10 @@ class Database:
             consequence = "; nothing of this was recorded" if write else ""
             raise StoreError(f"{self.place}: {first_line(error.orig)}{consequence}") from error
         except exc.SQLAlchemyError as error:
-            raise StoreError(f"{self.place}: {first_line(error)}") from error
+            reason = error.orig if isinstance(error, exc.StatementError) and error.orig else error
+            raise StoreError(f"{self.place}: {first_line(reason)}") from error
+        except (OverflowError, UnicodeEncodeError) as error:  # of a number or a text in a query
+            raise StoreError(f"{self.place}: cannot be stored or looked up: {error}") from error
         except OSError as error:
             raise StoreError(f"{self.place}: {error.strerror}") from error
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from sqlalchemy import JSON, Column, DateTime, Float, Integer, Table, func, insert, inspect, select, text
 
 from lrgen.errors import OutputError, StoreError
-from lrgen.records import accuracy_of
+from lrgen.records import Stage, Status, Training, accuracy_of
 from lrgen.store import renamed
 from lrgen.store.database import Database, StoredRow, chunks, lock
 from lrgen.store.metrics import class_scores
@@ -73,7 +73,8 @@ def info(database: Database) -> dict[str, Any]:
 def problems(database: Database) -> Iterator[str]:
     """Yield a sentence for each problem of the database.
 
-    Problems are a damaged file, rows that refer to missing rows, and scores that contradict their confusion matrix.
+    Problems are a damaged file, rows that refer to missing rows, a status, a stage or a kind of training that does not
+    exist, and scores that contradict their confusion matrix.
 
     Raises:
         StoreError: when the database cannot be read at all.
@@ -89,6 +90,11 @@ def problems(database: Database) -> Iterator[str]:
         count = database.rows(orphans)[0]["count_1"]
         if count:
             yield f"{count} rows of {table.name} refer to missing rows of {other.name}"
+    known = {"status": (*Status, RECORDED), "stage": (*Stage, None), "training": (*Training, None)}
+    for name, values in known.items():
+        for row in database.rows(select(RUNS.c[name], func.count().label("runs")).group_by(RUNS.c[name])):
+            if row[name] not in values:
+                yield f"{row['runs']} rows of {RUNS.name} have the {name} {row[name]!r}, which does not exist"
     for result in _rows(database, select(r).where(r.c.confusion.is_not(None)), r):
         if reason := _contradiction(database, result):
             place = f"epoch {result['epoch']} of run {result['run_id']}"
@@ -137,7 +143,8 @@ def backup(database: Database, path: Path, advance: Callable[[int], None] = lamb
                 connection.execute("PRAGMA journal_mode = DELETE")
         temporary.rename(path)
     except (OSError, sqlite3.Error) as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(f"{path}: cannot be written: {reason}") from error
     finally:
         for leftover in path.parent.glob(f"{temporary.name}*"):
             leftover.unlink()

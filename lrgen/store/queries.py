@@ -1,5 +1,6 @@
 """Queries of the results database."""
 
+import contextlib
 import json
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -17,6 +18,10 @@ _OF_RUN = (
     *("model_name", "scheduler_type", "variant_name", "dataset", "status", "stage", "reason", "training"),
     *("accuracy", "seconds", "seed", "device", "source_sha256", "path", "timestamp"),
 )
+
+
+# The statuses of runs whose accuracies count: those that passed their checks, and those that a caller recorded.
+COUNTED = (*(status.value for status in Status if status.ok), RECORDED)
 
 
 class Queries(Database):
@@ -45,7 +50,8 @@ class Queries(Database):
                 for row in rows.mappings():
                     key = (row["source_sha256"], row["model_name"], row["scheduler_type"], row["variant"])
                     if key in wanted and row["settings"] == settings_of(wanted[key], conditions):
-                        outcomes[key] = outcome_of(row, wanted[key])
+                        with contextlib.suppress(ValueError):  # a stage that does not exist: db check reports it
+                            outcomes[key] = outcome_of(row, wanted[key])
         return outcomes
 
     def durations(self, conditions: Conditions) -> dict[tuple[str, str], float]:
@@ -70,7 +76,8 @@ class Queries(Database):
     ) -> list[StoredRow]:
         """Return the best epoch of each file's newest run with evaluated epochs, best first.
 
-        Runs that overfit a small subset come after fully trained runs, because their accuracies are not comparable.
+        A file whose newest run did not pass its checks is left out: its accuracy proves nothing. Runs that overfit a
+        small subset come after fully trained runs, because their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
         best = self._best_epochs(r.c.accuracy.desc().nulls_last(), self._newest(model, dataset, _of_task(task)))
@@ -79,7 +86,7 @@ class Queries(Database):
         query = (
             select(*(r.c[name] for name in (*names, "device", "source_sha256")), *(RUNS.c[name] for name in of_run))
             .join(RUNS, RUNS.c.id == r.c.run_id)
-            .where(r.c.id.in_(best))
+            .where(r.c.id.in_(best), RUNS.c.status.in_(COUNTED))
             .order_by(func.coalesce(RUNS.c.training, Training.FULL.value))  # "full" before "overfit"
             .order_by(r.c.accuracy.desc().nulls_last(), r.c.loss.nulls_last(), r.c.model_name, r.c.scheduler_type)
             .limit(limit)
@@ -95,6 +102,8 @@ class Queries(Database):
         metric: str = "accuracy",
     ) -> list[StoredRow]:
         """Return the best epoch up to ``epoch_max`` of each file's newest run, best first.
+
+        A file whose newest run did not pass its checks is left out.
 
         ``metric`` is ``accuracy``, ``loss`` or ``f1`` (the mean over the classes). Only the best is returned of runs of
         the same code, and of runs of one model with the same trace.
@@ -118,7 +127,7 @@ class Queries(Database):
                 *(RUNS.c[name] for name in of_run),
             )
             .join(RUNS, RUNS.c.id == r.c.run_id)
-            .where(r.c.id.in_(best))
+            .where(r.c.id.in_(best), RUNS.c.status.in_(COUNTED))
             .order_by(func.coalesce(RUNS.c.training, Training.FULL.value), order, r.c.epoch, r.c.run_id)
         )
         unique: list[StoredRow] = []

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, select, tuple_
 
 from lrgen.store.database import Database, StoredRow, chunks
+from lrgen.store.queries import COUNTED
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
 
@@ -23,7 +24,8 @@ def best_epochs(database: Database) -> list[StoredRow]:
     columns = (r.c.run_id, r.c.epoch, r.c.accuracy, r.c.loss, r.c.hyperparameters)
     ranked = select(*columns, rank).where(r.c.run_id.in_(newest)).subquery()
     chosen = [column for column in ranked.c if column.name != "rank"]
-    return database.rows(select(*chosen).where(ranked.c.rank == 1).order_by(ranked.c.run_id))
+    counted = select(*chosen).join(RUNS, RUNS.c.id == ranked.c.run_id).where(RUNS.c.status.in_(COUNTED))
+    return database.rows(counted.where(ranked.c.rank == 1).order_by(ranked.c.run_id))
 
 
 def epochs(database: Database, run_ids: Iterable[int]) -> list[StoredRow]:

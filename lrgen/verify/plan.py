@@ -1,19 +1,21 @@
 """The plan of a verification: its device, the number of files at a time, and the settings of each seed."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrgen.config import Settings
-from lrgen.errors import ConfigError, DeviceError, UnknownNameError
+from lrgen.config import SEED_LIMIT, Settings
+from lrgen.errors import ConfigError, DeviceError, UnknownNameError, shown
 from lrgen.records import Stage, VerifySettings
 from lrgen.verify.isolation import Isolation
 
 ENGINES = ("local", "ray")
 # Bytes of GPU memory that a file may need: its CUDA context and the largest network at 224 pixels.
 _SLOT_BYTES = 4 << 30
+_DEVICE = re.compile("auto|cpu|cuda(:[0-9]{1,4})?")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
         DeviceError: if the device is missing or cannot be used.
         EngineError: if there is no cluster at the address.
     """
-    _check(request)
+    _check(settings, request)
     from lrgen import data
 
     data.check_name(settings.dataset, settings.enable_extended_classes)
@@ -94,18 +96,20 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
     )
 
 
-def _check(request: VerifyRequest) -> None:
+def _check(settings: Settings, request: VerifyRequest) -> None:
     if request.stage not in list(Stage):
         raise UnknownNameError("stage", request.stage, list(Stage))
     if request.seeds > 1 and request.stage != Stage.TRAINING:
         raise ConfigError(
             f"--seeds {request.seeds} repeats the training check, which --stage {request.stage} does not reach"
         )
+    if settings.seed + request.seeds > SEED_LIMIT:
+        raise ConfigError(f"seed: {settings.seed} and the {request.seeds - 1} after it must be less than {SEED_LIMIT}")
     if request.isolation is not None and request.isolation not in list(Isolation):
         raise UnknownNameError("isolation", request.isolation, list(Isolation))
     if request.engine not in ENGINES:
         raise UnknownNameError("engine", request.engine, ENGINES)
-    if request.address and request.engine != "ray":
+    if request.address is not None and request.engine != "ray":
         raise ConfigError(f"--address {request.address} requires --engine ray")
 
 
@@ -129,9 +133,9 @@ def resolve_device(name: str) -> str:
     Raises:
         DeviceError: if the name is not valid, or torch does not have the device.
     """
+    if not _DEVICE.fullmatch(name):
+        raise DeviceError(f"device must be auto, cpu, cuda or cuda:N, got {shown(name)}")
     kind, _, index = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
-        raise DeviceError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
     if kind == "cpu":
         return "cpu"
     count = cuda_devices()

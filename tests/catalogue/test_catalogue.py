@@ -14,7 +14,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen import curves
 from lrgen.catalogue import loader
-from lrgen.errors import CatalogueError, UnknownNameError
+from lrgen.errors import CatalogueError, ParameterError, UnknownNameError
 from lrgen.records import PastEnd
 from lrgen.render import output
 from lrgen.render.renderer import Renderer
@@ -332,10 +332,13 @@ def test_a_range_includes_both_ends(catalogue):
     assert [variant.number for variant in catalogue.select(["048-50"])] == [48, 49, 50]
 
 
-@pytest.mark.parametrize("text", ["50-1", "0-3", "45-900", "1-", "-5", "1-x"])
+@pytest.mark.parametrize(
+    "text", ["50-1", "0-3", "45-900", "1-", "-5", "1-x", f"1-{'9' * 5000}", "9" * 5000, "²-³", "٣"]
+)
 def test_an_invalid_range_is_an_error(catalogue, text):
     """A descending range, a range without an end and a range beyond the last number are errors."""
-    with pytest.raises(UnknownNameError, match="^unknown variant '"):
+    message = "variant: the range 50-1 ends before it begins$" if text == "50-1" else "unknown variant '"
+    with pytest.raises((UnknownNameError, ParameterError), match=f"^{message}"):
         catalogue.select([text])
 
 
@@ -526,12 +529,12 @@ INVALID: dict[str, tuple[tuple[str, Edit], str]] = {
     ),
     "number is a word": (
         renumbered('"many"'),
-        "variant.0.number: Input should be a valid integer, unable to parse string as an integer, got 'many'",
+        "variant.0.number: Input should be a valid integer, got 'many'",
     ),
     "number is zero": (renumbered("0"), "variant.0.number: Input should be greater than or equal to 1, got 0"),
     "parameters is a word": (
         in_architecture("parameters = 30730", 'parameters = "many"'),
-        "parameters: Input should be a valid integer, unable to parse string as an integer, got 'many'",
+        "parameters: Input should be a valid integer, got 'many'",
     ),
     "unknown optimizer": (
         in_architecture('"sgd"', '"lion"'),
@@ -624,6 +627,41 @@ INVALID: dict[str, tuple[tuple[str, Edit], str]] = {
     "hyperparameter and constant": (
         in_family("end_lr", "peak"),
         "variant 900: peak is both a hyperparameter and a constant",
+    ),
+    "number is a boolean": (renumbered("true"), "variant.0.number: Input should be a valid integer, got True"),
+    "batch is a boolean": (
+        in_architecture("batch = 32", "batch = true"),
+        "recipe.batch: Input should be a valid integer, got True",
+    ),
+    "learning rate is a boolean": (
+        in_architecture("lr = 0.1", "lr = true"),
+        "recipe.lr: Input should be a valid number, got True",
+    ),
+    "learning rate is infinite": (
+        in_architecture("lr = 0.1", "lr = inf"),
+        "recipe.lr: Input should be a finite number, got inf",
+    ),
+    "equivalent of a boolean": (
+        equivalent_of("true"),
+        "variant.0.equivalent_to: Input should be a valid integer, got True",
+    ),
+    "fraction of a power": (
+        in_family(DEFAULT, 'default = "1e999999999"'),
+        "variant 900: hyperparameters.peak.default: neither a number nor a fraction such as \"1/3\", got '1e999999999'",
+    ),
+    "default beyond all floats": (
+        in_family(DEFAULT, f"default = {'9' * 400}"),
+        'variant 900: hyperparameters.peak.default: neither a number nor a fraction such as "1/3", '
+        f"got {'9' * 38}...{'9' * 39}",
+    ),
+    "family is nested": (
+        in_family("end_lr = ", f"nested = {'[' * 5000}\nend_lr = "),
+        "not valid TOML: nested too deeply",
+    ),
+    "architecture has endless digits": (
+        in_architecture("lr = 0.1", f"lr = {'9' * 5000}"),
+        "not valid TOML: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits; "
+        "use sys.set_int_max_str_digits() to increase the limit",
     ),
     "tolerance of nothing": (
         in_family('unit = "epoch"', 'unit = "epoch"\ntolerance = 0.0'),

@@ -424,6 +424,10 @@ def test_an_unfinished_folder_is_removed(tmp_path):
         '[{"accuracy": NaN}]',
         '[{"accuracy": "0.5"}]',
         '[{"accuracy": true}]',
+        '[{"accuracy": 1e400}]',
+        f'[{{"accuracy": {"9" * 400}}}]',
+        f'[{{"accuracy": {"9" * 5000}}}]',
+        "[" * 5000,
     ],
 )
 def test_an_invalid_file_is_named_and_nothing_is_imported(project, exported, lrgen, text):
@@ -434,6 +438,26 @@ def test_an_invalid_file_is_named_and_nothing_is_imported(project, exported, lrg
     assert code == 2
     assert "ResNet-A0-002/2.json" in err
     assert not (project / "new.db").exists()
+
+
+@pytest.mark.parametrize("epoch", [0, 10**20])
+def test_a_file_that_names_no_epoch_is_named(project, exported, lrgen, epoch):
+    """Epochs count from 1, and not beyond what a database can hold."""
+    folder = exported / "stat/train/img-classification_digits_acc_ResNet-A0-002"
+    (folder / f"{epoch}.json").write_bytes((folder / "2.json").read_bytes())
+    code, _, err = lrgen("import", "lemur", "out", "--db", "sqlite:///new.db")
+    assert code == 2
+    assert f"/{epoch}.json: must be named after an epoch from 1 to 1000000" in err
+    assert not (project / "new.db").exists()
+
+
+@pytest.mark.parametrize("trial", [{"lr": 10**30}, {"duration": 10**400}, {"train_stat": {"test_loss": 10**400}}])
+def test_numbers_beyond_all_floats_are_no_traceback(project, exported, lrgen, trial):
+    """A measurement beyond all floats is unknown, and a hyperparameter beyond 64 bits is an error."""
+    folder = exported / "stat/train/img-classification_digits_acc_ResNet-A0-002"
+    (folder / "2.json").write_text(json.dumps([{"accuracy": 0.5, "lr": 0.1} | trial]))
+    code, _, err = lrgen("import", "lemur", "out", "--db", "sqlite:///new.db")
+    assert (code, err) == ((2, "lrgen: new.db: Integer exceeds 64-bit range\n") if "lr" in trial else (0, ""))
 
 
 @pytest.mark.parametrize("name", ["img-classification_digits_acc_A0_001", "img-classification_digits_ResNet", "a__c_d"])

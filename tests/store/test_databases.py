@@ -556,6 +556,16 @@ def test_a_contradiction_to_the_confusion_matrix_is_reported(filled, damage, pro
     assert list(maintenance.problems(filled)) == [f"ResNet A0_001, epoch 1 of run 1: {problem}"]
 
 
+@pytest.mark.parametrize("column", ["status", "stage", "training"])
+def test_a_value_that_does_not_exist_is_reported(filled, column):
+    """A status, a stage or a kind of training that lrgen does not know is reported with the number of its runs."""
+    with filled.session(write=True) as connection:
+        connection.execute(text(f"UPDATE lrgen_runs SET {column} = 'proved' WHERE id = 1"))
+    assert list(maintenance.problems(filled)) == [
+        f"1 rows of lrgen_runs have the {column} 'proved', which does not exist"
+    ]
+
+
 def test_orphaned_rows_are_reported(tmp_path, catalogue):
     """Results and classes of a run that another tool deleted are reported (PostgreSQL prevents the deletion)."""
     store = other(tmp_path)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from lrgen.errors import NoResultError, StoreError
 from lrgen.records import EpochReport, Outcome, Stage, Status
-from lrgen.store import Store, key_of, migrations, rows, tables
+from lrgen.store import Series, Store, key_of, migrations, rows, tables
 from lrgen.store.metrics import class_scores
 from tests.store.outcomes import CLASSES, CONDITIONS, epoch, outcome
 
@@ -125,6 +125,78 @@ def test_best_results_are_sorted(store, catalogue):
     keys = ["A0_002", "A0_004", "A0_003", "A0_006", "A0_001"]
     assert [row["scheduler_type"] for row in store.best()] == keys
     assert [row["scheduler_type"] for row in store.best(limit=2)] == keys[:2]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_files_that_pass_their_checks_have_a_best_result(store, catalogue, status):
+    """The accuracy of a file whose newest run failed counts nowhere, whatever an older run had."""
+    store.save(outcome(catalogue.variant(1), epoch(1, 7)), CONDITIONS, CLASSES)
+    store.save(outcome(catalogue.variant(2), epoch(1, 8), source="2"), CONDITIONS, CLASSES)
+    store.save(outcome(catalogue.variant(2), epoch(1, 10), source="2", status=status), CONDITIONS, CLASSES)
+    expected = ["A0_002", "A0_001"] if status.ok else ["A0_001"]
+    assert [row["scheduler_type"] for row in store.best()] == expected
+    assert [row["scheduler_type"] for row in store.unique()] == expected
+
+
+def test_a_recorded_run_counts_among_the_best(store):
+    """A run that a caller recorded is among the best, although lrgen has checked nothing of it."""
+    store.record_epoch(Series("Mine", "A0_001", "digits"), 1, 0.9, None)
+    assert [row["status"] for row in store.best()] == ["recorded"]
+
+
+@pytest.mark.parametrize(("column", "value"), [("stage", "nonsense"), ("training", "nonsense"), ("status", "proved")])
+def test_a_run_with_a_value_that_does_not_exist_is_not_reused(store, catalogue, column, value):
+    """A run whose status, stage or kind of training does not exist is neither reused nor an error."""
+    saved = outcome(catalogue.variant(1), epoch(1))
+    store.save(saved, CONDITIONS, CLASSES)
+    assert len(store.reusable([saved.candidate], CONDITIONS)) == 1
+    with store.session(write=True) as connection:
+        connection.execute(text(f"UPDATE lrgen_runs SET {column} = '{value}'"))
+    assert store.reusable([saved.candidate], CONDITIONS) == {}
+
+
+def test_a_number_or_a_text_that_cannot_be_stored_is_an_error(store, catalogue):
+    """A number beyond 64 bits and a text that is not UTF-8 are StoreErrors, in a query and in a record."""
+    store.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
+    for action in (
+        lambda: store.best(limit=2**70),
+        lambda: store.unique(2**70),
+        lambda: store.best("\udcff"),
+        lambda: store.record_epoch(Series("\udcff", "A0_001", "digits"), 1, 0.9, None),
+        lambda: store.record_epoch(Series("M", "A0_001", "digits", seed=2**64), 1, 0.9, None),
+        lambda: store.record_epoch(Series("M", "A0_001", "digits"), 1, 0.9, None, hyperparameters={"a": 2**70}),
+        lambda: store.record_epoch(Series("M", "A0_001", "digits"), 1, 0.9, None, hyperparameters={"a": "\udcff"}),
+    ):
+        with pytest.raises(StoreError):
+            action()
+    assert len(store.best()) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (
+            "sqlite:///x.db?mode=ro",
+            "the URL of a SQLite file has no options and no null character, got 'sqlite:///x.db?mode=ro'",
+        ),
+        ("sqlite:///x.db?timeout=abc", "the URL of a SQLite file has no options"),
+        ("sqlite:///a\0b", "the URL of a SQLite file has no options and no null character, got 'sqlite:///a"),
+        ("sqlite+aiosqlite:///x.db", "must be sqlite or postgresql, got 'sqlite+aiosqlite'"),
+        ("postgresql://me:secret@host:abc/x", "not a database URL, got 'postgresql://***@host:abc/x' (for example"),
+        ("x" * 5000, f"not a database URL, got '{'x' * 37}...{'x' * 38}' (for example sqlite:///db/ab.nn.db)"),
+    ],
+)
+def test_a_url_that_names_no_database_is_an_error(url, message):
+    """The error names the URL, without its password and cut off, before anything is opened."""
+    with pytest.raises(StoreError) as raised:
+        Store(url)
+    assert str(raised.value).startswith(f"db: {message}")
+
+
+def test_a_database_whose_name_is_too_long_is_an_error():
+    """The error of a file name that the system refuses is a StoreError as well."""
+    with pytest.raises(StoreError, match="File name too long$"):
+        Store(f"sqlite:///{'x' * 300}").prepare()
 
 
 def test_best_can_be_limited_to_a_model_and_a_dataset(store, catalogue):
@@ -319,7 +391,7 @@ def test_the_confusion_matrix_is_recorded(path, catalogue):
 def test_nan_and_infinity_become_null(path, catalogue):
     """NaN and infinity are NULL in the database, not text and not 0."""
     report = epoch(1, loss=math.nan, lr=math.inf, train_loss=-math.inf, train_accuracy=math.nan)
-    Store(url(path)).save(outcome(catalogue.variant(1), report, status=Status.FAILED), CONDITIONS, CLASSES)
+    Store(url(path)).save(outcome(catalogue.variant(1), report), CONDITIONS, CLASSES)
     columns = "loss, lr, train_loss, train_accuracy"
     assert query(path, f"SELECT {columns} FROM scheduler_results") == [(None, None, None, None)]
     (row,) = Store(url(path)).best()
@@ -637,7 +709,7 @@ def test_reading_creates_no_database(path, catalogue):
         ("", r"db: not a database URL, got '' \(for example sqlite:///db/ab\.nn\.db\)"),
         ("mysql://host/name", "db: must be sqlite or postgresql, got 'mysql'"),
         ("oracle://host", "db: must be sqlite or postgresql, got 'oracle'"),
-        ("postgresql+nodriver://host/name", r"postgresql\+nodriver://host/name: .*nodriver"),
+        ("postgresql+nodriver://host/name", r"db: must be sqlite or postgresql, got 'postgresql\+nodriver'"),
     ],
 )
 def test_an_invalid_url_is_an_error(address, message):
