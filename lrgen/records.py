@@ -55,9 +55,20 @@ class Stage(StrEnum):
     """The checks, in their order."""
 
     SYNTAX = "syntax"
+    POLICY = "policy"
     CONTRACT = "contract"
     SCHEDULE = "schedule"
     TRAINING = "training"
+
+
+class Policy(StrEnum):
+    """The code that a file may contain (verify.checks.policy).
+
+    ``strict``: what a rendered file needs, for code that nobody trusts. ``lemur``: what people write in training files.
+    """
+
+    STRICT = "strict"
+    LEMUR = "lemur"
 
 
 class Training(StrEnum):
@@ -302,11 +313,12 @@ class VerifySettings:
     """The settings of a verification, which determine the outcome of a file.
 
     ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` is the number of threads of one worker.
-    With ``full`` an architecture with a budget is trained in full as well. ``compile`` (torch.compile) and ``autocast``
-    (to bfloat16) are options of the training check.
+    Without a ``policy`` the policy check accepts any code. With ``full`` an architecture with a budget is trained in
+    full as well. ``compile`` (torch.compile) and ``autocast`` (to bfloat16) are options of the training check.
     """
 
     stage: Stage = Stage.TRAINING
+    policy: Policy | None = None
     dataset: str = "digits"
     epochs: int = 5
     batch_size: int = 24

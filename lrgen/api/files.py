@@ -36,6 +36,7 @@ def verify_file(
     schedule: str | int | None = None,
     stage: str = "training",
     *,
+    policy: str = "lemur",
     dataset: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -52,7 +53,9 @@ def verify_file(
         source: a path, or source code, which is a string with a line break.
         schedule: the schedule that the file is checked against, by name or number; by default that of the manifest with
             the file's sha256; a file without a manifest has no claim and ends as ``unclaimed``.
-        stage: the last check, ``"syntax"``, ``"contract"``, ``"schedule"`` or ``"training"``.
+        stage: the last check, ``"syntax"``, ``"policy"``, ``"contract"``, ``"schedule"`` or ``"training"``.
+        policy: the code that the file may contain: ``"lemur"``, what people write in training files, or ``"strict"``,
+            what lrgen renders.
         dataset: ``"digits"``, ``"cifar-10"``, ``"cifar-20"`` or ``"cifar-100"``; by default that of the configuration.
         epochs: number of epochs of the training check; by default that of the configuration.
         seed: seed of the training check; by default that of the configuration.
@@ -66,7 +69,7 @@ def verify_file(
 
     Raises:
         OutputError: if the path cannot be read.
-        UnknownNameError: if there is no such schedule, stage, dataset or isolation.
+        UnknownNameError: if there is no such schedule, stage, policy, dataset or isolation.
         DataError, DeviceError: if the dataset or the device is not available.
         IsolationError: if the file needs a sandbox and this machine has none.
         EngineError: if the process ends before the verification.
@@ -94,6 +97,6 @@ def verify_file(
     else:
         path = Path(text)
         content = read_bytes(path, MAX_BYTES + 1)
-    plan = planning.plan(settings, planning.VerifyRequest(stage=stage, full=full, isolation=isolation))
+    plan = planning.plan(settings, planning.VerifyRequest(stage=stage, policy=policy, full=full, isolation=isolation))
     candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
     return run.verify_in_subprocess(candidate, plan)

@@ -25,7 +25,7 @@ from lrgen.cli.options import (
 )
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
 from lrgen.errors import ConfigError, UnknownNameError
-from lrgen.records import Outcome, Status
+from lrgen.records import Outcome, Policy, Status
 from lrgen.render.output import Pair
 from lrgen.verify import plan as planning
 from lrgen.verify.plan import VerifyRequest
@@ -54,7 +54,17 @@ def verify(
             metavar="pairwise|families",
         ),
     ] = None,
-    stage: Annotated[str, typer.Option(help="Last check: syntax, contract, schedule or training.")] = "training",
+    stage: Annotated[
+        str, typer.Option(help="Last check: syntax, policy, contract, schedule or training.")
+    ] = "training",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Code that the files may contain: strict (what lrgen renders) or lemur (what people write). "
+            "(default: lemur for paths, any code for rendered files)",
+            metavar="strict|lemur",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(help="Dataset of the training check: digits, cifar-10, cifar-20 or cifar-100. (default: digits)"),
@@ -117,6 +127,8 @@ def verify(
 
     Example: lrgen verify my_file.py --as StepLR_default --stage schedule
 
+    Example: lrgen verify answers/ --policy strict --stage policy
+
     Example: lrgen verify --cover pairwise --model VGG
 
     Example: lrgen verify --variant 1 --variant 41 --seeds 5
@@ -133,6 +145,7 @@ def verify(
         settings,
         VerifyRequest(
             stage=stage,
+            policy=policy or (Policy.LEMUR if path else None),
             seeds=seeds,
             full=full,
             compile=compiled,

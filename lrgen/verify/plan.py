@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrgen.config import SEED_LIMIT, Settings
 from lrgen.errors import ConfigError, DeviceError, UnknownNameError, shown
-from lrgen.records import Stage, VerifySettings
+from lrgen.records import Policy, Stage, VerifySettings
 from lrgen.verify.isolation import Isolation
 
 ENGINES = ("local", "ray")
@@ -23,11 +23,13 @@ class VerifyRequest:
     """The options of a verification besides those of lrgen.toml; names are not validated yet.
 
     ``seeds`` is the number of consecutive seeds, starting at the seed of lrgen.toml. ``slots`` is the number of files
-    that share a GPU (None: as many as fit into its free memory). Without ``isolation``, files that the catalogue does
-    not render run in a sandbox. ``address`` is that of a Ray cluster. ``force`` ignores cached results.
+    that share a GPU (None: as many as fit into its free memory). Without ``policy`` the files may contain any code.
+    Without ``isolation``, files that the catalogue does not render run in a sandbox. ``address`` is that of a Ray
+    cluster. ``force`` ignores cached results.
     """
 
     stage: str = Stage.TRAINING
+    policy: str | None = None
     seeds: int = 1
     full: bool = False
     compile: bool = False
@@ -59,7 +61,7 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
     """Validate a request and resolve it to a plan, which does not depend on the files.
 
     Raises:
-        UnknownNameError: if a stage, an isolation, an engine or a dataset does not exist.
+        UnknownNameError: if a stage, a policy, an isolation, an engine or a dataset does not exist.
         ConfigError: if options exclude each other, or a feature is switched off.
         DeviceError: if the device is missing or cannot be used.
         EngineError: if there is no cluster at the address.
@@ -74,6 +76,7 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
     threads = max(1, cores() // (settings.workers or cores()))
     first = VerifySettings(
         stage=Stage(request.stage),
+        policy=Policy(request.policy) if request.policy else None,
         dataset=settings.dataset,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
@@ -99,6 +102,8 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
 def _check(settings: Settings, request: VerifyRequest) -> None:
     if request.stage not in list(Stage):
         raise UnknownNameError("stage", request.stage, list(Stage))
+    if request.policy is not None and request.policy not in list(Policy):
+        raise UnknownNameError("policy", request.policy, list(Policy))
     if request.seeds > 1 and request.stage != Stage.TRAINING:
         raise ConfigError(
             f"--seeds {request.seeds} repeats the training check, which --stage {request.stage} does not reach"

@@ -43,7 +43,7 @@ def test_a_file_is_verified_while_threads_run(monkeypatch, tmp_path):
         stop.set()
         thread.join()
     assert outcome.status.ok
-    assert [check.stage for check in outcome.checks] == ["syntax", "contract"]
+    assert [check.stage for check in outcome.checks] == ["syntax", "policy", "contract"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -60,11 +60,12 @@ def test_a_path_is_verified(tmp_path):
 
 
 def test_an_unknown_argument_is_an_error():
-    """An unknown stage, schedule or dataset is an error that names it."""
+    """An unknown stage, schedule, dataset or policy is an error that names it."""
     for arguments, name in (
         ({"stage": "train"}, "stage"),
         ({"schedule": "nothing"}, "variant"),
         ({"dataset": "mnist"}, "dataset"),
+        ({"policy": "lax"}, "policy"),
     ):
         with pytest.raises(UnknownNameError, match=f"^unknown {name} '{next(iter(arguments.values()))}'"):
             package.verify_file("import torch\n", **arguments)

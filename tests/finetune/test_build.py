@@ -474,7 +474,7 @@ def place(tmp_path, lrgen, catalogue, monkeypatch):
             file = verified(catalogue, number)
             candidate = candidate_of(path, file.source.encode(), file.architecture, file.variant)
             passed = status.ok
-            checks = [CheckReport(stage, True, "", 0.1) for stage in (Stage.SYNTAX, Stage.CONTRACT)]
+            checks = [CheckReport(stage, True, "", 0.1) for stage in (Stage.SYNTAX, Stage.POLICY, Stage.CONTRACT)]
             checks.append(CheckReport(Stage.SCHEDULE, passed, "" if passed else "too high", 0.1))
             reason = "" if passed else "too high"
             outcome = Outcome(candidate, status, Stage.SCHEDULE, reason, 0.3, checks=tuple(checks))

@@ -8,7 +8,7 @@ import pytest
 
 from lrgen.config import Settings
 from lrgen.errors import ConfigError, DeviceError, UnknownNameError
-from lrgen.records import Outcome, Stage, Status, VerifySettings
+from lrgen.records import Outcome, Policy, Stage, Status, VerifySettings
 from lrgen.verify import plan as planning
 from lrgen.verify import run, verdicts
 from lrgen.verify.candidate import candidate_of
@@ -79,10 +79,10 @@ def test_seeds_are_consecutive():
 
 
 def test_options_and_settings_are_passed_to_the_plan():
-    """Stage, isolation, time limit and data options are those of the request and the settings."""
+    """Stage, policy, isolation, time limit and data options are those of the request and the settings."""
     settings = Settings(device="cpu", timeout=5.0, data_root=Path("there"), enable_database_caching=False)
-    made = plan(settings, VerifyRequest(stage="contract", isolation="sandbox", download=True))
-    assert made.settings[0].stage is Stage.CONTRACT
+    made = plan(settings, VerifyRequest(stage="contract", policy="strict", isolation="sandbox", download=True))
+    assert (made.settings[0].stage, made.settings[0].policy) == (Stage.CONTRACT, Policy.STRICT)
     assert (made.isolation, made.download, made.data_root) == (Isolation.SANDBOX, True, Path("there"))
     assert (made.timeout, made.force) == (5.0, True)
     assert plan(ON_CPU, VerifyRequest(force=True)).force
@@ -92,6 +92,7 @@ def test_options_and_settings_are_passed_to_the_plan():
     ("request_", "error", "message"),
     [
         ({"stage": "trainning"}, UnknownNameError, "unknown stage 'trainning': did you mean training?"),
+        ({"policy": "stric"}, UnknownNameError, "unknown policy 'stric': did you mean strict?"),
         ({"isolation": "docker"}, UnknownNameError, "unknown isolation 'docker': known: process, sandbox"),
         ({"engine": "slurm"}, UnknownNameError, "unknown engine 'slurm': known: local, ray"),
         ({"address": "a:1"}, ConfigError, "--address a:1 requires --engine ray"),

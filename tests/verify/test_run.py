@@ -348,7 +348,14 @@ def test_outcomes_that_are_not_final_are_not_reused(fake, store, tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"epochs": 6}, {"seed": 1}, {"batch_size": 32}, {"stage": Stage.SCHEDULE}, {"dataset": "other"}],
+    [
+        {"epochs": 6},
+        {"seed": 1},
+        {"batch_size": 32},
+        {"stage": Stage.SCHEDULE},
+        {"policy": "lemur"},
+        {"dataset": "other"},
+    ],
     ids=str,
 )
 def test_a_result_is_reused_for_the_same_settings_only(fake, store, tmp_path, changed):
@@ -408,7 +415,7 @@ def test_the_dataset_is_loaded_for_training_only(fake, store, tmp_path, monkeypa
         raise AssertionError("the dataset is loaded")
 
     monkeypatch.setattr(data, "load", load)
-    for stage in (Stage.SYNTAX, Stage.CONTRACT, Stage.SCHEDULE):
+    for stage in (Stage.SYNTAX, Stage.POLICY, Stage.CONTRACT, Stage.SCHEDULE):
         list(verify.verify(candidates(tmp_path, "a"), VerifySettings(stage=stage), store, workers=1, timeout=60))
     with pytest.raises(AssertionError, match="^the dataset is loaded$"):
         list(verify.verify(candidates(tmp_path, "a"), VerifySettings(), store, workers=1, timeout=60))

@@ -1,4 +1,4 @@
-"""The checks of a file in their order: syntax, contract, schedule and training.
+"""The checks of a file in their order: syntax, policy, contract, schedule and training.
 
 Each check is a module with a ``STAGE`` and two functions::
 
@@ -12,9 +12,9 @@ therefore cannot claim to have passed a comparison that the parent repeats.
 from types import ModuleType
 
 from lrgen.records import Stage
-from lrgen.verify.checks import contract, schedule, syntax, training
+from lrgen.verify.checks import contract, policy, schedule, syntax, training
 
-CHECKS: tuple[ModuleType, ...] = (syntax, contract, schedule, training)
+CHECKS: tuple[ModuleType, ...] = (syntax, policy, contract, schedule, training)
 
 
 def up_to(stage: Stage) -> tuple[ModuleType, ...]:

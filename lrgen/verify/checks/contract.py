@@ -3,15 +3,13 @@
 It also compares the gradients of a batch after two different batches (checks.gradients).
 """
 
-import ast
 import contextlib
 import hashlib
 import inspect
 import io
 import math
-import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrgen.records import Candidate, Stage, VerifySettings
-from lrgen.verify.checks import gradients
+from lrgen.verify.checks import gradients, source
 from lrgen.verify.checks.reference import losses, metrics_of
 from lrgen.verify.checks.subject import CheckFailure, Prm, Subject, global_state, random_batches
 
@@ -31,8 +29,6 @@ _SIGNATURES = {
     "forward": ["self", "x"],
 }
 _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
-# Calls that are allowed at import time because they only create types, partial functions and constants.
-_NAMING_CALLS = {"TypeVar", "NamedTuple", "namedtuple", "partial", "frozenset", "tuple", "getLogger", "Final", "cast"}
 # Of momentum and dropout both ends of their range, [0, 1): Nesterov momentum of torch, for one, raises at 0.
 _TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999)}
 _HORIZON = 40
@@ -52,7 +48,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         CheckFailure: at the first violation of the contract.
     """
     assert subject.tree is not None
-    _check_source(subject.tree, subject.candidate.source)
+    source.check(subject.tree, subject.candidate.source, subject.settings.policy)
     _load(subject)
     _check_signatures(subject)
     shapes = [_output_shape(subject, *case) for case in _CASES]
@@ -88,121 +84,6 @@ def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str,
         low, high = _values_of(without_effect)
         return f"hyperparameter {without_effect} has no effect: training is the same with {low} and {high}"
     return ""
-
-
-# Static checks of the source.
-
-
-def _check_source(tree: ast.Module, source: str) -> None:
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if not any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):
-        raise CheckFailure("the file defines no class Net at the top level")
-    if "supported_hyperparameters" not in functions:
-        raise CheckFailure("the file defines no function supported_hyperparameters at the top level")
-    names = _literal_names(functions["supported_hyperparameters"].body[0])
-    if "lr" not in names:
-        raise CheckFailure(f"supported_hyperparameters must contain 'lr', got {sorted(names)}")
-    for name in names:
-        count = source.count(f'"{name}"') + source.count(f"'{name}'")
-        if count < 2:
-            raise CheckFailure(f"LEMUR requires the quoted name of hyperparameter {name} at least twice, got {count}")
-    kinds = (ast.Import, ast.ImportFrom)
-    first = next(node for node in tree.body if not _is_docstring(node))
-    if not isinstance(first, kinds):
-        raise CheckFailure(f"the file must begin with an import, after its docstring (line {first.lineno})")
-    for node in ast.walk(tree):
-        if isinstance(node, kinds):
-            _check_import(node)
-    working = next(_at_import_time(tree.body), None)
-    if working is not None:
-        text = ast.unparse(working).splitlines()[0][:80]
-        raise CheckFailure(f"the file does work at import time: {text} (line {working.lineno})")
-
-
-def _literal_names(first: ast.stmt) -> list[str]:
-    """The names in ``return {"lr", ...}``, which LEMUR parses without running the file."""
-    if isinstance(first, ast.Return) and isinstance(first.value, ast.Set):
-        names = [getattr(element, "value", None) for element in first.value.elts]
-        if all(isinstance(name, str) for name in names):
-            return [str(name) for name in names]
-    raise CheckFailure(
-        f"the first statement of supported_hyperparameters must return a literal set of strings (line {first.lineno})"
-    )
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and _is_text(node.value)
-
-
-def _check_import(node: ast.Import | ast.ImportFrom) -> None:
-    modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-    relative = isinstance(node, ast.ImportFrom) and node.level > 0
-    for module in modules:
-        root = module.split(".")[0]
-        if relative or not (root == "torch" or root in sys.stdlib_module_names):
-            raise CheckFailure(
-                f"the file imports {'a relative module' if relative else module} (line {node.lineno}), "
-                "expected only torch and the standard library"
-            )
-
-
-def _at_import_time(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that do more at import time than define classes, functions and constants."""
-    for node in body:
-        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass)):
-            continue
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if not all(map(_only_names, (*node.args.defaults, *node.args.kw_defaults))):
-                yield node
-            continue
-        if _is_docstring(node):
-            continue
-        if isinstance(node, ast.ClassDef):
-            if not all(map(_only_names, (*node.bases, *(keyword.value for keyword in node.keywords)))):
-                yield node
-            yield from _at_import_time(node.body)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if not (all(map(_is_own_name, targets)) and _only_names(node.value)):
-                yield node
-        elif isinstance(node, ast.If) and _is_guard(node.test):
-            continue
-        else:
-            yield node
-
-
-def _is_own_name(target: ast.expr) -> bool:
-    """Whether a target is a name of the module, and not an attribute or an item of another object."""
-    return (
-        all(_is_own_name(part) for part in target.elts)
-        if isinstance(target, ast.Tuple)
-        else isinstance(target, ast.Name)
-    )
-
-
-def _only_names(value: ast.expr | None) -> bool:
-    """Whether an expression calls only ``_NAMING_CALLS`` and functions of ``math``."""
-    calls = [part for part in ast.walk(value) if isinstance(part, ast.Call)] if value else []
-    return all(_called(call) in _NAMING_CALLS or _is_arithmetic(call) for call in calls)
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
-def _is_arithmetic(call: ast.Call) -> bool:
-    function = call.func
-    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "math"
-
-
-def _is_guard(test: ast.expr) -> bool:
-    """Whether a condition is ``TYPE_CHECKING`` or ``__name__ == "__main__"``."""
-    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'")
 
 
 # Checks of the loaded module.

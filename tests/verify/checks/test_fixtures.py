@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrgen import data
-from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.records import Candidate, Outcome, Policy, Stage, Status, VerifySettings
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import CHECKS
 from lrgen.verify.engines import local
@@ -33,16 +33,21 @@ def header(path: Path) -> tuple[str, str, str | None, str | None]:
 
 @pytest.fixture(scope="module")
 def outcomes(catalogue) -> dict[Path, Outcome]:
-    """The outcomes of all fixtures, which are run in one batch."""
+    """The outcomes of all fixtures: those of the policy check under the strict policy, the others in one batch."""
 
     def candidate(path: Path) -> Candidate:
         claim = header(path)[0]
         variant = None if claim == "-" else catalogue.variant(claim)
         return replace(candidate_of(path, path.read_bytes(), variant=variant), prm=PRM)
 
-    candidates = [candidate(path) for path in FILES]
-    ended = local.run(candidates, VerifySettings(), data.load("digits"), workers=2, limits=LIMITS)
-    return {outcome.candidate.path: outcome for outcome in ended}
+    def run(files: list[Path], settings: VerifySettings) -> dict[Path, Outcome]:
+        candidates = [candidate(path) for path in files]
+        ended = local.run(candidates, settings, data.load("digits"), workers=2, limits=LIMITS)
+        return {outcome.candidate.path: outcome for outcome in ended}
+
+    judged = [path for path in FILES if path.parent.name == Stage.POLICY]
+    others = [path for path in FILES if path.parent.name != Stage.POLICY]
+    return run(judged, VerifySettings(policy=Policy.STRICT)) | run(others, VerifySettings())
 
 
 @pytest.mark.parametrize("path", FILES, ids=fixture_id)

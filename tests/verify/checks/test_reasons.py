@@ -132,7 +132,8 @@ def test_a_file_without_a_claim_is_compared_with_itself(changes: dict[str, Any],
 def test_a_reason_has_a_bounded_length():
     """A forged measurement cannot fill the results database with its reason."""
     protocol = ChildProtocol(candidate_of(Path("a.py"), b""), VerifySettings(stage=Stage.CONTRACT), Limits())
-    for stage, measurement in ((Stage.SYNTAX, {}), (Stage.CONTRACT, FOLLOWED | {"shapes": [[1]] * 10_000})):
+    contract = FOLLOWED | {"shapes": [[1]] * 10_000}
+    for stage, measurement in ((Stage.SYNTAX, {}), (Stage.POLICY, {}), (Stage.CONTRACT, contract)):
         message = {"end": stage, "reason": "", "seconds": 0.0, "measurement": measurement}
         protocol.receive_message(message | {"by": protocol.secret})
     assert not protocol.checks[-1].passed

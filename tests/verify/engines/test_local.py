@@ -68,6 +68,7 @@ def end(pipe: int, stage: str, reason: str = "", measurement: object = None) -> 
 
 def pass_contract(pipe: int) -> None:
     end(pipe, "syntax")
+    end(pipe, "policy")
     end(pipe, "contract")
 
 
@@ -261,6 +262,7 @@ def test_a_check_has_its_own_time_limit(run):
 
     def hang(pipe: int) -> None:
         end(pipe, "syntax")
+        end(pipe, "policy")
         send(pipe, start="contract")
         sleep_forever()
 
@@ -272,10 +274,10 @@ def test_a_check_has_its_own_time_limit(run):
 def test_training_has_the_time_limit_of_the_file():
     """Training has the limit of the file or of its budget; the other checks have that of a check, if it is smaller."""
     limits = Limits(seconds=900, check_seconds=120)
-    assert [limits.of(stage, None) for stage in Stage] == [120, 120, 120, 900]
+    assert [limits.of(stage, None) for stage in Stage] == [120, 120, 120, 120, 900]
     assert {Limits(seconds=5, check_seconds=120).of(stage, None) for stage in Stage} == {5}
     budget = Budget(images=20, pixels=8, batch=10, epochs=5, seconds=30)
-    assert [limits.of(stage, budget) for stage in Stage] == [120, 120, 120, 30]
+    assert [limits.of(stage, budget) for stage in Stage] == [120, 120, 120, 120, 30]
 
 
 def test_repeated_messages_do_not_extend_the_time_limit(run):
@@ -486,6 +488,7 @@ def test_processes_of_other_running_files_are_not_ended(start, tmp_path):
         helper.kill()
         helper.wait()
         end(pipe, "syntax", "" if alive else "the helper was killed")
+        end(pipe, "policy")
         end(pipe, "contract")
 
     def brief(pipe: int) -> None:
@@ -949,18 +952,25 @@ def test_a_message_may_arrive_in_pieces(run):
 
     def send_in_pieces(pipe: int) -> None:
         by = f'{{"by": "{SECRETS[pipe]}", "reason": "", "seconds": 0, "measurement": {{}}, '.encode()
-        data = by + b'"end": "syntax"}\n' + by.replace(b"{}", json.dumps(PASSING_CONTRACT).encode()) + b'"end": "con'
+        data = (
+            by
+            + b'"end": "syntax"}\n'
+            + by
+            + b'"end": "policy"}\n'
+            + by.replace(b"{}", json.dumps(PASSING_CONTRACT).encode())
+            + b'"end": "con'
+        )
         for at in range(0, len(data), 7):
             os.write(pipe, data[at : at + 7])
         select.select([], [], [], 0.05)
         os.write(pipe, b'tract"}\n')
 
     (outcome,) = run(send_in_pieces)
-    assert [check.stage for check in outcome.checks] == [Stage.SYNTAX, Stage.CONTRACT]
+    assert [check.stage for check in outcome.checks] == [Stage.SYNTAX, Stage.POLICY, Stage.CONTRACT]
     assert outcome.status is Status.PASSED
 
 
-@pytest.mark.parametrize("order", [("contract", "syntax"), ("syntax", "syntax"), ("syntax", "schedule")])
+@pytest.mark.parametrize("order", [("policy", "syntax"), ("syntax", "syntax"), ("syntax", "contract")])
 def test_checks_must_end_in_their_order(run, order):
     """A child whose checks end in another order than requested has crashed."""
 
@@ -989,6 +999,7 @@ def test_an_exit_before_the_last_check_is_a_crash(run):
 
     def pass_syntax_only(pipe: int) -> None:
         end(pipe, "syntax")
+        end(pipe, "policy")
         send(pipe, start="contract")
 
     (outcome,) = run(pass_syntax_only)
@@ -1172,11 +1183,12 @@ def test_a_reused_child_has_the_results_of_a_new_one(catalogue):
 # Stages and statuses.
 
 
-@pytest.mark.parametrize("stage", [Stage.SYNTAX, Stage.CONTRACT, Stage.SCHEDULE])
+@pytest.mark.parametrize("stage", [Stage.SYNTAX, Stage.POLICY, Stage.CONTRACT, Stage.SCHEDULE])
 def test_a_stage_runs_the_checks_up_to_it(catalogue, stage):
     """A file whose fault the next check finds passes, and the outcome has the checks that were run."""
     faults = {
         Stage.SYNTAX: "contract/fails_no_net.py",
+        Stage.POLICY: "contract/fails_no_net.py",
         Stage.CONTRACT: "schedule/fails_wrong_gamma.py",
         Stage.SCHEDULE: "training/fails_exits.py",
     }
@@ -1191,7 +1203,7 @@ def test_a_stage_runs_the_checks_up_to_it(catalogue, stage):
 
 def verdict(
     end: tuple[Status, str] | None = None,
-    checks: tuple[str, ...] = ("", "", "", ""),
+    checks: tuple[str, ...] = ("",) * 5,
     wait_status: int = 0,
     orphans: int = 0,
     stage: Stage = Stage.TRAINING,
@@ -1207,17 +1219,17 @@ def verdict(
 def test_the_gravest_fault_decides_the_status(catalogue):
     """An exceeded limit precedes a failed check, which precedes a crash, which precedes orphaned processes."""
     claimed = catalogue.variant(1)
-    crash, half = signal.SIGSEGV.value, ("", "")
+    crash, half = signal.SIGSEGV.value, ("", "", "")
     assert verdict((Status.TIMED_OUT, "late"), ("wrong",), crash, 1, variant=claimed) is Status.TIMED_OUT
     assert verdict(None, ("wrong",), crash, 1, variant=claimed) is Status.FAILED
     assert verdict(None, half, crash, 1, variant=claimed) is Status.CRASHED
-    assert verdict(None, ("", "", "", ""), 1 << 8, 1, variant=claimed) is Status.CRASHED
+    assert verdict(None, ("",) * 5, 1 << 8, 1, variant=claimed) is Status.CRASHED
     assert verdict(None, half, 0, 1, variant=claimed) is Status.CRASHED
     assert verdict(orphans=1, variant=claimed) is Status.FAILED
     assert verdict() is Status.UNCLAIMED
-    assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE) is Status.UNCLAIMED
+    assert verdict(None, ("",) * 4, stage=Stage.SCHEDULE) is Status.UNCLAIMED
     assert verdict(None, half, stage=Stage.CONTRACT) is Status.PASSED
-    assert verdict(None, ("", "", ""), stage=Stage.SCHEDULE, variant=claimed) is Status.PASSED
+    assert verdict(None, ("",) * 4, stage=Stage.SCHEDULE, variant=claimed) is Status.PASSED
     assert verdict(None, half, stage=Stage.CONTRACT, variant=claimed) is Status.PASSED
     assert verdict(variant=claimed) is Status.VERIFIED
 

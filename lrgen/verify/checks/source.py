@@ -1,0 +1,121 @@
+"""The part of the contract that the text of a file shows: literal hyperparameters, imports, no work at import time.
+
+It needs the syntax tree alone; nothing of the file runs.
+"""
+
+import ast
+import sys
+
+from lrgen.records import Policy
+from lrgen.verify.checks.subject import CheckFailure
+from lrgen.verify.static.import_time import first_work
+
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_IMPORT_ERRORS = ("BaseException", "Exception", "ImportError", "ModuleNotFoundError")
+
+
+def check(tree: ast.Module, source: str, policy: Policy | None = None) -> None:
+    """Check the text of a file against the contract.
+
+    Args:
+        policy: under ``lemur`` a file may import torchvision, and any module that it can do without (``optional``).
+
+    Raises:
+        CheckFailure: at the first violation.
+    """
+    try:
+        _check_names(tree, source)
+        _check_imports(tree, policy)
+        work = first_work(tree)
+    except RecursionError as error:
+        raise CheckFailure("the file is nested too deeply to be checked") from error
+    if work is not None:
+        raise CheckFailure(f"the file does work at import time: {work}")
+
+
+def optional(tree: ast.Module) -> frozenset[str]:
+    """The packages that a file imports only if they are installed: in a ``try`` that handles the ImportError.
+
+    A file that passes the checks must work without them.
+    """
+    guarded = {id(node) for attempt in ast.walk(tree) if _is_attempt(attempt) for node in _imports_in(attempt)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, _IMPORTS)]
+    needed = {root for node in imports if id(node) not in guarded for root in _roots(node)}
+    wanted = {root for node in imports if id(node) in guarded for root in _roots(node)}
+    return frozenset(root for root in wanted - needed if not _is_known(root))
+
+
+def _check_names(tree: ast.Module, source: str) -> None:
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if not any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):
+        raise CheckFailure("the file defines no class Net at the top level")
+    if "supported_hyperparameters" not in functions:
+        raise CheckFailure("the file defines no function supported_hyperparameters at the top level")
+    names = _literal_names(functions["supported_hyperparameters"].body[0])
+    if "lr" not in names:
+        raise CheckFailure(f"supported_hyperparameters must contain 'lr', got {sorted(names)}")
+    for name in names:
+        count = source.count(f'"{name}"') + source.count(f"'{name}'")
+        if count < 2:
+            raise CheckFailure(f"LEMUR requires the quoted name of hyperparameter {name} at least twice, got {count}")
+
+
+def _literal_names(first: ast.stmt) -> list[str]:
+    """The names in ``return {"lr", ...}``, which LEMUR parses without running the file."""
+    if isinstance(first, ast.Return) and isinstance(first.value, ast.Set):
+        names = [getattr(element, "value", None) for element in first.value.elts]
+        if all(isinstance(name, str) for name in names):
+            return [str(name) for name in names]
+    raise CheckFailure(
+        f"the first statement of supported_hyperparameters must return a literal set of strings (line {first.lineno})"
+    )
+
+
+def _check_imports(tree: ast.Module, policy: Policy | None) -> None:
+    first = next(node for node in tree.body if not _is_docstring(node))
+    if not isinstance(first, _IMPORTS):
+        raise CheckFailure(f"the file must begin with an import, after its docstring (line {first.lineno})")
+    lemur = policy is Policy.LEMUR
+    allowed = optional(tree) | {"torchvision"} if lemur else frozenset()
+    expected = "torch, torchvision and the standard library" if lemur else "torch and the standard library"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level > 0:
+            raise CheckFailure(f"the file imports a relative module (line {node.lineno}), expected only {expected}")
+        if isinstance(node, _IMPORTS):
+            for module in _modules(node):
+                root = module.split(".")[0]
+                if not _is_known(root) and root not in allowed:
+                    raise CheckFailure(f"the file imports {module} (line {node.lineno}), expected only {expected}")
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_known(root: str) -> bool:
+    return root == "torch" or root in sys.stdlib_module_names
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+
+
+def _roots(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [module.split(".")[0] for module in _modules(node)]
+
+
+def _is_attempt(node: ast.AST) -> bool:
+    """Whether a node is a ``try`` that handles the error of a missing module."""
+    return isinstance(node, ast.Try) and any(_handles_import_error(handler.type) for handler in node.handlers)
+
+
+def _handles_import_error(kind: ast.expr | None) -> bool:
+    if isinstance(kind, ast.Tuple):
+        return any(map(_handles_import_error, kind.elts))
+    return kind is None or (isinstance(kind, ast.Name) and kind.id in _IMPORT_ERRORS)
+
+
+def _imports_in(attempt: ast.AST) -> list[ast.Import | ast.ImportFrom]:
+    """The imports in the body of a ``try``, not those of its handlers."""
+    body = attempt.body if isinstance(attempt, ast.Try) else []
+    return [node for statement in body for node in ast.walk(statement) if isinstance(node, _IMPORTS)]

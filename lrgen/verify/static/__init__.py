@@ -1,0 +1,1 @@
+"""The static layer: what the text of a file shows, without running it."""
