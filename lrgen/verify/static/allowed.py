@@ -1,4 +1,4 @@
-"""What the policies allow and refuse, by name."""
+"""The names that the policies allow and refuse."""
 
 import ast
 

@@ -287,9 +287,9 @@ class Evaluation(ABC):
         if isinstance(owner, Function) and name in ("setter", "getter", "deleter", "register"):
             return Plain.DECORATOR if name != "register" else Plain.UNKNOWN
         if isinstance(owner, Class):
-            found = owner.find(name)
-            if found is not None:
-                return found
+            attribute = owner.find(name)
+            if attribute is not None:
+                return attribute
             return Plain.NEW if name in PLAIN_ATTRIBUTES or name == "__members__" else Plain.UNKNOWN
         if isinstance(owner, Instance):
             return self._attribute_of_instance(owner, name, node)
@@ -300,20 +300,20 @@ class Evaluation(ABC):
         return Plain.NEW if isinstance(owner, Function) else Plain.PART
 
     def _attribute_of_instance(self, owner: Instance, name: str, node: ast.expr) -> Value:
-        found = owner.of.find(name)
-        if isinstance(found, Function):
-            return self.call(found.of(owner), [], {}, node) if found.wrapped else found.of(owner)
-        if found is not None:
-            return found
+        attribute = owner.of.find(name)
+        if isinstance(attribute, Function):
+            return self.call(attribute.of(owner), [], {}, node) if attribute.wrapped else attribute.of(owner)
+        if attribute is not None:
+            return attribute
         if not is_plain(name):
             return Plain.UNKNOWN
         return Plain.UNKNOWN if any(not _is_data(base) for base in owner.of.foreign()) else Plain.PART
 
     def _run_descriptor(self, owner: Instance, name: str, node: ast.expr) -> None:
         """Run the function behind an attribute that is assigned, if it may be a property."""
-        found = owner.of.find(name)
-        if isinstance(found, Function) and found.wrapped:
-            self.call(found.of(owner), [Plain.PART], {}, node)
+        attribute = owner.of.find(name)
+        if isinstance(attribute, Function) and attribute.wrapped:
+            self.call(attribute.of(owner), [Plain.PART], {}, node)
 
     # Calls.
 
@@ -356,10 +356,10 @@ class Evaluation(ABC):
             return container(arguments)
         if path == "builtins.getattr" and len(arguments) >= 2:
             name = literal[1]
-            found: Value = Plain.UNKNOWN
+            attribute: Value = Plain.UNKNOWN
             if isinstance(name, str):
-                found = join(self._attribute(option, name, node) for option in options(arguments[0]))
-            return join((found, *arguments[2:]))
+                attribute = join(self._attribute(option, name, node) for option in options(arguments[0]))
+            return join((attribute, *arguments[2:]))
         return self.call(callee, arguments, keywords, node)
 
     def _call_method(
@@ -461,17 +461,17 @@ class Evaluation(ABC):
         for name in made.attributes():
             if not (name.startswith("__") and name.endswith("__")) or name in CLASS_HOOKS:
                 continue
-            found = made.find(name)
-            if name in _CONSTRUCTORS and isinstance(found, Function):
-                self._call_function(found.of(instance), arguments, keywords, node)
+            attribute = made.find(name)
+            if name in _CONSTRUCTORS and isinstance(attribute, Function):
+                self._call_function(attribute.of(instance), arguments, keywords, node)
             else:
-                self._run_special(found, instance, node)
+                self._run_special(attribute, instance, node)
         self._active.discard(key)
         return instance
 
-    def _run_special(self, found: Value | None, owner: Value, node: ast.AST) -> None:
+    def _run_special(self, method: Value | None, owner: Value, node: ast.AST) -> None:
         """Run a method that Python calls by itself, with arguments that are unknown but the file's own."""
-        for option in options(found) if found is not None else ():
+        for option in options(method) if method is not None else ():
             if isinstance(option, Function):
                 self._conditional += 1
                 self._call_function(option.of(owner), [Plain.PART] * 8, {}, node)

@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Result(Enum):
-    """What a harmless call returns."""
+    """The result of a harmless call."""
 
     VALUE = "a number, a text, a constant"
     NEW = "a new object, which holds at most the arguments"
@@ -154,7 +154,7 @@ CALLS: dict[str, Result] = {
         Result.NEW,
         "itertools",
         """
-        accumulate batched chain chain.from_iterable combinations combinations_with_replacement compress count cycle
+        accumulate batched chain.from_iterable chain combinations combinations_with_replacement compress count cycle
         dropwhile filterfalse groupby islice pairwise permutations product repeat starmap takewhile tee zip_longest
         """,
     ),

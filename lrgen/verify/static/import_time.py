@@ -45,8 +45,8 @@ def first_work(tree: ast.Module) -> Work | None:
     interpreter = _Execution(evaluates_annotations=not future)
     try:
         interpreter.run(tree.body, interpreter.module)
-    except Found as found:
-        return found.work()
+    except Found as work:
+        return work.shown()
     return None
 
 
@@ -61,8 +61,8 @@ class _Execution(Evaluation):
         for statement in body:
             try:
                 self._execute(statement, scope)
-            except Found as found:
-                found.within(statement, scope.is_import_time)
+            except Found as work:
+                work.within(statement, scope.is_import_time)
                 raise
 
     def _maybe(self, body: Sequence[ast.stmt], scope: Scope) -> None:
@@ -133,8 +133,8 @@ class _Execution(Evaluation):
     def _decorator(self, node: ast.expr, scope: Scope) -> Value:
         try:
             return self.value(node, scope)
-        except Found as found:
-            found.within(node, scope.is_import_time)
+        except Found as work:
+            work.within(node, scope.is_import_time)
             raise
 
     def _decorate(
@@ -147,8 +147,8 @@ class _Execution(Evaluation):
         for decorator, expression in zip(reversed(decorators), reversed(node.decorator_list), strict=True):
             try:
                 value = self.call(decorator, [value], {}, expression)
-            except Found as found:
-                found.within(expression, scope.is_import_time)
+            except Found as work:
+                work.within(expression, scope.is_import_time)
                 raise
         self.bind(node.name, value, scope)
 

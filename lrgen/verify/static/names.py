@@ -21,12 +21,12 @@ class _Scope:
     is_comprehension: bool = False
     node: ast.AST | None = None
     bindings: dict[str, "list[str | ast.AST | None]"] = field(default_factory=dict)
-    found: list[tuple[str, "str | ast.AST | None"]] = field(default_factory=list)
+    bound: list[tuple[str, "str | ast.AST | None"]] = field(default_factory=list)
     of_module: set[str] = field(default_factory=set)  # declared as global
     of_outer: set[str] = field(default_factory=set)  # declared as nonlocal
 
     def bind(self, name: str, meaning: "str | ast.AST | None") -> None:
-        self.found.append((name, meaning))
+        self.bound.append((name, meaning))
 
 
 class Names:
@@ -49,7 +49,7 @@ class Names:
         scopes = dict.fromkeys((self._module, *self._scopes.values()))
         for declared in (False, True):  # what is declared as nonlocal is bound in an outer scope
             for scope in scopes:
-                for name, meaning in scope.found:
+                for name, meaning in scope.bound:
                     if (name in scope.of_module | scope.of_outer) is declared:
                         self._home(name, scope).bindings.setdefault(name, []).append(meaning)
 

@@ -326,9 +326,9 @@ def _refused_bases(node: ast.ClassDef, text: Text) -> Iterator[Refusal]:
     containers = sorted(paths & allowed.CONTAINERS)
     looked_up = sorted(allowed.LOOKUPS & {name for name, _ in _defined(node)})
     if containers and (looked_up or text.strict) and not is_enum:
-        how = f" and defines {looked_up[0]}" if looked_up else ""
+        lookup = f" and defines {looked_up[0]}" if looked_up else ""
         name = containers[0].removeprefix("builtins.")
-        yield Refusal("subclass", node.lineno, f"class {node.name} is a subclass of {name}{how}")
+        yield Refusal("subclass", node.lineno, f"class {node.name} is a subclass of {name}{lookup}")
     for keyword in node.keywords:
         metaclass = text.names.paths(keyword.value)
         if keyword.arg in ("metaclass", None) and not (metaclass and metaclass <= allowed.METACLASSES):
@@ -340,8 +340,8 @@ def _refused_bases(node: ast.ClassDef, text: Text) -> Iterator[Refusal]:
         if isinstance(named, ast.Call) and "builtins.type" in text.names.paths(named.func):
             yield Refusal("subclass", node.lineno, f"class {node.name} has a computed base")
         elif text.strict and not text.names.is_own(named, (ast.ClassDef,)):
-            found = text.names.paths(named)
-            if not found or not all(map(_is_base, found)):
+            meanings = text.names.paths(named)
+            if not meanings or not all(map(_is_base, meanings)):
                 name = _shown(base)
                 yield Refusal("subclass", node.lineno, f"{name} is not among the classes that may be a base")
 
@@ -473,9 +473,9 @@ def decorators(text: Text) -> Iterator[Refusal]:
 
 def annotations(text: Text) -> Iterator[Refusal]:
     """Strict: an annotation names types and computes nothing, because it runs when the file is imported."""
-    found = [node.annotation for node in text.select(ast.arg, ast.AnnAssign)]
-    found += [node.returns for node in text.select(*_FUNCTIONS)]
-    for annotation in filter(None, found) if text.strict else ():
+    written = [node.annotation for node in text.select(ast.arg, ast.AnnAssign)]
+    written += [node.returns for node in text.select(*_FUNCTIONS)]
+    for annotation in filter(None, written) if text.strict else ():
         if not all(isinstance(part, allowed.ANNOTATION_NODES) for part in ast.walk(annotation)):
             yield Refusal("annotation", annotation.lineno, f"the annotation {_shown(annotation)} is no type")
 
@@ -497,11 +497,11 @@ RULES: tuple[Rule, ...] = (
 
 
 def refusals(tree: ast.Module, policy: Policy) -> list[Refusal]:
-    """What a policy refuses in a file, in the order of the lines.
+    """The refusals of a policy in a file, in the order of the lines.
 
     Raises:
         RecursionError: if the file is nested too deeply.
     """
     text = Text(tree, policy)
-    found = dict.fromkeys(refusal for rule in RULES for refusal in rule(text))
-    return sorted(found, key=lambda refusal: refusal.line)
+    distinct = dict.fromkeys(refusal for rule in RULES for refusal in rule(text))
+    return sorted(distinct, key=lambda refusal: refusal.line)

@@ -88,11 +88,11 @@ class Class:
 
     def lineage(self) -> "list[Class]":
         """The class and its bases that are defined in the file, each once."""
-        found = {self: None}
+        classes = {self: None}
         for base in self.bases:
             if isinstance(base, Class):
-                found |= dict.fromkeys(base.lineage())
-        return list(found)
+                classes |= dict.fromkeys(base.lineage())
+        return list(classes)
 
     def foreign(self) -> "list[Value]":
         """The bases, of the class and of its bases, that are not defined in the file."""

@@ -36,7 +36,7 @@ class Found(Exception):
         if at_import:
             self.outer = self.outer or statement
 
-    def work(self) -> Work:
+    def shown(self) -> Work:
         inner = self.inner or self.node
         outer = self.outer or inner
         if inner is outer:
