@@ -101,8 +101,9 @@ STRICT_BUILTINS = _words(
     OverflowError RuntimeError StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
     """
 )
-# Built-in functions that may be called and not be passed on.
-ONLY_CALLED = _words("delattr getattr hasattr setattr super type vars")
+# Built-in functions that may be called and not be passed on: by lemur, and by strict as well.
+ONLY_CALLED = _words("delattr getattr setattr")
+STRICT_ONLY_CALLED = _words("hasattr super type")
 STRICT_DECORATORS = _words(
     """
     abc.abstractmethod builtins.classmethod builtins.property builtins.staticmethod dataclasses.dataclass

@@ -204,6 +204,7 @@ def _denied_by_lemur(path: str, line: int) -> Iterator[Refusal]:
 
 def built_ins(text: Text) -> Iterator[Refusal]:
     """Functions of Python that run text as code, open files, or reach the names of other code."""
+    only_called = allowed.ONLY_CALLED | (allowed.STRICT_ONLY_CALLED if text.strict else frozenset())
     for node in text.select(ast.Name):
         called = isinstance(text.parents.get(node), ast.Call) and text.parents[node].func is node  # type: ignore[attr-defined]  # a call
         for path in text.names.paths(node):
@@ -213,7 +214,7 @@ def built_ins(text: Text) -> Iterator[Refusal]:
             denied = name in allowed.LEMUR_DENIED_BUILTINS and (called or text.names.is_unbound(node))
             if denied or (text.strict and name not in allowed.STRICT_BUILTINS):
                 yield Refusal("builtin", node.lineno, f"no training file needs the built-in {name}")
-            elif name in allowed.ONLY_CALLED and not called and not _is_type_hint(node, name, text):
+            elif name in only_called and not called and not _is_type_hint(node, name, text):
                 yield Refusal("builtin", node.lineno, f"the built-in {name} may be called, not passed on")
         if text.strict and isinstance(node.ctx, ast.Store) and node.id.startswith("__") and node.id != "__all__":
             yield Refusal("builtin", node.lineno, f"{node.id} has a meaning for Python and may not be assigned")
@@ -395,10 +396,10 @@ def _refused_target(owner: ast.expr, name: str, line: int, text: Text) -> Iterat
         yield Refusal("assignment", line, f"{changed}, the class of an object, is changed: {name} is assigned")
         return
     protected = allowed.PROTECTED if text.strict else allowed.LEMUR_PROTECTED
-    own = text.is_self(owner)
+    own = text.is_self(owner) or text.names.is_own(owner, (ast.ClassDef,))
     if name in protected and (text.strict or not own):
         yield Refusal("assignment", line, f"the method {name} of {changed} is replaced")
-    elif text.strict and not own and not text.names.is_own(owner, (ast.ClassDef,)):
+    elif text.strict and not own:
         if name not in allowed.STRICT_TARGETS:
             yield Refusal("assignment", line, f"{name} of {changed} may not be assigned: only data of a module may be")
         elif not isinstance(owner, (ast.Name, ast.Attribute, ast.Subscript)):
