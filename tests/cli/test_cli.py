@@ -391,6 +391,24 @@ def test_json_of_verify_has_a_row_for_each_file(lrgen, good, bad):
     assert (second["reused"], second["accuracy"]) == (False, None)
 
 
+def test_a_file_that_the_policy_refuses_fails_beside_the_others(lrgen, tmp_path, good):
+    """Paths are judged by lemur, or by --policy; a refused file is a row with the check ``policy``; the exit is 1."""
+    people = copy(GOOD, tmp_path / "people.py", "\n\ndef helper(net):\n    return net._modules\n")
+    reader = copy(GOOD, tmp_path / "reader.py", "\n\ndef table():\n    return open('table.txt')\n")
+    deep = tmp_path / "deep.py"
+    deep.write_text("import torch\nx = " + "-" * 50_000 + "1\n")
+    arguments = ("verify", good, people, reader, "deep.py", "--stage", "policy", "--device", "cpu", "--json")
+    for policy, ends in (((), "ppff"), (("--policy", "strict"), "pfff"), (("--policy", "lemur"), "ppff")):
+        code, out, _ = lrgen(*arguments, *policy)
+        rows = one_document(out)
+        assert code == 1
+        assert [row["status"][0] for row in rows] == list(ends)
+        assert {row["stage"] for row in rows if row["path"] != "deep.py"} == {"policy"}
+        assert "no training file needs the built-in open" in rows[2]["reason"]
+    code, _, err = lrgen(*arguments, "--policy", "lax")
+    assert (code, err) == (2, "lrgen: unknown policy 'lax': known: strict, lemur\n")
+
+
 def test_csv_is_a_table(filled):
     """With ``--csv`` a result table has a header and one line for each row."""
     _, out, err = filled("results", "best", "--csv")

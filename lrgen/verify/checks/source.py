@@ -4,14 +4,11 @@ It needs the syntax tree alone; nothing of the file runs.
 """
 
 import ast
-import sys
 
 from lrgen.records import Policy
 from lrgen.verify.checks.subject import CheckFailure
 from lrgen.verify.static.import_time import first_work
-
-_IMPORTS = (ast.Import, ast.ImportFrom)
-_IMPORT_ERRORS = ("BaseException", "Exception", "ImportError", "ModuleNotFoundError")
+from lrgen.verify.static.imports import IMPORTS, is_known, modules, optional
 
 
 def check(tree: ast.Module, source: str, policy: Policy | None = None) -> None:
@@ -31,18 +28,6 @@ def check(tree: ast.Module, source: str, policy: Policy | None = None) -> None:
         raise CheckFailure("the file is nested too deeply to be checked") from error
     if work is not None:
         raise CheckFailure(f"the file does work at import time: {work}")
-
-
-def optional(tree: ast.Module) -> frozenset[str]:
-    """The packages that a file imports only if they are installed: in a ``try`` that handles the ImportError.
-
-    A file that passes the checks must work without them.
-    """
-    guarded = {id(node) for attempt in ast.walk(tree) if _is_attempt(attempt) for node in _imports_in(attempt)}
-    imports = [node for node in ast.walk(tree) if isinstance(node, _IMPORTS)]
-    needed = {root for node in imports if id(node) not in guarded for root in _roots(node)}
-    wanted = {root for node in imports if id(node) in guarded for root in _roots(node)}
-    return frozenset(root for root in wanted - needed if not _is_known(root))
 
 
 def _check_names(tree: ast.Module, source: str) -> None:
@@ -73,7 +58,7 @@ def _literal_names(first: ast.stmt) -> list[str]:
 
 def _check_imports(tree: ast.Module, policy: Policy | None) -> None:
     first = next(node for node in tree.body if not _is_docstring(node))
-    if not isinstance(first, _IMPORTS):
+    if not isinstance(first, IMPORTS):
         raise CheckFailure(f"the file must begin with an import, after its docstring (line {first.lineno})")
     lemur = policy is Policy.LEMUR
     allowed = optional(tree) | {"torchvision"} if lemur else frozenset()
@@ -81,41 +66,12 @@ def _check_imports(tree: ast.Module, policy: Policy | None) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level > 0:
             raise CheckFailure(f"the file imports a relative module (line {node.lineno}), expected only {expected}")
-        if isinstance(node, _IMPORTS):
-            for module in _modules(node):
+        if isinstance(node, IMPORTS):
+            for module in modules(node):
                 root = module.split(".")[0]
-                if not _is_known(root) and root not in allowed:
+                if not is_known(root) and root not in allowed:
                     raise CheckFailure(f"the file imports {module} (line {node.lineno}), expected only {expected}")
 
 
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _is_known(root: str) -> bool:
-    return root == "torch" or root in sys.stdlib_module_names
-
-
-def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
-    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-
-
-def _roots(node: ast.Import | ast.ImportFrom) -> list[str]:
-    return [module.split(".")[0] for module in _modules(node)]
-
-
-def _is_attempt(node: ast.AST) -> bool:
-    """Whether a node is a ``try`` that handles the error of a missing module."""
-    return isinstance(node, ast.Try) and any(_handles_import_error(handler.type) for handler in node.handlers)
-
-
-def _handles_import_error(kind: ast.expr | None) -> bool:
-    if isinstance(kind, ast.Tuple):
-        return any(map(_handles_import_error, kind.elts))
-    return kind is None or (isinstance(kind, ast.Name) and kind.id in _IMPORT_ERRORS)
-
-
-def _imports_in(attempt: ast.AST) -> list[ast.Import | ast.ImportFrom]:
-    """The imports in the body of a ``try``, not those of its handlers."""
-    body = attempt.body if isinstance(attempt, ast.Try) else []
-    return [node for statement in body for node in ast.walk(statement) if isinstance(node, _IMPORTS)]

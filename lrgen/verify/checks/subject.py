@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from lrgen.data import Dataset
-from lrgen.records import Candidate, VerifySettings
+from lrgen.records import Candidate, Policy, VerifySettings
+from lrgen.verify.static.imports import builtins_without, optional
 
 _MODULE = "candidate"
 
@@ -62,11 +63,16 @@ class Subject:
         return sorted(self.module.supported_hyperparameters())
 
     def load(self) -> ModuleType:
-        """Execute the file as a module, from the source that was hashed and not from the disk."""
+        """Execute the file as a module, from the source that was hashed and not from the disk.
+
+        Under the policy ``lemur`` the packages that it can do without are missing.
+        """
         path = str(self.candidate.path)
         module = ModuleType(_MODULE)
         module.__file__ = path
         sys.modules[_MODULE] = module
+        if self.settings.policy is Policy.LEMUR and self.tree is not None:
+            module.__dict__["__builtins__"] = builtins_without(optional(self.tree))
         exec(compile(self.candidate.source, path, "exec"), module.__dict__)
         self.module = module
         return module

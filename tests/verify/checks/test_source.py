@@ -1,12 +1,15 @@
 """The contract's checks of the text: literal hyperparameters, imports, no work at import time."""
 
 import ast
+from pathlib import Path
 
 import pytest
 
-from lrgen.records import Policy
+from lrgen.records import Policy, VerifySettings
+from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import source
-from lrgen.verify.checks.subject import CheckFailure
+from lrgen.verify.checks.subject import CheckFailure, Subject, unload
+from lrgen.verify.static.imports import optional
 
 NAMES = '\n\ndef supported_hyperparameters():\n    return {"lr", "momentum"}\n'
 NET = '\n\nclass Net:\n    lr = "lr", "momentum"\n'
@@ -138,7 +141,18 @@ except ImportError:
 def f():
     import timm
 """
-    assert source.optional(ast.parse(code)) == {"numpy", "scipy", "torchvision"}
+    assert optional(ast.parse(code)) == {"numpy", "scipy", "torchvision"}
+
+
+@pytest.mark.parametrize(("policy", "missing"), [(None, False), (Policy.LEMUR, True)])
+def test_a_file_runs_without_its_optional_packages(policy, missing):
+    """Under lemur an optional package is not there, although it is installed; what the file needs is."""
+    code = file("import math\ntry:\n    import numpy\n    MISSING = False\nexcept ImportError:\n    MISSING = True")
+    subject = Subject(candidate_of(Path("a.py"), code.encode()), VerifySettings(policy=policy), tree=ast.parse(code))
+    try:
+        assert subject.load().MISSING is missing
+    finally:
+        unload()
 
 
 def test_a_file_that_is_nested_too_deeply_fails():

@@ -767,7 +767,7 @@ def test_the_parent_compares_a_claimed_schedule(judged, tamper):
     """A claimed trace that differs from the curve fails the schedule check."""
     outcome = judged(Stage.SCHEDULE, tamper)
     assert (outcome.status, outcome.stage) == (Status.FAILED, Stage.SCHEDULE)
-    assert [check.passed for check in outcome.checks] == [True, True, False]
+    assert [check.passed for check in outcome.checks] == [True, True, True, False]
 
 
 def build_fewer(contract: dict[str, Any]) -> None:
@@ -988,7 +988,7 @@ def test_a_failed_check_cannot_be_revoked(run):
 
     def fail_then_pass(pipe: int) -> None:
         end(pipe, "syntax", "not Python")
-        end(pipe, "contract")
+        end(pipe, "policy")
 
     (outcome,) = run(fail_then_pass)
     assert (outcome.status, outcome.stage, outcome.reason) == (Status.FAILED, Stage.SYNTAX, "not Python")
