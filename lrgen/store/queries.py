@@ -76,7 +76,7 @@ class Queries(Database):
     ) -> list[StoredRow]:
         """Return the best epoch of each file's newest run with evaluated epochs, best first.
 
-        A file whose newest run did not pass its checks is left out: its accuracy proves nothing. Runs that overfit a
+        A file whose newest run did not pass its checks is left out. Runs that overfit a
         small subset come after fully trained runs, because their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
