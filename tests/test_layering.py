@@ -176,7 +176,7 @@ def test_importing_the_package_imports_its_version_alone():
     assert libraries_of("__init__") <= {"importlib", "typing"}
 
 
-@pytest.mark.parametrize("name", ["records", "errors", "old_names", "version"])
+@pytest.mark.parametrize("name", ["records", "errors", "old_names", "version", "limited"])
 def test_the_ground_floor_imports_nothing_but_the_standard_library(name):
     """The modules of the lowest floor import only the standard library."""
     assert not {full for full in imports(name) if full.split(".")[0] == "lrgen"}
@@ -187,7 +187,7 @@ def test_the_ground_floor_imports_nothing_but_the_standard_library(name):
 def test_curves_import_numpy_alone(name):
     """A module of curves imports numpy and the standard library, and neither torch nor the catalogue."""
     assert libraries_of(name) <= {"numpy"} | sys.stdlib_module_names
-    assert rooms_of(name) <= {"curves", "records", "errors", "old_names"}
+    assert rooms_of(name) <= {"curves", "records", "errors", "old_names", "limited"}
 
 
 @every_module

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from lrgen.catalogue import architectures, schedules
 from lrgen.config import Settings
 from lrgen.errors import CatalogueError, ParameterError, UnknownNameError
+from lrgen.files import read_bytes
 from lrgen.records import Architecture, Family, Variant
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -212,7 +213,7 @@ def _digest(folders: Iterable[Path]) -> str:
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".toml", ".jinja"):
-                content = path.read_bytes()
+                content = read_bytes(path)
                 digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
                 digest.update(content)
     return digest.hexdigest()

@@ -12,16 +12,14 @@ the maximum depth.
 """
 
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrgen import old_names
+from lrgen.curves import user
 from lrgen.errors import CatalogueError, ParameterError
 from lrgen.records import PastEnd, Unit, Variant
 
@@ -54,7 +52,8 @@ def rates(
             has the shape (groups, *steps). Without it there is one group, which is the deepest.
 
     Raises:
-        CatalogueError: if the variant's curve does not exist or takes other parameters.
+        CatalogueError: if the variant's curve does not exist or takes other parameters, or if a user's curve raises,
+            exits, exceeds a limit of ``lrgen.limited``, or returns anything but finite numbers of the right shape.
         ParameterError: if the horizon is below 1 or above ``MAX_HORIZON``, a step or a depth below 0, a hyperparameter
             unknown or out of range, or the metrics are missing, too few, or given to a schedule that is not driven by a
             metric.
@@ -74,10 +73,10 @@ def rates(
     def of_group(depth: int) -> Rates:
         depth_of_group = {"depth": depth, "deepest": max(groups)} if variant.layerwise else {}
         if metrics is not None:
-            after_metrics = _call(variant, list(metrics), horizon, base_lr, prm, depth_of_group)
+            after_metrics = _call(variant, list(metrics), horizon, base_lr, prm, depth_of_group, (len(metrics) + 1,))
             return _at_steps(variant, t, after_metrics)
         held = np.minimum(t, horizon) if variant.past_end is PastEnd.HOLD else t
-        multiplier = _call(variant, held, horizon, base_lr, prm, depth_of_group)
+        multiplier = _call(variant, held, horizon, base_lr, prm, depth_of_group, t.shape)
         return np.broadcast_to(base_lr * np.asarray(multiplier, dtype=np.float64), t.shape)
 
     distinct = {depth: of_group(depth) for depth in (set(groups) if variant.layerwise else {0})}
@@ -111,8 +110,9 @@ def _call(
     base_lr: float,
     prm: Mapping[str, float] | None,
     depth_of_group: Mapping[str, int],
+    shape: tuple[int, ...],
 ) -> ArrayLike:
-    """The variant's curve, called with its constants and its checked hyperparameters."""
+    """What the variant's curve returns for its constants and its checked hyperparameters; a user's, in this shape."""
     values = dict(variant.defaults)
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
     for name, value in (prm or {}).items():
@@ -122,77 +122,43 @@ def _call(
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise ParameterError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
         values[name] = value
-    function = lookup(variant)
-    if "base_lr" in inspect.signature(function).parameters:
-        values["base_lr"] = base_lr
-    try:
-        bound = inspect.signature(function).bind(steps, horizon, **variant.constants, **values, **depth_of_group)
-    except TypeError as error:
-        raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return function(*bound.args, **bound.kwargs)
-
-
-def lookup(variant: Variant) -> Callable[..., ArrayLike]:
-    """The function that computes the variant's curve.
-
-    Raises:
-        CatalogueError: if it does not exist.
-    """
-    function = _function(variant)
-    if function is None:
+    values |= variant.constants | dict(depth_of_group)
+    if not exists(variant):
         raise CatalogueError(
             f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}"
         )
-    return function
+    if variant.curves_folder is not None:
+        return user.evaluate(variant, steps, horizon, base_lr, values, shape)
+    function = _function(variant)
+    assert function is not None
+    try:
+        arguments = user.bound(function, steps, horizon, base_lr, values)
+    except TypeError as error:
+        raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return function(*arguments.args, **arguments.kwargs)
 
 
 def exists(variant: Variant) -> bool:
-    """Whether the variant has a curve that its files can be checked against."""
-    return _function(variant) is not None
+    """Whether the variant has a curve that its files can be checked against.
+
+    Raises:
+        CatalogueError: if it is a user's, and its ``curves.py`` raises, exits, or exceeds a limit.
+    """
+    return user.exists(variant) if variant.curves_folder is not None else _function(variant) is not None
 
 
 def _function(variant: Variant) -> Callable[..., ArrayLike] | None:
     """The function of that name in the family's module, unless it is imported there."""
-    module = _module(variant.family, variant.curves_folder)
-    function = getattr(module, variant.curve, None)
-    if module is None or not inspect.isfunction(function) or function.__module__ != module.__name__:
-        return None
-    return function
-
-
-def _module(family: str, folder: Path | None) -> ModuleType | None:
-    """The family's module in this package, else the ``curves.py`` in the user's folder of the family."""
+    name = f"{__name__}.{variant.family}"
     try:
-        return importlib.import_module(f"{__name__}.{family}")
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{family}":
+        if error.name != name:
             raise
-    return _user_module(family, folder) if folder is not None else None
-
-
-_LOADED: dict[tuple[str, Path], tuple[tuple[int, int], ModuleType]] = {}
-
-
-def _user_module(family: str, folder: Path) -> ModuleType | None:
-    """The ``curves.py`` in a folder, reloaded when it has changed.
-
-    Where the file is not readable, as in a sandbox, the module stays as it was loaded before.
-    """
-    path = folder / "curves.py"
-    loaded = _LOADED.get((family, folder))
-    if not path.is_file():
-        return loaded[1] if loaded else None
-    stat = path.stat()
-    stamp = stat.st_mtime_ns, stat.st_size
-    if loaded is None or loaded[0] != stamp:
-        spec = importlib.util.spec_from_file_location(f"lrgen_user_curves_{family}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        loaded = _LOADED[family, folder] = stamp, module
-    return loaded[1]
+        return None
+    function = getattr(module, variant.curve, None)
+    return function if inspect.isfunction(function) and function.__module__ == name else None
 
 
 def whole_steps(fraction: float, horizon: int) -> int:

@@ -9,6 +9,7 @@ tests compare composed files with black's output for the whole file.
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import re
 import sys
@@ -23,13 +24,14 @@ import black.parsing
 import jinja2
 import jinja2.nodes
 
-from lrgen import old_names
-from lrgen.catalogue import Catalogue
-from lrgen.errors import CatalogueError, OutputError
+from lrgen import limited, old_names
+from lrgen.catalogue import SHIPPED, Catalogue
+from lrgen.errors import CatalogueError, OutputError, first_line
 from lrgen.files import write_atomically
 from lrgen.records import Architecture, Metric, RenderedFile, Unit, Variant
 
 _WIDTH = 88
+_LONGEST = 1_000_000  # characters of a fragment
 _LOOP = "training/loop.py.jinja"
 _ADVANCES = {
     Unit.EPOCH: "The schedule advances once per epoch.",
@@ -42,18 +44,25 @@ _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (.+)$")
 _NORM = re.compile(r"\bnn\.\w*Norm")
 
 
-class Renderer:
-    """Renders the files of a catalogue; each fragment is formatted once."""
+Fragment = tuple[tuple[str, ...], str]  # import statements, and the formatted code
 
-    def __init__(self, catalogue: Catalogue) -> None:
+
+class Renderer:
+    """Renders the files of a catalogue; each fragment is formatted once.
+
+    The fragments of a user's families and architectures are made in a process with a time and a memory limit.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, limits: bool = True) -> None:
         self._catalogue = catalogue
+        self._limits = limits
         self._jinja = jinja2.Environment(
             loader=jinja2.FileSystemLoader([str(folder) for folder in catalogue.folders]),
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,
         )
         self._jinja.filters["number"] = _number
-        self._fragments: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {}
+        self._fragments: dict[tuple[str, ...], Fragment] = {}
         self._blocks_of: dict[str, tuple[set[str], set[str]]] = {}
 
     def render(self, architecture: Architecture, variant: Variant) -> RenderedFile:
@@ -94,8 +103,10 @@ class Renderer:
         imports, code = self._network(architecture)
         return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
 
-    def _schedule(self, variant: Variant) -> tuple[tuple[str, ...], str]:
+    def _schedule(self, variant: Variant) -> Fragment:
         template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
+        if self._limits and variant.curves_folder is not None:
+            return self._in_limits(template, ("schedule", str(variant.number)), variant)
         parameters = {parameter.name: parameter for parameter in variant.hyperparameters}
 
         def prm(name: str) -> str:
@@ -111,13 +122,16 @@ class Renderer:
             _formatted,
         )
 
-    def _network(self, architecture: Architecture) -> tuple[tuple[str, ...], str]:
+    def _network(self, architecture: Architecture) -> Fragment:
+        if self._limits and _is_own(architecture):
+            return self._in_limits(architecture.template, ("network", architecture.name), architecture)
         values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
         return self._fragment(("network", architecture.name), architecture.template, values, _formatted)
 
-    def _training(
-        self, architecture: Architecture, variant: Variant, schedule: str, network: str
-    ) -> tuple[tuple[str, ...], str]:
+    def _training(self, architecture: Architecture, variant: Variant, schedule: str, network: str) -> Fragment:
+        if self._limits and (_is_own(architecture) or variant.curves_folder is not None):
+            key = ("training", architecture.name, str(variant.number))
+            return self._in_limits(" with ".join(key[1:]), key, architecture, variant, schedule, network)
         returns = _RETURNS.search(schedule)
         if returns is None:
             raise CatalogueError(f"{variant.template}: has no make_scheduler(...) with a class that it returns")
@@ -177,20 +191,50 @@ class Renderer:
         template: str,
         values: dict[str, Any],
         format_code: Callable[[str], str],
-    ) -> tuple[tuple[str, ...], str]:
+    ) -> Fragment:
         """Imports and black-formatted code of one template, rendered once."""
         if key not in self._fragments:
             try:
                 raw = self._jinja.get_template(template).render(values)
+                if len(raw) > _LONGEST:
+                    raise CatalogueError(f"{template}: renders {len(raw):,} characters, the maximum is {_LONGEST:,}")
                 imports, code = _split_imports(raw)
                 self._fragments[key] = imports, format_code(code)
             except jinja2.TemplateError as error:
                 raise CatalogueError(f"{template}: {error}") from error
             except black.parsing.InvalidInput as error:
-                raise CatalogueError(f"{template}: does not render Python: {error}") from error
+                raise CatalogueError(f"{template}: does not render Python: {first_line(error)}") from error
             except (ArithmeticError, TypeError, ValueError) as error:
                 raise CatalogueError(f"{template}: cannot be rendered: {error}") from error
         return self._fragments[key]
+
+    def _in_limits(self, place: str, key: tuple[str, ...], *arguments: object) -> Fragment:
+        """A fragment that ``limited_fragment`` makes for the arguments of a method."""
+        if key not in self._fragments:
+            try:
+                answer = limited.call(f"{__name__}:limited_fragment", self._catalogue.folders, key[0], *arguments)
+            except limited.CallError as error:
+                raise CatalogueError(f"{place}: {error}") from error
+            reason, imports, code = json.loads(answer)
+            if reason:
+                raise CatalogueError(reason)
+            self._fragments[key] = tuple(imports), code
+        return self._fragments[key]
+
+
+def limited_fragment(folders: tuple[Path, ...], kind: str, *arguments: Any) -> bytes:
+    """The error of a fragment, its imports and its code as JSON; called in a process with limits."""
+    renderer = Renderer(Catalogue(folders, (), ()), limits=False)
+    try:
+        imports, code = getattr(renderer, f"_{kind}")(*arguments)
+    except CatalogueError as error:
+        return json.dumps([str(error), [], ""]).encode()
+    return json.dumps(["", imports, code]).encode()
+
+
+def _is_own(architecture: Architecture) -> bool:
+    """Whether an architecture is in a user's folder."""
+    return SHIPPED not in architecture.folder.parents
 
 
 def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, str]]:

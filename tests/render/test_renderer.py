@@ -34,7 +34,7 @@ import torch
 from torch.nn import functional as F
 
 from lrgen import catalogue as catalogues
-from lrgen import curves
+from lrgen import curves, limited
 from lrgen.catalogue import FIRST_USER_NUMBER
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Unit, Variant
@@ -833,6 +833,32 @@ def test_an_expression_that_fails_while_rendering_is_a_broken_template(own, expr
     wider = catalogues.load([own(PRM + " * {{ " + expression + " }}")])
     with pytest.raises(CatalogueError, match=r"^schedulers/mine/mine\.py\.jinja: cannot be rendered: "):
         Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("{% for i in range(10**12) %}{% endfor %}", "takes longer than 0.5 s"),
+        ("{% for i in range(10**6) %}{% for j in range(10**6) %}x{% endfor %}{% endfor %}", "takes longer than 0.5 s"),
+        ("{{ 'x' * 10**11 }}", "needs more than 4 GiB of memory"),
+        ("{{ 'x' * 10**7 }}", "renders 10,000,283 characters, the maximum is 1,000,000"),
+        ("{% include 'schedulers/mine/mine.py.jinja' %}", "is nested too deeply"),
+        ("{{ cycler.__init__.__globals__['os']._exit(3) }}", "ends its process with exit code 3"),
+    ],
+)
+def test_a_template_that_never_ends_is_a_broken_template(own, monkeypatch, expression, problem):
+    """A template that loops, builds gigabytes, recurses or exits is one CatalogueError, within a stated time."""
+    monkeypatch.setattr(limited, "SECONDS", 0.5)
+    wider = catalogues.load([own(PRM + expression)])
+    with pytest.raises(CatalogueError) as raised:
+        Renderer(wider).render(wider.architecture("ResNet"), wider.variant("Mine"))
+    assert str(raised.value) == f"schedulers/mine/mine.py.jinja: {problem}"
+
+
+def test_shipped_files_are_rendered_in_this_process(monkeypatch):
+    """Only the templates of a user are rendered in a process of their own."""
+    monkeypatch.setattr(limited, "call", lambda *_: pytest.fail("a shipped template needs no limits"))
+    assert Renderer(CATALOGUE).render(CATALOGUE.architecture("ResNet"), CATALOGUE.variant(1)).text
 
 
 def test_a_read_over_two_lines_is_recognised(own):
