@@ -112,7 +112,7 @@ def _call(
     depth_of_group: Mapping[str, int],
     shape: tuple[int, ...],
 ) -> ArrayLike:
-    """What the variant's curve returns for its constants and its checked hyperparameters; a user's, in this shape."""
+    """Call the variant's curve with its constants and its checked hyperparameters; ``shape`` is that of a user's."""
     values = dict(variant.defaults)
     ranges = {parameter.name: (parameter.low, parameter.high) for parameter in variant.hyperparameters}
     for name, value in (prm or {}).items():

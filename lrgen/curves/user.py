@@ -37,7 +37,7 @@ def exists(variant: Variant) -> bool:
 def evaluate(
     variant: Variant, steps: object, horizon: int, base_lr: float, values: Mapping[str, Any], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """What the variant's curve returns, as an array of a shape.
+    """Call the variant's curve; returns its numbers as an array of a shape.
 
     Raises:
         CatalogueError: if it raises, exits, exceeds a limit, or returns anything but finite numbers of that shape.
