@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SEQUENCES = (ast.Tuple, ast.List, ast.Set)
-_MAX_HOPS = 20
+# A file that exceeds these is not written for people.
+_MAX_PATHS = 200
+_MAX_STEPS = 30_000
 
 
 @dataclass(eq=False)
@@ -20,7 +22,7 @@ class _Scope:
     is_function: bool = False
     is_comprehension: bool = False
     node: ast.AST | None = None
-    bindings: dict[str, "list[str | ast.AST | None]"] = field(default_factory=dict)
+    bindings: dict[str, "dict[str | ast.AST | None, None]"] = field(default_factory=dict)
     bound: list[tuple[str, "str | ast.AST | None"]] = field(default_factory=list)
     of_module: set[str] = field(default_factory=set)  # declared as global
     of_outer: set[str] = field(default_factory=set)  # declared as nonlocal
@@ -40,6 +42,10 @@ class Names:
         self._module = _Scope()
         self._scopes: dict[ast.AST, _Scope] = {}
         self._paths: dict[ast.AST, frozenset[str]] = {}
+        self._known: dict[tuple[_Scope, str], frozenset[str]] = {}
+        self._active: set[tuple[_Scope, str]] = set()
+        self._incomplete: set[tuple[_Scope, str]] = set()
+        self._steps = 0
         self._stars: list[str] = []
         pending: list[tuple[ast.AST, _Scope]] = [(tree, self._module)]
         while pending:  # not recursive: a file may be nested deeply
@@ -51,7 +57,7 @@ class Names:
             for scope in scopes:
                 for name, meaning in scope.bound:
                     if (name in scope.of_module | scope.of_outer) is declared:
-                        self._home(name, scope).bindings.setdefault(name, []).append(meaning)
+                        self._home(name, scope).bindings.setdefault(name, {})[meaning] = None
 
     def _home(self, name: str, scope: _Scope) -> _Scope:
         """The scope in which a binding in a scope binds a name."""
@@ -62,21 +68,23 @@ class Names:
         return scope
 
     def paths(self, node: ast.AST) -> frozenset[str]:
-        """The dotted paths of the objects from elsewhere that an expression can mean: ``{"torch.nn.Linear"}``."""
+        """The dotted paths of the objects from elsewhere that an expression can mean: ``{"torch.nn.Linear"}``.
+
+        Raises:
+            RecursionError: if the names of the file stand for too many objects, or for each other too often.
+        """
         known = self._paths.get(node)
         if known is None:
-            known = self._paths[node] = self._find(node, _MAX_HOPS)
+            known = self._paths[node] = self._find(node)
         return known
 
-    def _find(self, node: ast.AST, hops: int) -> frozenset[str]:
-        if hops == 0:
-            return frozenset()
+    def _find(self, node: ast.AST) -> frozenset[str]:
         if isinstance(node, ast.Name):
-            return self._paths_of_name(node, hops)
+            return self._paths_of_name(node)
         if isinstance(node, ast.Attribute):
-            return frozenset(f"{path}.{node.attr}" for path in self._find(node.value, hops - 1))
+            return frozenset(f"{path}.{node.attr}" for path in self._find(node.value))
         if isinstance(node, (ast.NamedExpr, ast.Starred, ast.Await)):
-            return self._find(node.value, hops - 1)
+            return self._find(node.value)
         parts: list[ast.expr] = []
         if isinstance(node, ast.IfExp):
             parts = [node.body, node.orelse]
@@ -84,7 +92,7 @@ class Names:
             parts = node.values
         elif isinstance(node, ast.Subscript) and isinstance(node.value, (*_SEQUENCES, ast.Dict)):
             parts = node.value.values if isinstance(node.value, ast.Dict) else node.value.elts
-        return frozenset(path for part in parts for path in self._find(part, hops - 1))
+        return frozenset(path for part in parts for path in self._find(part))
 
     def is_own(self, node: ast.AST, kinds: tuple[type[ast.AST], ...]) -> bool:
         """Whether a name is bound only by definitions of these kinds."""
@@ -113,21 +121,39 @@ class Names:
             current = current.parent
         return None
 
-    def _paths_of_name(self, node: ast.Name, hops: int) -> frozenset[str]:
+    def _paths_of_name(self, node: ast.Name) -> frozenset[str]:
         scope = self._scope_of(node.id, self._scopes[node])
-        outside = set()
         # Outside functions an unbound name falls back to the built-in one, if its binding has not run or was deleted.
-        if (scope is None or not scope.is_function) and (hasattr(builtins, node.id) or node.id.startswith("__")):
-            outside.add(f"builtins.{node.id}")
+        may_be_built_in = hasattr(builtins, node.id) or node.id.startswith("__")
+        fallback = may_be_built_in and (scope is None or not scope.is_function)
+        outside = frozenset([f"builtins.{node.id}"] if fallback else [])
         if scope is None:
-            outside |= {f"{star}.{node.id}" for star in self._stars}
-            return frozenset(outside)
-        for meaning in scope.bindings[node.id]:
-            if isinstance(meaning, str):
-                outside.add(meaning)
-            elif isinstance(meaning, ast.expr):
-                outside |= self._find(meaning, hops - 1)
-        return frozenset(outside)
+            return outside | {f"{star}.{node.id}" for star in self._stars}
+        return outside | self._paths_in(scope, node.id)
+
+    def _paths_in(self, scope: _Scope, name: str) -> frozenset[str]:
+        """The objects from elsewhere that a name of a scope can mean."""
+        key = (scope, name)
+        if key in self._known:
+            return self._known[key]
+        if key in self._active:  # the name stands for a part of itself
+            self._incomplete.add(key)
+            return frozenset()
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            raise RecursionError("the names of the file stand for each other too often")
+        self._active.add(key)
+        meanings = scope.bindings[name]
+        named = {meaning for meaning in meanings if isinstance(meaning, str)}
+        expressions = [meaning for meaning in meanings if isinstance(meaning, ast.expr)]
+        objects = frozenset((*named, *(path for expression in expressions for path in self._find(expression))))
+        self._active.discard(key)
+        self._incomplete.discard(key)
+        if len(objects) > _MAX_PATHS:
+            raise RecursionError("a name of the file stands for too many objects")
+        if not self._incomplete:  # what depends on a name that is being looked up is looked up again
+            self._known[key] = objects
+        return objects
 
     def _enter(self, node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         """Bind what a node binds, and yield its children with their scopes."""
@@ -158,7 +184,9 @@ class Names:
         positional = [*spec.posonlyargs, *spec.args]
         defaults = [*([None] * (len(positional) - len(spec.defaults))), *spec.defaults]
         for parameter, default in zip([*positional, *spec.kwonlyargs], [*defaults, *spec.kw_defaults], strict=True):
-            inner.bind(parameter.arg, default)
+            inner.bind(parameter.arg, parameter)
+            if default is not None:
+                inner.bind(parameter.arg, default)
         for parameter in filter(None, (spec.vararg, spec.kwarg)):
             inner.bind(parameter.arg, None)
         yield spec, scope
