@@ -1,6 +1,8 @@
-"""The syntax check: the file is UTF-8, compiles, and has a bounded size."""
+"""The syntax check: the file is UTF-8 and declares no other encoding, compiles, and has a bounded size."""
 
 import ast
+import io
+import tokenize
 import warnings
 from typing import Any
 
@@ -18,6 +20,8 @@ def measure(subject: Subject) -> dict[str, Any]:
         raise CheckFailure(f"the file has more than {MAX_BYTES:,} bytes")
     if any("\udc80" <= char <= "\udcff" for char in source):  # surrogateescape decodes invalid bytes to these
         raise CheckFailure("the file is not UTF-8")
+    if (encoding := _declared_encoding(source)) not in ("utf-8", "utf-8-sig"):
+        raise CheckFailure(f"the file declares the encoding {encoding}, expected UTF-8")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -31,6 +35,14 @@ def measure(subject: Subject) -> dict[str, Any]:
     except ValueError as error:
         raise CheckFailure(f"the file is not valid Python: {error}") from error
     return {}
+
+
+def _declared_encoding(source: str) -> str:
+    """The encoding that an importer reads the file with, by its first two lines."""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(source.encode("utf-8", "surrogatepass")).readline)[0]
+    except SyntaxError as error:  # an encoding that Python does not know
+        return str(error.msg).removeprefix("unknown encoding: ")
 
 
 def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:

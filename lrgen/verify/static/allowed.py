@@ -163,6 +163,8 @@ LEMUR_PARTS: dict[str, tuple[str, ...]] = {
     "traceback": ("traceback.print_exc", "traceback.format_exc"),
     "types": ("types.SimpleNamespace", "types.MappingProxyType", "types.MethodType", "types.NoneType"),
     "typing": (
+        "typing.[*]",
+        "typing.[*]",
         "typing.[A-Z]*",
         "typing.cast",
         "typing.final",

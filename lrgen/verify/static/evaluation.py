@@ -15,6 +15,7 @@ from lrgen.verify.static.harmless import (
     INERT_PREFIXES,
     INERT_ROOTS,
     METHODS,
+    SECOND_CALLED,
     STREAMS,
     TEXTS,
     Result,
@@ -35,8 +36,13 @@ from lrgen.verify.static.values import (
 )
 from lrgen.verify.static.work import Found
 
-# Methods that Python calls when a class is created.
-CLASS_HOOKS = frozenset(("__class_getitem__", "__init_subclass__", "__prepare__", "__set_name__"))
+# Methods that Python calls when a class is created or looked at.
+CLASS_HOOKS = frozenset(
+    (
+        *("__class_getitem__", "__init_subclass__", "__instancecheck__", "__mro_entries__", "__prepare__"),
+        *("__set_name__", "__subclasscheck__", "__subclasshook__"),
+    )
+)
 # Attributes that begin with two underscores and lead to nothing but texts and the object's own annotations.
 PLAIN_ATTRIBUTES = frozenset(
     ("__annotations__", "__defaults__", "__doc__", "__match_args__", "__module__", "__name__", "__qualname__")
@@ -44,7 +50,9 @@ PLAIN_ATTRIBUTES = frozenset(
 _CONSTRUCTORS = ("__new__", "__init__")
 # Bounds of the interpretation; a file that exceeds them does too much to be followed.
 _MAX_CALLS = 5_000
+_MAX_STEPS = 200_000
 _MAX_DEPTH = 40
+_MAX_SPREAD = 16
 
 
 def is_plain(attribute: str) -> bool:
@@ -71,12 +79,12 @@ class Evaluation(ABC):
         self.module = Scope()
         self._version = 0  # counts the changes of names
         self._conditional = 0  # the number of enclosing conditions
-        self._calls = 0
+        self._calls = self._steps = 0
         self._depth = 0
         self._active: set[object] = set()
         self._results: dict[object, tuple[int, Value]] = {}
         self._stars: list[str] = []
-        self._classes: dict[tuple[ast.ClassDef, Scope], Class] = {}
+        self._classes: dict[tuple[ast.ClassDef, Scope, tuple[Value, ...]], Class] = {}
         self._returned: list[list[Value]] = []
 
     @abstractmethod
@@ -328,6 +336,8 @@ class Evaluation(ABC):
         keywords = {
             keyword.arg or f"**{index}": self._argument(keyword, scope) for index, keyword in enumerate(node.keywords)
         }
+        if any(isinstance(part, ast.Starred) for part in node.args):  # any item may be any argument
+            arguments = [join(arguments)] * _MAX_SPREAD
         literal = [part.value if isinstance(part, ast.Constant) else None for part in node.args]
         if owner is None:
             return self._call_named(callee, arguments, keywords, literal, node)
@@ -376,6 +386,7 @@ class Evaluation(ABC):
             return self._call_built_in(name, arguments, keywords, node)
         if owner in (Plain.NEW, Plain.PART, Plain.TYPE):
             if owner is Plain.PART:
+                self._count(len(self._classes), node)
                 for made in self._classes.values():
                     self._run_special(made.find(name), made, node)
             return self._call_built_in(name, arguments, keywords, node)
@@ -389,7 +400,7 @@ class Evaluation(ABC):
         given = (*arguments, *keywords.values())
         if name not in METHODS or not all(map(is_inert, given)):
             raise Found(node)
-        self._call_arguments("re.sub" if name in CALLING_METHODS else "", arguments, keywords, node)
+        self._call_arguments("builtins.map" if name in CALLING_METHODS else "", arguments, keywords, node)
         return Plain.PART
 
     def call(self, callee: Value, arguments: list[Value], keywords: dict[str, Value], node: ast.AST) -> Value:
@@ -436,7 +447,8 @@ class Evaluation(ABC):
     def _call_arguments(self, path: str, arguments: list[Value], keywords: dict[str, Value], node: ast.AST) -> None:
         """Call the functions among the arguments of a function that calls them."""
         called = [value for name, value in keywords.items() if name in CALLED_KEYWORDS]
-        called += arguments if path in ("re.sub", "re.subn") else arguments[: path in FIRST_CALLED]
+        called += [value for name, value in keywords.items() if name == "default" and path.startswith("json.")]
+        called += arguments[:1] if path in FIRST_CALLED else arguments[1:2] if path in SECOND_CALLED else []
         for value in called:
             for option in options(value):
                 if isinstance(option, (Function, Class)):
@@ -488,12 +500,18 @@ class Evaluation(ABC):
         nodes = (*([None] * without), *arguments.defaults, *arguments.kw_defaults)
         return tuple(None if node is None else self.value(node, scope) for node in nodes)
 
+    def _count(self, steps: int, node: ast.AST) -> None:
+        self._steps += steps
+        if self._steps > _MAX_STEPS:
+            raise Found(node)
+
     def _call_function(
         self, function: Function, arguments: list[Value], keywords: dict[str, Value], node: ast.AST
     ) -> Value:
         """Run a function of the file with these arguments; its result is known if it was run with them before."""
         if function.owner is not None:
             arguments = [function.owner, *arguments]
+        self._count(1, node)
         key = (function.node, function.scope, *arguments, *sorted(keywords.items(), key=lambda item: item[0]))
         version, known = self._results.get(key, (-1, None))
         if known is not None and version == self._version:

@@ -27,13 +27,14 @@ def _table(result: Result, root: str, names: str) -> dict[str, Result]:
     return {f"{root}.{name}": result for name in names.split()}
 
 
-# Calls that call their first argument, and the names of arguments that are called by what they are passed to.
+# Calls that call their first or second argument, and the names of arguments that are called by what they are passed to.
 FIRST_CALLED = _words(
     """
     builtins.filter builtins.iter builtins.map collections.defaultdict functools.cmp_to_key functools.reduce
     itertools.dropwhile itertools.filterfalse itertools.starmap itertools.takewhile
     """
 )
+SECOND_CALLED = _words("itertools.accumulate itertools.groupby re.sub re.subn")
 CALLED_KEYWORDS = _words(
     "cls default_factory func function key object_hook object_pairs_hook parse_constant parse_float parse_int repl"
 )

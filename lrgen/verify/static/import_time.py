@@ -161,20 +161,22 @@ class _Execution(Evaluation):
         metaclass = keywords.get("metaclass")
         if metaclass is not None and not isinstance(metaclass, Class):
             self.call(metaclass, [Plain.NEW] * 3, {}, node)
-        made = self._classes.setdefault((node, scope), Class(node, Scope(scope.enclosing(), Kind.CLASS), bases))
+        made = self._classes.setdefault((node, scope, bases), Class(node, Scope(scope.enclosing(), Kind.CLASS), bases))
         self.run(node.body, made.scope)
         if any(not is_inert(value) for value in made.scope.names.values()):
             raise Found(node)
         self._decorate(made, node, decorators, scope)
-        is_metaclass = any(isinstance(base, Foreign) and base.path in _METACLASSES for base in made.foreign())
-        self._run_hooks(made, is_metaclass, node)
+        outside = [base.path for base in made.foreign() if isinstance(base, Foreign)]
+        # The members of an enumeration are created with its class.
+        calls_all = any(path in _METACLASSES or path.startswith("enum.") for path in outside)
+        self._run_hooks(made, calls_all, node)
         if isinstance(metaclass, Class):
             self._run_hooks(metaclass, True, node)
 
-    def _run_hooks(self, made: Class, is_metaclass: bool, node: ast.AST) -> None:
-        """Run the methods that Python calls when a class is created; a metaclass may have any special method run."""
+    def _run_hooks(self, made: Class, calls_all: bool, node: ast.AST) -> None:
+        """Run the methods that Python calls when a class is created: a few, or all that begin with an underscore."""
         for name in made.attributes():
-            if name in CLASS_HOOKS or (is_metaclass and name.startswith("__")):
+            if name in CLASS_HOOKS or (calls_all and name.startswith("_")):
                 self._run_special(made.find(name), made, node)
 
     def _run_return(self, node: ast.Return, scope: Scope) -> None:

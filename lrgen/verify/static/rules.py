@@ -7,6 +7,7 @@ values and the branches of a guard.
 import ast
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -506,3 +507,20 @@ def refusals(tree: ast.Module, policy: Policy) -> list[Refusal]:
     text = Text(tree, policy)
     distinct = dict.fromkeys(refusal for rule in RULES for refusal in rule(text))
     return sorted(distinct, key=lambda refusal: refusal.line)
+
+
+def reason_for(source: str, policy: Policy) -> str:
+    """The first refusal of a policy with its line and its rule; empty if the policy accepts the source."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+        refused = refusals(tree, policy)
+    except (RecursionError, MemoryError):
+        return "the file is nested too deeply to be checked"
+    except (SyntaxError, ValueError) as error:  # the syntax check reports it first
+        return f"the file is not valid Python: {error}"
+    if not refused:
+        return ""
+    others = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return f"the policy {policy} refuses this file: {refused[0]}{others}"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import TypeAlias
 
 from lrgen.verify.static.harmless import CALLS, CONSTANTS, INERT_PREFIXES, INERT_ROOTS
@@ -78,35 +79,35 @@ class Function:
         return replace(self, owner=owner)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Class:
-    """A class of the file."""
+    """A class of the file; there is one object for each definition that runs."""
 
     node: ast.ClassDef
     scope: Scope
     bases: tuple["Value", ...]
 
-    def lineage(self) -> "list[Class]":
+    @cached_property
+    def lineage(self) -> "tuple[Class, ...]":
         """The class and its bases that are defined in the file, each once."""
         classes = {self: None}
         for base in self.bases:
             if isinstance(base, Class):
-                classes |= dict.fromkeys(base.lineage())
-        return list(classes)
+                classes |= dict.fromkeys(base.lineage)
+        return tuple(classes)
 
     def foreign(self) -> "list[Value]":
         """The bases, of the class and of its bases, that are not defined in the file."""
-        return [base for owner in self.lineage() for base in owner.bases if not isinstance(base, Class)]
+        return [base for owner in self.lineage for base in owner.bases if not isinstance(base, Class)]
 
     def attributes(self) -> "list[str]":
         """The names that the class and its bases define in the file."""
-        return list(dict.fromkeys(name for owner in self.lineage() for name in owner.scope.names))
+        return list(dict.fromkeys(name for owner in self.lineage for name in owner.scope.names))
 
     def find(self, name: str) -> "Value | None":
         """An attribute of the class, None if no class of the file defines it; with several bases, that of any."""
-        lineage = self.lineage()
-        values = [owner.scope.names[name] for owner in lineage if name in owner.scope.names]
-        several = any(len(owner.bases) > 1 for owner in lineage)
+        values = [owner.scope.names[name] for owner in self.lineage if name in owner.scope.names]
+        several = any(len(owner.bases) > 1 for owner in self.lineage)
         return (join(values) if several else values[0]) if values else None
 
 

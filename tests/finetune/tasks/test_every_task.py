@@ -20,8 +20,10 @@ from lrgen.finetune.grading import Submission
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import Rows, Split
 from lrgen.finetune.tasks import TASKS
+from lrgen.records import Policy
 from lrgen.source import diffs, sections
 from lrgen.verify.engines import local
+from lrgen.verify.static.rules import reason_for
 from tests import corpus
 from tests.paths import TINY
 
@@ -140,6 +142,14 @@ def test_examples_of_executed_code_name_no_number(task, examples):
 def file_of(task, row: Row, reference: Reference) -> str | None:
     """Return the file of a row's own completion; None for tasks that execute no file."""
     return None if task.NAME == "judge" else task.assemble(row, grading.gold(row), reference)
+
+
+@every_task
+def test_the_file_of_every_own_answer_passes_the_strict_policy(task, rows, catalogue):
+    """The strict policy accepts the file that a row's own completion makes."""
+    for row in rows[task.NAME]:
+        text = file_of(task, row, Reference(catalogue))
+        assert text is None or reason_for(text, Policy.STRICT) == "", row["id"]
 
 
 def completion_for(row: Row, text: str) -> str:

@@ -9,7 +9,7 @@ from lrgen.records import Policy, Stage, VerifySettings
 from lrgen.render import output
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import policy
-from lrgen.verify.static.rules import RULES, refusals
+from lrgen.verify.static.rules import RULES, reason_for, refusals
 from tests.paths import FIXTURES
 from tests.verify.static.snippets import snippets
 
@@ -590,6 +590,7 @@ PEOPLE = snippets(
     from torch import *
     from torch.nn import *
     from math import *
+    from typing import *
     ---
     # a copy of the weights
     import copy
@@ -778,7 +779,7 @@ ANSWERS = snippets(
 
 
 def reason(code: str, name: str = "strict") -> str:
-    return policy.reason_for(code, Policy(name))
+    return reason_for(code, Policy(name))
 
 
 @pytest.mark.parametrize("name", list(Policy))

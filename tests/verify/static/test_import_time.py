@@ -385,6 +385,45 @@ WORK = snippets(
         def __class_getitem__(cls, x): print(x)
     G[int]
     ---
+    # the constructor of an enumeration
+    from enum import Enum
+    class K(Enum):
+        A = 1
+        def __init__(self, value): print(value)
+    ---
+    # the next value of an enumeration
+    from enum import Enum, auto
+    class K(Enum):
+        def _generate_next_value_(name, start, count, last): print(name)
+        A = auto()
+    ---
+    # __subclasshook__
+    from abc import ABC
+    class A(ABC):
+        @classmethod
+        def __subclasshook__(cls, other): print(other)
+    x = issubclass(int, A)
+    ---
+    # the environment among spread arguments
+    import os
+    def f(a, e):
+        e["A"] = "b"
+    f(*(1, os.environ))
+    ---
+    # the environment among spread keywords
+    import os
+    def f(a, e):
+        e["A"] = "b"
+    f(**{"a": 1, "e": os.environ})
+    ---
+    # the key of groups
+    from itertools import groupby
+    x = groupby([1], lambda v: print(v))
+    ---
+    # the default of JSON
+    import json
+    x = json.dumps({1}, default=lambda v: print(v))
+    ---
     # an operator
     class A:
         def __add__(self, other): print("x")
