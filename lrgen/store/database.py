@@ -149,7 +149,10 @@ def lock(connection: Connection, name: str) -> None:
 
 
 def _to_json(value: object) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:  # a number beyond 64 bits, a text that is not UTF-8
+        raise OverflowError(str(error)) from error
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+import lrgen.finetune.check  # noqa: F401  it lists the tasks when it is imported: before a test replaces them
 from lrgen.errors import DatasetError, OutputError
 from lrgen.finetune import formats, manifest, overlap
 from lrgen.finetune import tasks as all_tasks

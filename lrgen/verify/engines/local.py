@@ -29,6 +29,7 @@ from typing import NoReturn
 import torch._dynamo
 import torch.optim.swa_utils  # noqa: F401  rendered files import it: loaded once here, not in each child
 
+from lrgen import curves
 from lrgen.data import Dataset
 from lrgen.records import Candidate, Outcome, VerifySettings
 from lrgen.verify import child as child_process
@@ -100,6 +101,9 @@ def run(
     idle: list[_Child] = []
     others = child_processes()
     isolation.view()  # cached here, because a child has another working directory
+    for candidate in job.candidates:
+        if candidate.variant is not None:
+            curves.exists(candidate.variant)  # loads the formula: a sandbox has no lrgen to load it from
     _adopt_orphans()
     SNAPSHOT.take()
     gc.freeze()  # a garbage collection in a child must not copy the pages that it shares with the parent

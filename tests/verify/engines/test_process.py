@@ -46,7 +46,7 @@ def test_a_harness_answers_consecutive_requests():
         for stage, files in ((Stage.SYNTAX, [good]), (Stage.CONTRACT, [good, bad])):
             answers = harness.answers(setup(stage), files)
             outcomes.append([process.outcome_of(*pair) for pair in zip(files, answers, strict=True)])
-    assert [[len(outcome.checks) for outcome in batch] for batch in outcomes] == [[1], [2, 2]]
+    assert [[len(outcome.checks) for outcome in batch] for batch in outcomes] == [[1], [3, 3]]
     assert outcomes[1][1].status is Status.FAILED
 
 
