@@ -371,7 +371,8 @@ class Outcome:
     ``accuracy`` is that of its best epoch, ``training`` and ``base_lr`` describe the training (all None if no epoch was
     run), ``output`` is the end of its output. ``isolation`` is a sandbox.Mechanism; ``reused`` says whether the outcome
     is that of an earlier run. Two files with equal learning rates have equal ``trace`` digests (checks.schedule; None:
-    not recorded).
+    not recorded). ``case_seed`` repeats the drawn cases, and ``evidence`` says what was
+    compared where that differs from file to file.
     """
 
     candidate: Candidate
@@ -388,6 +389,8 @@ class Outcome:
     output: str = ""
     isolation: str = "process"
     trace: str | None = None
+    case_seed: int | None = None
+    evidence: tuple[str, ...] = ()
 
 
 def accuracy_of(confusion: Sequence[Sequence[int]]) -> float:

@@ -4,20 +4,21 @@ It reads the text of the file and runs nothing of it. Without a policy it accept
 renders are known byte for byte, and a test shows that the strict policy accepts them.
 """
 
-from typing import Any
-
-from lrgen.records import Candidate, Stage, VerifySettings
-from lrgen.verify.checks.subject import Subject
+from lrgen.records import Stage
+from lrgen.verify.checks.examination import Examination
+from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.static.rules import reason_for
 
 STAGE = Stage.POLICY
 
 
-def measure(subject: Subject) -> dict[str, Any]:
-    """Return no measurement: ``judge`` needs the source alone."""
-    return {}
+def run(examination: Examination) -> None:
+    """Check the source against the policy of the settings.
 
-
-def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Check the source against the policy of the settings."""
-    return "" if settings.policy is None else reason_for(candidate.source, settings.policy)
+    Raises:
+        CheckFailure: at the first construct that the policy does not allow.
+    """
+    policy = examination.settings.policy
+    reason = "" if policy is None else reason_for(examination.candidate.source, policy)
+    if reason:
+        raise CheckFailure(reason)

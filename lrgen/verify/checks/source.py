@@ -6,7 +6,7 @@ It needs the syntax tree alone; nothing of the file runs.
 import ast
 
 from lrgen.records import Policy
-from lrgen.verify.checks.subject import CheckFailure
+from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.static.import_time import first_work
 from lrgen.verify.static.imports import IMPORTS, is_known, modules, optional
 

@@ -4,18 +4,22 @@ import ast
 import io
 import tokenize
 import warnings
-from typing import Any
 
-from lrgen.records import Candidate, Stage, VerifySettings
-from lrgen.verify.checks.subject import CheckFailure, Subject
+from lrgen.records import Stage
+from lrgen.verify.checks.examination import Examination
+from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.limits import MAX_BYTES
 
 STAGE = Stage.SYNTAX
 
 
-def measure(subject: Subject) -> dict[str, Any]:
-    """Parse and compile the source."""
-    source = subject.candidate.source
+def run(examination: Examination) -> None:
+    """Parse and compile the source.
+
+    Raises:
+        CheckFailure: if the file is not valid Python, or too large.
+    """
+    source = examination.candidate.source
     if len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise CheckFailure(f"the file has more than {MAX_BYTES:,} bytes")
     if any("\udc80" <= char <= "\udcff" for char in source):  # surrogateescape decodes invalid bytes to these
@@ -25,8 +29,8 @@ def measure(subject: Subject) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            subject.tree = ast.parse(source)
-            compile(subject.tree, str(subject.candidate.path), "exec")
+            examination.tree = ast.parse(source)
+            compile(examination.tree, str(examination.candidate.path), "exec")
     except SyntaxError as error:
         line = f" (line {error.lineno})" if error.lineno else ""
         raise CheckFailure(f"the file is not valid Python: {error.msg}{line}") from error
@@ -34,7 +38,6 @@ def measure(subject: Subject) -> dict[str, Any]:
         raise CheckFailure("the file is nested too deeply to be compiled") from error
     except ValueError as error:
         raise CheckFailure(f"the file is not valid Python: {error}") from error
-    return {}
 
 
 def _declared_encoding(source: str) -> str:
@@ -44,7 +47,3 @@ def _declared_encoding(source: str) -> str:
     except SyntaxError as error:  # an encoding that Python does not know
         return str(error.msg).removeprefix("unknown encoding: ")
 
-
-def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Return no reason: ``measure`` makes every comparison."""
-    return ""

@@ -1,0 +1,171 @@
+"""The examination of one file: what the checks share, and the processes in which the file runs."""
+
+import ast
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lrgen.data import Dataset
+from lrgen.records import Budget, Candidate, CheckReport, EpochReport, Policy, Stage, Training, VerifySettings
+from lrgen.verify import messages
+from lrgen.verify.checks.draw import Source
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.session import Array, FileRaised, Nursery, Place, Session
+from lrgen.verify.static.imports import optional
+
+
+@dataclass
+class Examination:
+    """A file under examination.
+
+    The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
+    the schedule check ``trace``. ``evidence`` are sentences on what was compared, where that differs between files.
+    """
+
+    candidate: Candidate
+    settings: VerifySettings
+    nursery: Nursery
+    place: Place
+    draw: Source
+    dataset: Dataset | None = None
+    tree: ast.Module | None = None
+    loaded: messages.Loaded | None = None
+    checks: list[CheckReport] = field(default_factory=list)
+    epochs: tuple[EpochReport, ...] = ()
+    training: Training | None = None
+    base_lr: float | None = None
+    trace: str | None = None
+    evidence: list[str] = field(default_factory=list)
+    output: bytes = b""
+    _sessions: list[Session] = field(default_factory=list)
+    _deadline: float = float("inf")
+    _exceeded: str = ""
+
+    def begin(self, stage: Stage, budget: Budget | None) -> None:
+        """Begin a check: it gets its time limit."""
+        seconds = self.place.limits.of(stage, budget)
+        self._deadline = time.monotonic() + seconds
+        self._exceeded = f"the {stage} check takes longer than {seconds:g} s"
+        for session in self._sessions:
+            session.allow(self._deadline, self._exceeded)
+
+    @property
+    def session(self) -> Session:
+        """The process in which most checks run; it is forked when it is first needed."""
+        return self._sessions[0] if self._sessions else self._open()
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[Session]:
+        """Another process, in which the file is loaded; it ends with the context."""
+        if not self._sessions:
+            self._open()
+        session = self._open()
+        try:
+            self.load(session)
+            yield session
+        finally:
+            self._close(session)
+
+    def load(self, session: Session) -> messages.Loaded:
+        """Execute the file in a process, from the text that was hashed.
+
+        Under the policy ``lemur`` the packages that it can do without are missing.
+        """
+        absent = optional(self.tree) if self.settings.policy is Policy.LEMUR and self.tree is not None else ()
+        with raising("importing the file"):
+            loaded, _ = session.call(
+                "load",
+                messages.Loaded,
+                source=self.candidate.source,
+                path=self.candidate.path.name,
+                absent=sorted(absent),
+            )
+        return loaded
+
+    @property
+    def orphans(self) -> int:
+        """The number of processes that the file left running, after ``close``."""
+        return sum(session.orphans for session in self._sessions)
+
+    def close(self) -> None:
+        """End all processes of the file."""
+        for session in self._sessions:
+            session.close()
+            self.output = (self.output + session.output)[-4096:]
+
+    def _open(self) -> Session:
+        session = self.nursery.session(self.place)
+        session.allow(self._deadline, self._exceeded)
+        self._sessions.append(session)
+        return session
+
+    def _close(self, session: Session) -> None:
+        session.close()
+        self.output = (self.output + session.output)[-4096:]
+        if session.orphans:
+            raise CheckFailure("the file leaves processes of its own running")
+        if session in self._sessions[1:]:
+            self._sessions.remove(session)
+
+
+@contextlib.contextmanager
+def raising(action: str) -> Iterator[None]:
+    """Turn an exception of the file into a failure: ``learn raises ValueError: … (line 12)``.
+
+    Raises:
+        CheckFailure: if the file raises, or calls ``sys.exit``.
+    """
+    try:
+        yield
+    except FileRaised as error:
+        if error.raised.type == "SystemExit":
+            line = f" (line {error.raised.line})" if error.raised.line is not None else ""
+            raise CheckFailure(f"the file calls sys.exit({messages.printable(error.raised.message)}){line}") from error
+        raise CheckFailure(f"{action} raises {error}") from error
+
+
+def prm_of(**values: Any) -> dict[str, Any]:
+    """The hyperparameters of a caller that passes LEMUR's three and the given ones."""
+    return {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **values}
+
+
+def build(
+    session: Session,
+    net: str,
+    prm: Mapping[str, Any],
+    *,
+    channels: int = 3,
+    size: int = 32,
+    classes: int = 10,
+    batch: int = 2,
+    seed: int = 0,
+    recorded: bool = False,
+) -> list[messages.Parameter]:
+    """Build a ``Net`` of a name in a process; returns its parameters."""
+    with raising("Net"):
+        built, _ = session.call(
+            "build",
+            messages.Built,
+            net=net,
+            shape=[batch, channels, size, size],
+            classes=classes,
+            prm=dict(prm),
+            seed=seed,
+            recorded=recorded,
+        )
+    return built.parameters
+
+
+def random_batches(
+    sizes: list[int], seed: int = 0, *, channels: int = 3, pixels: int = 32, classes: int = 10
+) -> tuple[Array, Array]:
+    """Images and labels of batches of random images, one after another."""
+    draw = np.random.Generator(np.random.Philox(seed))
+    count = sum(sizes)
+    images = draw.standard_normal((count, channels, pixels, pixels), dtype=np.float32)
+    labels = (np.arange(count) + int(draw.integers(classes))) % classes
+    return images, labels.astype(np.int64)

@@ -1,0 +1,108 @@
+"""The examiner: it runs the checks of one file and turns whatever happens into one outcome.
+
+The file runs in processes of its own (``session``). Everything that it is compared with, and every comparison, is here.
+"""
+
+import time
+from dataclasses import dataclass
+
+from lrgen.data import Dataset
+from lrgen.errors import EngineError
+from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
+from lrgen.verify.checks import Check, training, up_to
+from lrgen.verify.checks.draw import draw_for
+from lrgen.verify.checks.examination import Examination
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.messages import printable
+from lrgen.verify.session import Ended, Nursery, Place
+
+_MAX_REASON = 1000  # characters
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Examines files one after another; several examiners may share a nursery.
+
+    ``case_seed`` and the hash of a file determine its drawn cases.
+    """
+
+    settings: VerifySettings
+    dataset: Dataset | None
+    nursery: Nursery
+    place: Place
+    case_seed: int
+
+    def examine(self, candidate: Candidate) -> Outcome:
+        """Run the checks of a file in their order, until one fails.
+
+        Raises:
+            EngineError: if the nursery cannot be started again.
+        """
+        started = time.monotonic()
+        examination = Examination(
+            candidate,
+            self.settings,
+            self.nursery,
+            self.place,
+            draw_for(self.case_seed, candidate.sha256),
+            self.dataset,
+        )
+        stage, status, reason = Stage.SYNTAX, Status.PASSED, ""
+        try:
+            for check in up_to(self.settings.stage):
+                stage = check.STAGE
+                status, reason = self._run(check, examination)
+                if reason:
+                    break
+        finally:
+            examination.close()
+        if not reason and examination.orphans:
+            status, reason = Status.FAILED, "the file leaves processes of its own running"
+        if not reason and candidate.variant is None and stage in (Stage.SCHEDULE, Stage.TRAINING):
+            status, reason = Status.UNCLAIMED, "there is no variant to compare its schedule with"
+        elif not reason and stage is Stage.TRAINING:
+            status = Status.VERIFIED
+        return Outcome(
+            candidate=candidate,
+            status=status,
+            stage=stage,
+            reason=reason,
+            seconds=time.monotonic() - started,
+            checks=tuple(examination.checks),
+            epochs=examination.epochs,
+            accuracy=max((epoch.accuracy for epoch in examination.epochs), default=None),
+            training=examination.training if examination.epochs else None,
+            base_lr=examination.base_lr if examination.epochs else None,
+            output=printable_output(examination.output),
+            isolation=self.place.mechanism.value,
+            trace=examination.trace,
+            case_seed=self.case_seed,
+            evidence=tuple(dict.fromkeys(examination.evidence)),
+        )
+
+    def _run(self, check: Check, examination: Examination) -> tuple[Status, str]:
+        """Run one check; returns the status and the reason, which is empty if the file passed."""
+        plan = training.plan_of(examination.candidate, self.settings)
+        examination.begin(check.STAGE, plan.budget)
+        began = time.monotonic()
+        try:
+            check.run(examination)
+        except CheckFailure as failure:
+            reason = printable(str(failure), _MAX_REASON)
+            examination.checks.append(CheckReport(check.STAGE, False, reason, time.monotonic() - began))
+            return Status.FAILED, reason
+        except Ended as end:
+            return end.status, printable(end.reason, _MAX_REASON)
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever a file's answers do to a comparison ends that file alone
+            return Status.CRASHED, printable(
+                f"the {check.STAGE} check cannot use the answers of the file: {type(error).__name__}: {error}", _MAX_REASON
+            )
+        examination.checks.append(CheckReport(check.STAGE, True, "", time.monotonic() - began))
+        return Status.PASSED, ""
+
+
+def printable_output(output: bytes) -> str:
+    """What a file printed, with its line breaks and without other control characters."""
+    return "\n".join(printable(line, len(line)) for line in output.decode(errors="replace").split("\n"))

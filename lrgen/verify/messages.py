@@ -1,0 +1,224 @@
+"""The answers of a file's process, as strict types: whatever it sends is parsed into these, or the file has crashed.
+
+The process belongs to the file, which may write anything. Numbers have ranges, texts and lists have lengths, unknown
+fields are refused, and text is printable before it is stored or shown.
+"""
+
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+_MAX_LIST = 100_000
+
+Text = Annotated[str, StringConstraints(max_length=1000)]
+Name = Annotated[str, StringConstraints(max_length=300)]
+Count = Annotated[int, Field(ge=0, le=1 << 40)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Number = float  # may be NaN or infinite: a comparison refuses it
+Setting = bool | int | float | list[bool | int | float] | None
+
+
+class Message(BaseModel):
+    """The base of all answers."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Raised(Message):
+    """An exception that the file raised; ``line`` is the last line of the file in its traceback."""
+
+    type: Name
+    message: Text
+    line: Annotated[int, Field(ge=0, le=1 << 31)] | None
+    memory: bool = False
+
+
+class Nothing(Message):
+    """An answer without values."""
+
+
+class Loaded(Message):
+    """The loaded module: its functions, the signatures of ``Net``, and what loading printed and changed."""
+
+    printed: Text
+    changed: Annotated[list[Name], Field(max_length=20)]
+    makes_scheduler: bool
+    is_module: bool
+    signatures: Annotated[dict[Name, Annotated[list[Name], Field(max_length=100)] | None], Field(max_length=10)]
+    hyperparameters: Annotated[list[Name], Field(max_length=1000)] | None
+
+
+class Parameter(Message):
+    """A parameter of a network."""
+
+    name: Name
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=1 << 31)]], Field(max_length=8)]
+    trained: bool
+
+    @property
+    def count(self) -> int:
+        """The number of weights."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+class Built(Message):
+    """A network that was built."""
+
+    parameters: Annotated[list[Parameter], Field(max_length=_MAX_LIST)]
+
+
+class OptimizerReport(Message):
+    """The optimizer: the name of its class and the qualified names of its classes, from itself to ``object``."""
+
+    is_optimizer: bool
+    name: Name
+    classes: Annotated[list[Name], Field(max_length=20)]
+
+
+class Group(Message):
+    """A parameter group; ``parameters`` are indices among those of the network, -1 for others."""
+
+    parameters: Annotated[list[Annotated[int, Field(ge=-1, le=_MAX_LIST)]], Field(max_length=_MAX_LIST)]
+    lr: Number
+    depth: Any
+    settings: Annotated[dict[Name, Setting], Field(max_length=100)]
+
+
+class CriterionReport(Message):
+    """The criterion; ``cross_entropy`` says that it is torch's with weights of one and the mean as reduction."""
+
+    name: Name
+    callable: bool
+    cross_entropy: bool
+    label_smoothing: Number
+
+
+class SetUp(Message):
+    """A network after ``train_setup``."""
+
+    missing: Annotated[list[Name], Field(max_length=10)]
+    optimizer: OptimizerReport
+    groups: Annotated[list[Group], Field(max_length=_MAX_LIST)]
+    criterion: CriterionReport
+    scheduler: bool
+    scheduler_state: Annotated[str, StringConstraints(max_length=10_000)]
+    takes_metric: bool
+    read: Annotated[list[Name], Field(max_length=1000)]
+
+
+class Read(Message):
+    """The hyperparameters that were read."""
+
+    read: Annotated[list[Name], Field(max_length=1000)]
+
+
+class Forward(Message):
+    """The type of an output."""
+
+    type: Name
+
+
+class Order(Message):
+    """Parameters in the order of their first use."""
+
+    used: Annotated[list[Annotated[int, Field(ge=0, le=_MAX_LIST)]], Field(max_length=_MAX_LIST)]
+
+
+class StoodIn(Message):
+    """The shapes of the leaves of the output, without the number of images."""
+
+    leaves: Annotated[
+        list[Annotated[list[Annotated[int, Field(ge=1, le=1 << 20)]], Field(max_length=5)]],
+        Field(min_length=1, max_length=20),
+    ]
+
+
+class Event(Message):
+    """A note of sampled weights; ``steps`` is the number of the optimizer's steps before it."""
+
+    kind: Literal["start", "batch", "end", "return"]
+    digest: Count | None
+    steps: Count
+
+
+class Step(Message):
+    """A step of the optimizer; without ``settings`` they are those of the step before."""
+
+    rates: Annotated[list[Number], Field(max_length=_MAX_LIST)]
+    settings: Annotated[list[dict[Name, Setting]], Field(max_length=_MAX_LIST)] | None
+    norm: Number | None
+
+
+class Result(Message):
+    """What ``learn`` returned."""
+
+    kind: Literal["nothing", "pair", "other"]
+    accuracy: Finite | None = None
+    loss: Finite | None = None
+    text: Text = ""
+
+
+class Learned(Message):
+    """A call of ``learn``; ``backward`` is the batch of each backward pass through the stand-in."""
+
+    result: Result
+    events: Annotated[list[Event], Field(max_length=_MAX_LIST)] = []
+    steps: Annotated[list[Step], Field(max_length=_MAX_LIST)] = []
+    saved: Annotated[list[Count], Field(max_length=1000)] = []
+    backward: Annotated[list[Count], Field(max_length=_MAX_LIST)] = []
+
+
+class Data(Message):
+    """The training images: the number of batches, and the shape of an image."""
+
+    batches: Annotated[int, Field(ge=1, le=1 << 31)]
+    shape: Annotated[list[Count], Field(min_length=3, max_length=3)]
+
+
+class Saved(Message):
+    """The parts of a saved state."""
+
+    parts: Annotated[list[Name], Field(max_length=10)]
+
+
+class Gradient(Message):
+    """The loss of a batch, and the norm of its gradients."""
+
+    loss: Number
+    norm: Number
+
+
+class Trace(Message):
+    """A trace of ``make_scheduler``; ``failed`` is the step at which the file raised."""
+
+    read: Annotated[list[Name], Field(max_length=1000)]
+    takes_metric: bool = False
+    failed: Count | None = None
+    raised: Raised | None = None
+
+
+class Envelope(Message):
+    """What an answer consists of: values, an exception of the file, or a refusal, and the number of its children."""
+
+    children: Count
+    done: dict[str, Any] | None = None
+    raised: Raised | None = None
+    refused: Text | None = None
+
+
+def printable(text: str, limit: int = 1000) -> str:
+    """Text with control, bidirectional and other invisible characters escaped, cut to a length.
+
+    Line breaks are kept out as well: a reason is one line. Every database accepts the result.
+    """
+    return "".join(_escaped(character) for character in text[:limit])
+
+
+def _escaped(character: str) -> str:
+    if character == " " or unicodedata.category(character)[0] not in "CZ":
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,643 @@
+"""The driver: it obeys the examiner's commands in the process of one file.
+
+A command is a frame (``wire``) with the name of a method ``do_<name>`` and its arguments; the answer is a frame with
+what the method returns, or with the exception that the file raised::
+
+    {"do": "build", "net": "a", "shape": [2, 3, 32, 32], ...}
+    {"done": {"parameters": [...]}, "children": 0}
+    {"raised": {"type": "ValueError", "message": "...", "line": 12}, "children": 0}
+
+The driver compares nothing and knows nothing that the file must not know. The file shares its process and can forge any
+answer; what it cannot do is to know what the examiner expects.
+"""
+
+import builtins
+import contextlib
+import inspect
+import io
+import math
+import os
+import random
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from . import wire
+from .batches import Batches, Scale
+from .loaders import TrainingLoader, data_loader, pairs
+from .standin import StandIn
+from .watch import Watch, settings_of
+
+Arrays = list[np.ndarray[Any, Any]]
+Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
+
+_MODULE = "candidate"
+_METHODS = ("__init__", "train_setup", "learn", "forward")
+_ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
+# The optimizer is stepped this often in a trace, after its start and after it is resumed: it costs more than a step of
+# the schedule.
+_UPDATED_STEPS = 3
+
+
+def serve(channel: int, device: str) -> None:
+    """Obey commands until the examiner closes the channel."""
+    warnings.simplefilter("ignore")
+    driver = Driver(torch.device(device))
+    while (received := wire.receive(channel)) is not None:
+        message, arrays = received
+        wire.send(channel, *driver.obey(message.pop("do"), message, arrays))
+
+
+class Prm(dict[str, Any]):
+    """Hyperparameters that record which of them were read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.read.add(key)
+        return super().pop(key, *default)
+
+
+class Refusal(Exception):
+    """The file does not do what a command needs; the message says what."""
+
+
+class Driver:
+    """The state of the process of a file: its module, and its networks by name."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.path = ""
+        self.module: ModuleType | None = None
+        self.nets: dict[str, Any] = {}
+        self.prms: dict[str, dict[str, Any]] = {}
+        self.stand_ins: dict[str, StandIn] = {}
+        self.training: Batches | None = None
+        self.held_out: Batches | None = None
+
+    def obey(self, name: str, arguments: dict[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
+        """Run a command, and return the message and the arrays of its answer."""
+        method: Callable[..., Answer] = getattr(self, f"do_{name}")
+        sent: Arrays = []
+        try:
+            answer = method(arrays=arrays, **arguments)
+            values, sent = answer if isinstance(answer, tuple) else (answer, [])
+            message: dict[str, Any] = {"done": values}
+        except Refusal as refusal:
+            message = {"refused": str(refusal)}
+        except SystemExit as error:
+            message = {"raised": {"type": "SystemExit", "message": repr(error.code)[:300], "line": self._line(error)}}
+        except BaseException as error:  # noqa: BLE001  the file may raise anything
+            message = {"raised": self._explained(error)}
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return {**message, "children": _running_children()}, sent
+
+    # The module.
+
+    def do_load(self, arrays: Arrays, source: str, path: str, absent: list[str]) -> Answer:
+        """Execute the file as a module, from its text; the packages ``absent`` are missing."""
+        self.path = path
+        module = ModuleType(_MODULE)
+        module.__file__ = path
+        sys.modules[_MODULE] = module
+        if absent:
+            module.__dict__["__builtins__"] = _builtins_without(frozenset(absent))
+        before = _global_state()
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, path, "exec"), module.__dict__)  # the file is what is examined
+        after = _global_state()
+        self.module = module
+        return {
+            "printed": printed.getvalue()[:80],
+            "changed": [name for name in before if before[name] != after[name]],
+            "makes_scheduler": callable(getattr(module, "make_scheduler", None)),
+            "is_module": self._is_module(),
+            "signatures": {name: _signature(getattr(module, "Net", None), name) for name in _METHODS},
+            "hyperparameters": self._hyperparameters(),
+        }
+
+    def _is_module(self) -> bool:
+        net = getattr(self.module, "Net", None)
+        return isinstance(net, type) and issubclass(net, nn.Module)
+
+    def _hyperparameters(self) -> list[str] | None:
+        supported = getattr(self.module, "supported_hyperparameters", None)
+        names = supported() if callable(supported) else None
+        if isinstance(names, (set, frozenset, list, tuple)) and all(isinstance(name, str) for name in names):
+            return sorted(names)
+        return None
+
+    # Networks.
+
+    def do_build(
+        self,
+        arrays: Arrays,
+        net: str,
+        shape: list[int],
+        classes: int,
+        prm: dict[str, Any],
+        seed: int,
+        recorded: bool = False,
+    ) -> Answer:
+        """Build a ``Net`` after seeding torch; earlier networks of that name are forgotten.
+
+        Its hyperparameters are a plain dict, or one that records which are read.
+        """
+        assert self.module is not None
+        self.prms[net] = Prm(prm) if recorded else prm
+        self.stand_ins.pop(net, None)
+        self.nets.pop(net, None)
+        torch.manual_seed(seed)
+        random.seed(seed)
+        built = self.module.Net(tuple(shape), (classes,), self.prms[net], self.device)
+        self.nets[net] = built.to(self.device)
+        return {"parameters": _described(self.nets[net])}
+
+    def do_set_up(self, arrays: Arrays, net: str, prm: dict[str, Any] | None = None) -> Answer:
+        """Call ``train_setup``, with other hyperparameters if ``prm`` is given."""
+        if prm is not None:
+            self.prms[net] = prm
+        built = self.nets[net]
+        built.train_setup(self.prms[net])
+        return self._set_up(built, self.prms[net])
+
+    def _set_up(self, built: Any, prm: dict[str, Any]) -> dict[str, Any]:
+        missing = [name for name in _ATTRIBUTES if not hasattr(built, name)]
+        optimizer = getattr(built, "optimizer", None)
+        criterion = getattr(built, "criterion", None)
+        scheduler = getattr(built, "scheduler", None)
+        return {
+            "missing": missing,
+            "optimizer": _optimizer(optimizer),
+            "groups": _groups(optimizer, built),
+            "criterion": _criterion(criterion),
+            "scheduler": scheduler is not None,
+            "scheduler_state": _state(scheduler),
+            "takes_metric": _takes_metric(scheduler),
+            "read": _read(prm),
+        }
+
+    def do_reads(self, arrays: Arrays, net: str) -> Answer:
+        """The hyperparameters that a network has read so far."""
+        return {"read": _read(self.prms[net])}
+
+    def do_forward(self, arrays: Arrays, net: str, train: bool) -> Answer:
+        """The output of the forward pass for images, without gradients."""
+        built = self.nets[net]
+        built.train(train)
+        with torch.no_grad():
+            output = built(torch.from_numpy(arrays[0]).to(self.device))
+        if not isinstance(output, Tensor):
+            return {"type": type(output).__name__[:80]}
+        return {"type": "Tensor"}, [output.detach().float().cpu().numpy()]
+
+    def do_order(self, arrays: Arrays, net: str) -> Answer:
+        """The parameters that the forward pass uses in training, in the order of their first use."""
+        built = self.nets[net]
+        built.train()
+        index = {id(parameter): at for at, parameter in enumerate(built.parameters())}
+        used: list[int] = []
+
+        def note(module: nn.Module, _: object) -> None:
+            used.extend(
+                index[id(parameter)]
+                for parameter in module.parameters(recurse=False)
+                if id(parameter) in index and index[id(parameter)] not in used
+            )
+
+        hooks = [module.register_forward_pre_hook(note) for module in built.modules() if module is not built]
+        try:
+            with torch.no_grad():
+                built(torch.from_numpy(arrays[0]).to(self.device))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return {"used": used}
+
+    def do_stand_in(self, arrays: Arrays, net: str) -> Answer:
+        """Replace the forward pass of a network by a stand-in with the output structure of the real one."""
+        built = self.nets[net]
+        built.train()
+        with torch.no_grad():
+            output = built(torch.from_numpy(arrays[0]).to(self.device))
+        self.stand_ins[net] = built.forward = StandIn(built, output)
+        return {"leaves": [list(shape) for shape in self.stand_ins[net].shapes]}
+
+    # Training.
+
+    def do_learn(
+        self,
+        arrays: Arrays,
+        net: str,
+        sizes: list[int],
+        seeds: list[int],
+        watch: bool = False,
+        silent: bool = False,
+        as_list: bool = False,
+        gradients: bool = False,
+        whole: list[int] | None = None,
+    ) -> Answer:
+        """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
+
+        Args:
+            arrays: images, labels, and with ``watch`` the positions of sampled weights and their number per parameter.
+            seeds: of torch's and Python's generators, and of the stand-in, at each batch.
+            watch: note sampled weights before each batch, at the end and after ``learn``.
+            silent: the stand-in sends gradients of zero.
+            gradients: note sampled gradients at each step of the optimizer.
+            whole: batches before which the whole state is noted.
+        """
+        built, stand_in = self.nets[net], self.stand_ins.get(net)
+        images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
+        watched = Watch(built, arrays[2], arrays[3], gradients, set(whole or ())) if watch else None
+        if stand_in is not None:
+            stand_in.silent = silent
+
+        def asked(index: int) -> None:
+            torch.manual_seed(seeds[index])
+            random.seed(seeds[index])
+            if stand_in is not None:
+                stand_in.begin(index, seeds[index])
+            if watched is not None:
+                watched.before_batch(index)
+
+        def ended() -> None:
+            if watched is not None:
+                watched.at_end()
+
+        train_data = pairs(images, labels, sizes) if as_list else data_loader(images, labels, sizes, asked, ended)
+        if as_list and seeds:
+            asked(0)
+        result = self._learn(built, train_data, watched)
+        return self._learned(result, watched, stand_in)
+
+    def _learn(self, built: Any, train_data: Any, watched: Watch | None) -> object:
+        if watched is None:
+            return built.learn(train_data)
+        with watched:
+            return built.learn(train_data)
+
+    def _learned(self, result: object, watched: Watch | None, stand_in: StandIn | None) -> Answer:
+        values: dict[str, Any] = {"result": _result(result)}
+        sent: Arrays = []
+        if watched is not None:
+            noted, arrays = watched.taken()
+            values |= noted
+            sent += arrays
+        if stand_in is not None:
+            values["backward"] = [at for at, _ in stand_in.incoming]
+            sent += [leaf.numpy() for _, leaves in stand_in.incoming for leaf in leaves]
+            stand_in.incoming.clear()
+        return values, sent
+
+    def do_data(
+        self, arrays: Arrays, batch_size: int, seed: int, crop: int, flip: bool, held_out_batch: int
+    ) -> Answer:
+        """Take the training images (uint8) with their labels, and the held-out images without labels."""
+        images, held_out = (torch.from_numpy(array).to(self.device) for array in (arrays[0], arrays[2]))
+        labels = torch.from_numpy(arrays[1]).to(self.device)
+        scale = Scale.of(images)
+        self.training = Batches(images, labels, batch_size, scale, seed, crop, flip)
+        nothing = torch.zeros(len(held_out), dtype=torch.int64, device=self.device)
+        self.held_out = Batches(held_out, nothing, held_out_batch, scale)
+        return {"batches": len(self.training), "shape": list(self.training.shape)}
+
+    def do_train(
+        self,
+        arrays: Arrays,
+        net: str,
+        seeds: list[int],
+        autocast: bool = False,
+        gradients: bool = True,
+        whole: list[int] | None = None,
+    ) -> Answer:
+        """Call ``learn`` on the training images; ``arrays`` are sampled positions and their number per parameter."""
+        assert self.training is not None
+        built = self.nets[net]
+        watched = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()))
+
+        def asked(index: int) -> None:
+            torch.manual_seed(seeds[index])
+            random.seed(seeds[index])
+            watched.before_batch(index)
+
+        train_data = TrainingLoader(self.training, asked, watched.at_end)
+        with self._precision(autocast):
+            result = self._learn(built, train_data, watched)
+        return self._learned(result, watched, None)
+
+    def do_logits(self, arrays: Arrays, net: str, renew_norms: bool, autocast: bool = False) -> Answer:
+        """The logits of the held-out images; with ``renew_norms`` batch norm takes its statistics from them."""
+        assert self.held_out is not None
+        built = self.nets[net]
+        with torch.no_grad(), self._precision(autocast):
+            if renew_norms:
+                _renew_batch_norms(built, self.held_out)
+            built.eval()
+            logits = [built(images).float().cpu() for images, _ in self.held_out]
+        return {}, [torch.cat(logits).numpy()]
+
+    def do_compile(self, arrays: Arrays, net: str) -> Answer:
+        """Compile a network with torch.compile."""
+        self.nets[net].compile()
+        return {}
+
+    def _precision(self, autocast: bool) -> torch.autocast:
+        """The cache of autocast is disabled, because it would keep the weights from before the first update."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=autocast, cache_enabled=False)
+
+    # States.
+
+    def do_save(self, arrays: Arrays, net: str) -> Answer:
+        """The states of a network, its optimizer and its scheduler, as ``torch.save`` writes them."""
+        built = self.nets[net]
+        states = {"net": built.state_dict()}
+        for name in ("optimizer", "scheduler"):
+            part = getattr(built, name, None)
+            if part is not None and hasattr(part, "state_dict"):
+                states[name] = part.state_dict()
+        return {"parts": sorted(states)}, [_saved(states)]
+
+    def do_restore(self, arrays: Arrays, net: str, total_steps: int | None) -> Answer:
+        """Set up a new network and load the states of an interrupted run, as docs/resuming.md says."""
+        assert self.module is not None
+        built, prm = self.nets[net], self.prms[net]
+        states = torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)
+        built.train_setup(prm)
+        if built.scheduler is None and "scheduler" in states:
+            built.scheduler = self.module.make_scheduler(built.optimizer, total_steps, prm)
+        built.load_state_dict(states["net"])
+        built.optimizer.load_state_dict(states["optimizer"])
+        if "scheduler" in states:
+            built.scheduler.load_state_dict(states["scheduler"])
+        return self._set_up(built, prm)
+
+    def do_load_weights(self, arrays: Arrays, net: str) -> Answer:
+        """Load the state of a network alone, from what ``save`` or a watched ``learn`` returned."""
+        self.nets[net].load_state_dict(torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)["net"])
+        return {}
+
+    def do_gradient(self, arrays: Arrays, net: str, seed: int, train: bool = True, autocast: bool = False) -> Answer:
+        """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter."""
+        built = self.nets[net]
+        built.train(train)
+        built.zero_grad()
+        torch.manual_seed(seed)
+        random.seed(seed)
+        images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
+        with self._precision(autocast):
+            output = built(images)
+            loss = built.criterion(output, labels)
+        loss.backward()
+        watched = Watch(built, arrays[2], arrays[3], True, set())
+        sampled, present, norm = watched.gradients()
+        return {"loss": float(loss.detach()), "norm": norm}, [sampled, present]
+
+    def do_batch(self, arrays: Arrays, index: int, epoch: int) -> Answer:
+        """One batch of the training images as the loader gives it in an epoch; it is called before any training."""
+        assert self.training is not None
+        for _ in range(epoch):
+            for _ in self.training:
+                pass
+        for at, (images, labels) in enumerate(self.training):
+            if at == index:
+                return {}, [images.float().contiguous().cpu().numpy(), labels.cpu().numpy()]
+        raise Refusal("there is no such batch")
+
+    # Schedules.
+
+    def do_trace(
+        self,
+        arrays: Arrays,
+        horizon: int,
+        steps: int,
+        prm: dict[str, Any],
+        default: float,
+        groups: list[dict[str, Any]],
+        tensor: bool = False,
+        metrics: list[float] | None = None,
+        resume: Sequence[int] = (),
+        recorded: bool = False,
+    ) -> Answer:
+        """The learning rate of each parameter group at each step of ``make_scheduler`` on a dummy parameter.
+
+        A group has ``lr`` and ``depth`` or none of them; the run is saved and resumed at each step of ``resume``.
+        ``failed`` is the step at which the file raises.
+        """
+        assert self.module is not None
+        make, values = self.module.make_scheduler, Prm(prm) if recorded else prm
+
+        def build() -> tuple[Optimizer, Any]:
+            own = [{"params": [nn.Parameter(torch.zeros(1))], **group} for group in groups]
+            for group in own:
+                if tensor and "lr" in group:
+                    group["lr"] = torch.tensor(group["lr"])
+            optimizer = torch.optim.SGD(own, lr=torch.tensor(default) if tensor else default, momentum=0.9)
+            return optimizer, make(optimizer, horizon, values)
+
+        step, rates = 0, np.zeros((len(groups), steps))
+        try:
+            optimizer, scheduler = build()
+            updated = 0
+            for step in range(steps):
+                if step in resume:
+                    state = _loaded(_saved([optimizer.state_dict(), scheduler.state_dict()]))
+                    optimizer, scheduler = build()
+                    optimizer.load_state_dict(state[0])
+                    scheduler.load_state_dict(state[1])
+                    updated = 0
+                rates[:, step] = [float(group["lr"]) for group in optimizer.param_groups]
+                if updated < _UPDATED_STEPS:
+                    updated += 1
+                    optimizer.step()
+                if metrics is None:
+                    scheduler.step()
+                else:
+                    scheduler.step(_metric(metrics[step]))
+        except Exception as error:  # noqa: BLE001  the file may raise anything
+            return {"failed": step, "raised": self._explained(error), "read": _read(values)}
+        return {"read": _read(values), "takes_metric": _takes_metric(scheduler)}, [rates]
+
+    # Exceptions of the file.
+
+    def _explained(self, error: BaseException) -> dict[str, Any]:
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+            isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        )
+        return {
+            "type": type(error).__name__[:100],
+            "message": " ".join(str(error).split())[:300],
+            "line": self._line(error),
+            "memory": out_of_memory,
+        }
+
+    def _line(self, error: BaseException) -> int | None:
+        """The last line of the file in the traceback of an error."""
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.path]
+        return lines[-1] if lines else None
+
+
+def _read(prm: dict[str, Any]) -> list[str]:
+    """The hyperparameters that were read, of a dict that records it."""
+    return sorted(name for name in prm.read if isinstance(name, str)) if isinstance(prm, Prm) else []
+
+
+def _builtins_without(absent: frozenset[str]) -> dict[str, Any]:
+    """The built-in names for a file to which these packages are not installed."""
+
+    def import_module(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return __import__(name, *arguments, **keywords)
+
+    return {**vars(builtins), "__import__": import_module}
+
+
+def _global_state() -> dict[str, object]:
+    """The global state of torch by name."""
+    return {
+        "random number generator": torch.get_rng_state().tolist(),
+        "number of threads": torch.get_num_threads(),
+        "default dtype": torch.get_default_dtype(),
+        "grad mode": torch.is_grad_enabled(),
+        "deterministic mode": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def _signature(net: object, name: str) -> list[str] | None:
+    method = vars(net).get(name) or getattr(net, name, None) if isinstance(net, type) else None
+    return list(inspect.signature(method).parameters) if isinstance(method, types.FunctionType) else None
+
+
+def _described(net: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "shape": list(parameter.shape), "trained": bool(parameter.requires_grad)}
+        for name, parameter in net.named_parameters()
+    ]
+
+
+def _optimizer(optimizer: object) -> dict[str, Any]:
+    return {
+        "is_optimizer": isinstance(optimizer, Optimizer),
+        "name": type(optimizer).__name__[:100],
+        "classes": [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(optimizer).__mro__][:20],
+    }
+
+
+def _groups(optimizer: object, net: Any) -> list[dict[str, Any]]:
+    index = {id(parameter): at for at, parameter in enumerate(net.parameters())}
+    groups = getattr(optimizer, "param_groups", [])
+    return [
+        {
+            "parameters": [index.get(id(parameter), -1) for parameter in group["params"]],
+            "lr": float(group["lr"]),
+            "depth": group.get("depth", 0),
+            "settings": settings_of(group),
+        }
+        for group in groups
+    ]
+
+
+def _criterion(criterion: object) -> dict[str, Any]:
+    kind = type(criterion)
+    plain = kind is nn.CrossEntropyLoss and isinstance(criterion, nn.CrossEntropyLoss)
+    return {
+        "name": kind.__name__[:100],
+        "callable": callable(criterion),
+        "cross_entropy": bool(
+            plain
+            and getattr(criterion, "weight", None) is None
+            and getattr(criterion, "reduction", "") == "mean"
+            and getattr(criterion, "ignore_index", 0) == -100
+        ),
+        "label_smoothing": float(getattr(criterion, "label_smoothing", 0.0)) if plain else 0.0,
+    }
+
+
+def _state(scheduler: object) -> str:
+    state_dict = getattr(scheduler, "state_dict", None)
+    return repr(state_dict())[:10_000] if callable(state_dict) else ""
+
+
+def _takes_metric(scheduler: object) -> bool:
+    step = getattr(scheduler, "step", None)
+    try:
+        return callable(step) and "metrics" in inspect.signature(step).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _result(result: object) -> dict[str, Any]:
+    """What ``learn`` returned: nothing, a pair of numbers, or the text of something else."""
+    if result is None:
+        return {"kind": "nothing"}
+    if isinstance(result, tuple) and len(result) == 2:
+        with contextlib.suppress(TypeError, ValueError):
+            accuracy, loss = (float(value) for value in result)
+            if math.isfinite(accuracy) and math.isfinite(loss):
+                return {"kind": "pair", "accuracy": accuracy, "loss": loss}
+            return {"kind": "other", "text": f"({accuracy}, {loss})"}
+    return {"kind": "other", "text": str(result)[:80]}
+
+
+def _saved(states: Any) -> np.ndarray[Any, Any]:
+    saved = io.BytesIO()
+    torch.save(states, saved)
+    return np.frombuffer(saved.getvalue(), dtype=np.uint8)
+
+
+def _loaded(saved: np.ndarray[Any, Any]) -> Any:
+    return torch.load(io.BytesIO(saved.tobytes()), weights_only=True)
+
+
+def _metric(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _renew_batch_norms(net: Any, images: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Recompute the batch norm statistics over images with the current weights.
+
+    Running averages lag behind by some hundred updates, which is more than a budget has.
+    """
+    net.eval()
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+        norm.train()
+    for batch, _ in images:
+        net(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _running_children() -> int:
+    """The number of processes that the file has started and that still run."""
+    try:
+        return len(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+    except OSError:  # the kernel does not have this file; the host checks it, too
+        return 0
+

@@ -1,0 +1,58 @@
+"""The training data that a file is given: ordinary loaders, which note the weights before each batch and at the end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from .batches import Batches
+
+
+class _Watched:
+    """A batch sampler over given batches that calls ``asked`` before each of them and ``ended`` after the last."""
+
+    def __init__(self, sizes: Sequence[int], asked: Callable[[int], None], ended: Callable[[], None]) -> None:
+        self._sizes, self._asked, self._ended = sizes, asked, ended
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start = 0
+        for index, size in enumerate(self._sizes):
+            self._asked(index)
+            yield list(range(start, start + size))
+            start += size
+        self._ended()
+
+
+def data_loader(
+    images: Tensor, labels: Tensor, sizes: Sequence[int], asked: Callable[[int], None], ended: Callable[[], None]
+) -> Any:
+    """A DataLoader over batches of the given sizes, in order."""
+    return DataLoader(TensorDataset(images, labels), batch_sampler=_Watched(sizes, asked, ended))  # type: ignore[arg-type]  # any iterable of lists with a length
+
+
+class TrainingLoader:
+    """A loader in memory (``batches``) over the training images of a run."""
+
+    def __init__(self, batches: Batches, asked: Callable[[int], None], ended: Callable[[], None]) -> None:
+        self._batches, self._asked, self._ended = batches, asked, ended
+        self.batch_size = batches.batch_size
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        iterator = iter(self._batches)
+        for index in range(len(self._batches)):
+            self._asked(index)
+            yield next(iterator)
+        self._ended()
+
+
+def pairs(images: Tensor, labels: Tensor, sizes: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    """A list of batches, as LEMUR's static evaluator passes it."""
+    return list(zip(torch.split(images, list(sizes)), torch.split(labels, list(sizes)), strict=True))
