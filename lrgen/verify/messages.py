@@ -16,6 +16,7 @@ Name = Annotated[str, StringConstraints(max_length=300)]
 Count = Annotated[int, Field(ge=0, le=1 << 40)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = float  # may be NaN or infinite: a comparison refuses it
+Horizons = Annotated[list[Annotated[int, Field(ge=-1, le=1 << 40)]], Field(max_length=1000)]  # -1: no integer
 Setting = bool | int | float | list[bool | int | float] | None
 
 
@@ -107,6 +108,7 @@ class SetUp(Message):
     scheduler: bool
     scheduler_state: Annotated[str, StringConstraints(max_length=10_000)]
     takes_metric: bool
+    horizons: Horizons
     read: Annotated[list[Name], Field(max_length=1000)]
 
 
@@ -166,6 +168,7 @@ class Learned(Message):
     """A call of ``learn``; ``backward`` is the batch of each backward pass through the stand-in."""
 
     result: Result
+    horizons: Horizons
     events: Annotated[list[Event], Field(max_length=_MAX_LIST)] = []
     steps: Annotated[list[Step], Field(max_length=_MAX_LIST)] = []
     saved: Annotated[list[Count], Field(max_length=1000)] = []

@@ -1,275 +1,508 @@
-"""Traces of ``learn``: a few epochs of tiny batches with a stand-in for the forward pass.
+"""Runs of ``learn`` as a caller makes them: the learning rates that a file states, and how its weights move.
 
-The stand-in keeps the cost of the convolutions out of a check of the schedule.
+Each run calls ``train_setup`` and then ``learn``, once per epoch, on a DataLoader. Most updates have a stand-in for the
+forward pass, whose gradients the examiner knows (``standin_gradients``). A few have the real forward pass, so that a
+file cannot tell a check from training; another process computes the gradients of some of those again. Runs are resumed
+in a fresh process. Every update is compared with the reference optimizer at the learning rate of the curve.
 """
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
-from lrgen.verify.checks import resuming
-from lrgen.verify.checks.make_scheduler_trace import BASE_LR, Groups, reloaded, trace
-from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
-from lrgen.verify.checks.subject import CheckFailure, Subject, random_batches
+from lrgen.verify import messages
+from lrgen.verify.checks.cases import BASE_LR, Run
+from lrgen.verify.checks.draw import Source, learn_cases, positions
+from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.reference import Traces, as_array, describe, first_difference, wrong_depths
+from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, StandInGradients
+from lrgen.verify.checks.updates import (
+    RESOLUTION,
+    Effects,
+    Gradients,
+    InvalidSettingError,
+    Notes,
+    Place,
+    Sampling,
+    UnknownOptimizerError,
+)
+from lrgen.verify.session import Array, Session
 
-BATCHES = (1, 2, 7)
-EPOCHS = 3
-_PAST_END = 2  # epochs past the horizon
+LARGE = 20_000_000  # parameters: a larger network gets few updates
+LONG = 30  # epochs: people change the learning rate by hand here
+_FIXED = (Run(3, 5, 1, 2, 2, BASE_LR), Run(3, 5, 2, 2, 2, BASE_LR), Run(3, 4, 7, 2, 2, BASE_LR))
 _UNITS = {False: "epoch", True: "batch"}
+_REAL_EPOCHS = 2  # with the real forward pass, after a long run is resumed
+_SAME_GRADIENT = 1e-3
 
 
-def cases(variant: Variant | None) -> list[tuple[int, int | None]]:
-    """The runs: batches per epoch, and the epoch after which the run is interrupted and resumed."""
-    whole: list[tuple[int, int | None]] = [(batches, None) for batches in BATCHES]
-    return whole if variant is None else [*whole, (BATCHES[1], 2)]
+class Way(Enum):
+    """How the gradients of the updates are known, in the order in which the ways are tried.
+
+    ``PATTERN``: the stand-in's, as they are. ``CLIPPED``: the stand-in's after the file's clipping, compared with what
+    the file's process notes. ``TERMS``: also with terms of the loss that depend on the weights alone, which another
+    process measures. ``OBSERVED``: as the file's process notes them, with the real forward pass; another process
+    computes one of each epoch again.
+    """
+
+    PATTERN = 0
+    CLIPPED = 1
+    TERMS = 2
+    OBSERVED = 3
 
 
-def measure(subject: Subject, make: Callable[..., Any] | None) -> list[dict[str, Any]]:
-    """Record a run for each case; without a variant also the learning rates of the file's own scheduler.
+def run(examination: Examination) -> None:
+    """Run ``learn`` as the variant of the file promises.
 
     Raises:
-        CheckFailure: if ``learn`` raises, or the parameter groups have the wrong depths or updates.
+        CheckFailure: at the first learning rate or weight that differs, or if ``learn`` raises.
     """
-    variant = subject.candidate.variant
-    runs = []
-    try:
-        net = subject.network(subject.prm())
-        used: list[nn.Parameter] = []
-        output = _output_of(net, subject, used)
-        for batches, resume in cases(variant):
-            runs.append(_run(subject, net, make, output, batches, resume))
-            if variant is not None and variant.layerwise and len(runs) == 1:
-                _check_order(net, used)
-    except CheckFailure:
-        raise
-    except Exception as error:
-        raise CheckFailure(f"learn raises {subject.explain(error)}") from error
-    if variant is None and make is not None:
-        for run in runs:
-            if run["horizon"] is not None:
-                steps = len(run["rates"][0]) if run["per_batch"] else EPOCHS + _PAST_END
-                groups = Groups(run["depths"] if any(run["depths"]) else ())
-                prm = subject.prm(lr=BASE_LR)
-                run["own"] = trace(subject, make, run["horizon"], steps, prm, run["metrics"], groups=groups)
-    return runs
+    variant = examination.candidate.variant
+    assert variant is not None
+    # Text only decides which way is tried first.
+    way = Way.CLIPPED if "clip_grad" in examination.candidate.source else Way.PATTERN
+    while True:
+        learner = _Learner(examination, variant, way)
+        try:
+            learner.run()
+        except _OtherGradientsError:
+            way = Way.CLIPPED
+        except ClippingError as error:
+            if way is Way.TERMS:
+                raise CheckFailure(f"{error}") from error
+            way = Way.TERMS
+        except OtherLossError as error:
+            if variant.unit is Unit.METRIC:
+                raise CheckFailure(f"{error}: the metric of {variant.label} cannot be computed") from error
+            way = Way.OBSERVED
+        else:
+            examination.evidence += learner.evidence
+            return
 
 
-class _Logit:
-    """The logit of class 0 that the stand-in returns; it changes the loss between epochs."""
-
-    def __init__(self) -> None:
-        self.value = 0.0
+class _OtherGradientsError(Exception):
+    """The weights move otherwise than by the stand-in's gradients as they are."""
 
 
-def _output_of(net: Any, subject: Subject, used: list[nn.Parameter]) -> Any:
-    """The output of the real forward pass in training, which need not be a single tensor.
+@dataclass(frozen=True)
+class _Again:
+    """What another process needs to compute the gradients of an update again, and the sampled ones to compare with."""
 
-    The parameters of the modules are appended to ``used`` in the order of their first use.
-    """
-    net.train()
-    known: set[int] = set()
-
-    def note(module: nn.Module, _: object) -> None:
-        for parameter in module.parameters(recurse=False):
-            if id(parameter) not in known:
-                known.add(id(parameter))
-                used.append(parameter)
-
-    hooks = [module.register_forward_pre_hook(note) for module in net.modules() if module is not net]
-    try:
-        with torch.no_grad():
-            return net(random_batches(1, 2, 3, 32, 10, subject.device)[0][0])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    state: Array
+    seed: int
+    images: Array
+    labels: Array
+    gradients: Array
 
 
-def _check_order(net: Any, used: list[nn.Parameter]) -> None:
-    """Require depths of the parameter groups that increase from the input to the output."""
-    depths = {id(p): group.get("depth", 0) for group in net.optimizer.param_groups for p in group["params"]}
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
-    for before, after in pairwise(used):
-        first, second = (depths.get(id(parameter), 0) for parameter in (before, after))
-        if first > second:
+@dataclass
+class _Trained:
+    """A network in training: its run, and what was promised and seen so far."""
+
+    run: Run
+    net: str
+    session: Session
+    effects: Effects
+    depths: list[int]
+    lrs: list[float]
+    stand_in: bool
+    epoch: int = 0
+    made: int = 0
+    rates: list[list[float]] = field(default_factory=list)  # of each update
+    losses: list[float] = field(default_factory=list)
+    batch_losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    batch_accuracies: list[float] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of images of each batch."""
+        return [self.run.batch_size] * (self.run.batches - 1) + [self.run.last_batch]
+
+
+class _Learner:
+    def __init__(self, examination: Examination, variant: Variant, way: Way) -> None:
+        self.examination, self.variant, self.way = examination, variant, way
+        self.source: Source = examination.draw.stream("learn")
+        self.sampling = Sampling([])
+        self.standing: StandInGradients | None = None
+        self.parameters: list[messages.Parameter] = []
+        self.updates = 0
+        self.second: Session | None = None
+
+    @property
+    def evidence(self) -> list[str]:
+        """What was compared, in sentences."""
+        sentences = [f"{self.updates} updates of learn were compared with the reference optimizer"]
+        if self.way is Way.OBSERVED:
+            sentences.append("observed gradients")
+        if self.way is Way.TERMS:
+            sentences.append("terms of the loss that depend on the weights were measured in another process")
+        return sentences
+
+    @property
+    def size(self) -> int:
+        """The number of weights of the network."""
+        return sum(parameter.count for parameter in self.parameters)
+
+    def run(self) -> None:
+        """Make all runs."""
+        main = self.examination.session
+        self.parameters = build(main, "run", prm_of(lr=BASE_LR, epoch_max=3))
+        self.sampling = Sampling(
+            positions(self.source.stream("positions"), [parameter.shape for parameter in self.parameters])
+        )
+        large = self.size > LARGE
+        runs = (*(() if large else _FIXED), *learn_cases(self.variant, self.source.stream("runs"), large=large))
+        with self.examination.fresh() as self.second:
+            if self.variant.layerwise:
+                self._check_depths(main)
+            resumed: list[tuple[_Trained, Array]] = []
+            for run in runs:
+                trained = self._begin(main, "run", run, stand_in=self.way is not Way.OBSERVED)
+                stop = self._stop(run)
+                for _ in range(run.epochs_run if stop is None else stop):
+                    self._epoch(trained)
+                self._check_resolution(trained)
+                if stop is not None:
+                    resumed.append((trained, self._save(trained)))
+            if self.way is not Way.OBSERVED:
+                self._epoch(self._begin(main, "real", self._real_run(), stand_in=False))
+            for trained, state in resumed:
+                self._resume(trained, state)
+
+    def _stop(self, run: Run) -> int | None:
+        """The epoch after which a run is resumed in another process; a long run is, past epoch 30."""
+        if run.epochs_planned > LONG and run.epochs_run > LONG + 1:
+            return LONG + 1 + self.source.randrange(run.epochs_run - LONG - 1)
+        return run.resume_after
+
+    def _real_run(self) -> Run:
+        """Draw a run of one epoch with the real forward pass."""
+        lr = BASE_LR * 10 ** (2 * self.source.random() - 2)
+        by_batch = self.variant.unit is Unit.METRIC and self.variant.cadence is Unit.BATCH
+        size = 2 + self.source.randrange(3)
+        return Run(1 + self.source.randrange(3), 1, 1 if by_batch else 2, size, 2, lr)
+
+    # A run.
+
+    def _begin(self, session: Session, net: str, run: Run, stand_in: bool, state: Array | None = None) -> _Trained:
+        prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=run.batch_size, **run.prm)
+        shared = net == "run" and self.examination.candidate.rendered and session is self.examination.session
+        if not shared:
+            build(session, net, prm, batch=run.batch_size)
+        if stand_in and not (shared and self.standing is not None):
+            images, _ = random_batches([2], 1)
+            with raising("learn"):
+                stood_in, _ = session.call("stand_in", messages.StoodIn, [images], net=net)
+            leaves = stood_in.leaves
+        if state is None:
+            with raising("train_setup"):
+                set_up, _ = session.call("set_up", messages.SetUp, net=net, prm=prm)
+        else:
+            horizon = run.epochs_planned * run.batches if self.variant.per_batch else run.epochs_planned
+            with raising("resuming a run"):
+                set_up, _ = session.call("restore", messages.SetUp, [state], net=net, total_steps=horizon)
+        if stand_in and self.standing is None:
+            self.standing = StandInGradients(
+                set_up.criterion,
+                leaves,
+                [parameter.count for parameter in self.parameters],
+                [parameter.trained for parameter in self.parameters],
+                self.sampling,
+            )
+        try:
+            effects = Effects(set_up, self.sampling)
+        except UnknownOptimizerError as error:
+            raise CheckFailure(f"the updates cannot be checked: {error}") from error
+        except InvalidSettingError as error:
+            raise CheckFailure(f"{error}") from error
+        depths = [group.depth for group in set_up.groups]
+        if reason := wrong_depths(self.variant, depths):
+            raise CheckFailure(reason)
+        return _Trained(run, net, session, effects, depths, [], stand_in, made=len(set_up.horizons))
+
+    def _epoch(self, trained: _Trained) -> None:
+        """Call ``learn`` once, and compare its updates."""
+        run = trained.run
+        images, labels = random_batches(trained.sizes, self.source.getrandbits(60))
+        seeds = [self.source.getrandbits(60) for _ in trained.sizes]
+        parts = np.cumsum(trained.sizes)[:-1]
+        batches = list(zip(seeds, np.split(images, parts), np.split(labels, parts), strict=True))
+        whole = list(range(run.batches)) if self.way is Way.TERMS else [self.source.randrange(run.batches)]
+        with raising("learn"):
+            learned, arrays = trained.session.call(
+                "learn",
+                messages.Learned,
+                [images, labels, *self.sampling.arrays],
+                body=(64 << 20) + 8 * self.size * (1 + len(whole)),
+                net=trained.net,
+                sizes=trained.sizes,
+                seeds=seeds,
+                watch=True,
+                gradients=self.way is not Way.PATTERN or not trained.stand_in,
+                whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
+            )
+        notes = Notes.of(learned, arrays[:3], self.sampling)
+        states = arrays[3 : 3 + len(learned.saved)]
+        trained.made += len(learned.horizons)
+        if notes.updates != run.batches:
             raise CheckFailure(
-                f"the depths of the layers must increase from the input to the output: {names[id(before)]} has depth "
-                f"{first} and is used before {names[id(after)]}, which has depth {second}"
+                f"the number of optimizer steps in an epoch of learn is {notes.updates}, "
+                f"expected {run.batches} (one per batch)"
+            )
+        self.updates += notes.updates
+        if trained.stand_in:
+            terms = self._terms(trained, states, batches) if self.way is Way.TERMS else None
+            gradients = self._known(trained, notes, arrays[3 + len(states) :], batches, terms)
+        else:
+            gradients = self._observed(notes)
+        lrs = self._promised(trained, notes)
+        try:
+            trained.effects.follow(notes, gradients, lrs, Place(trained.epoch, run.batches), self.variant.label)
+        except CheckFailure as failure:
+            if self.way is Way.PATTERN and trained.stand_in:
+                raise _OtherGradientsError from failure
+            raise
+        if not trained.stand_in and self.way is not Way.TERMS:
+            seed, one, their = batches[whole[0]]
+            self._compare_again(trained, _Again(states[0], seed, one, their, notes.gradients[whole[0]]))
+        trained.epoch += 1
+
+    def _known(
+        self,
+        trained: _Trained,
+        notes: Notes,
+        arrived: Sequence[Array],
+        batches: Sequence[tuple[int, Array, Array]],
+        terms: Sequence[tuple[Array, float]] | None,
+    ) -> list[Gradients]:
+        """The gradients of the updates with the stand-in; the metrics of the epoch are added to the run."""
+        standing = self.standing
+        assert standing is not None
+        leaves = len(standing.leaves)
+        if notes.learned.backward != list(range(len(batches))) or len(arrived) != leaves * len(batches):
+            raise OtherLossError("learn does not train through forward, once per batch")
+        result = []
+        losses, correct = [], []
+        for index, (seed, images, labels) in enumerate(batches):
+            scale, error = standing.of(seed, images, labels, arrived[leaves * index : leaves * (index + 1)])
+            term, extra = (None, 0.0) if terms is None else terms[index]
+            observed = None
+            if len(notes.gradients):
+                observed = notes.gradients[index], notes.learned.steps[index].norm or 0.0
+            result.append(standing.gradients(seed, scale, error, observed, term))
+            loss, right = standing.losses(seed, images, labels)
+            losses.append(loss + extra)
+            correct.append(right)
+        sizes = np.array(trained.sizes)
+        trained.batch_losses += losses
+        trained.batch_accuracies += [float(np.float32(right / size)) for right, size in zip(correct, sizes, strict=True)]
+        trained.losses.append(float(np.dot(losses, sizes) / sizes.sum()))
+        trained.accuracies.append(float(np.float32(sum(correct) / sizes.sum())))
+        return result
+
+    def _observed(self, notes: Notes) -> list[Gradients]:
+        """The gradients that the file's process noted before each step of the optimizer."""
+        result = []
+        for sampled, present in zip(notes.gradients, notes.present, strict=True):
+            parts = self.sampling.split(sampled)
+            result.append(Gradients([part if given else None for part, given in zip(parts, present, strict=True)]))
+        return result
+
+    # Learning rates.
+
+    def _promised(self, trained: _Trained, notes: Notes) -> Traces:
+        """Compare the learning rates of the groups with the curve; returns those of the curve (groups × updates)."""
+        variant, run = self.variant, trained.run
+        trained.rates += [step.rates for step in notes.learned.steps]
+        done = len(trained.rates)
+        actual = as_array([list(row) for row in zip(*trained.rates, strict=False)], done)
+        if actual is None or len(actual) != len(trained.depths):
+            count = 0 if actual is None else len(actual)
+            raise CheckFailure(f"learn changes the number of parameter groups from {len(trained.depths)} to {count}")
+        updates = np.arange(done)
+        steps = updates if variant.per_batch else updates // run.batches
+        horizon = run.epochs_planned * (run.batches if variant.per_batch else 1)
+        expected = None
+        for metrics in self._metrics(trained, int(steps[-1])):
+            expected = curves.rates(
+                variant, steps, horizon, run.base_lr, run.prm, metrics=metrics, depths=trained.depths
+            )
+            at = first_difference(actual, expected, variant.tolerance * run.base_lr)
+            if at is None:
+                break
+        else:
+            assert expected is not None
+            assert at is not None
+            raise CheckFailure(self._difference(trained, actual, expected, at))
+        return expected[:, done - notes.updates :]
+
+    def _metrics(self, trained: _Trained, needed: int) -> Iterator[list[float] | None]:
+        """The metrics of the run so far: as computed here, and within the rounding errors of the file's own sums."""
+        variant = self.variant
+        if variant.unit is not Unit.METRIC:
+            yield None
+            return
+        by_batch = variant.cadence is Unit.BATCH
+        if variant.metric is Metric.LOSS:
+            values = trained.batch_losses if by_batch else trained.losses
+        else:
+            values = trained.batch_accuracies if by_batch else trained.accuracies
+        for factor in (1.0, 1 + 3e-7, 1 - 3e-7):
+            yield [value * factor for value in values[:needed]]
+
+    def _difference(self, trained: _Trained, actual: Traces, expected: Traces, at: int) -> str:
+        """The reason why the learning rates differ from the curve."""
+        variant, run = self.variant, trained.run
+        batches = run.batches
+        details = [f"resumed from state_dict after epoch {trained.epoch}"] if trained.net == "resumed" else []
+        details += [f"{name}={value:g}" for name, value in run.prm.items()]
+        reason = describe(actual, expected, at, Place(at // batches, batches)(at % batches), variant.label, details)
+        if trained.made > 1 and trained.net != "resumed":
+            return (
+                f"make_scheduler is called {trained.made} times in {trained.epoch + 1} epochs of learn, "
+                f"expected once: {reason}"
+            )
+        if np.ptp(actual) == 0 and np.ptp(expected) > 0:
+            return f"learn never changes the learning rate, scheduler.step() may be missing: {reason}"
+        if variant.unit is not Unit.METRIC and batches > 1 and trained.net != "resumed":
+            changes = np.flatnonzero(np.any(np.diff(actual, axis=1) != 0, axis=0)) + 1
+            if bool(np.any(changes % batches)) != variant.per_batch:
+                unit, other = _UNITS[variant.per_batch], _UNITS[not variant.per_batch]
+                return f"learn steps the schedule once per {other}, expected once per {unit}: {reason}"
+        return reason
+
+    def _check_resolution(self, trained: _Trained) -> None:
+        if trained.effects.resolution > RESOLUTION:
+            raise CheckFailure(
+                "the updates are too small to show the learning rate "
+                f"(the best shows it to a fraction of {trained.effects.resolution:.2g}, expected {RESOLUTION:g})"
             )
 
+    # Layers.
 
-def _replace_forward(net: Any, output: Any) -> _Logit:
-    """Replace the forward pass by a cheap stand-in with the same output structure and with gradients."""
-    logit = _Logit()
-    anchor = next(parameter for parameter in net.parameters() if parameter.requires_grad)
-    leaves, structure = pytree.tree_flatten(output)
+    def _check_depths(self, session: Session) -> None:
+        """Require depths of the parameter groups that increase from the input to the output."""
+        images, _ = random_batches([2], 1)
+        build(session, "order", prm_of())
+        with raising("forward"):
+            order, _ = session.call("order", messages.Order, [images], net="order")
+        with raising("train_setup"):
+            set_up, _ = session.call("set_up", messages.SetUp, net="order")
+        depths = {at: group.depth for group in set_up.groups for at in group.parameters}
+        used = [at for at in order.used if at < len(self.parameters)]
+        names = [messages.printable(parameter.name, 100) for parameter in self.parameters]
+        for before, after in pairwise(used):
+            first, second = depths.get(before, 0), depths.get(after, 0)
+            if first > second:
+                raise CheckFailure(
+                    f"the depths of the layers must increase from the input to the output: {names[before]} has depth "
+                    f"{first} and is used before {names[after]}, which has depth {second}"
+                )
+        unused = set(depths.values()) - {depths.get(at) for at in used}
+        if unused:
+            raise CheckFailure(f"no parameter of depth {min(unused)} is used by forward")
 
-    def forward(x: Tensor) -> Any:
-        def stand_in(leaf: object) -> object:
-            if not isinstance(leaf, Tensor):
-                return leaf
-            shape = (len(x), *leaf.shape[1:]) if leaf.dim() else leaf.shape
-            logits = torch.zeros(shape, device=leaf.device)
-            if logits.dim() > 1:
-                logits[:, 0] = logit.value
-            return logits + 0 * anchor.sum()
+    # Another process.
 
-        return pytree.tree_unflatten([stand_in(leaf) for leaf in leaves], structure)
+    def _save(self, trained: _Trained) -> Array:
+        with raising("saving the states of a run"):
+            _, arrays = trained.session.call("save", messages.Saved, body=(64 << 20) + 32 * self.size, net=trained.net)
+        [state] = arrays
+        return state
 
-    net.forward = forward
-    return logit
+    def _resume(self, trained: _Trained, state: Array) -> None:
+        """Resume a run in another process; a long one with the real forward pass, for a few epochs."""
+        run, long = trained.run, trained.run.epochs_planned > LONG
+        assert self.second is not None
+        real = long or self.way is Way.OBSERVED
+        resumed = self._begin(self.second, "resumed", run, stand_in=not real, state=state)
+        for name in ("losses", "batch_losses", "accuracies", "batch_accuracies", "rates", "epoch", "effects"):
+            setattr(resumed, name, getattr(trained, name))
+        remaining = run.epochs_run - trained.epoch
+        if real and self.variant.unit is Unit.METRIC:
+            remaining = 1  # the metric of the next epoch would depend on the real logits
+        for _ in range(min(remaining, _REAL_EPOCHS) if long else remaining):
+            self._epoch(resumed)
 
+    def _compare_again(self, trained: _Trained, again: _Again) -> None:
+        """Compute the gradients of one update again in the other process, which does not know that it is the other."""
+        main = self.examination.session
+        assert self.second is not None
+        other = self.second if trained.session is main else main
+        notes = self._alone(other, "again", trained.run, again.seed, again.images, again.labels, again.state)
+        if len(notes.gradients) != 1:
+            raise CheckFailure("learn does not make one update of one batch")
+        computed, observed = notes.gradients[0].astype(np.float64), again.gradients.astype(np.float64)
+        difference = float(np.linalg.norm(computed - observed))
+        if not difference <= _SAME_GRADIENT * float(np.linalg.norm(computed)) + 1e-12:
+            raise CheckFailure(
+                "the gradients of an update are not those of its batch: another process computes others from the same "
+                f"weights (relative difference {difference / max(float(np.linalg.norm(computed)), 1e-30):.2g})"
+            )
 
-class _StandInNet:
-    """A network with a stand-in forward pass after ``set_up``, which calls its ``train_setup``.
+    def _terms(
+        self, trained: _Trained, states: Sequence[Array], batches: Sequence[tuple[int, Array, Array]]
+    ) -> list[tuple[Array, float]]:
+        """What the loss adds to the gradients and to the loss besides the criterion, from the weights alone.
 
-    It appends the learning rates of each update to ``rows``.
-    """
+        Another process calls ``learn`` at the same weights, with a stand-in that sends gradients of zero.
+        """
+        assert self.standing is not None
+        main = self.examination.session
+        assert self.second is not None
+        other = self.second if trained.session is main else main
+        result = []
+        for (seed, images, labels), state in zip(batches, states, strict=True):
+            notes = self._alone(other, "terms", trained.run, seed, images, labels, state, silent=True)
+            loss = notes.learned.result.loss
+            entropy, _ = self.standing.losses(seed, images, labels)
+            result.append((notes.gradients[0], 0.0 if loss is None else loss - entropy))
+        if not any(np.any(term) for term, _ in result):
+            raise CheckFailure("the gradients of an update are not those of its loss")
+        return result
 
-    def __init__(self, net: Any, set_up: Callable[[Any], None], output: Any, rows: list[list[float]]) -> None:
-        self.net = net
-        self.logit = _replace_forward(self.net, output)
-        set_up(self.net)
-        self.net.optimizer.register_step_pre_hook(
-            lambda optimizer, *_: rows.append([float(group["lr"]) for group in optimizer.param_groups])
-        )
-        self.recorder = Recorder(self.net.criterion)
-
-
-def _run(
-    subject: Subject, net: Any, make: Callable[..., Any] | None, output: Any, batches: int, resume: int | None
-) -> dict[str, Any]:
-    """Run ``train_setup`` and some epochs of ``learn``; returns the learning rates, the metrics and the horizon."""
-    assert subject.module is not None
-    horizons: list[int] = []
-
-    def record_horizon(optimizer: Any, total_steps: int, *args: Any, **kwargs: Any) -> Any:
-        horizons.append(int(total_steps))
-        assert make is not None
-        return make(optimizer, total_steps, *args, **kwargs)
-
-    if make is not None:
-        vars(subject.module)["make_scheduler"] = record_horizon  # the name that the file's own calls resolve
-    prm = subject.prm(lr=BASE_LR, epoch_max=EPOCHS)
-    rows: list[list[float]] = []
-    losses: list[float] = []
-    batch_losses: list[float] = []
-    accuracies: list[float] = []
-    batch_accuracies: list[float] = []
-    updates = []
-    epochs = EPOCHS + _PAST_END
-    train_data = random_batches(batches, 2, 3, 8, 10, subject.device)
-
-    def resumed(net: Any) -> None:
-        states = {"optimizer": trained.net.optimizer.state_dict(), "scheduler": trained.net.scheduler.state_dict()}
-        checkpoint = {"net": trained.net.state_dict(), **reloaded(states)}
-        resuming.restore(net, record_horizon, horizons[0] if horizons else 1, prm, checkpoint)
-
-    try:
-        trained = _StandInNet(net, lambda net: net.train_setup(prm), output, rows)
-        for epoch in range(epochs):
-            if epoch == resume:
-                trained = _StandInNet(subject.network(prm), resumed, output, rows)
-            trained.logit.value = 0.2 if epoch else 0.0
-            trained.recorder.clear()
-            before = len(rows)
-            with trained.recorder as recorder:
-                trained.net.learn(train_data)
-            updates.append(len(rows) - before)
-            losses.append(recorder.mean(recorder.losses))
-            accuracies.append(recorder.mean(recorder.accuracies))
-            batch_losses += recorder.losses
-            batch_accuracies += recorder.accuracies
-    finally:
-        if make is not None:
-            vars(subject.module)["make_scheduler"] = make
-    if updates != [batches] * epochs:
-        wrong = next(count for count in updates if count != batches)
-        raise CheckFailure(
-            f"the number of optimizer steps in an epoch of learn is {wrong}, expected {batches} (one per batch)"
-        )
-    scheduler = trained.net.scheduler
-    takes_metric = scheduler is not None and "metrics" in inspect.signature(scheduler.step).parameters
-    return {
-        "rates": [list(row) for row in zip(*rows, strict=True)],
-        "depths": [group.get("depth", 0) for group in trained.net.optimizer.param_groups],
-        "metrics": losses if takes_metric else None,
-        "by_cadence": {
-            "epoch": {Metric.LOSS: losses, Metric.ACCURACY: accuracies},
-            "batch": {Metric.LOSS: batch_losses, Metric.ACCURACY: batch_accuracies},
-        },
-        "horizon": horizons[0] if horizons else None,
-        "made": len(horizons),
-        "per_batch": bool(horizons) and horizons[0] == EPOCHS * batches and batches > 1,
-    }
-
-
-def judge(variant: Variant, run: dict[str, Any], batches: int, resume: int | None) -> str:
-    """The reason why the learning rates of ``learn`` differ from the curve; empty if they do not."""
-    epochs = EPOCHS + _PAST_END
-    actual = as_array(run["rates"], batches * epochs)
-    if actual is None:
-        return f"learn does not make {batches * epochs} updates in {epochs} epochs (one per batch)"
-    reason = wrong_depths(variant, run["depths"])
-    if reason or len(run["depths"]) != len(actual):
-        return reason or f"learn changes the number of parameter groups from {len(actual)} to {len(run['depths'])}"
-    steps = np.arange(batches * epochs) if variant.per_batch else np.repeat(np.arange(epochs), batches)
-    horizon = EPOCHS * batches if variant.per_batch else EPOCHS
-    metrics = run["by_cadence"][variant.cadence][variant.metric][:-1] if variant.unit is Unit.METRIC else None
-    expected = curves.rates(variant, steps, horizon, BASE_LR, metrics=metrics, depths=run["depths"])
-    at = first_difference(actual, expected, variant.tolerance * BASE_LR)
-    if at is None:
-        return ""
-    resumed = resume is not None and at >= resume * batches
-    details = [f"resumed from state_dict after epoch {resume}"] if resumed else []
-    reason = describe(actual, expected, at, _place(at, batches), variant.label, details)
-    if run["made"] > 1 and not resumed:
-        return f"make_scheduler is called {run['made']} times in {epochs} epochs of learn, expected once: {reason}"
-    if np.ptp(actual) == 0 and np.ptp(expected) > 0:
-        return f"learn never changes the learning rate, scheduler.step() may be missing: {reason}"
-    if variant.unit is not Unit.METRIC and batches > 1 and resume is None:
-        changes = np.flatnonzero(np.any(np.diff(actual, axis=1) != 0, axis=0)) + 1
-        if bool(np.any(changes % batches)) != variant.per_batch:
-            unit, other = _UNITS[variant.per_batch], _UNITS[not variant.per_batch]
-            return f"learn steps the schedule once per {other}, expected once per {unit}: {reason}"
-    return reason
+    def _alone(
+        self,
+        session: Session,
+        net: str,
+        run: Run,
+        seed: int,
+        images: Array,
+        labels: Array,
+        state: Array,
+        silent: bool = False,
+    ) -> Notes:
+        """The notes of ``learn`` on one batch, at the weights of a state."""
+        prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=run.batch_size, **run.prm)
+        build(session, net, prm, batch=run.batch_size)
+        if silent:
+            with raising("forward"):
+                session.call("stand_in", messages.StoodIn, [random_batches([2], 1)[0]], net=net)
+        with raising("train_setup"):
+            session.call("set_up", messages.SetUp, net=net)
+        with raising("loading the state of Net"):
+            session.call("load_weights", messages.Nothing, [state], net=net)
+        with raising("learn"):
+            learned, arrays = session.call(
+                "learn",
+                messages.Learned,
+                [images, labels, *self.sampling.arrays],
+                net=net,
+                sizes=[len(labels)],
+                seeds=[seed],
+                watch=True,
+                gradients=True,
+                silent=silent,
+            )
+        return Notes.of(learned, arrays[:3], self.sampling)
 
 
-def judge_own(run: dict[str, Any], batches: int) -> str:
-    """The reason why ``learn`` differs from the file's own ``make_scheduler``; empty if it does not.
-
-    It is for files that claim no variant.
-    """
-    epochs = EPOCHS + _PAST_END
-    actual = as_array(run["rates"], batches * epochs)
-    if actual is None:
-        return f"learn does not make {batches * epochs} updates in {epochs} epochs (one per batch)"
-    for fault, wrong in (("not finite", ~np.isfinite(actual)), ("negative", actual < 0)):
-        if np.any(wrong):
-            group, at = np.argwhere(wrong)[0]
-            return f"the learning rate {_place(int(at), batches)} is {fault}: {actual[group, at]:.6g}"
-    if "own" not in run:
-        return ""
-    steps = np.arange(batches * epochs) if run["per_batch"] else np.repeat(np.arange(epochs), batches)
-    own = np.asarray(run["own"], dtype=np.float64)[:, steps]
-    if len(own) not in (1, len(actual)):
-        return f"learn has {len(actual)} parameter groups, make_scheduler has learning rates for {len(own)}"
-    at = first_difference(actual, own, 1e-9 * BASE_LR)
-    if at is None:
-        return ""
-    source = f"make_scheduler with total_steps={run['horizon']}, stepped once per {_UNITS[run['per_batch']]}"
-    reason = describe(actual, own, at, _place(at, batches), source)
-    return f"learn does not follow the file's own make_scheduler: {reason}"
-
-
-def _place(update: int, batches: int) -> str:
-    """``in learn at epoch 2, batch 1 of 7``."""
-    return f"in learn at epoch {update // batches + 1}, batch {update % batches + 1} of {batches}"
+__all__ = ["LARGE", "Way", "run"]

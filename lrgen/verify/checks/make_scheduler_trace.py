@@ -1,72 +1,34 @@
-"""Traces of ``make_scheduler`` on a dummy parameter.
+"""Traces of ``make_scheduler`` on a dummy parameter, compared with the curve.
 
-They cover many horizons and the steps past their end, interrupted and resumed runs, other base learning rates and other
-hyperparameters, and parameter groups with their own learning rates, as floats and as tensors.
+Some cases are fixed: short horizons, whose edges matter, and the ends of the ranges of hyperparameters. The others are
+drawn (``draw``). They cover many horizons and the steps past their end, interrupted and resumed runs, other base
+learning rates and other hyperparameters, and parameter groups with their own learning rates, as floats and as tensors.
 """
 
-import io
-import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from lrgen import curves
-from lrgen.records import Candidate, Unit, Variant
-from lrgen.verify.checks.reference import as_array, describe, first_difference, metrics_of
-from lrgen.verify.checks.subject import CheckFailure, Prm, Subject
+from lrgen.records import Variant
+from lrgen.verify import messages
+from lrgen.verify.checks.cases import Case
+from lrgen.verify.checks.draw import CASES, schedule_cases
+from lrgen.verify.checks.examination import Examination, prm_of
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.reference import Traces, describe, first_difference
+from lrgen.verify.session import FileRaised, Session
 
-HORIZONS = (1, 2, 3, 5, 7, 10, 90, 1000, 3000)
-BASE_LR = 0.1
+HORIZONS = (1, 2, 3, 5, 7, 10, 90)
 DEPTHS = (0, 1, 2, 3)  # of the parameter groups for a layer-wise schedule
-# The optimizer is stepped this often: an update costs seven times as much as a step of the schedule.
-_UPDATED_STEPS = 120
-# The rounding errors of learning rates in tensors, which have single precision, over a few dozen steps.
-_SINGLE_PRECISION = 1e-5
 
 
-@dataclass(frozen=True)
-class Case:
-    """One trace.
-
-    ``depths`` are those of the parameter groups; without any, there is one group that declares no depth. ``lrs`` are
-    the initial learning rates of the groups, as tensors if ``tensor`` is set; without any, all groups have the
-    optimizer's default, ``base_lr``. The run is interrupted and resumed at each step of ``resume``.
-    """
-
-    horizon: int
-    base_lr: float = BASE_LR
-    depths: tuple[int, ...] = ()
-    lrs: tuple[float, ...] = ()
-    tensor: bool = False
-    resume: tuple[int, ...] = ()
-    prm: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def steps(self) -> int:
-        """The number of traced steps: the horizon and a quarter of it, at least 5."""
-        return self.horizon + max(5, self.horizon // 4)
-
-    @property
-    def base_lrs(self) -> tuple[float, ...]:
-        """The initial learning rate of each group."""
-        return self.lrs or (self.base_lr,) * max(1, len(self.depths))
-
-    def tolerance(self, variant: Variant) -> float:
-        """The tolerance as a fraction of a group's initial learning rate."""
-        return variant.tolerance + (_SINGLE_PRECISION if self.tensor else 0.0)
-
-
-def cases(candidate: Candidate) -> list[Case]:
-    """The traces of a file that claims a variant; the initial learning rates of the groups are drawn for each file."""
-    variant = candidate.variant
-    assert variant is not None
+def fixed_cases(variant: Variant) -> list[Case]:
+    """The traces that every file of a variant gets."""
     depths = DEPTHS if variant.layerwise else ()
-    # Four groups cost four times as much, so layer-wise schedules skip the longest horizon.
-    selected = [Case(horizon, depths=depths) for horizon in (HORIZONS[:-1] if variant.layerwise else HORIZONS)]
+    selected = [Case(horizon, depths=depths) for horizon in HORIZONS]
     if variant.layerwise:
         selected += [Case(horizon, depths=depths) for horizon in (1, 10, 90) for depths in ((), (0, 1))]
     selected += [Case(10, base_lr=1e-4, depths=depths), Case(10, base_lr=1.0, depths=depths)]
@@ -79,51 +41,7 @@ def cases(candidate: Candidate) -> list[Case]:
     if parameters:
         ends = ({p.name: p.low for p in parameters}, {p.name: p.high for p in parameters})
         selected += [Case(horizon, depths=depths, prm=end) for horizon in (1, 3, 20) for end in ends]
-    return [*selected, *_with_drawn_groups(candidate, depths)]
-
-
-def _with_drawn_groups(candidate: Candidate, depths: tuple[int, ...]) -> list[Case]:
-    """Traces with groups whose initial learning rates differ from each other and from the optimizer's default."""
-    draw = random.Random(candidate.sha256)
-
-    def lr() -> float:
-        return float(f"{10 ** draw.uniform(-3, 0):.3g}")
-
-    def case(horizon: int, groups: int, *, tensor: bool = False, resume: tuple[int, ...] = ()) -> Case:
-        lrs = tuple(lr() for _ in range(groups))
-        return Case(horizon, lr(), depths[:groups], lrs, tensor, resume)
-
-    horizon = draw.randint(11, 30)
-    return [
-        case(horizon, 1),
-        case(horizon, 3, resume=(draw.randrange(1, horizon),)),
-        case(horizon, 1, tensor=True),
-        case(horizon, 3, tensor=True, resume=(draw.randrange(1, horizon),)),
-    ]
-
-
-@dataclass(frozen=True)
-class Groups:
-    """The parameter groups of a trace: their depths, and their learning rates if they have their own.
-
-    With ``tensor`` the learning rates are tensors; groups without their own share that of the optimizer's default.
-    """
-
-    depths: Sequence[int] = ()
-    lrs: Sequence[float] = ()
-    tensor: bool = False
-
-    def build(self) -> list[dict[str, Any]]:
-        """New groups of one parameter each."""
-        groups: list[dict[str, Any]] = [{} for _ in self.lrs or self.depths or (0,)]
-        for group, depth in zip(groups, self.depths, strict=False):
-            group["depth"] = depth
-        for group, lr in zip(groups, self.lrs, strict=False):
-            group["lr"] = torch.tensor(lr) if self.tensor else lr
-        return [{"params": [nn.Parameter(torch.zeros(1))], **group} for group in groups]
-
-
-_ONE_GROUP = Groups()
+    return selected
 
 
 def quarters(horizon: int) -> tuple[int, ...]:
@@ -131,93 +49,103 @@ def quarters(horizon: int) -> tuple[int, ...]:
     return tuple(quarter * horizon // 4 for quarter in (1, 2, 3, 4))
 
 
-def measure(subject: Subject, variant: Variant, make: Callable[..., Any]) -> list[list[list[float]]]:
-    """Record the trace of each case (groups × steps).
+def run(examination: Examination) -> dict[int, Traces]:
+    """Compare the fixed and the drawn traces with the curve, one after the other.
+
+    Returns:
+        The traces at the horizons 10 and 90 with the defaults.
 
     Raises:
         CheckFailure: at the first trace that differs from the curve.
     """
-    traces = []
-    for case in cases(subject.candidate):
-        prm = subject.prm(lr=case.base_lr, **case.prm)
-        metrics = metrics_of(variant, case.steps) if variant.unit is Unit.METRIC else None
-        groups = Groups(case.depths, case.lrs, case.tensor)
-        rates = trace(subject, make, case.horizon, case.steps, prm, metrics, case.resume, groups)
-        traces.append(rates)
-        reason = judge(variant, case, rates)
-        if reason:
+    variant = examination.candidate.variant
+    assert variant is not None
+    defaults = {}
+    fixed = fixed_cases(variant)
+    for case in (*fixed, *schedule_cases(variant, examination.draw.stream("make_scheduler"))):
+        rates = trace(examination.session, variant, case)
+        if reason := judge(variant, case, rates):
             raise CheckFailure(reason)
-    return traces
+        if case in (Case(10, depths=case.depths), Case(90, depths=case.depths)) and case.horizon not in defaults:
+            defaults[case.horizon] = rates
+    examination.evidence.append(
+        f"make_scheduler followed its curve in {len(fixed)} fixed and {CASES} drawn traces"
+    )
+    return defaults
 
 
-def trace(
-    subject: Subject,
-    make: Callable[..., Any],
-    horizon: int,
-    steps: int,
-    prm: Prm,
-    metrics: Sequence[float] | None = None,
-    resume: Sequence[int] = (),
-    groups: Groups = _ONE_GROUP,
-) -> list[list[float]]:
-    """The learning rate of each parameter group at each update (groups × steps).
+def trace(session: Session, variant: Variant, case: Case) -> Traces:
+    """Record the trace of a case (groups × steps).
 
     Raises:
         CheckFailure: if the scheduler raises; the message names the step.
     """
+    prm = prm_of(lr=case.base_lr, **case.prm)
+    groups: list[dict[str, Any]] = [{} for _ in case.lrs or case.depths or (0,)]
+    for group, depth in zip(groups, case.depths, strict=False):
+        group["depth"] = depth
+    for group, lr in zip(groups, case.lrs, strict=False):
+        group["lr"] = lr
+    metrics = case.metrics(variant)
+    return recorded(session, case.horizon, case.steps, prm, groups, case.base_lr, metrics, case.resume, case.tensor)
 
-    def build() -> tuple[torch.optim.Optimizer, Any]:
-        default = torch.tensor(prm["lr"]) if groups.tensor else prm["lr"]
-        optimizer = torch.optim.SGD(groups.build(), lr=default, momentum=0.9)
-        return optimizer, make(optimizer, horizon, prm)
 
-    step, resumed = 0, None
+def recorded(
+    session: Session,
+    horizon: int,
+    steps: int,
+    prm: Mapping[str, Any],
+    groups: Sequence[Mapping[str, Any]],
+    default: float,
+    metrics: Sequence[float] | None = None,
+    resume: Sequence[int] = (),
+    tensor: bool = False,
+) -> Traces:
+    """The learning rate of each parameter group at each step (groups × steps).
+
+    Raises:
+        CheckFailure: if the scheduler raises; the message names the step.
+    """
     try:
-        optimizer, scheduler = build()
-        rows = []
-        for step in range(steps):
-            if step in resume:
-                resumed = step
-                state = reloaded([optimizer.state_dict(), scheduler.state_dict()])
-                optimizer, scheduler = build()
-                optimizer.load_state_dict(state[0])
-                scheduler.load_state_dict(state[1])
-            rows.append([float(group["lr"]) for group in optimizer.param_groups])
-            if step < _UPDATED_STEPS:
-                optimizer.step()
-            if metrics is None:
-                scheduler.step()
-            else:
-                scheduler.step(metrics[step])
-    except Exception as error:
+        answer, arrays = session.call(
+            "trace",
+            messages.Trace,
+            horizon=horizon,
+            steps=steps,
+            prm=dict(prm),
+            default=default,
+            groups=[dict(group) for group in groups],
+            tensor=tensor,
+            metrics=None if metrics is None else [None if math.isnan(metric) else metric for metric in metrics],
+            resume=list(resume),
+        )
+    except FileRaised as error:
+        raise CheckFailure(f"make_scheduler raises at horizon {horizon}: {error}") from error
+    if answer.raised is not None:
+        step = answer.failed or 0
+        resumed = max((at for at in resume if at <= step), default=None)
         place, details = _place(step, horizon, resumed, prm) if step else (f"at horizon {horizon}", _values(prm))
         where = f"{place} ({', '.join(details)})" if details else place
-        raise CheckFailure(f"make_scheduler raises {where}: {subject.explain(error)}") from error
-    return [list(row) for row in zip(*rows, strict=True)]
+        raise CheckFailure(f"make_scheduler raises {where}: {FileRaised(answer.raised)}")
+    if len(arrays) != 1 or arrays[0].shape != (len(groups), steps):
+        raise CheckFailure(
+            f"the trace of make_scheduler at horizon {horizon} does not have {steps} learning rates for each group"
+        )
+    return arrays[0].astype(np.float64)
 
 
-def reloaded(state: Any) -> Any:
-    """A state_dict after ``torch.save`` and ``torch.load``."""
-    saved = io.BytesIO()
-    torch.save(state, saved)
-    saved.seek(0)
-    return torch.load(saved, weights_only=True)
-
-
-def judge(variant: Variant, case: Case, rates: list[list[float]]) -> str:
+def judge(variant: Variant, case: Case, actual: Traces) -> str:
     """The reason why a trace differs from the curve; empty if it does not."""
     horizon, steps = case.horizon, case.steps
-    metrics = metrics_of(variant, steps)[:-1] if variant.unit is Unit.METRIC else None
+    metrics = case.metrics(variant)
+    before = None if metrics is None else metrics[:-1]
     depths = case.depths or (0,) * len(case.base_lrs)
     base_lrs = np.array(case.base_lrs)[:, None]
     by_base = {
-        base_lr: curves.rates(variant, np.arange(steps), horizon, base_lr, case.prm, metrics=metrics, depths=depths)
+        base_lr: curves.rates(variant, np.arange(steps), horizon, base_lr, case.prm, metrics=before, depths=depths)
         for base_lr in case.base_lrs
     }
     expected = np.stack([by_base[base_lr][group] for group, base_lr in enumerate(case.base_lrs)])
-    actual = as_array(rates, steps)
-    if actual is None or len(actual) != len(expected):
-        return f"the trace of make_scheduler at horizon {horizon} does not have {steps} learning rates for each group"
     at = first_difference(actual, expected, case.tolerance(variant) * base_lrs)
     if at is None:
         return ""

@@ -13,6 +13,7 @@ answer; what it cannot do is to know what the examiner expects.
 
 import builtins
 import contextlib
+import functools
 import inspect
 import io
 import math
@@ -94,6 +95,8 @@ class Driver:
         self.stand_ins: dict[str, StandIn] = {}
         self.training: Batches | None = None
         self.held_out: Batches | None = None
+        self.make_scheduler: Callable[..., Any] | None = None
+        self.horizons: list[Any] = []  # of the file's own calls of make_scheduler since the last answer
 
     def obey(self, name: str, arguments: dict[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
         """Run a command, and return the message and the arrays of its answer."""
@@ -129,6 +132,7 @@ class Driver:
             exec(compile(source, path, "exec"), module.__dict__)  # the file is what is examined
         after = _global_state()
         self.module = module
+        self._record_horizons(module)
         return {
             "printed": printed.getvalue()[:80],
             "changed": [name for name in before if before[name] != after[name]],
@@ -137,6 +141,20 @@ class Driver:
             "signatures": {name: _signature(getattr(module, "Net", None), name) for name in _METHODS},
             "hyperparameters": self._hyperparameters(),
         }
+
+    def _record_horizons(self, module: ModuleType) -> None:
+        """Have the file's own calls of ``make_scheduler`` recorded; traces call the original."""
+        make = getattr(module, "make_scheduler", None)
+        if not callable(make):
+            return
+        self.make_scheduler = make
+
+        @functools.wraps(make)
+        def recorded(optimizer: Any, total_steps: Any, *arguments: Any, **keywords: Any) -> Any:
+            self.horizons.append(total_steps)
+            return make(optimizer, total_steps, *arguments, **keywords)
+
+        vars(module)["make_scheduler"] = recorded
 
     def _is_module(self) -> bool:
         net = getattr(self.module, "Net", None)
@@ -169,8 +187,7 @@ class Driver:
         self.prms[net] = Prm(prm) if recorded else prm
         self.stand_ins.pop(net, None)
         self.nets.pop(net, None)
-        torch.manual_seed(seed)
-        random.seed(seed)
+        _seed(seed)
         built = self.module.Net(tuple(shape), (classes,), self.prms[net], self.device)
         self.nets[net] = built.to(self.device)
         return {"parameters": _described(self.nets[net])}
@@ -196,8 +213,15 @@ class Driver:
             "scheduler": scheduler is not None,
             "scheduler_state": _state(scheduler),
             "takes_metric": _takes_metric(scheduler),
+            "horizons": self._horizons(),
             "read": _read(prm),
         }
+
+    def _horizons(self) -> list[int]:
+        """The horizons of the file's own calls of ``make_scheduler`` since the last answer; -1 for no integer."""
+        horizons = [horizon if type(horizon) is int and 0 <= horizon < 1 << 40 else -1 for horizon in self.horizons]
+        self.horizons.clear()
+        return horizons
 
     def do_reads(self, arrays: Arrays, net: str) -> Answer:
         """The hyperparameters that a network has read so far."""
@@ -276,8 +300,7 @@ class Driver:
             stand_in.silent = silent
 
         def asked(index: int) -> None:
-            torch.manual_seed(seeds[index])
-            random.seed(seeds[index])
+            _seed(seeds[index])
             if stand_in is not None:
                 stand_in.begin(index, seeds[index])
             if watched is not None:
@@ -300,7 +323,7 @@ class Driver:
             return built.learn(train_data)
 
     def _learned(self, result: object, watched: Watch | None, stand_in: StandIn | None) -> Answer:
-        values: dict[str, Any] = {"result": _result(result)}
+        values: dict[str, Any] = {"result": _result(result), "horizons": self._horizons()}
         sent: Arrays = []
         if watched is not None:
             noted, arrays = watched.taken()
@@ -339,8 +362,7 @@ class Driver:
         watched = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()))
 
         def asked(index: int) -> None:
-            torch.manual_seed(seeds[index])
-            random.seed(seeds[index])
+            _seed(seeds[index])
             watched.before_batch(index)
 
         train_data = TrainingLoader(self.training, asked, watched.at_end)
@@ -382,12 +404,12 @@ class Driver:
 
     def do_restore(self, arrays: Arrays, net: str, total_steps: int | None) -> Answer:
         """Set up a new network and load the states of an interrupted run, as docs/resuming.md says."""
-        assert self.module is not None
         built, prm = self.nets[net], self.prms[net]
         states = torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)
         built.train_setup(prm)
         if built.scheduler is None and "scheduler" in states:
-            built.scheduler = self.module.make_scheduler(built.optimizer, total_steps, prm)
+            assert self.make_scheduler is not None
+            built.scheduler = self.make_scheduler(built.optimizer, total_steps, prm)
         built.load_state_dict(states["net"])
         built.optimizer.load_state_dict(states["optimizer"])
         if "scheduler" in states:
@@ -404,8 +426,7 @@ class Driver:
         built = self.nets[net]
         built.train(train)
         built.zero_grad()
-        torch.manual_seed(seed)
-        random.seed(seed)
+        _seed(seed)
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
         with self._precision(autocast):
             output = built(images)
@@ -446,8 +467,8 @@ class Driver:
         A group has ``lr`` and ``depth`` or none of them; the run is saved and resumed at each step of ``resume``.
         ``failed`` is the step at which the file raises.
         """
-        assert self.module is not None
-        make, values = self.module.make_scheduler, Prm(prm) if recorded else prm
+        assert self.make_scheduler is not None
+        make, values = self.make_scheduler, Prm(prm) if recorded else prm
 
         def build() -> tuple[Optimizer, Any]:
             own = [{"params": [nn.Parameter(torch.zeros(1))], **group} for group in groups]
@@ -497,6 +518,13 @@ class Driver:
         """The last line of the file in the traceback of an error."""
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.path]
         return lines[-1] if lines else None
+
+
+def _seed(seed: int) -> None:
+    """Seed the generators of torch, Python and NumPy."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))
 
 
 def _read(prm: dict[str, Any]) -> list[str]:

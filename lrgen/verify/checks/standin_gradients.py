@@ -1,0 +1,193 @@
+"""The gradients that the stand-in sends to the parameters, computed from the logits, the labels and the criterion.
+
+The examiner knows the stand-in's logits and pattern (nursery.standin, nursery.pattern). From the labels it computes the
+gradient of the cross entropy that must arrive at the logits, and from it the factor s of the pattern.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lrgen.verify import messages
+from lrgen.verify.checks.updates import Gradients, Sampling
+from lrgen.verify.nursery.pattern import Pattern
+from lrgen.verify.nursery.standin import direction, features, projection
+from lrgen.verify.session import Array
+
+_SINGLE = 1e-5  # of the gradients that arrive, in single precision, relative to the largest
+_ROUNDING = 2.0**-22  # of probabilities
+_SAME_FACTOR = 1e-3
+_SAME_NORM = 1e-3
+
+
+class OtherLossError(Exception):
+    """The gradients at the logits are not those of a cross entropy; the message says why."""
+
+
+class ClippingError(Exception):
+    """The gradients of the parameters are neither the stand-in's nor those after clipping; the message says so."""
+
+
+@dataclass
+class StandInGradients:
+    """The gradients of the runs of one file.
+
+    ``clip_norm`` and ``clip_value`` are the file's own clipping, found where it first shows and constant from then on.
+    ``factors`` are those of the losses at each leaf of the output: 1 for the logits of torch's criterion, one constant
+    factor for the criterion of a file, and for auxiliary outputs.
+    """
+
+    criterion: messages.CriterionReport
+    leaves: list[list[int]]
+    counts: list[int]
+    trained: list[bool]
+    sampling: Sampling
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    factors: dict[int, float] = field(default_factory=dict)
+
+    def losses(self, seed: int, images: Array, labels: Array) -> tuple[float, int]:
+        """The loss of a batch, with the factors found so far, and the number of images classified correctly."""
+        total = 0.0
+        correct = 0
+        for leaf, shape in enumerate(self.leaves):
+            logits = self._logits(seed, leaf, shape, images)
+            factor = self.factors.get(leaf, 1.0 if leaf == 0 else 0.0)
+            if logits.ndim == 2:
+                total += factor * _cross_entropy(logits, labels, self.criterion.label_smoothing)
+            if leaf == 0:
+                correct = int((logits.argmax(axis=1) == labels).sum())
+        return total, correct
+
+    def of(self, seed: int, images: Array, labels: Array, arrived: Sequence[Array]) -> tuple[float, float]:
+        """The factor s of the pattern of a batch, and a bound of its error.
+
+        Raises:
+            OtherLossError: if the gradients that arrived are not those of the cross entropy of these labels.
+        """
+        scale = error = 0.0
+        for leaf, (shape, gradient) in enumerate(zip(self.leaves, arrived, strict=True)):
+            logits = self._logits(seed, leaf, shape, images)
+            if gradient.shape != logits.shape:
+                raise OtherLossError("the gradients at the logits have another shape than the batch")
+            expected = self._expected(leaf, logits, labels, gradient.astype(np.float64))
+            along = direction(seed, leaf, len(logits), int(np.prod(shape))).astype(np.float64)
+            products = expected.reshape(len(logits), -1) * along
+            scale += float(products.sum())
+            error += _SINGLE * float(np.abs(products).sum()) + _ROUNDING * float(np.abs(along).sum()) / len(logits)
+        return scale, error
+
+    def gradients(
+        self,
+        seed: int,
+        scale: float,
+        error: float,
+        observed: tuple[Array, float] | None = None,
+        term: Array | None = None,
+    ) -> Gradients:
+        """The sampled gradients of an update at factor ``scale``, after the file's clipping.
+
+        Args:
+            observed: the sampled gradients and the norm of all; without them nothing is clipped.
+            term: what the loss adds to the sampled gradients; the norm of all is then unknown.
+
+        Raises:
+            ClippingError: if the observed gradients are neither these nor these after clipping.
+        """
+        pattern = Pattern(seed)
+        units = [pattern.at(index, at).astype(np.float64) for index, at in enumerate(self.sampling.positions)]
+        values = [scale * unit for unit in units]
+        if term is not None:
+            values = [value + part for value, part in zip(values, self.sampling.split(term), strict=True)]
+        if observed is not None:
+            parts, norm = self.sampling.split(observed[0]), observed[1]
+            if term is not None:
+                if not _close(values, parts):
+                    raise ClippingError("the gradients of an update are not those of its loss")
+            else:
+                values = self._clipped(values, abs(scale) * self._norm(pattern), parts, norm)
+        result = [value if trained else None for value, trained in zip(values, self.trained, strict=True)]
+        return Gradients(result, [error * np.abs(unit) for unit in units])
+
+    def _norm(self, pattern: Pattern) -> float:
+        counts = [count if trained else 0 for count, trained in zip(self.counts, self.trained, strict=True)]
+        return pattern.norm(counts)
+
+    def _clipped(self, values: list[Array], whole: float, observed: list[Array], norm: float) -> list[Array]:
+        if self.clip_norm is None and self.clip_value is None and not abs(norm - whole) > _SAME_NORM * whole:
+            return values
+        if self.clip_norm is None and self.clip_value is None and norm < whole:
+            largest = max(float(np.abs(part).max(initial=0.0)) for part in observed)
+            self.clip_norm = norm
+            if not _close(self._by_norm(values, whole), observed):
+                self.clip_norm, self.clip_value = None, largest
+        if self.clip_norm is not None:
+            clipped = self._by_norm(values, whole)
+        elif self.clip_value is not None:
+            clipped = [np.clip(part, -self.clip_value, self.clip_value) for part in values]
+        else:
+            clipped = values
+        if not _close(clipped, observed):
+            raise ClippingError("the gradients of an update are not those of its loss")
+        return clipped
+
+    def _by_norm(self, values: list[Array], whole: float) -> list[Array]:
+        assert self.clip_norm is not None
+        factor = min(1.0, self.clip_norm / whole) if whole > 0 else 1.0
+        return [factor * part for part in values]
+
+    def _logits(self, seed: int, leaf: int, shape: list[int], images: Array) -> Array:
+        inputs = features(images).astype(np.float64)
+        width = int(np.prod(shape))
+        return (inputs @ projection(seed, leaf, inputs.shape[1], width).astype(np.float64)).reshape(-1, *shape)
+
+    def _expected(self, leaf: int, logits: Array, labels: Array, arrived: Array) -> Array:
+        if logits.ndim != 2:
+            if np.any(arrived):
+                raise OtherLossError("gradients arrive at an output that is no logits")
+            return np.zeros_like(logits)
+        entropy = _gradient(logits, labels, self.criterion.label_smoothing)
+        plain = leaf == 0 and self.criterion.cross_entropy
+        factor = 1.0 if plain else self.factors.get(leaf)
+        if factor is None:
+            factor = self.factors[leaf] = _factor(arrived, entropy)
+        expected = factor * entropy
+        largest = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(entropy).max(initial=0.0)) * 1e-3)
+        if not np.all(np.abs(arrived - expected) <= _SAME_FACTOR * largest):
+            raise OtherLossError("the gradients at the logits are not those of the cross entropy")
+        return expected
+
+
+def _factor(arrived: Array, entropy: Array) -> float:
+    return float((arrived * entropy).sum() / (entropy * entropy).sum())
+
+
+def _close(expected: list[Array], observed: list[Array]) -> bool:
+    largest = max(float(np.abs(part).max(initial=0.0)) for part in expected)
+    return all(
+        np.all(np.abs(one - other) <= _SAME_NORM * largest) for one, other in zip(expected, observed, strict=True)
+    )
+
+
+def _soft_labels(labels: Array, classes: int, smoothing: float) -> Array:
+    soft = np.full((len(labels), classes), smoothing / classes)
+    soft[np.arange(len(labels)), labels] += 1.0 - smoothing
+    return soft
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    result: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+def _cross_entropy(logits: Array, labels: Array, smoothing: float) -> float:
+    return float(-(_soft_labels(labels, logits.shape[1], smoothing) * _log_softmax(logits)).sum(axis=1).mean())
+
+
+def _gradient(logits: Array, labels: Array, smoothing: float) -> Array:
+    """The gradient of the mean cross entropy at the logits."""
+    soft = _soft_labels(labels, logits.shape[1], smoothing)
+    gradient: Array = (np.exp(_log_softmax(logits)) - soft) / len(labels)
+    return gradient
