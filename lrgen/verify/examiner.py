@@ -97,7 +97,8 @@ class Examiner:
             raise
         except Exception as error:  # noqa: BLE001  whatever a file's answers do to a comparison ends that file alone
             return Status.CRASHED, printable(
-                f"the {check.STAGE} check cannot use the answers of the file: {type(error).__name__}: {error}", _MAX_REASON
+                f"the {check.STAGE} check cannot use the answers of the file: {type(error).__name__}: {error}",
+                _MAX_REASON,
             )
         examination.checks.append(CheckReport(check.STAGE, True, "", time.monotonic() - began))
         return Status.PASSED, ""

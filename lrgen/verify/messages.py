@@ -165,7 +165,10 @@ class Result(Message):
 
 
 class Learned(Message):
-    """A call of ``learn``; ``backward`` is the batch of each backward pass through the stand-in."""
+    """A call of ``learn``.
+
+    ``backward`` is the batch of each backward pass through the stand-in, ``losses`` what was differentiated.
+    """
 
     result: Result
     horizons: Horizons
@@ -173,6 +176,7 @@ class Learned(Message):
     steps: Annotated[list[Step], Field(max_length=_MAX_LIST)] = []
     saved: Annotated[list[Count], Field(max_length=1000)] = []
     backward: Annotated[list[Count], Field(max_length=_MAX_LIST)] = []
+    losses: Annotated[list[Number], Field(max_length=_MAX_LIST)] = []
 
 
 class Data(Message):

@@ -342,7 +342,9 @@ class Session:
             envelope = Envelope.model_validate(message)
             answer = None if envelope.done is None else kind.model_validate(envelope.done)
         except (wire.FrameError, ValidationError, RecursionError, ValueError, TypeError, OverflowError) as error:
-            raise self._end(Status.CRASHED, f"the process of the file sends an answer that is none: {_kind(error)}") from None
+            raise self._end(
+                Status.CRASHED, f"the process of the file sends an answer that is none: {_kind(error)}"
+            ) from None
         if envelope.raised is not None:
             if envelope.raised.memory:
                 raise self._end(Status.OUT_OF_MEMORY, str(FileRaised(envelope.raised)))

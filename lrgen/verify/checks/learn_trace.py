@@ -6,7 +6,7 @@ file cannot tell a check from training; another process computes the gradients o
 in a fresh process. Every update is compared with the reference optimizer at the learning rate of the curve.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
@@ -94,8 +94,9 @@ class _OtherGradientsError(Exception):
 class _Again:
     """What another process needs to compute the gradients of an update again, and the sampled ones to compare with."""
 
+    batch: int
     state: Array
-    seed: int
+    seeds: list[int]
     images: Array
     labels: Array
     gradients: Array
@@ -259,7 +260,7 @@ class _Learner:
             )
         self.updates += notes.updates
         if trained.stand_in:
-            terms = self._terms(trained, states, batches) if self.way is Way.TERMS else None
+            terms = self._terms(trained, states, seeds, images, labels) if self.way is Way.TERMS else None
             gradients = self._known(trained, notes, arrays[3 + len(states) :], batches, terms)
         else:
             gradients = self._observed(notes)
@@ -271,8 +272,8 @@ class _Learner:
                 raise _OtherGradientsError from failure
             raise
         if not trained.stand_in and self.way is not Way.TERMS:
-            seed, one, their = batches[whole[0]]
-            self._compare_again(trained, _Again(states[0], seed, one, their, notes.gradients[whole[0]]))
+            at = whole[0]
+            self._compare_again(trained, _Again(at, states[0], seeds, images, labels, notes.gradients[at]))
         trained.epoch += 1
 
     def _known(
@@ -303,7 +304,9 @@ class _Learner:
             correct.append(right)
         sizes = np.array(trained.sizes)
         trained.batch_losses += losses
-        trained.batch_accuracies += [float(np.float32(right / size)) for right, size in zip(correct, sizes, strict=True)]
+        trained.batch_accuracies += [
+            float(np.float32(right / size)) for right, size in zip(correct, sizes, strict=True)
+        ]
         trained.losses.append(float(np.dot(losses, sizes) / sizes.sum()))
         trained.accuracies.append(float(np.float32(sum(correct) / sizes.sum())))
         return result
@@ -437,10 +440,11 @@ class _Learner:
         main = self.examination.session
         assert self.second is not None
         other = self.second if trained.session is main else main
-        notes = self._alone(other, "again", trained.run, again.seed, again.images, again.labels, again.state)
-        if len(notes.gradients) != 1:
-            raise CheckFailure("learn does not make one update of one batch")
-        computed, observed = notes.gradients[0].astype(np.float64), again.gradients.astype(np.float64)
+        notes = self._alone(
+            other, "again", trained, again.seeds, again.images, again.labels, {again.batch: again.state}
+        )
+        computed = notes.gradients[again.batch].astype(np.float64)
+        observed = again.gradients.astype(np.float64)
         difference = float(np.linalg.norm(computed - observed))
         if not difference <= _SAME_GRADIENT * float(np.linalg.norm(computed)) + 1e-12:
             raise CheckFailure(
@@ -449,38 +453,41 @@ class _Learner:
             )
 
     def _terms(
-        self, trained: _Trained, states: Sequence[Array], batches: Sequence[tuple[int, Array, Array]]
+        self, trained: _Trained, states: Sequence[Array], seeds: list[int], images: Array, labels: Array
     ) -> list[tuple[Array, float]]:
         """What the loss adds to the gradients and to the loss besides the criterion, from the weights alone.
 
         Another process calls ``learn`` at the same weights, with a stand-in that sends gradients of zero.
         """
+        assert self.second is not None
         assert self.standing is not None
         main = self.examination.session
-        assert self.second is not None
         other = self.second if trained.session is main else main
-        result = []
-        for (seed, images, labels), state in zip(batches, states, strict=True):
-            notes = self._alone(other, "terms", trained.run, seed, images, labels, state, silent=True)
-            loss = notes.learned.result.loss
-            entropy, _ = self.standing.losses(seed, images, labels)
-            result.append((notes.gradients[0], 0.0 if loss is None else loss - entropy))
-        if not any(np.any(term) for term, _ in result):
+        given = dict(enumerate(states))
+        notes = self._alone(other, "terms", trained, seeds, images, labels, given, silent=True)
+        if not np.any(notes.gradients):
             raise CheckFailure("the gradients of an update are not those of its loss")
-        return result
+        parts = np.cumsum(trained.sizes)[:-1]
+        batches = zip(seeds, np.split(images, parts), np.split(labels, parts), strict=True)
+        entropies = [self.standing.losses(*batch)[0] for batch in batches]
+        if len(notes.learned.losses) != len(entropies):
+            raise CheckFailure("learn does not differentiate one loss per batch")
+        terms = np.array(notes.learned.losses) - np.array(entropies)
+        return list(zip(notes.gradients, terms.tolist(), strict=True))
 
     def _alone(
         self,
         session: Session,
         net: str,
-        run: Run,
-        seed: int,
+        trained: _Trained,
+        seeds: list[int],
         images: Array,
         labels: Array,
-        state: Array,
+        states: Mapping[int, Array],
         silent: bool = False,
     ) -> Notes:
-        """The notes of ``learn`` on one batch, at the weights of a state."""
+        """The notes of an epoch of ``learn`` in another process, at the weights of the given states."""
+        run = trained.run
         prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=run.batch_size, **run.prm)
         build(session, net, prm, batch=run.batch_size)
         if silent:
@@ -488,21 +495,26 @@ class _Learner:
                 session.call("stand_in", messages.StoodIn, [random_batches([2], 1)[0]], net=net)
         with raising("train_setup"):
             session.call("set_up", messages.SetUp, net=net)
-        with raising("loading the state of Net"):
-            session.call("load_weights", messages.Nothing, [state], net=net)
         with raising("learn"):
             learned, arrays = session.call(
                 "learn",
                 messages.Learned,
-                [images, labels, *self.sampling.arrays],
+                [images, labels, *self.sampling.arrays, *states.values()],
                 net=net,
-                sizes=[len(labels)],
-                seeds=[seed],
+                sizes=trained.sizes,
+                seeds=seeds,
                 watch=True,
                 gradients=True,
                 silent=silent,
+                given=list(states),
             )
-        return Notes.of(learned, arrays[:3], self.sampling)
+        notes = Notes.of(learned, arrays[:3], self.sampling)
+        if notes.updates != len(trained.sizes):
+            raise CheckFailure(
+                f"the number of optimizer steps in an epoch of learn is {notes.updates}, "
+                f"expected {len(trained.sizes)} (one per batch)"
+            )
+        return notes
 
 
 __all__ = ["LARGE", "Way", "run"]

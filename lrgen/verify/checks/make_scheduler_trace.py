@@ -68,9 +68,7 @@ def run(examination: Examination) -> dict[int, Traces]:
             raise CheckFailure(reason)
         if case in (Case(10, depths=case.depths), Case(90, depths=case.depths)) and case.horizon not in defaults:
             defaults[case.horizon] = rates
-    examination.evidence.append(
-        f"make_scheduler followed its curve in {len(fixed)} fixed and {CASES} drawn traces"
-    )
+    examination.evidence.append(f"make_scheduler followed its curve in {len(fixed)} fixed and {CASES} drawn traces")
     return defaults
 
 

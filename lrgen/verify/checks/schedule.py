@@ -42,8 +42,6 @@ def digest_of(variant: Variant, traces: dict[int, Traces]) -> str:
 
     The rates are fractions of the base learning rate. Files whose rates agree to seven digits have the same digest.
     """
-    rates = [
-        (horizon, (np.round(trace / BASE_LR, 7) + 0.0).tolist()) for horizon, trace in sorted(traces.items())
-    ]
+    rates = [(horizon, (np.round(trace / BASE_LR, 7) + 0.0).tolist()) for horizon, trace in sorted(traces.items())]
     key = {"unit": variant.unit, "metric": variant.metric, "cadence": variant.cadence, "rates": rates}
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]

@@ -46,4 +46,3 @@ def _declared_encoding(source: str) -> str:
         return tokenize.detect_encoding(io.BytesIO(source.encode("utf-8", "surrogatepass")).readline)[0]
     except SyntaxError as error:  # an encoding that Python does not know
         return str(error.msg).removeprefix("unknown encoding: ")
-

@@ -123,9 +123,7 @@ class Effects:
         self._digest: int | None = None
         self.resolution = math.inf  # the best of all updates so far
 
-    def follow(
-        self, notes: Notes, gradients: Sequence[Gradients], lrs: Array, place: "Place", source: str
-    ) -> None:
+    def follow(self, notes: Notes, gradients: Sequence[Gradients], lrs: Array, place: "Place", source: str) -> None:
         """Compare the weights of one call of ``learn``.
 
         Args:

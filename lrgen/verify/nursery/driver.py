@@ -23,7 +23,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -282,17 +282,21 @@ class Driver:
         as_list: bool = False,
         gradients: bool = False,
         whole: list[int] | None = None,
+        given: list[int] | None = None,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
         Args:
-            arrays: images, labels, and with ``watch`` the positions of sampled weights and their number per parameter.
+            arrays: images, labels, and with ``watch`` the positions of sampled weights and their number per parameter;
+                then the states of ``given``.
             seeds: of torch's and Python's generators, and of the stand-in, at each batch.
             watch: note sampled weights before each batch, at the end and after ``learn``.
             silent: the stand-in sends gradients of zero.
             gradients: note sampled gradients at each step of the optimizer.
             whole: batches before which the whole state is noted.
+            given: batches before which the network gets a state.
         """
+        states = dict(zip(given or (), arrays[4:], strict=True))
         built, stand_in = self.nets[net], self.stand_ins.get(net)
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
         watched = Watch(built, arrays[2], arrays[3], gradients, set(whole or ())) if watch else None
@@ -301,6 +305,8 @@ class Driver:
 
         def asked(index: int) -> None:
             _seed(seeds[index])
+            if index in states:
+                built.load_state_dict(_loaded(states[index])["net"])
             if stand_in is not None:
                 stand_in.begin(index, seeds[index])
             if watched is not None:
@@ -313,8 +319,11 @@ class Driver:
         train_data = pairs(images, labels, sizes) if as_list else data_loader(images, labels, sizes, asked, ended)
         if as_list and seeds:
             asked(0)
-        result = self._learn(built, train_data, watched)
-        return self._learned(result, watched, stand_in)
+        losses: list[float] = []
+        with _noting_losses(losses) if silent else contextlib.nullcontext():
+            result = self._learn(built, train_data, watched)
+        values, sent = self._learned(result, watched, stand_in)
+        return {**values, "losses": losses}, sent
 
     def _learn(self, built: Any, train_data: Any, watched: Watch | None) -> object:
         if watched is None:
@@ -322,7 +331,9 @@ class Driver:
         with watched:
             return built.learn(train_data)
 
-    def _learned(self, result: object, watched: Watch | None, stand_in: StandIn | None) -> Answer:
+    def _learned(
+        self, result: object, watched: Watch | None, stand_in: StandIn | None
+    ) -> tuple[dict[str, Any], Arrays]:
         values: dict[str, Any] = {"result": _result(result), "horizons": self._horizons()}
         sent: Arrays = []
         if watched is not None:
@@ -335,9 +346,7 @@ class Driver:
             stand_in.incoming.clear()
         return values, sent
 
-    def do_data(
-        self, arrays: Arrays, batch_size: int, seed: int, crop: int, flip: bool, held_out_batch: int
-    ) -> Answer:
+    def do_data(self, arrays: Arrays, batch_size: int, seed: int, crop: int, flip: bool, held_out_batch: int) -> Answer:
         """Take the training images (uint8) with their labels, and the held-out images without labels."""
         images, held_out = (torch.from_numpy(array).to(self.device) for array in (arrays[0], arrays[2]))
         labels = torch.from_numpy(arrays[1]).to(self.device)
@@ -520,6 +529,23 @@ class Driver:
         return lines[-1] if lines else None
 
 
+@contextlib.contextmanager
+def _noting_losses(losses: list[float]) -> Iterator[None]:
+    """Note the scalars that are differentiated."""
+    backward = torch.autograd.backward
+
+    def noting(tensors: Any, *arguments: Any, **keywords: Any) -> Any:
+        loss = tensors if isinstance(tensors, Tensor) else tensors[0]
+        losses.append(float(loss.detach()) if loss.numel() == 1 else math.nan)
+        return backward(tensors, *arguments, **keywords)
+
+    torch.autograd.backward = noting
+    try:
+        yield
+    finally:
+        torch.autograd.backward = backward
+
+
 def _seed(seed: int) -> None:
     """Seed the generators of torch, Python and NumPy."""
     torch.manual_seed(seed)
@@ -668,4 +694,3 @@ def _running_children() -> int:
         return len(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
     except OSError:  # the kernel does not have this file; the host checks it, too
         return 0
-
