@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lrgen.verify.checks.subject import CheckFailure, Subject
 from torch import nn
 
 from lrgen import catalogue as catalogues
@@ -22,7 +23,6 @@ from lrgen.records import Metric, Unit, Variant, VerifySettings
 from lrgen.render.renderer import Renderer
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import make_scheduler_trace, schedule
-from lrgen.verify.checks.subject import CheckFailure, Subject
 from tests.paths import TINY
 
 # More horizons than the check has: a mutant whose traces are equal at all of them is equivalent to the original.

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from lrgen.verify.checks.recorder import Recorder
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
-from lrgen.verify.checks.recorder import Recorder
 from tests.architectures.networks import CATALOGUE, RENDERER, at_reference, build, count, kernels, module, stir
 
 SLOW = pytest.mark.slow

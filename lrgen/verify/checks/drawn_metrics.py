@@ -16,13 +16,14 @@ Values = NDArray[np.float64]
 
 _RELATIVE_THRESHOLD = 1e-4  # torch's default: an improvement is below (1 - 1e-4) times the best loss
 _MAX_SEGMENTS = 12
+_MAX_LOSS = 10.0
 _MAX_NAN = 0.1  # fraction of the values
 
 
 def metrics(metric: Metric, seed: int, count: int, threshold: float = 0.0) -> list[float]:
     """Draw a metric for each of ``count`` steps.
 
-    A loss is at least 0, an accuracy in [0, 1]. ``threshold`` is that of the schedule, if it has its own: some
+    A loss is in [0, 10], an accuracy in [0, 1]. ``threshold`` is that of the schedule, if it has its own: some
     improvements are slightly above or below it, others above or below torch's 1e-4, but none is equal to either.
     """
     draw = np.random.RandomState(seed)  # its numbers are the same in every version of numpy
@@ -40,8 +41,7 @@ def metrics(metric: Metric, seed: int, count: int, threshold: float = 0.0) -> li
     values = np.concatenate([*parts, np.zeros(0)])
     if draw.rand() < 0.2:
         values[count - int(draw.rand() * count / 4) :] = 0.0
-    if metric is Metric.ACCURACY:
-        values = 1 - np.clip(values, 0, 1)
+    values = np.minimum(values, _MAX_LOSS) if metric is Metric.LOSS else 1 - np.clip(values, 0, 1)
     if draw.rand() < 0.5:
         values[draw.rand(count) < draw.rand() * _MAX_NAN] = math.nan
     return [float(value) for value in values]
@@ -74,24 +74,25 @@ def _noisy_plateau(draw: np.random.RandomState, last: float, count: int, thresho
 
 def _relative_steps(draw: np.random.RandomState, last: float, count: int, threshold: float) -> Values:
     """A decrease by a fraction of each value, slightly above or below the threshold."""
-    remaining = 1 - _near(draw, threshold)
-    return last * np.power(remaining, np.arange(1, count + 1, dtype=np.float64))
+    remaining: float = 1 - _near(draw, threshold)
+    return np.array([last * remaining**step for step in range(1, count + 1)])
 
 
 def _absolute_steps(draw: np.random.RandomState, last: float, count: int, threshold: float) -> Values:
     """A decrease by equal amounts, slightly above or below the threshold, down to zero."""
-    return np.maximum(last - _near(draw, threshold) * np.arange(1, count + 1), 0.0)
+    amount = _near(draw, threshold)
+    return np.array([max(0.0, last - amount * step) for step in range(1, count + 1)])
 
 
 def _near(draw: np.random.RandomState, threshold: float) -> float:
-    """A number near a threshold, at most 1/2: between 0.2 and 0.98 times, or between 1.02 and 5 times."""
+    """A number near a threshold, at most 1/2: between 0.2 and 0.98 times it, or between 1.02 and 5 times."""
     factor = draw.uniform(1.02, 1.3) if draw.rand() < 0.6 else draw.uniform(1.3, 5)
     return float(min(0.5, threshold * (factor if draw.rand() < 0.5 else 1 / factor)))
 
 
 def _jump(draw: np.random.RandomState, last: float, count: int, threshold: float) -> Values:
-    """A jump to several times the value, at most 10, and a recovery that stays above it."""
-    height = min(10.0, (last + 0.01) * draw.uniform(1.2, 5))
+    """A jump to several times the value, at most 10 for a loss, and a recovery that stays above it."""
+    height = min(_MAX_LOSS, (last + 0.01) * draw.uniform(1.2, 5))
     return last + max(0.0, height - last) * np.exp(-draw.uniform(0, 4) * np.arange(count) / count)
 
 

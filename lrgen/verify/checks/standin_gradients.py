@@ -95,7 +95,7 @@ class StandInGradients:
         Raises:
             ClippingError: if the observed gradients are neither these nor these after clipping.
         """
-        pattern = Pattern(seed)
+        pattern = Pattern(seed, self.counts)
         units = [pattern.at(index, at).astype(np.float64) for index, at in enumerate(self.sampling.positions)]
         values = [scale * unit for unit in units]
         if term is not None:
@@ -111,8 +111,7 @@ class StandInGradients:
         return Gradients(result, [error * np.abs(unit) for unit in units])
 
     def _norm(self, pattern: Pattern) -> float:
-        counts = [count if trained else 0 for count, trained in zip(self.counts, self.trained, strict=True)]
-        return pattern.norm(counts)
+        return pattern.norm([index for index, trained in enumerate(self.trained) if trained])
 
     def _clipped(self, values: list[Array], whole: float, observed: list[Array], norm: float) -> list[Array]:
         if self.clip_norm is None and self.clip_value is None and not abs(norm - whole) > _SAME_NORM * whole:
@@ -140,7 +139,8 @@ class StandInGradients:
     def _logits(self, seed: int, leaf: int, shape: list[int], images: Array) -> Array:
         inputs = features(images).astype(np.float64)
         width = int(np.prod(shape))
-        return (inputs @ projection(seed, leaf, inputs.shape[1], width).astype(np.float64)).reshape(-1, *shape)
+        logits: Array = inputs @ projection(seed, leaf, inputs.shape[1], width).astype(np.float64)
+        return logits.reshape(-1, *shape)
 
     def _expected(self, leaf: int, logits: Array, labels: Array, arrived: Array) -> Array:
         if logits.ndim != 2:

@@ -39,20 +39,20 @@ def run(
     Raises:
         EngineError: if the nursery cannot be started.
     """
+    files = list(candidates)
     waiting = queue.SimpleQueue[Candidate]()
-    count = 0
-    for count, candidate in enumerate(candidates, start=1):
+    for candidate in files:
         waiting.put(candidate)
         if candidate.variant is not None:
             curves.exists(candidate.variant)  # loads the formula
-    if not count:
+    if not files:
         return
     place = Place(mechanism, limits or Limits(), settings.device, settings.threads)
     seed = new_case_seed() if case_seed is None else case_seed
     with contextlib.ExitStack() as stack:
         stack.enter_context(not_traceable())
         used = nursery or stack.enter_context(Nursery())
-        yield from _outcomes(waiting, count, Examiner(settings, dataset, used, place, seed), workers)
+        yield from _outcomes(waiting, len(files), Examiner(settings, dataset, used, place, seed), workers)
 
 
 def _outcomes(

@@ -30,11 +30,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from beside.batches import Batches, Scale
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from . import wire
-from .batches import Batches, Scale
 from .loaders import TrainingLoader, data_loader, pairs
 from .standin import StandIn
 from .watch import Watch, settings_of

@@ -22,9 +22,10 @@ import torch
 import torch._dynamo
 import torch.optim.swa_utils
 import torch.utils.data
+from beside import sandbox
+from beside.sandbox.privileges import close_all_but
 
-from . import driver, sandbox
-from .sandbox.privileges import close_all_but
+from . import driver
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -44,7 +45,7 @@ def main(descriptor: int, view: dict[str, Any]) -> None:
 
 
 class _Host:
-    def __init__(self, examiner: socket.socket, view: "sandbox.View") -> None:
+    def __init__(self, examiner: socket.socket, view: Any) -> None:
         self._examiner, self._view = examiner, view
         self._pids: dict[int, int] = {}  # of each file that runs
         self._handles: dict[int, int] = {}  # descriptor that reports the end of a process → file
@@ -148,7 +149,7 @@ def _children() -> set[int]:
     return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
 
 
-def _run(request: dict[str, Any], channel: int, output: int, view: "sandbox.View", parent: int) -> NoReturn:
+def _run(request: dict[str, Any], channel: int, output: int, view: Any, parent: int) -> NoReturn:
     """Become the process of a file; it leaves through os._exit."""
     code = _START_FAILED
     try:

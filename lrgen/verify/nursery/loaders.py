@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from beside.batches import Batches
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
-
-from .batches import Batches
 
 
 class _Watched:
@@ -32,7 +31,7 @@ def data_loader(
     images: Tensor, labels: Tensor, sizes: Sequence[int], asked: Callable[[int], None], ended: Callable[[], None]
 ) -> Any:
     """A DataLoader over batches of the given sizes, in order."""
-    return DataLoader(TensorDataset(images, labels), batch_sampler=_Watched(sizes, asked, ended))  # type: ignore[arg-type]  # any iterable of lists with a length
+    return DataLoader(TensorDataset(images, labels), batch_sampler=_Watched(sizes, asked, ended))
 
 
 class TrainingLoader:

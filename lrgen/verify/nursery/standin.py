@@ -21,7 +21,8 @@ FEATURES = 64  # of an image, at most, which its logits depend on
 def features(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The pixels of images (N × …) that their logits depend on, as N × features."""
     flat = images.reshape(len(images), -1)
-    return flat[:, :: max(1, flat.shape[1] // FEATURES)][:, :FEATURES]
+    taken: np.ndarray[Any, Any] = flat[:, :: max(1, flat.shape[1] // FEATURES)][:, :FEATURES]
+    return taken
 
 
 def projection(seed: int, leaf: int, size: int, width: int) -> np.ndarray[Any, Any]:
@@ -48,6 +49,7 @@ class StandIn:
         self._others = leaves
         self._parameters = list(net.parameters())
         self._trained = [index for index, parameter in enumerate(self._parameters) if parameter.requires_grad]
+        self._counts = [parameter.numel() for parameter in self._parameters]
         self._seed = self._batch = 0
         self.silent = False
         self.incoming: list[tuple[int, list[Tensor]]] = []
@@ -65,7 +67,9 @@ class StandIn:
         """Return logits for a batch of images."""
         trained = [self._parameters[index] for index in self._trained]
         outputs = iter(_Function.apply(self, x, *trained))
-        leaves = [next(outputs) if shape is not None else leaf for shape, leaf in zip(self._shapes, self._others)]
+        leaves = [
+            next(outputs) if shape is not None else leaf for shape, leaf in zip(self._shapes, self._others, strict=True)
+        ]
         return pytree.tree_unflatten(leaves, self._structure)
 
     def logits(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -86,15 +90,11 @@ class StandIn:
         leaves = [leaf for leaf, shape in enumerate(self._shapes) if shape is not None]
         scale = sum(
             float((gradient.flatten(1).double() * torch.from_numpy(self._direction(leaf, gradient))).sum())
-            for leaf, gradient in zip(leaves, arrived)
+            for leaf, gradient in zip(leaves, arrived, strict=True)
         )
-        pattern = Pattern(self._seed)
-        result = []
-        for index in self._trained:
-            parameter = self._parameters[index]
-            values = torch.from_numpy(pattern.whole(index, parameter.numel())).mul_(0.0 if self.silent else scale)
-            result.append(values.view(parameter.shape).to(parameter.device, parameter.dtype))
-        return result
+        whole = torch.from_numpy(Pattern(self._seed, self._counts).whole()).mul_(0.0 if self.silent else scale)
+        parts = whole.split(self._counts)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        return [parts[index].view(self._parameters[index].shape).to(self._parameters[index]) for index in self._trained]
 
     def _direction(self, leaf: int, gradient: Tensor) -> np.ndarray[Any, Any]:
         return direction(self._seed, leaf, len(gradient), gradient[0].numel()).astype(np.float64)

@@ -37,7 +37,10 @@ class Watch:
     ) -> None:
         self._net = net
         self._parameters = list(net.parameters())
-        self._at = [part.to(self._parameters[0].device) for part in torch.from_numpy(positions).split(counts.tolist())]
+        self._counts = counts.tolist()
+        starts = np.cumsum([0, *(parameter.numel() for parameter in self._parameters)])[:-1]
+        flat = positions + np.repeat(starts, self._counts)
+        self._flat = torch.from_numpy(flat).to(self._parameters[0].device)  # among the weights of all parameters
         self._with_gradients = with_gradients
         self._whole = whole
         self._events: list[dict[str, Any]] = []
@@ -54,7 +57,7 @@ class Watch:
         optimizer = getattr(self._net, "optimizer", None)
         if isinstance(optimizer, Optimizer):
             self._hook = optimizer.register_step_pre_hook(lambda stepped, *_: self._before_step(stepped))
-        self._note(START, whole=True)
+        self._note(START, with_digest=True)
         return self
 
     def __exit__(
@@ -63,11 +66,11 @@ class Watch:
         if self._hook is not None:
             self._hook.remove()
         if error is None:
-            self._note(RETURN, whole=True)
+            self._note(RETURN, with_digest=True)
 
     def before_batch(self, index: int) -> None:
         """Note the weights before a batch."""
-        self._note(BATCH, whole=index == 0)
+        self._note(BATCH)
         if index in self._whole:
             saved = io.BytesIO()
             torch.save({"net": self._net.state_dict()}, saved)
@@ -76,46 +79,35 @@ class Watch:
 
     def at_end(self) -> None:
         """Note the weights when the data has ended."""
-        self._note(END, whole=True)
+        self._note(END)
 
     def gradients(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], float]:
         """The sampled gradients, which parameters have one, and the norm over all parameters."""
-        present = np.array([parameter.grad is not None for parameter in self._parameters], dtype=np.uint8)
-        parts = [
-            torch.zeros(len(at), device=at.device)
-            if parameter.grad is None
-            else parameter.grad.detach().float().view(-1)[at]
-            for parameter, at in zip(self._parameters, self._at, strict=True)
-        ]
-        norms = [parameter.grad.detach().norm() for parameter in self._parameters if parameter.grad is not None]
-        norm = float(torch.stack(norms).norm()) if norms else 0.0
-        return torch.cat(parts).cpu().numpy(), present, norm
+        gradients = [parameter.grad for parameter in self._parameters]
+        present = np.array([gradient is not None for gradient in gradients], dtype=np.uint8)
+        whole = _concatenated(
+            [
+                torch.zeros_like(parameter) if gradient is None else gradient.detach()
+                for parameter, gradient in zip(self._parameters, gradients, strict=True)
+            ]
+        )
+        return whole[self._flat].cpu().numpy(), present, float(whole.norm())
 
     def taken(self) -> tuple[dict[str, Any], list[np.ndarray[Any, Any]]]:
         """The notes: values, and the arrays weights (events × samples), gradients, presence, then whole states."""
-        width = sum(len(at) for at in self._at)
+        width = len(self._flat)
         weights = torch.stack(self._weights).cpu().numpy() if self._weights else np.zeros((0, width), np.float32)
         gradients = np.stack(self._gradients) if self._gradients else np.zeros((0, width), np.float32)
-        present = np.stack(self._present) if self._present else np.zeros((0, len(self._at)), np.uint8)
+        present = np.stack(self._present) if self._present else np.zeros((0, len(self._counts)), np.uint8)
         values = {"events": self._events, "steps": self._steps, "saved": self._saved}
         return values, [weights, gradients, present, *self._states]
 
-    def _note(self, kind: str, whole: bool) -> None:
+    def _note(self, kind: str, with_digest: bool = False) -> None:
         with torch.no_grad():
-            parts = [
-                parameter.detach().float().reshape(-1)[at]
-                for parameter, at in zip(self._parameters, self._at, strict=True)
-            ]
-            self._weights.append(torch.cat(parts))
-        self._events.append({"kind": kind, "digest": self._digest() if whole else None, "steps": len(self._steps)})
-
-    def _digest(self) -> int:
-        """A digest of all weights."""
-        digest = 0
-        for parameter in self._parameters:
-            values = parameter.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-            digest = zlib.crc32(values.data, digest)
-        return digest
+            weights = _concatenated([parameter.detach() for parameter in self._parameters])
+            self._weights.append(weights[self._flat])
+        digest = zlib.crc32(weights.cpu().numpy().data) if with_digest else None
+        self._events.append({"kind": kind, "digest": digest, "steps": len(self._steps)})
 
     def _before_step(self, optimizer: Optimizer) -> None:
         step: dict[str, Any] = {
@@ -134,14 +126,18 @@ class Watch:
         self._steps.append(step)
 
 
+def _concatenated(tensors: list[Tensor]) -> Tensor:
+    """Tensors as one vector, in single precision."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors]).float()
+
+
 def settings_of(group: dict[str, Any]) -> dict[str, Any]:
     """The settings of a group that are numbers or tuples of numbers, without its parameters and learning rates."""
     plain: dict[str, Any] = {}
-    for key, value in group.items():
+    for key, entry in group.items():
         if not isinstance(key, str) or key in ("params", "lr", "initial_lr"):
             continue
-        if isinstance(value, Tensor) and value.dim() == 0:
-            value = value.item()
+        value = entry.item() if isinstance(entry, Tensor) and entry.dim() == 0 else entry
         if value is None or isinstance(value, (bool, int, float)):
             plain[key] = value
         elif isinstance(value, (tuple, list)) and all(isinstance(item, (bool, int, float)) for item in value):

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from lrgen.verify.checks.recorder import Recorder
+from lrgen.verify.checks.subject import CheckFailure, Subject
 from torch import nn
 
 from lrgen import catalogue as catalogues
@@ -22,8 +24,6 @@ from lrgen.store.migrations import MIGRATIONS
 from lrgen.verify import run as verify
 from lrgen.verify import verdicts
 from lrgen.verify.checks import training
-from lrgen.verify.checks.recorder import Recorder
-from lrgen.verify.checks.subject import CheckFailure, Subject
 from lrgen.verify.engines import local
 from tests.paths import TINY
 

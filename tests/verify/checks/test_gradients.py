@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from lrgen.verify.checks.subject import Prm, Subject
 from torch import Tensor, nn
 
 from lrgen.records import VerifySettings
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import gradients
-from lrgen.verify.checks.subject import Prm, Subject
 
 OWN_GENERATOR = torch.Generator().manual_seed(0)
 

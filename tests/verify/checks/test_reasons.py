@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lrgen.verify.protocol import ChildProtocol
 
 from lrgen.catalogue import Catalogue
 from lrgen.records import Stage, VerifySettings
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import contract, learn_trace, reference
 from lrgen.verify.limits import Limits
-from lrgen.verify.protocol import ChildProtocol
 
 SHAPES = [[2, 10], [1, 7], [1, 10]]
 FOLLOWED = {  # the measurement of a file that follows the contract

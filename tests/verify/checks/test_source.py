@@ -4,11 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
+from lrgen.verify.checks.subject import CheckFailure, Subject, unload
 
 from lrgen.records import Policy, VerifySettings
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import source
-from lrgen.verify.checks.subject import CheckFailure, Subject, unload
 from lrgen.verify.static.imports import optional
 
 NAMES = '\n\ndef supported_hyperparameters():\n    return {"lr", "momentum"}\n'

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lrgen.verify.protocol import ChildProtocol
 
 from lrgen import data
 from lrgen.catalogue import Catalogue
@@ -28,7 +29,6 @@ from lrgen.records import Budget, Candidate, CheckReport, Outcome, Stage, Status
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
-from lrgen.verify.protocol import ChildProtocol
 from tests.paths import FIXTURES
 from tests.verify.processes import TIMEOUT, children_of, exists, has_exited, wait_for
 
