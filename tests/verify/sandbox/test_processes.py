@@ -217,6 +217,24 @@ def test_all_descendants_are_killed(tmp_path):
     assert in_a_host(work, tmp_path) == [True, True, True]
 
 
+def test_no_descendant_is_killed_before_all_stand_still(tmp_path, monkeypatch):
+    """Parents are stopped before their children, and the first is killed when the last was stopped."""
+    kill, sent = os.kill, []
+
+    def record(pid: int, number: int) -> None:
+        sent.append((pid, int(number)))
+        kill(pid, number)
+
+    def work() -> list[Any]:
+        start(lambda: start(lambda: start(lambda: None)))
+        family = list(processes.descendants(os.getpid()))
+        monkeypatch.setattr(os, "kill", record)
+        ended = processes.kill_descendants()
+        return [ended, sent[: len(family) + 1] == [(pid, signal.SIGSTOP) for pid in family] + [(family[0], 9)]]
+
+    assert in_a_host(work, tmp_path) == [True, True]
+
+
 def test_a_process_that_flees_is_killed(tmp_path):
     """A process that forks, leaves its session and ends, again and again, is caught."""
 
