@@ -13,7 +13,7 @@ from typing import NoReturn
 from lrgen.errors import IsolationError
 from lrgen.verify import sandbox, visible
 from lrgen.verify.sandbox import Bounds, Mechanism, View
-from lrgen.verify.sandbox.namespaces import FAILED
+from lrgen.verify.sandbox.processes import FAILED
 from lrgen.verify.sandbox.syscalls import PR_SET_DUMPABLE, call
 
 

@@ -14,9 +14,9 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from . import landlock, namespaces
-from .privileges import Bounds, close_all_but, dump_no_core, forget_environment
-from .syscalls import set_parent_death_signal
+from . import landlock, namespaces, seccomp
+from .privileges import Bounds, close_all_but, dump_no_core, forget_environment, limit_memory
+from .syscalls import PR_SET_DUMPABLE, call, set_parent_death_signal
 from .view import View
 
 __all__ = ["Bounds", "Mechanism", "SandboxError", "View", "enter"]
@@ -47,7 +47,7 @@ def enter(
     Returns in the process that may run the file. With ``namespaces`` this is a child of the caller; the caller waits
     for it and exits with the same status. The descriptors 0, 1, 2 and ``keep`` stay open. The number of tasks is not
     limited for a root user that cannot change its uid. The mechanism ``process`` only keeps the child from tracing and,
-    since Linux 6.12, from signalling other processes.
+    since Linux 6.12, from signalling other processes; and, without ``devices``, from memory beyond the bounds.
 
     Raises:
         SandboxError: if the kernel refuses a step; the process must not continue.
@@ -57,6 +57,10 @@ def enter(
     try:
         if mechanism is Mechanism.PROCESS:
             landlock.leave_others_alone()
+            call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)  # the parent may be untraceable; the child's memory is measured
+            if not devices:  # a GPU's driver has needs of its own
+                limit_memory(bounds)
+                seccomp.refuse_hidden_memory()
             return
         set_parent_death_signal(os.getppid())
         forget_environment(scratch)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from .privileges import CAP_SYS_ADMIN, Bounds, close_all_but, drop_privileges, limit, own_id
+from .processes import FAILED, exit_as
 from .seccomp import lock
 from .syscalls import PR_SET_DUMPABLE, call
 from .view import DEVICES, MACHINE_PATHS, View
 
 _SHARED_MEMORY = 64 << 20
 _FILES_OF_A_TMPFS = 1 << 14
-FAILED = 70
 _OUTSIDE = 0  # the pid of a parent outside the namespace
 _NEW_MOUNTS_PIDS_NETWORK_IPC_NAMES = 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000
 _NEW_USERS = 0x10000000
@@ -74,22 +74,15 @@ def _run_init(lifeline: int, own: int | None) -> NoReturn:
 
 
 def _await_inner(inner: int, first: int, lifeline_end: int) -> NoReturn:
-    """Wait for the inner process, kill the processes that it left running, and exit with its status."""
-    code = FAILED
+    """Wait for the inner process, kill the processes that it left running, and end as it did."""
     try:
         close_all_but({lifeline_end})
         _, status = os.waitpid(inner, 0)
         os.kill(first, signal.SIGKILL)
         os.waitpid(first, 0)
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            if number != signal.SIGKILL:
-                signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-        code = os.WEXITSTATUS(status)
-    finally:
-        os._exit(code)
+    except BaseException:  # noqa: BLE001  it must not return into the code of the file
+        os._exit(FAILED)
+    exit_as(status)
 
 
 def _change_root(scratch: Path, bounds: Bounds, view: View, devices: Sequence[str]) -> None:

@@ -75,21 +75,27 @@ def close_all_but(keep: Iterable[int]) -> None:
 
 
 def limit(bounds: Bounds, tasks: int) -> None:
-    """Set the resource limits of this process; a limit is never raised.
+    """Set the resource limits of this process; a limit is never raised."""
+    _lower(resource.RLIMIT_FSIZE, bounds.file_bytes)
+    _lower(resource.RLIMIT_NOFILE, bounds.open_files)
+    _lower(resource.RLIMIT_NPROC, tasks)
+    limit_memory(bounds)
 
-    The limit on allocations counts private writable memory, resident or not, and the stacks of threads.
+
+def limit_memory(bounds: Bounds) -> None:
+    """Limit the private writable memory of this process and of each process that it starts, resident or not.
+
+    The stacks of threads are added. RLIMIT_AS would also count what is only reserved and every mapped library: torch
+    and the C library reserve far more than they use, 64 MiB for the heap of each thread, a GPU's driver terabytes.
     """
-    bound = {
-        resource.RLIMIT_FSIZE: bounds.file_bytes,
-        resource.RLIMIT_NOFILE: bounds.open_files,
-        resource.RLIMIT_NPROC: tasks,
-    }
     if bounds.memory:
-        bound[resource.RLIMIT_DATA] = _allocated() + bounds.memory + bounds.processes * _STACK
-    for kind, value in bound.items():
-        hard = resource.getrlimit(kind)[1]
-        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (lower, lower))
+        _lower(resource.RLIMIT_DATA, _allocated() + bounds.memory + bounds.processes * _STACK)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (lower, lower))
 
 
 def dump_no_core() -> None:

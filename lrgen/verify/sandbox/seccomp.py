@@ -93,7 +93,16 @@ def lock(
     call("prctl", PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
     call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of the file become its children
     set_parent_death_signal(parent)  # a change of uid has cleared it
-    instructions = _filter((*REFUSED, *REFUSED_MEMORY, *refused), (*RULES, *rules), ("clone3", *unknown))
+    _install(_filter((*REFUSED, *REFUSED_MEMORY, *refused), (*RULES, *rules), ("clone3", *unknown)))
+
+
+def refuse_hidden_memory() -> None:
+    """Refuse the system calls for memory that no resident set shows, and allow all others."""
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _install(_filter(REFUSED_MEMORY, (), ()))
+
+
+def _install(instructions: list[bytes]) -> None:
     program = ctypes.create_string_buffer(b"".join(instructions))
     header = struct.pack("H6xQ", len(instructions), ctypes.addressof(program))
     call("seccomp", 1, 0, header)
