@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,11 +27,11 @@ from pydantic import ValidationError
 from lrgen.data import batches
 from lrgen.errors import EngineError
 from lrgen.records import Status
-from lrgen.verify import isolation
+from lrgen.verify import isolation, scratch
 from lrgen.verify.limits import Limits
 from lrgen.verify.messages import Envelope, Message, Raised, printable
 from lrgen.verify.nursery import wire
-from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.sandbox import Mechanism, processes, removal
 
 Array = np.ndarray[Any, Any]
 Answer = TypeVar("Answer", bound=Message)
@@ -50,7 +49,8 @@ import json, os, sys
 from importlib.machinery import ModuleSpec
 with os.fdopen(int(sys.argv[1]), "rb") as pipe:
     given = json.loads(pipe.read())
-sys.path[:] = given["view"]["imports"]
+view = given["view"]
+sys.path[:] = view["imports"]
 sys.argv[:] = sys.argv[:1]
 class Finder:
     def find_spec(self, name, path=None, target=None):
@@ -62,9 +62,11 @@ class Finder:
         exec(compile(given["modules"][module.__name__], f"<{module.__name__}>", "exec"), vars(module))
 finder = Finder()
 sys.meta_path.insert(0, finder)
+from beside.sandbox import guardian
+guardian.guard(given["lifeline"], given["scratch"])
 from beside import host
 sys.meta_path.remove(finder)
-host.main(given["socket"], given["view"])
+host.main(given["socket"], view)
 """
 
 
@@ -111,7 +113,13 @@ class Nursery:
         self._count = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._start()
+        self._resources = contextlib.ExitStack()
+        self.folder = self._resources.enter_context(scratch.run_folder())
+        try:
+            self._start()
+        except BaseException:
+            self._resources.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -123,9 +131,8 @@ class Nursery:
 
     @property
     def pid(self) -> int:
-        """The process id of the nursery."""
-        assert self._process is not None
-        return self._process.pid
+        """The id of the process that files are forked from."""
+        return self._pid
 
     def session(self, place: Place) -> "Session":
         """Fork a process for a file.
@@ -161,15 +168,22 @@ class Nursery:
             self.kill(number)
 
     def close(self) -> None:
-        """End the nursery and the processes of files that still run."""
+        """End the nursery and the processes of files that still run, and remove their folders."""
         with self._lock:
             self._stop()
+            self._resources.close()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
-        view = isolation.view()
-        given = {"view": view, "socket": theirs.fileno(), **_modules()}
+        lifeline, self._lifeline = os.pipe()  # the guardian of the files' processes ends them when ours closes
+        given = {
+            "view": isolation.view(),
+            "socket": theirs.fileno(),
+            "lifeline": lifeline,
+            "scratch": str(self.folder),
+            **_modules(),
+        }
         environment = {"OMP_NUM_THREADS": "1", "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
         if "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
@@ -177,7 +191,7 @@ class Nursery:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, str(reading)],
-                pass_fds=(reading, theirs.fileno()),
+                pass_fds=(reading, theirs.fileno(), lifeline),
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
@@ -188,6 +202,7 @@ class Nursery:
             raise EngineError(f"no process for the files can be started: {error}") from error
         finally:
             os.close(reading)
+            os.close(lifeline)
             theirs.close()
         with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(given).encode())
@@ -208,6 +223,7 @@ class Nursery:
             reason = self._last_error()
             self._stop()
             raise EngineError(f"the process that files are forked from does not start{reason}")
+        self._pid = int(json.loads(line)["ready"])
 
     def _last_error(self) -> str:
         self._errors.seek(0)
@@ -219,11 +235,8 @@ class Nursery:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
         if self._process is not None:
-            try:
-                self._process.wait(_KILL_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            os.close(self._lifeline)
+            self._process.wait()
             self._process = None
         if self._socket is not None:
             self._socket.close()
@@ -282,10 +295,11 @@ class Session:
     cpu: float = 0.0
     output: bytes = b""
     _ended: threading.Event = field(default_factory=threading.Event)
-    _started: threading.Event = field(default_factory=threading.Event)
     _status: int | None = None
     _orphans: int = 0
+    _exceeded: bool = False
     _pid: int | None = None
+    _inherited: int = 0
     _refused: str = ""
     _printed: int = 0
     _deadline: float = float("inf")
@@ -294,12 +308,11 @@ class Session:
 
     def start(self, to_nursery: socket.socket) -> None:
         """Have the nursery fork the process."""
-        self._folder = Path(tempfile.mkdtemp(prefix="lrgen-"))
+        self._folder = Path(tempfile.mkdtemp(dir=self.nursery.folder))
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
         self._output_pipe, output = os.pipe()
         os.set_blocking(self._output_pipe, False)
-        self._inherited = _anonymous(self.nursery.pid) if self.place.limits.memory else 0
         request = {
             "file": self.number,
             "folder": str(self._folder),
@@ -307,6 +320,7 @@ class Session:
             "devices": _device_nodes(self.place.device),
             "device": self.place.device,
             "threads": self.place.threads,
+            "memory": self.place.limits.memory,
         }
         try:
             socket.send_fds(to_nursery, [(json.dumps(request) + "\n").encode()], [theirs.fileno(), output])
@@ -372,7 +386,7 @@ class Session:
         self._read_output()
         self._channel.close()
         os.close(self._output_pipe)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        removal.remove_tree(self._folder)
 
     @property
     def orphans(self) -> int:
@@ -382,13 +396,13 @@ class Session:
     def report(self, report: dict[str, Any]) -> None:
         """Take a report of the nursery; called by its thread."""
         if "pid" in report:
-            self._pid = report["pid"]
-            self._started.set()
+            self._pid, self._inherited = report["pid"], report["inherited"]
         elif "refused" in report:
             self._refused = str(report["refused"])
             self._ended.set()
         else:
             self._status, self._orphans, self.cpu = report["status"], report["orphans"], report["cpu"]
+            self._exceeded = report["exceeded"]
             self._ended.set()
 
     def lose(self) -> None:
@@ -446,7 +460,7 @@ class Session:
                 raise self._end(Status.TIMED_OUT, self._allowed)
             memory = self.place.limits.memory
             if memory and self._resident() > memory:
-                raise self._end(Status.OUT_OF_MEMORY, f"the file uses more than {memory >> 20} MiB of memory")
+                raise self._end(Status.OUT_OF_MEMORY, self._too_much)
 
     def _read_output(self) -> bool:
         """Read what the file printed; False at its end."""
@@ -466,10 +480,12 @@ class Session:
         """The resident bytes of the process and its descendants, without those inherited at the fork."""
         if self._pid is None:
             return 0
-        family = _family(self._pid)
-        if self.place.mechanism is Mechanism.NAMESPACES:
-            family = family[1:]  # the first process only waits for the one in the namespace
-        return sum(_bytes_of(pid, first=place == 0) for place, pid in enumerate(family)) - self._inherited
+        waits = self.place.mechanism is Mechanism.NAMESPACES
+        return processes.resident_bytes(self._pid, self._inherited, waits=waits)
+
+    @property
+    def _too_much(self) -> str:
+        return f"the file uses more than {self.place.limits.memory >> 20} MiB of memory"
 
     def _end(self, status: Status, reason: str) -> Ended:
         """End the process, and return the exception that says why."""
@@ -487,6 +503,8 @@ class Session:
             return Ended(Status.CRASHED, "the nursery of the file's process has ended")
         with contextlib.suppress(Ended):
             self._read_output()
+        if self._exceeded:
+            return Ended(Status.OUT_OF_MEMORY, self._too_much)
         if os.WIFSIGNALED(self._status):
             return Ended(Status.CRASHED, _killed_by(os.WTERMSIG(self._status)))
         code = os.waitstatus_to_exitcode(self._status)
@@ -512,27 +530,3 @@ def _killed_by(number: int) -> str:
 def _device_nodes(device: str) -> list[str]:
     """The device nodes that a file needs to compute on a device."""
     return [] if device == "cpu" else sorted(map(str, Path("/dev").glob("nvidia*")))
-
-
-def _anonymous(pid: int) -> int:
-    return _bytes_of(pid, first=True)
-
-
-def _bytes_of(pid: int, first: bool) -> int:
-    """The anonymous resident bytes of a process, either with its shared pages or with its proportion of them."""
-    file, fields = ("status", ("RssAnon:", "RssShmem:")) if first else ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
-    try:
-        rows = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-    except OSError:  # it has ended
-        return 0
-    return sum(int(row.split()[1]) << 10 for row in rows if row.startswith(fields))
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    family = [pid]
-    for member in family:
-        with contextlib.suppress(OSError, ValueError):
-            for thread in Path(f"/proc/{member}/task").iterdir():
-                family += map(int, (thread / "children").read_text().split())
-    return family

@@ -514,7 +514,7 @@ class Driver:
 
     def _explained(self, error: BaseException) -> dict[str, Any]:
         out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-            isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+            isinstance(error, RuntimeError) and "allocate memory" in str(error)
         )
         return {
             "type": type(error).__name__[:100],

@@ -4,7 +4,6 @@ It talks to the examiner over a socket: a line of JSON each way, requests carry 
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import json
@@ -15,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
@@ -23,19 +21,17 @@ import torch._dynamo
 import torch.optim.swa_utils
 import torch.utils.data
 from beside import sandbox
+from beside.sandbox import cgroups, processes
 from beside.sandbox.privileges import close_all_but
+from beside.sandbox.syscalls import adopt_orphans, set_parent_death_signal
 
 from . import driver
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _START_FAILED = 70
 
 
 def main(descriptor: int, view: dict[str, Any]) -> None:
     """Serve requests until the examiner closes the socket."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the examiner handles them and ends this process
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -49,6 +45,8 @@ class _Host:
         self._examiner, self._view = examiner, view
         self._pids: dict[int, int] = {}  # of each file that runs
         self._handles: dict[int, int] = {}  # descriptor that reports the end of a process → file
+        self._groups: dict[int, cgroups.MemoryGroup] = {}
+        self._parent_of_groups = cgroups.parent_of_groups()
         self._buffer = b""
         self._descriptors: list[int] = []
         self._poll = select.poll()
@@ -81,20 +79,29 @@ class _Host:
         return True
 
     def _fork(self, request: dict[str, Any], channel: int, output: int) -> None:
-        parent = os.getpid()
+        parent, inherited = os.getpid(), processes.inherited_bytes()
+        group = self._group(request)
         try:
             pid = os.fork()
         except OSError as error:
             self._report(file=request["file"], refused=f"{type(error).__name__}: {error.strerror}")
         else:
             if pid == 0:
-                _run(request, channel, output, self._view, parent)
+                _run(request, channel, output, self._view, parent, group)
             handle = os.pidfd_open(pid)
             self._pids[request["file"]], self._handles[handle] = pid, request["file"]
             self._poll.register(handle, select.POLLIN)
-            self._report(file=request["file"], pid=pid)
+            self._report(file=request["file"], pid=pid, inherited=inherited)
         os.close(channel)
         os.close(output)
+
+    def _group(self, request: dict[str, Any]) -> Any:
+        """A control group that bounds the memory of a file, where this user may create one."""
+        if self._parent_of_groups is None or not request["memory"]:
+            return None
+        with contextlib.suppress(OSError):
+            self._groups[request["file"]] = cgroups.MemoryGroup.create(self._parent_of_groups, request["memory"])
+        return self._groups.get(request["file"])
 
     def _kill(self, file: int) -> None:
         pid = self._pids.get(file)
@@ -119,45 +126,28 @@ class _Host:
         os.close(handle)
         pid = self._pids.pop(file)
         _, status, usage = os.wait4(pid, 0)
-        orphans = self._kill_orphans(pid)
+        orphans = processes.kill_group(pid) + processes.kill_orphans(self._pids.values())
+        group = self._groups.pop(file, None)
+        exceeded = group is not None and group.was_exceeded()
+        if group is not None:
+            group.remove()
+        cpu = usage.ru_utime + usage.ru_stime
         with contextlib.suppress(OSError):  # the examiner may have ended
-            self._report(file=file, status=status, orphans=orphans, cpu=usage.ru_utime + usage.ru_stime)
-
-    def _kill_orphans(self, pid: int) -> int:
-        """Kill the rest of a process group and the orphans that this process adopted; returns their number."""
-        groups = 0
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-            groups += 1
-        killed: set[int] = set()
-        while orphans := _children() - set(self._pids.values()):
-            for orphan in orphans:  # the death of an orphan may bring its own children here
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(orphan, signal.SIGKILL)
-            for orphan in orphans:  # without waiting: the first process of a PID namespace ends after all others
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(orphan, os.WNOHANG)
-            killed |= orphans
-            time.sleep(0.001)
-        return groups + len(killed)
+            self._report(file=file, status=status, orphans=orphans, cpu=cpu, exceeded=exceeded)
 
     def _report(self, **message: Any) -> None:
         self._examiner.sendall((json.dumps(message) + "\n").encode())
 
 
-def _children() -> set[int]:
-    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
-
-
-def _run(request: dict[str, Any], channel: int, output: int, view: Any, parent: int) -> NoReturn:
+def _run(request: dict[str, Any], channel: int, output: int, view: Any, parent: int, group: Any) -> NoReturn:
     """Become the process of a file; it leaves through os._exit."""
     code = _START_FAILED
     try:
         os.setsid()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        if os.getppid() != parent:
-            os._exit(_START_FAILED)
+        if group is not None:
+            group.enter()
+        set_parent_death_signal(parent)
+        adopt_orphans()
         faulthandler.disable()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
@@ -168,7 +158,8 @@ def _run(request: dict[str, Any], channel: int, output: int, view: Any, parent: 
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False, errors="replace")
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False, errors="replace")
         os.chdir(request["folder"])
-        sandbox.enter(request["mechanism"], request["folder"], {channel}, sandbox.Bounds(), view, request["devices"])
+        bounds = sandbox.Bounds(memory=request["memory"])
+        sandbox.enter(request["mechanism"], request["folder"], {channel}, bounds, view, request["devices"])
         torch.set_num_threads(request["threads"])
         driver.serve(channel, request["device"])
         sys.stdout.flush()
@@ -178,8 +169,3 @@ def _run(request: dict[str, Any], channel: int, output: int, view: Any, parent: 
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
     finally:
         os._exit(code)
-
-
-def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
