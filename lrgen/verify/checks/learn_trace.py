@@ -271,9 +271,12 @@ class _Learner:
             if self.way is Way.PATTERN and trained.stand_in:
                 raise _OtherGradientsError from failure
             raise
-        if not trained.stand_in and self.way is not Way.TERMS:
+        if not trained.stand_in:
             at = whole[0]
-            self._compare_again(trained, _Again(at, states[0], seeds, images, labels, notes.gradients[at]))
+            if at not in learned.saved:
+                raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
+            state = states[learned.saved.index(at)]
+            self._compare_again(trained, _Again(at, state, seeds, images, labels, notes.gradients[at]))
         trained.epoch += 1
 
     def _known(
@@ -463,6 +466,8 @@ class _Learner:
         assert self.standing is not None
         main = self.examination.session
         other = self.second if trained.session is main else main
+        if len(states) != len(trained.sizes):
+            raise CheckFailure("learn does not ask for each batch")
         given = dict(enumerate(states))
         notes = self._alone(other, "terms", trained, seeds, images, labels, given, silent=True)
         if not np.any(notes.gradients):

@@ -144,6 +144,8 @@ class Effects:
             before, after = events[index], events[index + 1]
             observed = self.sampling.split(notes.weights[index + 1])
             weights = self.sampling.split(notes.weights[index])
+            if after.steps > before.steps + 1:
+                raise CheckFailure(f"learn makes {after.steps - before.steps} updates between two batches, expected 1")
             if after.steps > before.steps:
                 update = before.steps
                 given = gradients[update]
