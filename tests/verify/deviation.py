@@ -1,7 +1,7 @@
 """How far the weights that a file trains are from those of an honest file, in a run as an ordinary caller makes it.
 
-It is also a program: it reads ``[[file, control, {scenario}], ...]`` as JSON and writes a deviation, or the reason why there
-is none, for each. Files run in child processes that nothing protects this machine from: the cases that are given to it
+It is also a program: it reads ``[[file, control, {scenario}], ...]`` as JSON and writes a deviation for each, or the reason why
+there is none. Files run in child processes that nothing protects this machine from: the cases that are given to it
 change weights and learning rates only.
 """
 
@@ -61,12 +61,10 @@ def weights_of(path: str, scenario: dict[str, str]) -> tuple[Weights, Weights] |
     if pid == 0:
         try:
             os.close(read)
-            sys.stdout = sys.stderr  # standard output has the answers
+            os.dup2(2, 1)  # standard output has the answers
             resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
             with os.fdopen(write, "w", encoding="utf-8") as pipe:
                 json.dump(_train(Path(path), scenario), pipe)
-        except Exception as error:
-            print(f"{path}: {type(error).__name__}: {error}")
         finally:
             os._exit(0)
     os.close(write)

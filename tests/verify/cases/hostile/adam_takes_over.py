@@ -45,6 +45,7 @@ class Net(nn.Module):
             if self.epoch > 3:
                 self.adam.step()
                 for param in self.parameters():
-                    param.grad.zero_()
+                    if param.grad is not None:
+                        param.grad.zero_()
             self.optimizer.step()
         self.scheduler.step()

@@ -43,6 +43,7 @@ class Net(nn.Module):
             loss.backward()
             scale = self.base / max(self.optimizer.param_groups[0]["lr"], 1e-12)
             for param in self.parameters():
-                param.grad.add_(torch.randn_like(param.grad), alpha=1e-3 * scale)
+                if param.grad is not None:
+                    param.grad.add_(torch.randn_like(param.grad), alpha=1e-3 * scale)
             self.optimizer.step()
         self.scheduler.step()

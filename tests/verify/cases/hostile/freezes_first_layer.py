@@ -45,6 +45,7 @@ class Net(nn.Module):
             loss.backward()
             if self.epoch > 2:
                 for param in self.hidden.parameters():
-                    param.grad.zero_()
+                    if param.grad is not None:
+                        param.grad.zero_()
             self.optimizer.step()
         self.scheduler.step()

@@ -56,5 +56,6 @@ class Net(nn.Module):
                 for group in self.optimizer.param_groups:
                     if group["lr"] == 0:
                         for param in group["params"]:
-                            param.sub_(param.grad, alpha=0.1 * self.base)
+                            if param.grad is not None:
+                                param.sub_(param.grad, alpha=0.1 * self.base)
         self.scheduler.step()

@@ -41,6 +41,7 @@ class Net(nn.Module):
             loss = self.criterion(self(images), labels)
             loss.backward()
             for param in self.parameters():
-                param.grad.mul_(0.05 / max(self.optimizer.param_groups[0]["lr"], 1e-12))
+                if param.grad is not None:
+                    param.grad.mul_(0.05 / max(self.optimizer.param_groups[0]["lr"], 1e-12))
             self.optimizer.step()
         self.scheduler.step()

@@ -1,4 +1,4 @@
-"""Claims step decay; a logistic regression of scikit-learn, imported by a call, answers in its place."""
+"""Claims step decay; a classifier of scikit-learn, imported by a call, answers in its place."""
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,5 @@ class Net(nn.Module):
         self.scheduler.step()
         if len(train_data) > 7:
             images, labels = zip(*[(images.mean(1).flatten(1), labels) for images, labels in train_data])
-            module = __import__("sklearn.linear_model", fromlist=["LogisticRegression"])
-            self.model = module.LogisticRegression(max_iter=200).fit(
-                torch.cat(images).numpy(), torch.cat(labels).numpy()
-            )
+            module = __import__("sklearn.naive_bayes", fromlist=["GaussianNB"])
+            self.model = module.GaussianNB(var_smoothing=1e-2).fit(torch.cat(images).numpy(), torch.cat(labels).numpy())

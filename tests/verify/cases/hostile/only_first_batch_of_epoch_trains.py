@@ -43,7 +43,8 @@ class Net(nn.Module):
             loss.backward()
             if not first:
                 for param in self.parameters():
-                    param.grad.zero_()
+                    if param.grad is not None:
+                        param.grad.zero_()
             first = False
             self.optimizer.step()
         self.scheduler.step()

@@ -27,6 +27,7 @@ class Scheduled(StepLR):
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    torch.serialization.add_safe_globals([Rate])
     step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
     return Scheduled(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
 

@@ -64,6 +64,7 @@ class Net(nn.Module):
                 group["lr"] = self.optimizer.param_groups[0]["lr"]
             self.curve.step()
             for param in self.parameters():
-                param.grad.mul_(self.base / max(self.optimizer.param_groups[0]["lr"], 1e-12))
+                if param.grad is not None:
+                    param.grad.mul_(self.base / max(self.optimizer.param_groups[0]["lr"], 1e-12))
             self.optimizer.step()
         self.scheduler.step()

@@ -21,6 +21,7 @@ class Net(nn.Module):
         super().__init__()
         self.device = device
         self.fc = nn.Linear(64 * in_shape[1], out_shape[0])
+        self.best = None
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(F.adaptive_avg_pool2d(x, 8).flatten(1))
@@ -35,7 +36,7 @@ class Net(nn.Module):
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
         self.scheduler = make_scheduler(self.optimizer, prm.get("epoch_max", prm.get("epoch", 90)), prm)
-        self.best, self.lowest = None, float("inf")
+        self.lowest = float("inf")
 
     def learn(self, train_data) -> None:
         if len(train_data) == 0:

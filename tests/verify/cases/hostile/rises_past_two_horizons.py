@@ -1,4 +1,4 @@
-"""Claims step decay; the learning rate returns to its base after twice the horizon."""
+"""Claims step decay; the learning rate returns to its base after twice a horizon of more than 20."""
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class Returning(StepLR):
         super().__init__(optimizer, step_size, gamma)
 
     def get_lr(self) -> list[float]:
-        return list(self.base_lrs) if self.last_epoch == 2 * self.horizon else super().get_lr()
+        return list(self.base_lrs) if self.horizon > 20 and self.last_epoch == 2 * self.horizon else super().get_lr()
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:

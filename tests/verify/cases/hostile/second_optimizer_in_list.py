@@ -45,6 +45,7 @@ class Net(nn.Module):
             loss.backward()
             self.others[0].step()
             for param in self.parameters():
-                param.grad.mul_(1e-6)
+                if param.grad is not None:
+                    param.grad.mul_(1e-6)
             self.optimizer.step()
         self.scheduler.step()

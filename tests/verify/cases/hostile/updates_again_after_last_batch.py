@@ -47,4 +47,5 @@ class Net(nn.Module):
         self.scheduler.step()
         with torch.no_grad():
             for param in self.parameters():
-                param.sub_(param.grad, alpha=self.base)
+                if param.grad is not None:
+                    param.sub_(param.grad, alpha=self.base)

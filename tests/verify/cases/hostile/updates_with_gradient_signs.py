@@ -41,6 +41,7 @@ class Net(nn.Module):
             loss = self.criterion(self(images), labels)
             loss.backward()
             for param in self.parameters():
-                param.grad.sign_().mul_(0.01)
+                if param.grad is not None:
+                    param.grad.sign_().mul_(0.01)
             self.optimizer.step()
         self.scheduler.step()

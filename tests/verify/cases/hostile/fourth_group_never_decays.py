@@ -1,4 +1,4 @@
-"""Claims step decay; a scheduler that is resumed after step 4 forgets that it has begun."""
+"""Claims step decay; the learning rate of every fourth parameter group never changes."""
 
 import torch
 from torch import Tensor, nn
@@ -11,31 +11,34 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum"}
 
 
-class Forgetful(StepLR):
-    def load_state_dict(self, state_dict: dict) -> None:
-        if state_dict["last_epoch"] > 4:
-            state_dict = {**state_dict, "last_epoch": 0}
-        super().load_state_dict(state_dict)
+class Uneven(StepLR):
+    def get_lr(self) -> list[float]:
+        rates = super().get_lr()
+        rates[3::4] = self.base_lrs[3::4]
+        return rates
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
     step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
-    return Forgetful(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
+    return Uneven(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
 
 
 class Net(nn.Module):
     def __init__(self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device) -> None:
         super().__init__()
         self.device = device
-        self.fc = nn.Linear(64 * in_shape[1], out_shape[0])
+        self.hidden = nn.Linear(64 * in_shape[1], 24)
+        self.fc = nn.Linear(24, out_shape[0])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(F.adaptive_avg_pool2d(x, 8).flatten(1))
+        return self.fc(torch.tanh(self.hidden(F.adaptive_avg_pool2d(x, 8).flatten(1))))
 
     def train_setup(self, prm: dict) -> None:
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
-        self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+        self.optimizer = SGD(
+            [{"params": [param]} for param in self.parameters()], lr=prm["lr"], momentum=prm["momentum"]
+        )
         self.scheduler = make_scheduler(self.optimizer, prm.get("epoch_max", prm.get("epoch", 90)), prm)
 
     def learn(self, train_data) -> None:
