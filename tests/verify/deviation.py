@@ -1,8 +1,8 @@
 """How far the weights that a file trains are from those of an honest file, in a run as an ordinary caller makes it.
 
-It is also a program: it reads ``[[file, control, {scenario}], ...]`` as JSON and writes a deviation for each, or the reason why
-there is none. Files run in child processes that nothing protects this machine from: the cases that are given to it
-change weights and learning rates only.
+It is also a program: it reads ``[[file, control, {scenario}], ...]`` as JSON, and writes a deviation for each or the
+reason why there is none. Files run in child processes that nothing protects this machine from: the cases that are given
+to it change weights and learning rates only.
 """
 
 import io
@@ -90,18 +90,19 @@ def _train(path: Path, scenario: dict[str, str]) -> tuple[Weights, Weights]:
 
     def network() -> Any:
         torch.manual_seed(number["seed"])
-        net = module.Net((size, 3, pixels, pixels), (10,), prm, torch.device("cpu"))
-        net.train_setup(prm)
-        return net
+        return module.Net((size, 3, pixels, pixels), (10,), prm, torch.device("cpu"))
 
     for _ in range(number["networks"]):
         net = network()
+    first = list(_values(net))
+    net.train_setup(prm)
     data = TensorDataset(*_images(scenario.get("images", "noise"), number["batches"] * size, pixels))
     loader = DataLoader(data, size, bool(number["shuffle"]), generator=torch.Generator().manual_seed(1))
-    first = list(_values(net))
     for epoch in range(number["epochs"]):
         if epoch and epoch == number["resume"]:
-            net = _resumed(network(), net)
+            interrupted, net = net, network()
+            net.train_setup(prm)
+            _resume(net, interrupted)
         net.learn(loader)
     return first, list(_values(net))
 
@@ -111,14 +112,13 @@ def _values(net: Any) -> Iterator[float]:
         yield from param.detach().flatten().tolist()
 
 
-def _resumed(net: Any, interrupted: Any) -> Any:
+def _resume(net: Any, interrupted: Any) -> None:
     """Load the states of an interrupted run into a new network."""
     saved = io.BytesIO()
     torch.save([part.state_dict() for part in (interrupted, interrupted.optimizer, interrupted.scheduler)], saved)
     saved.seek(0)
     for part, state in zip((net, net.optimizer, net.scheduler), torch.load(saved), strict=True):
         part.load_state_dict(state)
-    return net
 
 
 def _images(kind: str, count: int, pixels: int) -> tuple[Tensor, Tensor]:

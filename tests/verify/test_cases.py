@@ -66,8 +66,8 @@ def marked(case: Case) -> object:
 @functools.cache
 def outcomes(batch: tuple[Case, ...]) -> dict[Case, Outcome]:
     """The outcomes of some files of one stage and policy, from one call of the engine."""
-    variants = {variant.key: variant for variant in catalogues.load().variants}
-    candidates = [candidate_of(case.path, case.path.read_bytes(), variant=variants[case.claim]) for case in batch]
+    variant_of = catalogues.load().variant
+    candidates = [candidate_of(case.path, case.path.read_bytes(), variant=variant_of(case.claim)) for case in batch]
     settings = VerifySettings(stage=batch[0].stage, policy=batch[0].policy)
     ended = local.run(candidates, settings, data.load("digits"), workers=2, limits=LIMITS)
     by_path = {outcome.candidate.path: outcome for outcome in ended}
