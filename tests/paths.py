@@ -7,4 +7,5 @@ REPOSITORY = TESTS.parent
 GENERATED = REPOSITORY / "generated"
 GOLDEN = TESTS / "render" / "golden"
 FIXTURES = TESTS / "verify" / "checks"  # a folder a check: passes_….py and fails_….py
+CASES = TESTS / "verify" / "cases"  # files that want to be accepted, and honest ones
 TINY = TESTS / "tiny"  # templates of a network that is small enough for everything

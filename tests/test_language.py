@@ -254,7 +254,7 @@ def test_a_name_says_what_it_stands_for():
     vague = [
         f"{path.relative_to(REPOSITORY)}:{line}: {name}"
         for path in sorted(paths)
-        if not (path.parent.parent.name == "checks" and "tests" in path.parts)  # fixtures are other people's files
+        if not (path.parent.parent.name in ("cases", "checks") and "tests" in path.parts)  # other people's files
         for name, line in bound_names(path.read_text())
         if name in VAGUE
     ]

