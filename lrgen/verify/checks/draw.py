@@ -191,12 +191,13 @@ def _log_uniform(source: Source, low: float, high: float) -> float:
 def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> list[Run]:
     """Draw the runs of ``learn``: three short ones and one past epoch 30, about 100 updates in all.
 
-    Each hyperparameter has another value than its default in at least one run, one run has a smaller last batch, and
-    one is resumed. A ``large`` network gets the short runs alone, with at most 30 updates in all.
+    Each hyperparameter has another value than its default in at least one of the short runs; the long one has the
+    defaults, whose curve changes in its epochs. One run has a smaller last batch, and one is resumed. A ``large`` network
+    gets the short runs alone, with at most 30 updates in all.
     """
     shapes = _shapes(source, large)  # epochs planned, epochs run, batches
     resumed = source.choice([index for index, (_, epochs, _) in enumerate(shapes) if epochs > 1])
-    owners = {p.name: source.randrange(len(shapes)) for p in variant.hyperparameters}
+    owners = {p.name: source.randrange(_SHORT_RUNS) for p in variant.hyperparameters}
     runs = []
     for index, (planned, epochs, batches) in enumerate(shapes):
         batch_size = math.floor(_log_uniform(source, 3, 33))
@@ -205,7 +206,7 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
         for parameter in variant.hyperparameters:
             if owners[parameter.name] == index:
                 prm[parameter.name] = _other_value(source, parameter)
-            elif source.random() < 0.5:
+            elif index < _SHORT_RUNS and source.random() < 0.5:
                 prm[parameter.name] = _value(source, parameter)
         runs.append(
             Run(

@@ -36,7 +36,7 @@ from lrgen.verify.session import Array, Session
 
 LARGE = 20_000_000  # parameters: a larger network gets few updates
 LONG = 30  # epochs: people change the learning rate by hand here
-_FIXED = (Run(3, 5, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
+_FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
 _UNITS = {False: "epoch", True: "batch"}
 _REAL_EPOCHS = 2  # with the real forward pass, after a long run is resumed
 _SAME_GRADIENT = 1e-3

@@ -15,6 +15,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 START, BATCH, END, RETURN = "start", "batch", "end", "return"
+# As they are before the file runs, which may replace them.
+_cat, _take, _zeros_like = torch.cat, torch.index_select, torch.zeros_like
+_detach, _reshape, _float, _cpu, _numpy = Tensor.detach, Tensor.reshape, Tensor.float, Tensor.cpu, Tensor.numpy
+_crc32, _stack, _norm = zlib.crc32, torch.stack, torch.linalg.vector_norm
 
 
 class Watch:
@@ -87,16 +91,16 @@ class Watch:
         present = np.array([gradient is not None for gradient in gradients], dtype=np.uint8)
         whole = _concatenated(
             [
-                torch.zeros_like(parameter) if gradient is None else gradient.detach()
+                _zeros_like(parameter) if gradient is None else _detach(gradient)
                 for parameter, gradient in zip(self._parameters, gradients, strict=True)
             ]
         )
-        return whole[self._flat].cpu().numpy(), present, float(whole.norm())
+        return _numpy(_cpu(_take(whole, 0, self._flat))), present, float(_norm(whole))
 
     def taken(self) -> tuple[dict[str, Any], list[np.ndarray[Any, Any]]]:
         """The notes: values, and the arrays weights (events × samples), gradients, presence, then whole states."""
         width = len(self._flat)
-        weights = torch.stack(self._weights).cpu().numpy() if self._weights else np.zeros((0, width), np.float32)
+        weights = _numpy(_cpu(_stack(self._weights))) if self._weights else np.zeros((0, width), np.float32)
         gradients = np.stack(self._gradients) if self._gradients else np.zeros((0, width), np.float32)
         present = np.stack(self._present) if self._present else np.zeros((0, len(self._counts)), np.uint8)
         values = {"events": self._events, "steps": self._steps, "saved": self._saved}
@@ -104,9 +108,9 @@ class Watch:
 
     def _note(self, kind: str, with_digest: bool = False) -> None:
         with torch.no_grad():
-            weights = _concatenated([parameter.detach() for parameter in self._parameters])
-            self._weights.append(weights[self._flat])
-        digest = zlib.crc32(weights.cpu().numpy().data) if with_digest else None
+            weights = _concatenated([_detach(parameter) for parameter in self._parameters])
+            self._weights.append(_take(weights, 0, self._flat))
+        digest = _crc32(_numpy(_cpu(weights)).data) if with_digest else None
         self._events.append({"kind": kind, "digest": digest, "steps": len(self._steps)})
 
     def _before_step(self, optimizer: Optimizer) -> None:
@@ -128,7 +132,7 @@ class Watch:
 
 def _concatenated(tensors: list[Tensor]) -> Tensor:
     """Tensors as one vector, in single precision."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors]).float()
+    return _float(_cat([_reshape(tensor, (-1,)) for tensor in tensors]))
 
 
 def settings_of(group: dict[str, Any]) -> dict[str, Any]:
