@@ -29,7 +29,7 @@ FLOORS = {
 }
 MAX_FLOORS = 10
 MAX_MODULES = 9  # directly in lrgen/, besides __init__ and __main__
-SENT_AS_TEXT = {"verify.sandbox"}
+SENT_AS_TEXT = {"verify.sandbox", "verify.nursery"}
 HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray", "pyarrow"}
 
 every_module = pytest.mark.parametrize("name", sorted(MODULES))
@@ -238,7 +238,7 @@ def calls(name: str) -> set[str]:
 def test_only_the_command_line_prints(name):
     """Only the command line prints; a child process may report a failure on stderr to its parent."""
     printing = {"print", "sys.stdout.write", "sys.stderr.write", "pprint", "input"}
-    allowed = {"verify.engines.local": {"sys.stderr.write"}}
+    allowed = {"verify.nursery.host": {"sys.stderr.write"}}
     assert room_of(name) == "cli" or calls(name) & printing <= allowed.get(name, set())
 
 

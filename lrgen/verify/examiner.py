@@ -105,5 +105,5 @@ class Examiner:
 
 
 def printable_output(output: bytes) -> str:
-    """What a file printed, with its line breaks and without other control characters."""
+    """The output of a file, with its line breaks and without other control characters."""
     return "\n".join(printable(line, len(line)) for line in output.decode(errors="replace").split("\n"))

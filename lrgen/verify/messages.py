@@ -156,7 +156,7 @@ class Step(Message):
 
 
 class Result(Message):
-    """What ``learn`` returned."""
+    """The result of ``learn``."""
 
     kind: Literal["nothing", "pair", "other"]
     accuracy: Finite | None = None
@@ -209,7 +209,7 @@ class Trace(Message):
 
 
 class Envelope(Message):
-    """What an answer consists of: values, an exception of the file, or a refusal, and the number of its children."""
+    """An answer: values, an exception of the file, or a refusal, and the number of the file's children."""
 
     children: Count
     done: dict[str, Any] | None = None

@@ -62,8 +62,8 @@ class Finder:
         exec(compile(given["modules"][module.__name__], f"<{module.__name__}>", "exec"), vars(module))
 finder = Finder()
 sys.meta_path.insert(0, finder)
-from beside.sandbox import guardian
-guardian.guard(given["lifeline"], given["scratch"])
+import beside.sandbox.guardian
+beside.sandbox.guardian.guard(given["lifeline"], given["scratch"])
 from beside import host
 sys.meta_path.remove(finder)
 host.main(given["socket"], view)
@@ -79,7 +79,7 @@ class Ended(Exception):
 
 
 class FileRaised(Exception):
-    """The file raised an exception; ``str`` is ``ValueError: message (line 12)``."""
+    """An exception of the file; ``str`` is ``ValueError: message (line 12)``."""
 
     def __init__(self, raised: Raised) -> None:
         message = printable(raised.message, 300)
@@ -174,12 +174,12 @@ class Nursery:
             self._resources.close()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        own, other = socket.socketpair()
         reading, writing = os.pipe()
         lifeline, self._lifeline = os.pipe()  # the guardian of the files' processes ends them when ours closes
         given = {
             "view": isolation.view(),
-            "socket": theirs.fileno(),
+            "socket": other.fileno(),
             "lifeline": lifeline,
             "scratch": str(self.folder),
             **_modules(),
@@ -191,7 +191,7 @@ class Nursery:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, str(reading)],
-                pass_fds=(reading, theirs.fileno(), lifeline),
+                pass_fds=(reading, other.fileno(), lifeline),
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
@@ -203,12 +203,12 @@ class Nursery:
         finally:
             os.close(reading)
             os.close(lifeline)
-            theirs.close()
+            other.close()
         with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(given).encode())
-        self._socket = ours
+        self._socket = own
         self._wait_until_ready()
-        self._reader = threading.Thread(target=self._read_reports, args=(ours,), daemon=True)
+        self._reader = threading.Thread(target=self._read_reports, args=(own,), daemon=True)
         self._reader.start()
 
     def _wait_until_ready(self) -> None:
@@ -244,12 +244,12 @@ class Nursery:
         self._errors.close()
         self._lose_all()
 
-    def _read_reports(self, ours: socket.socket) -> None:
+    def _read_reports(self, nursery: socket.socket) -> None:
         """Pass the reports of the nursery to the sessions, until it ends; runs in a thread."""
         buffer = b""
         while True:
             try:
-                data = ours.recv(1 << 16)
+                data = nursery.recv(1 << 16)
             except OSError:
                 data = b""
             if not data:
@@ -309,7 +309,7 @@ class Session:
     def start(self, to_nursery: socket.socket) -> None:
         """Have the nursery fork the process."""
         self._folder = Path(tempfile.mkdtemp(dir=self.nursery.folder))
-        self._channel, theirs = socket.socketpair()
+        self._channel, channel = socket.socketpair()
         self._channel.setblocking(False)
         self._output_pipe, output = os.pipe()
         os.set_blocking(self._output_pipe, False)
@@ -323,9 +323,9 @@ class Session:
             "memory": self.place.limits.memory,
         }
         try:
-            socket.send_fds(to_nursery, [(json.dumps(request) + "\n").encode()], [theirs.fileno(), output])
+            socket.send_fds(to_nursery, [(json.dumps(request) + "\n").encode()], [channel.fileno(), output])
         finally:
-            theirs.close()
+            channel.close()
             os.close(output)
 
     def __enter__(self) -> Self:

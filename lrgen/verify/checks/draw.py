@@ -192,8 +192,8 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
     """Draw the runs of ``learn``: three short ones and one past epoch 30, about 100 updates in all.
 
     Each hyperparameter has another value than its default in at least one of the short runs; the long one has the
-    defaults, whose curve changes in its epochs. One run has a smaller last batch, and one is resumed. A ``large`` network
-    gets the short runs alone, with at most 30 updates in all.
+    defaults, whose curve changes in its epochs. One run has a smaller last batch, and one is resumed. A ``large``
+    network gets the short runs alone, with at most 30 updates in all.
     """
     shapes = _shapes(source, large)  # epochs planned, epochs run, batches
     resumed = source.choice([index for index, (_, epochs, _) in enumerate(shapes) if epochs > 1])

@@ -43,7 +43,7 @@ _SAME_GRADIENT = 1e-3
 
 
 class Way(Enum):
-    """How the gradients of the updates are known, in the order in which the ways are tried.
+    """A way to know the gradients of the updates; they are tried in this order.
 
     ``PATTERN``: the stand-in's, as they are. ``CLIPPED``: the stand-in's after the file's clipping, compared with what
     the file's process notes. ``TERMS``: also with terms of the loss that depend on the weights alone, which another
@@ -92,7 +92,7 @@ class _OtherGradientsError(Exception):
 
 @dataclass(frozen=True)
 class _Again:
-    """What another process needs to compute the gradients of an update again, and the sampled ones to compare with."""
+    """An update whose gradients another process computes again, with the sampled ones that it is compared with."""
 
     batch: int
     state: Array
@@ -104,7 +104,7 @@ class _Again:
 
 @dataclass
 class _Trained:
-    """A network in training: its run, and what was promised and seen so far."""
+    """A network in training: its run, and the learning rates and metrics so far."""
 
     run: Run
     net: str
@@ -139,7 +139,7 @@ class _Learner:
 
     @property
     def evidence(self) -> list[str]:
-        """What was compared, in sentences."""
+        """Sentences on the comparisons."""
         sentences = [f"{self.updates} updates of learn were compared with the reference optimizer"]
         if self.way is Way.OBSERVED:
             sentences.append("observed gradients")
@@ -264,7 +264,7 @@ class _Learner:
             gradients = self._known(trained, notes, arrays[3 + len(states) :], batches, terms)
         else:
             gradients = self._observed(notes)
-        lrs = self._promised(trained, notes)
+        lrs = self._compared(trained, notes)
         try:
             trained.effects.follow(notes, gradients, lrs, Place(trained.epoch, run.batches), self.variant.label)
         except CheckFailure as failure:
@@ -324,7 +324,7 @@ class _Learner:
 
     # Learning rates.
 
-    def _promised(self, trained: _Trained, notes: Notes) -> Traces:
+    def _compared(self, trained: _Trained, notes: Notes) -> Traces:
         """Compare the learning rates of the groups with the curve; returns those of the curve (groups × updates)."""
         variant, run = self.variant, trained.run
         trained.rates += [step.rates for step in notes.learned.steps]
@@ -458,7 +458,7 @@ class _Learner:
     def _terms(
         self, trained: _Trained, states: Sequence[Array], seeds: list[int], images: Array, labels: Array
     ) -> list[tuple[Array, float]]:
-        """What the loss adds to the gradients and to the loss besides the criterion, from the weights alone.
+        """The terms of the loss besides the criterion, which depend on the weights alone: gradients and values.
 
         Another process calls ``learn`` at the same weights, with a stand-in that sends gradients of zero.
         """

@@ -166,7 +166,7 @@ def _factor(arrived: Array, entropy: Array) -> float:
 def _close(expected: list[Array], observed: list[Array]) -> bool:
     largest = max(float(np.abs(part).max(initial=0.0)) for part in expected)
     return all(
-        np.all(np.abs(one - other) <= _SAME_NORM * largest) for one, other in zip(expected, observed, strict=True)
+        np.all(np.abs(wanted - seen) <= _SAME_NORM * largest) for wanted, seen in zip(expected, observed, strict=True)
     )
 
 

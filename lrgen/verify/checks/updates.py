@@ -1,9 +1,9 @@
-"""The effect of each update on sampled weights, compared with a reference optimizer at the promised learning rates.
+"""The effect of each update on sampled weights, compared with a reference optimizer at the learning rates of the curve.
 
 What a file says of its learning rates is in its parameter groups; what counts is how its weights move. A run of
 ``learn`` is a sequence of notes of the sampled weights (``nursery.watch``). Between two notes weights may move
 
-- by one update after each batch, as the reference optimizer predicts it from the gradients and the promised rates;
+- by one update after each batch, as the reference optimizer predicts it from the gradients and those learning rates;
 - when the optimizer of the variant itself enters or leaves its evaluation mode (schedule-free);
 - at no other time.
 """
@@ -128,7 +128,7 @@ class Effects:
 
         Args:
             gradients: of each update.
-            lrs: the promised learning rate of each group at each update (groups × updates).
+            lrs: the learning rate of each group by the curve at each update (groups × updates).
             place: says where an update is.
             source: names what the learning rates are compared with.
 
@@ -166,8 +166,8 @@ class Effects:
         progress = prediction.progress(observed)
         factor = "" if progress is None else f", the update is {progress:.3g} times that of {self._name}"
         raise CheckFailure(
-            f"the weights do not move at the promised learning rate {where}: a weight is {difference.observed:.8g}, "
-            f"expected {difference.expected:.8g}{factor} ({source})"
+            f"the weights do not move by the learning rate of the curve {where}: "
+            f"a weight is {difference.observed:.8g}, expected {difference.expected:.8g}{factor} ({source})"
         )
 
     def _check_settings(self, notes: Notes, update: int) -> None:

@@ -80,7 +80,7 @@ class Prm(dict[str, Any]):
 
 
 class Refusal(Exception):
-    """The file does not do what a command needs; the message says what."""
+    """A command that cannot be obeyed; the message says why."""
 
 
 class Driver:
@@ -644,7 +644,7 @@ def _takes_metric(scheduler: object) -> bool:
 
 
 def _result(result: object) -> dict[str, Any]:
-    """What ``learn`` returned: nothing, a pair of numbers, or the text of something else."""
+    """The result of ``learn``: nothing, a pair of numbers, or the text of something else."""
     if result is None:
         return {"kind": "nothing"}
     if isinstance(result, tuple) and len(result) == 2:
