@@ -59,8 +59,7 @@ class Batches:
         self._offset = (-scale.mean / scale.std).repeat(width)
         self._generator = None if seed is None else torch.Generator().manual_seed(seed)
         self.shape = images.shape[1:]
-        self._crop = crop if seed is not None else 0
-        self._flip = flip and seed is not None
+        self._crop, self._flip = crop, flip
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.batch_size)
@@ -70,12 +69,17 @@ class Batches:
             order = torch.arange(len(self.labels))
         else:
             order = torch.randperm(len(self.labels), generator=self._generator)
-        for indices in torch.split(order.to(self.labels.device), self.batch_size):
-            pixels = self._pixels.index_select(0, indices)
-            if self._generator is not None and (self._crop or self._flip):
-                pixels = augment(pixels, self._crop, self._flip, self._generator)
-            rows = pixels.flatten(2).float().mul_(self._factor).add_(self._offset)
-            yield rows.view_as(pixels).permute(0, 3, 1, 2), self.labels[indices]
+        for indices in torch.split(order, self.batch_size):
+            yield self.batch(indices, self._generator)
+
+    def batch(self, indices: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The batch of the images at these positions, augmented if there is a generator."""
+        indices = indices.to(self.labels.device)
+        pixels = self._pixels.index_select(0, indices)
+        if generator is not None and (self._crop or self._flip):
+            pixels = augment(pixels, self._crop, self._flip, generator)
+        rows = pixels.flatten(2).float().mul_(self._factor).add_(self._offset)
+        return rows.view_as(pixels).permute(0, 3, 1, 2), self.labels[indices]
 
 
 def augment(pixels: Tensor, crop: int, flip: bool, generator: torch.Generator) -> Tensor:

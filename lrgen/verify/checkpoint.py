@@ -12,7 +12,7 @@ from lrgen.data import Dataset
 from lrgen.data.batches import Batches, Scale
 from lrgen.errors import DataError, first_line
 from lrgen.render.renderer import Renderer
-from lrgen.verify.checks.training import evaluate
+from lrgen.verify.checks.scores import score
 
 _BATCH = 256
 
@@ -49,4 +49,8 @@ def evaluate_checkpoint(
         raise DataError(f"{checkpoint}: the weights do not match {network}: {first_line(error)}") from error
     labels = torch.from_numpy(dataset.test_labels)
     held_out = Batches(torch.from_numpy(dataset.test_images), labels, _BATCH, Scale.of(images))
-    return evaluate(net, held_out, len(dataset.classes))
+    net.eval()
+    with torch.no_grad():
+        logits = torch.cat([net(batch).float() for batch, _ in held_out])
+    scored = score(logits.numpy(), dataset.test_labels)
+    return scored.loss, [list(row) for row in scored.confusion]

@@ -179,11 +179,40 @@ class Learned(Message):
     losses: Annotated[list[Number], Field(max_length=_MAX_LIST)] = []
 
 
-class Data(Message):
-    """The training images: the number of batches, and the shape of an image."""
+class Trained(Learned):
+    """A call of ``learn`` on the training images.
 
-    batches: Annotated[int, Field(ge=1, le=1 << 31)]
-    shape: Annotated[list[Count], Field(min_length=3, max_length=3)]
+    ``rows`` is the number of logits of each batch, ``differentiated`` says whether its loss was differentiated, and
+    ``single`` whether the output of the network is a single tensor.
+    """
+
+    rows: Annotated[list[Count], Field(max_length=_MAX_LIST)]
+    differentiated: Annotated[list[bool], Field(max_length=_MAX_LIST)]
+    single: bool
+
+
+class Entry(Message):
+    """A tensor of a state."""
+
+    name: Name
+    dtype: Literal[
+        "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64"
+    ]
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=1 << 31)]], Field(max_length=8)]
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        size = int(self.dtype == "bool") or int("".join(filter(str.isdigit, self.dtype))) // 8
+        for length in self.shape:
+            size *= length
+        return size
+
+
+class Entries(Message):
+    """The tensors of a state."""
+
+    entries: Annotated[list[Entry], Field(max_length=_MAX_LIST)]
 
 
 class Saved(Message):

@@ -67,8 +67,11 @@ class Examination:
         try:
             self.load(session)
             yield session
-        finally:
-            self._close(session)
+        except BaseException:  # its reason goes before that of a process left running
+            with contextlib.suppress(CheckFailure):
+                self._close(session)
+            raise
+        self._close(session)
 
     def load(self, session: Session) -> messages.Loaded:
         """Execute the file in a process, from the text that was hashed.

@@ -1,334 +1,396 @@
-"""The training check: the network learns real data with the learning rates of the claimed variant."""
+"""The training check: the network learns real data with the learning rates of the claimed variant.
+
+The file's process gets training images with their labels and the evaluated images without; everything that is judged is
+computed here, from logits, sampled weights and sampled gradients.
+"""
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from lrgen import curves
-from lrgen.data import Dataset
-from lrgen.data.batches import Batches, Scale
-from lrgen.records import Budget, Candidate, EpochReport, Stage, Training, Unit, Variant, VerifySettings
-from lrgen.verify.checks.recorder import Recorder
+from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
+from lrgen.verify import messages
+from lrgen.verify.checks import scores
+from lrgen.verify.checks.draw import positions
+from lrgen.verify.checks.examination import Examination, prm_of, raising
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.images import reordered, training_data
+from lrgen.verify.checks.observed_updates import Fault, ObservedUpdates, Watched, WrongUpdate, optimizer_of
 from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
-from lrgen.verify.checks.subject import CheckFailure, Subject
+from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
+from lrgen.verify.checks.scores import Score, score
+from lrgen.verify.checks.second_process import NET, DrawnBatch, Setting, check_gradient, saved_logits
+from lrgen.verify.checks.training_plan import TrainingPlan, plan_of, steps_of
+from lrgen.verify.session import Array, Session
 
 STAGE = Stage.TRAINING
 # The accuracy of the best epoch on held-out images, as a multiple of chance: 0.5 with ten classes.
 TIMES_CHANCE = 5.0
+# The accuracy before training, as a multiple of chance, on so many held-out images.
+TIMES_CHANCE_BEFORE = 3.5
+IMAGES_BEFORE = 360
 # The fraction of the images to overfit that the best epoch must classify correctly.
 OVERFIT = 0.9
-# The mean of a schedule that budgets assume, as a fraction of the base learning rate; most have a higher mean.
-MEAN_RATE = 0.5
-# The limit on the maximum learning rate, as a multiple of the budget's base learning rate.
-HIGHEST_RATE = 3.0
+# The fraction of evaluated images by which the accuracy of a saved state may differ in another process.
+SAVED = 0.05
+SAMPLES = 512  # of the weights
+# The relative difference of the loss that is differentiated from the cross-entropy of the logits.
+_SAME_LOSS = 1e-3
+_SEEDS = 0x5EED  # keeps the order of images apart from other draws of the same seed
 
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """The training of a file.
+@dataclass
+class Epoch:
+    """An epoch of the training."""
 
-    Without a ``budget`` the network is trained on the training images and evaluated on held-out images. With a budget
-    it is trained and evaluated on the same small subset, with batch norm statistics of this subset.
-    """
+    order: NDArray[np.int64]
+    seeds: list[int]
+    watched: Watched
+    losses: NDArray[np.float64]  # of each batch
+    accuracies: NDArray[np.float64]
+    sizes: NDArray[np.int64]
+    cross_entropy: bool  # the loss is that of the criterion for the logits and labels
+    single: bool  # the output is a single tensor
+    score: Score
+    seconds: float
+    result: messages.Result
 
-    epochs: int
-    batch_size: int
-    lr: float
-    budget: Budget | None = None
-
-    @property
-    def training(self) -> Training:
-        """The kind of training in the results."""
-        return Training.OVERFIT if self.budget else Training.FULL
-
-
-def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
-    """The training of a candidate; its budget applies on the CPU, unless the settings ask for the full training."""
-    budget = candidate.budget
-    if budget is None or settings.full or settings.device != "cpu":
-        return TrainingPlan(settings.epochs, settings.batch_size, candidate.prm["lr"])
-    lr = candidate.prm["lr"]
-    if candidate.variant is not None and candidate.variant.optimizer is not None:
-        lr *= budget.own_rate
-    elif budget.lr:
-        lr = budget.lr
-    return TrainingPlan(budget.epochs, budget.batch, lr * _lr_factor(candidate, budget), budget)
+    def metric(self, metric: Metric | None) -> tuple[NDArray[np.float64], float]:
+        """A metric of each batch, and its mean over images; what ``learn`` returned where there is none."""
+        values = self.accuracies if metric is Metric.ACCURACY else self.losses
+        mean = float(np.average(values, weights=self.sizes)) if len(values) else math.nan
+        if math.isnan(mean) and self.result.kind == "pair":
+            returned = self.result.accuracy if metric is Metric.ACCURACY else self.result.loss
+            mean = math.nan if returned is None else returned
+        return values, mean
 
 
-def _lr_factor(candidate: Candidate, budget: Budget) -> float:
-    """The factor on the base learning rate that raises the mean of a low schedule to ``MEAN_RATE``.
-
-    A budget has a few dozen updates. A schedule that stays near zero during these (a warm-up of 10,000 updates, a
-    fourth power) would not test the network.
-    """
-    variant = candidate.variant
-    if variant is None or variant.unit is Unit.METRIC:
-        return 1.0
-    updates = -(-budget.images // budget.batch)
-    steps, horizon = _steps(variant, budget.epochs, updates)
-    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    rates = curves.rates(variant, steps, horizon, 1.0, prm)
-    return max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+def run(examination: Examination) -> None:
+    """Train the network, and compare how it learned."""
+    assert examination.dataset is not None
+    plan = plan_of(examination.candidate, examination.settings)
+    data = training_data(examination.dataset, plan.budget, examination.settings.seed)
+    order = list(range(len(data.held_out)))
+    examination.draw.stream("training", "order").shuffle(order)
+    data = reordered(data, np.array(order))
+    examination.session.call("forget", messages.Nothing)
+    with examination.fresh() as session:
+        training = Training(Setting(examination, plan, data, prm_of_training(examination, plan)), session)
+        training.run()
 
 
-def _steps(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:
-    """The step of the schedule at each update of a training, and the horizon."""
-    total = epochs * updates
-    if variant.per_batch:
-        return np.arange(total), total
-    return np.repeat(np.arange(epochs), updates), epochs
-
-
-def measure(subject: Subject) -> dict[str, Any]:
-    """Train and evaluate; returns the confusion matrices, the losses and the learning rates of the epochs.
-
-    Raises:
-        CheckFailure: if the training raises or changes no parameter.
-    """
-    data, settings = subject.dataset, subject.settings
-    assert data is not None
-    plan = plan_of(subject.candidate, settings)
-    torch.manual_seed(settings.seed)
-    train, test = _batches(data, plan, settings.seed, subject.device)
-    prm = subject.prm(**{**subject.candidate.prm, "lr": plan.lr, "batch": plan.batch_size, "epoch_max": plan.epochs})
-    if plan.budget and plan.budget.dropout is not None and "dropout" in prm:
+def prm_of_training(examination: Examination, plan: TrainingPlan) -> dict[str, object]:
+    """The hyperparameters of a training; a budget may set the dropout."""
+    prm = prm_of(**{**examination.candidate.prm, "lr": plan.lr, "batch": plan.batch_size, "epoch_max": plan.epochs})
+    if plan.budget and plan.budget.dropout is not None:
         prm["dropout"] = plan.budget.dropout
-    shape = (plan.batch_size, *train.shape)
-    assert subject.module is not None
-    epochs = []
-    try:
-        torch.manual_seed(settings.seed)
-        net: Any = subject.module.Net(shape, (len(data.classes),), prm, subject.device).to(subject.device)
-        net.train_setup(prm)
-        if settings.compile:
-            net.compile()
-        trained = _TrainedNet(net)
-        before = [parameter.detach().clone() for parameter in net.parameters()]
-        for epoch in range(1, plan.epochs + 1):
+    return prm
+
+
+@dataclass
+class Training:
+    """A training in a process of its own."""
+
+    setting: Setting
+    session: Session
+    epochs: list[Epoch] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.examination, self.plan, self.data = self.setting.examination, self.setting.plan, self.setting.data
+        self.variant: Variant | None = self.examination.candidate.variant
+        self.updates = -(-len(self.data.images) // self.plan.batch_size)
+        self._draw = np.random.Generator(np.random.Philox([self.examination.settings.seed % (1 << 64), _SEEDS]))
+        self.examination.training, self.examination.base_lr = self.plan.training, self.plan.lr
+
+    def run(self) -> None:
+        """Train, and judge the training.
+
+        Raises:
+            CheckFailure: if anything that is compared differs.
+        """
+        with raising("training"):
+            self._begin()
+            best = self._train()
+        self._check_movement()
+        rates = self._check_rates()
+        self._check_updates(rates)
+        accuracy = self.epochs[best].score.accuracy
+        self._require(accuracy, f"in the best of {self.plan.epochs} epochs")
+        self._check_saved(best)
+        self._check_gradient()
+        if self.plan.budget:
+            self.evidence.append("the labels of the images to overfit were seen")
+        self.examination.evidence += self.evidence
+
+    # The training itself.
+
+    def _begin(self) -> None:
+        self.setting.give_data(self.session)
+        self.parameters = self.setting.build(self.session)
+        self.weights = sum(parameter.count for parameter in self.parameters)
+        self.set_up = self.setting.set_up(self.session)
+        if self.examination.settings.compile:
+            self.session.call("compile", messages.Nothing, net=NET)
+        drawn = self.examination.draw.stream("training", "positions")
+        sampled = positions(drawn, [parameter.shape for parameter in self.parameters], SAMPLES)
+        self.sizes = [len(at) for at in sampled]
+        self.sampling: list[Array] = [np.concatenate(sampled), np.array(self.sizes, dtype=np.int64)]
+        # The drawn update is not the first; its batch is a whole one.
+        whole = max(1, len(self.data.images) // self.plan.batch_size)
+        choices = [divmod(at, whole) for at in range(1, self.plan.epochs * whole)] or [(0, 0)]
+        self.drawn = self.examination.draw.stream("training", "update").choice(choices)
+        if not self.plan.budget:
+            count = min(IMAGES_BEFORE, len(self.data.held_out))
+            logits = self.setting.logits(self.session, count=count)
+            before = score(logits, self.data.held_out_labels[:count]).accuracy
+            limit = TIMES_CHANCE_BEFORE / self.data.classes
+            if before > limit:
+                raise CheckFailure(
+                    f"the accuracy on {count} held-out images is {before:.3f} before training, expected at most "
+                    f"{limit:.2f}"
+                )
+
+    def _train(self) -> int:
+        """Run the epochs; returns the index of the best one, whose state is kept."""
+        best = 0
+        for number in range(1, self.plan.epochs + 1):
             started = time.perf_counter()
-            with _precision(subject):
-                result = trained.learn(train)
-                if plan.budget:
-                    _reset_batch_norm(net, test)
-                loss, confusion = evaluate(net, test, len(data.classes))
-            epochs.append(trained.report(epoch, result, loss, confusion, time.perf_counter() - started))
-            if not trained.finite:
-                break
-        if all(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True)):
-            raise CheckFailure("training changes no parameter")
-    except (CheckFailure, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise CheckFailure(f"training raises {subject.explain(error)}") from error
-    return {
-        "epochs": epochs,
-        "updates": len(train),
-        "depths": [group.get("depth", 0) for group in net.optimizer.param_groups],
-        "support": np.bincount(test.labels.cpu().numpy(), minlength=len(data.classes)).tolist(),
-    }
+            epoch = self._epoch(number, started)
+            self.epochs.append(epoch)
+            self._report()
+            self._require_finite(number, epoch)
+            if number == 1 or epoch.score.accuracy > self.epochs[best].score.accuracy:
+                best = number - 1
+                self.session.call("keep", messages.Nothing, net=NET, name="best")
+        return best
 
+    def _epoch(self, number: int, started: float) -> Epoch:
+        order = self._draw.permutation(len(self.data.images)).astype(np.int64)
+        seeds = [int(seed) for seed in self._draw.integers(1 << 62, size=self.updates)]
+        trained, arrays = self.session.call(
+            "train",
+            messages.Trained,
+            [*self.sampling, order],
+            body=_body(self.updates, sum(self.sizes), len(order) * self.data.classes),
+            net=NET,
+            seeds=seeds,
+            autocast=self.examination.settings.autocast,
+            keep=self.drawn[1] if self.drawn[0] == number - 1 else None,
+        )
+        watched = Watched.of(trained, arrays, len(self.parameters), sum(self.sizes))
+        logits = self.setting.logits(self.session, norms="held-out" if self.plan.budget else None)
+        losses, accuracies, sizes, cross_entropy = self._batches(trained, arrays[3], arrays[4], order)
+        held_out = score(logits, self.data.held_out_labels)
+        seconds = time.perf_counter() - started
+        return Epoch(
+            order,
+            seeds,
+            watched,
+            losses,
+            accuracies,
+            sizes,
+            cross_entropy,
+            trained.single,
+            held_out,
+            seconds,
+            trained.result,
+        )
 
-def _precision(subject: Subject) -> torch.autocast:
-    """The precision of an epoch.
+    def _batches(
+        self, trained: messages.Trained, differentiated: Array, logits: Array, order: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], bool]:
+        """The loss, the accuracy and the size of each batch, and whether the losses are those of the criterion.
 
-    The cache of autocast is disabled, because it would keep the weights from before the first update.
-    """
-    kind, enabled = subject.device.type, subject.settings.autocast
-    return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
+        Losses are those that were differentiated. The cross-entropy of the logits differs from them by rounding errors
+        alone, unless the loss has terms of its own.
+        """
+        labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
+        sizes = np.array([len(part) for part in labels], dtype=np.int64)
+        rows, known = trained.rows[: self.updates], np.array(trained.differentiated[: self.updates], dtype=bool)
+        losses = differentiated[: self.updates].astype(np.float64)
+        if rows != sizes.tolist() or len(logits) != len(order) or logits.shape[1:] != (self.data.classes,):
+            return losses[known[: len(losses)]], np.zeros(0), sizes[: int(known.sum())], False
+        parts = np.split(logits, np.cumsum(sizes)[:-1])
+        smoothing = self.set_up.criterion.label_smoothing
+        own = np.array(
+            [scores.losses(part, wanted, smoothing).mean() for part, wanted in zip(parts, labels, strict=True)]
+        )
+        accuracies = np.array(
+            [float((part.argmax(axis=1) == wanted).mean()) for part, wanted in zip(parts, labels, strict=True)]
+        )
+        losses = np.where(known, losses, own)
+        tolerance = _SAME_LOSS if self.setting.exact else 0.1
+        with np.errstate(all="ignore"):
+            same = bool(np.all(np.abs(losses - own) <= tolerance * np.maximum(1.0, np.abs(own))))
+        return losses, accuracies, sizes, same and self.set_up.criterion.cross_entropy
 
+    def _require_finite(self, number: int, epoch: Epoch) -> None:
+        wrong = np.flatnonzero(~np.isfinite(epoch.losses))
+        not_finite = epoch.result.kind == "other" and epoch.result.text.startswith("(")
+        if len(wrong) or not math.isfinite(epoch.score.loss) or not_finite:
+            update = int(wrong[0]) + 1 if len(wrong) else len(epoch.watched.steps)
+            raise CheckFailure(f"the loss is not finite in training at epoch {number}, update {update}")
 
-def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Check that the losses are finite, the learning rates are those of the curve, and the accuracy suffices."""
-    epochs, plan = measurement["epochs"], plan_of(candidate, settings)
-    for epoch in epochs:
-        if not epoch["finite"]:
-            return f"the loss is not finite in training at epoch {epoch['epoch']}, update {epoch['bad_update']}"
-        if [sum(row) for row in epoch["confusion"]] != measurement["support"]:
-            return f"the confusion matrix of epoch {epoch['epoch']} does not count each evaluated image once"
-    if len(epochs) != plan.epochs:
-        return f"the number of trained epochs is {len(epochs)}, expected {plan.epochs}"
-    reason = _judge_rates(candidate, plan, measurement)
-    if reason:
-        return reason
-    best = max(report.accuracy for report in reports(measurement))
-    required = OVERFIT if plan.budget else TIMES_CHANCE / len(measurement["support"])
-    if best < required:
-        images = f"{sum(measurement['support'])} images to overfit" if plan.budget else "held-out images"
-        accuracy = f"the accuracy on the {images} is {best:.3f} in the best of {len(epochs)} epochs"
-        return f"the network does not learn: {accuracy}, expected at least {required:.2f}"
-    return ""
-
-
-def _judge_rates(candidate: Candidate, plan: TrainingPlan, measurement: dict[str, Any]) -> str:
-    variant, updates = candidate.variant, measurement["updates"]
-    if variant is None:
-        return ""
-    base_lr, epochs = plan.lr, measurement["epochs"]
-    other = next((len(epoch["rates"]) for epoch in epochs if len(epoch["rates"]) != updates), None)
-    if other is not None:
-        return f"the number of optimizer steps in an epoch of training is {other}, expected {updates} (one per batch)"
-    total = plan.epochs * updates
-    rows = [row for epoch in epochs for row in epoch["rates"]]
-    actual = as_array([list(rates) for rates in zip(*rows, strict=True)], total)
-    reason = wrong_depths(variant, measurement["depths"])
-    if reason or actual is None or len(actual) != len(measurement["depths"]):
-        return reason or "training has updates without a learning rate for each parameter group"
-    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    steps, horizon = _steps(variant, plan.epochs, updates)
-    metrics: list[float] | None = None
-    if variant.unit is Unit.METRIC:
-        by_batch = [batch for epoch in epochs for batch in epoch[f"batch_{variant.metric}"]]
-        by_epoch = [epoch[f"train_{variant.metric}"] for epoch in epochs]
-        metrics = (by_batch if variant.cadence is Unit.BATCH else by_epoch)[:-1]
-    depths = measurement["depths"]
-    expected = curves.rates(variant, steps, horizon, base_lr, prm, metrics=metrics, depths=depths)
-    at = first_difference(actual, expected, variant.tolerance * base_lr)
-    if at is None:
-        return ""
-    place = f"in training at epoch {at // updates + 1}, batch {at % updates + 1} of {updates}"
-    return describe(actual, expected, at, place, variant.label)
-
-
-def reports(measurement: dict[str, Any]) -> tuple[EpochReport, ...]:
-    """The measured epochs as records.
-
-    Raises:
-        ValueError: if a confusion matrix is not of the shape (classes, classes), or does not hold counts.
-    """
-    classes = len(measurement["support"])
-    for epoch in measurement["epochs"]:
-        rows = epoch["confusion"]
-        counts = [count for row in rows for count in row]
-        if [len(row) for row in rows] != [classes] * classes or not classes:
-            raise ValueError(
-                f"the confusion matrix of epoch {epoch['epoch']} is not of the shape ({classes}, {classes})"
+    def _report(self) -> None:
+        """Record the epochs so far, with their classes as in the dataset."""
+        self.examination.epochs = tuple(
+            EpochReport(
+                epoch=number,
+                train_loss=epoch.metric(Metric.LOSS)[1],
+                train_accuracy=epoch.metric(Metric.ACCURACY)[1],
+                loss=epoch.score.loss,
+                confusion=self.data.disguise.original(epoch.score.confusion),
+                lr=max(epoch.watched.steps[-1].rates, default=math.nan) if epoch.watched.steps else math.nan,
+                seconds=epoch.seconds,
             )
-        if not all(isinstance(count, int) and count >= 0 for count in counts):
-            raise ValueError(f"the confusion matrix of epoch {epoch['epoch']} does not hold counts")
-    return tuple(
-        EpochReport(
-            epoch=epoch["epoch"],
-            train_loss=epoch["train_loss"],
-            train_accuracy=epoch["train_accuracy"],
-            loss=epoch["loss"],
-            confusion=tuple(tuple(row) for row in epoch["confusion"]),
-            lr=max(epoch["rates"][-1]) if epoch["rates"] else math.nan,
-            seconds=epoch["seconds"],
-        )
-        for epoch in measurement["epochs"]
-    )
-
-
-def _batches(data: Dataset, plan: TrainingPlan, seed: int, device: torch.device) -> tuple[Batches, Batches]:
-    """The batches for training and for evaluation; with a budget, both have the same images."""
-    train_images, train_labels = data.train_images, data.train_labels
-    test_images, test_labels = data.test_images, data.test_labels
-    crop, flip = data.crop, data.flip
-    if plan.budget:
-        count = len(data.classes)
-        chosen = first_of_each(train_labels, -(-plan.budget.images // count), count)[: plan.budget.images]
-        train_images, train_labels = train_images[chosen], train_labels[chosen]
-        test_images, test_labels = train_images, train_labels
-        crop, flip = 0, False  # the network must overfit exactly these images
-    images, held_out = (torch.from_numpy(part).to(device) for part in (train_images, test_images))
-    if plan.budget and plan.budget.pixels != images.shape[-1]:
-        images = held_out = _resized(images, plan.budget.pixels)
-    scale = Scale.of(images)
-    train = Batches(images, torch.from_numpy(train_labels).to(device), plan.batch_size, scale, seed, crop, flip)
-    return train, Batches(held_out, torch.from_numpy(test_labels).to(device), 4 * plan.batch_size, scale)
-
-
-def first_of_each(labels: NDArray[np.int64], count: int, classes: int) -> NDArray[np.int64]:
-    """The positions of the first ``count`` images of each class, with the classes in turn."""
-    positions = [np.flatnonzero(labels == label)[:count] for label in range(classes)]
-    return np.array([own[rank] for rank in range(count) for own in positions if rank < len(own)], dtype=np.int64)
-
-
-def _resized(images: Tensor, pixels: int) -> Tensor:
-    sized = nn.functional.interpolate(images.float(), size=(pixels, pixels), mode="bilinear", antialias=True)
-    return sized.round().clamp(0, 255).to(torch.uint8)
-
-
-class _TrainedNet:
-    """A network whose learning rates and batch losses are recorded in training."""
-
-    def __init__(self, net: Any) -> None:
-        self._net = net
-        self._rates: list[list[float]] = []
-        self._recorder = Recorder(net.criterion)
-        self.finite = True
-        net.optimizer.register_step_pre_hook(
-            lambda optimizer, *_: self._rates.append([float(group["lr"]) for group in optimizer.param_groups])
+            for number, epoch in enumerate(self.epochs, start=1)
         )
 
-    def learn(self, train: Batches) -> Any:
-        """Train one epoch."""
-        self._rates.clear()
-        self._recorder.clear()
-        with self._recorder:
-            return self._net.learn(train)
+    # What is compared.
 
-    def report(
-        self, epoch: int, result: Any, loss: float, confusion: list[list[int]], seconds: float
-    ) -> dict[str, Any]:
-        """The record of one epoch as JSON; means are over images, during the updates."""
-        losses, accuracies = self._recorder.losses, self._recorder.accuracies
-        bad = next((index for index, value in enumerate(losses, start=1) if not math.isfinite(value)), None)
-        returned = result if isinstance(result, tuple) and len(result) == 2 else (math.nan, math.nan)
-        returned_loss = float(returned[1])
-        if bad is None and not (math.isfinite(loss) and (result is None or math.isfinite(returned_loss))):
-            bad = len(self._rates)
-        self.finite = bad is None
-        return {
-            "epoch": epoch,
-            "train_loss": self._recorder.mean(losses) if losses else returned_loss,
-            "train_accuracy": self._recorder.mean(accuracies) if accuracies else float(returned[0]),
-            "batch_loss": losses,
-            "batch_accuracy": accuracies,
-            "loss": loss,
-            "confusion": confusion,
-            "rates": list(self._rates),
-            "seconds": seconds,
-            "finite": self.finite,
-            "bad_update": bad,
-        }
+    def _check_movement(self) -> None:
+        first, last = self.epochs[0].watched.events[0], self.epochs[-1].watched.events[-1]
+        if first.digest == last.digest:
+            raise CheckFailure("training changes no parameter")
+
+    def _check_rates(self) -> NDArray[np.float64] | None:
+        """Compare the learning rates with the curve; returns them, groups × updates."""
+        steps = [step for epoch in self.epochs for step in epoch.watched.steps]
+        rows = [step.rates for step in steps]
+        if self.variant is None:
+            return as_array([list(group) for group in zip(*rows, strict=False)], len(rows))
+        counts = [len(epoch.watched.steps) for epoch in self.epochs]
+        other = next((count for count in counts if count != self.updates), None)
+        if other is not None:
+            raise CheckFailure(
+                f"the number of optimizer steps in an epoch of training is {other}, expected {self.updates} (one per "
+                "batch)"
+            )
+        depths = [group.depth for group in self.set_up.groups]
+        reason = wrong_depths(self.variant, depths)
+        same = len({len(row) for row in rows}) == 1
+        actual = as_array([list(group) for group in zip(*rows, strict=True)], len(rows)) if same else None
+        if reason or actual is None or len(actual) != len(depths):
+            raise CheckFailure(reason or "training has updates without a learning rate for each parameter group")
+        expected = self._expected(self.variant, depths)
+        at = first_difference(actual, expected, self.variant.tolerance * self.plan.lr)
+        if at is not None:
+            raise CheckFailure(describe(actual, expected, at, self._place(at), self.variant.label))
+        return np.broadcast_to(expected, actual.shape)
+
+    def _expected(self, variant: Variant, depths: list[int]) -> NDArray[np.float64]:
+        steps, horizon = steps_of(variant, self.plan.epochs, self.updates)
+        prm = {name: value for name, value in self.examination.candidate.prm.items() if name in variant.defaults}
+        metrics: list[float] | None = None
+        if variant.unit is Unit.METRIC:
+            values = [epoch.metric(variant.metric) for epoch in self.epochs]
+            by_batch = [float(value) for batches, _ in values for value in batches]
+            metrics = (by_batch if variant.cadence is Unit.BATCH else [mean for _, mean in values])[:-1]
+            if variant.metric is Metric.LOSS and not all(epoch.cross_entropy for epoch in self.epochs):
+                self.evidence.append("the schedule was driven by a loss with terms of the file's own")
+        return curves.rates(variant, steps, horizon, self.plan.lr, prm, metrics=metrics, depths=depths)
+
+    def _check_updates(self, rates: NDArray[np.float64] | None) -> None:
+        """Compare the weights after each update with those of a reference optimizer at the promised learning rates."""
+        own = self.variant.optimizer.name if self.variant is not None and self.variant.optimizer else None
+        try:
+            name = optimizer_of(self.set_up, own)
+            follower = ObservedUpdates(name, self.set_up.groups, self.sizes)
+        except UnknownOptimizerError as error:
+            self.evidence.append(f"the learning rates of training were compared, its updates were not: {error}")
+            return
+        except InvalidSettingError as error:
+            raise CheckFailure(str(error)) from error
+        if rates is None:
+            raise CheckFailure("training has updates without a learning rate for each parameter group")
+        done = 0
+        for number, epoch in enumerate(self.epochs, start=1):
+            count = len(epoch.watched.steps)
+            wrong = follower.first_wrong(epoch.watched, rates[:, done : done + count])
+            done += count
+            if wrong is not None and wrong.fault is Fault.STEPS and self.variant is None:
+                self.evidence.append("updates with several steps of the optimizer were not compared")
+                return
+            if wrong is not None:
+                raise CheckFailure(self._reason(wrong, name, number))
+        self.evidence.append("observed gradients: each update of training is that of a reference optimizer")
+
+    def _reason(self, wrong: WrongUpdate, optimizer: str, epoch: int) -> str:
+        batch = "" if wrong.batch is None else f", batch {wrong.batch + 1} of {self.updates}"
+        place = f"in training at epoch {epoch}{batch}"
+        if wrong.fault is Fault.SETTINGS:
+            return f"the {wrong.setting} changes {place}, expected a change of the learning rate alone"
+        if wrong.fault is not Fault.WEIGHTS or wrong.difference is None:
+            return f"{wrong.fault} {place}"
+        name = self.parameters[wrong.difference.parameter].name
+        times = f": the update is {wrong.progress:.4g} times the expected one" if wrong.progress is not None else ""
+        return (
+            f"a weight of {name} after the update {place} is {wrong.difference.observed:.8g}, expected "
+            f"{wrong.difference.expected:.8g} ({optimizer} at the learning rate of the schedule{times})"
+        )
+
+    def _require(self, accuracy: float, where: str) -> None:
+        required = OVERFIT if self.plan.budget else TIMES_CHANCE / self.data.classes
+        if accuracy < required:
+            count = len(self.data.held_out)
+            images = f"{count} images to overfit" if self.plan.budget else "held-out images"
+            raise CheckFailure(
+                f"the network does not learn: the accuracy on the {images} is {accuracy:.3f} {where}, expected at "
+                f"least {required:.2f}"
+            )
+
+    def _check_saved(self, best: int) -> None:
+        """Evaluate the state of the best epoch in a fresh process; its logits are recorded."""
+        logits, alone = saved_logits(self.setting, self.session, "best", self.weights)
+        labels, epoch = self.data.held_out_labels, self.epochs[best]
+        saved, before = score(logits, labels), epoch.score.accuracy
+        if abs(saved.accuracy - before) > max(SAVED, 2.5 / len(labels)):
+            raise CheckFailure(
+                f"the saved state of epoch {best + 1} has the accuracy {saved.accuracy:.3f} in another process, "
+                f"expected {before:.3f} as in that of the training"
+            )
+        epoch.score = saved
+        self._report()
+        self._require(saved.accuracy, "with the saved state in another process")
+        self._require(score(alone, labels).accuracy, "with the parameters of the saved state alone")
+
+    def _check_gradient(self) -> None:
+        """Compute the gradient of the drawn batch again in another process."""
+        epoch_index, batch = self.drawn
+        epoch = self.epochs[epoch_index]
+        step = next(
+            (
+                before.steps
+                for before in [event for event in epoch.watched.events if event.kind == "batch"][batch : batch + 1]
+            ),
+            len(epoch.watched.steps),
+        )
+        if step >= len(epoch.watched.steps):
+            self.evidence.append("the gradient of the drawn batch was not computed again: it has no update")
+            return
+        start = batch * self.plan.batch_size
+        norms = [noted.norm for each in self.epochs for noted in each.watched.steps if noted.norm is not None]
+        drawn = DrawnBatch(
+            self._place(epoch_index * self.updates + batch),
+            np.concatenate([epoch.order[start:], epoch.order[:start]]),
+            [*epoch.seeds[batch:], *epoch.seeds[:batch]],
+            epoch.watched.gradients[step],
+            epoch.watched.steps[step].norm or 0.0,
+            max(norms, default=0.0),
+            all(each.single for each in self.epochs),
+        )
+        evidence = check_gradient(self.setting, self.session, "batch", self.weights, self.sampling, drawn)
+        self.evidence.append(evidence)
+
+    def _place(self, update: int) -> str:
+        return f"in training at epoch {update // self.updates + 1}, batch {update % self.updates + 1} of {self.updates}"
 
 
-@torch.no_grad()
-def _reset_batch_norm(net: Any, images: Batches) -> None:
-    """Recompute the batch norm statistics over the images to overfit with the current weights.
-
-    Running averages lag behind by some hundred updates, which is more than a budget has. The check asks only whether
-    the weights overfit the images.
-    """
-    net.eval()
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-        norm.train()
-    for batch, _ in images:
-        net(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
-
-
-@torch.no_grad()
-def evaluate(net: Any, test: Batches, classes: int) -> tuple[float, list[list[int]]]:
-    """Return the mean cross-entropy over the evaluated images and the confusion matrix (actual × predicted)."""
-    net.eval()
-    counts = torch.zeros(classes * classes, dtype=torch.int64, device=test.labels.device)
-    loss = torch.zeros((), device=test.labels.device)
-    for images, labels in test:
-        logits = net(images).float()
-        loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
-        counts += torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes * classes)
-    return (loss / len(test.labels)).item(), counts.view(classes, classes).tolist()
+def _body(updates: int, samples: int, logits: int) -> int:
+    """The bytes that the notes of an epoch may have: events may be twice as many, and steps too."""
+    return (32 << 20) + 4 * (4 * updates * samples + 2 * logits)

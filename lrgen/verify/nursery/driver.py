@@ -23,7 +23,8 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,9 +36,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from . import wire
+from .batch_notes import BatchNotes
 from .loaders import TrainingLoader, data_loader, pairs
+from .norms import renew_norms
 from .standin import StandIn
-from .watch import Watch, settings_of
+from .states import States
+from .watch import Stopped, Watch, settings_of
 
 Arrays = list[np.ndarray[Any, Any]]
 Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
@@ -48,6 +52,7 @@ _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
 # The optimizer is stepped this often in a trace, after its start and after it is resumed: it costs more than a step of
 # the schedule.
 _UPDATED_STEPS = 3
+_NORM_BATCHES = 10  # of training images, over which the statistics of norms are renewed
 
 
 def serve(channel: int, device: str) -> None:
@@ -83,10 +88,11 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver:
+class Driver(States):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:
+        super().__init__()
         self.device = device
         self.path = ""
         self.module: ModuleType | None = None
@@ -191,6 +197,12 @@ class Driver:
         built = self.module.Net(tuple(shape), (classes,), self.prms[net], self.device)
         self.nets[net] = built.to(self.device)
         return {"parameters": _described(self.nets[net])}
+
+    def do_forget(self, arrays: Arrays) -> Answer:
+        """Free the memory of all networks."""
+        for kept in (self.nets, self.prms, self.stand_ins):
+            kept.clear()
+        return {}
 
     def do_set_up(self, arrays: Arrays, net: str, prm: dict[str, Any] | None = None) -> Answer:
         """Call ``train_setup``, with other hyperparameters if ``prm`` is given."""
@@ -346,15 +358,15 @@ class Driver:
             stand_in.incoming.clear()
         return values, sent
 
-    def do_data(self, arrays: Arrays, batch_size: int, seed: int, crop: int, flip: bool, held_out_batch: int) -> Answer:
+    def do_data(self, arrays: Arrays, batch_size: int, crop: int, flip: bool, held_out_batch: int) -> Answer:
         """Take the training images (uint8) with their labels, and the held-out images without labels."""
         images, held_out = (torch.from_numpy(array).to(self.device) for array in (arrays[0], arrays[2]))
         labels = torch.from_numpy(arrays[1]).to(self.device)
         scale = Scale.of(images)
-        self.training = Batches(images, labels, batch_size, scale, seed, crop, flip)
+        self.training = Batches(images, labels, batch_size, scale, None, crop, flip)
         nothing = torch.zeros(len(held_out), dtype=torch.int64, device=self.device)
         self.held_out = Batches(held_out, nothing, held_out_batch, scale)
-        return {"batches": len(self.training), "shape": list(self.training.shape)}
+        return {}
 
     def do_train(
         self,
@@ -362,33 +374,67 @@ class Driver:
         net: str,
         seeds: list[int],
         autocast: bool = False,
-        gradients: bool = True,
-        whole: list[int] | None = None,
+        keep: int | None = None,
+        stop: bool = False,
+        silent: bool = False,
     ) -> Answer:
-        """Call ``learn`` on the training images; ``arrays`` are sampled positions and their number per parameter."""
+        """Call ``learn`` on the training images.
+
+        Args:
+            arrays: sampled positions, their number per parameter, and the order of the images.
+            seeds: of torch's and Python's generators, and of the augmentation, at each batch.
+            keep: the batch before which the state of the network is kept, as ``batch``.
+            stop: end before the first step of the optimizer is made.
+            silent: the network has a stand-in, which sends gradients of zero.
+        """
+        assert self.training is not None
+        built, stand_in = self.nets[net], self.stand_ins.get(net)
+        watched = Watch(built, arrays[0], arrays[1], True, set(), stop)
+        noted = BatchNotes(built)
+        if stand_in is not None:
+            stand_in.silent = silent
+
+        def asked(index: int) -> int:
+            if index == keep and "batch" not in self.states:
+                self.do_keep([], net, "batch")
+            _seed(seeds[index])
+            if stand_in is not None:
+                stand_in.begin(index, seeds[index])
+            watched.before_batch(index)
+            noted.begin()
+            return seeds[index]
+
+        train_data = TrainingLoader(self.training, torch.from_numpy(arrays[2]), asked, watched.at_end)
+        result = None
+        with self._precision(autocast), noted, contextlib.suppress(Stopped):
+            result = self._learn(built, train_data, watched)
+        values, sent = self._learned(result, watched, None)
+        if stand_in is not None:
+            stand_in.incoming.clear()
+        of_batches, batch_arrays = noted.taken()
+        return {**values, **of_batches}, [*sent, *batch_arrays]
+
+    def do_logits(
+        self, arrays: Arrays, net: str, count: int | None = None, norms: str | None = None, autocast: bool = False
+    ) -> Answer:
+        """The logits of the held-out images, or of the first ``count``.
+
+        The statistics of norms may be renewed before, over the images that ``norms`` names: ``held-out``, or
+        ``training``.
+        """
+        assert self.held_out is not None
         assert self.training is not None
         built = self.nets[net]
-        watched = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()))
-
-        def asked(index: int) -> None:
-            _seed(seeds[index])
-            watched.before_batch(index)
-
-        train_data = TrainingLoader(self.training, asked, watched.at_end)
-        with self._precision(autocast):
-            result = self._learn(built, train_data, watched)
-        return self._learned(result, watched, None)
-
-    def do_logits(self, arrays: Arrays, net: str, renew_norms: bool, autocast: bool = False) -> Answer:
-        """The logits of the held-out images; with ``renew_norms`` batch norm takes its statistics from them."""
-        assert self.held_out is not None
-        built = self.nets[net]
         with torch.no_grad(), self._precision(autocast):
-            if renew_norms:
-                _renew_batch_norms(built, self.held_out)
+            if norms is not None:
+                shown = self.held_out if norms == "held-out" else islice(self.training, _NORM_BATCHES)
+                renew_norms(built, list(shown))
             built.eval()
-            logits = [built(images).float().cpu() for images, _ in self.held_out]
-        return {}, [torch.cat(logits).numpy()]
+            logits: list[Tensor] = []
+            for images, _ in self.held_out:
+                if count is None or sum(map(len, logits)) < count:
+                    logits.append(built(images).float().cpu())
+        return {}, [torch.cat(logits)[:count].numpy()]
 
     def do_compile(self, arrays: Arrays, net: str) -> Answer:
         """Compile a network with torch.compile."""
@@ -445,16 +491,12 @@ class Driver:
         sampled, present, norm = watched.gradients()
         return {"loss": float(loss.detach()), "norm": norm}, [sampled, present]
 
-    def do_batch(self, arrays: Arrays, index: int, epoch: int) -> Answer:
-        """One batch of the training images as the loader gives it in an epoch; it is called before any training."""
+    def do_batch(self, arrays: Arrays, seed: int) -> Answer:
+        """The batch of the training images at some positions, as the loader gives it with this seed."""
         assert self.training is not None
-        for _ in range(epoch):
-            for _ in self.training:
-                pass
-        for at, (images, labels) in enumerate(self.training):
-            if at == index:
-                return {}, [images.float().contiguous().cpu().numpy(), labels.cpu().numpy()]
-        raise Refusal("there is no such batch")
+        generator = torch.Generator().manual_seed(seed)
+        images, labels = self.training.batch(torch.from_numpy(arrays[0]), generator)
+        return {}, [images.contiguous().cpu().numpy(), labels.cpu().numpy()]
 
     # Schedules.
 
@@ -668,24 +710,6 @@ def _loaded(saved: np.ndarray[Any, Any]) -> Any:
 
 def _metric(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _renew_batch_norms(net: Any, images: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Recompute the batch norm statistics over images with the current weights.
-
-    Running averages lag behind by some hundred updates, which is more than a budget has.
-    """
-    net.eval()
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-        norm.train()
-    for batch, _ in images:
-        net(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def _running_children() -> int:

@@ -35,20 +35,23 @@ def data_loader(
 
 
 class TrainingLoader:
-    """A loader in memory (``batches``) over the training images of a run."""
+    """A loader in memory (``batches``) over the training images of a run, in a given order.
 
-    def __init__(self, batches: Batches, asked: Callable[[int], None], ended: Callable[[], None]) -> None:
-        self._batches, self._asked, self._ended = batches, asked, ended
+    ``asked`` is called before each batch and returns its seed, which determines its augmentation.
+    """
+
+    def __init__(self, batches: Batches, order: Tensor, asked: Callable[[int], int], ended: Callable[[], None]) -> None:
+        self._batches, self._order = batches, torch.split(order, batches.batch_size)
+        self._asked, self._ended = asked, ended
         self.batch_size = batches.batch_size
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return len(self._order)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        iterator = iter(self._batches)
-        for index in range(len(self._batches)):
-            self._asked(index)
-            yield next(iterator)
+        for index, indices in enumerate(self._order):
+            seed = self._asked(index)
+            yield self._batches.batch(indices, torch.Generator().manual_seed(seed))
         self._ended()
 
 

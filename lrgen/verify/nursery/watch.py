@@ -21,6 +21,13 @@ _detach, _reshape, _float, _cpu, _numpy = Tensor.detach, Tensor.reshape, Tensor.
 _crc32, _stack, _norm = zlib.crc32, torch.stack, torch.linalg.vector_norm
 
 
+_LARGE = 4_000_000  # weights; of more than that, samples are taken parameter by parameter, without a copy of all
+
+
+class Stopped(BaseException):
+    """The first step of the optimizer was noted, and is not made."""
+
+
 class Watch:
     """Notes of one call of ``learn``, which runs within its context.
 
@@ -29,6 +36,7 @@ class Watch:
         counts: the number of positions of each parameter.
         with_gradients: whether gradients are sampled at each step of the optimizer.
         whole: batches before which the state of the network is saved.
+        stop: raise Stopped once the gradients of the first step are known.
     """
 
     def __init__(
@@ -38,13 +46,16 @@ class Watch:
         counts: np.ndarray[Any, Any],
         with_gradients: bool,
         whole: set[int],
+        stop: bool = False,
     ) -> None:
         self._net = net
         self._parameters = list(net.parameters())
         self._counts = counts.tolist()
-        starts = np.cumsum([0, *(parameter.numel() for parameter in self._parameters)])[:-1]
-        flat = positions + np.repeat(starts, self._counts)
+        starts = np.cumsum([0, *(parameter.numel() for parameter in self._parameters)])
+        flat = positions + np.repeat(starts[:-1], self._counts)
         self._flat = torch.from_numpy(flat).to(self._parameters[0].device)  # among the weights of all parameters
+        of_each = torch.split(torch.from_numpy(positions).to(self._flat.device), self._counts)
+        self._of_each = of_each if starts[-1] > _LARGE else None
         self._with_gradients = with_gradients
         self._whole = whole
         self._events: list[dict[str, Any]] = []
@@ -55,20 +66,24 @@ class Watch:
         self._states: list[np.ndarray[Any, Any]] = []
         self._saved: list[int] = []
         self._settings: list[dict[str, Any]] = []
-        self._hook: Any = None
+        self._stop = stop
+        self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
         optimizer = getattr(self._net, "optimizer", None)
         if isinstance(optimizer, Optimizer):
-            self._hook = optimizer.register_step_pre_hook(lambda stepped, *_: self._before_step(stepped))
+            self._hooks = [
+                optimizer.register_step_pre_hook(self._before_step),
+                optimizer.register_step_post_hook(self._after_step),
+            ]
         self._note(START, with_digest=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._hook is not None:
-            self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
         if error is None:
             self._note(RETURN, with_digest=True)
 
@@ -89,12 +104,17 @@ class Watch:
         """The sampled gradients, which parameters have one, and the norm over all parameters."""
         gradients = [parameter.grad for parameter in self._parameters]
         present = np.array([gradient is not None for gradient in gradients], dtype=np.uint8)
-        whole = _concatenated(
-            [
-                _zeros_like(parameter) if gradient is None else _detach(gradient)
-                for parameter, gradient in zip(self._parameters, gradients, strict=True)
-            ]
-        )
+        values = [
+            _zeros_like(parameter) if gradient is None else _detach(gradient)
+            for parameter, gradient in zip(self._parameters, gradients, strict=True)
+        ]
+        if self._of_each is not None:
+            return (
+                _numpy(_cpu(self._samples(values))),
+                present,
+                float(_norm(_stack([_norm(value) for value in values]))),
+            )
+        whole = _concatenated(values)
         return _numpy(_cpu(_take(whole, 0, self._flat))), present, float(_norm(whole))
 
     def taken(self) -> tuple[dict[str, Any], list[np.ndarray[Any, Any]]]:
@@ -108,12 +128,23 @@ class Watch:
 
     def _note(self, kind: str, with_digest: bool = False) -> None:
         with torch.no_grad():
-            weights = _concatenated([_detach(parameter) for parameter in self._parameters])
-            self._weights.append(_take(weights, 0, self._flat))
-        digest = _crc32(_numpy(_cpu(weights)).data) if with_digest else None
+            weights = [_detach(parameter) for parameter in self._parameters]
+            self._weights.append(self._samples(weights))
+        digest = None
+        if with_digest:
+            digest = 0
+            for values in weights:
+                digest = _crc32(_numpy(_cpu(_float(_reshape(values, (-1,))))).data, digest)
         self._events.append({"kind": kind, "digest": digest, "steps": len(self._steps)})
 
-    def _before_step(self, optimizer: Optimizer) -> None:
+    def _samples(self, tensors: list[Tensor]) -> Tensor:
+        """The values of tensors, one a parameter, at the sampled positions."""
+        if self._of_each is None:
+            return _take(_concatenated(tensors), 0, self._flat)
+        parts = [_take(_reshape(values, (-1,)), 0, at) for values, at in zip(tensors, self._of_each, strict=True)]
+        return _float(_cat(parts))
+
+    def _before_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         step: dict[str, Any] = {
             "rates": [float(group["lr"]) for group in optimizer.param_groups],
             "settings": None,  # as at the step before
@@ -122,12 +153,27 @@ class Watch:
         settings = [settings_of(group) for group in optimizer.param_groups]
         if settings != self._settings:
             step["settings"] = self._settings = settings
+        self._steps.append(step)
+        if not _has_closure(args, kwargs):
+            self._note_gradients()
+
+    def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if _has_closure(args, kwargs):  # it computes the gradients
+            self._note_gradients()
+
+    def _note_gradients(self) -> None:
         if self._with_gradients:
             sampled, present, norm = self.gradients()
             self._gradients.append(sampled)
             self._present.append(present)
-            step["norm"] = norm
-        self._steps.append(step)
+            self._steps[-1]["norm"] = norm
+        if self._stop:
+            raise Stopped
+
+
+def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a step of the optimizer gets a closure; the first argument is the optimizer."""
+    return any(argument is not None for argument in (*args[1:], kwargs.get("closure")))
 
 
 def _concatenated(tensors: list[Tensor]) -> Tensor:

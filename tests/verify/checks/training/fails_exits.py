@@ -1,4 +1,4 @@
-# claim: 001; expect: crashed in training: the child process exits with code 0 before the check ends
+# claim: 001; expect: crashed in training: the process of the file exits with code 0 before the check ends
 """Small CNN trained with step decay, which exits during training."""
 
 import os

@@ -1,4 +1,4 @@
-# claim: 001; expect: crashed in training: the child process was killed by SIGKILL: by the file itself, or by the kernel for lack of memory
+# claim: 001; expect: crashed in training: the process of the file was killed by SIGKILL: by the file itself, or by the kernel for lack of memory
 """Small CNN trained with step decay, which kills itself during training."""
 
 import os

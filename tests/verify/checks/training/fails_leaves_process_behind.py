@@ -1,4 +1,4 @@
-# claim: 001; expect: failed in training: the file leaves \d+ processes of its own running
+# claim: 001; expect: failed in training: the file leaves 1 process of its own running
 """Small CNN trained with step decay, which leaves a process running in each epoch."""
 
 import os

@@ -1,4 +1,4 @@
-# claim: 001; expect: crashed in training: the child process was killed by SIGSEGV
+# claim: 001; expect: crashed in training: the process of the file was killed by SIGSEGV
 """Small CNN trained with step decay, which reads from address zero during training."""
 
 import ctypes

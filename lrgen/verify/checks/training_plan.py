@@ -1,0 +1,70 @@
+"""The training of a file: its epochs, its batches and its base learning rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrgen import curves
+from lrgen.records import Budget, Candidate, Training, Unit, Variant, VerifySettings
+
+# The mean of a schedule that budgets assume, as a fraction of the base learning rate; most have a higher mean.
+MEAN_RATE = 0.5
+# The limit on the maximum learning rate, as a multiple of the budget's base learning rate.
+HIGHEST_RATE = 3.0
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The training of a file.
+
+    Without a ``budget`` the network is trained on the training images and evaluated on held-out images. With a budget
+    it is trained and evaluated on the same small subset, with batch norm statistics of this subset.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    budget: Budget | None = None
+
+    @property
+    def training(self) -> Training:
+        """The kind of training in the results."""
+        return Training.OVERFIT if self.budget else Training.FULL
+
+
+def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
+    """The training of a candidate; its budget applies on the CPU, unless the settings ask for the full training."""
+    budget = candidate.budget
+    if budget is None or settings.full or settings.device != "cpu":
+        return TrainingPlan(settings.epochs, settings.batch_size, candidate.prm["lr"])
+    lr = candidate.prm["lr"]
+    if candidate.variant is not None and candidate.variant.optimizer is not None:
+        lr *= budget.own_rate
+    elif budget.lr:
+        lr = budget.lr
+    return TrainingPlan(budget.epochs, budget.batch, lr * _lr_factor(candidate, budget), budget)
+
+
+def _lr_factor(candidate: Candidate, budget: Budget) -> float:
+    """The factor on the base learning rate that raises the mean of a low schedule to ``MEAN_RATE``.
+
+    A budget has a few dozen updates. A schedule that stays near zero during these (a warm-up of 10,000 updates, a
+    fourth power) would not test the network.
+    """
+    variant = candidate.variant
+    if variant is None or variant.unit is Unit.METRIC:
+        return 1.0
+    updates = -(-budget.images // budget.batch)
+    steps, horizon = steps_of(variant, budget.epochs, updates)
+    prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
+    rates = curves.rates(variant, steps, horizon, 1.0, prm)
+    return max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+
+
+def steps_of(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:
+    """The step of the schedule at each update of a training, and the horizon."""
+    total = epochs * updates
+    if variant.per_batch:
+        return np.arange(total), total
+    return np.repeat(np.arange(epochs), updates), epochs

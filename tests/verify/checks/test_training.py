@@ -1,0 +1,234 @@
+"""What the training check finds in files that follow their schedule and still do not train as they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrgen import curves, data
+from lrgen.catalogue import Catalogue
+from lrgen.records import Candidate, Stage, VerifySettings
+from lrgen.verify.candidate import candidate_of
+from lrgen.verify.checks import training
+from lrgen.verify.checks.draw import draw_for
+from lrgen.verify.checks.examination import Examination
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.limits import Limits
+from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.session import Nursery, Place
+from tests.paths import FIXTURES
+
+HONEST = (FIXTURES / "training" / "passes_epoch_unit.py").read_text()
+SCHEDULE_FREE = (FIXTURES / "training" / "passes_schedule_free.py").read_text()
+STEP = "            self.optimizer.step()\n"
+BACKWARD = "            loss.backward()\n"
+LOSS = "            loss = self.criterion(logits, labels)\n"
+NORM = "self.bn = nn.BatchNorm2d(out_channels)"
+BLOCKS = "        x = self.blocks(self.stem(x))\n"
+POOLED = "        return self.fc(x.mean(dim=(2, 3)))\n"
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    """One nursery for all files."""
+    with Nursery() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def examine(nursery: Nursery, catalogue: Catalogue):
+    """Run the training check of a text; returns the evidence, or raises what the check raises."""
+    digits = data.load("digits")
+
+    def run(text: str, number: int = 1, case_seed: int = 1) -> Examination:
+        variant = catalogue.variant(number)
+        curves.exists(variant)
+        candidate = candidate_of(Path("file.py"), text.encode(), variant=variant)
+        candidate = Candidate(**{**vars(candidate), "prm": {"lr": 0.1, "momentum": 0.9, "dropout": 0.2}})
+        place = Place(Mechanism.PROCESS, Limits(seconds=120))
+        examination = Examination(
+            candidate, VerifySettings(), nursery, place, draw_for(case_seed, candidate.sha256), digits
+        )
+        examination.begin(Stage.TRAINING, None)
+        try:
+            training.run(examination)
+        finally:
+            examination.close()
+        return examination
+
+    return run
+
+
+def changed(*replacements: tuple[str, str], text: str = HONEST) -> str:
+    """An honest file with parts replaced, each of which it contains."""
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def test_an_honest_file_passes_and_its_evidence_says_what_was_compared(examine):
+    """The updates and a drawn gradient are compared, and the confusion matrix counts each held-out image."""
+    examination = examine(HONEST)
+    assert examination.evidence == [
+        "observed gradients: each update of training is that of a reference optimizer",
+        "the gradient of a drawn batch was computed again",
+    ]
+    digits = data.load("digits")
+    for epoch in examination.epochs:
+        assert [sum(row) for row in epoch.confusion] == np.bincount(digits.test_labels).tolist()
+
+
+def test_two_runs_of_a_file_record_the_same(examine):
+    """Images, their order and the initial weights depend on the training seed, not on the drawn cases."""
+    first, second = (examine(HONEST, case_seed=seed) for seed in (1, 2))
+    assert [epoch.confusion for epoch in first.epochs] == [epoch.confusion for epoch in second.epochs]
+    assert [epoch.train_loss for epoch in first.epochs] == [epoch.train_loss for epoch in second.epochs]
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "Adagrad"])
+def test_other_optimizers_are_followed(examine, optimizer):
+    """The reference is that of the file's class with its settings."""
+    text = changed(
+        ("import SGD, Optimizer", f"import {optimizer}, Optimizer"),
+        ('SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])', f"{optimizer}(self.parameters(), lr=0.1)"),
+    )
+    text = text.replace("lr=0.1)", 'lr=prm["lr"], weight_decay=0.01)')
+    examination = examine(text)
+    assert examination.evidence[0].startswith("observed gradients")
+
+
+def test_gradients_that_are_clipped_are_those_of_the_criterion(examine):
+    """A gradient that is clipped by its norm points into the direction of the criterion's."""
+    clip = "            nn.utils.clip_grad_norm_(self.parameters(), 0.05)\n"
+    assert "the gradient of a drawn batch was computed again" in examine(changed((STEP, clip + STEP))).evidence
+
+
+def test_a_penalty_on_the_weights_is_a_term_of_its_own(examine):
+    """L2 in the loss is measured as a gradient without images."""
+    penalty = "            loss = loss + 1e-2 * sum(p.square().sum() for p in self.parameters())\n"
+    evidence = examine(changed((LOSS, LOSS + penalty))).evidence
+    assert "the gradient of a drawn batch was computed again, with a term of the loss of weights alone" in evidence
+
+
+@pytest.mark.parametrize(
+    ("replacements", "reason"),
+    [
+        (
+            [(STEP, STEP + "            with torch.no_grad():\n                self.fc.weight.mul_(0.99)\n")],
+            r"a weight of fc\.weight after the update in training at epoch 1, batch 1 of 25 is .*",
+        ),
+        (
+            [
+                (
+                    "        return (correct / seen)",
+                    "        with torch.no_grad():\n            self.fc.bias.add_(0.01)\n"
+                    "        return (correct / seen)",
+                )
+            ],
+            r"weights move without a step of the optimizer in training at epoch 1, batch 25 of 25",
+        ),
+        (
+            [(STEP, STEP + '            self.optimizer.param_groups[0]["momentum"] *= 0.99\n')],
+            r"the momentum of parameter group 1 changes in training at epoch 1, batch 2 of 25, expected .*",
+        ),
+        (
+            [
+                (
+                    "class ConvBlock",
+                    "class Slow(SGD):\n    def step(self, closure=None):\n        for group in self.param_groups:\n"
+                    '            group["lr"] /= 2\n        super().step()\n        for group in self.param_groups:\n'
+                    '            group["lr"] *= 2\n\n\nclass ConvBlock',
+                ),
+                ("self.optimizer = SGD(", "self.optimizer = Slow("),
+            ],
+            r"a weight of .* \(SGD at the learning rate of the schedule: the update is 0\.5 times the expected one\)",
+        ),
+        (
+            [(BACKWARD, "            (0.5 * loss).backward()\n")],
+            r"the gradient in training at epoch \d, batch \d+ of 25 is not that of the criterion with the labels of "
+            r"the batch: its norm is .*",
+        ),
+        (
+            [
+                (
+                    "        return F.relu(self.bn(self.conv(x)))\n",
+                    "        return F.relu(self.bn(self.conv(x)))\n\n    def train(self, mode=True):\n"
+                    "        with torch.no_grad():\n            self.bn.weight.mul_(0.999)\n"
+                    "        return super().train(mode)\n",
+                )
+            ],
+            r"weights move without a step of the optimizer in training at epoch 1",
+        ),
+    ],
+    ids=["by hand", "after the data", "momentum", "own step", "scaled loss", "in evaluation"],
+)
+def test_weights_that_move_otherwise_fail(examine, replacements, reason):
+    """The reason names the first update, and where one is by how much it is wrong."""
+    with pytest.raises(CheckFailure, match=rf"^{reason}$"):
+        examine(changed(*replacements))
+
+
+def test_a_network_that_remembers_images_in_buffers_fails(examine):
+    """Centroids of the classes in a buffer classify, the parameters alone do not."""
+    text = changed(
+        (
+            "        self.fc = nn.Linear(32, out_shape[0])\n",
+            "        self.fc = nn.Linear(32, out_shape[0])\n"
+            '        self.register_buffer("sums", torch.zeros(out_shape[0], 3 * 32 * 32))\n'
+            '        self.register_buffer("counts", torch.zeros(out_shape[0], 1))\n',
+        ),
+        (
+            POOLED,
+            "        logits = 1e-3 * self.fc(x.mean(dim=(2, 3)))\n        if not self.training:\n"
+            "            centroids = self.sums / self.counts.clamp_min(1)\n"
+            "            logits = logits - torch.cdist(flat, centroids)\n        return logits\n",
+        ),
+        (
+            "        x = self.blocks(self.stem(x))\n",
+            "        flat = x.flatten(1)\n        x = self.blocks(self.stem(x))\n",
+        ),
+        (
+            LOSS,
+            LOSS + "            self.sums.index_add_(0, labels, images.flatten(1))\n"
+            "            self.counts.index_add_(0, labels, torch.ones(len(labels), 1))\n",
+        ),
+    )
+    with pytest.raises(CheckFailure, match=r"with the parameters of the saved state alone, expected at least 0\.50$"):
+        examine(text)
+
+
+def test_a_file_whose_classification_is_no_part_of_its_state_fails(examine):
+    """A fresh process with the saved state has nothing that the training kept outside the network."""
+    text = changed(
+        ("class ConvBlock", "SUMS = torch.zeros(10, 3 * 32 * 32)\n\n\nclass ConvBlock"),
+        (
+            POOLED,
+            "        logits = 1e-3 * self.fc(x.mean(dim=(2, 3)))\n        if not self.training:\n"
+            "            logits = logits + F.normalize(flat) @ F.normalize(SUMS).T\n        return logits\n",
+        ),
+        (
+            "        x = self.blocks(self.stem(x))\n",
+            "        flat = x.flatten(1)\n        x = self.blocks(self.stem(x))\n",
+        ),
+        (LOSS, LOSS + "            SUMS.index_add_(0, labels, images.flatten(1))\n"),
+    )
+    with pytest.raises(CheckFailure, match=r"^the saved state of epoch \d has the accuracy 0\.\d+ in another"):
+        examine(text)
+
+
+def test_a_schedule_driven_by_a_claimed_loss_fails(examine):
+    """The learning rates are those of the loss of the training, not of what the file feeds its scheduler."""
+    text = (FIXTURES / "training" / "passes_metric_unit.py").read_text()
+    assert "self.scheduler.step(" in text
+    text = text.replace("self.scheduler.step(", "self.scheduler.step(1.0 + 0 * ")
+    with pytest.raises(CheckFailure, match=r"^the learning rate in training at epoch \d, batch 1 of 25 is "):
+        examine(text.replace('patience_fraction", 5 / 90', 'patience_fraction", 1 / 90'), 31)
+
+
+def test_the_own_optimizer_of_a_variant_may_swap_its_weights_alone(examine):
+    """Schedule-free weights at evaluation are the average; any other weights there are a fault."""
+    assert examine(SCHEDULE_FREE, 177).evidence[0].startswith("observed gradients")
+    other = changed(("if mode else x)", "if mode else 0.99 * x)"), text=SCHEDULE_FREE)
+    with pytest.raises(CheckFailure, match=r"^weights move without a step of the optimizer in training at epoch 2$"):
+        examine(other, 177)
