@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from lrgen.data import batches
+from lrgen import data
 from lrgen.errors import EngineError
 from lrgen.records import Status
 from lrgen.verify import isolation, scratch
@@ -278,7 +278,8 @@ def _modules() -> dict[str, Any]:
     modules |= sandbox
     modules[_PACKAGE] = modules.pop(f"{_PACKAGE}.__init__")
     modules[f"{_PACKAGE}.sandbox"] = modules.pop(f"{_PACKAGE}.sandbox.__init__")
-    modules[f"{_PACKAGE}.batches"] = Path(batches.__file__).read_text(encoding="utf-8")
+    # The parent does not import it: it loads torch.
+    modules[f"{_PACKAGE}.batches"] = Path(data.__file__).with_name("batches.py").read_text(encoding="utf-8")
     return {"modules": modules, "packages": [_PACKAGE, f"{_PACKAGE}.sandbox"]}
 
 
