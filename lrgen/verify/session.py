@@ -199,7 +199,10 @@ class Nursery:
                 start_new_session=True,  # an interrupt from the keyboard goes to the examiner, which ends the nursery
             )
         except OSError as error:
-            raise EngineError(f"no process for the files can be started: {error}") from error
+            ours.close()
+            os.close(writing)
+            self._errors.close()
+            raise EngineError(f"the process that files are forked from does not start: {error}") from error
         finally:
             os.close(reading)
             os.close(lifeline)

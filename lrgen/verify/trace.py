@@ -20,6 +20,7 @@ from lrgen.verify.session import Ended, FileRaised, Nursery, Place, Session
 Rates = list[list[float]]
 
 _LIMITS = Limits()
+_PRM = {"momentum": 0.9, "dropout": 0.2}  # LEMUR's callers pass them, too
 
 
 class SourceFile(Protocol):
@@ -97,9 +98,7 @@ def _traced(nursery: Nursery, file: SourceFile, specs: Iterable[TraceSpec]) -> l
 
 
 def _rates(session: Session, spec: TraceSpec) -> Rates:
-    from lrgen.verify.checks.examination import prm_of  # loads torch
-
-    prm = prm_of(**spec.prm)
+    prm = {**_PRM, **spec.prm}
     steps = max(spec.at) + 1
     groups = [{"depth": depth} for depth in spec.depths] or [{}]
     traced, arrays = session.call(
@@ -108,7 +107,7 @@ def _rates(session: Session, spec: TraceSpec) -> Rates:
         horizon=spec.horizon,
         steps=steps,
         prm=prm,
-        default=prm["lr"],
+        default=spec.prm["lr"],
         groups=groups,
         metrics=None if spec.metrics is None else [value if math.isfinite(value) else None for value in spec.metrics],
     )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from lrgen.errors import DataError, DeviceError, EngineError, IsolationError, LrgenError
 from lrgen.records import Candidate, Outcome, Stage, VerifySettings
@@ -29,9 +29,7 @@ from lrgen.verify import codec, isolation
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.sandbox.syscalls import PR_SET_PDEATHSIG, call
-
-if TYPE_CHECKING:
-    from lrgen.verify.session import Nursery
+from lrgen.verify.session import Nursery
 
 PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _ERRORS = {error.__name__: error for error in (DataError, DeviceError, EngineError, IsolationError)}
@@ -144,8 +142,6 @@ def outcome_of(candidate: Candidate, answer: dict[str, Any]) -> Outcome:
 
 def serve() -> None:
     """Run the harness: answer requests until standard input ends or the caller terminates it."""
-    from lrgen.verify.session import Nursery
-
     call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a killed caller cannot close the harness
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGTERM, _interrupt)
@@ -161,7 +157,7 @@ def serve() -> None:
             answers.flush()
 
 
-def _answer(setup: Setup, candidates: Sequence[Candidate], nursery: "Callable[[], Nursery]") -> dict[str, Any]:
+def _answer(setup: Setup, candidates: Sequence[Candidate], nursery: Callable[[], Nursery]) -> dict[str, Any]:
     from lrgen.verify.engines import local
 
     settings = setup.settings
