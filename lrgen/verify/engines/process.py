@@ -77,6 +77,11 @@ class Harness:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The process id of the harness."""
+        return self._process.pid
+
     def answers(self, setup: Setup, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
         """The outcomes of the files in their order, each as JSON (``outcome_of``).
 
