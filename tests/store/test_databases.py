@@ -244,7 +244,12 @@ def run_of(status, stage, reason, variant, requested, training) -> dict[str, Any
     """Return a row of ``lrgen_runs`` in schema 5."""
     command = json.dumps({"epochs": 5, "stage": requested})
     settings = json.dumps({"settings": command, "prm": {}}) if requested else "recorded"
-    row = dict.fromkeys(set(tables.RUNS.c.keys()) - renamed.ADDED, "x") | {"id": None, "accuracy": None, "seconds": 1.0, "seed": 0}
+    row = dict.fromkeys(set(tables.RUNS.c.keys()) - renamed.ADDED, "x") | {
+        "id": None,
+        "accuracy": None,
+        "seconds": 1.0,
+        "seed": 0,
+    }
     row |= {"status": status, "stage": stage, "reason": reason, "variant": variant, "training": training}
     return row | {"settings": settings, "checks": [], "timestamp": datetime(2026, 1, 2)}
 
