@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from lrgen.verify.checks.recorder import Recorder
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
