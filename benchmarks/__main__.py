@@ -210,8 +210,8 @@ def bench_queue(folder: Path) -> None:
     from lrgen.store import Store
     from lrgen.verify import run as verify
     from lrgen.verify.engines import local
-    from lrgen.verify.limits import Limits
     from lrgen.verify.isolation import Isolation, available
+    from lrgen.verify.limits import Limits
     from lrgen.verify.messages import Loaded
     from lrgen.verify.sandbox import Mechanism
     from lrgen.verify.session import Nursery, Place
