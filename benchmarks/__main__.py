@@ -107,19 +107,19 @@ def bench_commands(folder: Path) -> None:
 
 def bench_curves() -> None:
     """Curves as arrays against curves step by step, the traces of the schedule check, and all pairs of curves."""
-    import warnings
-
     import numpy as np
 
     from lrgen import curves
     from lrgen.curves import pairs
     from lrgen.records import Unit
-    from lrgen.verify.candidate import candidate_of
     from lrgen.verify.checks import make_scheduler_trace
+    from lrgen.verify.checks.examination import prm_of
     from lrgen.verify.checks.reference import metrics_of
-    from lrgen.verify.checks.subject import Subject
+    from lrgen.verify.limits import Limits
+    from lrgen.verify.messages import Loaded
+    from lrgen.verify.sandbox import Mechanism
+    from lrgen.verify.session import Nursery, Place
 
-    warnings.simplefilter("ignore")
     catalogue = catalogues.load()
     network = catalogue.architecture("ResNet")
     render = renderer.Renderer(catalogue).render
@@ -135,18 +135,15 @@ def bench_curves() -> None:
             for step in range(0, LONG, 10):
                 curves.rates(variant, step, LONG)
 
-    subjects = []
-    for variant in catalogue.variants:
-        path, text = Path(f"/{variant.key}.py"), render(network, variant).text
-        subject = Subject(candidate_of(path, text.encode(), network, variant), VerifySettings())
-        subject.load()
-        subjects.append(subject)
-
     def traced() -> None:
-        for subject, variant in zip(subjects, catalogue.variants, strict=True):
-            metrics = metrics_of(variant, LONG) if variant.unit is Unit.METRIC else None
-            assert subject.module is not None
-            make_scheduler_trace.trace(subject, subject.module.make_scheduler, LONG, LONG, subject.prm(lr=0.1), metrics)
+        place = Place(Mechanism.PROCESS, Limits())
+        with Nursery() as nursery:
+            for variant in catalogue.variants:
+                with nursery.session(place) as session:
+                    source, path = render(network, variant).text, f"{variant.key}.py"
+                    session.call("load", Loaded, source=source, path=path, absent=[])
+                    metrics = metrics_of(variant, LONG) if variant.unit is Unit.METRIC else None
+                    make_scheduler_trace.recorded(session, LONG, LONG, prm_of(lr=0.1), [{}], 0.1, metrics)
 
     as_arrays = seconds(arrays)
     step_by_step = seconds(single) * 10 * len(by_step) / len(by_step[:: len(by_step) // SINGLE])
@@ -156,7 +153,7 @@ def bench_curves() -> None:
     print(f"curves: {count} schedules, horizon {LONG}")
     print(f"  {f'{len(by_step)} curves as arrays':<46}{as_arrays:8.2f} s")
     print(f"  {f'the same step by step (from {SINGLE} curves, every 10th)':<46}{step_by_step:8.2f} s")
-    print(f"  {f'{count} schedulers traced as the check does':<46}{tracing:8.2f} s")
+    print(f"  {f'{count} schedulers traced, each in its process':<46}{tracing:8.2f} s")
     print(f"  {f'all pairs of {count} at horizon {pairs.FINE}':<46}{comparing:8.2f} s")
     print(f"  step by step / arrays:            {step_by_step / as_arrays:8.0f}\n")
 
@@ -205,40 +202,43 @@ def bench_render(folder: Path) -> None:
 
 
 def bench_queue(folder: Path) -> None:
-    """Overhead of the harness and the store per file, with checks that do nothing and two workers.
+    """Overhead of the nursery, the engine and the store per file.
 
     The second part runs the grid twice; in the second run all results are cached.
     """
     from lrgen.records import Candidate, Stage
     from lrgen.store import Store
-    from lrgen.verify import child
     from lrgen.verify import run as verify
     from lrgen.verify.engines import local
+    from lrgen.verify.isolation import Isolation, available
     from lrgen.verify.limits import Limits
-    from lrgen.verify.sandbox import Isolation, available
+    from lrgen.verify.messages import Loaded
+    from lrgen.verify.sandbox import Mechanism
+    from lrgen.verify.session import Nursery, Place
 
-    def pass_all(candidate: object, settings: object, dataset: object, channel: child.Channel) -> bool:
-        channel.send(end="syntax", reason="", seconds=0.0, measurement={})
-        return True
-
-    checks, child.run = child.run, pass_all
     settings = VerifySettings(stage=Stage.SYNTAX)
     candidate = Candidate(Path("/x.py"), "x" * 7000, "", "net", "file", None, {"lr": 0.1})
 
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / (1 << 20)
 
-    print("queue: files through checks that do nothing, two at a time")
-    ways = [("a process each", 100, {}), ("a process each", 1000, {})]
-    ways += [(f"a sandbox each ({available()})", 100, {"mechanism": available()})]
-    ways += [("one process for many", count, {"reuse": True}) for count in (100, 1000, 10_000)]
-    for label, count, options in ways:
-        before = resident()
+    def loaded(nursery: Nursery, mechanism: Mechanism, count: int) -> None:
+        for _ in range(count):
+            with nursery.session(Place(mechanism, Limits())) as session:
+                session.call("load", Loaded, source="x = 1\n", path="x.py", absent=[])
+
+    print("queue: files in processes of a nursery, one at a time, and files through the syntax check, two at a time")
+    before = resident()
+    with Nursery() as nursery:
+        for mechanism in (Mechanism.PROCESS, available()):
+            taken = seconds(functools.partial(loaded, nursery, mechanism, 100))
+            print(f"  {f'a process each ({mechanism})':<32}{100:7} files{taken:9.2f} s{taken * 10:9.2f} ms/file")
+    for count in (100, 1000):
         files = [replace(candidate, source=f"{candidate.source}{index}") for index in range(count)]
-        queue = functools.partial(local.run, files, settings, None, workers=2, limits=Limits(), **options)
+        queue = functools.partial(local.run, files, settings, None, workers=2, limits=Limits())
         taken = seconds(lambda queue=queue: all(queue()))
         grown = f"parent + {resident() - before:.0f} MiB"
-        print(f"  {label:<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
+        print(f"  {'the syntax check':<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
 
     catalogue = catalogues.load()
     pairs = output.pairs(catalogue.architectures, catalogue.variants)
@@ -247,7 +247,6 @@ def bench_queue(folder: Path) -> None:
     options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}
     first = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
     again = seconds(lambda: all(verify.verify(candidates, settings, store, **options)))
-    child.run = checks
     selecting = seconds(lambda: verify.from_selection(catalogue, pairs, folder / "grid"))
     count = len(candidates)
     print(

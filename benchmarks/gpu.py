@@ -80,8 +80,7 @@ def _run(files: list[Candidate], settings: VerifySettings, slots: int, seconds: 
     """The outcomes within these seconds, and the seconds until the last of them."""
     begun, outcomes, last = time.monotonic(), [], time.monotonic()
     dataset = data.load(settings.dataset)
-    reuse = settings.device != "cpu"
-    run = local.run(files, settings, dataset, workers=slots, limits=Limits(), reuse=reuse)
+    run = local.run(files, settings, dataset, workers=slots, limits=Limits())
     with contextlib.closing(run):
         for outcome in run:
             outcomes.append(outcome)

@@ -5,24 +5,29 @@
 """
 
 import ast
-import json
 import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
-from lrgen.verify.checks.subject import CheckFailure, Subject
 from torch import nn
 
 from lrgen import catalogue as catalogues
-from lrgen.records import Metric, Unit, Variant, VerifySettings
+from lrgen.records import Candidate, Metric, Stage, Unit, Variant, VerifySettings
 from lrgen.render.renderer import Renderer
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import make_scheduler_trace, schedule
+from lrgen.verify.checks.draw import draw_for
+from lrgen.verify.checks.examination import Examination
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.limits import Limits
+from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.session import Ended, Nursery, Place
 from tests.paths import TINY
 
 # More horizons than the check has: a mutant whose traces are equal at all of them is equivalent to the original.
@@ -81,25 +86,36 @@ class Tiny:
         text = self._renderer.schedule(variant)
         return text if imports else text.partition("\n\n\n")[2].rstrip("\n")
 
-    def subject(self, variant: Variant, schedule: str | None = None) -> Subject:
-        """The tiny network's file as a subject of the variant's check."""
+    def candidate(self, variant: Variant, schedule: str | None = None) -> Candidate:
+        """The tiny network's file, which claims the variant."""
         text = self._renderer.render(self._network, variant).text
         rendered = self.schedule(variant)
         assert text.count(rendered) == 1
         source = text if schedule is None else text.replace(rendered, schedule)
-        path = Path(f"/tiny/{variant.key}.py")
-        return Subject(candidate_of(path, source.encode(), self._network, variant), VerifySettings())
+        return candidate_of(Path(f"/tiny/{variant.key}.py"), source.encode(), self._network, variant)
+
+    def module(self, variant: Variant, schedule: str | None = None) -> ModuleType:
+        """The tiny network's file, executed in this process."""
+        module = ModuleType(variant.key)
+        exec(self.candidate(variant, schedule).source, vars(module))
+        return module
 
 
-def check(subject: Subject) -> str:
+def check(nursery: Nursery, candidate: Candidate) -> str:
     """The reason why a file fails the schedule check; empty if it passes."""
-    assert subject.candidate.variant is not None
-    subject.load()
+    settings, place = VerifySettings(stage=Stage.SCHEDULE), Place(Mechanism.PROCESS, Limits())
+    examination = Examination(candidate, settings, nursery, place, draw_for(0, candidate.sha256))
+    examination.begin(Stage.SCHEDULE, None)
     try:
-        measurement = schedule.measure(subject)
+        examination.loaded = examination.load(examination.session)
+        schedule.run(examination)
     except CheckFailure as failure:
         return str(failure)
-    return schedule.judge(subject.candidate, subject.settings, json.loads(json.dumps(measurement)))
+    except Ended as end:
+        return end.reason
+    finally:
+        examination.close()
+    return ""
 
 
 def mutate(code: str) -> Iterator[tuple[str, str]]:
@@ -128,10 +144,8 @@ def is_resuming(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "total_steps < 1"
 
 
-def wide_trace(subject: Subject) -> str:
+def wide_trace(variant: Variant, module: ModuleType) -> str:
     """The traces of ``make_scheduler`` at many horizons and hyperparameters, with errors, as text."""
-    variant, module = subject.candidate.variant, subject.load()
-    assert variant is not None
     lines = []
     for horizon in WIDE_HORIZONS:
         for prm in ({}, *wide_prm(variant, horizon)):
@@ -205,15 +219,16 @@ def examine(variants: Iterable[Variant]) -> dict[str, Any]:
     tiny = Tiny()
     verdicts: dict[str, str] = {}
     mutants: list[list[Any]] = []
-    for variant in variants:
-        verdicts[variant.key] = check(tiny.subject(variant))
-        original = ""
-        for place, changed in mutate(tiny.schedule(variant)):
-            reason = check(tiny.subject(variant, changed))
-            if not reason:
-                original = original or wide_trace(tiny.subject(variant))
-            differs = bool(reason) or wide_trace(tiny.subject(variant, changed)) != original
-            mutants.append([variant.key, place, reason, differs])
+    with Nursery() as nursery:
+        for variant in variants:
+            verdicts[variant.key] = check(nursery, tiny.candidate(variant))
+            original = ""
+            for place, changed in mutate(tiny.schedule(variant)):
+                reason = check(nursery, tiny.candidate(variant, changed))
+                if not reason:
+                    original = original or wide_trace(variant, tiny.module(variant))
+                differs = bool(reason) or wide_trace(variant, tiny.module(variant, changed)) != original
+                mutants.append([variant.key, place, reason, differs])
     return {"verdicts": verdicts, "mutants": mutants}
 
 

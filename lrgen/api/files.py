@@ -40,6 +40,7 @@ def verify_file(
     dataset: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    case_seed: int | None = None,
     device: str | None = None,
     isolation: str | None = None,
     full: bool = False,
@@ -59,17 +60,19 @@ def verify_file(
         dataset: ``"digits"``, ``"cifar-10"``, ``"cifar-20"`` or ``"cifar-100"``; by default that of the configuration.
         epochs: number of epochs of the training check; by default that of the configuration.
         seed: seed of the training check; by default that of the configuration.
+        case_seed: seed of the drawn cases; by default a new one, which the outcome has.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"auto"``; by default that of the configuration.
         isolation: ``"process"`` or ``"sandbox"``; by default a sandbox for files that lrgen did not render.
         full: train large networks in full, instead of overfitting a small subset on a CPU.
 
     Returns:
         The outcome: ``status`` (``"verified"``, ``"passed"``, ``"unclaimed"``, ``"failed"`` …), ``stage``, ``reason``,
-        ``checks``, and after training ``accuracy`` (0–1) and ``epochs``.
+        ``checks``, ``case_seed``, and after training ``accuracy`` (0–1) and ``epochs``.
 
     Raises:
         OutputError: if the path cannot be read.
         UnknownNameError: if there is no such schedule, stage, policy, dataset or isolation.
+        ConfigError: if a seed is out of range.
         DataError, DeviceError: if the dataset or the device is not available.
         IsolationError: if the file needs a sandbox and this machine has none.
         EngineError: if the process ends before the verification.
@@ -97,6 +100,7 @@ def verify_file(
     else:
         path = Path(text)
         content = read_bytes(path, MAX_BYTES + 1)
-    plan = planning.plan(settings, planning.VerifyRequest(stage=stage, policy=policy, full=full, isolation=isolation))
+    request = planning.VerifyRequest(stage=stage, policy=policy, case_seed=case_seed, full=full, isolation=isolation)
+    plan = planning.plan(settings, request)
     candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
     return run.verify_in_subprocess(candidate, plan)

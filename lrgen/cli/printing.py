@@ -150,6 +150,8 @@ def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
         "seed": seed,
         "seconds": round(outcome.seconds, 3),
         "isolation": outcome.isolation,
+        "case_seed": outcome.case_seed,
+        "evidence": list(outcome.evidence),
         "reused": outcome.reused,
     }
 
@@ -188,9 +190,11 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
     totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["nothing to verify"]
     reused = sum(outcome.reused for outcome in outcomes)
     runs = f" in {counted(len(outcomes), 'run')}" if seeds else ""
+    drawn = {outcome.case_seed for outcome in outcomes if not outcome.reused}
+    cases = f"case seed {drawn.pop()}; " if len(drawn) == 1 else ""
     out.print(
         f"{counted(files, 'file')}{runs}: {', '.join(totals)}; {counted(reused, 'result')} reused; "
-        f"{seconds:.0f} s; recorded in {escape(db)}"
+        f"{seconds:.0f} s; {cases}recorded in {escape(db)}"
     )
 
 

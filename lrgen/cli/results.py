@@ -45,7 +45,7 @@ def results_best(
         "epoch",
         "status",
     )
-    others = ("status", "hyperparameters", "seed", "device", "source_sha256", "path", "timestamp")
+    others = ("hyperparameters", "seed", "device", "source_sha256", "case_seed", "evidence", "path", "timestamp")
     print_rows(rows, columns, as_json, as_csv, fields=(*columns, *others))
 
 
@@ -130,7 +130,8 @@ def results_failures(db: Database = None, as_json: AsJson = False, as_csv: AsCsv
 
     rows = Store(config.load({"db": db}).db).failures()
     columns = ("model_name", "scheduler_type", "status", "stage", "reason")
-    fields = ("model_name", "scheduler_type", "variant_name", *columns[2:], "seconds", "path", "timestamp")
+    others = ("seconds", "case_seed", "evidence", "path", "timestamp")
+    fields = ("model_name", "scheduler_type", "variant_name", *columns[2:], *others)
     print_rows(rows, columns, as_json, as_csv, empty="no file failed", fields=fields)
 
 

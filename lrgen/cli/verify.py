@@ -28,6 +28,7 @@ from lrgen.errors import ConfigError, UnknownNameError
 from lrgen.records import Outcome, Policy, Status
 from lrgen.render.output import Pair
 from lrgen.verify import plan as planning
+from lrgen.verify.case_seed import parse_case_seed
 from lrgen.verify.plan import VerifyRequest
 
 
@@ -78,6 +79,13 @@ def verify(
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of consecutive seeds, each a run of its own (see lrgen results compare).")
     ] = 1,
+    case_seed: Annotated[
+        str | None,
+        typer.Option(
+            help="Seed of the drawn cases; it repeats an earlier run. (default: a new one for each run)",
+            metavar="INTEGER",
+        ),
+    ] = None,
     full: Annotated[
         bool,
         typer.Option("--full", help="Train large networks in full, instead of overfitting a small subset on a CPU."),
@@ -147,6 +155,7 @@ def verify(
             stage=stage,
             policy=policy or (Policy.LEMUR if path else None),
             seeds=seeds,
+            case_seed=None if case_seed is None else parse_case_seed(case_seed),
             full=full,
             compile=compiled,
             autocast=autocast,

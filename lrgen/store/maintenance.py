@@ -367,7 +367,8 @@ def _read_csv(path: Path, table: Table) -> Iterator[StoredRow]:
     csv.field_size_limit(1 << 27)  # the confusion matrix of a hundred classes is long
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            yield {column.name: _value(row[column.name], column) for column in table.c}
+            absent = dict.fromkeys(renamed.ADDED - row.keys(), "")
+            yield {column.name: _value((row | absent)[column.name], column) for column in table.c}
 
 
 def _value(field: str, column: Column[Any]) -> Any:
@@ -387,7 +388,8 @@ def _read_parquet(path: Path, table: Table) -> Iterator[StoredRow]:
     texts = [column.name for column in table.c if isinstance(column.type, JSON)]
     try:
         for batch in parquet.ParquetFile(path).iter_batches(_CHUNK):
-            for row in batch.to_pylist():
+            for exported in batch.to_pylist():
+                row = dict.fromkeys(renamed.ADDED) | exported
                 yield {
                     name: json.loads(row[name]) if name in texts and row[name] is not None else row[name]
                     for name in table.c.keys()  # noqa: SIM118  a collection of columns is not a dictionary

@@ -183,6 +183,10 @@ MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
         "annealing to a constant under its own name",
         (_rename_variants, _rename_hyperparameters),
     ),
+    (
+        "the seed of the drawn cases, and what was compared",
+        ("ALTER TABLE lrgen_runs ADD COLUMN case_seed BIGINT", "ALTER TABLE lrgen_runs ADD COLUMN evidence JSON"),
+    ),
 )
 
 

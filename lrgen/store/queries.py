@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select, true
 
 from lrgen.errors import NoResultError
 from lrgen.records import Candidate, Outcome, Status, Training
@@ -16,7 +16,7 @@ from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
 _OF_RUN = (
     *("model_name", "scheduler_type", "variant_name", "dataset", "status", "stage", "reason", "training"),
-    *("accuracy", "seconds", "seed", "device", "source_sha256", "path", "timestamp"),
+    *("accuracy", "seconds", "seed", "case_seed", "evidence", "device", "source_sha256", "path", "timestamp"),
 )
 
 
@@ -27,13 +27,19 @@ COUNTED = (*(status.value for status in Status if status.ok), RECORDED)
 class Queries(Database):
     """The queries of the store."""
 
-    def reusable(self, candidates: Iterable[Candidate], conditions: Conditions) -> dict[CandidateKey, Outcome]:
-        """Return the recorded final outcomes of files under the same conditions, by ``key_of``."""
+    def reusable(
+        self, candidates: Iterable[Candidate], conditions: Conditions, case_seed: int | None = None
+    ) -> dict[CandidateKey, Outcome]:
+        """Return the recorded final outcomes of files under the same conditions, by ``key_of``.
+
+        Outcomes with another seed of the drawn cases count only if no ``case_seed`` is given.
+        """
         if not self.exists():
             return {}
         wanted = {key_of(candidate): candidate for candidate in candidates}
         hashes = sorted({candidate.sha256 for candidate in wanted.values()})
         outcomes: dict[CandidateKey, Outcome] = {}
+        of_seed = RUNS.c.case_seed == case_seed if case_seed is not None else true()
         with self.session() as connection:
             for chunk in chunks(hashes):
                 rows = connection.execute(
@@ -43,6 +49,7 @@ class Queries(Database):
                         RUNS.c.check_version == conditions.check_version,
                         RUNS.c.torch == conditions.torch,
                         RUNS.c.device == conditions.device,
+                        of_seed,
                         RUNS.c.status.in_([status.value for status in Status if status.final]),
                     )
                     .order_by(RUNS.c.id)
@@ -82,7 +89,7 @@ class Queries(Database):
         r = SCHEDULER_RESULTS
         best = self._best_epochs(r.c.accuracy.desc().nulls_last(), self._newest(model, dataset, _of_task(task)))
         names = ("model_name", "scheduler_type", "dataset", "accuracy", "loss", "epoch", "hyperparameters", "seed")
-        of_run = ("variant_name", "training", "status", "path", "timestamp")
+        of_run = ("variant_name", "training", "status", "case_seed", "evidence", "path", "timestamp")
         query = (
             select(*(r.c[name] for name in (*names, "device", "source_sha256")), *(RUNS.c[name] for name in of_run))
             .join(RUNS, RUNS.c.id == r.c.run_id)
@@ -309,9 +316,12 @@ class Queries(Database):
         """Return the files whose newest run failed, timed out, crashed or ran out of memory, newest first."""
         checked = select(func.max(RUNS.c.id)).where(RUNS.c.status != RECORDED)
         newest = checked.group_by(RUNS.c.model_name, RUNS.c.scheduler_type)
-        columns = (RUNS.c.model_name, RUNS.c.scheduler_type, RUNS.c.variant_name, RUNS.c.status, RUNS.c.stage)
+        names = (
+            *("model_name", "scheduler_type", "variant_name", "status", "stage", "reason", "seconds"),
+            *("case_seed", "evidence", "path", "timestamp"),
+        )
         return self.rows(
-            select(*columns, RUNS.c.reason, RUNS.c.seconds, RUNS.c.path, RUNS.c.timestamp)
+            select(*(RUNS.c[name] for name in names))
             .where(RUNS.c.id.in_(newest), RUNS.c.status.not_in([status.value for status in Status if status.ok]))
             .order_by(RUNS.c.id.desc())
         )

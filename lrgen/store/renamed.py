@@ -11,6 +11,8 @@ from typing import Any
 from lrgen import old_names
 
 TRAININGS = {"memorised": "overfit"}
+# Columns that the exports of earlier versions do not have.
+ADDED = {"case_seed", "evidence"}
 
 _STAGES = ("syntax", "contract", "schedule", "training")
 _NEED_A_CLAIM = ("schedule", "training")

@@ -142,6 +142,8 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "lrgen": conditions.lrgen,
         "isolation": outcome.isolation,
         "trace": outcome.trace,
+        "case_seed": outcome.case_seed,
+        "evidence": list(outcome.evidence),
     }
 
 
@@ -203,6 +205,8 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
         training=Training(row["training"]) if row["training"] else None,
         isolation=row["isolation"],
         trace=row["trace"],
+        case_seed=row["case_seed"],
+        evidence=tuple(row["evidence"] or ()),
         reused=True,
     )
 

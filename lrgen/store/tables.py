@@ -32,6 +32,8 @@ RUNS = Table(
     Column("training", String),
     Column("isolation", String),
     Column("trace", String),
+    Column("case_seed", BigInteger),
+    Column("evidence", _JSON),
 )
 
 SCHEDULER_RESULTS = Table(

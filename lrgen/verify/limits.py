@@ -11,16 +11,14 @@ MAX_BYTES = 1_000_000  # the size of a file
 class Limits:
     """Limits of one file.
 
-    ``seconds`` bounds the training check, ``check_seconds`` each of the others. ``output`` and ``messages`` are bytes,
-    ``memory`` is resident bytes (0: no limit). ``grace`` is the number of seconds between SIGTERM and SIGKILL.
+    ``seconds`` bounds the training check, ``check_seconds`` each of the others. ``output`` is bytes, ``memory`` is
+    resident bytes (0: no limit).
     """
 
     seconds: float = 900.0
     check_seconds: float = 120.0
     output: int = 1 << 20
-    messages: int = 64 << 20
     memory: int = 0
-    grace: float = 1.0
 
     def of(self, stage: Stage, budget: Budget | None) -> float:
         """The maximum duration of a check in seconds; the training of a budget has the budget's limit."""

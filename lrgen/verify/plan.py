@@ -10,6 +10,7 @@ from pathlib import Path
 from lrgen.config import SEED_LIMIT, Settings
 from lrgen.errors import ConfigError, DeviceError, UnknownNameError, shown
 from lrgen.records import Policy, Stage, VerifySettings
+from lrgen.verify.case_seed import check_case_seed
 from lrgen.verify.isolation import Isolation
 
 ENGINES = ("local", "ray")
@@ -24,13 +25,14 @@ class VerifyRequest:
 
     ``seeds`` is the number of consecutive seeds, starting at the seed of lrgen.toml. ``slots`` is the number of files
     that share a GPU (None: as many as fit into its free memory). Without ``policy`` the files may contain any code.
-    Without ``isolation``, files that the catalogue does not render run in a sandbox. ``address`` is that of a Ray
-    cluster. ``force`` ignores cached results.
+    Without ``case_seed`` each run draws a new one. Without ``isolation``, files that the catalogue does not render run
+    in a sandbox. ``address`` is that of a Ray cluster. ``force`` ignores cached results.
     """
 
     stage: str = Stage.TRAINING
     policy: str | None = None
     seeds: int = 1
+    case_seed: int | None = None
     full: bool = False
     compile: bool = False
     autocast: bool = False
@@ -50,6 +52,7 @@ class VerifyPlan:
     workers: int
     timeout: float
     force: bool
+    case_seed: int | None
     isolation: Isolation | None
     engine: str
     address: str | None
@@ -91,6 +94,7 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
         workers=_workers(settings, request, device, threads),
         timeout=settings.timeout,
         force=request.force or not settings.enable_database_caching,
+        case_seed=request.case_seed,
         isolation=Isolation(request.isolation) if request.isolation else None,
         engine=request.engine,
         address=request.address,
@@ -110,6 +114,8 @@ def _check(settings: Settings, request: VerifyRequest) -> None:
         )
     if settings.seed + request.seeds > SEED_LIMIT:
         raise ConfigError(f"seed: {settings.seed} and the {request.seeds - 1} after it must be less than {SEED_LIMIT}")
+    if request.case_seed is not None:
+        check_case_seed(request.case_seed)
     if request.isolation is not None and request.isolation not in list(Isolation):
         raise UnknownNameError("isolation", request.isolation, list(Isolation))
     if request.engine not in ENGINES:

@@ -18,6 +18,7 @@ from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import isolation as isolations
 from lrgen.verify.candidate import candidate_of
+from lrgen.verify.case_seed import new_case_seed
 from lrgen.verify.isolation import Isolation
 from lrgen.verify.limits import MAX_BYTES, Limits
 from lrgen.verify.plan import VerifyPlan
@@ -113,6 +114,7 @@ def execute(
             workers=max(1, min(plan.workers, len(candidates))),
             timeout=plan.timeout,
             force=plan.force,
+            case_seed=plan.case_seed,
             isolation=plan.isolation,
             engine=plan.engine,
             address=plan.address,
@@ -133,6 +135,7 @@ def verify(
     workers: int,
     timeout: float,
     force: bool = False,
+    case_seed: int | None = None,
     isolation: Isolation | None = None,
     engine: str = "local",
     address: str | None = None,
@@ -145,6 +148,8 @@ def verify(
     The files with the longest expected durations are run first.
 
     Args:
+        case_seed: of the drawn cases: only outcomes with this seed are reused; by default a new one is drawn, and the
+            recorded outcomes of all are reused.
         isolation: whether files run in a sandbox or in a plain process; by default, files that the catalogue does not
             render run in a sandbox.
         engine: ``local``, or ``ray`` for the cluster at ``address``, whose nodes have the dataset under ``data_root``.
@@ -158,7 +163,7 @@ def verify(
     """
     files = list(candidates)
     conditions = conditions_of(settings)
-    known = {} if force else store.reusable(files, conditions)
+    known = {} if force else store.reusable(files, conditions, case_seed)
     remaining = [candidate for candidate in files if key_of(candidate) not in known]
     expected = _expected(remaining, store.durations(conditions) if remaining else {})
     batches = [(mechanism, _longest_first(batch, expected)) for mechanism, batch in _by_mechanism(remaining, isolation)]
@@ -174,9 +179,9 @@ def verify(
 
     dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
+    seed = new_case_seed() if case_seed is None else case_seed
     for mechanism, batch in batches:
-        reuse = settings.device != "cpu" and mechanism is Mechanism.PROCESS  # a new CUDA context takes seconds
-        options: _EngineOptions = {"workers": workers, "limits": limits, "mechanism": mechanism, "reuse": reuse}
+        options: _EngineOptions = {"workers": workers, "limits": limits, "mechanism": mechanism, "case_seed": seed}
         if engine == "ray":
             from lrgen.verify.engines import ray
 
@@ -208,6 +213,7 @@ def verify_in_subprocess(candidate: Candidate, plan: VerifyPlan) -> Outcome:
         limits=Limits(seconds=plan.timeout, memory=_memory_share(1)),
         mechanism=mechanism,
         data_root=plan.data_root.resolve(),
+        case_seed=plan.case_seed,
         download=plan.download,
     )
     [outcome] = process.run([candidate], setup)
@@ -226,7 +232,7 @@ class _EngineOptions(TypedDict):
     workers: int
     limits: Limits
     mechanism: Mechanism
-    reuse: bool
+    case_seed: int
 
 
 def _by_mechanism(

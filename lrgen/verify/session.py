@@ -24,7 +24,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from lrgen.data import batches
+from lrgen import data
 from lrgen.errors import EngineError
 from lrgen.records import Status
 from lrgen.verify import isolation, scratch
@@ -199,7 +199,10 @@ class Nursery:
                 start_new_session=True,  # an interrupt from the keyboard goes to the examiner, which ends the nursery
             )
         except OSError as error:
-            raise EngineError(f"no process for the files can be started: {error}") from error
+            ours.close()
+            os.close(writing)
+            self._errors.close()
+            raise EngineError(f"the process that files are forked from does not start: {error}") from error
         finally:
             os.close(reading)
             os.close(lifeline)
@@ -278,7 +281,8 @@ def _modules() -> dict[str, Any]:
     modules |= sandbox
     modules[_PACKAGE] = modules.pop(f"{_PACKAGE}.__init__")
     modules[f"{_PACKAGE}.sandbox"] = modules.pop(f"{_PACKAGE}.sandbox.__init__")
-    modules[f"{_PACKAGE}.batches"] = Path(batches.__file__).read_text(encoding="utf-8")
+    # The parent does not import it: it loads torch.
+    modules[f"{_PACKAGE}.batches"] = Path(data.__file__).with_name("batches.py").read_text(encoding="utf-8")
     return {"modules": modules, "packages": [_PACKAGE, f"{_PACKAGE}.sandbox"]}
 
 

@@ -1,28 +1,26 @@
-"""Traces of ``make_scheduler`` of verified files on a dummy parameter, recorded in processes that keep torch loaded.
-
-A child reads one request per line and answers it with one line; both are JSON::
-
-    {"name": "ResNet/A0_001", "source": "...", "specs": [{"horizon": 90, "prm": {...}, "at": [0, 30], ...}]}
-    {"rates": [[[0.1, 0.01]]]}                       specs × parameter groups × steps
-    {"error": "..."}
-"""
+"""Traces of ``make_scheduler`` of verified files on a dummy parameter, each file in a process of its own."""
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import warnings
+import math
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from lrgen.errors import CorpusError
+from lrgen.verify import messages
+from lrgen.verify.isolation import not_traceable
+from lrgen.verify.limits import Limits
+from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.session import Ended, FileRaised, Nursery, Place, Session
 
 Rates = list[list[float]]
+
+_LIMITS = Limits()
+_PRM = {"momentum": 0.9, "dropout": 0.2}  # LEMUR's callers pass them, too
 
 
 class SourceFile(Protocol):
@@ -60,78 +58,61 @@ def run(
 ) -> Generator[tuple[_File, tuple[TraceSpec, ...], list[Rates]], None, None]:
     """Yield each file with its specs and their learning rates in the order of the requests, ``workers`` at a time.
 
+    Rates are lists of parameter groups × steps of a spec.
+
     Raises:
-        CorpusError: if the schedule of a file raises, or its child exits.
+        CorpusError: if the schedule of a file raises, or its process ends.
+        EngineError: if no nursery can be started.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    children: list[subprocess.Popen[str]] = []
-    waiting: deque[tuple[_File, tuple[TraceSpec, ...], subprocess.Popen[str]]] = deque()
+    waiting: deque[tuple[_File, tuple[TraceSpec, ...], Future[list[Rates]]]] = deque()
 
     def first() -> tuple[_File, tuple[TraceSpec, ...], list[Rates]]:
-        file, specs, child = waiting.popleft()
-        return file, specs, _receive(child, file)
+        file, specs, traced = waiting.popleft()
+        return file, specs, traced.result()
 
     with contextlib.ExitStack() as stack:
-        for index, (file, specs) in enumerate(requests):
+        nursery: Nursery | None = None
+        for file, specs in requests:
+            if nursery is None:
+                stack.enter_context(not_traceable())
+                nursery = stack.enter_context(Nursery())
+                pool = stack.enter_context(ThreadPoolExecutor(workers))
+                stack.callback(nursery.abandon)
+                stack.callback(pool.shutdown, wait=False, cancel_futures=True)
             if len(waiting) == workers:
                 yield first()
-            if len(children) < workers:
-                command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
-                child = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-                )
-                children.append(stack.enter_context(child))
-                stack.callback(child.kill)
-            child = children[index % workers]
-            _send(child, file, specs)
-            waiting.append((file, specs, child))
+            waiting.append((file, specs, pool.submit(_traced, nursery, file, specs)))
         while waiting:
             yield first()
 
 
-def _send(child: "subprocess.Popen[str]", file: SourceFile, specs: Iterable[TraceSpec]) -> None:
-    assert child.stdin is not None
-    request = {"name": file.name, "source": file.source, "specs": [asdict(spec) for spec in specs]}
-    with contextlib.suppress(BrokenPipeError):  # it has exited, and the answer is empty
-        child.stdin.write(json.dumps(request) + "\n")
-        child.stdin.flush()
+def _traced(nursery: Nursery, file: SourceFile, specs: Iterable[TraceSpec]) -> list[Rates]:
+    try:
+        with nursery.session(Place(Mechanism.PROCESS, _LIMITS)) as session:
+            seconds = _LIMITS.check_seconds
+            session.allow(time.monotonic() + seconds, f"it takes longer than {seconds:g} s")
+            session.call("load", messages.Loaded, source=file.source, path=file.path.name, absent=[])
+            return [_rates(session, spec) for spec in specs]
+    except (Ended, FileRaised, ValueError) as error:
+        raise CorpusError(f"{file.path}: cannot trace the schedule: {error}") from error
 
 
-def _receive(child: "subprocess.Popen[str]", file: SourceFile) -> list[Rates]:
-    assert child.stdout is not None
-    line = child.stdout.readline()
-    answer: dict[str, Any] = json.loads(line) if line else {"error": "its process exited"}
-    if "error" in answer:
-        raise CorpusError(f"{file.path}: cannot trace the schedule: {answer['error']}")
-    return list(answer["rates"])
-
-
-def serve() -> None:
-    """Answer requests until standard input ends."""
-    warnings.simplefilter("ignore")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and ends its children
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # the output of a file must not look like an answer
-    for line in sys.stdin:
-        answers.write(json.dumps(_rates(**json.loads(line))) + "\n")
-        answers.flush()
-
-
-def _rates(name: str, source: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
-    from lrgen.records import VerifySettings
-    from lrgen.verify.candidate import candidate_of
-    from lrgen.verify.checks import make_scheduler_trace
-    from lrgen.verify.checks.subject import CheckFailure, Subject
-
-    subject = Subject(candidate_of(Path(f"{name}.py"), source.encode()), VerifySettings())
-    make = subject.load().make_scheduler
-    traces = []
-    for spec in specs:
-        at = spec["at"]
-        prm, metrics, groups = subject.prm(**spec["prm"]), spec["metrics"], make_scheduler_trace.Groups(spec["depths"])
-        try:
-            rates = make_scheduler_trace.trace(subject, make, spec["horizon"], max(at) + 1, prm, metrics, (), groups)
-        except CheckFailure as failure:
-            return {"error": str(failure)}
-        traces.append([[group[step] for step in at] for group in rates])
-    return {"rates": traces}
+def _rates(session: Session, spec: TraceSpec) -> Rates:
+    prm = {**_PRM, **spec.prm}
+    steps = max(spec.at) + 1
+    groups = [{"depth": depth} for depth in spec.depths] or [{}]
+    traced, arrays = session.call(
+        "trace",
+        messages.Trace,
+        horizon=spec.horizon,
+        steps=steps,
+        prm=prm,
+        default=spec.prm["lr"],
+        groups=groups,
+        metrics=None if spec.metrics is None else [value if math.isfinite(value) else None for value in spec.metrics],
+    )
+    if traced.raised is not None:
+        raise FileRaised(traced.raised)
+    if [array.shape for array in arrays] != [(len(groups), steps)]:
+        raise ValueError("its process sends no trace of these steps")
+    return [[float(group[step]) for step in spec.at] for group in arrays[0]]

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from lrgen.verify.checks.recorder import Recorder
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from tests.architectures.networks import CATALOGUE, RENDERER, at_reference, build, count, kernels, module, stir
+from tests.architectures.recorder import Recorder
 
 SLOW = pytest.mark.slow
 # The layers in the names of helpers such as ``conv_bn_relu``.

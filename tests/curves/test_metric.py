@@ -549,7 +549,7 @@ def test_a_learning_rate_is_finite_and_bounded(number, data):
 def test_a_rendered_schedule_scales_all_parameter_groups(number):
     """Two groups of different base learning rates keep their ratio throughout."""
     tiny, variant = Tiny(), variants()[number]
-    make = tiny.subject(variant).load().make_scheduler
+    make = tiny.module(variant).make_scheduler
     groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in (0.1, 0.03)]
     optimizer = torch.optim.SGD(groups)
     scheduler = make(optimizer, 90, {})

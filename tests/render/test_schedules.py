@@ -1,6 +1,7 @@
 """Every rendered schedule compared with its curve, for any horizon, base learning rate and hyperparameters."""
 
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -14,21 +15,39 @@ from hypothesis import strategies as st
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify.checks import make_scheduler_trace
+from lrgen.verify.checks.examination import prm_of
 from lrgen.verify.checks.reference import metrics_of
+from lrgen.verify.limits import Limits
+from lrgen.verify.messages import Loaded
+from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.session import Nursery, Place, Session
 from tests.mutation import Tiny
 
 TINY = Tiny()
 VARIANTS = TINY.catalogue.variants
-every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
+every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key, scope="module")
 
 
 @cache
-def subject(key: str):
-    """The loaded file of the tiny network with a variant."""
+def module(key: str):
+    """The file of the tiny network with a variant, executed in this process."""
     warnings.simplefilter("ignore")
-    loaded = TINY.subject(TINY.catalogue.variant(key))
-    loaded.load()
-    return loaded
+    return TINY.module(TINY.catalogue.variant(key))
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def session(variant: Variant, nursery: Nursery) -> Iterator[Session]:
+    """A process in which the file of the tiny network with the variant is loaded."""
+    with nursery.session(Place(Mechanism.PROCESS, Limits())) as opened:
+        source = TINY.candidate(variant).source
+        opened.call("load", Loaded, source=source, path=f"{variant.key}.py", absent=[])
+        yield opened
 
 
 def draw_metrics(data, variant: Variant, steps: int) -> list[float]:
@@ -43,7 +62,7 @@ def draw_metrics(data, variant: Variant, steps: int) -> list[float]:
 @every_variant
 @settings(max_examples=12, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
-def test_a_rendered_schedule_equals_its_curve(variant, data):
+def test_a_rendered_schedule_equals_its_curve(variant, session, data):
     """For any horizon, base learning rate, hyperparameters and step of resumption, all learning rates are the curve's.
 
     They are finite, not negative and at most the base learning rate.
@@ -59,19 +78,9 @@ def test_a_rendered_schedule_equals_its_curve(variant, data):
     steps = 2 * horizon + 4
     resume = [data.draw(st.integers(0, steps - 1), label="resume")]
     metrics = draw_metrics(data, variant, steps) if variant.unit is Unit.METRIC else None
-    file = subject(variant.key)
-    rates = np.asarray(
-        make_scheduler_trace.trace(
-            file,
-            file.module.make_scheduler,
-            horizon,
-            steps,
-            file.prm(lr=lr, **prm),
-            metrics,
-            resume,
-            make_scheduler_trace.Groups(depths),
-        )
-    )
+    groups = [{"depth": depth} for depth in depths] or [{}]
+    given_prm = prm_of(lr=lr, **prm)
+    rates = make_scheduler_trace.recorded(session, horizon, steps, given_prm, groups, lr, metrics, resume)
     assert np.isfinite(rates).all()
     assert rates.min() >= 0
     assert rates.max() <= lr * (1 + 1e-12)
@@ -123,7 +132,7 @@ def make_optimizer(name: str, variant: Variant, device: str) -> torch.optim.Opti
     if name.startswith("SGD"):
         return torch.optim.SGD(groups, lr=LR, momentum=0.9, nesterov="Nesterov" in name)
     if name in SCHEDULE_FREE:
-        return vars(subject(f"A0_{SCHEDULE_FREE[name]}").module)[name](groups, lr=LR, momentum=0.9)
+        return vars(module(f"A0_{SCHEDULE_FREE[name]}"))[name](groups, lr=LR, momentum=0.9)
     capturable = "capturable" in name
     return torch.optim.AdamW(
         groups,
@@ -137,7 +146,7 @@ def make_optimizer(name: str, variant: Variant, device: str) -> torch.optim.Opti
 def difference(name: str, variant: Variant, device: str) -> float:
     """The largest difference from the curve over the horizon and two steps past it, as a fraction of the base rate."""
     optimizer = make_optimizer(name, variant, device)
-    scheduler = subject(variant.key).module.make_scheduler(optimizer, HORIZON, {"lr": LR})
+    scheduler = module(variant.key).make_scheduler(optimizer, HORIZON, {"lr": LR})
     metrics = metrics_of(variant, HORIZON + 2)
     rows = []
     for metric in metrics:

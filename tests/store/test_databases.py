@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 from sqlalchemy import text
 
 from lrgen.errors import OutputError, StoreError
@@ -162,8 +163,8 @@ def test_processes_can_migrate_a_database_concurrently(any_url):
 def old_rows(version: int) -> list[str]:
     """Return the statements that insert a run with an epoch and two classes in that schema."""
     status = "proved" if version < 6 else "verified"
-    new_columns = {2: ", training", 3: ", isolation", 4: ", trace"}
-    new_values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'"}
+    new_columns = {2: ", training", 3: ", isolation", 4: ", trace", 9: ", case_seed, evidence"}
+    new_values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'", 9: ", 3, '[]'"}
     columns = "".join(new_columns.get(number, "") for number in range(2, version + 1))
     values = "".join(new_values.get(number, "") for number in range(2, version + 1))
     training = (", training", ", 'full'") if version >= 2 else ("", "")
@@ -243,7 +244,12 @@ def run_of(status, stage, reason, variant, requested, training) -> dict[str, Any
     """Return a row of ``lrgen_runs`` in schema 5."""
     command = json.dumps({"epochs": 5, "stage": requested})
     settings = json.dumps({"settings": command, "prm": {}}) if requested else "recorded"
-    row = dict.fromkeys(tables.RUNS.c.keys(), "x") | {"id": None, "accuracy": None, "seconds": 1.0, "seed": 0}
+    row = dict.fromkeys(set(tables.RUNS.c.keys()) - renamed.ADDED, "x") | {
+        "id": None,
+        "accuracy": None,
+        "seconds": 1.0,
+        "seed": 0,
+    }
     row |= {"status": status, "stage": stage, "reason": reason, "variant": variant, "training": training}
     return row | {"settings": settings, "checks": [], "timestamp": datetime(2026, 1, 2)}
 
@@ -295,6 +301,29 @@ def test_an_old_export_is_translated(tmp_path, suffix):
             imported = maintenance.import_rows(new, source)
         assert (imported.added, imported.known) == expected
         assert runs_of(new) == NEW_RUNS
+    new.close()
+
+
+@pytest.mark.parametrize("suffix", maintenance.FORMATS)
+def test_an_export_without_case_seeds_is_imported(tmp_path, catalogue, suffix):
+    """The runs of an export from before case seeds were recorded have none, and are known in a second import."""
+    old, new = Store(f"sqlite:///{tmp_path}/old.db"), other(tmp_path)
+    old.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
+    maintenance.export(old, tmp_path / "tables", suffix)
+    old.close()
+    runs = tmp_path / "tables" / f"lrgen_runs.{suffix}"
+    if suffix == "csv":
+        rows = list(csv.reader(runs.read_text().splitlines()))
+        assert rows[0][-2:] == ["case_seed", "evidence"]
+        with runs.open("w", newline="") as file:
+            csv.writer(file).writerows(row[:-2] for row in rows)
+    else:
+        parquet.write_table(parquet.read_table(runs).drop_columns(["case_seed", "evidence"]), runs)
+    for expected in ((1, 0), (0, 1)):
+        with maintenance.open_source(tmp_path / "tables") as source:
+            imported = maintenance.import_rows(new, source)
+        assert (imported.added, imported.known) == expected
+    assert [(row["case_seed"], row["evidence"]) for row in new.newest_runs()] == [(None, None)]
     new.close()
 
 

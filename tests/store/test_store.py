@@ -284,6 +284,8 @@ def test_failures_are_of_the_newest_runs(store, catalogue):
         "stage": "training",
         "reason": "takes longer than 900 s",
         "seconds": 11.5,
+        "case_seed": None,
+        "evidence": [],
         "path": "generated/ResNet/file.py",
         "timestamp": None,
     }
@@ -347,6 +349,22 @@ def test_results_of_another_file_are_not_reused(store, catalogue, changed):
     if "variant" in changed:
         changed = {"variant": catalogue.variant(changed["variant"])}
     assert store.reusable([dataclasses.replace(result.candidate, **changed)], CONDITIONS) == {}
+
+
+def test_a_result_of_another_case_seed_is_not_reused(store, catalogue):
+    """With a case seed only its own results are reused, without one those of any seed; the newest comes first."""
+    results = [outcome(catalogue.variant(1), case_seed=seed, evidence=(f"seed {seed}",)) for seed in (2**63 - 1, 5)]
+    for result in results:
+        store.save(result, CONDITIONS, ())
+    candidate = results[0].candidate
+
+    def reused(case_seed):
+        known = store.reusable([candidate], CONDITIONS, case_seed).values()
+        return [(result.case_seed, result.evidence) for result in known]
+
+    assert reused(2**63 - 1) == [(2**63 - 1, (f"seed {2**63 - 1}",))]
+    assert reused(None) == reused(5) == [(5, ("seed 5",))]
+    assert reused(0) == []
 
 
 def test_many_files_are_looked_up_in_chunks(store, catalogue):

@@ -96,6 +96,12 @@ def test_options_and_settings_are_passed_to_the_plan():
         ({"isolation": "docker"}, UnknownNameError, "unknown isolation 'docker': known: process, sandbox"),
         ({"engine": "slurm"}, UnknownNameError, "unknown engine 'slurm': known: local, ray"),
         ({"address": "a:1"}, ConfigError, "--address a:1 requires --engine ray"),
+        (
+            {"case_seed": 2**63},
+            ConfigError,
+            "case seed: expected an integer from 0 to 9223372036854775807, got 9223372036854775808",
+        ),
+        ({"case_seed": True}, ConfigError, "case seed: expected an integer from 0 to 9223372036854775807, got True"),
         ({"slots": 2}, ConfigError, "--slots 2 requires a GPU: on the CPU, use --workers"),
         (
             {"seeds": 2, "stage": "schedule"},
@@ -128,14 +134,15 @@ def test_a_plan_is_executed_seed_by_seed(monkeypatch, tmp_path):
         yield from (Outcome(candidate, Status.FAILED, Stage.SYNTAX, "", 1.0) for candidate in candidates)
 
     monkeypatch.setattr(run, "verify", verify)
-    files = [candidate_of(tmp_path / name, b"") for name in ("a.py", "b.py")]
-    executed = list(run.execute(plan(ON_CPU, VerifyRequest(seeds=2, force=True)), files, verdicts.cache_in(tmp_path)))
+    files, store = [candidate_of(tmp_path / name, b"") for name in ("a.py", "b.py")], verdicts.cache_in(tmp_path)
+    executed = list(run.execute(plan(ON_CPU, VerifyRequest(seeds=2, force=True, case_seed=7)), files, store))
     assert [(outcome.candidate, seed) for outcome, seed in executed] == [
         (file, seed) for seed in (0, 1) for file in files
     ]
-    assert [(seed, options["workers"], options["force"], options["timeout"]) for seed, options in calls] == [
-        (0, 2, True, 900.0),
-        (1, 2, True, 900.0),
+    names = ("workers", "force", "timeout", "case_seed")
+    assert [(seed, *(options[name] for name in names)) for seed, options in calls] == [
+        (0, 2, True, 900.0, 7),
+        (1, 2, True, 900.0, 7),
     ]
 
 

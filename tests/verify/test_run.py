@@ -288,7 +288,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 state["ran"].append(candidate.model_name)
                 status = state["statuses"].get(candidate.model_name, Status.VERIFIED)
                 seconds = state["seconds"].get(candidate.model_name, 1.0)
-                yield Outcome(candidate, status, Stage.TRAINING, "", seconds, isolation=state["isolation"])
+                made = {"isolation": state["isolation"], "case_seed": state["case_seed"]}
+                yield Outcome(candidate, status, Stage.TRAINING, "", seconds, **made)
         finally:
             state["closed"] = True
 
@@ -296,7 +297,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         candidates: Any, settings: VerifySettings, dataset: Any, *, workers: int, **options: Any
     ) -> Iterator[Outcome]:
         # The reference keeps the generator alive: only its user closes it, not the garbage collector.
-        state["limits"], state["outcomes"] = options["limits"], outcomes(candidates)
+        state["limits"], state["case_seed"] = options["limits"], options["case_seed"]
+        state["outcomes"] = outcomes(candidates)
         state["runs"].append((options["mechanism"], [candidate.model_name for candidate in candidates]))
         return state["outcomes"]
 
@@ -366,6 +368,25 @@ def test_a_result_is_reused_for_the_same_settings_only(fake, store, tmp_path, ch
     list(verify.verify(files, dataclasses.replace(settings, **changed), store, workers=1, timeout=60))
     list(verify.verify(files, settings, store, workers=1, timeout=60))
     assert fake["ran"] == ["a", "a"]
+
+
+def test_a_result_of_another_case_seed_is_not_taken_for_it(fake, store, tmp_path):
+    """A file is run again for a case seed of its own; without one, each run has a new one and any result is reused."""
+    [file] = candidates(tmp_path, "a")
+
+    def seeds(**options: Any) -> list[tuple[int | None, bool]]:
+        outcomes = verify.verify([file], VerifySettings(), store, workers=1, timeout=60, **options)
+        return [(outcome.case_seed, outcome.reused) for outcome in outcomes]
+
+    [(drawn, reused)] = seeds()
+    assert not reused
+    assert seeds() == [(drawn, True)]
+    assert seeds(case_seed=drawn) == [(drawn, True)]
+    assert seeds(case_seed=3) == [(3, False)]
+    assert seeds(case_seed=3) == [(3, True)]
+    [(again, reused)] = seeds(force=True)
+    assert not reused
+    assert again not in (drawn, 3)
 
 
 def test_a_file_that_is_named_twice_has_two_outcomes(fake, store, tmp_path):

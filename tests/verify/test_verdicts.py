@@ -38,10 +38,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
     ("name", "matters"),
     [
         ("verify/checks/schedule.py", True),
-        ("verify/checks/subject.py", True),
-        ("verify/child.py", True),
+        ("verify/nursery/driver.py", True),
+        ("verify/session.py", True),
         ("verify/engines/local.py", True),
-        ("verify/protocol.py", True),
+        ("verify/examiner.py", True),
         ("verify/sandbox/seccomp.py", True),
         ("curves/cosine.py", True),
         ("curves/__init__.py", True),

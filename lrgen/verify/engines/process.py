@@ -1,7 +1,7 @@
-"""A harness in its own process, for callers that must not fork because of threads, a CUDA context or an event loop.
+"""A harness in its own process, for callers with threads, a CUDA context or an event loop.
 
-The process is started by exec, has the module search path of its caller, and keeps torch loaded; the caller need not
-load torch. Requests and answers are lines of JSON. A request contains the source of its files, and the answer contains
+The process is started by exec, has the module search path of its caller, and keeps one nursery over its requests.
+Requests and answers are lines of JSON. A request contains the source of its files, and the answer contains
 their outcomes in the same order::
 
     {"setup": {"settings": {...}, "limits": {...}, ...}, "candidates": [{"source": "...", ...}]}
@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,8 @@ from lrgen.records import Candidate, Outcome, Stage, VerifySettings
 from lrgen.verify import codec, isolation
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.sandbox.syscalls import PR_SET_PDEATHSIG, call
+from lrgen.verify.session import Nursery
 
 PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _ERRORS = {error.__name__: error for error in (DataError, DeviceError, EngineError, IsolationError)}
@@ -38,14 +40,15 @@ _GRACE = 10.0  # seconds that a terminated harness has to end its children
 class Setup:
     """The settings with which a harness runs the files of a request, one after the other.
 
-    Without a ``mechanism`` they run in the strongest sandbox that is available on its machine.
+    Without a ``mechanism`` they run in the strongest sandbox that is available on its machine. Without a ``case_seed``
+    each request draws a new one.
     """
 
     settings: VerifySettings
     limits: Limits
     mechanism: Mechanism | None
     data_root: Path
-    reuse: bool = False
+    case_seed: int | None = None
     download: bool = False
 
 
@@ -74,6 +77,11 @@ class Harness:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The process id of the harness."""
+        return self._process.pid
+
     def answers(self, setup: Setup, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
         """The outcomes of the files in their order, each as JSON (``outcome_of``).
 
@@ -81,7 +89,7 @@ class Harness:
             DataError: if the dataset is missing, cannot be downloaded, or is damaged.
             DeviceError: if the machine does not have the device.
             IsolationError: if the machine provides no sandbox.
-            EngineError: if the harness has exited.
+            EngineError: if the harness has exited, or cannot start a nursery.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -139,23 +147,22 @@ def outcome_of(candidate: Candidate, answer: dict[str, Any]) -> Outcome:
 
 def serve() -> None:
     """Run the harness: answer requests until standard input ends or the caller terminates it."""
-    from lrgen.verify.engines import local
-
-    local.die_with_parent()  # a killed caller cannot close the harness
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a killed caller cannot close the harness
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGTERM, _interrupt)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # other output must not look like an answer
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as kept:
+        nursery = functools.cache(lambda: kept.enter_context(Nursery()))
         for line in sys.stdin.buffer:
             request = json.loads(line)
             setup = codec.decode(Setup, request["setup"])
             candidates = [codec.decode(Candidate, entry) for entry in request["candidates"]]
-            answers.write(codec.encode(_answer(setup, candidates)))
+            answers.write(codec.encode(_answer(setup, candidates, nursery)))
             answers.flush()
 
 
-def _answer(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
+def _answer(setup: Setup, candidates: Sequence[Candidate], nursery: Callable[[], Nursery]) -> dict[str, Any]:
     from lrgen.verify.engines import local
 
     settings = setup.settings
@@ -164,7 +171,15 @@ def _answer(setup: Setup, candidates: Sequence[Candidate]) -> dict[str, Any]:
         dataset = None
         if settings.stage is Stage.TRAINING:
             dataset = _dataset(settings.dataset, setup.data_root, setup.download)
-        outcomes = local.run(candidates, settings, dataset, limits=setup.limits, mechanism=mechanism, reuse=setup.reuse)
+        outcomes = local.run(
+            candidates,
+            settings,
+            dataset,
+            limits=setup.limits,
+            mechanism=mechanism,
+            case_seed=setup.case_seed,
+            nursery=nursery(),
+        )
         answers = {id(outcome.candidate): answer_of(outcome) for outcome in outcomes}
     except LrgenError as error:
         return {"error": type(error).__name__, "reason": str(error)}

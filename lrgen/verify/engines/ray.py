@@ -1,26 +1,25 @@
 """The Ray engine: an actor for each slot of a cluster, and beside each actor a harness in its own process.
 
-The process of an actor has threads and must not fork; the harness (``engines.process``) forks instead. Ray places the
-actors and reports lost ones; the files of a lost actor are given to another.
+The harness (``engines.process``) keeps its nursery while Ray's threads come and go. Ray places the actors and reports
+lost ones; the file of a lost actor is given to another.
 """
 
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
 from lrgen.errors import EngineError, first_line
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify.case_seed import new_case_seed
 from lrgen.verify.engines.process import Harness, Setup, outcome_of
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
 # A file whose actor is lost this many times is taken for the cause.
 _ATTEMPTS = 3
-# The number of files per call of an actor. With a GPU it is larger, because the child keeps the CUDA context.
-_CHUNK, _CHUNK_GPU = 1, 16
 
 
 def run(
@@ -30,56 +29,56 @@ def run(
     workers: int,
     limits: Limits,
     mechanism: Mechanism = Mechanism.PROCESS,
-    reuse: bool = False,
+    case_seed: int | None = None,
     address: str | None = None,
     data_root: Path = Path("data"),
 ) -> Generator[list[Outcome], None, None]:
     """Verify files on a cluster, ``workers`` at a time, and yield lists of outcomes as they arrive.
 
-    Without an ``address`` Ray's own rules apply (``RAY_ADDRESS``, otherwise a cluster on this machine alone). With
-    GPUs, an actor takes the fraction (number of GPUs) / ``workers`` of a GPU.
+    Without a ``case_seed`` a new one is drawn. Without an ``address`` Ray's own rules apply (``RAY_ADDRESS``, otherwise
+    a cluster on this machine alone). With GPUs, an actor takes the fraction (number of GPUs) / ``workers`` of a GPU.
 
     Raises:
         EngineError: if Ray is not installed, or there is no cluster at the address.
     """
     ray = _connected(address)
     files = list(candidates)
-    size = _CHUNK if settings.device == "cpu" else _CHUNK_GPU
-    queue = deque(range(at, min(at + size, len(files))) for at in range(0, len(files), size))
+    queue = deque(range(len(files)))
     attempts = [0] * len(files)
     actor_class = ray.remote(**_resources(ray, settings, workers))(_Slot)
-    setup = Setup(settings, limits, mechanism, data_root.resolve(), reuse)
-    busy: dict[Any, tuple[Any, Sequence[int]]] = {}  # reference to an answer → its actor, the indices of its files
+    seed = new_case_seed() if case_seed is None else case_seed
+    setup = Setup(settings, limits, mechanism, data_root.resolve(), seed)
+    busy: dict[Any, tuple[Any, int | None]] = {}  # reference to an answer → its actor, the index of its file
     try:
         for _ in range(min(workers, len(queue))):
             actor = actor_class.remote(setup)
-            busy[actor.ready.remote()] = actor, ()
+            busy[actor.ready.remote()] = actor, None
         while busy:
             ray.wait(list(busy), num_returns=1)
             arrived, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0)
             outcomes = []
             for reference in arrived:
-                actor, chunk = busy.pop(reference)
+                actor, index = busy.pop(reference)
                 try:
                     answers = ray.get(reference)
                 except ray.exceptions.RayError as error:
                     _end(ray, actor)  # if only its harness has exited, the actor still holds its resources
-                    for index in chunk:
+                    if index is not None:
                         attempts[index] += 1
                         if attempts[index] < _ATTEMPTS:
-                            queue.appendleft(range(index, index + 1))
+                            queue.appendleft(index)
                         else:
-                            outcomes.append(_lost(files[index], mechanism, error))
+                            outcomes.append(_lost(files[index], setup, error))
                     if queue:
                         actor = actor_class.remote(setup)
-                        busy[actor.ready.remote()] = actor, ()
+                        busy[actor.ready.remote()] = actor, None
                     continue
                 if queue:
                     following = queue.popleft()
-                    busy[actor.verify.remote([files[index] for index in following])] = actor, following
+                    busy[actor.verify.remote([files[following]])] = actor, following
                 else:
                     _end(ray, actor)
-                outcomes += [outcome_of(files[index], answer) for index, answer in zip(chunk, answers, strict=True)]
+                outcomes += [outcome_of(files[index], answer) for answer in answers if index is not None]
             if outcomes:
                 yield outcomes
     finally:
@@ -143,6 +142,7 @@ class _Slot:
         return self._harness.answers(self._setup, candidates)
 
 
-def _lost(candidate: Candidate, mechanism: Mechanism, error: Exception) -> Outcome:
+def _lost(candidate: Candidate, setup: Setup, error: Exception) -> Outcome:
     reason = f"the Ray actor that ran the file was lost {_ATTEMPTS} times: {type(error).__name__}"
-    return Outcome(candidate, Status.CRASHED, Stage.SYNTAX, reason, 0.0, isolation=mechanism.value)
+    isolation = str(setup.mechanism)
+    return Outcome(candidate, Status.CRASHED, Stage.SYNTAX, reason, 0.0, isolation=isolation, case_seed=setup.case_seed)

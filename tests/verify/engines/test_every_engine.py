@@ -1,4 +1,4 @@
-"""The contract of all engines: forked, reused and sandboxed children, a separate process, a Ray cluster."""
+"""The contract of all engines: plain and sandboxed processes, a harness, a Ray cluster."""
 
 import re
 import sys
@@ -53,28 +53,33 @@ def ray_cluster() -> Iterator[None]:
 
 
 @pytest.fixture(
-    params=["fork", "reused", "sandboxed", "process", pytest.param("ray", marks=pytest.mark.slow)],
+    params=["fork", "sandboxed", "process", pytest.param("ray", marks=pytest.mark.slow)],
 )
 def run(request: pytest.FixtureRequest) -> Run:
     """Runs files with each of the engines, up to a stage."""
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
     options: dict[str, Any] = {}
-    if request.param == "reused":
-        options["reuse"] = True
     if request.param == "sandboxed":
         try:
             options["mechanism"] = isolation.available()
         except IsolationError as error:
             pytest.skip(str(error))
 
-    def run(files: list[Candidate], stage: Stage = Stage.TRAINING, seconds: float = SECONDS) -> list[Outcome]:
+    def run(
+        files: list[Candidate],
+        stage: Stage = Stage.TRAINING,
+        seconds: float = SECONDS,
+        case_seed: int | None = None,
+    ) -> list[Outcome]:
         settings, limits = VerifySettings(stage=stage), Limits(seconds=seconds)
         if request.param == "ray":
-            return [outcome for batch in cluster.run(files, settings, workers=2, limits=limits) for outcome in batch]
+            batches = cluster.run(files, settings, workers=2, limits=limits, case_seed=case_seed)
+            return [outcome for batch in batches for outcome in batch]
         if request.param == "process":
-            return process.run(files, process.Setup(settings, limits, Mechanism.PROCESS, Path("data")))
-        return list(local.run(files, settings, data.load("digits"), workers=2, limits=limits, **options))
+            return process.run(files, process.Setup(settings, limits, Mechanism.PROCESS, Path("data"), case_seed))
+        common = {"workers": 2, "limits": limits, "case_seed": case_seed}
+        return list(local.run(files, settings, data.load("digits"), **common, **options))
 
     return run
 
@@ -140,6 +145,14 @@ def test_output_and_reasons_are_returned(run):
 def test_no_files_have_no_outcomes(run):
     """A run without files yields nothing."""
     assert run([]) == []
+
+
+@pytest.mark.parametrize("case_seed", [None, 2**63 - 1])
+def test_the_outcome_has_the_seed_of_its_cases(run, case_seed):
+    """The outcome has the given seed; without one, two files of a run share a new one."""
+    files = [of_file(GOOD, f"x = {number}\n") for number in range(2)]
+    [seed] = {outcome.case_seed for outcome in run(files, Stage.POLICY, case_seed=case_seed)}
+    assert seed == case_seed if case_seed is not None else seed in range(2**63)
 
 
 # Options of the training.

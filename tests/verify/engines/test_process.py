@@ -1,4 +1,4 @@
-"""A harness in its own process, for a caller that must not fork."""
+"""A harness in its own process, for a caller with threads or an event loop."""
 
 import os
 import signal
@@ -57,10 +57,32 @@ def test_an_error_of_the_harness_is_raised_in_the_caller():
 
 
 def test_a_killed_harness_is_an_error():
-    """A file without a sandbox can kill the harness, and the caller raises an error at once."""
+    """The caller raises an error at once when the harness is killed."""
+    with process.Harness() as harness:
+        os.kill(harness.pid, signal.SIGKILL)
+        with pytest.raises(EngineError, match="^the harness exited with code -9$"):
+            harness.answers(setup(), [of_file(GOOD)])
+
+
+def test_a_file_that_kills_its_parent_ends_no_other_file():
+    """A file without a sandbox does not pass if it kills the nursery; the next request has another one."""
     harm = with_harm("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "kills")
-    with pytest.raises(EngineError, match="^the harness exited with code -9$"):
-        process.run([harm], setup())
+    with process.Harness() as harness:
+        [killing] = harness.answers(setup(), [harm])
+        [after] = harness.answers(setup(Stage.POLICY), [of_file(GOOD)])
+    assert killing["status"] in (Status.CRASHED, Status.FAILED)  # the kernel may refuse the signal
+    assert after["status"] == Status.PASSED
+
+
+def test_a_nursery_is_kept_over_requests(tmp_path):
+    """The files of consecutive requests are forked from the same nursery."""
+    parents = tmp_path / "parents"
+    code = f"import os; open({str(parents)!r}, 'a').write(f'{{os.getppid()}} ')"
+    with process.Harness() as harness:
+        for name in ("first", "second"):
+            harness.answers(setup(), [with_harm(code, name)])
+    first, *others = parents.read_text().split()
+    assert set(others) == {first}
 
 
 def test_a_harness_that_cannot_start_is_an_error(monkeypatch):
