@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
@@ -21,8 +22,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lrgen.errors import CorpusError
+from lrgen.limited import Pipes
 
 Rates = list[list[float]]
+
+_SECONDS = 300.0  # to answer a request, and to import torch before the first one
 
 
 class SourceFile(Protocol):
@@ -61,11 +65,11 @@ def run(
     """Yield each file with its specs and their learning rates in the order of the requests, ``workers`` at a time.
 
     Raises:
-        CorpusError: if the schedule of a file raises, or its child exits.
+        CorpusError: if the schedule of a file raises or takes minutes, or its child exits.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    children: list[subprocess.Popen[str]] = []
-    waiting: deque[tuple[_File, tuple[TraceSpec, ...], subprocess.Popen[str]]] = deque()
+    children: list[Pipes] = []
+    waiting: deque[tuple[_File, tuple[TraceSpec, ...], Pipes]] = deque()
 
     def first() -> tuple[_File, tuple[TraceSpec, ...], list[Rates]]:
         file, specs, child = waiting.popleft()
@@ -77,11 +81,11 @@ def run(
                 yield first()
             if len(children) < workers:
                 command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
-                child = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                process = subprocess.Popen(
+                    command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
                 )
-                children.append(stack.enter_context(child))
-                stack.callback(child.kill)
+                children.append(Pipes(stack.enter_context(process)))
+                stack.callback(process.kill)
             child = children[index % workers]
             _send(child, file, specs)
             waiting.append((file, specs, child))
@@ -89,18 +93,19 @@ def run(
             yield first()
 
 
-def _send(child: "subprocess.Popen[str]", file: SourceFile, specs: Iterable[TraceSpec]) -> None:
-    assert child.stdin is not None
+def _send(child: Pipes, file: SourceFile, specs: Iterable[TraceSpec]) -> None:
     request = {"name": file.name, "source": file.source, "specs": [asdict(spec) for spec in specs]}
-    with contextlib.suppress(BrokenPipeError):  # it has exited, and the answer is empty
-        child.stdin.write(json.dumps(request) + "\n")
-        child.stdin.flush()
+    with contextlib.suppress(BrokenPipeError, TimeoutError):  # there will be no answer
+        child.send(json.dumps(request).encode() + b"\n", time.monotonic() + _SECONDS)
 
 
-def _receive(child: "subprocess.Popen[str]", file: SourceFile) -> list[Rates]:
-    assert child.stdout is not None
-    line = child.stdout.readline()
-    answer: dict[str, Any] = json.loads(line) if line else {"error": "its process exited"}
+def _receive(child: Pipes, file: SourceFile) -> list[Rates]:
+    try:
+        answer: dict[str, Any] = json.loads(child.receive_line(time.monotonic() + _SECONDS))
+    except EOFError:
+        answer = {"error": "its process exited"}
+    except TimeoutError:
+        answer = {"error": f"it takes longer than {_SECONDS:g} s"}
     if "error" in answer:
         raise CorpusError(f"{file.path}: cannot trace the schedule: {answer['error']}")
     return list(answer["rates"])

@@ -320,8 +320,12 @@ def _family(pid: int) -> list[int]:
 def _stop(child: _Child, grace: float) -> None:
     """Terminate the child's process group, wait, and kill it if it still runs."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(child.pid, number)
+        except ProcessLookupError:  # it has hung before it made its group
+            os.kill(child.pid, number)
+        except PermissionError:
+            pass
         if _ready(child.handle, seconds):
             return
 
@@ -338,13 +342,17 @@ def _finish(child: _Child, siblings: set[int]) -> Outcome | None:
 
 
 def _kill_orphans(child: _Child, spared: set[int]) -> int:
-    """Kill the rest of the child's process group and the orphans that this process adopted; returns their number."""
+    """Kill the rest of the child's process group and the orphans that this process adopted; returns their number.
+
+    It gives up after some seconds: processes that fork faster than they are killed must not stop the run.
+    """
     groups = 0
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
         groups += 1
     killed: set[int] = set()
-    while orphans := [pid for pid in child_processes() - spared if _is_orphan(pid)]:
+    deadline = time.monotonic() + _KILL_SECONDS
+    while time.monotonic() < deadline and (orphans := [pid for pid in child_processes() - spared if _is_orphan(pid)]):
         for pid in orphans:  # the death of an orphan may bring its own children here
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
