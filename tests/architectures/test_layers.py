@@ -24,7 +24,10 @@ CATALOGUE = catalogues.load([TINY])
 NAMES = [architecture.name for architecture in CATALOGUE.architectures]
 UNFREEZING, FREEZING = 174, 175
 LAYERWISE = [variant.number for variant in CATALOGUE.variants if variant.layerwise]
-every_architecture = pytest.mark.parametrize("name", NAMES)
+every_architecture = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES],  # one process renders its file
+)
 both_sizes = pytest.mark.parametrize("pixels", [32, 224])
 
 
@@ -164,15 +167,15 @@ def changed(before: list[list[Tensor]], after: list[list[Tensor]]) -> list[bool]
 def test_a_layer_is_trained_once_it_is_unfrozen(name):
     """Under gradual unfreezing, exactly the layers with a non-zero learning rate change, and more in each epoch."""
     net = set_up(module(name, UNFREEZING))
-    counts = []
+    counts, after = [], weights(net)
     for _ in range(4):
         training = list({group["depth"]: group["lr"] > 0 for group in net.optimizer.param_groups}.values())
-        before = weights(net)
+        before = after
         net.learn(batches(1))
-        assert changed(before, weights(net)) == training
+        after = weights(net)
+        assert changed(before, after) == training
         counts.append(sum(training))
-    layers = len(weights(net))
-    assert 1 <= counts[0] < counts[1] < counts[2] == counts[3] == layers
+    assert 1 <= counts[0] < counts[1] < counts[2] == counts[3] == len(after)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
