@@ -14,6 +14,8 @@ WORKERS ?= 2
 # not see the harness fork: they get processes of their own.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 NETWORKS = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/architectures
+# A fast test that hangs ends the run, with its name and its stack (faulthandler_timeout in pyproject.toml).
+FAST = -m "not slow" --max-worker-restart 0 -o faulthandler_exit_on_timeout=true
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -43,9 +45,9 @@ dataset: setup
 
 test: setup
 	$(BIN)/lrgen render --check
-	$(PYTEST) -m "not slow" tests/curves
-	$(NETWORKS) -m "not slow"
-	$(PYTEST) -m "not slow" --ignore tests/curves --ignore tests/architectures
+	$(PYTEST) $(FAST) tests/curves
+	$(NETWORKS) $(FAST)
+	$(PYTEST) $(FAST) --ignore tests/curves --ignore tests/architectures
 
 test-all: setup lint
 	$(BIN)/lrgen render --check

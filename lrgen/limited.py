@@ -3,11 +3,14 @@
 A process that is started by exec makes the calls, one at a time, and keeps what it has imported. A call names a
 function that returns bytes, and pickles its arguments. The process ends with its caller; a call that exceeds a limit
 ends it, and the next call starts another one.
+
+``Pipes`` are the caller's ends of the pipes of any process that answers requests.
 """
 
 import atexit
 import contextlib
 import importlib
+import math
 import os
 import pickle
 import select
@@ -25,6 +28,7 @@ MEMORY = 4 << 30  # bytes of private memory
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _LENGTH = struct.Struct("<Q")
 _GRACE = 30.0  # seconds to start, to import the module of the function, and to end at the limit
+_POLL_SECONDS = 0.2  # between two looks at whether a process still runs
 _CALLER = os.getpid()
 
 
@@ -43,6 +47,80 @@ def call(function: str, *arguments: object) -> bytes:
     return _PROCESS.call(pickle.dumps((SECONDS, function, arguments)), SECONDS)
 
 
+def close() -> None:
+    """End the process; the next call starts another one."""
+    _PROCESS.close()
+
+
+class Pipes:
+    """The caller's ends of the standard input and output of a process.
+
+    No method waits longer than until a deadline of ``time.monotonic``, or than the process runs: the pipes of a process
+    that has ended may be held open by others that it has started.
+
+    Raises:
+        TimeoutError: from each method, at the deadline.
+        EOFError: from ``receive`` and ``receive_line``, if the process has ended or has closed its output.
+        BrokenPipeError: from ``send``, if the process has ended or has closed its input.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._input, self._output = process.stdin.fileno(), process.stdout.fileno()
+        self._unread = bytearray()
+        for descriptor in (self._input, self._output):
+            os.set_blocking(descriptor, False)
+
+    def send(self, data: bytes, deadline: float = math.inf) -> None:
+        """Write all data."""
+        left = memoryview(data)
+        while left:
+            if not self._ready(self._input, select.POLLOUT, deadline):
+                raise BrokenPipeError
+            left = left[os.write(self._input, left) :]
+
+    def receive(self, size: int, deadline: float = math.inf) -> bytes:
+        """Return the next ``size`` bytes."""
+        while len(self._unread) < size:
+            self._read(deadline)
+        return self._take(size)
+
+    def receive_line(self, deadline: float = math.inf) -> bytes:
+        """Return the bytes up to and including the next newline."""
+        searched = 0
+        while (newline := self._unread.find(b"\n", searched)) < 0:
+            searched = len(self._unread)
+            self._read(deadline)
+        return self._take(newline + 1)
+
+    def _take(self, size: int) -> bytes:
+        data = bytes(self._unread[:size])
+        del self._unread[:size]
+        return data
+
+    def _read(self, deadline: float) -> None:
+        data = os.read(self._output, 1 << 20) if self._ready(self._output, select.POLLIN, deadline) else b""
+        if not data:
+            raise EOFError
+        self._unread += data
+
+    def _ready(self, descriptor: int, event: int, deadline: float) -> bool:
+        """Wait until a pipe can be read or written; False if it cannot and the process has ended."""
+        poll = select.poll()
+        poll.register(descriptor, event)
+        while True:
+            ended = self._process.poll() is not None
+            left = deadline - time.monotonic()
+            if poll.poll(0.0 if ended else 1000 * min(max(left, 0.0), _POLL_SECONDS)):
+                return True
+            if ended:
+                return False
+            if left <= 0:
+                raise TimeoutError
+
+
 class _Process:
     """The caller's end of the process."""
 
@@ -56,16 +134,14 @@ class _Process:
             if self._process is None or self._process.poll() is not None:
                 self._start()
             assert self._process is not None
-            assert self._process.stdin is not None
             try:
-                deadline = time.monotonic() + seconds + _GRACE
-                self._process.stdin.write(_LENGTH.pack(len(request)) + request)
-                self._process.stdin.flush()
-                failed = self._receive(1, deadline) == b"!"
-                [length] = _LENGTH.unpack(self._receive(_LENGTH.size, deadline))
-                answer = self._receive(length, deadline)
+                pipes, deadline = Pipes(self._process), time.monotonic() + seconds + _GRACE
+                pipes.send(_LENGTH.pack(len(request)) + request, deadline)
+                failed = pipes.receive(1, deadline) == b"!"
+                [length] = _LENGTH.unpack(pipes.receive(_LENGTH.size, deadline))
+                answer = pipes.receive(length, deadline)
             except (EOFError, BrokenPipeError, TimeoutError) as error:
-                raise CallError(self._ended(error, seconds)) from error
+                raise CallError(self._ended(seconds, deadline)) from error
             except BaseException:  # an interrupt: the process is busy, and its answer would belong to no call
                 self.close()
                 raise
@@ -74,48 +150,50 @@ class _Process:
         return answer
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and those that it has started, without reading from them: they may hold its output open."""
         process, self._process = self._process, None
-        if process is not None and os.getpid() == _CALLER:
-            process.kill()
-            process.communicate()
+        if process is None or os.getpid() != _CALLER:
+            return
+        if process.poll() is None:
+            _kill_group(process.pid)
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def _start(self) -> None:
         self.close()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, *filter(None, sys.path)],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,  # an interrupt from the keyboard goes to the caller alone
+            # An interrupt from the keyboard goes to the caller alone. In a session of its own, it would look like a
+            # process that a file under test has left running.
+            process_group=0,
         )
 
-    def _receive(self, size: int, deadline: float) -> bytes:
+    def _ended(self, seconds: float, deadline: float) -> str:
+        """The reason of a call that ended its process, or that did not end in time."""
         assert self._process is not None
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        data = bytearray()
-        while len(data) < size:
-            if not poll.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
-                raise TimeoutError
-            piece = os.read(descriptor, size - len(data))
-            if not piece:
-                raise EOFError
-            data += piece
-        return bytes(data)
-
-    def _ended(self, error: Exception, seconds: float) -> str:
-        """The reason of a call that ended its process."""
-        assert self._process is not None
-        if isinstance(error, TimeoutError):
-            self._process.kill()
-        code = self._process.wait()
+        try:
+            code = self._process.wait(max(0.0, deadline - time.monotonic()))
+            _kill_group(self._process.pid)  # what it has left running
+        except subprocess.TimeoutExpired:  # it still computes, maybe after it has closed its output
+            code = -signal.SIGALRM
         self.close()
-        if isinstance(error, TimeoutError) or code == -signal.SIGALRM:
+        if code == -signal.SIGALRM:
             return f"takes longer than {seconds:g} s"
-        return f"ends its process with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
+        if code >= 0:
+            return f"ends its process with exit code {code}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"ends its process with {name}"
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 _PROCESS = _Process()

@@ -12,9 +12,24 @@ from pathlib import Path
 import pytest
 
 from lrgen import catalogue as catalogues
+from lrgen import limited
 from lrgen.catalogue import Catalogue
 from lrgen.render import output
 from lrgen.render.output import Pair
+from tests.verify.processes import children_of, has_exited, wait_for
+
+
+@pytest.fixture(scope="module", autouse=True)
+def processes_end_with_their_file() -> Iterator[None]:
+    """The processes that the tests of a file have started end with it: no other test meets them."""
+    before = children_of(os.getpid())
+    yield
+    limited.close()
+
+    def left() -> set[int]:
+        return {pid for pid in children_of(os.getpid()) - before if not has_exited(pid)}
+
+    wait_for(lambda: not left(), f"the end of the processes {sorted(left())}")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import os
+import select
+import signal
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from lrgen.verify import sandbox, visible
 from lrgen.verify.sandbox import Bounds, Mechanism, View
 from lrgen.verify.sandbox.processes import FAILED
 from lrgen.verify.sandbox.syscalls import PR_SET_DUMPABLE, call
+
+_TRIAL_SECONDS = 60.0  # for a child that tries a sandbox
 
 
 class Isolation(StrEnum):
@@ -59,7 +63,13 @@ def refusal_of(mechanism: Mechanism) -> str:
             _try_out(mechanism, scratch, writing, visible_paths)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
-            refusal = pipe.read().decode(errors="replace")
+            poll = select.poll()
+            poll.register(reading, select.POLLIN)
+            if poll.poll(1000 * _TRIAL_SECONDS):
+                refusal = pipe.read().decode(errors="replace")
+            else:
+                refusal = f"{mechanism}: the trial takes longer than {_TRIAL_SECONDS:g} s"
+                os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
     return refusal or (f"the child ended with wait status {status}" if status else "")
 

@@ -16,9 +16,13 @@ CATALOGUE = catalogues.load()
 RENDERER = Renderer(CATALOGUE)
 
 
-@cache
 def module(name: str, number: int = 1) -> ModuleType:
-    """The rendered file of an architecture and a variant, executed as a module."""
+    """The rendered file of an architecture and a variant, executed once as a module."""
+    return _module(name, number)
+
+
+@cache
+def _module(name: str, number: int) -> ModuleType:
     text = RENDERER.render(CATALOGUE.architecture(name), CATALOGUE.variant(number)).text
     rendered = ModuleType(f"rendered_{name}_{number}")
     exec(compile(text, f"{name}/A0_{number:03d}.py", "exec"), rendered.__dict__)
@@ -33,24 +37,31 @@ def build(
     channels: int = 3,
     batch: int = 2,
     number: int = 1,
+    device: str = "cpu",
     **prm: float,
 ) -> Any:
-    """The network of an architecture from a fixed seed; ``pixels`` is a size or a height and a width."""
+    """The network of an architecture from a fixed seed; ``pixels`` is a size or a height and a width.
+
+    On the device ``meta`` its tensors have shapes and no values, which takes no time.
+    """
     size = pixels if isinstance(pixels, tuple) else (pixels, pixels)
-    return copy.deepcopy(_network(name, number, (batch, channels, *size), classes, tuple(sorted(prm.items()))))
+    return copy.deepcopy(_network(name, number, (batch, channels, *size), classes, device, tuple(sorted(prm.items()))))
 
 
 @lru_cache(maxsize=3)  # copying weights is faster than sampling them; few large networks are kept in memory
-def _network(name: str, number: int, shape: tuple[int, ...], classes: int, prm: tuple[tuple[str, float], ...]) -> Any:
+def _network(
+    name: str, number: int, shape: tuple[int, ...], classes: int, device: str, prm: tuple[tuple[str, float], ...]
+) -> Any:
     torch.manual_seed(0)
     values = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **dict(prm)}
-    return module(name, number).Net(shape, (classes,), values, torch.device("cpu"))
+    with torch.device(device):
+        return module(name, number).Net(shape, (classes,), values, torch.device(device))
 
 
-def at_reference(name: str, **prm: float) -> Any:
+def at_reference(name: str, device: str = "cpu", **prm: float) -> Any:
     """The network at the input size and with the number of classes of its reference."""
     architecture = CATALOGUE.architecture(name)
-    return build(name, architecture.reference_pixels, architecture.reference_classes, **prm)
+    return build(name, architecture.reference_pixels, architecture.reference_classes, device=device, **prm)
 
 
 def count(net: nn.Module) -> int:

@@ -18,7 +18,7 @@ def reference_model(num_classes: int) -> nn.Module:
 
 def names(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Pairs by the order of registration; pytorchcv's classifier is a 1x1 convolution of the pooled feature map."""
-    for name, value in zip(build("DPN131").state_dict(), state.values(), strict=True):
+    for name, value in zip(build("DPN131", device="meta").state_dict(), state.values(), strict=True):
         yield name, value.flatten(1) if name == "fc.weight" else value
 
 

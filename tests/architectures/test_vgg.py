@@ -28,7 +28,7 @@ def test_vgg_has_the_cifar_head_for_small_images(pixels):
 
 def test_vgg_has_16_layers_and_five_stages():
     """It has 13 convolutions and three linear layers; each stage halves the resolution of the previous stage."""
-    net = at_reference("VGG").eval()
+    net = at_reference("VGG", "meta").eval()
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) + sum(isinstance(module, nn.Linear) for module in net.modules()) == 16
     assert {module.kernel_size for module in convolutions} == {(3, 3)}
@@ -36,7 +36,7 @@ def test_vgg_has_16_layers_and_five_stages():
     for stage in (net.stage1, net.stage2, net.stage3, net.stage4, net.stage5):
         stage.register_forward_hook(lambda module, inputs, output: sizes.append(tuple(output.shape[1:])))
     with torch.no_grad():
-        net(torch.randn(1, 3, 64, 64))
+        net(torch.randn(1, 3, 64, 64, device="meta"))
     assert sizes == [(64, 64, 64), (128, 32, 32), (256, 16, 16), (512, 8, 8), (512, 4, 4)]
 
 

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from lrgen.errors import DataError, DeviceError, EngineError, IsolationError, LrgenError
+from lrgen.limited import Pipes
 from lrgen.records import Candidate, Outcome, Stage, VerifySettings
 from lrgen.verify import codec, isolation
 from lrgen.verify.limits import Limits
@@ -63,11 +64,13 @@ class Harness:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by ``close``
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *paths],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,  # an interrupt from the keyboard goes to the caller, which ends the harness
         )
+        self._pipes = Pipes(self._process)
 
     def __enter__(self) -> Self:
         return self
@@ -91,15 +94,12 @@ class Harness:
             IsolationError: if the machine provides no sandbox.
             EngineError: if the harness has exited, or cannot start a nursery.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it has exited, and the answer is empty
-            self._process.stdin.write(codec.encode({"setup": setup, "candidates": candidates}))
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise EngineError(f"the harness exited with code {self._process.wait()}{self._last_error()}")
-        answer = json.loads(line)
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has exited, and there is no answer
+                self._pipes.send(codec.encode({"setup": setup, "candidates": candidates}))
+            answer = json.loads(self._pipes.receive_line())
+        except EOFError as error:
+            raise EngineError(f"the harness exited with code {self._process.wait()}{self._last_error()}") from error
         if "error" in answer:
             raise _ERRORS.get(answer["error"], EngineError)(answer["reason"])
         outcomes: list[dict[str, Any]] = answer["outcomes"]
