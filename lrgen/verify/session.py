@@ -199,7 +199,8 @@ class Nursery:
                 start_new_session=True,  # an interrupt from the keyboard goes to the examiner, which ends the nursery
             )
         except OSError as error:
-            ours.close()
+            own.close()
+            os.close(self._lifeline)
             os.close(writing)
             self._errors.close()
             raise EngineError(f"the process that files are forked from does not start: {error}") from error
