@@ -27,6 +27,8 @@ from lrgen.verify.checks.second_process import NET, DrawnBatch, Setting, check_g
 from lrgen.verify.checks.training_plan import TrainingPlan, plan_of, steps_of
 from lrgen.verify.session import Array, Session
 
+__all__ = ["STAGE", "Training", "TrainingPlan", "plan_of", "prm_of_training", "run"]
+
 STAGE = Stage.TRAINING
 # The accuracy of the best epoch on held-out images, as a multiple of chance: 0.5 with ten classes.
 TIMES_CHANCE = 5.0

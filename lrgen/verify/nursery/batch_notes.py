@@ -26,7 +26,8 @@ class BatchNotes:
         self._backward: Callable[..., Any] | None = None
 
     def __enter__(self) -> Self:
-        self._hook = self._net.register_forward_hook(torch._dynamo.disable(self._note_logits))
+        note = torch._dynamo.disable(self._note_logits)  # type: ignore[no-untyped-call]
+        self._hook = self._net.register_forward_hook(note)
         self._backward = torch.autograd.backward
         torch.autograd.backward = self._differentiate
         return self
