@@ -6,20 +6,27 @@ file cannot tell a check from training; another process computes the gradients o
 in a fresh process. Every update is compared with the reference optimizer at the learning rate of the curve.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
 
 import numpy as np
 
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify import messages
+from lrgen.verify.checks import layer_order
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.draw import Source, learn_cases, positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.learn_again import (
+    Epoch,
+    compare_gradients,
+    prm_of_run,
+    require_updates,
+    terms_of_weights,
+)
 from lrgen.verify.checks.reference import Traces, as_array, describe, first_difference, wrong_depths
 from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, StandInGradients
 from lrgen.verify.checks.updates import (
@@ -39,7 +46,6 @@ LONG = 30  # epochs: people change the learning rate by hand here
 _FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
 _UNITS = {False: "epoch", True: "batch"}
 _REAL_EPOCHS = 2  # with the real forward pass, after a long run is resumed
-_SAME_GRADIENT = 1e-3
 
 
 class Way(Enum):
@@ -88,18 +94,6 @@ def run(examination: Examination) -> None:
 
 class _OtherGradientsError(Exception):
     """The weights move otherwise than by the stand-in's gradients as they are."""
-
-
-@dataclass(frozen=True)
-class _Again:
-    """An update whose gradients another process computes again, with the sampled ones that it is compared with."""
-
-    batch: int
-    state: Array
-    seeds: list[int]
-    images: Array
-    labels: Array
-    gradients: Array
 
 
 @dataclass
@@ -163,7 +157,7 @@ class _Learner:
         runs = (*(() if large else _FIXED), *learn_cases(self.variant, self.source.stream("runs"), large=large))
         with self.examination.fresh() as self.second:
             if self.variant.layerwise:
-                self._check_depths(main)
+                layer_order.check(main, self.parameters)
             resumed: list[tuple[_Trained, Array]] = []
             for run in runs:
                 trained = self._begin(main, "run", run, stand_in=self.way is not Way.OBSERVED)
@@ -194,7 +188,7 @@ class _Learner:
     # A run.
 
     def _begin(self, session: Session, net: str, run: Run, stand_in: bool, state: Array | None = None) -> _Trained:
-        prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=run.batch_size, **run.prm)
+        prm = prm_of_run(run)
         shared = net == "run" and self.examination.candidate.rendered and session is self.examination.session
         if not shared:
             build(session, net, prm, batch=run.batch_size)
@@ -233,9 +227,7 @@ class _Learner:
         """Call ``learn`` once, and compare its updates."""
         run = trained.run
         images, labels = random_batches(trained.sizes, self.source.getrandbits(60))
-        seeds = [self.source.getrandbits(60) for _ in trained.sizes]
-        parts = np.cumsum(trained.sizes)[:-1]
-        batches = list(zip(seeds, np.split(images, parts), np.split(labels, parts), strict=True))
+        epoch = Epoch(run, trained.sizes, [self.source.getrandbits(60) for _ in trained.sizes], images, labels)
         whole = list(range(run.batches)) if self.way is Way.TERMS else [self.source.randrange(run.batches)]
         with raising("learn"):
             learned, arrays = trained.session.call(
@@ -245,7 +237,7 @@ class _Learner:
                 body=(64 << 20) + 8 * self.size * (1 + len(whole)),
                 net=trained.net,
                 sizes=trained.sizes,
-                seeds=seeds,
+                seeds=epoch.seeds,
                 watch=True,
                 gradients=self.way is not Way.PATTERN or not trained.stand_in,
                 whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
@@ -253,15 +245,11 @@ class _Learner:
         notes = Notes.of(learned, arrays[:3], self.sampling)
         states = arrays[3 : 3 + len(learned.saved)]
         trained.made += len(learned.horizons)
-        if notes.updates != run.batches:
-            raise CheckFailure(
-                f"the number of optimizer steps in an epoch of learn is {notes.updates}, "
-                f"expected {run.batches} (one per batch)"
-            )
+        require_updates(notes, run.batches)
         self.updates += notes.updates
         if trained.stand_in:
-            terms = self._terms(trained, states, seeds, images, labels) if self.way is Way.TERMS else None
-            gradients = self._known(trained, notes, arrays[3 + len(states) :], batches, terms)
+            terms = self._terms(trained, epoch, states) if self.way is Way.TERMS else None
+            gradients = self._known(trained, notes, arrays[3 + len(states) :], epoch, terms)
         else:
             gradients = self._observed(notes)
         lrs = self._compared(trained, notes)
@@ -276,7 +264,7 @@ class _Learner:
             if at not in learned.saved:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
-            self._compare_again(trained, _Again(at, state, seeds, images, labels, notes.gradients[at]))
+            compare_gradients(self._other(trained), self.sampling, epoch, at, state, notes.gradients[at])
         trained.epoch += 1
 
     def _known(
@@ -284,13 +272,13 @@ class _Learner:
         trained: _Trained,
         notes: Notes,
         arrived: Sequence[Array],
-        batches: Sequence[tuple[int, Array, Array]],
+        epoch: Epoch,
         terms: Sequence[tuple[Array, float]] | None,
     ) -> list[Gradients]:
         """The gradients of the updates with the stand-in; the metrics of the epoch are added to the run."""
         standing = self.standing
         assert standing is not None
-        leaves = len(standing.leaves)
+        leaves, batches = len(standing.leaves), epoch.batches
         if notes.learned.backward != list(range(len(batches))) or len(arrived) != leaves * len(batches):
             raise OtherLossError("learn does not train through forward, once per batch")
         result = []
@@ -392,31 +380,16 @@ class _Learner:
                 f"(the best shows it to a fraction of {trained.effects.resolution:.2g}, expected {RESOLUTION:g})"
             )
 
-    # Layers.
-
-    def _check_depths(self, session: Session) -> None:
-        """Require depths of the parameter groups that increase from the input to the output."""
-        images, _ = random_batches([2], 1)
-        build(session, "order", prm_of())
-        with raising("forward"):
-            order, _ = session.call("order", messages.Order, [images], net="order")
-        with raising("train_setup"):
-            set_up, _ = session.call("set_up", messages.SetUp, net="order")
-        depths = {at: group.depth for group in set_up.groups for at in group.parameters}
-        used = [at for at in order.used if at < len(self.parameters)]
-        names = [messages.printable(parameter.name, 100) for parameter in self.parameters]
-        for before, after in pairwise(used):
-            first, second = depths.get(before, 0), depths.get(after, 0)
-            if first > second:
-                raise CheckFailure(
-                    f"the depths of the layers must increase from the input to the output: {names[before]} has depth "
-                    f"{first} and is used before {names[after]}, which has depth {second}"
-                )
-        unused = set(depths.values()) - {depths.get(at) for at in used}
-        if unused:
-            raise CheckFailure(f"no parameter of depth {min(unused)} is used by forward")
-
     # Another process.
+
+    def _other(self, trained: _Trained) -> Session:
+        """The process that a network is not in."""
+        assert self.second is not None
+        return self.second if trained.session is self.examination.session else self.examination.session
+
+    def _terms(self, trained: _Trained, epoch: Epoch, states: Sequence[Array]) -> list[tuple[Array, float]]:
+        assert self.standing is not None
+        return terms_of_weights(self._other(trained), self.sampling, epoch, states, self.standing)
 
     def _save(self, trained: _Trained) -> Array:
         with raising("saving the states of a run"):
@@ -437,89 +410,6 @@ class _Learner:
             remaining = 1  # the metric of the next epoch would depend on the real logits
         for _ in range(min(remaining, _REAL_EPOCHS) if long else remaining):
             self._epoch(resumed)
-
-    def _compare_again(self, trained: _Trained, again: _Again) -> None:
-        """Compute the gradients of one update again in the other process, which does not know that it is the other."""
-        main = self.examination.session
-        assert self.second is not None
-        other = self.second if trained.session is main else main
-        notes = self._alone(
-            other, "again", trained, again.seeds, again.images, again.labels, {again.batch: again.state}
-        )
-        computed = notes.gradients[again.batch].astype(np.float64)
-        observed = again.gradients.astype(np.float64)
-        difference = float(np.linalg.norm(computed - observed))
-        if not difference <= _SAME_GRADIENT * float(np.linalg.norm(computed)) + 1e-12:
-            raise CheckFailure(
-                "the gradients of an update are not those of its batch: another process computes others from the same "
-                f"weights (relative difference {difference / max(float(np.linalg.norm(computed)), 1e-30):.2g})"
-            )
-
-    def _terms(
-        self, trained: _Trained, states: Sequence[Array], seeds: list[int], images: Array, labels: Array
-    ) -> list[tuple[Array, float]]:
-        """The terms of the loss besides the criterion, which depend on the weights alone: gradients and values.
-
-        Another process calls ``learn`` at the same weights, with a stand-in that sends gradients of zero.
-        """
-        assert self.second is not None
-        assert self.standing is not None
-        main = self.examination.session
-        other = self.second if trained.session is main else main
-        if len(states) != len(trained.sizes):
-            raise CheckFailure("learn does not ask for each batch")
-        given = dict(enumerate(states))
-        notes = self._alone(other, "terms", trained, seeds, images, labels, given, silent=True)
-        if not np.any(notes.gradients):
-            raise CheckFailure("the gradients of an update are not those of its loss")
-        parts = np.cumsum(trained.sizes)[:-1]
-        batches = zip(seeds, np.split(images, parts), np.split(labels, parts), strict=True)
-        entropies = [self.standing.losses(*batch)[0] for batch in batches]
-        if len(notes.learned.losses) != len(entropies):
-            raise CheckFailure("learn does not differentiate one loss per batch")
-        terms = np.array(notes.learned.losses) - np.array(entropies)
-        return list(zip(notes.gradients, terms.tolist(), strict=True))
-
-    def _alone(
-        self,
-        session: Session,
-        net: str,
-        trained: _Trained,
-        seeds: list[int],
-        images: Array,
-        labels: Array,
-        states: Mapping[int, Array],
-        silent: bool = False,
-    ) -> Notes:
-        """The notes of an epoch of ``learn`` in another process, at the weights of the given states."""
-        run = trained.run
-        prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=run.batch_size, **run.prm)
-        build(session, net, prm, batch=run.batch_size)
-        if silent:
-            with raising("forward"):
-                session.call("stand_in", messages.StoodIn, [random_batches([2], 1)[0]], net=net)
-        with raising("train_setup"):
-            session.call("set_up", messages.SetUp, net=net)
-        with raising("learn"):
-            learned, arrays = session.call(
-                "learn",
-                messages.Learned,
-                [images, labels, *self.sampling.arrays, *states.values()],
-                net=net,
-                sizes=trained.sizes,
-                seeds=seeds,
-                watch=True,
-                gradients=True,
-                silent=silent,
-                given=list(states),
-            )
-        notes = Notes.of(learned, arrays[:3], self.sampling)
-        if notes.updates != len(trained.sizes):
-            raise CheckFailure(
-                f"the number of optimizer steps in an epoch of learn is {notes.updates}, "
-                f"expected {len(trained.sizes)} (one per batch)"
-            )
-        return notes
 
 
 __all__ = ["LARGE", "Way", "run"]

@@ -1,0 +1,124 @@
+"""An epoch of ``learn`` in another process, from the same weights; that process does not know that it is the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrgen.verify import messages
+from lrgen.verify.checks.cases import Run
+from lrgen.verify.checks.examination import build, prm_of, raising, random_batches
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.standin_gradients import StandInGradients
+from lrgen.verify.checks.updates import Notes, Sampling
+from lrgen.verify.session import Array, Session
+
+_SAME_GRADIENT = 1e-3
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The batches of a call of ``learn``: their sizes, seeds, images and labels."""
+
+    run: Run
+    sizes: list[int]
+    seeds: list[int]
+    images: Array
+    labels: Array
+
+    @property
+    def batches(self) -> list[tuple[int, Array, Array]]:
+        """The seed, the images and the labels of each batch."""
+        parts = np.cumsum(self.sizes)[:-1]
+        return list(zip(self.seeds, np.split(self.images, parts), np.split(self.labels, parts), strict=True))
+
+
+def compare_gradients(
+    session: Session, sampling: Sampling, epoch: Epoch, batch: int, state: Array, observed: Array
+) -> None:
+    """Compute the gradients of one update again, and compare them with those that were observed.
+
+    Args:
+        state: the state of the network before that batch.
+        observed: the sampled gradients of the update.
+
+    Raises:
+        CheckFailure: if they differ.
+    """
+    notes = _learn(session, "again", sampling, epoch, {batch: state})
+    computed = notes.gradients[batch].astype(np.float64)
+    norm = float(np.linalg.norm(computed))
+    difference = float(np.linalg.norm(computed - observed.astype(np.float64)))
+    if not difference <= _SAME_GRADIENT * norm + 1e-12:
+        raise CheckFailure(
+            "the gradients of an update are not those of its batch: another process computes others from the same "
+            f"weights (relative difference {difference / max(norm, 1e-30):.2g})"
+        )
+
+
+def terms_of_weights(
+    session: Session, sampling: Sampling, epoch: Epoch, states: Sequence[Array], standing: StandInGradients
+) -> list[tuple[Array, float]]:
+    """The terms of the loss besides the criterion, which depend on the weights alone: gradients and values.
+
+    The stand-in of the other process sends gradients of zero.
+
+    Raises:
+        CheckFailure: if there are none.
+    """
+    if len(states) != len(epoch.sizes):
+        raise CheckFailure("learn does not ask for each batch")
+    notes = _learn(session, "terms", sampling, epoch, dict(enumerate(states)), silent=True)
+    if not np.any(notes.gradients):
+        raise CheckFailure("the gradients of an update are not those of its loss")
+    entropies = [standing.losses(*batch)[0] for batch in epoch.batches]
+    if len(notes.learned.losses) != len(entropies):
+        raise CheckFailure("learn does not differentiate one loss per batch")
+    terms = np.array(notes.learned.losses) - np.array(entropies)
+    return list(zip(notes.gradients, terms.tolist(), strict=True))
+
+
+def _learn(
+    session: Session, net: str, sampling: Sampling, epoch: Epoch, states: Mapping[int, Array], silent: bool = False
+) -> Notes:
+    """The notes of an epoch of ``learn`` on a new network, which gets the states before their batches."""
+    run = epoch.run
+    build(session, net, prm_of_run(run), batch=run.batch_size)
+    if silent:
+        with raising("forward"):
+            session.call("stand_in", messages.StoodIn, [random_batches([2], 1)[0]], net=net)
+    with raising("train_setup"):
+        session.call("set_up", messages.SetUp, net=net)
+    with raising("learn"):
+        learned, arrays = session.call(
+            "learn",
+            messages.Learned,
+            [epoch.images, epoch.labels, *sampling.arrays, *states.values()],
+            net=net,
+            sizes=epoch.sizes,
+            seeds=epoch.seeds,
+            watch=True,
+            gradients=True,
+            silent=silent,
+            given=list(states),
+        )
+    notes = Notes.of(learned, arrays[:3], sampling)
+    require_updates(notes, len(epoch.sizes))
+    return notes
+
+
+def require_updates(notes: Notes, batches: int) -> None:
+    """Require one step of the optimizer for each batch.
+
+    Raises:
+        CheckFailure: if there are more or fewer.
+    """
+    if notes.updates != batches:
+        raise CheckFailure(
+            f"the number of optimizer steps in an epoch of learn is {notes.updates}, expected {batches} (one per batch)"
+        )
+
+
+def prm_of_run(run: Run) -> dict[str, float]:
+    """The hyperparameters of a run as ``Net`` and ``train_setup`` get them."""
+    return prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=run.batch_size, **run.prm)
