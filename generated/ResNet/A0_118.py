@@ -153,6 +153,8 @@ class Net(nn.Module):
         self, train_data: DataLoader[tuple[Tensor, Tensor]]
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
+        if len(train_data) == 0:
+            raise ValueError("train_data is empty")
         if self.scheduler is None:
             if "initial_lr" in self.optimizer.param_groups[0]:
                 raise RuntimeError("the optimizer was resumed without the scheduler")

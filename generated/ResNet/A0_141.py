@@ -162,6 +162,8 @@ class Net(nn.Module):
         self, train_data: DataLoader[tuple[Tensor, Tensor]]
     ) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
+        if len(train_data) == 0:
+            raise ValueError("train_data is empty")
         self.train()
         correct = torch.zeros((), device=self.device)
         loss_sum = torch.zeros((), device=self.device)

@@ -101,6 +101,7 @@ class CriterionReport(Message):
 class SetUp(Message):
     """A network after ``train_setup``."""
 
+    parameters: Annotated[list[Parameter], Field(max_length=_MAX_LIST)]
     missing: Annotated[list[Name], Field(max_length=10)]
     optimizer: OptimizerReport
     groups: Annotated[list[Group], Field(max_length=_MAX_LIST)]
@@ -110,6 +111,15 @@ class SetUp(Message):
     takes_metric: bool
     horizons: Horizons
     read: Annotated[list[Name], Field(max_length=1000)]
+
+
+class State(Message):
+    """The state of a network in training; of its weights and its buffers a digest each."""
+
+    weights: Count
+    buffers: Count
+    rates: Annotated[list[Number], Field(max_length=_MAX_LIST)]
+    scheduler_state: Annotated[str, StringConstraints(max_length=10_000)]
 
 
 class Read(Message):

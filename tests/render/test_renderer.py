@@ -34,7 +34,7 @@ import torch
 from torch.nn import functional as F
 
 from lrgen import catalogue as catalogues
-from lrgen import curves, limited
+from lrgen import curves, files, limited
 from lrgen.catalogue import FIRST_USER_NUMBER
 from lrgen.errors import CatalogueError
 from lrgen.records import Architecture, Unit, Variant
@@ -377,6 +377,24 @@ def test_learn_updates_the_network_and_returns_accuracy_and_loss(module):
     assert moving.training
     moved = {name for name, value in moving.named_parameters() if not torch.equal(value, before[name])}
     assert moved == before.keys()
+
+
+@of_files([pair for pair in PARTS if pair[0] == "ResNet"], PARTS)
+def test_learn_without_a_batch_raises_and_changes_nothing(module):
+    """``learn`` refuses data without a batch, before the first epoch and after it; weights and schedule stay."""
+    net = net_of(module, epoch_max=4)
+
+    def state() -> tuple[list[torch.Tensor], str]:
+        scheduler = net.scheduler and net.scheduler.state_dict()
+        return [value.clone() for value in net.state_dict().values()], repr((net.optimizer.param_groups, scheduler))
+
+    for _ in range(2):
+        weights, others = state()
+        with pytest.raises(ValueError, match="^train_data is empty$"):
+            net.learn([])
+        assert all(map(torch.equal, weights, state()[0]))
+        assert others == state()[1]
+        net.learn(batches([2], pixels=16))
 
 
 @of_files([pair for pair in OF_EACH_UNIT if pair[0] == "ResNet"], OF_EACH_UNIT)
@@ -873,4 +891,4 @@ if __name__ == "__main__":
     for model, chosen in GOLDEN:
         golden = Renderer(CATALOGUE).render(CATALOGUE.architecture(model), CATALOGUE.variant(chosen))
         target = output.path_of(paths.GOLDEN, golden.architecture, golden.variant)
-        output.write_atomically(target, golden.text)
+        files.write_atomically(target, golden.text)

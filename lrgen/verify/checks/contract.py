@@ -1,341 +1,250 @@
 """The contract check: LEMUR's names, signatures, shapes and hyperparameters, and no work at import time.
 
-It also compares the gradients of a batch after two different batches (checks.gradients).
+It also compares the gradients of a batch after two different batches (checks.gradients), the effects of the
+hyperparameters (checks.hyperparameters), and what ``learn`` does without a batch.
 """
 
-import contextlib
-import hashlib
-import inspect
-import io
-import math
-import types
-from collections.abc import Callable, Iterable
-from typing import Any
+import ast
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+import numpy as np
 
-from lrgen.records import Candidate, Stage, VerifySettings
-from lrgen.verify.checks import gradients, source
-from lrgen.verify.checks.reference import losses, metrics_of
-from lrgen.verify.checks.subject import CheckFailure, Prm, Subject, global_state, random_batches
+from lrgen.records import Stage
+from lrgen.verify import messages
+from lrgen.verify.checks import gradients, hyperparameters, source
+from lrgen.verify.checks.draw import positions
+from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.updates import Sampling
+from lrgen.verify.messages import printable
+from lrgen.verify.session import FileRaised, Session
 
 STAGE = Stage.CONTRACT
+_NET = "net"  # the network that most of the check uses
 _SIGNATURES = {
     "__init__": ["self", "in_shape", "out_shape", "prm", "device"],
     "train_setup": ["self", "prm"],
     "learn": ["self", "train_data"],
     "forward": ["self", "x"],
 }
-_ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
-# Of momentum and dropout both ends of their range, [0, 1): Nesterov momentum of torch, for one, raises at 0.
-_TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999)}
-_HORIZON = 40
-# Channels, pixels, classes and batch size of the inputs that every network must accept.
+# Channels, pixels, classes and batch size of the inputs that every network must accept. The first is trained later.
 _CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
-_BATCHES = 2
+_SIZES = [4, 4]  # two batches, as LEMUR's static evaluator passes them
+# With no batch a mean over all images divides by zero, which is as clear as a ValueError.
+_NO_BATCH = ("ValueError", "ZeroDivisionError")
 
 
-def measure(subject: Subject) -> dict[str, Any]:
+def run(examination: Examination) -> None:
     """Inspect the source, load the module, build the network in several sizes and train it on two batches.
-
-    The measurement holds the shapes of the outputs, the number of updates, the dependence of the gradients on earlier
-    batches, and digests: of the parameters before and after training, and of the behaviour of the network with two
-    values of each hyperparameter.
 
     Raises:
         CheckFailure: at the first violation of the contract.
     """
-    assert subject.tree is not None
-    source.check(subject.tree, subject.candidate.source, subject.settings.policy)
-    _load(subject)
-    _check_signatures(subject)
-    shapes = [_output_shape(subject, *case) for case in _CASES]
-    prm, learned = _learn(subject)
-    net = subject.network(subject.prm())
-    with _Attempt(subject, "learn"):
-        compared = gradients.measure(net, subject)
-    effects = _effects(subject, net, prm)
-    return {"shapes": shapes, **learned, "gradients": compared, "declared": subject.declared, "effects": effects}
-
-
-def judge(candidate: Candidate, settings: VerifySettings, measurement: dict[str, Any]) -> str:
-    """Check the shapes of the outputs, the number of updates and the effects of the hyperparameters."""
-    expected = [[batch, classes] for _, _, classes, batch in _CASES]
-    if measurement["shapes"] != expected:
-        return f"the outputs have the shapes {measurement['shapes']}, expected {expected}"
-    if measurement["updates"] != _BATCHES:
-        return (
-            f"the number of optimizer steps in learn is {measurement['updates']}, expected {_BATCHES} (one per batch)"
-        )
-    if measurement["before"] == measurement["after"]:
-        return f"learn changes no parameter in {_BATCHES} batches"
-    reason = gradients.judge(measurement["gradients"])
+    assert examination.tree is not None
+    _check_source(examination, examination.tree)
+    session = examination.session
+    examination.loaded = examination.load(session)
+    check_loaded(examination.loaded, source.declared(examination.tree))
+    for index, case in enumerate(_CASES):
+        _check_output(session, _NET if index == 0 else "other", *case)
+    session.call("forget", messages.Nothing, net="other")
+    parameters, state = _check_learn(examination, session)
+    _check_no_batch(examination, session, state)
+    sampling = _sampling(examination, parameters)
+    reason = gradients.judge(gradients.measure(session, _NET, sampling))
     if reason:
-        return reason
-    declared, effects = measurement["declared"], measurement["effects"]
-    if "lr" not in declared:
-        return f"supported_hyperparameters must contain 'lr', got {declared}"
-    if sorted(effects) != declared:
-        return f"the effects of {sorted(effects)} were measured, expected those of {declared}"
-    without_effect = next((name for name in declared if len(set(effects[name])) != 2), None)
-    if without_effect is not None:
-        low, high = _values_of(without_effect)
-        return f"hyperparameter {without_effect} has no effect: training is the same with {low} and {high}"
-    return ""
+        raise CheckFailure(reason)
+    hyperparameters.check(examination, session, _NET, sampling)
 
 
-# Checks of the loaded module.
+def check_loaded(loaded: messages.Loaded, declared: list[str]) -> None:
+    """Check what loading the module did, its signatures, and its hyperparameters against those of its text.
 
-
-def _load(subject: Subject) -> None:
-    def state() -> dict[str, object]:
-        return {"random number generator": torch.get_rng_state().tolist(), **global_state()}
-
-    before = state()
-    printed = io.StringIO()
-    with _Attempt(subject, "importing the file"), contextlib.redirect_stdout(printed):
-        subject.load()
-    if printed.getvalue():
-        raise CheckFailure(f"the file does work at import time: it prints {printed.getvalue()[:80]!r}")
-    after = state()
-    changed = [name for name in before if before[name] != after[name]]
-    if changed:
-        raise CheckFailure(f"the file does work at import time: it changes torch's {' and '.join(changed)}")
-
-
-def _check_signatures(subject: Subject) -> None:
-    assert subject.module is not None
-    net = getattr(subject.module, "Net", None)
-    if not (isinstance(net, type) and issubclass(net, nn.Module)):
+    Raises:
+        CheckFailure: at the first violation.
+    """
+    if loaded.printed:
+        raise CheckFailure(f"the file does work at import time: it prints {loaded.printed!r}")
+    if loaded.changed:
+        raise CheckFailure(f"the file does work at import time: it changes torch's {' and '.join(loaded.changed)}")
+    if not loaded.is_module:
         raise CheckFailure("Net must be a subclass of torch.nn.Module")
     for name, expected in _SIGNATURES.items():
-        method = net.__dict__.get(name) or getattr(net, name, None)
-        if not isinstance(method, types.FunctionType):
+        actual = loaded.signatures.get(name)
+        if actual is None:
             raise CheckFailure(f"Net has no method {name}")
-        if name == "forward" and len(inspect.signature(method).parameters) >= 2:
+        if name == "forward" and len(actual) >= 2:
             continue  # the input may have any name
-        actual = list(inspect.signature(method).parameters)
         if actual != expected:
             raise CheckFailure(f"Net.{name} has the parameters ({', '.join(actual)}), expected ({', '.join(expected)})")
+    if loaded.hyperparameters != declared:
+        raise CheckFailure(f"supported_hyperparameters returns {loaded.hyperparameters}, its text {declared}")
 
 
-def _output_shape(subject: Subject, channels: int, size: int, classes: int, batch: int) -> list[int]:
-    inputs = f"{channels}x{size}x{size} inputs and {classes} classes"
-    with _Attempt(subject, f"Net for {inputs}"):
-        net = subject.network(subject.prm(), channels, size, classes, batch)
-        net.eval()
-        with torch.no_grad():
-            output = net(torch.randn(batch, channels, size, size, device=subject.device))
-    if not isinstance(output, Tensor):
-        raise CheckFailure(
-            f"forward returns an object of type {type(output).__name__} in eval mode for {inputs}, expected a tensor"
-        )
-    if tuple(output.shape) != (batch, classes):
-        raise CheckFailure(f"forward returns the shape {tuple(output.shape)} for {inputs}, expected {(batch, classes)}")
-    if not bool(torch.isfinite(output).all()):
-        raise CheckFailure(f"forward returns values that are not finite for {inputs}")
-    return list(output.shape)
+def check_set_up(set_up: messages.SetUp, claimed: bool) -> None:
+    """Check what ``train_setup`` sets, and that the optimizer contains every parameter that is trained.
 
+    Without a claim a file may keep its scheduler elsewhere, or have none.
 
-def _learn(subject: Subject) -> tuple[Prm, dict[str, Any]]:
-    """Train on two batches with ``train_setup`` and ``learn``.
-
-    Returns the hyperparameters, which record their reads, and the measurement.
+    Raises:
+        CheckFailure: at the first violation.
     """
-    prm = subject.prm()
-    with _Attempt(subject, "Net"):
-        net = subject.network(prm)
-    with _Attempt(subject, "train_setup"):
-        net.train_setup(prm)
-    for name in _ATTRIBUTES:
-        if not hasattr(net, name):
+    for name in set_up.missing:
+        if claimed or name != "scheduler":
             raise CheckFailure(f"train_setup does not set self.{name}")
-    optimizer = net.optimizer
-    if not isinstance(optimizer, Optimizer):
-        raise CheckFailure(f"self.optimizer is of type {type(optimizer).__name__}, expected torch.optim.Optimizer")
-    if not callable(net.criterion):
-        raise CheckFailure(f"self.criterion of type {type(net.criterion).__name__} is not callable")
-    optimized = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    for name, parameter in net.named_parameters():
-        if parameter.requires_grad and id(parameter) not in optimized:
-            raise CheckFailure(f"the optimizer does not contain the parameter {name}")
-    before = _digest(net.parameters())
-    steps = _count_steps(optimizer)
-    batches = random_batches(_BATCHES, 4, 3, 32, 10, subject.device)
-    with _Attempt(subject, "learn"):
-        result = net.learn(batches)
-    if steps.count == 0:
+    if not set_up.optimizer.is_optimizer:
+        raise CheckFailure(f"self.optimizer is of type {set_up.optimizer.name}, expected torch.optim.Optimizer")
+    if not set_up.criterion.callable:
+        raise CheckFailure(f"self.criterion of type {set_up.criterion.name} is not callable")
+    optimized = {index for group in set_up.groups for index in group.parameters}
+    for index, parameter in enumerate(set_up.parameters):
+        if parameter.trained and index not in optimized:
+            raise CheckFailure(f"the optimizer does not contain the parameter {parameter.name}")
+
+
+def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> None:
+    """Check the number of updates, that the weights have changed, and what ``learn`` returned.
+
+    Without a claim a file may accumulate the gradients of several batches, or step twice for each.
+
+    Args:
+        changed: whether any weight has changed.
+
+    Raises:
+        CheckFailure: at the first violation.
+    """
+    updates, batches = len(learned.steps), len(_SIZES)
+    if updates == 0:
         raise CheckFailure("learn never steps the optimizer")
-    if result is not None:
-        _check_result(result)
-    return prm, {"updates": steps.count, "before": before, "after": _digest(net.parameters())}
+    if claimed and updates != batches:
+        raise CheckFailure(f"the number of optimizer steps in learn is {updates}, expected {batches} (one per batch)")
+    if not changed:
+        raise CheckFailure(f"learn changes no parameter in {batches} batches")
+    result = learned.result
+    if result.kind == "nothing":
+        return
+    accuracy, loss = result.accuracy, result.loss
+    if result.kind != "pair" or accuracy is None or loss is None or not 0 <= accuracy <= 1:
+        raise CheckFailure(
+            f"learn returns {result.text or (accuracy, loss)}, expected None or (accuracy, loss), "
+            "where the accuracy is from 0 to 1 and the loss is finite"
+        )
 
 
-def _check_result(result: object) -> None:
-    wrong = CheckFailure(
-        f"learn returns {str(result)[:80]}, expected None or (accuracy, loss), "
-        "where the accuracy is from 0 to 1 and the loss is finite"
-    )
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise wrong
+def check_no_batch(before: messages.State, after: messages.State, raised: FileRaised | None) -> str:
+    """Check what ``learn`` did without a batch; returns what is worth recording, or nothing.
+
+    A file that advances its schedule after the loop counts such an epoch as an epoch, and may divide by zero
+    afterwards. A ValueError refuses it, which must leave everything as it was.
+
+    Raises:
+        CheckFailure: if the weights have changed, if the schedule has beside a ValueError, or at another exception.
+    """
+    does = "learn without a batch" if raised is None else f"learn without a batch raises {raised}"
+    if raised is not None and raised.raised.type not in _NO_BATCH:
+        raise CheckFailure(f"{does}, expected ValueError or nothing")
+    also = " and" if raised is not None else ""
+    if (after.weights, after.buffers) != (before.weights, before.buffers):
+        raise CheckFailure(f"{does}{also} changes the weights or buffers of the network")
+    if (after.rates, after.scheduler_state) == (before.rates, before.scheduler_state):
+        return ""
+    if raised is not None and raised.raised.type == "ValueError":
+        raise CheckFailure(f"{does}{also} changes the schedule")
+    return f"{does}{also} advances the schedule"
+
+
+def _check_source(examination: Examination, tree: ast.Module) -> None:
+    """Check the text; without a claim, names that LEMUR does not find in it are worth recording, and no fault."""
+    source.check(tree, examination.settings.policy)
+    unquoted = source.unquoted(tree, examination.candidate.source)
+    if unquoted and examination.candidate.variant is not None:
+        raise CheckFailure(unquoted)
+    if unquoted:
+        examination.evidence.append(unquoted)
+
+
+def _check_output(session: Session, net: str, channels: int, size: int, classes: int, batch: int) -> None:
+    """Check the type, the shape and the values of the output in eval mode."""
+    inputs = f"{channels}x{size}x{size} inputs and {classes} classes"
+    action = f"Net for {inputs}"
+    build(session, net, prm_of(), channels=channels, size=size, classes=classes, batch=batch, action=action)
+    images, _ = random_batches([batch], channels=channels, pixels=size)
+    with raising(action):
+        forward, outputs = session.call("forward", messages.Forward, [images], net=net, train=False)
+    if not outputs:
+        kind = printable(forward.type)
+        raise CheckFailure(f"forward returns an object of type {kind} in eval mode for {inputs}, expected a tensor")
+    output = outputs[0]
+    if output.shape != (batch, classes):
+        raise CheckFailure(f"forward returns the shape {output.shape} for {inputs}, expected {(batch, classes)}")
+    if not np.isfinite(output).all():
+        raise CheckFailure(f"forward returns values that are not finite for {inputs}")
+
+
+def _check_learn(examination: Examination, session: Session) -> tuple[list[messages.Parameter], messages.State]:
+    """Train on two batches with ``train_setup`` and ``learn``; returns the parameters, and the state after training.
+
+    LEMUR's static evaluator passes a list. A file that needs a DataLoader gets one, on a new network.
+    """
+    claimed = examination.candidate.variant is not None
+    set_up = _set_up(session)
+    check_set_up(set_up, claimed)
+    sampling = _sampling(examination, set_up.parameters)
+    before = _state(session)
     try:
-        accuracy, loss = (float(value) for value in result)
-    except (TypeError, ValueError):
-        raise wrong from None
-    if not (0 <= accuracy <= 1 and math.isfinite(loss)):
-        raise wrong
+        learned = _learn(session, sampling, as_list=True)
+    except FileRaised as error:
+        build(session, _NET, prm_of())
+        _set_up(session)
+        try:
+            learned = _learn(session, sampling, as_list=False)
+        except FileRaised:
+            with raising("learn"):
+                raise error from None
+        examination.evidence.append(f"learn got a DataLoader: with a list of batches it raises {error}")
+    after = _state(session)
+    check_learned(learned, after.weights != before.weights, claimed)
+    if len(learned.steps) != len(_SIZES):
+        examination.evidence.append(
+            f"the number of optimizer steps in learn is {len(learned.steps)} in {len(_SIZES)} batches"
+        )
+    return set_up.parameters, after
 
 
-class _Counter:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, *_: object) -> None:
-        self.count += 1
+def _set_up(session: Session) -> messages.SetUp:
+    with raising("train_setup"):
+        return session.call("set_up", messages.SetUp, net=_NET)[0]
 
 
-def _count_steps(optimizer: Optimizer) -> _Counter:
-    counter = _Counter()
-    optimizer.register_step_post_hook(counter)
-    return counter
+def _state(session: Session) -> messages.State:
+    return session.call("state", messages.State, net=_NET)[0]
 
 
-# Hyperparameters: each is read and has an effect.
+def _learn(session: Session, sampling: Sampling, as_list: bool) -> messages.Learned:
+    learned, _ = session.call(
+        "learn",
+        messages.Learned,
+        [*random_batches(_SIZES), *sampling.arrays],
+        net=_NET,
+        sizes=_SIZES,
+        seeds=list(range(len(_SIZES))),
+        watch=True,
+        as_list=as_list,
+        digests=False,
+    )
+    return learned
 
 
-def _effects(subject: Subject, net: Any, prm: Prm) -> dict[str, list[str]]:
-    """Digests of the behaviour with two values of each hyperparameter, from the first behaviour that differs."""
-    read = prm.read | _read_by_scheduler(subject)
-    for name in subject.declared:
-        if name not in read:
-            raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
-    effects = {}
-    for name in subject.declared:
-        low, high = _values_of(name)
-        with _Attempt(subject, f"training with {name}={low} or {name}={high}"):
-            effects[name] = _repeated_options(net, subject, name, low, high)
-            for behaviour in _BEHAVIOURS:
-                if effects[name][0] != effects[name][1]:
-                    break
-                effects[name] = [_digest_of(behaviour(subject, name, value)) for value in (low, high)]
-            if name == "momentum":
-                for value in (low, high):
-                    net.train_setup(subject.prm(momentum=value))
-                    net.learn(random_batches(1, 2, 3, 32, 10, subject.device))
-    return effects
+def _check_no_batch(examination: Examination, session: Session, before: messages.State) -> None:
+    """Call ``learn`` with an empty DataLoader on the trained network."""
+    raised = None
+    try:
+        session.call("learn", messages.Learned, random_batches([]), net=_NET, sizes=[], seeds=[])
+    except FileRaised as error:
+        raised = error
+    recorded = check_no_batch(before, _state(session), raised)
+    if recorded:
+        examination.evidence.append(recorded)
 
 
-def _values_of(name: str) -> tuple[float, float]:
-    """Two values of a hyperparameter that must have different effects."""
-    return _TEST_VALUES.get(name, (0.25, 0.75))
-
-
-def _digest_of(behaviour: object) -> str:
-    return hashlib.sha256(repr(behaviour).encode()).hexdigest()[:16]
-
-
-def _read_by_scheduler(subject: Subject) -> set[str]:
-    prm = subject.prm()
-    _trace(subject, prm)
-    return prm.read
-
-
-def _trace(subject: Subject, prm: Prm) -> list[float]:
-    """The learning rates of ``make_scheduler`` over a horizon, or over three horizons if a metric drives it.
-
-    Empty if the file defines no such function.
-    """
-    make = getattr(subject.module, "make_scheduler", None)
-    if make is None:
-        return []
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=prm["lr"], momentum=0.9)
-    variant, rates = subject.candidate.variant, []
-    with _Attempt(subject, "make_scheduler"):
-        scheduler = make(optimizer, _HORIZON, prm)
-        optimizer.step()
-        takes_metric = "metrics" in inspect.signature(scheduler.step).parameters
-        steps = 3 * _HORIZON if takes_metric else _HORIZON
-        for metric in metrics_of(variant, steps) if variant else losses(steps):
-            rates.append(float(optimizer.param_groups[0]["lr"]))
-            scheduler.step(1.0 if math.isnan(metric) else metric) if takes_metric else scheduler.step()
-    return rates
-
-
-def _learning_rates(subject: Subject, name: str, value: float) -> object:
-    return None if name == "lr" else _trace(subject, subject.prm(**{name: value}))
-
-
-def _repeated_options(net: Any, subject: Subject, name: str, low: float, high: float) -> list[str]:
-    """Digests of the optimizer's options from calls of ``train_setup`` on the same network, which is built only once.
-
-    If a third call does not reproduce the first, the digests are equal, and a new network is built for each value.
-    """
-    first, other, again = (_digest_of(_options(net, subject.prm(**{name: value}))) for value in (low, high, low))
-    return [first, other] if first == again else [first, first]
-
-
-def _optimizer_options(subject: Subject, name: str, value: float) -> object:
-    prm = subject.prm(**{name: value})
-    return _options(subject.network(prm), prm)
-
-
-def _options(net: Any, prm: Prm) -> object:
-    net.train_setup(prm)
-    groups = net.optimizer.param_groups
-    options = [{key: repr(option) for key, option in group.items() if key != "params"} for group in groups]
-    return options, _state(net.scheduler)
-
-
-def _after_one_update(subject: Subject, name: str, value: float) -> object:
-    return _after_two_epochs(subject, name, value, epochs=1, batches=1)
-
-
-def _after_two_epochs(subject: Subject, name: str, value: float, epochs: int = 2, batches: int = 2) -> object:
-    prm = subject.prm(**{name: value})
-    net = subject.network(prm)
-    net.train_setup(prm)
-    torch.manual_seed(0)
-    train_data = random_batches(batches, 4, 3, 32, 10, subject.device)
-    for _ in range(epochs):
-        net.learn(train_data)
-    # With an initial learning rate of zero the gradients differ and the parameters do not.
-    gradients = (parameter.grad for parameter in net.parameters() if parameter.grad is not None)
-    return _digest(net.parameters()), _digest(gradients), _state(net.scheduler)
-
-
-def _digest(tensors: Iterable[Tensor]) -> str:
-    """A digest of the tensors' bytes."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _state(scheduler: Any) -> str:
-    return repr(scheduler.state_dict()) if hasattr(scheduler, "state_dict") else ""
-
-
-# In the order of their cost.
-_BEHAVIOURS: tuple[Callable[[Subject, str, float], object], ...] = (
-    _learning_rates,
-    _optimizer_options,
-    _after_one_update,
-    _after_two_epochs,
-)
-
-
-class _Attempt:
-    """Converts an exception of the file under test into a CheckFailure: ``learn raises ValueError: … (line 12)``."""
-
-    def __init__(self, subject: Subject, action: str) -> None:
-        self._subject = subject
-        self._action = action
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (CheckFailure, MemoryError, torch.OutOfMemoryError)):
-            raise CheckFailure(f"{self._action} raises {self._subject.explain(error)}") from error
+def _sampling(examination: Examination, parameters: list[messages.Parameter]) -> Sampling:
+    return Sampling(positions(examination.draw.stream("contract"), [parameter.shape for parameter in parameters]))

@@ -132,8 +132,8 @@ def raising(action: str) -> Iterator[None]:
 
 
 def prm_of(**values: Any) -> dict[str, Any]:
-    """The hyperparameters of a caller that passes LEMUR's three and the given ones."""
-    return {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, **values}
+    """The hyperparameters of a caller that passes LEMUR's keys without a horizon, and the given ones."""
+    return {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "batch": 4, "transform": "norm_32", **values}
 
 
 def build(
@@ -147,9 +147,10 @@ def build(
     batch: int = 2,
     seed: int = 0,
     recorded: bool = False,
+    action: str = "Net",
 ) -> list[messages.Parameter]:
-    """Build a ``Net`` of a name in a process; returns its parameters."""
-    with raising("Net"):
+    """Build a ``Net`` of a name in a process; returns its parameters. A failure says that the ``action`` raises."""
+    with raising(action):
         built, _ = session.call(
             "build",
             messages.Built,

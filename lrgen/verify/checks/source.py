@@ -11,7 +11,7 @@ from lrgen.verify.static.import_time import first_work
 from lrgen.verify.static.imports import IMPORTS, is_known, modules, optional
 
 
-def check(tree: ast.Module, source: str, policy: Policy | None = None) -> None:
+def check(tree: ast.Module, policy: Policy | None = None) -> None:
     """Check the text of a file against the contract.
 
     Args:
@@ -21,7 +21,7 @@ def check(tree: ast.Module, source: str, policy: Policy | None = None) -> None:
         CheckFailure: at the first violation.
     """
     try:
-        _check_names(tree, source)
+        _check_names(tree)
         _check_imports(tree, policy)
         work = first_work(tree)
     except RecursionError as error:
@@ -30,19 +30,33 @@ def check(tree: ast.Module, source: str, policy: Policy | None = None) -> None:
         raise CheckFailure(f"the file does work at import time: {work}")
 
 
-def _check_names(tree: ast.Module, source: str) -> None:
+def declared(tree: ast.Module) -> list[str]:
+    """The sorted names in the literal set that ``supported_hyperparameters`` returns.
+
+    Raises:
+        CheckFailure: if there is no such function, or it returns no literal set.
+    """
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if not any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):
-        raise CheckFailure("the file defines no class Net at the top level")
     if "supported_hyperparameters" not in functions:
         raise CheckFailure("the file defines no function supported_hyperparameters at the top level")
-    names = _literal_names(functions["supported_hyperparameters"].body[0])
-    if "lr" not in names:
-        raise CheckFailure(f"supported_hyperparameters must contain 'lr', got {sorted(names)}")
-    for name in names:
+    return sorted(set(_literal_names(functions["supported_hyperparameters"].body[0])))
+
+
+def unquoted(tree: ast.Module, source: str) -> str:
+    """The reason why LEMUR does not find a declared hyperparameter in the text; empty if it finds all."""
+    for name in declared(tree):
         count = source.count(f'"{name}"') + source.count(f"'{name}'")
         if count < 2:
-            raise CheckFailure(f"LEMUR requires the quoted name of hyperparameter {name} at least twice, got {count}")
+            return f"LEMUR requires the quoted name of hyperparameter {name} at least twice, got {count}"
+    return ""
+
+
+def _check_names(tree: ast.Module) -> None:
+    if not any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):
+        raise CheckFailure("the file defines no class Net at the top level")
+    names = declared(tree)
+    if "lr" not in names:
+        raise CheckFailure(f"supported_hyperparameters must contain 'lr', got {names}")
 
 
 def _literal_names(first: ast.stmt) -> list[str]:

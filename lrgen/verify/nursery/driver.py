@@ -41,7 +41,7 @@ from .loaders import TrainingLoader, data_loader, pairs
 from .norms import renew_norms
 from .standin import StandIn
 from .states import States
-from .watch import Stopped, Watch, settings_of
+from .watch import Stopped, Watch, digest_of, settings_of
 
 Arrays = list[np.ndarray[Any, Any]]
 Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
@@ -82,6 +82,18 @@ class Prm(dict[str, Any]):
     def pop(self, key: str, *default: Any) -> Any:
         self.read.add(key)
         return super().pop(key, *default)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, which copies do as well: all values count as read."""
+        self.read.update(self.keys())
+        return super().__iter__()
+
+    def items(self) -> Any:
+        self.read.update(self.keys())
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self)
 
 
 class Refusal(Exception):
@@ -156,9 +168,9 @@ class Driver(States):
         self.make_scheduler = make
 
         @functools.wraps(make)
-        def recorded(optimizer: Any, total_steps: Any, *arguments: Any, **keywords: Any) -> Any:
-            self.horizons.append(total_steps)
-            return make(optimizer, total_steps, *arguments, **keywords)
+        def recorded(*arguments: Any, **keywords: Any) -> Any:
+            self.horizons.append(keywords.get("total_steps", arguments[1] if len(arguments) > 1 else None))
+            return make(*arguments, **keywords)
 
         vars(module)["make_scheduler"] = recorded
 
@@ -198,10 +210,11 @@ class Driver(States):
         self.nets[net] = built.to(self.device)
         return {"parameters": _described(self.nets[net])}
 
-    def do_forget(self, arrays: Arrays) -> Answer:
-        """Free the memory of all networks."""
+    def do_forget(self, arrays: Arrays, net: str | None = None) -> Answer:
+        """Free the memory of a network, or of all networks."""
         for kept in (self.nets, self.prms, self.stand_ins):
-            kept.clear()
+            for name in list(kept) if net is None else [net]:
+                kept.pop(name, None)
         return {}
 
     def do_set_up(self, arrays: Arrays, net: str, prm: dict[str, Any] | None = None) -> Answer:
@@ -209,16 +222,18 @@ class Driver(States):
         if prm is not None:
             self.prms[net] = prm
         built = self.nets[net]
+        built.zero_grad()  # as before any training
         built.train_setup(self.prms[net])
         return self._set_up(built, self.prms[net])
 
     def _set_up(self, built: Any, prm: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in _ATTRIBUTES if not hasattr(built, name)]
         optimizer = getattr(built, "optimizer", None)
-        criterion = getattr(built, "criterion", None)
+        criterion = _criterion_of(built)
         scheduler = getattr(built, "scheduler", None)
         return {
-            "missing": missing,
+            "parameters": _described(built),
+            "missing": [name for name in missing if name != "criterion" or criterion is None],
             "optimizer": _optimizer(optimizer),
             "groups": _groups(optimizer, built),
             "criterion": _criterion(criterion),
@@ -238,6 +253,16 @@ class Driver(States):
     def do_reads(self, arrays: Arrays, net: str) -> Answer:
         """The hyperparameters that a network has read so far."""
         return {"read": _read(self.prms[net])}
+
+    def do_state(self, arrays: Arrays, net: str) -> Answer:
+        """Digests of the weights and buffers of a network, its learning rates, and the state of its scheduler."""
+        built = self.nets[net]
+        return {
+            "weights": digest_of(built.parameters()),
+            "buffers": digest_of(built.buffers()),
+            "rates": [float(group["lr"]) for group in built.optimizer.param_groups],
+            "scheduler_state": _state(getattr(built, "scheduler", None)),
+        }
 
     def do_forward(self, arrays: Arrays, net: str, train: bool) -> Answer:
         """The output of the forward pass for images, without gradients."""
@@ -295,6 +320,7 @@ class Driver(States):
         gradients: bool = False,
         whole: list[int] | None = None,
         given: list[int] | None = None,
+        digests: bool = True,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
@@ -307,11 +333,12 @@ class Driver(States):
             gradients: note sampled gradients at each step of the optimizer.
             whole: batches before which the whole state is noted.
             given: batches before which the network gets a state.
+            digests: note digests of all weights before and after the training.
         """
         states = dict(zip(given or (), arrays[4:], strict=True))
         built, stand_in = self.nets[net], self.stand_ins.get(net)
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
-        watched = Watch(built, arrays[2], arrays[3], gradients, set(whole or ())) if watch else None
+        watched = Watch(built, arrays[2], arrays[3], gradients, set(whole or ()), digests=digests) if watch else None
         if stand_in is not None:
             stand_in.silent = silent
 
@@ -485,7 +512,7 @@ class Driver(States):
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
         with self._precision(autocast):
             output = built(images)
-            loss = built.criterion(output, labels)
+            loss = _criterion_of(built)(output, labels)
         loss.backward()
         watched = Watch(built, arrays[2], arrays[3], True, set())
         sampled, present, norm = watched.gradients()
@@ -551,6 +578,22 @@ class Driver(States):
         except Exception as error:  # noqa: BLE001  the file may raise anything
             return {"failed": step, "raised": self._explained(error), "read": _read(values)}
         return {"read": _read(values), "takes_metric": _takes_metric(scheduler)}, [rates]
+
+    def do_advance(self, arrays: Arrays, net: str, metrics: list[float]) -> Answer:
+        """The learning rate of each parameter group before each of further steps of a network's own scheduler.
+
+        It ends early at a step that the scheduler refuses; without a scheduler there are no steps.
+        """
+        built = self.nets[net]
+        scheduler: Any = getattr(built, "scheduler", None)
+        members = list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
+        steps: list[list[float]] = []
+        with contextlib.suppress(Exception):
+            for metric in metrics if scheduler is not None else ():
+                steps.append([float(group["lr"]) for group in built.optimizer.param_groups])
+                for member in members:
+                    member.step(metric) if _takes_metric(member) else member.step()
+        return {}, [np.array(steps, dtype=np.float64).reshape(len(steps), len(built.optimizer.param_groups))]
 
     # Exceptions of the file.
 
@@ -656,6 +699,13 @@ def _groups(optimizer: object, net: Any) -> list[dict[str, Any]]:
     ]
 
 
+def _criterion_of(net: Any) -> Any:
+    """The criterion of a network: ``criterion``, or the first of ``criteria``."""
+    criteria = getattr(net, "criteria", None)
+    first = criteria[0] if isinstance(criteria, (list, tuple)) and criteria else None
+    return getattr(net, "criterion", first)
+
+
 def _criterion(criterion: object) -> dict[str, Any]:
     kind = type(criterion)
     plain = kind is nn.CrossEntropyLoss and isinstance(criterion, nn.CrossEntropyLoss)
@@ -678,11 +728,14 @@ def _state(scheduler: object) -> str:
 
 
 def _takes_metric(scheduler: object) -> bool:
+    """Whether ``step`` has a parameter without a default, whatever its name."""
     step = getattr(scheduler, "step", None)
     try:
-        return callable(step) and "metrics" in inspect.signature(step).parameters
+        parameters = inspect.signature(step).parameters.values() if callable(step) else ()
     except (TypeError, ValueError):
         return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(parameter.kind in positional and parameter.default is parameter.empty for parameter in parameters)
 
 
 def _result(result: object) -> dict[str, Any]:

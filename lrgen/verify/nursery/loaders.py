@@ -30,8 +30,11 @@ class _Watched:
 def data_loader(
     images: Tensor, labels: Tensor, sizes: Sequence[int], asked: Callable[[int], None], ended: Callable[[], None]
 ) -> Any:
-    """A DataLoader over batches of the given sizes, in order."""
-    return DataLoader(TensorDataset(images, labels), batch_sampler=_Watched(sizes, asked, ended))
+    """A DataLoader over batches of the given sizes, in order; its ``batch_size`` is the largest of them."""
+    sampler: Any = _Watched(sizes, asked, ended)
+    loader: Any = DataLoader(TensorDataset(images, labels), batch_sampler=sampler)
+    vars(loader)["batch_size"] = max(sizes, default=1)  # None beside a batch sampler, and it cannot be assigned
+    return loader
 
 
 class TrainingLoader:

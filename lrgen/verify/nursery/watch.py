@@ -6,6 +6,7 @@ gradients. The notes are what the file's process says; the examiner compares the
 
 import io
 import zlib
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +38,7 @@ class Watch:
         with_gradients: whether gradients are sampled at each step of the optimizer.
         whole: batches before which the state of the network is saved.
         stop: raise Stopped once the gradients of the first step are known.
+        digests: whether digests of all weights are noted around the training.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Watch:
         with_gradients: bool,
         whole: set[int],
         stop: bool = False,
+        digests: bool = True,
     ) -> None:
         self._net = net
         self._parameters = list(net.parameters())
@@ -58,6 +61,7 @@ class Watch:
         self._of_each = of_each if starts[-1] > _LARGE else None
         self._with_gradients = with_gradients
         self._whole = whole
+        self._digests = digests
         self._events: list[dict[str, Any]] = []
         self._steps: list[dict[str, Any]] = []
         self._weights: list[Tensor] = []
@@ -130,11 +134,7 @@ class Watch:
         with torch.no_grad():
             weights = [_detach(parameter) for parameter in self._parameters]
             self._weights.append(self._samples(weights))
-        digest = None
-        if with_digest:
-            digest = 0
-            for values in weights:
-                digest = _crc32(_numpy(_cpu(_float(_reshape(values, (-1,))))).data, digest)
+        digest = digest_of(weights) if with_digest and self._digests else None
         self._events.append({"kind": kind, "digest": digest, "steps": len(self._steps)})
 
     def _samples(self, tensors: list[Tensor]) -> Tensor:
@@ -179,6 +179,14 @@ def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def _concatenated(tensors: list[Tensor]) -> Tensor:
     """Tensors as one vector, in single precision."""
     return _float(_cat([_reshape(tensor, (-1,)) for tensor in tensors]))
+
+
+def digest_of(tensors: Iterable[Tensor]) -> int:
+    """A digest of all values of tensors."""
+    digest = 0
+    for tensor in tensors:
+        digest = _crc32(_numpy(_cpu(_float(_reshape(_detach(tensor), (-1,))))).data, digest)
+    return digest
 
 
 def settings_of(group: dict[str, Any]) -> dict[str, Any]:

@@ -1,188 +1,186 @@
 """The comparison of a batch's gradients after different batches, on small networks."""
 
-import random
-from pathlib import Path
-from typing import Any
+import textwrap
 
 import pytest
-import torch
-from lrgen.verify.checks.subject import Prm, Subject
-from torch import Tensor, nn
 
-from lrgen.records import VerifySettings
-from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import gradients
+from lrgen.verify.checks.draw import positions
+from lrgen.verify.checks.examination import build, prm_of
+from lrgen.verify.checks.gradients import Comparison
+from lrgen.verify.checks.updates import Sampling
+from tests.verify.examinations import Examine
+
+# A network with batch norm and dropout whose gradients are zeroed; each class below is another one.
+HONEST = """
+import random
+
+import torch
+from torch import nn
 
 OWN_GENERATOR = torch.Generator().manual_seed(0)
 
 
 class Honest(nn.Module):
-    """A network with batch norm and dropout whose gradients are zeroed."""
-
-    def __init__(self) -> None:
+    def __init__(self, in_shape, out_shape, prm, device):
         super().__init__()
-        torch.manual_seed(0)
         self.conv = nn.Conv2d(3, 8, 3, stride=4)
         self.bn = nn.BatchNorm2d(8)
         self.fc = nn.Linear(8, 10)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         x = torch.relu(self.bn(self.conv(x))).mean(dim=(2, 3))
         return self.fc(nn.functional.dropout(x, 0.5, self.training))
 
-    def train_setup(self, prm: Prm) -> None:
-        self.optimizer: Any = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+    def train_setup(self, prm):
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
 
-    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, images, labels):
         return nn.functional.cross_entropy(self(images), labels)
 
-    def learn(self, train_data: Any) -> None:
+    def learn(self, train_data):
         self.train()
         for images, labels in train_data:
             self.optimizer.zero_grad()
             self.loss(images, labels).backward()
             self.update()
 
-    def update(self) -> None:
+    def update(self):
         self.optimizer.step()
-
-
-class ZeroedAfterwards(Honest):
-    """The gradients are zeroed in place after the step."""
-
-    def learn(self, train_data: Any) -> None:
-        for images, labels in train_data:
-            self.loss(images, labels).backward()
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=False)
 
 
 class NeverZeroed(Honest):
-    """The gradients add up."""
-
-    def learn(self, train_data: Any) -> None:
+    def learn(self, train_data):
+        self.train()
         for images, labels in train_data:
             self.loss(images, labels).backward()
             self.update()
-
-
-class NeverZeroedClipped(NeverZeroed):
-    """The gradients add up, and are clipped."""
-
-    def update(self) -> None:
-        nn.utils.clip_grad_norm_(self.parameters(), 0.01)
-        self.optimizer.step()
-
-
-class NeverZeroedOnce(NeverZeroed):
-    """Only the gradients of the last layer add up."""
-
-    def update(self) -> None:
-        self.optimizer.step()
-        self.conv.zero_grad()
-        self.bn.zero_grad()
-
-
-class AdaptivelyClipped(Honest):
-    """Gradients are clipped to the mean of all norms so far."""
-
-    def train_setup(self, prm: Prm) -> None:
-        super().train_setup(prm)
-        self.norms: list[float] = []
-
-    def update(self) -> None:
-        norm = nn.utils.get_total_norm([value.grad for value in self.parameters()])
-        self.norms.append(float(norm))
-        nn.utils.clip_grad_norm_(self.parameters(), sum(self.norms) / len(self.norms) / 2)
-        self.optimizer.step()
-
-
-class Scaled(Honest):
-    """A gradient scaler makes the steps."""
-
-    def learn(self, train_data: Any) -> None:
-        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-        for images, labels in train_data:
-            self.optimizer.zero_grad()
-            scaler.scale(self.loss(images, labels)).backward()
-            scaler.step(self.optimizer)
-            scaler.update()
-
-
-class Mixup(Honest):
-    """Images are mixed with a random weight of the standard library."""
-
-    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        weight = random.random()
-        return super().loss(weight * images + (1 - weight) * images.flip(0), labels)
-
-
-class Accumulated(Honest):
-    """One step after two batches."""
-
-    def learn(self, train_data: Any) -> None:
-        self.optimizer.zero_grad()
-        for images, labels in train_data:
-            self.loss(images, labels).backward()
-        self.optimizer.step()
-
-
-class SharpnessAware(Honest):
-    """Two steps for each batch, the first of which is undone."""
-
-    def learn(self, train_data: Any) -> None:
-        for images, labels in train_data:
-            for _ in range(2):
-                self.optimizer.zero_grad()
-                self.loss(images, labels).backward()
+"""
+NETWORKS = {
+    "honest": "class Net(Honest): pass",
+    "zeroed afterwards": """
+        class Net(Honest):
+            def learn(self, train_data):
+                self.train()
+                for images, labels in train_data:
+                    self.loss(images, labels).backward()
+                    self.optimizer.step()
+                    self.optimizer.zero_grad(set_to_none=False)
+        """,
+    "never zeroed": "class Net(NeverZeroed): pass",
+    "never zeroed, clipped": """
+        class Net(NeverZeroed):
+            def update(self):
+                nn.utils.clip_grad_norm_(self.parameters(), 0.01)
                 self.optimizer.step()
+        """,
+    "last layer never zeroed": """
+        class Net(NeverZeroed):
+            def update(self):
+                self.optimizer.step()
+                self.conv.zero_grad()
+                self.bn.zero_grad()
+        """,
+    "adaptively clipped": """
+        class Net(Honest):
+            def train_setup(self, prm):
+                super().train_setup(prm)
+                self.norms = []
+
+            def update(self):
+                self.norms.append(float(nn.utils.get_total_norm([value.grad for value in self.parameters()])))
+                nn.utils.clip_grad_norm_(self.parameters(), sum(self.norms) / len(self.norms) / 2)
+                self.optimizer.step()
+        """,
+    "scaled": """
+        class Net(Honest):
+            def learn(self, train_data):
+                self.train()
+                scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+                for images, labels in train_data:
+                    self.optimizer.zero_grad()
+                    scaler.scale(self.loss(images, labels)).backward()
+                    scaler.step(self.optimizer)
+                    scaler.update()
+        """,
+    "mixup": """
+        class Net(Honest):
+            def loss(self, images, labels):
+                weight = random.random()
+                return super().loss(weight * images + (1 - weight) * images.flip(0), labels)
+        """,
+    "accumulated": """
+        class Net(Honest):
+            def learn(self, train_data):
+                self.train()
+                self.optimizer.zero_grad()
+                for images, labels in train_data:
+                    self.loss(images, labels).backward()
+                self.optimizer.step()
+        """,
+    "sharpness-aware": """
+        class Net(Honest):
+            def learn(self, train_data):
+                self.train()
+                for images, labels in train_data:
+                    for _ in range(2):
+                        self.optimizer.zero_grad()
+                        self.loss(images, labels).backward()
+                        self.optimizer.step()
+        """,
+    "own generator": """
+        class Net(Honest):
+            def loss(self, images, labels):
+                return super().loss(images + torch.randn(images.shape, generator=OWN_GENERATOR), labels)
+        """,
+    "hard-coded learning rate": """
+        class Net(Honest):
+            def train_setup(self, prm):
+                super().train_setup({**prm, "lr": 0.1})
+        """,
+}
 
 
-class OwnGenerator(Honest):
-    """The noise is drawn from a generator that nobody seeds."""
-
-    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        return super().loss(images + torch.randn(images.shape, generator=OWN_GENERATOR), labels)
-
-
-class HardCodedRate(Honest):
-    """The learning rate is not that of ``prm``."""
-
-    def train_setup(self, prm: Prm) -> None:
-        super().train_setup(Prm(prm, lr=0.1))
+@pytest.fixture
+def measured(examine: Examine, request: pytest.FixtureRequest) -> Comparison | None:
+    """The comparison of the network that the test is parametrized with."""
+    examination = examine(HONEST + "\n\n" + textwrap.dedent(NETWORKS[request.param]))
+    session = examination.session
+    examination.load(session)
+    parameters = build(session, "net", prm_of())
+    sampling = Sampling(positions(examination.draw, [parameter.shape for parameter in parameters]))
+    return gradients.measure(session, "net", sampling)
 
 
-def measured(kind: type[Honest]) -> dict[str, float] | None:
-    """The measurement of a network."""
-    candidate = candidate_of(Path("candidate.py"), b"")
-    return gradients.measure(kind(), Subject(candidate, VerifySettings()))
+def of(*networks: str) -> pytest.MarkDecorator:
+    """Parametrize a test with networks."""
+    return pytest.mark.parametrize("measured", networks, indirect=True)
 
 
-@pytest.mark.parametrize("kind", [NeverZeroed, NeverZeroedClipped, NeverZeroedOnce])
-def test_gradients_that_add_up_are_found(kind):
+@of("never zeroed", "never zeroed, clipped", "last layer never zeroed")
+def test_gradients_that_add_up_are_found(measured):
     """Gradients that add up over the batches are a fault, also when they are clipped or only those of a layer."""
-    assert gradients.judge(measured(kind)).startswith("the gradients of a batch depend on the batch before it")
+    assert gradients.judge(measured).startswith("the gradients of a batch depend on the batch before it")
 
 
-@pytest.mark.parametrize("kind", [Honest, ZeroedAfterwards, AdaptivelyClipped, Scaled, Mixup])
-def test_other_ways_to_train_are_no_fault(kind):
+@of("honest", "zeroed afterwards", "adaptively clipped", "scaled", "mixup")
+def test_other_ways_to_train_are_no_fault(measured):
     """Zeroing afterwards, adaptive clipping, a gradient scaler and random augmentation are compared, and are right."""
-    measurement = measured(kind)
-    assert measurement is not None
-    assert measurement["difference"] < 1e-6
-    assert gradients.judge(measurement) == ""
+    assert measured is not None
+    assert measured.difference < 1e-6
+    assert gradients.judge(measured) == ""
 
 
-@pytest.mark.parametrize("kind", [Accumulated, SharpnessAware, HardCodedRate])
-def test_what_cannot_be_compared_is_not_judged(kind):
-    """Without one step per batch, or if the weights change, there is no measurement and no fault."""
-    assert measured(kind) is None
+@of("accumulated", "sharpness-aware", "hard-coded learning rate")
+def test_what_cannot_be_compared_is_not_judged(measured):
+    """Without one step per batch, or if the weights change, there is no comparison and no fault."""
+    assert measured is None
     assert gradients.judge(None) == ""
 
 
-def test_randomness_that_cannot_be_seeded_is_no_fault():
+@of("own generator")
+def test_randomness_that_cannot_be_seeded_is_no_fault(measured):
     """Gradients that differ between equal runs are no fault."""
-    measurement = measured(OwnGenerator)
-    assert measurement is not None
-    assert min(measurement.values()) > 1e-3
-    assert gradients.judge(measurement) == ""
+    assert measured is not None
+    assert min(measured.difference, measured.repeated) > 1e-3
+    assert gradients.judge(measured) == ""

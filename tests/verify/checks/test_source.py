@@ -1,15 +1,14 @@
 """The contract's checks of the text: literal hyperparameters, imports, no work at import time."""
 
 import ast
-from pathlib import Path
 
 import pytest
-from lrgen.verify.checks.subject import CheckFailure, Subject, unload
 
-from lrgen.records import Policy, VerifySettings
-from lrgen.verify.candidate import candidate_of
+from lrgen.records import Policy
 from lrgen.verify.checks import source
+from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.static.imports import optional
+from tests.verify.examinations import Examine
 
 NAMES = '\n\ndef supported_hyperparameters():\n    return {"lr", "momentum"}\n'
 NET = '\n\nclass Net:\n    lr = "lr", "momentum"\n'
@@ -20,7 +19,7 @@ LEMUR = "expected only torch, torchvision and the standard library"
 def failure(code: str, policy: Policy | None = None) -> str:
     """The reason why the text of a file fails; empty if it passes."""
     try:
-        source.check(ast.parse(code), code, policy)
+        source.check(ast.parse(code), policy)
     except CheckFailure as found:
         return str(found)
     return ""
@@ -48,10 +47,6 @@ def test_a_plain_file_passes(policy):
             "supported_hyperparameters must contain 'lr', got ['momentum']",
         ),
         (
-            file(names='\n\ndef supported_hyperparameters():\n    return {"lr", "gamma"}\n'),
-            "LEMUR requires the quoted name of hyperparameter gamma at least twice, got 1",
-        ),
-        (
             file(names='\n\ndef supported_hyperparameters():\n    return {"lr"} | {"momentum"}\n'),
             "the first statement of supported_hyperparameters must return a literal set of strings (line 4)",
         ),
@@ -61,6 +56,21 @@ def test_a_plain_file_passes(policy):
 def test_what_lemur_reads_in_the_text_must_be_there(code, reason):
     """Names, class and import are found without running the file; the reason names what is missing."""
     assert failure(code) == reason
+
+
+def test_the_declared_names_are_those_of_the_literal():
+    """The names are sorted, and each is given once."""
+    assert source.declared(ast.parse(file())) == ["lr", "momentum"]
+
+
+def test_a_name_that_is_quoted_once_is_found():
+    """LEMUR looks for each quoted name twice; either quotation mark counts."""
+    code = file(names='\n\ndef supported_hyperparameters():\n    return {"lr", "gamma"}\n')
+    assert (
+        source.unquoted(ast.parse(code), code)
+        == "LEMUR requires the quoted name of hyperparameter gamma at least twice, got 1"
+    )
+    assert source.unquoted(ast.parse(code), f"{code}\n\nNAME = 'gamma'") == ""
 
 
 @pytest.mark.parametrize("policy", [None, *Policy])
@@ -145,14 +155,11 @@ def f():
 
 
 @pytest.mark.parametrize(("policy", "missing"), [(None, False), (Policy.LEMUR, True)])
-def test_a_file_runs_without_its_optional_packages(policy, missing):
+def test_a_file_runs_without_its_optional_packages(examine: Examine, policy, missing):
     """Under lemur an optional package is not there, although it is installed; what the file needs is."""
-    code = file("import math\ntry:\n    import numpy\n    MISSING = False\nexcept ImportError:\n    MISSING = True")
-    subject = Subject(candidate_of(Path("a.py"), code.encode()), VerifySettings(policy=policy), tree=ast.parse(code))
-    try:
-        assert subject.load().MISSING is missing
-    finally:
-        unload()
+    code = file("import math\ntry:\n    import numpy\nexcept ImportError:\n    print('it is missing')")
+    examination = examine(code, policy=policy)
+    assert examination.load(examination.session).printed == "it is missing\n" * missing
 
 
 def test_a_file_that_is_nested_too_deeply_fails():

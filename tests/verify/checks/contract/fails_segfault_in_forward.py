@@ -1,4 +1,4 @@
-# claim: 001; expect: crashed in contract: the child process was killed by SIGSEGV
+# claim: 001; expect: crashed in contract: the process of the file was killed by SIGSEGV
 """Small CNN trained with step decay, which reads from address zero."""
 
 import ctypes

@@ -1,0 +1,236 @@
+"""A part of the contract check: each declared hyperparameter has an effect on training.
+
+Two values of it must differ in what the examiner can see: the settings of the optimizer after ``train_setup``, the
+learning rates of ``make_scheduler`` or of the network's own scheduler, or the weights and gradients of a few updates.
+A note in an attribute, in a parameter group or in the state of a scheduler is no effect.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lrgen.verify import messages
+from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.reference import losses, metrics_of
+from lrgen.verify.checks.reference_optimizer import UnknownOptimizerError, known_settings
+from lrgen.verify.checks.updates import Sampling
+from lrgen.verify.session import Array, FileRaised, Session
+
+# LEMUR's keys that the caller uses itself: a file may declare them without an effect of its own.
+_OF_THE_CALLER = frozenset({"batch", "epoch", "epoch_max", "transform"})
+# Of momentum and dropout both ends of their range, [0, 1): Nesterov momentum of torch, for one, raises at 0.
+_TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999)}
+_HORIZON = 40
+_ADVANCED = 100  # steps of the network's own scheduler: beyond its default horizon
+_TIMES_REPEATED = 10.0  # an effect exceeds the difference of equal runs by this factor
+
+
+def values_of(name: str) -> tuple[float, float]:
+    """Two values of a hyperparameter that must have different effects."""
+    return _TEST_VALUES.get(name, (0.25, 0.75))
+
+
+def check(examination: Examination, session: Session, net: str, sampling: Sampling) -> None:
+    """Check the hyperparameters that the file declares, on a network of this name and on others where it must.
+
+    Raises:
+        CheckFailure: if one has no effect, or if training raises with one of its two values.
+    """
+    assert examination.loaded is not None
+    declared = [name for name in examination.loaded.hyperparameters or () if name not in _OF_THE_CALLER]
+    trial = _Trial(session, net, sampling, *_steps_of_make_scheduler(examination, session))
+    for name in declared:
+        low, high = values_of(name)
+        if not trial.has_effect(name, low, high):
+            if name not in trial.read():
+                raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
+            raise CheckFailure(f"hyperparameter {name} has no effect: training is the same with {low} and {high}")
+        if name == "momentum":
+            trial.train_with(name, low, high)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The comparisons of two values of a hyperparameter, in the order of their cost.
+
+    ``steps`` is the number of steps of ``make_scheduler``, 0 if there is no such function to trace, and ``metrics`` has
+    a value for each of them if a metric drives the schedule.
+    """
+
+    session: Session
+    net: str
+    sampling: Sampling
+    steps: int
+    metrics: list[float] | None
+
+    def has_effect(self, name: str, low: float, high: float) -> bool:
+        """Whether training differs between two values, beyond the difference of equal runs."""
+        with raising(_training_with(name, low, high)):
+            if self._changes_options(name, low, high):
+                return True
+        if name != "lr" and self._changes_make_scheduler(name, low, high):
+            return True
+        with raising(_training_with(name, low, high)):
+            return self._changes_own_scheduler(name, low, high) or any(
+                self._changes_updates(name, low, high, epochs, batches) for epochs, batches in ((1, 1), (2, 2))
+            )
+
+    def train_with(self, name: str, low: float, high: float) -> None:
+        """Train on one batch with each of two values."""
+        images, labels = random_batches([2])
+        with raising(_training_with(name, low, high)):
+            for value in (low, high):
+                self._set_up(self.net, {name: value})
+                self.session.call("learn", messages.Learned, [images, labels], net=self.net, sizes=[2], seeds=[0])
+
+    def read(self) -> set[str]:
+        """The hyperparameters that are read in the construction of a network, its training and ``make_scheduler``."""
+        build(self.session, "other", prm_of(), recorded=True)
+        images, labels = random_batches([4, 4])
+        with raising("learn"):
+            self.session.call("set_up", messages.SetUp, net="other")
+            self.session.call("learn", messages.Learned, [images, labels], net="other", sizes=[4, 4], seeds=[0, 1])
+        reads, _ = self.session.call("reads", messages.Read, net="other")
+        return set(reads.read) | (set(self._traced({}, recorded=True)[0].read) if self.steps else set())
+
+    def _changes_options(self, name: str, low: float, high: float) -> bool:
+        """Whether the settings of the optimizer differ, and are those of before when the first value comes again.
+
+        ``train_setup`` is called on one network, which is built only once.
+        """
+        first, other, again = (_options(self._set_up(self.net, {name: value})) for value in (low, high, low))
+        return first != other and first == again
+
+    def _changes_make_scheduler(self, name: str, low: float, high: float) -> bool:
+        if not self.steps:
+            return False
+        first, other = (self._traced({name: value})[1] for value in (low, high))
+        return _differ(first, other)
+
+    def _changes_own_scheduler(self, name: str, low: float, high: float) -> bool:
+        rates = []
+        for value in (low, high):
+            self._set_up(self.net, {name: value})
+            rates.append(self._advanced(self.net))
+        return _differ(*rates)
+
+    def _changes_updates(self, name: str, low: float, high: float, epochs: int, batches: int) -> bool:
+        first, other = (self._trained({name: value}, epochs, batches) for value in (low, high))
+        if not any(map(_differ, first, other)):
+            return False
+        again = self._trained({name: low}, epochs, batches)
+        return any(
+            not _distance(value, changed) <= _TIMES_REPEATED * _distance(value, repeated)  # it may be NaN
+            for value, changed, repeated in zip(first, other, again, strict=True)
+        )
+
+    def _set_up(self, net: str, prm: dict[str, float]) -> messages.SetUp:
+        return self.session.call("set_up", messages.SetUp, net=net, prm=prm_of(**prm))[0]
+
+    def _advanced(self, net: str) -> Array:
+        """The learning rates of the network's own scheduler, over steps that it makes alone."""
+        metrics = _finite(losses(_ADVANCED))
+        _, (rates,) = self.session.call("advance", messages.Nothing, net=net, metrics=metrics)
+        return rates
+
+    def _traced(self, prm: dict[str, float], recorded: bool = False) -> tuple[messages.Trace, Array]:
+        """The learning rates of ``make_scheduler``, and on request what it reads."""
+        trace, arrays = _trace(self.session, self.steps, self.metrics, prm_of(**prm), recorded)
+        if trace.raised is not None:
+            raise CheckFailure(f"make_scheduler raises {FileRaised(trace.raised)}")
+        return trace, arrays[0]
+
+    def _trained(self, prm: dict[str, float], epochs: int, batches: int) -> list[Array]:
+        """Weights, gradients and learning rates of a new network in training, at sampled positions."""
+        shape, sizes = [2, 3, 32, 32], [2] * batches
+        self.session.call("build", messages.Built, net="other", shape=shape, classes=10, prm=prm_of(**prm), seed=0)
+        self.session.call("set_up", messages.SetUp, net="other")
+        weights, gradients, rates = [], [], []
+        for _ in range(epochs):
+            learned, (sampled, of_steps, _) = self.session.call(
+                "learn",
+                messages.Learned,
+                [*random_batches(sizes), *self.sampling.arrays],
+                net="other",
+                sizes=sizes,
+                seeds=list(range(batches)),
+                watch=True,
+                gradients=True,
+                digests=False,
+            )
+            weights.append(sampled[-1])
+            gradients.append(of_steps)  # at an initial learning rate of zero only the gradients differ
+            rates += [rate for step in learned.steps for rate in step.rates]
+        return [np.stack(weights), np.concatenate(gradients), np.array(rates), self._advanced("other")]
+
+
+def _training_with(name: str, low: float, high: float) -> str:
+    return f"training with {name}={low} or {name}={high}"
+
+
+def _options(set_up: messages.SetUp) -> list[tuple[float, dict[str, messages.Setting]]]:
+    """The learning rate and the settings of each parameter group, without those that the optimizer does not read."""
+    return [(group.lr, _settings(set_up.optimizer.name, group)) for group in set_up.groups]
+
+
+def _settings(optimizer: str, group: messages.Group) -> dict[str, messages.Setting]:
+    try:
+        return known_settings(optimizer, group.settings)
+    except UnknownOptimizerError:
+        return {}  # the updates show the effect
+
+
+def _steps_of_make_scheduler(examination: Examination, session: Session) -> tuple[int, list[float] | None]:
+    """The number of steps to trace ``make_scheduler`` over, and their metrics; 0 if it cannot be traced.
+
+    A file without a claim may have a function of that name for other arguments.
+
+    Raises:
+        CheckFailure: if the function of a file with a claim raises.
+    """
+    assert examination.loaded is not None
+    if not examination.loaded.makes_scheduler:
+        return 0, None
+    variant = examination.candidate.variant
+    trace, _ = _trace(session, 0, None, prm_of())
+    if trace.raised is not None:
+        if variant is None:
+            return 0, None
+        raise CheckFailure(f"make_scheduler raises {FileRaised(trace.raised)}")
+    if not trace.takes_metric:
+        return _HORIZON, None
+    steps = 3 * _HORIZON
+    return steps, _finite(metrics_of(variant, steps) if variant else losses(steps))
+
+
+def _trace(
+    session: Session, steps: int, metrics: list[float] | None, prm: dict[str, Any], recorded: bool = False
+) -> tuple[messages.Trace, list[Array]]:
+    with raising("make_scheduler"):
+        return session.call(
+            "trace",
+            messages.Trace,
+            horizon=_HORIZON,
+            steps=steps,
+            prm=prm,
+            default=prm["lr"],
+            groups=[{}],
+            metrics=metrics,
+            recorded=recorded,
+        )
+
+
+def _finite(metrics: list[float]) -> list[float]:
+    return [1.0 if math.isnan(metric) else metric for metric in metrics]
+
+
+def _differ(first: Array, other: Array) -> bool:
+    return not np.array_equal(first, other, equal_nan=True)
+
+
+def _distance(first: Array, other: Array) -> float:
+    """The norm of the difference; infinite between arrays of different shapes."""
+    return float(np.linalg.norm(first.astype(np.float64) - other)) if first.shape == other.shape else math.inf
