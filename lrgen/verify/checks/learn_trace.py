@@ -6,6 +6,7 @@ file cannot tell a check from training; another process computes the gradients o
 in a fresh process. Every update is compared with the reference optimizer at the learning rate of the curve.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -129,6 +130,7 @@ class _Learner:
         self.standing: StandInGradients | None = None
         self.parameters: list[messages.Parameter] = []
         self.updates = 0
+        self.resolution = math.inf  # of the best update
         self.second: Session | None = None
 
     @property
@@ -164,13 +166,18 @@ class _Learner:
                 stop = self._stop(run)
                 for _ in range(run.epochs_run if stop is None else stop):
                     self._epoch(trained)
-                self._check_resolution(trained)
+                self.resolution = min(self.resolution, trained.effects.resolution)
                 if stop is not None:
                     resumed.append((trained, self._save(trained)))
             if self.way is not Way.OBSERVED:
                 self._epoch(self._begin(main, "real", self._real_run(), stand_in=False))
             for trained, state in resumed:
                 self._resume(trained, state)
+        if self.resolution > RESOLUTION:
+            raise CheckFailure(
+                "the updates are too small to show the learning rate "
+                f"(the best shows it to a fraction of {self.resolution:.2g}, expected {RESOLUTION:g})"
+            )
 
     def _stop(self, run: Run) -> int | None:
         """The epoch after which a run is resumed in another process; a long run is, past epoch 30."""
@@ -372,13 +379,6 @@ class _Learner:
                 unit, other = _UNITS[variant.per_batch], _UNITS[not variant.per_batch]
                 return f"learn steps the schedule once per {other}, expected once per {unit}: {reason}"
         return reason
-
-    def _check_resolution(self, trained: _Trained) -> None:
-        if trained.effects.resolution > RESOLUTION:
-            raise CheckFailure(
-                "the updates are too small to show the learning rate "
-                f"(the best shows it to a fraction of {trained.effects.resolution:.2g}, expected {RESOLUTION:g})"
-            )
 
     # Another process.
 
