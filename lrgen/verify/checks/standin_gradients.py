@@ -114,9 +114,7 @@ class StandInGradients:
         return pattern.norm([index for index, trained in enumerate(self.trained) if trained])
 
     def _clipped(self, values: list[Array], whole: float, observed: list[Array], norm: float) -> list[Array]:
-        if self.clip_norm is None and self.clip_value is None and not abs(norm - whole) > _SAME_NORM * whole:
-            return values
-        if self.clip_norm is None and self.clip_value is None and norm < whole:
+        if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - _SAME_NORM):
             largest = max(float(np.abs(part).max(initial=0.0)) for part in observed)
             self.clip_norm = norm
             if not _close(self._by_norm(values, whole), observed):
