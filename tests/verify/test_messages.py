@@ -86,7 +86,8 @@ LONG = "x" * 10_001
 HOSTILE: list[Any] = [
     None, True, -1, -2, 0, 1, 2**31 + 1, 2**64, 10**400, -(10**400), 0.5, 1e308, float("nan"), float("inf"), "", "1",
     LONG, "\ud800", "\u202e", "\0", [], [None], [True], [-2], [0.5], [LONG], [[]], [[0]], [[[[0]]]], [0] * 100_001,
-    [""] * 1001, {}, {"": None}, {"lr": LONG}, {"\ud800": 0}, {LONG: 0}, {"kind": "start"}, [{}], [{"lr": {}}], [GROUP] * 3,
+    [""] * 1001, {}, {"": None}, {"lr": LONG}, {"\ud800": 0}, {LONG: 0}, {"kind": "start"}, [{}],
+    [{"lr": {}}], [GROUP] * 3,
 ]  # fmt: skip
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5)
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner))
