@@ -97,7 +97,7 @@ class StandInGradients:
         """
         pattern = Pattern(seed, self.counts)
         units = [pattern.at(index, at).astype(np.float64) for index, at in enumerate(self.sampling.positions)]
-        values = [scale * unit for unit in units]
+        values = [scale * trained * unit for unit, trained in zip(units, self.trained, strict=True)]
         if term is not None:
             values = [value + part for value, part in zip(values, self.sampling.split(term), strict=True)]
         if observed is not None:
