@@ -3,91 +3,59 @@
 import inspect
 import json
 import unicodedata
-from typing import Any, get_args, get_origin
+from collections.abc import Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
+from annotated_types import Ge, MinLen
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from lrgen.verify import messages
 from lrgen.verify.messages import Message, printable
 
-RAISED = {"type": "ValueError", "message": "no", "line": 3, "memory": False}
-PARAMETER = {"name": "fc.weight", "shape": [10, 32], "trained": True}
-OPTIMIZER = {"is_optimizer": True, "name": "SGD", "classes": ["torch.optim.sgd.SGD", "builtins.object"]}
-GROUP = {
-    "parameters": [0, -1],
-    "lr": 0.1,
-    "depth": 0,
-    "settings": {"betas": [0.9, 0.999], "maximize": False, "k": None},
-}
-CRITERION = {"name": "CrossEntropyLoss", "callable": True, "cross_entropy": True, "label_smoothing": 0.0}
-EVENT = {"kind": "batch", "digest": 1, "steps": 0}
-STEP = {"rates": [0.1], "settings": [{"momentum": 0.9}], "norm": 1.0}
-RESULT = {"kind": "pair", "accuracy": 0.5, "loss": 2.3, "text": ""}
-# A valid answer of each class, with every field.
-VALID: dict[str, dict[str, Any]] = {
-    "Raised": RAISED,
-    "Nothing": {},
-    "Loaded": {
-        "printed": "",
-        "changed": ["grad mode"],
-        "makes_scheduler": True,
-        "is_module": True,
-        "signatures": {"learn": ["self", "train_data"], "forward": None},
-        "hyperparameters": ["lr"],
-    },
-    "Parameter": PARAMETER,
-    "Built": {"parameters": [PARAMETER]},
-    "OptimizerReport": OPTIMIZER,
-    "Group": GROUP,
-    "CriterionReport": CRITERION,
-    "SetUp": {
-        "missing": ["scheduler"],
-        "optimizer": OPTIMIZER,
-        "groups": [GROUP],
-        "criterion": CRITERION,
-        "scheduler": True,
-        "scheduler_state": "{}",
-        "takes_metric": False,
-        "horizons": [90, -1],
-        "read": ["lr"],
-    },
-    "Read": {"read": ["lr"]},
-    "Forward": {"type": "Tensor"},
-    "Order": {"used": [0, 1]},
-    "StoodIn": {"leaves": [[10]]},
-    "Event": EVENT,
-    "Step": STEP,
-    "Result": RESULT,
-    "Learned": {
-        "result": RESULT,
-        "horizons": [],
-        "events": [EVENT],
-        "steps": [STEP],
-        "saved": [0],
-        "backward": [0],
-        "losses": [2.3],
-    },
-    "Data": {"batches": 5, "shape": [3, 32, 32]},
-    "Saved": {"parts": ["net"]},
-    "Gradient": {"loss": 2.3, "norm": 1.0},
-    "Trace": {"read": [], "takes_metric": False, "failed": 3, "raised": RAISED},
-    "Envelope": {"children": 0, "done": {}, "raised": RAISED, "refused": "no"},
-}
 CLASSES = {
     name: kind
     for name, kind in vars(messages).items()
     if inspect.isclass(kind) and issubclass(kind, Message) and kind is not Message
 }
+
+
+def example_of(annotation: Any, metadata: Sequence[Any] = ()) -> Any:
+    """A valid value of a type, with at least one entry in each list and each field of a message."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    bounds = [bound for entry in metadata for bound in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]
+    if origin is Annotated:
+        return example_of(arguments[0], [*arguments[1:], *metadata])
+    if origin is Literal:
+        return arguments[0]
+    if origin in (Union, UnionType):
+        return example_of(next(each for each in arguments if each is not NoneType), metadata)
+    if origin is list:
+        return [example_of(arguments[0])] * max(
+            [1, *(bound.min_length for bound in bounds if isinstance(bound, MinLen))]
+        )
+    if origin is dict:
+        return {example_of(arguments[0]): example_of(arguments[1])}
+    if isinstance(annotation, type) and issubclass(annotation, Message):
+        return {name: example_of(field.annotation, field.metadata) for name, field in annotation.model_fields.items()}
+    if annotation is int:
+        return max([1, *(bound.ge for bound in bounds if isinstance(bound, Ge))])
+    return {bool: True, float: 0.5, str: "x", Any: 0}[annotation]
+
+
+# A valid answer of each class, with every field.
+VALID: dict[str, dict[str, Any]] = {name: example_of(kind) for name, kind in CLASSES.items()}
 FIELDS = [(name, field) for name, kind in CLASSES.items() for field in kind.model_fields]
 LONG = "x" * 10_001
 HOSTILE: list[Any] = [
     None, True, -1, -2, 0, 1, 2**31 + 1, 2**64, 10**400, -(10**400), 0.5, 1e308, float("nan"), float("inf"), "", "1",
     LONG, "\ud800", "\u202e", "\0", [], [None], [True], [-2], [0.5], [LONG], [[]], [[0]], [[[[0]]]], [0] * 100_001,
     [""] * 1001, {}, {"": None}, {"lr": LONG}, {"\ud800": 0}, {LONG: 0}, {"kind": "start"}, [{}],
-    [{"lr": {}}], [GROUP] * 3,
+    [{"lr": {}}], [[1]] * 3,
 ]  # fmt: skip
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5)
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner))
@@ -113,10 +81,9 @@ def same(one: Any, other: Any) -> bool:
 
 
 def test_every_class_has_a_valid_example():
-    """Each class of messages accepts its example, unchanged, and the examples have every field."""
-    assert sorted(VALID) == sorted(CLASSES)
+    """Each class of messages accepts its example, unchanged."""
+    assert len(CLASSES) >= 20
     for name, kind in CLASSES.items():
-        assert set(VALID[name]) == set(kind.model_fields)
         assert accepted(kind, VALID[name]) == VALID[name], name
 
 
@@ -171,10 +138,6 @@ def test_unknown_and_missing_fields_are_refused(name):
         assert accepted(kind, value) is None
 
 
-def _lists(annotation: Any) -> bool:
-    return get_origin(annotation) is list or any(map(_lists, get_args(annotation)))
-
-
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_lengths_are_bounded(name, field):
     """No text has more than 10,000 characters, and no list more than 100,000 entries."""
@@ -189,7 +152,7 @@ def test_lengths_are_bounded(name, field):
 @pytest.mark.parametrize("field", ["accuracy", "loss"])
 def test_a_result_is_finite(field, value):
     """The accuracy and the loss that are recorded are finite."""
-    assert accepted(messages.Result, {**RESULT, field: value}) is None
+    assert accepted(messages.Result, {**VALID["Result"], field: value}) is None
 
 
 @given(st.text(st.characters(), max_size=50), st.integers(0, 60))

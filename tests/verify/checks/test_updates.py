@@ -27,7 +27,7 @@ from lrgen.verify.checks.updates import (
 from lrgen.verify.messages import CriterionReport, Learned, OptimizerReport, SetUp
 from lrgen.verify.nursery.watch import Watch, settings_of
 
-AWAY = "the weights do not move at the promised learning rate"
+AWAY = "the weights do not move by the learning rate of the curve"
 BATCHES = 3
 POSITIONS = [np.array([0, 3, 11]), np.array([1])]  # of the two parameters below
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -48,6 +48,7 @@ def report(optimizer: Optimizer, parameters: Sequence[nn.Parameter]) -> SetUp:
     """What a file's process says of its optimizer."""
     index = {id(parameter): at for at, parameter in enumerate(parameters)}
     return SetUp(
+        parameters=[],
         missing=[],
         optimizer=OptimizerReport(
             is_optimizer=True,
