@@ -52,15 +52,16 @@ class Examiner:
             for check in up_to(self.settings.stage):
                 stage = check.STAGE
                 status, reason = self._run(check, examination)
-                if reason:
+                if status is not Status.PASSED:
                     break
         finally:
             examination.close()
-        if not reason and examination.orphans:
+        passed = status is Status.PASSED
+        if passed and examination.orphans:
             status, reason = Status.FAILED, "the file leaves processes of its own running"
-        if not reason and candidate.variant is None and stage in (Stage.SCHEDULE, Stage.TRAINING):
+        elif passed and candidate.variant is None and stage in (Stage.SCHEDULE, Stage.TRAINING):
             status, reason = Status.UNCLAIMED, "there is no variant to compare its schedule with"
-        elif not reason and stage is Stage.TRAINING:
+        elif passed and stage is Stage.TRAINING:
             status = Status.VERIFIED
         return Outcome(
             candidate=candidate,

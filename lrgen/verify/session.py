@@ -144,17 +144,15 @@ class Nursery:
             if self._process is None or self._process.poll() is not None or not self._reader.is_alive():
                 self._stop()
                 self._start()
-            self._count += 1
-            session = Session(self, self._count, place)
-            self._sessions[self._count] = session
-            assert self._socket is not None
             try:
-                session.start(self._socket)
+                try:
+                    return self._fork(place)
+                except ConnectionError:  # it has died, and its reader has not noticed yet
+                    self._stop()
+                    self._start()
+                    return self._fork(place)
             except OSError as error:
-                del self._sessions[session.number]
-                session.lose()
                 raise EngineError(f"the nursery cannot be reached: {error}") from error
-        return session
 
     def kill(self, number: int) -> None:
         """Kill the process of a file and all that it has started."""
@@ -172,6 +170,21 @@ class Nursery:
         with self._lock:
             self._stop()
             self._resources.close()
+
+    def _fork(self, place: Place) -> "Session":
+        self._count += 1
+        session = Session(self, self._count, place)
+        self._sessions[session.number] = session
+        assert self._socket is not None
+        try:
+            session.start(self._socket)
+        except OSError as error:
+            self._sessions.pop(session.number, None)
+            session.lose()
+            if isinstance(error, ConnectionError):
+                session.close()
+            raise
+        return session
 
     def _start(self) -> None:
         own, other = socket.socketpair()
@@ -309,6 +322,7 @@ class Session:
     _printed: int = 0
     _deadline: float = float("inf")
     _allowed: str = ""
+    _measured: float = 0.0
     _closed: bool = False
 
     def start(self, to_nursery: socket.socket) -> None:
@@ -419,6 +433,7 @@ class Session:
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
+            self._check_limits()
             try:
                 view = view[self._channel.send(view) :]
             except BlockingIOError:
@@ -436,6 +451,7 @@ class Session:
     def _exactly(self, count: int) -> bytes:
         parts: list[bytes] = []
         while count:
+            self._check_limits()
             try:
                 part = self._channel.recv(min(count, 1 << 20))
             except BlockingIOError:
@@ -450,7 +466,7 @@ class Session:
         return b"".join(parts)
 
     def _wait(self, event: int) -> None:
-        """Wait until the channel is ready, and enforce the limits meanwhile."""
+        """Wait until the channel is ready, and check the limits meanwhile."""
         poll = select.poll()
         poll.register(self._channel, event)
         poll.register(self._output_pipe, select.POLLIN)
@@ -461,10 +477,16 @@ class Session:
                 poll.unregister(self._output_pipe)
             if self._channel.fileno() in ready:
                 return
-            if time.monotonic() >= self._deadline:
-                raise self._end(Status.TIMED_OUT, self._allowed)
-            memory = self.place.limits.memory
-            if memory and self._resident() > memory:
+            self._check_limits()
+
+    def _check_limits(self) -> None:
+        """End a process that exceeds its time or its memory; it may do so while it answers again and again."""
+        now, memory = time.monotonic(), self.place.limits.memory
+        if now >= self._deadline:
+            raise self._end(Status.TIMED_OUT, self._allowed)
+        if memory and now >= self._measured + _POLL_SECONDS:
+            self._measured = now
+            if self._resident() > memory:
                 raise self._end(Status.OUT_OF_MEMORY, self._too_much)
 
     def _read_output(self) -> bool:

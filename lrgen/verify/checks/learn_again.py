@@ -10,7 +10,7 @@ from lrgen.verify.checks.cases import Run
 from lrgen.verify.checks.examination import build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.standin_gradients import StandInGradients
-from lrgen.verify.checks.updates import Notes, Sampling
+from lrgen.verify.checks.updates import RESOLUTION, Notes, Sampling
 from lrgen.verify.session import Array, Session
 
 _SAME_GRADIENT = 1e-3
@@ -34,13 +34,21 @@ class Epoch:
 
 
 def compare_gradients(
-    session: Session, sampling: Sampling, epoch: Epoch, batch: int, state: Array, observed: Array
+    session: Session,
+    sampling: Sampling,
+    epoch: Epoch,
+    batch: int,
+    state: Array,
+    observed: Array,
+    standing: StandInGradients | None = None,
 ) -> None:
     """Compute the gradients of one update again, and compare them with those that were observed.
 
     Args:
         state: the state of the network before that batch.
         observed: the sampled gradients of the update.
+        standing: of a file that trains with its criterion alone, as its runs with the stand-in have shown: the
+            gradients are then those of the criterion as well, which ``learn`` has no part in.
 
     Raises:
         CheckFailure: if they differ.
@@ -53,6 +61,46 @@ def compare_gradients(
         raise CheckFailure(
             "the gradients of an update are not those of its batch: another process computes others from the same "
             f"weights (relative difference {difference / max(norm, 1e-30):.2g})"
+        )
+    if standing is not None:
+        _compare_with_criterion(session, sampling, epoch.batches[batch], state, observed, standing)
+
+
+def _compare_with_criterion(
+    session: Session,
+    sampling: Sampling,
+    batch: tuple[int, Array, Array],
+    state: Array,
+    observed: Array,
+    standing: StandInGradients,
+) -> None:
+    """Require the observed gradients to be those of the criterion, but for what a lower precision changes.
+
+    The network is the one that has just learned in the other process: its layers are in the modes of ``learn``.
+    """
+    seed, images, labels = batch
+    with raising("loading the weights of a run"):
+        session.call("load_weights", messages.Nothing, [state], net="again")
+    with raising("forward"):
+        answer, arrays = session.call(
+            "gradient",
+            messages.Gradient,
+            [images, labels, *sampling.arrays],
+            net="again",
+            seed=seed,
+            train=None,
+            factors=standing.factors_beside_logits,
+            smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
+        )
+    if not arrays or arrays[0].shape != observed.shape:
+        raise CheckFailure("the gradients of a batch are not those of the sampled weights")
+    computed = standing.clipped(arrays[0].astype(np.float64), answer.norm)
+    square = float(np.dot(computed, computed))
+    factor = float(np.dot(observed.astype(np.float64), computed)) / square if square > 0 else 1.0
+    if not abs(factor - 1.0) <= RESOLUTION:
+        raise CheckFailure(
+            f"the gradients of an update are {factor:.2g} times those of the criterion for its batch, as another "
+            "process computes them from the same weights"
         )
 
 

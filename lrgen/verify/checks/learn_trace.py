@@ -271,7 +271,9 @@ class _Learner:
             if at not in learned.saved:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
-            compare_gradients(self._other(trained), self.sampling, epoch, at, state, notes.gradients[at])
+            standing = self.standing if self.way in (Way.PATTERN, Way.CLIPPED) else None
+            observed = notes.gradients[at]
+            compare_gradients(self._other(trained), self.sampling, epoch, at, state, observed, standing)
         trained.epoch += 1
 
     def _known(

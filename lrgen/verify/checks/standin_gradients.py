@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lrgen.verify import messages
+from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.updates import Gradients, Sampling
 from lrgen.verify.nursery.pattern import Pattern
 from lrgen.verify.nursery.standin import direction, features, projection
@@ -17,6 +18,7 @@ from lrgen.verify.session import Array
 
 _SINGLE = 1e-5  # of the gradients that arrive, in single precision, relative to the largest
 _ROUNDING = 2.0**-22  # of probabilities
+_MAX_CLASSES = 1000  # as many as ImageNet's; a larger output is no logits, and cannot be computed here
 _SAME_FACTOR = 1e-3
 _SAME_NORM = 1e-3
 
@@ -52,10 +54,11 @@ class StandInGradients:
         total = 0.0
         correct = 0
         for leaf, shape in enumerate(self.leaves):
+            if not _is_logits(shape):
+                continue
             logits = self._logits(seed, leaf, shape, images)
             factor = self.factors.get(leaf, 1.0 if leaf == 0 else 0.0)
-            if logits.ndim == 2:
-                total += factor * _cross_entropy(logits, labels, self.criterion.label_smoothing)
+            total += factor * _cross_entropy(logits, labels, self.criterion.label_smoothing)
             if leaf == 0:
                 correct = int((logits.argmax(axis=1) == labels).sum())
         return total, correct
@@ -65,12 +68,17 @@ class StandInGradients:
 
         Raises:
             OtherLossError: if the gradients that arrived are not those of the cross entropy of these labels.
+            CheckFailure: if they are, but for a factor, although the criterion is torch's.
         """
         scale = error = 0.0
         for leaf, (shape, gradient) in enumerate(zip(self.leaves, arrived, strict=True)):
-            logits = self._logits(seed, leaf, shape, images)
-            if gradient.shape != logits.shape:
+            if gradient.shape != (len(images), *shape):
                 raise OtherLossError("the gradients at the logits have another shape than the batch")
+            if not _is_logits(shape):
+                if np.any(gradient):
+                    raise OtherLossError("gradients arrive at an output that is no logits")
+                continue
+            logits = self._logits(seed, leaf, shape, images)
             expected = self._expected(leaf, logits, labels, gradient.astype(np.float64))
             along = direction(seed, leaf, len(logits), int(np.prod(shape))).astype(np.float64)
             products = expected.reshape(len(logits), -1) * along
@@ -97,7 +105,7 @@ class StandInGradients:
         """
         pattern = Pattern(seed, self.counts)
         units = [pattern.at(index, at).astype(np.float64) for index, at in enumerate(self.sampling.positions)]
-        values = [scale * unit for unit in units]
+        values = [scale * trained * unit for unit, trained in zip(units, self.trained, strict=True)]
         if term is not None:
             values = [value + part for value, part in zip(values, self.sampling.split(term), strict=True)]
         if observed is not None:
@@ -110,13 +118,23 @@ class StandInGradients:
         result = [value if trained else None for value, trained in zip(values, self.trained, strict=True)]
         return Gradients(result, [error * np.abs(unit) for unit in units])
 
+    @property
+    def factors_beside_logits(self) -> list[float]:
+        """The factors of the losses at the leaves of the output, as multiples of that at the logits."""
+        first = self.factors.get(0, 1.0)
+        return [1.0, *(self.factors.get(leaf, 0.0) / first for leaf in range(1, len(self.leaves)))]
+
+    def clipped(self, sampled: Array, norm: float) -> Array:
+        """Sampled gradients after the file's clipping, as it was found so far; ``norm`` is that of all gradients."""
+        if self.clip_norm is not None:
+            return min(1.0, self.clip_norm / norm) * sampled if norm > 0 else sampled
+        return sampled if self.clip_value is None else np.clip(sampled, -self.clip_value, self.clip_value)
+
     def _norm(self, pattern: Pattern) -> float:
         return pattern.norm([index for index, trained in enumerate(self.trained) if trained])
 
     def _clipped(self, values: list[Array], whole: float, observed: list[Array], norm: float) -> list[Array]:
-        if self.clip_norm is None and self.clip_value is None and not abs(norm - whole) > _SAME_NORM * whole:
-            return values
-        if self.clip_norm is None and self.clip_value is None and norm < whole:
+        if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - _SAME_NORM):
             largest = max(float(np.abs(part).max(initial=0.0)) for part in observed)
             self.clip_norm = norm
             if not _close(self._by_norm(values, whole), observed):
@@ -143,10 +161,6 @@ class StandInGradients:
         return logits.reshape(-1, *shape)
 
     def _expected(self, leaf: int, logits: Array, labels: Array, arrived: Array) -> Array:
-        if logits.ndim != 2:
-            if np.any(arrived):
-                raise OtherLossError("gradients arrive at an output that is no logits")
-            return np.zeros_like(logits)
         entropy = _gradient(logits, labels, self.criterion.label_smoothing)
         plain = leaf == 0 and self.criterion.cross_entropy
         factor = 1.0 if plain else self.factors.get(leaf)
@@ -155,8 +169,25 @@ class StandInGradients:
         expected = factor * entropy
         largest = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(entropy).max(initial=0.0)) * 1e-3)
         if not np.all(np.abs(arrived - expected) <= _SAME_FACTOR * largest):
+            if plain and len(self.leaves) == 1:
+                _refuse_scaled(arrived, entropy)
             raise OtherLossError("the gradients at the logits are not those of the cross entropy")
         return expected
+
+
+def _is_logits(shape: list[int]) -> bool:
+    """Whether a leaf of the output of this shape, without the number of images, may be logits."""
+    return len(shape) == 1 and shape[0] <= _MAX_CLASSES
+
+
+def _refuse_scaled(arrived: Array, entropy: Array) -> None:
+    """Raise CheckFailure if gradients are those of the cross entropy but for a factor: another learning rate."""
+    factor = _factor(arrived, entropy)
+    if np.all(np.abs(arrived - factor * entropy) <= _SAME_FACTOR * np.abs(arrived).max(initial=0.0)):
+        raise CheckFailure(
+            f"the gradients at the logits are {factor:.3g} times those of the cross entropy of the batch: the loss is "
+            "scaled"
+        )
 
 
 def _factor(arrived: Array, entropy: Array) -> float:

@@ -71,7 +71,9 @@ class Notes:
             CheckFailure: if the arrays do not belong to the events and steps.
         """
         width, events, steps = sum(sampling.sizes), len(learned.events), len(learned.steps)
-        weights, gradients, present = arrays[:3]
+        if len(arrays) != 3:
+            raise CheckFailure("the notes of learn are not those of one call")
+        weights, gradients, present = arrays
         counts = [event.steps for event in learned.events]
         if (
             weights.shape != (events, width)

@@ -34,6 +34,7 @@ import torch
 from beside.batches import Batches, Scale
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils import _pytree as pytree
 
 from . import wire
 from .batch_notes import BatchNotes
@@ -503,16 +504,40 @@ class Driver(States):
         self.nets[net].load_state_dict(torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)["net"])
         return {}
 
-    def do_gradient(self, arrays: Arrays, net: str, seed: int, train: bool = True, autocast: bool = False) -> Answer:
-        """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter."""
+    def do_gradient(
+        self,
+        arrays: Arrays,
+        net: str,
+        seed: int,
+        train: bool | None = True,
+        autocast: bool = False,
+        factors: list[float] | None = None,
+        smoothing: float | None = None,
+    ) -> Answer:
+        """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter.
+
+        Args:
+            train: whether the network is set to training or to evaluation; None leaves it as it is.
+            factors: of the loss at each tensor of the output; by default the output is what the criterion takes.
+            smoothing: computes torch's cross entropy with this label smoothing instead of the file's criterion.
+        """
         built = self.nets[net]
-        built.train(train)
+        if train is not None:
+            built.train(train)
         built.zero_grad()
         _seed(seed)
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
+        criterion = _criterion_of(built)
+        if smoothing is not None:
+            criterion = functools.partial(nn.functional.cross_entropy, label_smoothing=smoothing)
         with self._precision(autocast):
             output = built(images)
-            loss = _criterion_of(built)(output, labels)
+            if factors is None:
+                loss = criterion(output, labels)
+            else:
+                leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
+                parts = zip(factors, leaves, strict=True)
+                loss = torch.stack([factor * criterion(leaf, labels) for factor, leaf in parts if factor]).sum()
         loss.backward()
         watched = Watch(built, arrays[2], arrays[3], True, set())
         sampled, present, norm = watched.gradients()

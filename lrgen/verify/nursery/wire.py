@@ -5,6 +5,7 @@ A frame is two lengths of four bytes (big endian), the header, and the bytes of 
 """
 
 import json
+import math
 import os
 import struct
 from collections.abc import Sequence
@@ -55,11 +56,14 @@ def decode(header: bytes, body: bytes) -> tuple[dict[str, Any], list[np.ndarray[
     arrays, at = [], 0
     for entry in described:
         dtype, shape = _described(entry)
-        count = int(np.prod(shape, dtype=object)) if shape else 1
+        count = math.prod(shape)
         size = count * dtype.itemsize
         if at + size > len(body):
             raise FrameError("the body is shorter than its arrays")
-        arrays.append(np.frombuffer(body, dtype, count, at).reshape(shape).copy())
+        try:
+            arrays.append(np.frombuffer(body, dtype, count, at).reshape(shape).copy())
+        except ValueError as error:  # an empty array may have sides that numpy cannot have
+            raise FrameError("an array has a shape that is impossible") from error
         at += size
     if at != len(body):
         raise FrameError("the body is longer than its arrays")
