@@ -177,7 +177,8 @@ class Result(Message):
 class Learned(Message):
     """A call of ``learn``.
 
-    ``backward`` is the batch of each backward pass through the stand-in, ``losses`` what was differentiated.
+    ``backward`` is the batch of each backward pass through the stand-in, ``losses`` what was differentiated,
+    ``order`` are the indices of the images as the batches had them.
     """
 
     result: Result
@@ -187,6 +188,7 @@ class Learned(Message):
     saved: Annotated[list[Count], Field(max_length=1000)] = []
     backward: Annotated[list[Count], Field(max_length=_MAX_LIST)] = []
     losses: Annotated[list[Number], Field(max_length=_MAX_LIST)] = []
+    order: Annotated[list[Count], Field(max_length=_MAX_LIST)] = []
 
 
 class Trained(Learned):

@@ -195,12 +195,12 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
     defaults, whose curve changes in its epochs. One run has a smaller last batch, and one is resumed. A ``large``
     network gets the short runs alone, with at most 30 updates in all.
     """
-    shapes = _shapes(source, large)  # epochs planned, epochs run, batches
+    shapes = _shapes(variant, source, large)  # epochs planned, epochs run, batches
     resumed = source.choice([index for index, (_, epochs, _) in enumerate(shapes) if epochs > 1])
     owners = {p.name: source.randrange(_SHORT_RUNS) for p in variant.hyperparameters}
     runs = []
     for index, (planned, epochs, batches) in enumerate(shapes):
-        batch_size = math.floor(_log_uniform(source, 3, 33))
+        batch_size = math.floor(_log_uniform(source, 3, 17))
         smaller = index == 1 or (batches > 1 and source.random() < 0.5)
         prm = {}
         for parameter in variant.hyperparameters:
@@ -223,8 +223,11 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
     return runs
 
 
-def _shapes(source: Source, large: bool) -> list[tuple[int, int, int]]:
-    """Draw the planned epochs, the epochs and the batches per epoch of each run."""
+def _shapes(variant: Variant, source: Source, large: bool) -> list[tuple[int, int, int]]:
+    """Draw the planned epochs, the epochs and the batches per epoch of each run.
+
+    The metric of an epoch is a mean over batches: the long run of a schedule that is driven by one has two.
+    """
     few = source.randint(1, 3)
     several = source.randint(1, 2 if large else 3)
     many = source.randint(7, 8 if large else 25)
@@ -236,8 +239,9 @@ def _shapes(source: Source, large: bool) -> list[tuple[int, int, int]]:
         (source.randint(1, 3), 1, many),
     ]
     if not large:
-        planned = source.randint(*_LONG)
-        shapes.append((planned, source.randint(_LONG[0] + 2, planned + 3), 1))
+        by_epoch = variant.unit is Unit.METRIC and variant.cadence is Unit.EPOCH
+        planned = source.randint(_LONG[0], 45 if by_epoch else _LONG[1])
+        shapes.append((planned, source.randint(_LONG[0] + 2, planned + 3), 2 if by_epoch else 1))
     return shapes
 
 

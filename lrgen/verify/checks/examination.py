@@ -17,6 +17,8 @@ from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.session import Array, FileRaised, Nursery, Place, Session
 from lrgen.verify.static.imports import optional
 
+_COARSE = 8  # pixels of a side that are alike in a smooth image
+
 
 @dataclass
 class Examination:
@@ -165,11 +167,20 @@ def build(
 
 
 def random_batches(
-    sizes: list[int], seed: int = 0, *, channels: int = 3, pixels: int = 32, classes: int = 10
+    sizes: list[int], seed: int = 0, *, channels: int = 3, pixels: int = 32, classes: int = 10, smooth: bool = False
 ) -> tuple[Array, Array]:
-    """Images and labels of batches of random images, one after another."""
+    """Images and labels of batches of random images, one after another.
+
+    The pixels of an image are independent, or ``smooth``: neighbours are alike, as in photographs.
+    """
     draw = np.random.Generator(np.random.Philox(seed))
     count = sum(sizes)
-    images = draw.standard_normal((count, channels, pixels, pixels), dtype=np.float32)
+    side = pixels // _COARSE if smooth else pixels
+    images = draw.standard_normal((count, channels, side, side), dtype=np.float32)
+    if smooth:
+        images = images.repeat(_COARSE, axis=2).repeat(_COARSE, axis=3)
+        for axis in (2, 3, 2, 3):
+            images = (images + np.roll(images, 1, axis) + np.roll(images, -1, axis)) / 3
+        images = np.ascontiguousarray(images, dtype=np.float32)
     labels = (np.arange(count) + int(draw.integers(classes))) % classes
     return images, labels.astype(np.int64)

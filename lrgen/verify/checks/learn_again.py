@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrgen.verify import messages
-from lrgen.verify.checks.cases import Run
-from lrgen.verify.checks.examination import build, prm_of, raising, random_batches
+from lrgen.verify.checks.cases import BASE_LR, Run
+from lrgen.verify.checks.examination import build, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.standin_gradients import StandInGradients
 from lrgen.verify.checks.updates import RESOLUTION, Notes, Sampling
@@ -25,6 +25,7 @@ class Epoch:
     seeds: list[int]
     images: Array
     labels: Array
+    pixels: int
 
     @property
     def batches(self) -> list[tuple[int, Array, Array]]:
@@ -131,10 +132,12 @@ def _learn(
 ) -> Notes:
     """The notes of an epoch of ``learn`` on a new network, which gets the states before their batches."""
     run = epoch.run
-    build(session, net, prm_of_run(run), batch=run.batch_size)
+    # Another base learning rate: the gradients do not depend on it.
+    lr = BASE_LR if run.base_lr != BASE_LR else 2 * BASE_LR
+    build(session, net, {**prm_of_run(run), "lr": lr}, batch=run.batch_size, size=epoch.pixels)
     if silent:
         with raising("forward"):
-            session.call("stand_in", messages.StoodIn, [random_batches([2], 1)[0]], net=net)
+            session.call("stand_in", messages.StoodIn, [epoch.images[:2]], net=net)
     with raising("train_setup"):
         session.call("set_up", messages.SetUp, net=net)
     with raising("learn"):

@@ -46,6 +46,7 @@ LARGE = 20_000_000  # parameters: a larger network gets few updates
 LONG = 30  # epochs: people change the learning rate by hand here
 _FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
 _UNITS = {False: "epoch", True: "batch"}
+_LARGE_IMAGES = 0.5  # of the runs of few updates
 _REAL_EPOCHS = 2  # with the real forward pass, after a long run is resumed
 
 
@@ -93,6 +94,11 @@ def run(examination: Examination) -> None:
             return
 
 
+def sizes_of(run: Run) -> list[int]:
+    """The number of images of each batch."""
+    return [run.batch_size] * (run.batches - 1) + [run.last_batch]
+
+
 class _OtherGradientsError(Exception):
     """The weights move otherwise than by the stand-in's gradients as they are."""
 
@@ -106,9 +112,12 @@ class _Trained:
     session: Session
     effects: Effects
     depths: list[int]
-    lrs: list[float]
     stand_in: bool
+    images: Array
+    labels: Array
+    shuffled: bool
     epoch: int = 0
+    epoch_in_process: int = 0
     made: int = 0
     rates: list[list[float]] = field(default_factory=list)  # of each update
     losses: list[float] = field(default_factory=list)
@@ -119,7 +128,12 @@ class _Trained:
     @property
     def sizes(self) -> list[int]:
         """The number of images of each batch."""
-        return [self.run.batch_size] * (self.run.batches - 1) + [self.run.last_batch]
+        return sizes_of(self.run)
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of a side of the images."""
+        return int(self.images.shape[-1])
 
 
 class _Learner:
@@ -132,6 +146,8 @@ class _Learner:
         self.updates = 0
         self.resolution = math.inf  # of the best update
         self.second: Session | None = None
+        self.built: dict[str, int] = {}  # network → pixels of its images
+        self.leaves: list[list[int]] = []
 
     @property
     def evidence(self) -> list[str]:
@@ -194,16 +210,34 @@ class _Learner:
 
     # A run.
 
-    def _begin(self, session: Session, net: str, run: Run, stand_in: bool, state: Array | None = None) -> _Trained:
+    def _begin(
+        self,
+        session: Session,
+        net: str,
+        run: Run,
+        stand_in: bool,
+        before: _Trained | None = None,
+        state: Array | None = None,
+    ) -> _Trained:
+        """Set up a run; it continues with the state of one ``before`` if there is one."""
+        if before is None:
+            large = stand_in and self.size <= LARGE and self.source.random() < _LARGE_IMAGES and run.updates <= 12
+            smooth, shuffled = self.source.random() < 0.5, self.source.random() < 0.5
+            images, labels = random_batches(
+                sizes_of(run), self.source.getrandbits(60), pixels=224 if large else 32, smooth=smooth
+            )
+        else:
+            images, labels, shuffled = before.images, before.labels, before.shuffled
+        pixels = int(images.shape[-1])
         prm = prm_of_run(run)
-        shared = net == "run" and self.examination.candidate.rendered and session is self.examination.session
-        if not shared:
-            build(session, net, prm, batch=run.batch_size)
-        if stand_in and not (shared and self.standing is not None):
-            images, _ = random_batches([2], 1)
-            with raising("learn"):
-                stood_in, _ = session.call("stand_in", messages.StoodIn, [images], net=net)
-            leaves = stood_in.leaves
+        built = self.built.get(net) if self.examination.candidate.rendered and before is None else None
+        if built != pixels:
+            build(session, net, prm, batch=run.batch_size, size=pixels)
+            if stand_in:
+                with raising("learn"):
+                    stood_in, _ = session.call("stand_in", messages.StoodIn, [images[:2]], net=net)
+                self.leaves = stood_in.leaves
+        self.built[net] = pixels
         if state is None:
             with raising("train_setup"):
                 set_up, _ = session.call("set_up", messages.SetUp, net=net, prm=prm)
@@ -214,7 +248,7 @@ class _Learner:
         if stand_in and self.standing is None:
             self.standing = StandInGradients(
                 set_up.criterion,
-                leaves,
+                self.leaves,
                 [parameter.count for parameter in self.parameters],
                 [parameter.trained for parameter in self.parameters],
                 self.sampling,
@@ -228,28 +262,33 @@ class _Learner:
         depths = [group.depth for group in set_up.groups]
         if reason := wrong_depths(self.variant, depths):
             raise CheckFailure(reason)
-        return _Trained(run, net, session, effects, depths, [], stand_in, made=len(set_up.horizons))
+        return _Trained(
+            run, net, session, effects, depths, stand_in, images, labels, shuffled, made=len(set_up.horizons)
+        )
 
     def _epoch(self, trained: _Trained) -> None:
         """Call ``learn`` once, and compare its updates."""
         run = trained.run
-        images, labels = random_batches(trained.sizes, self.source.getrandbits(60))
-        epoch = Epoch(run, trained.sizes, [self.source.getrandbits(60) for _ in trained.sizes], images, labels)
+        seeds = [self.source.getrandbits(60) for _ in trained.sizes]
+        shown = [] if trained.epoch_in_process else [trained.images, trained.labels]
         whole = list(range(run.batches)) if self.way is Way.TERMS else [self.source.randrange(run.batches)]
         with raising("learn"):
             learned, arrays = trained.session.call(
                 "learn",
                 messages.Learned,
-                [images, labels, *self.sampling.arrays],
+                [*shown, *self.sampling.arrays],
+                same=not shown,
+                shuffle=self.source.getrandbits(60) if trained.shuffled else None,
                 body=(64 << 20) + 8 * self.size * (1 + len(whole)),
                 net=trained.net,
                 sizes=trained.sizes,
-                seeds=epoch.seeds,
+                seeds=seeds,
                 watch=True,
                 gradients=self.way is not Way.PATTERN or not trained.stand_in,
                 whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
             )
         notes = Notes.of(learned, arrays[:3], self.sampling)
+        epoch = self._shown(trained, seeds, learned)
         states = arrays[3 : 3 + len(learned.saved)]
         trained.made += len(learned.horizons)
         require_updates(notes, run.batches)
@@ -275,6 +314,14 @@ class _Learner:
             observed = notes.gradients[at]
             compare_gradients(self._other(trained), self.sampling, epoch, at, state, observed, standing)
         trained.epoch += 1
+        trained.epoch_in_process += 1
+
+    def _shown(self, trained: _Trained, seeds: list[int], learned: messages.Learned) -> Epoch:
+        """The batches of an epoch, in the order in which the loader gave their images."""
+        order = learned.order
+        if sorted(order) != list(range(len(trained.labels))) or not (trained.shuffled or order == sorted(order)):
+            raise CheckFailure("learn does not ask for each batch")
+        return Epoch(trained.run, trained.sizes, seeds, trained.images[order], trained.labels[order], trained.pixels)
 
     def _known(
         self,
@@ -404,7 +451,7 @@ class _Learner:
         run, long = trained.run, trained.run.epochs_planned > LONG
         assert self.second is not None
         real = long or self.way is Way.OBSERVED
-        resumed = self._begin(self.second, "resumed", run, stand_in=not real, state=state)
+        resumed = self._begin(self.second, "resumed", run, not real, trained, state)
         for name in ("losses", "batch_losses", "accuracies", "batch_accuracies", "rates", "epoch", "effects"):
             setattr(resumed, name, getattr(trained, name))
         remaining = run.epochs_run - trained.epoch

@@ -38,7 +38,7 @@ from torch.utils import _pytree as pytree
 
 from . import wire
 from .batch_notes import BatchNotes
-from .loaders import TrainingLoader, data_loader, pairs
+from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
 from .standin import StandIn
 from .states import States
@@ -112,6 +112,8 @@ class Driver(States):
         self.nets: dict[str, Any] = {}
         self.prms: dict[str, dict[str, Any]] = {}
         self.stand_ins: dict[str, StandIn] = {}
+        self.output: Any = None  # of the network of the last stand-in
+        self.shown: dict[str, list[Tensor]] = {}  # images and labels of the last call of learn
         self.training: Batches | None = None
         self.held_out: Batches | None = None
         self.make_scheduler: Callable[..., Any] | None = None
@@ -299,12 +301,16 @@ class Driver(States):
         return {"used": used}
 
     def do_stand_in(self, arrays: Arrays, net: str) -> Answer:
-        """Replace the forward pass of a network by a stand-in with the output structure of the real one."""
+        """Replace the forward pass of a network by a stand-in with the output structure of the real one.
+
+        Without images the structure is that of the call before.
+        """
         built = self.nets[net]
         built.train()
-        with torch.no_grad():
-            output = built(torch.from_numpy(arrays[0]).to(self.device))
-        self.stand_ins[net] = built.forward = StandIn(built, output)
+        if arrays:
+            with torch.no_grad():
+                self.output = built(torch.from_numpy(arrays[0]).to(self.device))
+        self.stand_ins[net] = built.forward = StandIn(built, self.output)
         return {"leaves": [list(shape) for shape in self.stand_ins[net].shapes]}
 
     # Training.
@@ -322,6 +328,8 @@ class Driver(States):
         whole: list[int] | None = None,
         given: list[int] | None = None,
         digests: bool = True,
+        same: bool = False,
+        shuffle: int | None = None,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
@@ -335,11 +343,16 @@ class Driver(States):
             whole: batches before which the whole state is noted.
             given: batches before which the network gets a state.
             digests: note digests of all weights before and after the training.
+            same: the images and labels are those of the call before, and not among the arrays.
+            shuffle: the seed of a loader that shuffles the images.
         """
-        states = dict(zip(given or (), arrays[4:], strict=True))
+        if not same:
+            self.shown[net] = [torch.from_numpy(array).to(self.device) for array in arrays[:2]]
+            arrays = arrays[2:]
+        states = dict(zip(given or (), arrays[2:], strict=True))
         built, stand_in = self.nets[net], self.stand_ins.get(net)
-        images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
-        watched = Watch(built, arrays[2], arrays[3], gradients, set(whole or ()), digests=digests) if watch else None
+        images, labels = self.shown[net]
+        watch_of = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()), digests=digests) if watch else None
         if stand_in is not None:
             stand_in.silent = silent
 
@@ -349,21 +362,28 @@ class Driver(States):
                 built.load_state_dict(_loaded(states[index])["net"])
             if stand_in is not None:
                 stand_in.begin(index, seeds[index])
-            if watched is not None:
-                watched.before_batch(index)
+            if watch_of is not None:
+                watch_of.before_batch(index)
 
         def ended() -> None:
-            if watched is not None:
-                watched.at_end()
+            if watch_of is not None:
+                watch_of.at_end()
 
-        train_data = pairs(images, labels, sizes) if as_list else data_loader(images, labels, sizes, asked, ended)
-        if as_list and seeds:
-            asked(0)
         losses: list[float] = []
-        with _noting_losses(losses) if silent else contextlib.nullcontext():
-            result = self._learn(built, train_data, watched)
-        values, sent = self._learned(result, watched, stand_in)
-        return {**values, "losses": losses}, sent
+        order: list[int] = []
+        with contextlib.ExitStack() as stack:
+            if silent:
+                stack.enter_context(_noting_losses(losses))
+            if as_list:
+                train_data: Any = pairs(images, labels, sizes)
+                if seeds:
+                    asked(0)
+            else:
+                train_data = data_loader(images, labels, max(sizes, default=1), shuffle)
+                stack.enter_context(watched(train_data, asked, ended, order))
+            result = self._learn(built, train_data, watch_of)
+        values, sent = self._learned(result, watch_of, stand_in)
+        return {**values, "losses": losses, "order": order}, sent
 
     def _learn(self, built: Any, train_data: Any, watched: Watch | None) -> object:
         if watched is None:

@@ -1,5 +1,6 @@
-"""The training data that a file is given: ordinary loaders, which note the weights before each batch and at the end."""
+"""The training data of a file: ordinary loaders; somebody is told before each batch and at the end."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -7,34 +8,48 @@ import torch
 from beside.batches import Batches
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data.dataloader import _SingleProcessDataLoaderIter
 
 
-class _Watched:
-    """A batch sampler over given batches that calls ``asked`` before each of them and ``ended`` after the last."""
-
-    def __init__(self, sizes: Sequence[int], asked: Callable[[int], None], ended: Callable[[], None]) -> None:
-        self._sizes, self._asked, self._ended = sizes, asked, ended
-
-    def __len__(self) -> int:
-        return len(self._sizes)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        start = 0
-        for index, size in enumerate(self._sizes):
-            self._asked(index)
-            yield list(range(start, start + size))
-            start += size
-        self._ended()
+def data_loader(images: Tensor, labels: Tensor, batch_size: int, shuffle: int | None = None) -> DataLoader[Any]:
+    """A DataLoader as people write it, shuffled with a seed if one is given."""
+    generator = None if shuffle is None else torch.Generator().manual_seed(shuffle)
+    dataset = TensorDataset(images, labels)
+    return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle is not None, generator=generator)
 
 
-def data_loader(
-    images: Tensor, labels: Tensor, sizes: Sequence[int], asked: Callable[[int], None], ended: Callable[[], None]
-) -> Any:
-    """A DataLoader over batches of the given sizes, in order; its ``batch_size`` is the largest of them."""
-    sampler: Any = _Watched(sizes, asked, ended)
-    loader: Any = DataLoader(TensorDataset(images, labels), batch_sampler=sampler)
-    vars(loader)["batch_size"] = max(sizes, default=1)  # None beside a batch sampler, and it cannot be assigned
-    return loader
+@contextlib.contextmanager
+def watched(loader: Any, asked: Callable[[int], None], ended: Callable[[], None], order: list[int]) -> Iterator[None]:
+    """Call ``asked`` before each batch of a DataLoader and ``ended`` after the last one, within the context.
+
+    ``order`` collects the indices of the images in the first iteration. The loader and its dataset are ordinary
+    objects: it is torch's iterator that is replaced.
+    """
+    original: Any = _SingleProcessDataLoaderIter._next_data
+    iterators: list[Any] = []
+
+    def next_data(iterator: Any) -> Any:
+        if iterator._dataset is not loader.dataset:
+            return original(iterator)
+        if iterator not in iterators:
+            iterators.append(iterator)
+            iterator.batches_asked = 0
+        try:
+            indices = iterator._next_index()
+        except StopIteration:
+            ended()
+            raise
+        asked(iterator.batches_asked)
+        iterator.batches_asked += 1
+        if iterator is iterators[0]:
+            order.extend(indices)
+        return iterator._dataset_fetcher.fetch(indices)
+
+    _SingleProcessDataLoaderIter._next_data = next_data  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        _SingleProcessDataLoaderIter._next_data = original  # type: ignore[method-assign]
 
 
 class TrainingLoader:
