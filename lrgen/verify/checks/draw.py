@@ -226,8 +226,9 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
 def _shapes(variant: Variant, source: Source, large: bool) -> list[tuple[int, int, int]]:
     """Draw the planned epochs, the epochs and the batches per epoch of each run.
 
-    The metric of an epoch is a mean over batches: the long run of a schedule that is driven by one has two.
+    The metric of an epoch is a mean over batches: one run of a schedule that is driven by one has many of both.
     """
+    by_epoch = variant.unit is Unit.METRIC and variant.cadence is Unit.EPOCH
     few = source.randint(1, 3)
     several = source.randint(1, 2 if large else 3)
     many = source.randint(7, 8 if large else 25)
@@ -238,10 +239,11 @@ def _shapes(variant: Variant, source: Source, large: bool) -> list[tuple[int, in
         (several, source.randint(1, 2 if large else several + 1), source.randint(3, 5 if large else 12)),
         (source.randint(1, 3), 1, many),
     ]
+    if by_epoch and not large:
+        shapes[1] = (source.randint(2, 4), source.randint(8, 10), source.randint(9, 14))
     if not large:
-        by_epoch = variant.unit is Unit.METRIC and variant.cadence is Unit.EPOCH
-        planned = source.randint(_LONG[0], 45 if by_epoch else _LONG[1])
-        shapes.append((planned, source.randint(_LONG[0] + 2, planned + 3), 2 if by_epoch else 1))
+        planned = source.randint(_LONG[0], 40 if by_epoch else _LONG[1])
+        shapes.append((planned, source.randint(_LONG[0] + 2, planned + 3), 1))
     return shapes
 
 

@@ -25,7 +25,7 @@ from beside.sandbox import cgroups, processes
 from beside.sandbox.privileges import close_all_but
 from beside.sandbox.syscalls import adopt_orphans, set_parent_death_signal
 
-from . import driver
+from . import driver, packages
 
 _START_FAILED = 70
 
@@ -35,6 +35,7 @@ def main(descriptor: int, view: dict[str, Any]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the examiner handles them and ends this process
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    packages.hide_others()
     gc.collect()
     gc.freeze()  # a garbage collection in a child must not copy the pages that it shares with the host
     _Host(socket.socket(fileno=descriptor), sandbox.View(**view)).serve()
