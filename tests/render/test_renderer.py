@@ -379,7 +379,7 @@ def test_learn_updates_the_network_and_returns_accuracy_and_loss(module):
     assert moved == before.keys()
 
 
-@of_files([pair for pair in PARTS if pair[0] == "ResNet"], PARTS)
+@of_files([("ResNet", number) for number in (1, 31, 37, 38, 170, 174, 176, 177)], OF_EACH_UNIT)
 def test_learn_without_a_batch_raises_and_changes_nothing(module):
     """``learn`` refuses data without a batch, before the first epoch and after it; weights and schedule stay."""
     net = net_of(module, epoch_max=4)
@@ -394,7 +394,7 @@ def test_learn_without_a_batch_raises_and_changes_nothing(module):
             net.learn([])
         assert all(map(torch.equal, weights, state()[0]))
         assert others == state()[1]
-        net.learn(batches([2], pixels=16))
+        net.learn(batches([2]))
 
 
 @of_files([pair for pair in OF_EACH_UNIT if pair[0] == "ResNet"], OF_EACH_UNIT)

@@ -1,4 +1,4 @@
-"""One nursery for all tests of a process, and the examination of a file that ends with the test."""
+"""One nursery for the tests of a file, and the examination of a file that ends with the test."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from lrgen.verify.session import Nursery
 from tests.verify.examinations import Examine, examination_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
     """The process that files are forked from."""
     with Nursery() as nursery:

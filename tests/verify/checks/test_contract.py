@@ -83,8 +83,8 @@ def failure(examine: Examine, *replaced: tuple[str, str]) -> tuple[str, list[str
     examination = examine(code)
     try:
         contract.run(examination)
-    except CheckFailure as found:
-        return str(found), examination.evidence
+    except CheckFailure as failed:
+        return str(failed), examination.evidence
     return "", examination.evidence
 
 
@@ -115,9 +115,9 @@ def test_a_fault_of_the_loaded_module_is_described(changes, reason):
     if reason is None:
         contract.check_loaded(loaded, ["gamma", "lr"])
         return
-    with pytest.raises(CheckFailure) as found:
+    with pytest.raises(CheckFailure) as failed:
         contract.check_loaded(loaded, ["gamma", "lr"])
-    assert str(found.value) == reason
+    assert str(failed.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_a_fault_of_train_setup_is_described(changes, reason):
     if reason is None:
         contract.check_set_up(set_up, claimed=True)
         return
-    with pytest.raises(CheckFailure) as found:
+    with pytest.raises(CheckFailure) as failed:
         contract.check_set_up(set_up, claimed=True)
-    assert str(found.value) == reason
+    assert str(failed.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_a_fault_of_learn_is_described(steps, changed, result, reason):
     if reason is None:
         contract.check_learned(learned, changed, claimed=True)
         return
-    with pytest.raises(CheckFailure) as found:
+    with pytest.raises(CheckFailure) as failed:
         contract.check_learned(learned, changed, claimed=True)
-    assert str(found.value) == reason
+    assert str(failed.value) == reason
 
 
 def test_a_file_without_a_claim_may_accumulate_and_have_no_scheduler():
@@ -224,9 +224,9 @@ def test_what_learn_does_without_a_batch_is_described(raised, changes, reason):
     if reason is None:
         assert bool(contract.check_no_batch(STATE, after, error)) is bool(changes)
         return
-    with pytest.raises(CheckFailure) as found:
+    with pytest.raises(CheckFailure) as failed:
         contract.check_no_batch(STATE, after, error)
-    assert str(found.value) == reason
+    assert str(failed.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -297,12 +297,12 @@ def test_a_file_of_another_style_passes(examine: Examine, replaced, evidence):
 def test_a_note_of_a_hyperparameter_is_no_effect(examine: Examine, note):
     """A value that is only kept, in a parameter group or in the state of the scheduler, does not change training."""
     setup = "self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 1)"
-    found, _ = failure(
+    reason_given, _ = failure(
         examine,
         (setup, f"{setup}\n        {note}"),
         ('{"lr", "momentum"}', '{"lr", "momentum", "dropout"}  # "dropout"'),
     )
-    assert found == "hyperparameter dropout has no effect: training is the same with 0.0 and 0.999"
+    assert reason_given == "hyperparameter dropout has no effect: training is the same with 0.0 and 0.999"
 
 
 @pytest.mark.parametrize(
@@ -315,13 +315,13 @@ def test_a_note_of_a_hyperparameter_is_no_effect(examine: Examine, note):
 )
 def test_an_effect_that_shows_late_is_found(examine: Examine, old, new):
     """A decay after 30 epochs shows in the network's own scheduler, another effect in the updates."""
-    found, _ = failure(
+    reason_given, _ = failure(
         examine,
         (old, new),
         ('{"lr", "momentum"}', '{"lr", "momentum", "gamma"}  # "gamma"'),
         ("self.device = device", 'self.device = device\n        self.prm = {"gamma": 0.5, **prm}'),
     )
-    assert found == ""
+    assert reason_given == ""
 
 
 @pytest.mark.parametrize(
@@ -343,6 +343,6 @@ def test_an_effect_that_shows_late_is_found(examine: Examine, old, new):
 )
 def test_learn_without_a_batch_leaves_the_network_as_it_was(examine: Examine, old, new, reason):
     """``learn`` is called with an empty loader after its training, and the state of the network is compared."""
-    found, _ = failure(examine, (old, new))
-    assert found.startswith("learn without a batch")
-    assert found.endswith(reason)
+    reason_given, _ = failure(examine, (old, new))
+    assert reason_given.startswith("learn without a batch")
+    assert reason_given.endswith(reason)
