@@ -196,7 +196,7 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
     network gets the short runs alone, with at most 30 updates in all.
     """
     shapes = _shapes(variant, source, large)  # epochs planned, epochs run, batches
-    resumed = source.choice([index for index, (_, epochs, _) in enumerate(shapes) if epochs > 1])
+    resumed = source.choice([index for index, (_, epochs, _) in enumerate(shapes[:_SHORT_RUNS]) if epochs > 1])
     owners = {p.name: source.randrange(_SHORT_RUNS) for p in variant.hyperparameters}
     runs = []
     for index, (planned, epochs, batches) in enumerate(shapes):
@@ -240,7 +240,7 @@ def _shapes(variant: Variant, source: Source, large: bool) -> list[tuple[int, in
         (source.randint(1, 3), 1, many),
     ]
     if by_epoch and not large:
-        shapes[1] = (source.randint(2, 4), source.randint(8, 10), source.randint(9, 14))
+        shapes.insert(_SHORT_RUNS, (source.randint(2, 4), source.randint(9, 11), source.randint(14, 20)))
     if not large:
         planned = source.randint(_LONG[0], 40 if by_epoch else _LONG[1])
         shapes.append((planned, source.randint(_LONG[0] + 2, planned + 3), 1))

@@ -74,7 +74,7 @@ def test_a_recorded_seed_repeats_its_cases_in_later_versions(catalogue):
     lrs = (3.7723385292973346e-05, 0.849, 0.00011551559856357008)
     assert first == Case(93, 0.849, (0, 1, 1), lrs, past_end=4)
     run = runs(variant_of(catalogue, "layer-wise"))[-1]
-    assert run == Run(36, 35, 1, 6, 6, 0.0033942193237741698, resume_after=9)
+    assert run == Run(36, 35, 1, 9, 9, 0.00031781062181816035)
     assert [at.tolist() for at in draw.positions(draw.draw_for(7, SHA), [(1000,), (4,)], 4)] == [[208, 901], [1]]
     assert drawn_metrics.metrics(Metric.LOSS, 7, 2) == [5.463896508177091, 5.463792661959378]
 
@@ -290,9 +290,9 @@ def test_runs_stay_in_the_domain_and_each_kind_is_among_them(seed, variant):
     drawn_runs = runs(variant, seed)
     for run in drawn_runs:
         assert 1 <= run.epochs_planned <= 90
-        assert 1 <= run.epochs_run <= run.epochs_planned + 3
+        assert 1 <= run.epochs_run <= run.epochs_planned + 9
         assert 1 <= run.batches <= 200
-        assert 2 <= run.last_batch <= run.batch_size <= 32
+        assert 2 <= run.last_batch <= run.batch_size <= 16
         assert run.batches > 1 or run.last_batch == run.batch_size
         assert 1e-5 <= run.base_lr <= 1
         assert run.resume_after is None or 1 <= run.resume_after < run.epochs_run
@@ -307,7 +307,7 @@ def test_runs_stay_in_the_domain_and_each_kind_is_among_them(seed, variant):
 
 
 def test_runs_make_about_100_updates(catalogue):
-    """The mean is near 100; 1, 2, 7 and up to 200 batches an epoch, and resumptions past 30 epochs are drawn."""
+    """The mean is near 100; 1, 2, 7 and up to 200 batches an epoch are drawn."""
     drawn_runs = [runs(variant_of(catalogue, "epoch"), seed) for seed in range(1000)]
     assert 85 < np.mean([sum(run.updates for run in several) for several in drawn_runs]) < 115
     every = [run for several in drawn_runs for run in several]
@@ -315,7 +315,6 @@ def test_runs_make_about_100_updates(catalogue):
     assert {1, 2, 7} < batches
     assert max(batches) > 180
     assert max(run.epochs_run for run in every) > 85
-    assert any(run.resume_after is not None and run.resume_after > 30 for run in every)
 
 
 @drawn
