@@ -113,11 +113,14 @@ class Nursery:
         self._count = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._reader: threading.Thread | None = None
+        self._opened = contextlib.ExitStack()  # what is open while it runs
         self._resources = contextlib.ExitStack()
         self.folder = self._resources.enter_context(scratch.run_folder())
         try:
             self._start()
         except BaseException:
+            self._stop()
             self._resources.close()
             raise
 
@@ -141,18 +144,41 @@ class Nursery:
             EngineError: if the nursery has died and cannot be started again.
         """
         with self._lock:
-            if self._process is None or self._process.poll() is not None or not self._reader.is_alive():
-                self._stop()
-                self._start()
+            if not self._runs:
+                self._restart()
             try:
-                try:
-                    return self._fork(place)
-                except ConnectionError:  # it has died, and its reader has not noticed yet
-                    self._stop()
-                    self._start()
-                    return self._fork(place)
+                return self._begin(place)
+            except OSError:  # it has died since
+                self._restart()
+            try:
+                return self._begin(place)
             except OSError as error:
                 raise EngineError(f"the nursery cannot be reached: {error}") from error
+
+    @property
+    def _runs(self) -> bool:
+        if self._process is None or self._reader is None:
+            return False
+        return self._process.poll() is None and self._reader.is_alive()
+
+    def _begin(self, place: Place) -> "Session":
+        """Have a process forked; OSError if the nursery cannot be reached."""
+        self._count += 1
+        session = Session(self, self._count, place)
+        self._sessions[self._count] = session
+        assert self._socket is not None
+        try:
+            session.start(self._socket)
+        except OSError:
+            self._sessions.pop(session.number, None)
+            session.lose()
+            session.close()
+            raise
+        return session
+
+    def _restart(self) -> None:
+        self._stop()
+        self._start()
 
     def kill(self, number: int) -> None:
         """Kill the process of a file and all that it has started."""
@@ -171,25 +197,11 @@ class Nursery:
             self._stop()
             self._resources.close()
 
-    def _fork(self, place: Place) -> "Session":
-        self._count += 1
-        session = Session(self, self._count, place)
-        self._sessions[session.number] = session
-        assert self._socket is not None
-        try:
-            session.start(self._socket)
-        except OSError as error:
-            self._sessions.pop(session.number, None)
-            session.lose()
-            if isinstance(error, ConnectionError):
-                session.close()
-            raise
-        return session
-
     def _start(self) -> None:
-        own, other = socket.socketpair()
+        self._socket, other = socket.socketpair()
         reading, writing = os.pipe()
-        lifeline, self._lifeline = os.pipe()  # the guardian of the files' processes ends them when ours closes
+        lifeline, kept = os.pipe()  # the guardian of the files' processes ends them when ours closes
+        self._opened.callback(os.close, kept)
         given = {
             "view": isolation.view(),
             "socket": other.fileno(),
@@ -200,7 +212,7 @@ class Nursery:
         environment = {"OMP_NUM_THREADS": "1", "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
         if "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by _stop
+        self._errors = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed by _stop
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, str(reading)],
@@ -212,10 +224,8 @@ class Nursery:
                 start_new_session=True,  # an interrupt from the keyboard goes to the examiner, which ends the nursery
             )
         except OSError as error:
-            own.close()
-            os.close(self._lifeline)
             os.close(writing)
-            self._errors.close()
+            self._stop()
             raise EngineError(f"the process that files are forked from does not start: {error}") from error
         finally:
             os.close(reading)
@@ -223,9 +233,8 @@ class Nursery:
             other.close()
         with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(given).encode())
-        self._socket = own
         self._wait_until_ready()
-        self._reader = threading.Thread(target=self._read_reports, args=(own,), daemon=True)
+        self._reader = threading.Thread(target=self._read_reports, args=(self._socket,), daemon=True)
         self._reader.start()
 
     def _wait_until_ready(self) -> None:
@@ -248,43 +257,49 @@ class Nursery:
         return f": {printable(lines[-1], 300)}" if lines else ""
 
     def _stop(self) -> None:
+        """End the process, if it runs, and close what it has; its sessions are lost."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+        self._opened.close()
         if self._process is not None:
-            os.close(self._lifeline)
             self._process.wait()
             self._process = None
+        if self._reader is not None:
+            self._reader.join()  # or it would end the sessions of the next process
+            self._reader = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self._errors.close()
         self._lose_all()
 
     def _read_reports(self, nursery: socket.socket) -> None:
         """Pass the reports of the nursery to the sessions, until it ends; runs in a thread."""
         buffer = b""
-        while True:
-            try:
-                data = nursery.recv(1 << 16)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            *lines, buffer = (buffer + data).split(b"\n")
-            for line in lines:
-                report = json.loads(line)
-                session = self._sessions.get(report.get("file"))
-                if session is not None:
-                    session.report(report)
-                    if "status" in report or "refused" in report:
-                        self._sessions.pop(report["file"], None)
-        self._lose_all()
+        try:
+            while data := _received(nursery):
+                *lines, buffer = (buffer + data).split(b"\n")
+                for line in lines:
+                    report = json.loads(line)
+                    session = self._sessions.get(report.get("file"))
+                    if session is not None:
+                        session.report(report)
+                        if "status" in report or "refused" in report:
+                            self._sessions.pop(report["file"], None)
+        finally:
+            self._lose_all()
 
     def _lose_all(self) -> None:
         for session in list(self._sessions.values()):
             session.lose()
         self._sessions.clear()
+
+
+def _received(nursery: socket.socket) -> bytes:
+    """What the nursery has sent; empty at its end."""
+    with contextlib.suppress(OSError):
+        return nursery.recv(1 << 16)
+    return b""
 
 
 def _modules() -> dict[str, Any]:
@@ -370,6 +385,7 @@ class Session:
         """
         self._send(wire.encode({"do": command, **arguments}, arrays))
         header, rest = self._receive(body)
+        self._read_output()  # the driver has flushed it before the answer
         try:
             message, received = wire.decode(header, rest)
             envelope = Envelope.model_validate(message)
@@ -390,10 +406,7 @@ class Session:
         return answer, received
 
     def close(self) -> None:
-        """End the process; the second call does nothing.
-
-        Raises nothing: a fault that shows at the end is in ``fault``.
-        """
+        """End the process; the second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -449,21 +462,21 @@ class Session:
         return self._exactly(header_length), self._exactly(body_length)
 
     def _exactly(self, count: int) -> bytes:
-        parts: list[bytes] = []
-        while count:
+        data = bytearray(count)  # not a list of pieces: a file chooses their size
+        rest = memoryview(data)
+        while rest:
             self._check_limits()
             try:
-                part = self._channel.recv(min(count, 1 << 20))
+                received = self._channel.recv_into(rest)
             except BlockingIOError:
                 self._wait(select.POLLIN)
                 continue
             except OSError:
-                part = b""
-            if not part:
+                received = 0
+            if not received:
                 raise self._dead()
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+            rest = rest[received:]
+        return bytes(data)
 
     def _wait(self, event: int) -> None:
         """Wait until the channel is ready, and check the limits meanwhile."""

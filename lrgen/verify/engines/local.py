@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from lrgen import curves
 from lrgen.data import Dataset
@@ -15,6 +15,8 @@ from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.session import Nursery, Place
+
+_PAUSE = 0.1  # seconds between two looks at files that are ending
 
 
 def run(
@@ -72,9 +74,10 @@ def _outcomes(
                     return
 
     pool = ThreadPoolExecutor(max(1, min(workers, count)))
+    working = []
     try:
         for _ in range(max(1, min(workers, count))):
-            pool.submit(work)
+            working.append(pool.submit(work))
         for _ in range(count):
             outcome = ended.get()
             if isinstance(outcome, BaseException):
@@ -83,4 +86,6 @@ def _outcomes(
     finally:
         stopping.set()
         examiner.nursery.abandon()
+        while wait(working, _PAUSE).not_done:  # a file may have begun another process meanwhile
+            examiner.nursery.abandon()
         pool.shutdown(wait=True)

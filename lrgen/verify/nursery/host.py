@@ -28,6 +28,9 @@ from beside.sandbox.syscalls import adopt_orphans, set_parent_death_signal
 from . import driver, packages
 
 _START_FAILED = 70
+# Every process of a file has this limit, plus the number of the file: whichever session and parent it gets, it is known
+# by it. It bounds the microseconds of real-time scheduling, which no file has.
+_MARK = 10**12
 
 
 def main(descriptor: int, view: dict[str, Any]) -> None:
@@ -127,7 +130,8 @@ class _Host:
         os.close(handle)
         pid = self._pids.pop(file)
         _, status, usage = os.wait4(pid, 0)
-        orphans = processes.kill_group(pid) + processes.kill_orphans(self._pids.values())
+        orphans = processes.kill_group(pid)
+        orphans += processes.kill_orphans(self._pids.values(), lambda orphan: not self._is_of_other(orphan, file))
         group = self._groups.pop(file, None)
         exceeded = group is not None and group.was_exceeded()
         if group is not None:
@@ -135,6 +139,13 @@ class _Host:
         cpu = usage.ru_utime + usage.ru_stime
         with contextlib.suppress(OSError):  # the examiner may have ended
             self._report(file=file, status=status, orphans=orphans, cpu=cpu, exceeded=exceeded)
+
+    def _is_of_other(self, pid: int, file: int) -> bool:
+        """Whether a process belongs to another file whose end is not reported yet."""
+        with contextlib.suppress(OSError):
+            limit, _ = resource.prlimit(pid, resource.RLIMIT_RTTIME)
+            return limit - _MARK in set(self._pids) - {file}
+        return False
 
     def _report(self, **message: Any) -> None:
         self._examiner.sendall((json.dumps(message) + "\n").encode())
@@ -149,6 +160,7 @@ def _run(request: dict[str, Any], channel: int, output: int, view: Any, parent: 
             group.enter()
         set_parent_death_signal(parent)
         adopt_orphans()
+        resource.setrlimit(resource.RLIMIT_RTTIME, (_MARK + request["file"],) * 2)
         faulthandler.disable()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)

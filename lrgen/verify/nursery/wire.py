@@ -15,6 +15,7 @@ import numpy as np
 
 LENGTHS = struct.Struct(">II")
 DTYPES = ("float32", "float64", "int64", "uint8")
+_MAX_ARRAYS = 20_000
 _MAX_DIMENSIONS = 6
 
 
@@ -51,7 +52,7 @@ def decode(header: bytes, body: bytes) -> tuple[dict[str, Any], list[np.ndarray[
     if not isinstance(message, dict):
         raise FrameError("the header is not an object")
     described = message.pop("arrays", None)
-    if not isinstance(described, list):
+    if not isinstance(described, list) or len(described) > _MAX_ARRAYS:
         raise FrameError("the header does not describe its arrays")
     arrays, at = [], 0
     for entry in described:

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -101,15 +101,15 @@ def kill_group(group: int) -> bool:
     return _signal_group(group, signal.SIGKILL)
 
 
-def kill_orphans(spared: Collection[int]) -> int:
+def kill_orphans(spared: Collection[int], chosen: Callable[[int], bool] = lambda pid: True) -> int:
     """Kill and reap the orphans that this process adopted, and those that come when they end; returns their number.
 
     ``spared`` are the children that still run. An orphan is a child in another session: each file has its own, and what
-    else this process has started has not.
+    else this process has started has not. Of the orphans those that are ``chosen`` are killed.
     """
     killed: set[int] = set()
     deadline = time.monotonic() + _KILL_SECONDS
-    while orphans := [pid for pid in children() - set(spared) if _is_orphan(pid)]:
+    while orphans := [pid for pid in children() - set(spared) if _is_orphan(pid) and chosen(pid)]:
         for pid in orphans:
             _signal(pid, signal.SIGKILL)
         _reap(orphans)
