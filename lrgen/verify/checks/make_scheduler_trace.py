@@ -160,7 +160,7 @@ def judge(variant: Variant, case: Case, actual: Traces) -> str:
     return reason
 
 
-def _place(step: int, horizon: int, resumed: int | None, prm: Mapping[str, float]) -> tuple[str, list[str]]:
+def _place(step: int, horizon: int, resumed: int | None, prm: Mapping[str, Any]) -> tuple[str, list[str]]:
     """``at step 7 of horizon 10``, and what else distinguishes the trace at this step."""
     past_end = step >= horizon
     details = [f"past the end of horizon {horizon}"] if past_end else []
@@ -169,6 +169,7 @@ def _place(step: int, horizon: int, resumed: int | None, prm: Mapping[str, float
     return f"at step {step}" if past_end else f"at step {step} of horizon {horizon}", [*details, *_values(prm)]
 
 
-def _values(prm: Mapping[str, float]) -> list[str]:
+def _values(prm: Mapping[str, Any]) -> list[str]:
     """``warmup_fraction=0.5``: the hyperparameters of a trace other than those that every caller passes."""
-    return [f"{name}={value:g}" for name, value in prm.items() if name not in ("lr", "momentum", "dropout")]
+    passed = {*prm_of(), "epoch_max"}
+    return [f"{name}={value:g}" for name, value in prm.items() if name not in passed]

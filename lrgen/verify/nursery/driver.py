@@ -40,6 +40,7 @@ from . import wire
 from .batch_notes import BatchNotes
 from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
+from .resuming import restore, restore_without_scheduler
 from .standin import StandIn
 from .states import States
 from .watch import Stopped, Watch, digest_of, settings_of
@@ -509,14 +510,11 @@ class Driver(States):
         """Set up a new network and load the states of an interrupted run, as docs/resuming.md says."""
         built, prm = self.nets[net], self.prms[net]
         states = torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)
-        built.train_setup(prm)
-        if built.scheduler is None and "scheduler" in states:
-            assert self.make_scheduler is not None
-            built.scheduler = self.make_scheduler(built.optimizer, total_steps, prm)
-        built.load_state_dict(states["net"])
-        built.optimizer.load_state_dict(states["optimizer"])
         if "scheduler" in states:
-            built.scheduler.load_state_dict(states["scheduler"])
+            assert self.make_scheduler is not None
+            restore(built, self.make_scheduler, total_steps, prm, states)
+        else:
+            restore_without_scheduler(built, prm, states)
         return self._set_up(built, prm)
 
     def do_load_weights(self, arrays: Arrays, net: str) -> Answer:

@@ -16,7 +16,7 @@ import torch
 
 from lrgen import catalogue as catalogues
 from lrgen.render.renderer import Renderer
-from lrgen.verify.checks import resuming
+from lrgen.verify.nursery import resuming
 from tests.paths import REPOSITORY, TINY
 
 SAVING, LOADING = re.findall(r"```python\n(.+?)```", (REPOSITORY / "docs" / "resuming.md").read_text(), re.DOTALL)
@@ -105,7 +105,7 @@ def test_a_new_process_continues_the_run(runs, number):
 
 
 def test_the_check_resumes_as_the_documentation_shows():
-    """The statements of the check are those of the documentation, in the same order."""
+    """The statements that resume a run beside the examiner are those of the documentation, in the same order."""
     check = ast.parse(textwrap.dedent(inspect.getsource(resuming.restore))).body[0].body[1:]
     shown = [ast.unparse(statement) for statement in ast.parse(LOADING).body]
     places = [shown.index(ast.unparse(statement)) for statement in check]
