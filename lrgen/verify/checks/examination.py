@@ -176,7 +176,7 @@ def random_batches(
     draw = np.random.Generator(np.random.Philox(seed))
     count = sum(sizes)
     side = pixels // _COARSE if smooth else pixels
-    images = draw.standard_normal((count, channels, side, side), dtype=np.float32)
+    images: Array = draw.standard_normal((count, channels, side, side), dtype=np.float32)
     if smooth:
         images = images.repeat(_COARSE, axis=2).repeat(_COARSE, axis=3)
         for axis in (2, 3, 2, 3):

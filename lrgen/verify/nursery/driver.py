@@ -680,7 +680,7 @@ def _seed(seed: int) -> None:
     Without a context on a GPU, ``torch.manual_seed`` would note the stack for it, which takes longer than the rest.
     """
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch does not annotate it
         torch.cuda.manual_seed_all(seed)
     random.seed(seed)
     np.random.seed(seed % (1 << 32))

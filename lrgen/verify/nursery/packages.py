@@ -34,4 +34,4 @@ class OtherPackages:
 
 def hide_others() -> None:
     """Hide all other packages from this process."""
-    sys.meta_path.insert(0, OtherPackages())  # type: ignore[arg-type]  # a finder need not be a subclass
+    sys.meta_path.insert(0, OtherPackages())
