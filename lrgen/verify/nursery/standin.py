@@ -28,7 +28,8 @@ def features(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def projection(seed: int, leaf: int, size: int, width: int) -> np.ndarray[Any, Any]:
     """The matrix (size × width) from features to the logits of a leaf of the output."""
     draw = np.random.Generator(np.random.Philox([seed, leaf, 0]))
-    return (draw.standard_normal((size, width)) / np.sqrt(size)).astype(np.float32)
+    matrix: np.ndarray[Any, Any] = (draw.standard_normal((size, width)) / np.sqrt(size)).astype(np.float32)
+    return matrix
 
 
 def direction(seed: int, leaf: int, rows: int, width: int) -> np.ndarray[Any, Any]:
