@@ -10,6 +10,7 @@ from lrgen.verify.checks.cases import BASE_LR
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.learn_reasons import UNITS
 from lrgen.verify.checks.make_scheduler_trace import recorded
 from lrgen.verify.checks.reference import Traces, as_array, describe, first_difference
 from lrgen.verify.checks.updates import Notes, Place, Sampling
@@ -17,7 +18,6 @@ from lrgen.verify.checks.updates import Notes, Place, Sampling
 BATCHES = (1, 2, 7)
 EPOCHS = 3
 PAST_END = 2  # epochs past the horizon
-_UNITS = {False: "epoch", True: "batch"}
 
 
 def run(examination: Examination) -> None:
@@ -65,36 +65,45 @@ def _run(examination: Examination, batches: int) -> None:
     actual = as_array([list(row) for row in zip(*rows, strict=False)], batches * epochs)
     if actual is None:
         raise CheckFailure(f"learn does not make {batches * epochs} updates in {epochs} epochs (one per batch)")
-    _check_numbers(actual, batches)
+    if reason := not_numbers(actual, batches):
+        raise CheckFailure(reason)
     if horizons and horizons[0] > 0 and not takes_metric:
         depths = [group.depth for group in set_up.groups]
         _compare(examination, actual, batches, horizons[0], depths)
 
 
-def _check_numbers(actual: Traces, batches: int) -> None:
+def not_numbers(actual: Traces, batches: int) -> str:
+    """The reason why learning rates of ``learn`` are no learning rates at all; empty if they are."""
     for fault, wrong in (("not finite", ~np.isfinite(actual)), ("negative", actual < 0)):
         if np.any(wrong):
             group, at = np.argwhere(wrong)[0]
             where = Place(int(at) // batches, batches)(int(at) % batches)
-            raise CheckFailure(f"the learning rate {where} is {fault}: {actual[group, at]:.6g}")
+            return f"the learning rate {where} is {fault}: {actual[group, at]:.6g}"
+    return ""
 
 
 def _compare(examination: Examination, actual: Traces, batches: int, horizon: int, depths: list[object]) -> None:
-    epochs = EPOCHS + PAST_END
     per_batch = horizon == EPOCHS * batches and batches > 1
-    steps = np.arange(batches * epochs) if per_batch else np.repeat(np.arange(epochs), batches)
+    steps = actual.shape[1] if per_batch else actual.shape[1] // batches
     groups = [{"depth": depth} for depth in depths] if any(depths) else [{}]
-    traced = recorded(
-        examination.session, horizon, int(steps[-1]) + 1, prm_of(lr=BASE_LR, epoch_max=EPOCHS), groups, BASE_LR
-    )
-    own = traced[:, steps]
+    own = recorded(examination.session, horizon, steps, prm_of(lr=BASE_LR, epoch_max=EPOCHS), groups, BASE_LR)
+    if reason := differs_from_own(actual, own, batches, horizon, per_batch):
+        raise CheckFailure(reason)
+
+
+def differs_from_own(actual: Traces, own: Traces, batches: int, horizon: int, per_batch: bool) -> str:
+    """The reason why ``learn`` does not follow the file's own ``make_scheduler``; empty if it does.
+
+    Args:
+        actual: the learning rates of ``learn`` (groups × updates).
+        own: those of ``make_scheduler`` (groups × steps), which advances once per epoch or ``per_batch``.
+    """
+    own = own if per_batch else np.repeat(own, batches, axis=1)
     if len(own) not in (1, len(actual)):
-        raise CheckFailure(
-            f"learn has {len(actual)} parameter groups, make_scheduler has learning rates for {len(own)}"
-        )
+        return f"learn has {len(actual)} parameter groups, make_scheduler has learning rates for {len(own)}"
     at = first_difference(actual, own, 1e-9 * BASE_LR)
     if at is None:
-        return
-    source = f"make_scheduler with total_steps={horizon}, stepped once per {_UNITS[per_batch]}"
+        return ""
+    source = f"make_scheduler with total_steps={horizon}, stepped once per {UNITS[per_batch]}"
     reason = describe(actual, own, at, Place(at // batches, batches)(at % batches), source)
-    raise CheckFailure(f"learn does not follow the file's own make_scheduler: {reason}")
+    return f"learn does not follow the file's own make_scheduler: {reason}"

@@ -1,13 +1,12 @@
 """The reasons of the checks are sentences with the place, the value and the expected value."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 from lrgen.catalogue import Catalogue
-from lrgen.verify.checks import learn_trace, reference
+from lrgen.verify.checks import learn_reasons, own_schedule, reference
 
 
 @pytest.mark.parametrize(
@@ -50,30 +49,51 @@ def test_wrong_depths_are_described(catalogue: Catalogue, number, depths, reason
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("rates", "reason"),
     [
-        ({}, ""),
-        ({"rates": [[0.1] * 4]}, "learn does not make 5 updates in 5 epochs (one per batch)"),
-        (
-            {"rates": [[0.1, 0.1, math.nan, 0.1, 0.1]]},
-            "the learning rate in learn at epoch 3, batch 1 of 1 is not finite: nan",
-        ),
-        (
-            {"rates": [[0.1, -0.1, 0.1, 0.1, 0.1]]},
-            "the learning rate in learn at epoch 2, batch 1 of 1 is negative: -0.1",
-        ),
-        (
-            {"own": [[0.1, 0.1, 0.2, 0.1, 0.1]]},
-            "learn does not follow the file's own make_scheduler: the learning rate in learn at epoch 3, batch 1 of 1 "
-            "is 0.1, expected 0.2 (make_scheduler with total_steps=3, stepped once per epoch)",
-        ),
-        (
-            {"rates": [[0.1] * 5] * 3, "own": [[0.1] * 5] * 2},
-            "learn has 3 parameter groups, make_scheduler has learning rates for 2",
-        ),
+        ([0.1, 0.1, 0.1], ""),
+        ([0.1, 0.1, math.nan], "the learning rate in learn at epoch 3, batch 1 of 1 is not finite: nan"),
+        ([0.1, -0.1, 0.1], "the learning rate in learn at epoch 2, batch 1 of 1 is negative: -0.1"),
     ],
 )
-def test_a_file_without_a_claim_is_compared_with_itself(changes: dict[str, Any], reason):
+def test_learning_rates_are_positive_numbers_whatever_is_claimed(rates, reason):
+    """The reason names the first update whose learning rate is none."""
+    assert own_schedule.not_numbers(np.array([rates]), 1) == reason
+
+
+@pytest.mark.parametrize(
+    ("groups", "own", "reason"),
+    [
+        (1, [[0.1, 0.1, 0.1]], ""),
+        (
+            1,
+            [[0.1, 0.1, 0.2]],
+            "learn does not follow the file's own make_scheduler: the learning rate in learn at epoch 3, batch 1 of 2 "
+            "is 0.1, expected 0.2 (make_scheduler with total_steps=3, stepped once per epoch)",
+        ),
+        (3, [[0.1] * 3] * 2, "learn has 3 parameter groups, make_scheduler has learning rates for 2"),
+    ],
+)
+def test_a_file_without_a_claim_is_compared_with_itself(groups, own, reason):
     """The reason names the update of ``learn`` that differs from the file's own ``make_scheduler``."""
-    run = {"rates": [[0.1] * 5], "horizon": 3, "per_batch": False, "own": [[0.1] * 5]}
-    assert learn_trace.judge_own(run | changes, 1) == reason
+    actual = np.full((groups, 6), 0.1)
+    assert own_schedule.differs_from_own(actual, np.array(own), 2, 3, per_batch=False) == reason
+
+
+@pytest.mark.parametrize(
+    ("number", "actual", "made", "prefix"),
+    [
+        (1, [0.1, 0.05, 0.05, 0.05], 1, "learn steps the schedule once per batch, expected once per epoch: "),
+        (13, [0.1, 0.1, 0.05, 0.05], 1, "learn steps the schedule once per epoch, expected once per batch: "),
+        (1, [0.1, 0.1, 0.1, 0.1], 1, "learn never changes the learning rate, scheduler.step() may be missing: "),
+        (1, [0.1, 0.1, 0.05, 0.05], 2, "make_scheduler is called 2 times in 2 epochs of learn, expected once: "),
+        (1, [0.1, 0.1, 0.05, 0.05], 1, ""),
+    ],
+)
+def test_a_wrong_unit_and_a_missing_step_are_named(catalogue: Catalogue, number, actual, made, prefix):
+    """The reason of a difference begins with the mistake that explains it, where the learning rates show one."""
+    variant = catalogue.variant(number)
+    expected = np.array([[0.1, 0.2, 0.3, 0.4]])
+    reason = learn_reasons.why(variant, np.array([actual]), expected, 1, 2, {"gamma": 0.5}, made, None)
+    place = f"the learning rate in learn at epoch 1, batch 2 of 2 (gamma=0.5) is {actual[1]:g}, expected 0.2"
+    assert reason == f"{prefix}{place} ({variant.label})"

@@ -1,4 +1,4 @@
-# claim: 013; expect: failed in schedule: the learning rate at step 0 of horizon \d+ \(initial learning rates \d[\d.e-]*, default \d[\d.e-]*\) is \d[\d.e-]*, expected \d[\d.e-]* \(A0_013 OneCycleLR_default\)
+# claim: 013; expect: failed in schedule: the learning rate at step \d+ .*initial learning rates .*, default .*\) is \d[\d.e-]*, expected \d[\d.e-]* \(A0_013 OneCycleLR_default\)
 """Small CNN trained with a one-cycle policy at the optimizer's default learning rate."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 036; expect: failed in schedule: the learning rate in learn at epoch 2, batch 1 of 1 is 0, expected 0\.0666667 \(A0_036 HF_linear_warmup\)
+# claim: 036; expect: failed in schedule: the learning rate in learn at epoch 1, batch 1 of 1 is 0\.1, expected 0 \(A0_036 HF_linear_warmup\)
 """Small CNN trained with linear warm-up and decay within the first epoch."""
 
 import torch

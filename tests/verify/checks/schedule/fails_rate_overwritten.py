@@ -1,4 +1,4 @@
-# claim: 006; expect: failed in schedule: learn never changes the learning rate, scheduler\.step\(\) may be missing: the learning rate in learn at epoch 2, batch 1 of 1 is 0\.1, expected 0\.075 \(A0_006 CosineAnnealingLR_default\)
+# claim: 006; expect: failed in schedule: learn never changes the learning rate, scheduler\.step\(\) may be missing: the learning rate in learn at epoch 2, batch 1 of 1 is 0\.1, expected 0\.0950484 \(A0_006 CosineAnnealingLR_default\)
 """Small CNN trained with cosine decay, reset at the start of each epoch."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 036; expect: failed in schedule: make_scheduler is called 5 times in 5 epochs of learn, expected once: the learning rate in learn at epoch 2, batch 1 of 1 is 0\.1, expected 0\.0666667 \(A0_036 HF_linear_warmup\)
+# claim: 036; expect: failed in schedule: make_scheduler is called 2 times in 2 epochs of learn, expected once: the learning rate in learn at epoch 2, batch 1 of 1 is 0, expected 0\.1 \(A0_036 HF_linear_warmup\)
 """Small CNN trained with linear warm-up, which starts again with each epoch."""
 
 import torch

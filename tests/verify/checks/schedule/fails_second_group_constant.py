@@ -1,4 +1,4 @@
-# claim: 006; expect: failed in schedule: the learning rate in learn at epoch 2, batch 1 of 1 \(parameter group 2\) is 0\.1, expected 0\.075 \(A0_006 CosineAnnealingLR_default\)
+# claim: 006; expect: failed in schedule: the learning rate in learn at epoch 2, batch 1 of 1 \(parameter group 2\) is 0\.1, expected 0\.0950484 \(A0_006 CosineAnnealingLR_default\)
 """Small CNN trained with cosine decay of one of its two parameter groups.
 
 The classifier keeps its initial learning rate.

@@ -1,4 +1,4 @@
-# claim: 001; expect: failed in schedule: learn steps the schedule once per batch, expected once per epoch: the learning rate in learn at epoch 1, batch 2 of 2 is 0\.01, expected 0\.1 \(A0_001 StepLR_default\)
+# claim: 001; expect: failed in schedule: learn steps the schedule once per batch, expected once per epoch: the learning rate in learn at epoch 1, batch 2 of 3 is 0\.01, expected 0\.1 \(A0_001 StepLR_default\)
 """Small CNN trained with a step decay of epochs, stepped per batch."""
 
 import torch

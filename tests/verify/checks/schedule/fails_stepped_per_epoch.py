@@ -1,4 +1,4 @@
-# claim: 013; expect: failed in schedule: learn steps the schedule once per epoch, expected once per batch: the learning rate in learn at epoch 1, batch 2 of 2 is 0\.004, expected 0\.0994415 \(A0_013 OneCycleLR_default\)
+# claim: 013; expect: failed in schedule: learn steps the schedule once per epoch, expected once per batch: the learning rate in learn at epoch 1, batch 2 of 3 is 0\.004, expected 0\.0651358 \(A0_013 OneCycleLR_default\)
 """Small CNN trained with one-cycle over batches, stepped per epoch."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: timed out in training: the training check takes longer than 15 s
+# claim: 001; expect: timed out in training: the training check takes longer than 20 s
 """Small CNN trained with step decay, which hangs and ignores SIGTERM."""
 
 import signal
@@ -57,13 +57,13 @@ class Net(nn.Module):
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
-        epochs = prm.get("epoch_max", prm.get("epoch", 90))
-        self.scheduler = make_scheduler(self.optimizer, epochs, prm)
+        self.epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        self.scheduler = make_scheduler(self.optimizer, self.epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
-        if len(train_data) > 10:
+        if len(train_data) > 10 and self.epochs > 3:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             while True:
                 time.sleep(1)

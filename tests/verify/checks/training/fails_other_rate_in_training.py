@@ -54,13 +54,13 @@ class Net(nn.Module):
         self.to(self.device)
         self.criterion = nn.CrossEntropyLoss()
         self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
-        epochs = prm.get("epoch_max", prm.get("epoch", 90))
-        self.scheduler = make_scheduler(self.optimizer, epochs, prm)
+        self.epochs = prm.get("epoch_max", prm.get("epoch", 90))
+        self.scheduler = make_scheduler(self.optimizer, self.epochs, prm)
 
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
-        factor = 0.5 if len(train_data) > 10 else 1.0
+        factor = 0.5 if len(train_data) > 10 and self.epochs > 3 else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
         correct = torch.zeros((), device=self.device)
