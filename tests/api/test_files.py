@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import lrgen as package
-from lrgen.errors import OutputError, UnknownNameError
+from lrgen.errors import ConfigError, OutputError, UnknownNameError
 from lrgen.render.renderer import Renderer
 
 
@@ -57,6 +57,20 @@ def test_a_path_is_verified(tmp_path):
         assert outcome.candidate.model_name == "mine"
     with pytest.raises(OutputError, match=r"^other\.py: cannot be read: "):
         package.verify_file("other.py")
+
+
+@pytest.mark.parametrize("case_seed", [None, 0, 2**63 - 1])
+def test_a_case_seed_is_that_of_the_outcome(case_seed):
+    """verify_file draws its cases with the given seed, or with a new one, which the outcome has."""
+    outcome = package.verify_file("import torch\n", stage="syntax", case_seed=case_seed)
+    assert outcome.case_seed == case_seed if case_seed is not None else outcome.case_seed in range(2**63)
+
+
+@pytest.mark.parametrize("case_seed", [-1, 2**63, True, 1.0, "1"])
+def test_a_case_seed_out_of_range_is_an_error(case_seed):
+    """The error names the range."""
+    with pytest.raises(ConfigError, match=r"^case seed: expected an integer from 0 to \d+, got "):
+        package.verify_file("import torch\n", stage="syntax", case_seed=case_seed)
 
 
 def test_an_unknown_argument_is_an_error():

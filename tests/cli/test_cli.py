@@ -160,6 +160,9 @@ WRONG = {
     "verify good.py --epochs 0": "epochs: Input should be greater than or equal to 1, got 0 (from the command line)",
     "verify good.py --workers -1": "workers: ",
     "verify good.py --seed -1": "seed: ",
+    "verify good.py --case-seed many": "case seed: expected an integer from 0 to 9223372036854775807, got 'many'",
+    "verify good.py --case-seed=-1": "case seed: expected an integer from 0 to 9223372036854775807, got '-1'",
+    f"verify good.py --case-seed {2**63}": "case seed: expected an integer from 0 to 9223372036854775807, got 92233720",
     "verify good.py --db nonsense": "db: not a database URL, got 'nonsense'",
     "verify good.py --db mysql://host/name": "db: must be sqlite or postgresql, got 'mysql'",
     "verify good.py --db sqlite:///good.py/results.db": "good.py/results.db: ",
@@ -483,9 +486,25 @@ def test_verify_ends_with_a_table_and_totals(lrgen, good, bad):
     assert re.fullmatch(r"good/file-\w{8}\s+StepLR_default\s+epoch\s+passed: contract\s+–\s+–\s+\d+\.\d", lines[1])
     assert re.fullmatch(r"bad/file-\w{8}\s+StepLR_default\s+epoch\s+failed\s+–\s+–\s+\d+\.\d", lines[2])
     assert re.fullmatch(r"bad/file-\w{8} contract: .*\bNet\b.*", lines[3])
-    totals = r"2 files: 1 passed up to contract, 1 failed; 0 results reused; \d+ s; recorded in sqlite:///db/ab.nn.db"
-    assert re.fullmatch(totals, lines[-1])
+    totals = (
+        r"2 files: 1 passed up to contract, 1 failed; 0 results reused; \d+ s; case seed \d+; "
+        r"recorded in sqlite:///db/ab\.nn\.db"
+    )
+    assert re.fullmatch(totals, " ".join(lines[-2:]))  # folded
     assert code == 1
+
+
+def test_a_case_seed_is_shown_and_repeats_a_run(lrgen, bad):
+    """The last line names the seed of the drawn cases, a new one or the given one; only its own results are reused."""
+    drawn = re.search(r"\bcase seed (\d+); ", lrgen("verify", bad, "--stage", "policy", "--device", "cpu")[1])
+    assert drawn is not None
+    arguments = ("verify", bad, "--stage", "policy", "--device", "cpu", "--case-seed")
+    assert "1 result reused" in lrgen(*arguments, drawn[1])[1]
+    for seed in (0, 2**63 - 1):
+        code, out, _ = lrgen(*arguments, seed)
+        assert code == 0
+        assert f" case seed {seed};" in out
+        assert one_document(lrgen(*arguments, seed, "--json")[1])[0]["case_seed"] == seed
 
 
 def test_brackets_in_names_are_not_markup(lrgen, tmp_path):
