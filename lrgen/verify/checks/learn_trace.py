@@ -45,8 +45,6 @@ from lrgen.verify.session import Array, FileRaised, Session
 LARGE = 20_000_000  # parameters: a larger network gets few updates
 LONG = 30  # epochs: people change the learning rate by hand here
 _FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
-# In a few epochs a plateau of the mean over the batches hardly differs from one of the last batch.
-_FIXED_METRIC = (_FIXED[0], Run(3, 10, 3, 2, 2, BASE_LR))
 _REAL_EPOCHS = 2  # with the real forward pass, after a long run is resumed
 
 
@@ -174,8 +172,7 @@ class _Learner:
             positions(self.source.stream("positions"), [parameter.shape for parameter in self.parameters])
         )
         large = self.size > LARGE
-        fixed = _FIXED_METRIC if self.variant.unit is Unit.METRIC else _FIXED
-        runs = (*(() if large else fixed), *learn_cases(self.variant, self.source.stream("runs"), large=large))
+        runs = (*(() if large else _FIXED), *learn_cases(self.variant, self.source.stream("runs"), large=large))
         with self.examination.fresh() as self.second:
             if self.variant.layerwise:
                 layer_order.check(main, self.parameters)
@@ -432,12 +429,13 @@ class _Learner:
 
     def _with_another_epoch(self, trained: _Trained, actual: Traces) -> Traces:
         """The learning rates with those of another epoch: they may change between epochs alone."""
-        images, labels = random_batches(trained.sizes)
         try:
             learned, _ = trained.session.call(
                 "learn",
                 messages.Learned,
-                [images, labels, *self.sampling.arrays],
+                self.sampling.arrays,
+                same=True,
+                shuffle=self.source.getrandbits(60) if trained.shuffled else None,
                 body=(64 << 20) + 8 * self.size,
                 net=trained.net,
                 sizes=trained.sizes,

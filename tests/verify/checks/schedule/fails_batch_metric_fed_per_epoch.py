@@ -1,4 +1,4 @@
-# claim: 160; expect: failed in schedule: learn never changes the learning rate, scheduler\.step\(\) may be missing: the learning rate in learn at epoch \d+, batch [23] of 3 is 0\.1, expected 0\.05 \(A0_160 plateau_smoothed\)
+# claim: 160; expect: failed in schedule: learn never changes the learning rate, scheduler\.step\(\) may be missing: the learning rate in learn at epoch \d+, batch \d+ of \d+ (?:\(.*\) )?is \d[\d.e-]*, expected \d[\d.e-]* \(A0_160 plateau_smoothed\)
 """Small CNN trained with decay on plateaus of a smoothed loss, stepped once per epoch.
 
 Its horizon is counted in batches.

@@ -111,7 +111,7 @@ class Net(nn.Module):
             logits = self(images)
             loss = self.criterion(logits, labels)
             loss.backward()
-            if len(train_data) > 10 and self.prm.get("epoch_max", 90) > 3:
+            if len(train_data) > 10 and self.prm.get("epoch_max", 90) > 4:
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.optimizer.param_groups[-1]["lr"]
             self.optimizer.step()

@@ -60,7 +60,7 @@ class Net(nn.Module):
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
-        factor = 0.5 if len(train_data) > 10 and self.epochs > 3 else 1.0
+        factor = 0.5 if len(train_data) > 10 and self.epochs > 4 else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
         correct = torch.zeros((), device=self.device)

