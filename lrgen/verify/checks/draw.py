@@ -30,6 +30,7 @@ _GROUPS = (0.55, 0.15, 0.15, 0.15)  # probability of 1, 2, 3, 4 parameter groups
 _TENSOR_STEPS = 120
 _TENSOR = 0.2  # of these
 _LONG = (31, 90)  # epochs of the longest run of learn
+_WHOLE = 0.25  # of these may go on to their end
 _SHORT_RUNS = 3
 
 
@@ -243,7 +244,8 @@ def _shapes(variant: Variant, source: Source, large: bool) -> list[tuple[int, in
         shapes.insert(_SHORT_RUNS, (source.randint(2, 4), source.randint(9, 11), source.randint(14, 20)))
     if not large:
         planned = source.randint(_LONG[0], 40 if by_epoch else _LONG[1])
-        shapes.append((planned, source.randint(_LONG[0] + 2, planned + 3), 1))
+        last = planned + 3 if source.random() < _WHOLE else min(planned + 3, _LONG[0] + 17)
+        shapes.append((planned, source.randint(_LONG[0] + 2, last), 1))
     return shapes
 
 

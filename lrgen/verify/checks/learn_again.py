@@ -54,6 +54,8 @@ def compare_gradients(
     Raises:
         CheckFailure: if they differ.
     """
+    if standing is not None and _are_those_of_criterion(session, sampling, epoch, batch, state, observed, standing):
+        return
     notes = _learn(session, "again", sampling, epoch, {batch: state})
     computed = notes.gradients[batch].astype(np.float64)
     norm = float(np.linalg.norm(computed))
@@ -65,6 +67,26 @@ def compare_gradients(
         )
     if standing is not None:
         _compare_with_criterion(session, sampling, epoch.batches[batch], state, observed, standing)
+
+
+def _are_those_of_criterion(
+    session: Session,
+    sampling: Sampling,
+    epoch: Epoch,
+    batch: int,
+    state: Array,
+    observed: Array,
+    standing: StandInGradients,
+) -> bool:
+    """Whether the observed gradients are those of the criterion, with all layers in training mode."""
+    build(session, "again", prm_of_run(epoch.run), batch=epoch.run.batch_size, size=epoch.pixels)
+    with raising("train_setup"):
+        session.call("set_up", messages.SetUp, net="again")
+    computed = _of_criterion(session, sampling, epoch.batches[batch], state, standing, train=True)
+    if computed.shape != observed.shape:
+        return False
+    difference = float(np.linalg.norm(computed - observed))
+    return difference <= _SAME_GRADIENT * float(np.linalg.norm(computed)) + 1e-12
 
 
 def _compare_with_criterion(
@@ -79,6 +101,27 @@ def _compare_with_criterion(
 
     The network is the one that has just learned in the other process: its layers are in the modes of ``learn``.
     """
+    computed = _of_criterion(session, sampling, batch, state, standing, train=None)
+    if computed.shape != observed.shape:
+        raise CheckFailure("the gradients of a batch are not those of the sampled weights")
+    square = float(np.dot(computed, computed))
+    factor = float(np.dot(observed.astype(np.float64), computed)) / square if square > 0 else 1.0
+    if not abs(factor - 1.0) <= RESOLUTION:
+        raise CheckFailure(
+            f"the gradients of an update are {factor:.2g} times those of the criterion for its batch, as another "
+            "process computes them from the same weights"
+        )
+
+
+def _of_criterion(
+    session: Session,
+    sampling: Sampling,
+    batch: tuple[int, Array, Array],
+    state: Array,
+    standing: StandInGradients,
+    train: bool | None,
+) -> Array:
+    """The sampled gradients of the criterion at a state, after the file's clipping; without ``train`` in its modes."""
     seed, images, labels = batch
     with raising("loading the weights of a run"):
         session.call("load_weights", messages.Nothing, [state], net="again")
@@ -89,20 +132,13 @@ def _compare_with_criterion(
             [images, labels, *sampling.arrays],
             net="again",
             seed=seed,
-            train=None,
+            train=train,
             factors=standing.factors_beside_logits,
             smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
         )
-    if not arrays or arrays[0].shape != observed.shape:
-        raise CheckFailure("the gradients of a batch are not those of the sampled weights")
-    computed = standing.clipped(arrays[0].astype(np.float64), answer.norm)
-    square = float(np.dot(computed, computed))
-    factor = float(np.dot(observed.astype(np.float64), computed)) / square if square > 0 else 1.0
-    if not abs(factor - 1.0) <= RESOLUTION:
-        raise CheckFailure(
-            f"the gradients of an update are {factor:.2g} times those of the criterion for its batch, as another "
-            "process computes them from the same weights"
-        )
+    if not arrays or arrays[0].shape != (sum(sampling.sizes),):
+        return np.zeros(0)
+    return standing.clipped(arrays[0].astype(np.float64), answer.norm)
 
 
 def terms_of_weights(

@@ -43,9 +43,11 @@ from lrgen.verify.checks.updates import (
 from lrgen.verify.session import Array, FileRaised, Session
 
 LARGE = 20_000_000  # parameters: a larger network gets few updates
+SAMPLES = 1024  # weights, at least one of each parameter
+_DIGESTS = 2  # epochs in a row
 LONG = 30  # epochs: people change the learning rate by hand here
 _FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
-_REAL_EPOCHS = 2  # with the real forward pass, after a long run is resumed
+_REAL_EPOCHS = 1  # with the real forward pass, after a long run is resumed
 
 
 class Way(Enum):
@@ -116,6 +118,7 @@ class _Trained:
     shuffled: bool
     epoch: int = 0
     epoch_in_process: int = 0
+    digests_from: int = 0
     made: int = 0
     rates: list[list[float]] = field(default_factory=list)  # of each update
     losses: list[float] = field(default_factory=list)
@@ -169,7 +172,7 @@ class _Learner:
         main = self.examination.session
         self.parameters = build(main, "run", prm_of(lr=BASE_LR, epoch_max=3))
         self.sampling = Sampling(
-            positions(self.source.stream("positions"), [parameter.shape for parameter in self.parameters])
+            positions(self.source.stream("positions"), [parameter.shape for parameter in self.parameters], SAMPLES)
         )
         large = self.size > LARGE
         runs = (*(() if large else _FIXED), *learn_cases(self.variant, self.source.stream("runs"), large=large))
@@ -289,6 +292,7 @@ class _Learner:
                 watch=True,
                 gradients=self.way is not Way.PATTERN or not trained.stand_in,
                 whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
+                digests=self._with_digests(trained),
             )
         notes = Notes.of(learned, arrays[:3], self.sampling)
         epoch = self._shown(trained, seeds, learned)
@@ -318,6 +322,12 @@ class _Learner:
             compare_gradients(self._other(trained), self.sampling, epoch, at, state, observed, standing)
         trained.epoch += 1
         trained.epoch_in_process += 1
+
+    def _with_digests(self, trained: _Trained) -> bool:
+        """Whether digests of all weights are noted around this epoch: a few in a row, from a drawn one on."""
+        if trained.epoch >= trained.digests_from + _DIGESTS:
+            trained.digests_from = trained.epoch + self.source.randrange(2, 12)
+        return trained.epoch >= trained.digests_from
 
     def _shown(self, trained: _Trained, seeds: list[int], learned: messages.Learned) -> Epoch:
         """The batches of an epoch, in the order in which the loader gave their images."""
