@@ -19,7 +19,7 @@ from lrgen.verify.checks.examination import Examination
 from lrgen.verify.sandbox import View
 from lrgen.verify.session import Nursery
 
-# A module of torch, which can be called, subclassed and asked for any attribute.
+# A module of torch, which can be called, subclassed, computed with and asked for any attribute.
 _NO_TORCH = """
 import sys
 from importlib.machinery import ModuleSpec
@@ -34,8 +34,10 @@ class Anything(ModuleType):
         return self
     def __mro_entries__(self, bases):
         return ()
-    def __or__(self, other):
-        return self
+    def __iter__(self):
+        return iter(())
+for operator in "getitem or ror and rand add radd sub rsub mul rmul truediv rtruediv pow neg lt le gt ge".split():
+    setattr(Anything, f"__{operator}__", lambda self, *operands: self)
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
@@ -112,8 +114,9 @@ def light_view(folder: Path) -> Iterator[Callable[[], View]]:
 
 @contextlib.contextmanager
 def light_nursery(folder: Path) -> Iterator[Nursery]:
-    """A nursery whose torch does nothing."""
-    with light_view(folder) as view, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(isolation, "view", view)
-        with Nursery() as nursery:
-            yield nursery
+    """A nursery whose torch does nothing; what starts another one meanwhile has the real torch."""
+    with contextlib.ExitStack() as stack:
+        with light_view(folder) as view, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(isolation, "view", view)
+            nursery = stack.enter_context(Nursery())
+        yield nursery

@@ -164,8 +164,8 @@ def test_random_interrupts_lose_and_repeat_no_outcome(tmp_path, left, count, num
             os.kill(pid, number)
             reported = [name for name, status, _ in read_all(reports) if status == "passed"]
             codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-        assert left() == set()
-        assert folders(tmp_path) == []
+        wait_for(lambda: not left(), "the end of all processes")
+        wait_for(lambda: not folders(tmp_path), "the removal of the folder")
         assert set(reported) <= set(recorded(database))
         assert set(recorded(database).values()) <= {1}
     assert set(codes) <= {130, 0, -number}  # before the handler is set the signal ends the process
@@ -227,8 +227,8 @@ def test_the_command_line_is_interrupted_at_any_moment(tmp_path, left, number):
         _, err = process.communicate(timeout=60)
         assert process.returncode in (130, 0, -number), err
         assert process.returncode == -number or "Traceback" not in err
-        assert left() == set()
-        assert folders(tmp_path) == []
+        wait_for(lambda: not left(), "the end of all processes")
+        wait_for(lambda: not folders(tmp_path), "the removal of the folder")
         assert set(recorded(database).values()) <= {1}
 
 

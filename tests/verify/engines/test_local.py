@@ -17,13 +17,13 @@ import pytest
 
 from lrgen.errors import EngineError
 from lrgen.records import Budget, Outcome, Stage, Status, VerifySettings
-from lrgen.verify import examiner
+from lrgen.verify import examiner, isolation
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
 from lrgen.verify.session import Nursery, Place, Session
 from tests.verify.engines.test_every_engine import of_file
-from tests.verify.loading import LINES_BEFORE, file_of, light_nursery, replace_checks
+from tests.verify.loading import LINES_BEFORE, file_of, light_nursery, light_view, replace_checks
 from tests.verify.processes import TIMEOUT, children_of, exists, wait_for
 
 CONTRACT = VerifySettings(stage=Stage.CONTRACT)
@@ -446,9 +446,11 @@ def test_an_interrupt_ends_the_files(start, tmp_path, pids, light):
 
 
 @pytest.mark.parametrize("victim", ["host", "guardian", "both"])
-def test_a_killed_nursery_ends_only_the_files_in_flight(start, tmp_path, pids, victim):
+def test_a_killed_nursery_ends_only_the_files_in_flight(start, tmp_path, monkeypatch, pids, victim):
     """Files that run when the nursery is killed have crashed; the others are verified with another nursery."""
-    with light_nursery(tmp_path / "packages") as nursery:
+    with light_view(tmp_path / "packages") as view:
+        monkeypatch.setattr(isolation, "view", view)
+    with Nursery() as nursery:
         code = "write_pid('{}'); write_pid('nursery', os.getppid()); wait_for('never')"
         outcomes = start(code.format("a"), code.format("b"), *[""] * 4, workers=2, nursery=nursery)
         killed = nursery.pid
