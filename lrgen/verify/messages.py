@@ -194,13 +194,34 @@ class Learned(Message):
 class Trained(Learned):
     """A call of ``learn`` on the training images.
 
-    ``rows`` is the number of logits of each batch, ``differentiated`` says whether its loss was differentiated, and
-    ``single`` whether the output of the network is a single tensor.
+    ``rows`` is the number of logits of each batch, ``differentiated`` says whether its loss was differentiated,
+    ``leaves`` is the number of logits of an image (auxiliary classifiers have their own), and ``single`` says whether
+    the output of the network is a single tensor.
     """
 
     rows: Annotated[list[Count], Field(max_length=_MAX_LIST)]
     differentiated: Annotated[list[bool], Field(max_length=_MAX_LIST)]
+    leaves: Annotated[int, Field(ge=0, le=20)]
     single: bool
+
+
+class Evaluated(Message):
+    """An evaluation: digests of the weights and of the buffers before the images and after them."""
+
+    weights: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    buffers: Annotated[list[Count], Field(min_length=2, max_length=2)]
+
+
+class Modes(Message):
+    """Digests of the weights: before ``eval()``, after it, after images, and after ``train()``."""
+
+    digests: Annotated[list[Count], Field(min_length=4, max_length=4)]
+
+
+class Left(Message):
+    """The buffers of a network that a part of a state leaves with another value."""
+
+    left: Annotated[list[Name], Field(max_length=_MAX_LIST)]
 
 
 class Entry(Message):
@@ -234,10 +255,11 @@ class Saved(Message):
 
 
 class Gradient(Message):
-    """The loss of a batch, and the norm of its gradients."""
+    """The loss of a batch, and the norm of its gradients; ``single`` says that the output is a single tensor."""
 
     loss: Number
     norm: Number
+    single: bool = True
 
 
 class Trace(Message):

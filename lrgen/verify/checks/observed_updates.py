@@ -6,7 +6,7 @@ and where an optimizer of its own kind has ``train()`` and ``eval()`` (Schedule-
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -54,6 +54,17 @@ class Watched:
         if shapes != expected or counts != sorted(counts) or not learned.events:
             raise ValueError("the notes of a call of learn do not belong together")
         return watched
+
+    def evaluated(self, weights: NDArray[Any], digest: int) -> "Watched":
+        """The same call, and after it an evaluation with these weights.
+
+        Raises:
+            ValueError: if they are not those of the sampled positions.
+        """
+        if weights.shape != self.weights.shape[1:]:
+            raise ValueError("the notes of an evaluation do not belong to those of learn")
+        event = messages.Event(kind="return", digest=digest, steps=len(self.steps))
+        return replace(self, events=[*self.events, event], weights=np.concatenate([self.weights, weights[None]]))
 
 
 class Fault(StrEnum):
@@ -135,6 +146,8 @@ class ObservedUpdates:
         for event, weights in zip(watched.events, watched.weights, strict=True):
             if self._last is not None:
                 before, old = self._last
+                if before.kind == event.kind == "return":  # an evaluation
+                    batch = None
                 # The steps of a call are counted from its start.
                 step = 0 if event.kind == "start" else before.steps
                 wrong = self._between(step, before, event, old, weights, watched, rates)

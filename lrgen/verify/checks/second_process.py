@@ -1,13 +1,13 @@
-"""What a second process of a file computes from a state of its network: the logits that decide, and a gradient.
+"""What a second process of a file computes from a state of its network: the logits that decide, and gradients.
 
-The second process does not know what the first one did. The logits are those of the saved state, and those of its
-parameters alone, with the statistics of norms renewed over images without labels: a network whose buffers hold what it
-remembers of its images has not learned with its parameters. The gradient of one drawn batch is computed by ``learn`` at
-the weights before that batch and, where the criterion is torch's cross-entropy of one tensor, directly.
+The second process does not know what the first one did. The logits are those of the saved state, which may not depend
+on other buffers than statistics of norms, and those of its parameters alone, with such statistics renewed over images
+without labels: a network whose buffers hold what it remembers of its images has not learned with its parameters. The
+gradients of drawn batches are computed at the weights before these batches, at another base learning rate: directly
+where the criterion is torch's cross-entropy of one tensor, else by ``learn``.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrgen.verify import messages
+from lrgen.verify.checks import scores
 from lrgen.verify.checks.examination import Examination, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.hand_over import hand_over
@@ -24,6 +25,7 @@ from lrgen.verify.checks.training_plan import TrainingPlan
 from lrgen.verify.session import Array, Session
 
 NET = "net"
+_SILENT, _KEPT = "silent", "batch"
 # The difference of two gradients of the same batch at the same weights, relative to their norm.
 TOLERANCE = 1e-2
 LOW_PRECISION = 0.2  # with autocast, compiled, or on a GPU
@@ -58,14 +60,14 @@ class Setting:
             held_out_batch=4 * self.plan.batch_size,
         )
 
-    def build(self, session: Session) -> list[messages.Parameter]:
+    def build(self, session: Session, net: str = NET) -> list[messages.Parameter]:
         """Build the network."""
         shape = [self.plan.batch_size, *self.data.images.shape[1:]]
         seed = self.examination.settings.seed
         built, _ = session.call(
             "build",
             messages.Built,
-            net=NET,
+            net=net,
             shape=shape,
             classes=self.data.classes,
             prm=dict(self.prm),
@@ -73,38 +75,72 @@ class Setting:
         )
         return built.parameters
 
-    def set_up(self, session: Session) -> messages.SetUp:
+    def set_up(self, session: Session, net: str = NET) -> messages.SetUp:
         """Call ``train_setup``."""
-        return session.call("set_up", messages.SetUp, net=NET)[0]
+        return session.call("set_up", messages.SetUp, net=net)[0]
 
-    def logits(self, session: Session, **arguments: Any) -> NDArray[np.float32]:
-        """The logits of the evaluated images.
+    def evaluation(self, session: Session, sampling: Sequence[Array] = (), **arguments: Any) -> "Evaluation":
+        """Evaluate the network.
 
         Raises:
-            CheckFailure: if they have another shape than images × classes.
+            CheckFailure: if the logits have another shape than images × classes, or if weights or buffers change.
         """
         expected = (arguments.get("count") or len(self.data.held_out), self.data.classes)
-        autocast = self.examination.settings.autocast
-        _, [logits] = session.call("logits", messages.Nothing, net=NET, autocast=autocast, **arguments)
+        evaluated, [logits, weights] = session.call(
+            "logits",
+            messages.Evaluated,
+            list(sampling),
+            net=NET,
+            seed=self.examination.settings.seed,
+            autocast=self.examination.settings.autocast,
+            **arguments,
+        )
         if logits.shape != expected or logits.dtype != np.float32:
             raise CheckFailure(f"the logits have the shape {logits.shape}, expected {expected}")
-        return logits
+        for name, (before, after) in (("weights", evaluated.weights), ("buffers", evaluated.buffers)):
+            if before != after:
+                raise CheckFailure(f"the {name} of the network change while it is evaluated")
+        return Evaluation(logits, weights, evaluated.weights[1])
 
 
-def saved_logits(
-    setting: Setting, trained: Session, name: str, weights: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The logits of a kept state in a fresh process, and those of its parameters alone."""
+@dataclass(frozen=True)
+class Evaluation:
+    """The logits of evaluated images, and sampled weights and the digest of all weights in evaluation mode."""
+
+    logits: NDArray[np.float32]
+    weights: Array
+    digest: int
+
+
+@dataclass(frozen=True)
+class SavedLogits:
+    """The logits of a kept state, those of its parameters and statistics of norms, and of its parameters alone.
+
+    ``left`` are the other buffers that training changed.
+    """
+
+    logits: NDArray[np.float32]
+    learned: NDArray[np.float32]
+    alone: NDArray[np.float32]
+    left: Sequence[str]
+
+
+def saved_logits(setting: Setting, trained: Session, name: str, weights: int) -> SavedLogits:
+    """Evaluate a kept state in a fresh process."""
     overfit = setting.plan.budget is not None
+    norms = "held-out" if overfit else None
     with setting.examination.fresh() as session, raising("the evaluation of the saved state"):
         setting.give_data(session, with_labels=False)
         setting.build(session)
         hand_over(trained, session, name, weights)
-        session.call("load_state", messages.Nothing, net=NET, name=name, parameters_only=True)
-        alone = setting.logits(session, norms="held-out" if overfit else "training")
-        session.call("load_state", messages.Nothing, net=NET, name=name, parameters_only=False)
+        session.call("load_state", messages.Left, net=NET, name=name, part="parameters")
+        alone = setting.evaluation(session, norms="held-out" if overfit else "training").logits
+        [left] = session.call("load_state", messages.Left, net=NET, name=name, part="statistics")[:1]
+        learned = setting.evaluation(session, norms=norms).logits if left.left else None
+        session.call("load_state", messages.Left, net=NET, name=name)
         session.call("drop_state", messages.Nothing, name=name)
-        return setting.logits(session, norms="held-out" if overfit else None), alone
+        logits = setting.evaluation(session, norms=norms).logits
+        return SavedLogits(logits, logits if learned is None else learned, alone, left.left)
 
 
 @dataclass(frozen=True)
@@ -112,8 +148,8 @@ class DrawnBatch:
     """A batch of the training whose gradient is computed again.
 
     ``order`` are the images of its epoch and ``seeds`` those of its batches, both from the drawn batch on. ``observed``
-    are the sampled gradients, ``norm`` is that of all gradients, ``largest_norm`` the largest of the training.
-    ``single`` says that the output of the network is one tensor.
+    are the sampled gradients, ``norm`` is that of all gradients, ``largest_norm`` the largest so far. ``same_loss``
+    says that the loss is the cross-entropy of the logits.
     """
 
     place: str
@@ -122,94 +158,121 @@ class DrawnBatch:
     observed: NDArray[np.floating[Any]]
     norm: float
     largest_norm: float
-    single: bool
+    same_loss: bool
 
 
-def check_gradient(
-    setting: Setting, trained: Session, name: str, weights: int, sampling: Sequence[Array], batch: DrawnBatch
-) -> str:
-    """Compute the gradient of the drawn batch again; returns a sentence on what was compared.
+@dataclass(frozen=True)
+class Compared:
+    """How the gradient of a batch was computed again: by ``learn``, and with which term of the weights alone."""
 
-    Raises:
-        CheckFailure: if it differs.
+    by_learn: bool = False
+    term: float | None = None
+
+
+class SecondProcess:
+    """A process that computes gradients of drawn batches again, at another base learning rate.
+
+    It gets the parameters of the network alone: what buffers tell may not show in a gradient.
     """
-    tolerance = TOLERANCE if setting.exact else LOW_PRECISION
-    with ExitStack() as stack:
-        session = stack.enter_context(setting.examination.fresh())
-        stack.enter_context(raising("training"))
+
+    def __init__(self, setting: Setting, session: Session, sampling: Sequence[Array], weights: int) -> None:
+        self._setting, self._session, self._sampling, self._weights = setting, session, sampling, weights
+        self._tolerance = TOLERANCE if setting.exact else LOW_PRECISION
         setting.give_data(session)
-        parameters = setting.build(session)
-        set_up = setting.set_up(session)
-        hand_over(trained, session, name, weights)
-        session.call("load_state", messages.Nothing, net=NET, name=name, parameters_only=False)
-        session.call("drop_state", messages.Nothing, name=name)
-        again, norm = _gradient_of_learn(setting, session, sampling, batch, len(parameters))
-        if _distance(again, batch.observed) > tolerance or not _close(norm, batch.norm, tolerance):
-            raise CheckFailure(
-                f"the gradient {batch.place} differs from that of the same batch at the same weights in another "
-                f"process: its norm is {batch.norm:.6g}, expected {norm:.6g}"
-            )
-        if not (batch.single and set_up.criterion.cross_entropy):
-            return "the gradient of a drawn batch was computed again by learn: its loss is the file's own"
-        direct, direct_norm = _direct_gradient(setting, session, sampling, batch)
-        if _explained(batch, direct, direct_norm, tolerance):
-            return "the gradient of a drawn batch was computed again"
-        session.call("stand_in", messages.StoodIn, [setting_images(setting)], net=NET)
-        term, term_norm = _gradient_of_learn(setting, session, sampling, batch, len(parameters), silent=True)
-        whole = direct + term
-        if term_norm and _explained(batch, whole, batch.norm, tolerance):
-            return "the gradient of a drawn batch was computed again, with a term of the loss of weights alone"
-    raise CheckFailure(
-        f"the gradient {batch.place} is not that of the criterion with the labels of the batch: its norm is "
-        f"{batch.norm:.6g}, expected {direct_norm:.6g}"
-    )
+        self._parameters = len(setting.build(session))
+        self._criterion = setting.set_up(session).criterion
 
+    def check(self, trained: Session, batch: DrawnBatch) -> Compared:
+        """Compute the gradient of a drawn batch again, whose weights the process of the training has kept as ``batch``.
 
-def setting_images(setting: Setting) -> Array:
-    """Two images for a forward pass whose output does not matter."""
-    return setting.data.images[:2].astype(np.float32) / 255
+        Raises:
+            CheckFailure: if it differs.
+        """
+        hand_over(trained, self._session, _KEPT, self._weights)
+        compared = self._check(batch)
+        self._session.call("drop_state", messages.Nothing, name=_KEPT)
+        return compared
 
+    def _check(self, batch: DrawnBatch) -> Compared:
+        self._load(NET)
+        direct = self._direct(batch) if self._criterion.cross_entropy else None
+        if direct is None:
+            again, norm, _ = self._learned(batch)
+            if _distance(again, batch.observed) > self._tolerance or not _close(norm, batch.norm, self._tolerance):
+                raise CheckFailure(
+                    f"the gradient {batch.place} differs from that of the same batch at the same weights in another "
+                    f"process: its norm is {batch.norm:.6g}, expected {norm:.6g}"
+                )
+            return Compared(by_learn=True)
+        gradient, norm = direct
+        explained = _explained(batch, gradient, norm, self._tolerance)
+        if explained and batch.same_loss:
+            return Compared()
+        term, term_norm, value = self._term(batch)
+        if explained or (term_norm and _explained(batch, gradient + term, batch.norm, self._tolerance)):
+            return Compared(term=value)
+        raise CheckFailure(
+            f"the gradient {batch.place} is not that of the criterion with the labels of the batch: its norm is "
+            f"{batch.norm:.6g}, expected {norm:.6g}"
+        )
 
-def _gradient_of_learn(
-    setting: Setting,
-    session: Session,
-    sampling: Sequence[Array],
-    batch: DrawnBatch,
-    parameters: int,
-    silent: bool = False,
-) -> tuple[NDArray[Any], float]:
-    """The gradient at the first step of ``learn`` on the batches from the drawn one on."""
-    trained, arrays = session.call(
-        "train",
-        messages.Trained,
-        [*sampling, batch.order],
-        net=NET,
-        seeds=list(batch.seeds),
-        autocast=setting.examination.settings.autocast,
-        stop=True,
-        silent=silent,
-    )
-    watched = Watched.of(trained, arrays, parameters, len(sampling[0]))
-    if len(watched.steps) != 1 or watched.steps[0].norm is None:
-        raise CheckFailure(f"learn makes no step of the optimizer in a process that resumes {batch.place}")
-    return watched.gradients[0], watched.steps[0].norm
+    def _load(self, net: str) -> None:
+        self._session.call("load_state", messages.Left, net=net, name=_KEPT, part="parameters")
 
+    def _term(self, batch: DrawnBatch) -> tuple[NDArray[Any], float, float]:
+        """The term of the loss that depends on the weights alone: its gradient, the norm, and its value.
 
-def _direct_gradient(
-    setting: Setting, session: Session, sampling: Sequence[Array], batch: DrawnBatch
-) -> tuple[NDArray[Any], float]:
-    """The gradient of the criterion for the labels that the examiner knows."""
-    indices = batch.order[: setting.plan.batch_size]
-    _, [images, _] = session.call("batch", messages.Nothing, [indices], seed=batch.seeds[0])
-    gradient, [sampled, _] = session.call(
-        "gradient",
-        messages.Gradient,
-        [images, setting.data.labels[indices], *sampling],
-        net=NET,
-        seed=batch.seeds[0],
-        autocast=setting.examination.settings.autocast,
-    )
-    return sampled, gradient.norm
+        It is what ``learn`` differentiates with a stand-in that sends gradients of zero.
+        """
+        images = self._setting.data.images[:2].astype(np.float32) / 255
+        self._setting.build(self._session, _SILENT)
+        self._setting.set_up(self._session, _SILENT)
+        self._load(_SILENT)
+        self._session.call("stand_in", messages.StoodIn, [images], net=_SILENT)
+        gradient, norm, losses = self._learned(batch, silent=True)
+        self._session.call("forget", messages.Nothing, net=_SILENT)
+        return gradient, norm, losses
+
+    def _learned(self, batch: DrawnBatch, silent: bool = False) -> tuple[NDArray[Any], float, float]:
+        """What ``learn`` computes until its first step, on the batches from the drawn one on.
+
+        The sampled gradient, its norm, and the difference of the loss from the cross-entropy of the logits.
+        """
+        setting = self._setting
+        trained, arrays = self._session.call(
+            "train",
+            messages.Trained,
+            [*self._sampling, batch.order],
+            net=_SILENT if silent else NET,
+            seeds=list(batch.seeds),
+            autocast=setting.examination.settings.autocast,
+            stop=True,
+            silent=silent,
+        )
+        watched = Watched.of(trained, arrays, self._parameters, len(self._sampling[0]))
+        if len(watched.steps) != 1 or watched.steps[0].norm is None:
+            raise CheckFailure(f"learn makes no step of the optimizer in a process that resumes {batch.place}")
+        difference = np.nan
+        labels = setting.data.labels[batch.order[: setting.plan.batch_size]]
+        if trained.leaves == 1 and trained.rows == [len(labels)] and trained.differentiated == [True]:
+            own = scores.losses(arrays[4], labels, self._criterion.label_smoothing).mean()
+            difference = float(arrays[3][0] - own)
+        return watched.gradients[0], watched.steps[0].norm, difference
+
+    def _direct(self, batch: DrawnBatch) -> tuple[NDArray[Any], float] | None:
+        """The gradient of the criterion for the labels that the examiner knows; None for several leaves of logits."""
+        setting = self._setting
+        indices = batch.order[: setting.plan.batch_size]
+        gradient, arrays = self._session.call(
+            "gradient",
+            messages.Gradient,
+            [indices, setting.data.labels[indices], *self._sampling],
+            net=NET,
+            seed=batch.seeds[0],
+            autocast=setting.examination.settings.autocast,
+            smoothing=self._criterion.label_smoothing,
+        )
+        return (arrays[0], gradient.norm) if gradient.single else None
 
 
 def _explained(batch: DrawnBatch, gradient: NDArray[Any], norm: float, tolerance: float) -> bool:

@@ -6,7 +6,7 @@ computed here, from logits, sampled weights and sampled gradients.
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lrgen import curves
 from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
 from lrgen.verify import messages
-from lrgen.verify.checks import scores
+from lrgen.verify.checks.batch_losses import LOW_PRECISION, SAME, BatchLosses, first_wrong
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
@@ -23,7 +23,7 @@ from lrgen.verify.checks.observed_updates import Fault, ObservedUpdates, Watched
 from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
 from lrgen.verify.checks.scores import Score, score
-from lrgen.verify.checks.second_process import NET, DrawnBatch, Setting, check_gradient, saved_logits
+from lrgen.verify.checks.second_process import NET, Compared, DrawnBatch, SecondProcess, Setting, saved_logits
 from lrgen.verify.checks.training_plan import TrainingPlan, plan_of, steps_of
 from lrgen.verify.session import Array, Session
 
@@ -39,9 +39,11 @@ IMAGES_BEFORE = 360
 OVERFIT = 0.9
 # The fraction of evaluated images by which the accuracy of a saved state may differ in another process.
 SAVED = 0.05
+# The difference of two logits of the same state, as a fraction of the spread of logits.
+_SAME_LOGITS = 1e-2
 SAMPLES = 512  # of the weights
-# The relative difference of the loss that is differentiated from the cross-entropy of the logits.
-_SAME_LOSS = 1e-3
+# The gradient of a batch is computed again in each epoch, or in so many of a longer training.
+_EPOCHS, _OF_BUDGET = 10, 3
 _SEEDS = 0x5EED  # keeps the order of images apart from other draws of the same seed
 
 
@@ -52,19 +54,17 @@ class Epoch:
     order: NDArray[np.int64]
     seeds: list[int]
     watched: Watched
-    losses: NDArray[np.float64]  # of each batch
-    accuracies: NDArray[np.float64]
-    sizes: NDArray[np.int64]
+    batches: BatchLosses
     cross_entropy: bool  # the loss is that of the criterion for the logits and labels
-    single: bool  # the output is a single tensor
+    logits: NDArray[np.float32]  # of the evaluated images
     score: Score
     seconds: float
     result: messages.Result
 
     def metric(self, metric: Metric | None) -> tuple[NDArray[np.float64], float]:
         """A metric of each batch, and its mean over images; what ``learn`` returned where there is none."""
-        values = self.accuracies if metric is Metric.ACCURACY else self.losses
-        mean = float(np.average(values, weights=self.sizes)) if len(values) else math.nan
+        values = self.batches.accuracies if metric is Metric.ACCURACY else self.batches.values
+        mean = float(np.average(values, weights=self.batches.sizes)) if len(values) else math.nan
         if math.isnan(mean) and self.result.kind == "pair":
             returned = self.result.accuracy if metric is Metric.ACCURACY else self.result.loss
             mean = math.nan if returned is None else returned
@@ -101,6 +101,8 @@ class Training:
     session: Session
     epochs: list[Epoch] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
+    compared: dict[int, Compared] = field(default_factory=dict)  # by update
+    wrong_gradient: CheckFailure | None = None
 
     def __post_init__(self) -> None:
         self.examination, self.plan, self.data = self.setting.examination, self.setting.plan, self.setting.data
@@ -115,16 +117,19 @@ class Training:
         Raises:
             CheckFailure: if anything that is compared differs.
         """
-        with raising("training"):
+        with self.examination.fresh() as other, raising("training"):
             self._begin()
+            self.second = SecondProcess(self._resumed(), other, self.sampling, self.weights)
             best = self._train()
         self._check_movement()
         rates = self._check_rates()
         self._check_updates(rates)
+        self._check_losses()
         accuracy = self.epochs[best].score.accuracy
         self._require(accuracy, f"in the best of {self.plan.epochs} epochs")
         self._check_saved(best)
-        self._check_gradient()
+        self._check_gradients()
+        self._check_modes()
         if self.plan.budget:
             self.evidence.append("the labels of the images to overfit were seen")
         self.examination.evidence += self.evidence
@@ -142,13 +147,10 @@ class Training:
         sampled = positions(drawn, [parameter.shape for parameter in self.parameters], SAMPLES)
         self.sizes = [len(at) for at in sampled]
         self.sampling: list[Array] = [np.concatenate(sampled), np.array(self.sizes, dtype=np.int64)]
-        # The drawn update is not the first; its batch is a whole one.
-        whole = max(1, len(self.data.images) // self.plan.batch_size)
-        choices = [divmod(at, whole) for at in range(1, self.plan.epochs * whole)] or [(0, 0)]
-        self.drawn = self.examination.draw.stream("training", "update").choice(choices)
+        self.drawn = self._drawn_batches()
         if not self.plan.budget:
             count = min(IMAGES_BEFORE, len(self.data.held_out))
-            logits = self.setting.logits(self.session, count=count)
+            logits = self.setting.evaluation(self.session, count=count).logits
             before = score(logits, self.data.held_out_labels[:count]).accuracy
             limit = TIMES_CHANCE_BEFORE / self.data.classes
             if before > limit:
@@ -156,6 +158,23 @@ class Training:
                     f"the accuracy on {count} held-out images is {before:.3f} before training, expected at most "
                     f"{limit:.2f}"
                 )
+
+    def _resumed(self) -> Setting:
+        """The setting of the process that computes gradients again: its base learning rate is another one."""
+        factor = 0.2 + 0.6 * self.examination.draw.stream("training", "rate").random()
+        return replace(self.setting, prm={**self.setting.prm, "lr": self.plan.lr * factor})
+
+    def _drawn_batches(self) -> dict[int, int]:
+        """A whole batch of each epoch, of a long training in three epochs of which one is the last.
+
+        It is not the first batch of the training.
+        """
+        draw, last = self.examination.draw.stream("training", "updates"), self.plan.epochs - 1
+        whole = max(1, len(self.data.images) // self.plan.batch_size)
+        epochs = list(range(last))
+        if self.plan.budget or self.plan.epochs > _EPOCHS:
+            epochs = draw.sample(epochs[1:], min(_OF_BUDGET - 1, max(0, last - 1)))
+        return {epoch: draw.randrange(int(epoch == 0 and whole > 1), whole) for epoch in (*epochs, last)}
 
     def _train(self) -> int:
         """Run the epochs; returns the index of the best one, whose state is kept."""
@@ -174,6 +193,7 @@ class Training:
     def _epoch(self, number: int, started: float) -> Epoch:
         order = self._draw.permutation(len(self.data.images)).astype(np.int64)
         seeds = [int(seed) for seed in self._draw.integers(1 << 62, size=self.updates)]
+        batch = None if self.wrong_gradient else self.drawn.get(number - 1)
         trained, arrays = self.session.call(
             "train",
             messages.Trained,
@@ -182,57 +202,58 @@ class Training:
             net=NET,
             seeds=seeds,
             autocast=self.examination.settings.autocast,
-            keep=self.drawn[1] if self.drawn[0] == number - 1 else None,
+            keep=batch,
         )
         watched = Watched.of(trained, arrays, len(self.parameters), sum(self.sizes))
-        logits = self.setting.logits(self.session, norms="held-out" if self.plan.budget else None)
-        losses, accuracies, sizes, cross_entropy = self._batches(trained, arrays[3], arrays[4], order)
-        held_out = score(logits, self.data.held_out_labels)
-        seconds = time.perf_counter() - started
-        return Epoch(
+        evaluation = self.setting.evaluation(
+            self.session, self.sampling, norms="held-out" if self.plan.budget else None
+        )
+        watched = watched.evaluated(evaluation.weights, evaluation.digest)
+        labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
+        criterion = self.set_up.criterion
+        batches = BatchLosses.of(trained, arrays[3], arrays[4:], labels, self.data.classes, criterion.label_smoothing)
+        epoch = Epoch(
             order,
             seeds,
             watched,
-            losses,
-            accuracies,
-            sizes,
-            cross_entropy,
-            trained.single,
-            held_out,
-            seconds,
+            batches,
+            criterion.cross_entropy and batches.same(self._loss_tolerance),
+            evaluation.logits,
+            score(evaluation.logits, self.data.held_out_labels),
+            time.perf_counter() - started,
             trained.result,
         )
+        if batch is not None:
+            self._compare_gradient(number - 1, batch, epoch)
+        return epoch
 
-    def _batches(
-        self, trained: messages.Trained, differentiated: Array, logits: Array, order: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], bool]:
-        """The loss, the accuracy and the size of each batch, and whether the losses are those of the criterion.
+    @property
+    def _loss_tolerance(self) -> float:
+        return SAME if self.setting.exact else LOW_PRECISION
 
-        Losses are those that were differentiated. The cross-entropy of the logits differs from them by rounding errors
-        alone, unless the loss has terms of its own.
-        """
-        labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
-        sizes = np.array([len(part) for part in labels], dtype=np.int64)
-        rows, known = trained.rows[: self.updates], np.array(trained.differentiated[: self.updates], dtype=bool)
-        losses = differentiated[: self.updates].astype(np.float64)
-        if rows != sizes.tolist() or len(logits) != len(order) or logits.shape[1:] != (self.data.classes,):
-            return losses[known[: len(losses)]], np.zeros(0), sizes[: int(known.sum())], False
-        parts = np.split(logits, np.cumsum(sizes)[:-1])
-        smoothing = self.set_up.criterion.label_smoothing
-        own = np.array(
-            [scores.losses(part, wanted, smoothing).mean() for part, wanted in zip(parts, labels, strict=True)]
+    def _compare_gradient(self, index: int, batch: int, epoch: Epoch) -> None:
+        """Compute the gradient of a drawn batch again; a failure comes after those of the updates."""
+        steps = epoch.watched.steps
+        if len(steps) != self.updates or steps[batch].norm is None:
+            return
+        start = batch * self.plan.batch_size
+        norms = [step.norm for each in (*self.epochs, epoch) for step in each.watched.steps if step.norm is not None]
+        drawn = DrawnBatch(
+            self._place(index * self.updates + batch),
+            np.concatenate([epoch.order[start:], epoch.order[:start]]),
+            [*epoch.seeds[batch:], *epoch.seeds[:batch]],
+            epoch.watched.gradients[batch],
+            steps[batch].norm or 0.0,
+            max(norms),
+            epoch.batches.entropies is None or epoch.cross_entropy,
         )
-        accuracies = np.array(
-            [float((part.argmax(axis=1) == wanted).mean()) for part, wanted in zip(parts, labels, strict=True)]
-        )
-        losses = np.where(known, losses, own)
-        tolerance = _SAME_LOSS if self.setting.exact else 0.1
-        with np.errstate(all="ignore"):
-            same = bool(np.all(np.abs(losses - own) <= tolerance * np.maximum(1.0, np.abs(own))))
-        return losses, accuracies, sizes, same and self.set_up.criterion.cross_entropy
+        try:
+            self.compared[index * self.updates + batch] = self.second.check(self.session, drawn)
+        except CheckFailure as failure:
+            self.wrong_gradient = failure
 
     def _require_finite(self, number: int, epoch: Epoch) -> None:
-        wrong = np.flatnonzero(~np.isfinite(epoch.losses))
+        wrong = np.flatnonzero(~np.isfinite(epoch.batches.values))
         not_finite = epoch.result.kind == "other" and epoch.result.text.startswith("(")
         if len(wrong) or not math.isfinite(epoch.score.loss) or not_finite:
             update = int(wrong[0]) + 1 if len(wrong) else len(epoch.watched.steps)
@@ -348,46 +369,77 @@ class Training:
 
     def _check_saved(self, best: int) -> None:
         """Evaluate the state of the best epoch in a fresh process; its logits are recorded."""
-        logits, alone = saved_logits(self.setting, self.session, "best", self.weights)
+        logits = saved_logits(self.setting, self.session, "best", self.weights)
         labels, epoch = self.data.held_out_labels, self.epochs[best]
-        saved, before = score(logits, labels), epoch.score.accuracy
+        saved, before = score(logits.logits, labels), epoch.score.accuracy
         if abs(saved.accuracy - before) > max(SAVED, 2.5 / len(labels)):
             raise CheckFailure(
                 f"the saved state of epoch {best + 1} has the accuracy {saved.accuracy:.3f} in another process, "
                 f"expected {before:.3f} as in that of the training"
             )
+        # Statistics that are renewed depend on what they were before.
+        if self.setting.exact and not self.plan.budget and not _same(epoch.logits, logits.logits):
+            raise CheckFailure(
+                f"the saved state of epoch {best + 1} gives other logits in another process than in its own"
+            )
+        if not _same(logits.learned, logits.logits):
+            names = ", ".join(messages.printable(name) for name in logits.left[:3])
+            raise CheckFailure(
+                f"the logits depend on what training has written into buffers ({names}): apart from statistics of "
+                "norms, a network learns with its parameters"
+            )
         epoch.score = saved
         self._report()
         self._require(saved.accuracy, "with the saved state in another process")
-        self._require(score(alone, labels).accuracy, "with the parameters of the saved state alone")
+        self._require(score(logits.alone, labels).accuracy, "with the parameters of the saved state alone")
 
-    def _check_gradient(self) -> None:
-        """Compute the gradient of the drawn batch again in another process."""
-        epoch_index, batch = self.drawn
-        epoch = self.epochs[epoch_index]
-        step = next(
-            (
-                before.steps
-                for before in [event for event in epoch.watched.events if event.kind == "batch"][batch : batch + 1]
-            ),
-            len(epoch.watched.steps),
-        )
-        if step >= len(epoch.watched.steps):
-            self.evidence.append("the gradient of the drawn batch was not computed again: it has no update")
+    def _check_losses(self) -> None:
+        """Compare the loss of each update with the criterion of its logits."""
+        if self.variant is None or not self.set_up.criterion.cross_entropy:
             return
-        start = batch * self.plan.batch_size
-        norms = [noted.norm for each in self.epochs for noted in each.watched.steps if noted.norm is not None]
-        drawn = DrawnBatch(
-            self._place(epoch_index * self.updates + batch),
-            np.concatenate([epoch.order[start:], epoch.order[:start]]),
-            [*epoch.seeds[batch:], *epoch.seeds[:batch]],
-            epoch.watched.gradients[step],
-            epoch.watched.steps[step].norm or 0.0,
-            max(norms, default=0.0),
-            all(each.single for each in self.epochs),
-        )
-        evidence = check_gradient(self.setting, self.session, "batch", self.weights, self.sampling, drawn)
-        self.evidence.append(evidence)
+        batches = [epoch.batches for epoch in self.epochs]
+        leaves = {None if epoch.entropies is None else epoch.entropies.shape[1] for epoch in batches}
+        if None in leaves or len(leaves) > 1:
+            self.evidence.append("the losses of training were not compared: its logits are not those of forward")
+            return
+        terms = {update: each.term for update, each in self.compared.items() if each.term is not None}
+        wrong = first_wrong(batches, terms, self.plan.batch_size, self._loss_tolerance)
+        if wrong is not None:
+            update, loss, expected = wrong
+            raise CheckFailure(
+                f"the loss {self._place(update)} is {loss:.6g}, expected {expected:.6g}: that of the criterion for the "
+                "logits and the labels"
+            )
+
+    def _check_gradients(self) -> None:
+        """Say how the gradients of drawn batches were computed again.
+
+        Raises:
+            CheckFailure: if one was wrong.
+        """
+        if self.wrong_gradient is not None:
+            raise self.wrong_gradient
+        count = len(self.compared)
+        if not count:
+            self.evidence.append("the gradients of drawn batches were not computed again: they have no update each")
+            return
+        sentence = f"the gradients of {count} drawn batches were computed again"
+        if any(each.by_learn for each in self.compared.values()):
+            sentence += " by learn: its loss is the file's own"
+        elif any(each.term is not None for each in self.compared.values()):
+            sentence += ", with a term of the loss of weights alone"
+        self.evidence.append(sentence)
+
+    def _check_modes(self) -> None:
+        """Require that evaluation mode leaves other weights as they are, which the file has not seen."""
+        if self.variant is None or self.variant.optimizer is not None:
+            return
+        factor = 0.5 + 0.4 * self.examination.draw.stream("training", "modes").random()
+        with raising("evaluating the network"):
+            modes, _ = self.session.call("modes", messages.Modes, net=NET, factor=factor)
+        for digest, when in zip(modes.digests[1:], ("eval()", "the evaluation", "train()"), strict=True):
+            if digest != modes.digests[0]:
+                raise CheckFailure(f"{when} of the network changes its weights")
 
     def _place(self, update: int) -> str:
         return f"in training at epoch {update // self.updates + 1}, batch {update % self.updates + 1} of {self.updates}"
@@ -395,4 +447,10 @@ class Training:
 
 def _body(updates: int, samples: int, logits: int) -> int:
     """The bytes that the notes of an epoch may have: events may be twice as many, and steps too."""
-    return (32 << 20) + 4 * (4 * updates * samples + 2 * logits)
+    return (32 << 20) + 4 * (4 * updates * samples + 4 * logits)
+
+
+def _same(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
+    """Whether logits are the same, but for rounding errors."""
+    with np.errstate(all="ignore"):
+        return bool(np.abs(first - second).max() <= _SAME_LOGITS * max(float(first.std()), 1e-6))

@@ -14,12 +14,13 @@ from torch.utils import _pytree as pytree
 class BatchNotes:
     """Notes the logits of the first forward pass of each batch, and the first loss that is differentiated.
 
-    They stay on the device until ``taken``, which avoids synchronisation.
+    An output may have several leaves of logits (auxiliary classifiers). The notes stay on the device until ``taken``,
+    which avoids synchronisation.
     """
 
     def __init__(self, net: Any) -> None:
         self._net = net
-        self._logits: list[Tensor | None] = []
+        self._leaves: list[list[Tensor]] = []
         self._losses: list[Tensor | None] = []
         self._single = True
         self._hook: Any = None
@@ -40,32 +41,30 @@ class BatchNotes:
 
     def begin(self) -> None:
         """Begin the next batch."""
-        self._logits.append(None)
+        self._leaves.append([])
         self._losses.append(None)
 
     def taken(self) -> tuple[dict[str, Any], list[np.ndarray[Any, Any]]]:
-        """What was noted: values, and the arrays losses (NaN without one) and logits, batch after batch."""
-        batches = [logits.reshape(-1, logits.shape[-1]).float().cpu() for logits in self._logits if logits is not None]
-        rows = [0 if logits is None else len(logits) for logits in self._logits]
-        same = len({logits.shape[1] for logits in batches}) == 1
+        """What was noted: values, and the arrays losses (NaN without one) and logits of each leaf, batch by batch."""
+        noted = [leaves for leaves in self._leaves if leaves]
+        same = len({tuple(leaf.shape[1] for leaf in leaves) for leaves in noted}) == 1
+        rows = [len(leaves[0]) if leaves and same else 0 for leaves in self._leaves]
         losses = [math.nan if loss is None else float(loss) for loss in self._losses]
-        differentiated = [loss is not None for loss in self._losses]
         values = {
-            "rows": rows if same else [0] * len(rows),
-            "differentiated": differentiated,
+            "rows": rows,
+            "differentiated": [loss is not None for loss in self._losses],
+            "leaves": len(noted[0]) if same else 0,
             "single": self._single and same,
         }
-        return values, [
-            np.array(losses, dtype=np.float64),
-            torch.cat(batches).numpy() if same else np.zeros((0, 1), dtype=np.float32),
-        ]
+        logits = [torch.cat(leaf).float().cpu().numpy() for leaf in zip(*noted, strict=True)] if same else []
+        return values, [np.array(losses, dtype=np.float64), *logits]
 
     def _note_logits(self, _: Any, __: Any, output: Any) -> None:
-        if self._logits and self._logits[-1] is None and torch.is_grad_enabled():
+        if self._leaves and not self._leaves[-1] and torch.is_grad_enabled():
             self._single = self._single and isinstance(output, Tensor)
-            leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
-            if leaves and leaves[0].dim() == 2:
-                self._logits[-1] = leaves[0].detach().clone()
+            leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim() == 2]
+            if len({len(leaf) for leaf in leaves}) == 1:
+                self._leaves[-1] = [leaf.detach().clone() for leaf in leaves]
 
     def _differentiate(self, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         assert self._backward is not None

@@ -464,26 +464,53 @@ class Driver(States):
         return {**values, **of_batches}, [*sent, *batch_arrays]
 
     def do_logits(
-        self, arrays: Arrays, net: str, count: int | None = None, norms: str | None = None, autocast: bool = False
+        self,
+        arrays: Arrays,
+        net: str,
+        seed: int,
+        count: int | None = None,
+        norms: str | None = None,
+        autocast: bool = False,
     ) -> Answer:
-        """The logits of the held-out images, or of the first ``count``.
+        """The logits of the held-out images, or of the first ``count``, and weights at sampled positions.
 
         The statistics of norms may be renewed before, over the images that ``norms`` names: ``held-out``, or
-        ``training``.
+        ``training``. Digests of the weights and of the buffers say what they are before the images and after them.
         """
         assert self.held_out is not None
         assert self.training is not None
         built = self.nets[net]
+        _seed(seed)
         with torch.no_grad(), self._precision(autocast):
             if norms is not None:
                 shown = self.held_out if norms == "held-out" else islice(self.training, _NORM_BATCHES)
                 renew_norms(built, list(shown))
             built.eval()
+            digests = [(digest_of(built.parameters()), digest_of(built.buffers()))]
             logits: list[Tensor] = []
             for images, _ in self.held_out:
                 if count is None or sum(map(len, logits)) < count:
                     logits.append(built(images).float().cpu())
-        return {}, [torch.cat(logits)[:count].numpy()]
+        digests.append((digest_of(built.parameters()), digest_of(built.buffers())))
+        weights, buffers = (list(both) for both in zip(*digests, strict=True))
+        sampled = Watch(built, arrays[0], arrays[1], False, set()).weights() if arrays else np.zeros(0, np.float32)
+        return {"weights": weights, "buffers": buffers}, [torch.cat(logits)[:count].numpy(), sampled]
+
+    def do_modes(self, arrays: Arrays, net: str, factor: float) -> Answer:
+        """Digests of the weights, multiplied by a factor: before ``eval()``, after it, with images, and in training."""
+        assert self.held_out is not None
+        built = self.nets[net]
+        with torch.no_grad():
+            for parameter in built.parameters():
+                parameter.mul_(factor)
+            digests = [digest_of(built.parameters())]
+            built.eval()
+            digests.append(digest_of(built.parameters()))
+            built(next(iter(self.held_out))[0])
+            digests.append(digest_of(built.parameters()))
+            built.train()
+            digests.append(digest_of(built.parameters()))
+        return {"digests": digests}
 
     def do_compile(self, arrays: Arrays, net: str) -> Answer:
         """Compile a network with torch.compile."""
@@ -534,10 +561,14 @@ class Driver(States):
     ) -> Answer:
         """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter.
 
+        Instead of images there may be their positions among the training images: they come as from the loader.
+
         Args:
             train: whether the network is set to training or to evaluation; None leaves it as it is.
             factors: of the loss at each tensor of the output; by default the output is what the criterion takes.
             smoothing: computes torch's cross entropy with this label smoothing instead of the file's criterion.
+
+        There are none where the output is no tensor and no factors are given.
         """
         built = self.nets[net]
         if train is not None:
@@ -545,11 +576,16 @@ class Driver(States):
         built.zero_grad()
         _seed(seed)
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
+        if images.dim() == 1:
+            assert self.training is not None
+            images, _ = self.training.batch(images, torch.Generator().manual_seed(seed))
         criterion = _criterion_of(built)
         if smoothing is not None:
             criterion = functools.partial(nn.functional.cross_entropy, label_smoothing=smoothing)
         with self._precision(autocast):
             output = built(images)
+            if factors is None and not isinstance(output, Tensor):
+                return {"loss": math.nan, "norm": math.nan, "single": False}
             if factors is None:
                 loss = criterion(output, labels)
             else:
@@ -560,13 +596,6 @@ class Driver(States):
         watched = Watch(built, arrays[2], arrays[3], True, set())
         sampled, present, norm = watched.gradients()
         return {"loss": float(loss.detach()), "norm": norm}, [sampled, present]
-
-    def do_batch(self, arrays: Arrays, seed: int) -> Answer:
-        """The batch of the training images at some positions, as the loader gives it with this seed."""
-        assert self.training is not None
-        generator = torch.Generator().manual_seed(seed)
-        images, labels = self.training.batch(torch.from_numpy(arrays[0]), generator)
-        return {}, [images.contiguous().cpu().numpy(), labels.cpu().numpy()]
 
     # Schedules.
 

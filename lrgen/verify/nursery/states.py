@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .norms import statistics
+
 Entries = list[dict[str, Any]]
 
 
@@ -63,11 +65,21 @@ class State:
         for values, own, in_part in self._overlaps(start, len(part)):
             values[own] = torch.from_numpy(part[in_part]).to(values.device)
 
-    def load(self, net: Any, parameters_only: bool) -> None:
-        """Load the state into a network, or its parameters alone."""
-        names = {name for name, _ in net.named_parameters(remove_duplicate=False)} if parameters_only else self.tensors
-        state = {name: tensor for name, tensor in self.tensors.items() if name in names}
-        net.load_state_dict(state, strict=not parameters_only)
+    def load(self, net: Any, part: str) -> list[str]:
+        """Load a part of the state into a network; returns the names of the buffers that keep another value.
+
+        The ``parameters`` are loaded alone, with the ``statistics`` of norms, or with ``all`` buffers.
+        """
+        if part == "all":
+            net.load_state_dict(self.tensors)
+            return []
+        names = {name for name, _ in net.named_parameters(remove_duplicate=False)}
+        if part == "statistics":
+            names.update(statistics(net))
+        net.load_state_dict({name: self.tensors[name] for name in self.tensors if name in names}, strict=False)
+        left = [(name, tensor) for name, tensor in self.tensors.items() if name not in names]
+        own = net.state_dict()
+        return [name for name, tensor in left if name not in own or not torch.equal(own[name], tensor)]
 
     def _overlaps(self, start: int, length: int) -> Iterator[tuple[Tensor, slice, slice]]:
         """The tensors that overlap with a part, as bytes, with the places in the tensor and in the part."""
@@ -116,10 +128,9 @@ class States:
         self.states[name].write(start, arrays[0])
         return {}
 
-    def do_load_state(self, arrays: Any, net: str, name: str, parameters_only: bool) -> dict[str, Any]:
-        """Load a state into a network, or its parameters alone."""
-        self.states[name].load(self.nets[net], parameters_only)
-        return {}
+    def do_load_state(self, arrays: Any, net: str, name: str, part: str = "all") -> dict[str, Any]:
+        """Load a part of a state into a network; names the buffers that keep another value."""
+        return {"left": [left[:300] for left in self.states[name].load(self.nets[net], part)]}
 
     def do_drop_state(self, arrays: Any, name: str) -> dict[str, Any]:
         """Free the memory of a state."""

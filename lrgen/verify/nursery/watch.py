@@ -121,6 +121,11 @@ class Watch:
         whole = _concatenated(values)
         return _numpy(_cpu(_take(whole, 0, self._flat))), present, float(_norm(whole))
 
+    def weights(self) -> np.ndarray[Any, Any]:
+        """The sampled weights."""
+        with torch.no_grad():
+            return _numpy(_cpu(self._samples([_detach(parameter) for parameter in self._parameters])))
+
     def taken(self) -> tuple[dict[str, Any], list[np.ndarray[Any, Any]]]:
         """The notes: values, and the arrays weights (events × samples), gradients, presence, then whole states."""
         width = len(self._flat)

@@ -1,0 +1,123 @@
+"""The losses of the batches of a training, compared with the cross-entropy of the logits that they came from.
+
+The labels are those that the examiner knows. A loss may have a term that depends on the weights alone, which a second
+process measures, and an output with several leaves of logits (auxiliary classifiers) one constant factor for each.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrgen.verify import messages
+from lrgen.verify.checks import scores
+from lrgen.verify.session import Array
+
+# The relative difference of the loss that is differentiated from the cross-entropy of the logits.
+SAME = 1e-3
+LOW_PRECISION = 0.1
+_TERM = 1.5  # a factor by which a term of the weights may change within an epoch
+
+
+@dataclass(frozen=True)
+class BatchLosses:
+    """The batches of a call of ``learn``; without logits their losses are compared with nothing.
+
+    ``values`` are the losses that were differentiated, or the cross-entropy where none was, ``entropies`` (batches ×
+    leaves) the mean cross-entropy of the logits, and ``accuracies`` those of the first leaf.
+    """
+
+    values: NDArray[np.float64]
+    entropies: NDArray[np.float64] | None
+    accuracies: NDArray[np.float64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        trained: messages.Trained,
+        differentiated: Array,
+        logits: Sequence[Array],
+        labels: Sequence[NDArray[np.int64]],
+        classes: int,
+        smoothing: float,
+    ) -> "BatchLosses":
+        """What was noted of batches with these labels."""
+        sizes = np.array([len(part) for part in labels], dtype=np.int64)
+        known = np.array(trained.differentiated[: len(sizes)], dtype=bool)
+        values = differentiated[: len(sizes)].astype(np.float64)
+        shape = (sum(sizes), classes)
+        noted = len(logits) == trained.leaves and all(leaf.shape == shape for leaf in logits)
+        if trained.rows != sizes.tolist() or not logits or not noted:
+            return cls(values[known[: len(values)]], None, np.zeros(0), sizes[: int(known.sum())])
+        rows = [np.split(leaf, np.cumsum(sizes)[:-1]) for leaf in logits]
+        entropies = np.array(
+            [
+                [scores.losses(part, wanted, smoothing).mean() for part, wanted in zip(leaf, labels, strict=True)]
+                for leaf in rows
+            ]
+        ).T
+        accuracies = np.array(
+            [float((part.argmax(axis=1) == wanted).mean()) for part, wanted in zip(rows[0], labels, strict=True)]
+        )
+        return cls(np.where(known, values, entropies[:, 0]), entropies, accuracies, sizes)
+
+    def same(self, tolerance: float) -> bool:
+        """Whether the losses are the cross-entropy of a single leaf of logits."""
+        if self.entropies is None or self.entropies.shape[1] != 1:
+            return False
+        return bool(np.all(_close(self.values, self.entropies[:, 0], tolerance)))
+
+
+def first_wrong(
+    batches: Sequence[BatchLosses], terms: Mapping[int, float], whole: int, tolerance: float
+) -> tuple[int, float, float] | None:
+    """The first update of a training whose loss is wrong, with its loss and the one that is expected.
+
+    Args:
+        batches: of each epoch, each with entropies.
+        terms: of the weights alone, at some updates.
+        whole: the number of images of a whole batch.
+        tolerance: the relative error of a loss.
+    """
+    losses = np.concatenate([epoch.values for epoch in batches])
+    entropies = np.concatenate([epoch.entropies for epoch in batches if epoch.entropies is not None])
+    if entropies.shape[1] > 1:
+        factors = np.linalg.lstsq(entropies, losses, rcond=None)[0]
+        expected = entropies @ factors
+        right = _close(losses, expected, tolerance)
+    else:
+        expected = entropies[:, 0]
+        right = _close(losses, expected, tolerance)
+        if terms and not right.all():
+            sizes = np.concatenate([epoch.sizes for epoch in batches])
+            right |= _explained(losses - expected, terms, whole / sizes)
+            at = np.array(sorted(terms))
+            measured = np.array([terms[update] for update in sorted(terms)])
+            right[at] = _close(losses[at], expected[at] + measured, tolerance)
+            expected = expected + np.interp(np.arange(len(losses)), at, measured)
+    if right.all():
+        return None
+    wrong = int(np.flatnonzero(~right)[0])
+    return wrong, float(losses[wrong]), float(expected[wrong])
+
+
+def _explained(
+    differences: NDArray[np.float64], terms: Mapping[int, float], shares: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether differences are a slowly changing term, which a smaller batch may have as a larger share."""
+    at = sorted(terms)
+    term = np.interp(np.arange(len(differences)), at, [terms[update] for update in at])
+    with np.errstate(all="ignore"):
+        ratios = differences / term
+        fits: NDArray[np.bool_] = np.zeros(len(ratios), dtype=bool)
+        for ratio in (ratios, ratios / shares):
+            fits |= (ratio <= _TERM) & (ratio >= 1 / _TERM)
+    return fits
+
+
+def _close(losses: NDArray[np.float64], expected: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+    with np.errstate(all="ignore"):
+        close: NDArray[np.bool_] = np.abs(losses - expected) <= tolerance * np.maximum(1.0, np.abs(expected))
+    return close
