@@ -43,13 +43,14 @@ class BatchLosses:
         classes: int,
         smoothing: float,
     ) -> "BatchLosses":
-        """What was noted of batches with these labels."""
+        """Notes of batches with these labels."""
         sizes = np.array([len(part) for part in labels], dtype=np.int64)
         known = np.array(trained.differentiated[: len(sizes)], dtype=bool)
         values = differentiated[: len(sizes)].astype(np.float64)
         shape = (sum(sizes), classes)
         noted = len(logits) == trained.leaves and all(leaf.shape == shape for leaf in logits)
-        if trained.rows != sizes.tolist() or not logits or not noted:
+        # Without gradients the data may be gone through again, for statistics of norms.
+        if trained.rows[: len(sizes)] != sizes.tolist() or not logits or not noted:
             return cls(values[known[: len(values)]], None, np.zeros(0), sizes[: int(known.sum())])
         rows = [np.split(leaf, np.cumsum(sizes)[:-1]) for leaf in logits]
         entropies = np.array(

@@ -6,7 +6,7 @@ computed here, from logits, sampled weights and sampled gradients.
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,16 @@ from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
 from lrgen.verify import messages
 from lrgen.verify.checks.batch_losses import LOW_PRECISION, SAME, BatchLosses, first_wrong
 from lrgen.verify.checks.draw import positions
+from lrgen.verify.checks.drawn_gradients import DrawnGradients
 from lrgen.verify.checks.examination import Examination, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.images import reordered, training_data
 from lrgen.verify.checks.observed_updates import Fault, ObservedUpdates, Watched, WrongUpdate, optimizer_of
 from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
-from lrgen.verify.checks.scores import Score, score
-from lrgen.verify.checks.second_process import NET, Compared, DrawnBatch, SecondProcess, Setting, saved_logits
+from lrgen.verify.checks.scores import score
+from lrgen.verify.checks.second_process import NET, Setting, saved_logits
+from lrgen.verify.checks.training_epoch import Epoch
 from lrgen.verify.checks.training_plan import TrainingPlan, plan_of, steps_of
 from lrgen.verify.session import Array, Session
 
@@ -42,33 +44,7 @@ SAVED = 0.05
 # The difference of two logits of the same state, as a fraction of the spread of logits.
 _SAME_LOGITS = 1e-2
 SAMPLES = 512  # of the weights
-# The gradient of a batch is computed again in each epoch, or in so many of a longer training.
-_EPOCHS, _OF_BUDGET = 10, 3
 _SEEDS = 0x5EED  # keeps the order of images apart from other draws of the same seed
-
-
-@dataclass
-class Epoch:
-    """An epoch of the training."""
-
-    order: NDArray[np.int64]
-    seeds: list[int]
-    watched: Watched
-    batches: BatchLosses
-    cross_entropy: bool  # the loss is that of the criterion for the logits and labels
-    logits: NDArray[np.float32]  # of the evaluated images
-    score: Score
-    seconds: float
-    result: messages.Result
-
-    def metric(self, metric: Metric | None) -> tuple[NDArray[np.float64], float]:
-        """A metric of each batch, and its mean over images; what ``learn`` returned where there is none."""
-        values = self.batches.accuracies if metric is Metric.ACCURACY else self.batches.values
-        mean = float(np.average(values, weights=self.batches.sizes)) if len(values) else math.nan
-        if math.isnan(mean) and self.result.kind == "pair":
-            returned = self.result.accuracy if metric is Metric.ACCURACY else self.result.loss
-            mean = math.nan if returned is None else returned
-        return values, mean
 
 
 def run(examination: Examination) -> None:
@@ -101,8 +77,6 @@ class Training:
     session: Session
     epochs: list[Epoch] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
-    compared: dict[int, Compared] = field(default_factory=dict)  # by update
-    wrong_gradient: CheckFailure | None = None
 
     def __post_init__(self) -> None:
         self.examination, self.plan, self.data = self.setting.examination, self.setting.plan, self.setting.data
@@ -119,7 +93,8 @@ class Training:
         """
         with self.examination.fresh() as other, raising("training"):
             self._begin()
-            self.second = SecondProcess(self._resumed(), other, self.sampling, self.weights)
+            self.gradients = DrawnGradients(self.setting, self.updates)
+            self.gradients.begin(other, self.sampling, self.weights)
             best = self._train()
         self._check_movement()
         rates = self._check_rates()
@@ -128,7 +103,7 @@ class Training:
         accuracy = self.epochs[best].score.accuracy
         self._require(accuracy, f"in the best of {self.plan.epochs} epochs")
         self._check_saved(best)
-        self._check_gradients()
+        self.evidence.append(self.gradients.evidence())
         self._check_modes()
         if self.plan.budget:
             self.evidence.append("the labels of the images to overfit were seen")
@@ -147,7 +122,6 @@ class Training:
         sampled = positions(drawn, [parameter.shape for parameter in self.parameters], SAMPLES)
         self.sizes = [len(at) for at in sampled]
         self.sampling: list[Array] = [np.concatenate(sampled), np.array(self.sizes, dtype=np.int64)]
-        self.drawn = self._drawn_batches()
         if not self.plan.budget:
             count = min(IMAGES_BEFORE, len(self.data.held_out))
             logits = self.setting.evaluation(self.session, count=count).logits
@@ -159,23 +133,6 @@ class Training:
                     f"{limit:.2f}"
                 )
 
-    def _resumed(self) -> Setting:
-        """The setting of the process that computes gradients again: its base learning rate is another one."""
-        factor = 0.2 + 0.6 * self.examination.draw.stream("training", "rate").random()
-        return replace(self.setting, prm={**self.setting.prm, "lr": self.plan.lr * factor})
-
-    def _drawn_batches(self) -> dict[int, int]:
-        """A whole batch of each epoch, of a long training in three epochs of which one is the last.
-
-        It is not the first batch of the training.
-        """
-        draw, last = self.examination.draw.stream("training", "updates"), self.plan.epochs - 1
-        whole = max(1, len(self.data.images) // self.plan.batch_size)
-        epochs = list(range(last))
-        if self.plan.budget or self.plan.epochs > _EPOCHS:
-            epochs = draw.sample(epochs[1:], min(_OF_BUDGET - 1, max(0, last - 1)))
-        return {epoch: draw.randrange(int(epoch == 0 and whole > 1), whole) for epoch in (*epochs, last)}
-
     def _train(self) -> int:
         """Run the epochs; returns the index of the best one, whose state is kept."""
         best = 0
@@ -183,6 +140,7 @@ class Training:
             started = time.perf_counter()
             epoch = self._epoch(number, started)
             self.epochs.append(epoch)
+            self.gradients.compare(self.session, self.epochs)
             self._report()
             self._require_finite(number, epoch)
             if number == 1 or epoch.score.accuracy > self.epochs[best].score.accuracy:
@@ -193,7 +151,6 @@ class Training:
     def _epoch(self, number: int, started: float) -> Epoch:
         order = self._draw.permutation(len(self.data.images)).astype(np.int64)
         seeds = [int(seed) for seed in self._draw.integers(1 << 62, size=self.updates)]
-        batch = None if self.wrong_gradient else self.drawn.get(number - 1)
         trained, arrays = self.session.call(
             "train",
             messages.Trained,
@@ -202,7 +159,7 @@ class Training:
             net=NET,
             seeds=seeds,
             autocast=self.examination.settings.autocast,
-            keep=batch,
+            keep=self.gradients.batch(number - 1),
         )
         watched = Watched.of(trained, arrays, len(self.parameters), sum(self.sizes))
         evaluation = self.setting.evaluation(
@@ -212,7 +169,7 @@ class Training:
         labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
         criterion = self.set_up.criterion
         batches = BatchLosses.of(trained, arrays[3], arrays[4:], labels, self.data.classes, criterion.label_smoothing)
-        epoch = Epoch(
+        return Epoch(
             order,
             seeds,
             watched,
@@ -223,34 +180,10 @@ class Training:
             time.perf_counter() - started,
             trained.result,
         )
-        if batch is not None:
-            self._compare_gradient(number - 1, batch, epoch)
-        return epoch
 
     @property
     def _loss_tolerance(self) -> float:
         return SAME if self.setting.exact else LOW_PRECISION
-
-    def _compare_gradient(self, index: int, batch: int, epoch: Epoch) -> None:
-        """Compute the gradient of a drawn batch again; a failure comes after those of the updates."""
-        steps = epoch.watched.steps
-        if len(steps) != self.updates or steps[batch].norm is None:
-            return
-        start = batch * self.plan.batch_size
-        norms = [step.norm for each in (*self.epochs, epoch) for step in each.watched.steps if step.norm is not None]
-        drawn = DrawnBatch(
-            self._place(index * self.updates + batch),
-            np.concatenate([epoch.order[start:], epoch.order[:start]]),
-            [*epoch.seeds[batch:], *epoch.seeds[:batch]],
-            epoch.watched.gradients[batch],
-            steps[batch].norm or 0.0,
-            max(norms),
-            epoch.batches.entropies is None or epoch.cross_entropy,
-        )
-        try:
-            self.compared[index * self.updates + batch] = self.second.check(self.session, drawn)
-        except CheckFailure as failure:
-            self.wrong_gradient = failure
 
     def _require_finite(self, number: int, epoch: Epoch) -> None:
         wrong = np.flatnonzero(~np.isfinite(epoch.batches.values))
@@ -402,33 +335,13 @@ class Training:
         if None in leaves or len(leaves) > 1:
             self.evidence.append("the losses of training were not compared: its logits are not those of forward")
             return
-        terms = {update: each.term for update, each in self.compared.items() if each.term is not None}
-        wrong = first_wrong(batches, terms, self.plan.batch_size, self._loss_tolerance)
+        wrong = first_wrong(batches, self.gradients.terms, self.plan.batch_size, self._loss_tolerance)
         if wrong is not None:
             update, loss, expected = wrong
             raise CheckFailure(
                 f"the loss {self._place(update)} is {loss:.6g}, expected {expected:.6g}: that of the criterion for the "
                 "logits and the labels"
             )
-
-    def _check_gradients(self) -> None:
-        """Say how the gradients of drawn batches were computed again.
-
-        Raises:
-            CheckFailure: if one was wrong.
-        """
-        if self.wrong_gradient is not None:
-            raise self.wrong_gradient
-        count = len(self.compared)
-        if not count:
-            self.evidence.append("the gradients of drawn batches were not computed again: they have no update each")
-            return
-        sentence = f"the gradients of {count} drawn batches were computed again"
-        if any(each.by_learn for each in self.compared.values()):
-            sentence += " by learn: its loss is the file's own"
-        elif any(each.term is not None for each in self.compared.values()):
-            sentence += ", with a term of the loss of weights alone"
-        self.evidence.append(sentence)
 
     def _check_modes(self) -> None:
         """Require that evaluation mode leaves other weights as they are, which the file has not seen."""
