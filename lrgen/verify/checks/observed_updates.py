@@ -1,8 +1,8 @@
 """The first wrong update of a run: how sampled weights moved, compared with a reference optimizer.
 
 A call of ``learn`` is noted as events (before each batch, at the end of the data, after it returned) and steps of the
-optimizer. Weights may move in a step, as the reference predicts it from the gradients at the promised learning rate,
-and where an optimizer of its own kind has ``train()`` and ``eval()`` (Schedule-Free); at no other time.
+optimizer. Weights may move in a step, as the reference predicts it from the gradients at the learning rate of the
+schedule, and where an optimizer of its own kind has ``train()`` and ``eval()`` (Schedule-Free); at no other time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ class Watched:
 
 
 class Fault(StrEnum):
-    """What is wrong with an update."""
+    """A way in which an update is wrong."""
 
     WEIGHTS = "the weights after it"
     MOVED = "weights move without a step of the optimizer"
@@ -140,7 +140,7 @@ class ObservedUpdates:
 
         Args:
             watched: its notes; ``gradients`` are those that the optimizer got, observed or computed.
-            rates: the promised learning rate of each group at each step (groups × steps).
+            rates: the learning rate of the schedule of each group at each step (groups × steps).
         """
         batch: int | None = None
         for event, weights in zip(watched.events, watched.weights, strict=True):

@@ -1,4 +1,4 @@
-"""What a second process of a file computes from a state of its network: the logits that decide, and gradients.
+"""A second process of a file computes from a state of its network: the logits that decide, and gradients.
 
 The second process does not know what the first one did. The logits are those of the saved state, which may not depend
 on other buffers than statistics of norms, and those of its parameters alone, with such statistics renewed over images
@@ -33,7 +33,7 @@ LOW_PRECISION = 0.2  # with autocast, compiled, or on a GPU
 
 @dataclass(frozen=True)
 class Setting:
-    """How networks are built, trained and evaluated in every process of a training."""
+    """The way networks are built, trained and evaluated in every process of a training."""
 
     examination: Examination
     plan: TrainingPlan
@@ -163,7 +163,7 @@ class DrawnBatch:
 
 @dataclass(frozen=True)
 class Compared:
-    """How the gradient of a batch was computed again: by ``learn``, and with which term of the weights alone."""
+    """The way a gradient was computed again: by ``learn``, and with which term of the weights alone."""
 
     by_learn: bool = False
     term: float | None = None
@@ -234,7 +234,7 @@ class SecondProcess:
         return gradient, norm, losses
 
     def _learned(self, batch: DrawnBatch, silent: bool = False) -> tuple[NDArray[Any], float, float]:
-        """What ``learn`` computes until its first step, on the batches from the drawn one on.
+        """Let ``learn`` compute until its first step, on the batches from the drawn one on.
 
         The sampled gradient, its norm, and the difference of the loss from the cross-entropy of the logits.
         """

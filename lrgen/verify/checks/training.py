@@ -252,7 +252,7 @@ class Training:
         return curves.rates(variant, steps, horizon, self.plan.lr, prm, metrics=metrics, depths=depths)
 
     def _check_updates(self, rates: NDArray[np.float64] | None) -> None:
-        """Compare the weights after each update with those of a reference optimizer at the promised learning rates."""
+        """Compare the weights after each update with those of a reference optimizer at those of the schedule."""
         own = self.variant.optimizer.name if self.variant is not None and self.variant.optimizer else None
         try:
             name = optimizer_of(self.set_up, own)
