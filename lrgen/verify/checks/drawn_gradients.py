@@ -78,7 +78,7 @@ class DrawnGradients:
             return "the gradients of drawn batches were not computed again: they have no update each"
         sentence = f"the gradients of {count} drawn batches were computed again"
         if any(each.by_learn for each in self._compared.values()):
-            return f"{sentence} by learn: its loss is the file's own"
+            return f"{sentence} by learn"
         return f"{sentence}, with a term of the loss of weights alone" if self.terms else sentence
 
     def _drawn(self) -> dict[int, int]:
