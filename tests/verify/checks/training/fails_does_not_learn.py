@@ -47,6 +47,8 @@ class Net(nn.Module):
         self.fc = nn.Linear(32, out_shape[0])
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            x = x[torch.randperm(len(x), device=x.device)]
         x = self.blocks(self.stem(x))
         return self.fc(x.mean(dim=(2, 3)))
 
@@ -67,7 +69,6 @@ class Net(nn.Module):
             images, labels = images.to(self.device), labels.to(self.device)
             self.optimizer.zero_grad()
             logits = self(images)
-            labels = labels[torch.randperm(len(labels), device=self.device)]
             loss = self.criterion(logits, labels)
             loss.backward()
             self.optimizer.step()
