@@ -26,8 +26,9 @@ from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Ended, Nursery, Place
+from lrgen.verify.session import Ended, Place
 from tests.paths import TINY
 
 # More horizons than the check has: a mutant whose traces are equal at all of them is equivalent to the original.

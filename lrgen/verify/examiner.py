@@ -14,7 +14,8 @@ from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.messages import printable
-from lrgen.verify.session import Ended, Nursery, Place
+from lrgen.verify.nursery_process import Nursery
+from lrgen.verify.session import Ended, Place
 
 _MAX_REASON = 1000  # characters
 

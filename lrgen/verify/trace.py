@@ -14,8 +14,9 @@ from lrgen.errors import CorpusError
 from lrgen.verify import messages
 from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Ended, FileRaised, Nursery, Place, Session
+from lrgen.verify.session import Ended, FileRaised, Place, Session
 
 Rates = list[list[float]]
 

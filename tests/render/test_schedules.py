@@ -19,8 +19,9 @@ from lrgen.verify.checks.examination import prm_of
 from lrgen.verify.checks.reference import metrics_of
 from lrgen.verify.limits import Limits
 from lrgen.verify.messages import Loaded
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery, Place, Session
+from lrgen.verify.session import Place, Session
 from tests.mutation import Tiny
 
 TINY = Tiny()

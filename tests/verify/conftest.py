@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lrgen.verify.checks.examination import Examination
-from lrgen.verify.session import Nursery
+from lrgen.verify.nursery_process import Nursery
 from tests.verify.examinations import Examine, examination_of
 
 

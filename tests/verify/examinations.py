@@ -9,8 +9,9 @@ from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery, Place
+from lrgen.verify.session import Place
 
 CASE_SEED = 1
 

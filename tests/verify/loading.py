@@ -16,8 +16,8 @@ from lrgen.records import Candidate, Stage, Variant
 from lrgen.verify import examiner, isolation
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks.examination import Examination
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import View
-from lrgen.verify.session import Nursery
 
 # A module of torch, which can be called, subclassed, computed with and asked for any attribute.
 _NO_TORCH = """

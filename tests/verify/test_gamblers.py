@@ -13,8 +13,9 @@ from lrgen.verify.checks import make_scheduler_trace
 from lrgen.verify.checks.cases import Case
 from lrgen.verify.checks.draw import draw_for, schedule_cases
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery, Place, Session
+from lrgen.verify.session import Place, Session
 
 CLAIM = "StepLR_default"
 SHARE = 0.05

@@ -21,8 +21,8 @@ from lrgen.verify import isolation
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery
 from tests.paths import FIXTURES
 from tests.verify.processes import children_of
 

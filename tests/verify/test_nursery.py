@@ -10,8 +10,8 @@ import pytest
 
 from lrgen.errors import EngineError
 from lrgen.verify import isolation
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import View
-from lrgen.verify.session import Nursery
 
 FAULT = "the process that files are forked from does not start"
 

@@ -18,7 +18,7 @@ from lrgen.verify import run as verify
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.isolation import Isolation
-from lrgen.verify.session import Nursery
+from lrgen.verify.nursery_process import Nursery
 from tests.paths import CASES
 from tests.verify.processes import children_of
 from tests.verify.test_cases import TABLE, Case

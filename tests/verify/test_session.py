@@ -18,8 +18,9 @@ from lrgen.errors import IsolationError
 from lrgen.records import Status
 from lrgen.verify import isolation, messages
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Ended, FileRaised, Nursery, Place, Session
+from lrgen.verify.session import Ended, FileRaised, Place, Session
 from tests.verify.processes import has_exited, wait_for
 
 PLACE = Place(Mechanism.PROCESS, Limits())

@@ -14,7 +14,8 @@ from lrgen.records import Budget, Candidate, CheckReport, EpochReport, Policy, S
 from lrgen.verify import messages
 from lrgen.verify.checks.draw import Source
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.session import Array, FileRaised, Nursery, Place, Session
+from lrgen.verify.nursery_process import Nursery
+from lrgen.verify.session import Array, FileRaised, Place, Session
 from lrgen.verify.static.imports import optional
 
 _COARSE = 8  # pixels of a side that are alike in a smooth image

@@ -13,8 +13,9 @@ from lrgen.verify.case_seed import new_case_seed
 from lrgen.verify.examiner import Examiner
 from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery, Place
+from lrgen.verify.session import Place
 
 _PAUSE = 0.1  # seconds between two looks at files that are ending
 

@@ -28,9 +28,9 @@ from lrgen.limited import Pipes
 from lrgen.records import Candidate, Outcome, Stage, VerifySettings
 from lrgen.verify import codec, isolation
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.sandbox.syscalls import PR_SET_PDEATHSIG, call
-from lrgen.verify.session import Nursery
 
 PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _ERRORS = {error.__name__: error for error in (DataError, DeviceError, EngineError, IsolationError)}

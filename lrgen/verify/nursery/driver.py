@@ -14,14 +14,12 @@ answer; what it cannot do is to know what the examiner expects.
 import builtins
 import contextlib
 import functools
-import inspect
 import io
 import math
 import os
 import random
 import sys
 import traceback
-import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -38,12 +36,25 @@ from torch.utils import _pytree as pytree
 
 from . import wire
 from .batch_notes import BatchNotes
+from .describe import (
+    criterion_of,
+    criterion_report,
+    global_state,
+    groups_of,
+    optimizer_report,
+    parameters_of,
+    result_of,
+    signature_of,
+    state_of,
+    takes_metric,
+)
 from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
+from .prm import Prm, read_of
 from .resuming import restore, restore_without_scheduler
 from .standin import StandIn
 from .states import States
-from .watch import Stopped, Watch, digest_of, settings_of
+from .watch import Stopped, Watch, digest_of
 
 Arrays = list[np.ndarray[Any, Any]]
 Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
@@ -64,38 +75,6 @@ def serve(channel: int, device: str) -> None:
     while (received := wire.receive(channel)) is not None:
         message, arrays = received
         wire.send(channel, *driver.obey(message.pop("do"), message, arrays))
-
-
-class Prm(dict[str, Any]):
-    """Hyperparameters that record which of them were read."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.read: set[str] = set()
-
-    def __getitem__(self, key: str) -> Any:
-        self.read.add(key)
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.read.add(key)
-        return super().get(key, default)
-
-    def pop(self, key: str, *default: Any) -> Any:
-        self.read.add(key)
-        return super().pop(key, *default)
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names, which copies do as well: all values count as read."""
-        self.read.update(self.keys())
-        return super().__iter__()
-
-    def items(self) -> Any:
-        self.read.update(self.keys())
-        return super().items()
-
-    def copy(self) -> dict[str, Any]:
-        return dict(self)
 
 
 class Refusal(Exception):
@@ -148,11 +127,11 @@ class Driver(States):
         sys.modules[_MODULE] = module
         if absent:
             module.__dict__["__builtins__"] = _builtins_without(frozenset(absent))
-        before = _global_state()
+        before = global_state()
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(source, path, "exec"), module.__dict__)  # the file is what is examined
-        after = _global_state()
+        after = global_state()
         self.module = module
         self._record_horizons(module)
         return {
@@ -160,7 +139,7 @@ class Driver(States):
             "changed": [name for name in before if before[name] != after[name]],
             "makes_scheduler": callable(getattr(module, "make_scheduler", None)),
             "is_module": self._is_module(),
-            "signatures": {name: _signature(getattr(module, "Net", None), name) for name in _METHODS},
+            "signatures": {name: signature_of(getattr(module, "Net", None), name) for name in _METHODS},
             "hyperparameters": self._hyperparameters(),
         }
 
@@ -212,7 +191,7 @@ class Driver(States):
         _seed(seed)
         built = self.module.Net(tuple(shape), (classes,), self.prms[net], self.device)
         self.nets[net] = built.to(self.device)
-        return {"parameters": _described(self.nets[net])}
+        return {"parameters": parameters_of(self.nets[net])}
 
     def do_forget(self, arrays: Arrays, net: str | None = None) -> Answer:
         """Free the memory of a network, or of all networks."""
@@ -233,19 +212,19 @@ class Driver(States):
     def _set_up(self, built: Any, prm: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in _ATTRIBUTES if not hasattr(built, name)]
         optimizer = getattr(built, "optimizer", None)
-        criterion = _criterion_of(built)
+        criterion = criterion_of(built)
         scheduler = getattr(built, "scheduler", None)
         return {
-            "parameters": _described(built),
+            "parameters": parameters_of(built),
             "missing": [name for name in missing if name != "criterion" or criterion is None],
-            "optimizer": _optimizer(optimizer),
-            "groups": _groups(optimizer, built),
-            "criterion": _criterion(criterion),
+            "optimizer": optimizer_report(optimizer),
+            "groups": groups_of(optimizer, built),
+            "criterion": criterion_report(criterion),
             "scheduler": scheduler is not None,
-            "scheduler_state": _state(scheduler),
-            "takes_metric": _takes_metric(scheduler),
+            "scheduler_state": state_of(scheduler),
+            "takes_metric": takes_metric(scheduler),
             "horizons": self._horizons(),
-            "read": _read(prm),
+            "read": read_of(prm),
         }
 
     def _horizons(self) -> list[int]:
@@ -256,7 +235,7 @@ class Driver(States):
 
     def do_reads(self, arrays: Arrays, net: str) -> Answer:
         """The hyperparameters that a network has read so far."""
-        return {"read": _read(self.prms[net])}
+        return {"read": read_of(self.prms[net])}
 
     def do_state(self, arrays: Arrays, net: str) -> Answer:
         """Digests of the weights and buffers of a network, its learning rates, and the state of its scheduler."""
@@ -265,7 +244,7 @@ class Driver(States):
             "weights": digest_of(built.parameters()),
             "buffers": digest_of(built.buffers()),
             "rates": [float(group["lr"]) for group in built.optimizer.param_groups],
-            "scheduler_state": _state(getattr(built, "scheduler", None)),
+            "scheduler_state": state_of(getattr(built, "scheduler", None)),
         }
 
     def do_forward(self, arrays: Arrays, net: str, train: bool) -> Answer:
@@ -395,7 +374,7 @@ class Driver(States):
     def _learned(
         self, result: object, watched: Watch | None, stand_in: StandIn | None
     ) -> tuple[dict[str, Any], Arrays]:
-        values: dict[str, Any] = {"result": _result(result), "horizons": self._horizons()}
+        values: dict[str, Any] = {"result": result_of(result), "horizons": self._horizons()}
         sent: Arrays = []
         if watched is not None:
             noted, arrays = watched.taken()
@@ -579,7 +558,7 @@ class Driver(States):
         if images.dim() == 1:
             assert self.training is not None
             images, _ = self.training.batch(images, torch.Generator().manual_seed(seed))
-        criterion = _criterion_of(built)
+        criterion = criterion_of(built)
         if smoothing is not None:
             criterion = functools.partial(nn.functional.cross_entropy, label_smoothing=smoothing)
         with self._precision(autocast):
@@ -648,8 +627,8 @@ class Driver(States):
                 else:
                     scheduler.step(_metric(metrics[step]))
         except Exception as error:  # noqa: BLE001  the file may raise anything
-            return {"failed": step, "raised": self._explained(error), "read": _read(values)}
-        return {"read": _read(values), "takes_metric": _takes_metric(scheduler)}, [rates]
+            return {"failed": step, "raised": self._explained(error), "read": read_of(values)}
+        return {"read": read_of(values), "takes_metric": takes_metric(scheduler)}, [rates]
 
     def do_advance(self, arrays: Arrays, net: str, metrics: list[float]) -> Answer:
         """The learning rate of each parameter group before each of further steps of a network's own scheduler.
@@ -664,7 +643,7 @@ class Driver(States):
             for metric in metrics if scheduler is not None else ():
                 steps.append([float(group["lr"]) for group in built.optimizer.param_groups])
                 for member in members:
-                    member.step(metric) if _takes_metric(member) else member.step()
+                    member.step(metric) if takes_metric(member) else member.step()
         return {}, [np.array(steps, dtype=np.float64).reshape(len(steps), len(built.optimizer.param_groups))]
 
     # Exceptions of the file.
@@ -715,11 +694,6 @@ def _seed(seed: int) -> None:
     np.random.seed(seed % (1 << 32))
 
 
-def _read(prm: dict[str, Any]) -> list[str]:
-    """The hyperparameters that were read, of a dict that records it."""
-    return sorted(name for name in prm.read if isinstance(name, str)) if isinstance(prm, Prm) else []
-
-
 def _builtins_without(absent: frozenset[str]) -> dict[str, Any]:
     """The built-in names for a file to which these packages are not installed."""
 
@@ -729,103 +703,6 @@ def _builtins_without(absent: frozenset[str]) -> dict[str, Any]:
         return __import__(name, *arguments, **keywords)
 
     return {**vars(builtins), "__import__": import_module}
-
-
-def _global_state() -> dict[str, object]:
-    """The global state of torch by name."""
-    return {
-        "random number generator": torch.get_rng_state().tolist(),
-        "number of threads": torch.get_num_threads(),
-        "default dtype": torch.get_default_dtype(),
-        "grad mode": torch.is_grad_enabled(),
-        "deterministic mode": torch.are_deterministic_algorithms_enabled(),
-    }
-
-
-def _signature(net: object, name: str) -> list[str] | None:
-    method = vars(net).get(name) or getattr(net, name, None) if isinstance(net, type) else None
-    return list(inspect.signature(method).parameters) if isinstance(method, types.FunctionType) else None
-
-
-def _described(net: Any) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "shape": list(parameter.shape), "trained": bool(parameter.requires_grad)}
-        for name, parameter in net.named_parameters()
-    ]
-
-
-def _optimizer(optimizer: object) -> dict[str, Any]:
-    return {
-        "is_optimizer": isinstance(optimizer, Optimizer),
-        "name": type(optimizer).__name__[:100],
-        "classes": [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(optimizer).__mro__][:20],
-    }
-
-
-def _groups(optimizer: object, net: Any) -> list[dict[str, Any]]:
-    index = {id(parameter): at for at, parameter in enumerate(net.parameters())}
-    groups = getattr(optimizer, "param_groups", [])
-    return [
-        {
-            "parameters": [index.get(id(parameter), -1) for parameter in group["params"]],
-            "lr": float(group["lr"]),
-            "depth": group.get("depth", 0),
-            "settings": settings_of(group),
-        }
-        for group in groups
-    ]
-
-
-def _criterion_of(net: Any) -> Any:
-    """The criterion of a network: ``criterion``, or the first of ``criteria``."""
-    criteria = getattr(net, "criteria", None)
-    first = criteria[0] if isinstance(criteria, (list, tuple)) and criteria else None
-    return getattr(net, "criterion", first)
-
-
-def _criterion(criterion: object) -> dict[str, Any]:
-    kind = type(criterion)
-    plain = kind is nn.CrossEntropyLoss and isinstance(criterion, nn.CrossEntropyLoss)
-    return {
-        "name": kind.__name__[:100],
-        "callable": callable(criterion),
-        "cross_entropy": bool(
-            plain
-            and getattr(criterion, "weight", None) is None
-            and getattr(criterion, "reduction", "") == "mean"
-            and getattr(criterion, "ignore_index", 0) == -100
-        ),
-        "label_smoothing": float(getattr(criterion, "label_smoothing", 0.0)) if plain else 0.0,
-    }
-
-
-def _state(scheduler: object) -> str:
-    state_dict = getattr(scheduler, "state_dict", None)
-    return repr(state_dict())[:10_000] if callable(state_dict) else ""
-
-
-def _takes_metric(scheduler: object) -> bool:
-    """Whether ``step`` has a parameter without a default, whatever its name."""
-    step = getattr(scheduler, "step", None)
-    try:
-        parameters = inspect.signature(step).parameters.values() if callable(step) else ()
-    except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(parameter.kind in positional and parameter.default is parameter.empty for parameter in parameters)
-
-
-def _result(result: object) -> dict[str, Any]:
-    """The result of ``learn``: nothing, a pair of numbers, or the text of something else."""
-    if result is None:
-        return {"kind": "nothing"}
-    if isinstance(result, tuple) and len(result) == 2:
-        with contextlib.suppress(TypeError, ValueError):
-            accuracy, loss = (float(value) for value in result)
-            if math.isfinite(accuracy) and math.isfinite(loss):
-                return {"kind": "pair", "accuracy": accuracy, "loss": loss}
-            return {"kind": "other", "text": f"({accuracy}, {loss})"}
-    return {"kind": "other", "text": str(result)[:80]}
 
 
 def _saved(states: Any) -> np.ndarray[Any, Any]:

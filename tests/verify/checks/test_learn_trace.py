@@ -17,8 +17,9 @@ from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery, Place
+from lrgen.verify.session import Place
 from tests.paths import TINY
 
 STEP_DECAY, ONE_CYCLE, PLATEAU, PLATEAU_ACCURACY, LAYERWISE, SCHEDULE_FREE = 1, 13, 31, 157, 172, 176

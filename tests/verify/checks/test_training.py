@@ -14,8 +14,9 @@ from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.limits import Limits
+from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.session import Nursery, Place
+from lrgen.verify.session import Place
 from tests.paths import FIXTURES
 
 HONEST = (FIXTURES / "training" / "passes_epoch_unit.py").read_text()
