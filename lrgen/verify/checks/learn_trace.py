@@ -8,7 +8,7 @@ in a fresh process. Every update is compared with the reference optimizer at the
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -175,7 +175,9 @@ class _Learner:
             positions(self.source.stream("positions"), [parameter.shape for parameter in self.parameters], SAMPLES)
         )
         large = self.size > LARGE
-        runs = (*(() if large else _FIXED), *learn_cases(self.variant, self.source.stream("runs"), large=large))
+        runs = learn_cases(self.variant, self.source.stream("runs"), large=large)
+        # A large network has no fixed runs; updates at a low learning rate alone would not show it in the weights.
+        runs = [replace(runs[0], base_lr=BASE_LR), *runs[1:]] if large else [*_FIXED, *runs]
         with self.examination.fresh() as self.second:
             if self.variant.layerwise:
                 layer_order.check(main, self.parameters)
