@@ -1,33 +1,33 @@
-"""The schedule check passes the code of every variant, and fails it after a change of a number."""
+"""The schedule check passes the code of every variant, and fails it after a change of a number.
 
-import json
-import os
+The fast suite examines a variant of every other family, ``make test-all`` all variants.
+"""
+
 import re
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from lrgen.catalogue import Catalogue
+from lrgen.records import Variant
 from tests.mutation import Mutant, examine, why_alike
 
 
+def one_of_every_other_family(catalogue: Catalogue) -> list[Variant]:
+    return [family.variants[0] for family in catalogue.families[::2]]
+
+
+@pytest.fixture(scope="module", params=["some", pytest.param("all", marks=pytest.mark.slow)])
+def variants(request: pytest.FixtureRequest, catalogue: Catalogue) -> Sequence[Variant]:
+    """The variants that are examined."""
+    return catalogue.variants if request.param == "all" else one_of_every_other_family(catalogue)
+
+
 @pytest.fixture(scope="module")
-def examined(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The result of ``examine``, which runs in a child: this process must not train, because other tests fork it."""
-    path = tmp_path_factory.mktemp("schedules") / "examined.json"
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            path.write_text(json.dumps(examine(catalogue.variants)))
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    return json.loads(path.read_text())
+def examined(variants: Sequence[Variant]) -> dict[str, Any]:
+    """The result of ``examine``."""
+    return examine(variants)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ def mutants(examined: dict[str, Any]) -> list[Mutant]:
     return [Mutant(*entry) for entry in examined["mutants"]]
 
 
-def test_every_variant_passes_as_it_is_rendered(catalogue, examined):
+def test_every_variant_passes_as_it_is_rendered(variants, examined):
     """The schedule that the templates render is the one that the curves compute, for every variant."""
     failed = {key: reason for key, reason in examined["verdicts"].items() if reason}
     assert failed == {}
-    assert len(examined["verdicts"]) == len(catalogue.variants) >= 50
+    assert len(examined["verdicts"]) == len(variants) >= 5
 
 
 def test_every_number_of_a_schedule_matters(mutants, record_property):
@@ -49,7 +49,7 @@ def test_every_number_of_a_schedule_matters(mutants, record_property):
     survivors = "\n".join(f"{mutant.key}: {mutant.place}" for mutant in different if not mutant.reason)
     summary = f"{len(caught)} of {len(different)} mutants are caught"
     record_property("caught", summary)
-    assert len(different) >= 900
+    assert len(different) >= 2 * len({mutant.key for mutant in mutants})
     assert len(caught) >= 0.99 * len(different), f"{summary}, except:\n{survivors}"
 
 
@@ -73,4 +73,4 @@ def test_a_surviving_mutant_has_a_reason(mutants):
     """At most 5% of the mutants have the traces of the original, and each of them has a known reason."""
     same = [mutant for mutant in mutants if not mutant.differs]
     assert [f"{mutant.key}: {mutant.place}" for mutant in same if not why_alike(mutant)] == []
-    assert len(same) <= 0.05 * len(mutants)
+    assert len(same) <= max(1, 0.05 * len(mutants))
