@@ -117,8 +117,9 @@ def bench_curves() -> None:
     from lrgen.verify.checks.reference import metrics_of
     from lrgen.verify.limits import Limits
     from lrgen.verify.messages import Loaded
+    from lrgen.verify.nursery_process import Nursery
     from lrgen.verify.sandbox import Mechanism
-    from lrgen.verify.session import Nursery, Place
+    from lrgen.verify.session import Place
 
     catalogue = catalogues.load()
     network = catalogue.architecture("ResNet")
@@ -213,8 +214,9 @@ def bench_queue(folder: Path) -> None:
     from lrgen.verify.isolation import Isolation, available
     from lrgen.verify.limits import Limits
     from lrgen.verify.messages import Loaded
+    from lrgen.verify.nursery_process import Nursery
     from lrgen.verify.sandbox import Mechanism
-    from lrgen.verify.session import Nursery, Place
+    from lrgen.verify.session import Place
 
     settings = VerifySettings(stage=Stage.SYNTAX)
     candidate = Candidate(Path("/x.py"), "x" * 7000, "", "net", "file", None, {"lr": 0.1})

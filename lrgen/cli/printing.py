@@ -191,7 +191,7 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
     reused = sum(outcome.reused for outcome in outcomes)
     runs = f" in {counted(len(outcomes), 'run')}" if seeds else ""
     drawn = {outcome.case_seed for outcome in outcomes if not outcome.reused}
-    cases = f"case seed {drawn.pop()}; " if len(drawn) == 1 else ""
+    cases = f"case seed {drawn.pop()}; " if len(drawn) == 1 and None not in drawn else ""
     out.print(
         f"{counted(files, 'file')}{runs}: {', '.join(totals)}; {counted(reused, 'result')} reused; "
         f"{seconds:.0f} s; {cases}recorded in {escape(db)}"

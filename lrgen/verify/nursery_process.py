@@ -250,7 +250,7 @@ class Nursery:
 
 
 def _received(nursery: socket.socket) -> bytes:
-    """What the nursery has sent; empty at its end."""
+    """Bytes that the nursery has sent; empty at its end."""
     with contextlib.suppress(OSError):
         return nursery.recv(1 << 16)
     return b""

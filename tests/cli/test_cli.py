@@ -643,7 +643,7 @@ def test_a_file_without_a_claim_is_unclaimed(lrgen, good):
     """A file without a claim exits with 0, or with 1 under ``--strict``; a hint on ``--as`` follows the table."""
     options = (good, "--stage", "schedule", "--device", "cpu")
     code, out, _ = lrgen("verify", *options)
-    *_, row, hint, totals = out.splitlines()
+    _, row, hint, totals, *_ = out.splitlines()
     assert code == 0
     assert re.match(r"good/file-\w{8}\s+–\s+–\s+unclaimed ", row)
     assert "--as VARIANT" in hint

@@ -62,10 +62,10 @@ def left(tmp_path: Path) -> Iterator[Callable[[], set[int]]]:
     adopt_orphans()
 
     def left() -> set[int]:
-        found = children_of(os.getpid()) - before
-        for pid in found:
+        adopted = children_of(os.getpid()) - before
+        for pid in adopted:
             reap(pid)
-        return {pid for pid in found if not has_exited(pid)}
+        return {pid for pid in adopted if not has_exited(pid)}
 
     yield left
     for pid in left():

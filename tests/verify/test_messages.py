@@ -69,15 +69,15 @@ def accepted(kind: type[Message], values: Any) -> dict[str, Any] | None:
         return None
 
 
-def same(one: Any, other: Any) -> bool:
+def same(first: Any, second: Any) -> bool:
     """Whether two values are equal and of one type; integers may become floats."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(other, float) and type(one) in (int, float):
-        return one == other or one != one
-    return type(one) is type(other) and one == other
+    if isinstance(first, dict) and isinstance(second, dict):
+        return list(first) == list(second) and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(second, float) and type(first) in (int, float):
+        return first == second or first != first
+    return type(first) is type(second) and first == second
 
 
 def test_every_class_has_a_valid_example():

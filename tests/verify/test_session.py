@@ -64,7 +64,7 @@ def load(session: Session, code: str) -> messages.Loaded:
     return session.call("load", messages.Loaded, source=source, path="file.py", absent=[])[0]
 
 
-def told(nursery: Nursery, code: str, place: Place = PLACE) -> list[str]:
+def answers(nursery: Nursery, code: str, place: Place = PLACE) -> list[str]:
     """What the code of a file tells with ``tell``."""
     with session_of(nursery, place) as session:
         names = load(session, code).hyperparameters
@@ -83,7 +83,7 @@ def end_of(nursery: Nursery, code: str, place: Place = PLACE) -> Ended:
 
 def assert_serves(nursery: Nursery) -> None:
     """The nursery runs the next file as if nothing had happened."""
-    assert told(nursery, "tell('fine')") == ["fine"]
+    assert answers(nursery, "tell('fine')") == ["fine"]
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_nothing_of_lrgen_can_be_imported(nursery):
         found.append(name)
     tell("nothing", *found)
     """
-    assert told(nursery, code) == ["nothing"]
+    assert answers(nursery, code) == ["nothing"]
 
 
 def test_no_path_of_lrgen_is_in_the_process(nursery):
@@ -131,12 +131,12 @@ def test_no_path_of_lrgen_is_in_the_process(nursery):
             pass
     tell("nothing", *[place for place, text in places.items() if package in text])
     """
-    assert told(nursery, code) == ["nothing"]
+    assert answers(nursery, code) == ["nothing"]
 
 
 def test_the_environment_is_almost_empty(nursery):
     """A file sees the variables that its process needs, and none of the user's."""
-    names = told(nursery, "tell(*os.environ)")
+    names = answers(nursery, "tell(*os.environ)")
     assert "PATH" in names
     assert "PYTEST_CURRENT_TEST" in os.environ
     assert not [name for name in names if name.startswith(("LRGEN", "PYTEST", "PYTHON", "HOME", "USER"))]
@@ -158,7 +158,7 @@ def test_no_object_of_the_examiner_is_in_the_process(nursery):
         found += ["text" for value in list(values) if holds(value)]
     tell("nothing", *found)
     """
-    assert told(nursery, code) == ["nothing"]
+    assert answers(nursery, code) == ["nothing"]
 
 
 SEARCH = """
@@ -222,7 +222,7 @@ def test_lrgen_and_the_digits_cannot_be_read_in_a_sandbox(nursery, sandboxed):
         pass
     tell("nothing", *found)
     """
-    assert told(nursery, code, sandboxed) == ["nothing"]
+    assert answers(nursery, code, sandboxed) == ["nothing"]
 
 
 def test_a_process_has_four_descriptors(nursery):
@@ -238,7 +238,7 @@ def test_a_process_has_four_descriptors(nursery):
     """
     with session_of(nursery) as other:
         load(other, "tell('there')")
-        assert told(nursery, code) == ["others"]
+        assert answers(nursery, code) == ["others"]
         assert load(other, "tell('still there')").hyperparameters == ["still there"]
 
 
@@ -462,7 +462,7 @@ def test_a_nursery_that_is_killed_is_started_again():
         # It is noticed as well where nothing was in flight, and whoever asks first.
         os.kill(nursery.pid, signal.SIGKILL)
         with contextlib.suppress(Ended):
-            told(nursery, "tell('at once')")
+            answers(nursery, "tell('at once')")
         assert_serves(nursery)
 
 

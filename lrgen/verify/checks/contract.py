@@ -17,6 +17,7 @@ from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.updates import Sampling
 from lrgen.verify.messages import printable
 from lrgen.verify.session import FileRaised, Session
+from lrgen.verify.static.parsing import LOCK
 
 STAGE = Stage.CONTRACT
 _NET = "net"  # the network that most of the check uses
@@ -154,8 +155,9 @@ def check_no_batch(before: messages.State, after: messages.State, raised: FileRa
 
 def _check_source(examination: Examination, tree: ast.Module) -> None:
     """Check the text; without a claim, names that LEMUR does not find in it are worth recording, and no fault."""
-    source.check(tree, examination.settings.policy)
-    unquoted = source.unquoted(tree, examination.candidate.source)
+    with LOCK:
+        source.check(tree, examination.settings.policy)
+        unquoted = source.unquoted(tree, examination.candidate.source)
     if unquoted and examination.candidate.variant is not None:
         raise CheckFailure(unquoted)
     if unquoted:

@@ -148,7 +148,6 @@ class _Learner:
         self.resolution = math.inf  # of the best update
         self.second: Session | None = None
         self.built: dict[str, int] = {}  # network → pixels of its images
-        self.shown_large = False  # whether a run has had images of 224 pixels
         self.leaves: list[list[int]] = []
         self.seen: set[int] = set()  # processes that know the structure of the output
 
@@ -226,8 +225,7 @@ class _Learner:
     ) -> _Trained:
         """Set up a run; it continues with the state of one ``before`` if there is one."""
         if before is None:
-            large = stand_in and not self.shown_large and self.size <= LARGE and run not in _FIXED
-            self.shown_large = self.shown_large or large
+            large = stand_in and run is _FIXED[1]
             smooth, shuffled = self.source.random() < 0.5, self.source.random() < 0.5
             images, labels = random_batches(
                 sizes_of(run), self.source.getrandbits(60), pixels=224 if large else 32, smooth=smooth
@@ -457,10 +455,10 @@ class _Learner:
         except FileRaised:
             return actual
         trained.made += len(learned.horizons)
-        more = as_array(
+        further = as_array(
             [list(row) for row in zip(*(step.rates for step in learned.steps), strict=False)], actual.shape[1]
         )
-        return actual if more is None or len(more) != len(actual) else np.concatenate([actual, more], axis=1)
+        return actual if further is None or len(further) != len(actual) else np.concatenate([actual, further], axis=1)
 
     # Another process.
 

@@ -7,6 +7,7 @@ renders are known byte for byte, and a test shows that the strict policy accepts
 from lrgen.records import Stage
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.static.parsing import LOCK
 from lrgen.verify.static.rules import reason_for
 
 STAGE = Stage.POLICY
@@ -19,6 +20,7 @@ def run(examination: Examination) -> None:
         CheckFailure: at the first construct that the policy does not allow.
     """
     policy = examination.settings.policy
-    reason = "" if policy is None else reason_for(examination.candidate.source, policy)
+    with LOCK:
+        reason = "" if policy is None else reason_for(examination.candidate.source, policy)
     if reason:
         raise CheckFailure(reason)

@@ -9,6 +9,7 @@ from lrgen.records import Stage
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.limits import MAX_BYTES
+from lrgen.verify.static.parsing import LOCK
 
 STAGE = Stage.SYNTAX
 
@@ -27,7 +28,7 @@ def run(examination: Examination) -> None:
     if (encoding := _declared_encoding(source)) not in ("utf-8", "utf-8-sig"):
         raise CheckFailure(f"the file declares the encoding {encoding}, expected UTF-8")
     try:
-        with warnings.catch_warnings():
+        with LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             examination.tree = ast.parse(source)
             compile(examination.tree, str(examination.candidate.path), "exec")

@@ -45,7 +45,7 @@ class BatchNotes:
         self._losses.append(None)
 
     def taken(self) -> tuple[dict[str, Any], list[np.ndarray[Any, Any]]]:
-        """What was noted: values, and the arrays losses (NaN without one) and logits of each leaf, batch by batch."""
+        """Return the notes: values, and the arrays losses (NaN without one) and logits of each leaf, batch by batch."""
         noted = [leaves for leaves in self._leaves if leaves]
         same = len({tuple(leaf.shape[1] for leaf in leaves) for leaves in noted}) == 1
         rows = [len(leaves[0]) if leaves and same else 0 for leaves in self._leaves]

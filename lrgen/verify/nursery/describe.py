@@ -107,4 +107,9 @@ def result_of(result: object) -> dict[str, Any]:
             if math.isfinite(accuracy) and math.isfinite(loss):
                 return {"kind": "pair", "accuracy": accuracy, "loss": loss}
             return {"kind": "other", "text": f"({accuracy}, {loss})"}
-    return {"kind": "other", "text": str(result)[:80]}
+    return {"kind": "other", "text": storable(str(result)[:80])}
+
+
+def storable(text: str) -> str:
+    """Text whose lone surrogates are escaped: JSON can carry them, but they are no characters."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -46,6 +46,7 @@ from .describe import (
     result_of,
     signature_of,
     state_of,
+    storable,
     takes_metric,
 )
 from .loaders import TrainingLoader, data_loader, pairs, watched
@@ -653,8 +654,8 @@ class Driver(States):
             isinstance(error, RuntimeError) and "allocate memory" in str(error)
         )
         return {
-            "type": type(error).__name__[:100],
-            "message": " ".join(str(error).split())[:300],
+            "type": storable(type(error).__name__[:100]),
+            "message": storable(" ".join(str(error).split())[:300]),
             "line": self._line(error),
             "memory": out_of_memory,
         }

@@ -1,4 +1,4 @@
-"""The training data of a file: ordinary loaders; somebody is told before each batch and at the end."""
+"""The training data of a file: ordinary loaders, with a call before each batch and at the end."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from lrgen.records import Policy, Stage, VerifySettings
 from lrgen.render import output
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import policy
+from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.static.rules import RULES, reason_for, refusals
 from tests.paths import FIXTURES
 from tests.verify.static.snippets import snippets
@@ -873,11 +875,12 @@ def test_a_strange_file_is_an_answer(code, name):
 
 
 def test_the_check_needs_the_source_and_the_settings_alone():
-    """The check judges a candidate by its source, with an empty measurement, and accepts any code without a policy."""
+    """The check reads the source of a candidate, runs nothing of it, and accepts any code without a policy."""
     candidate = candidate_of(FIXTURES / "none.py", b"exec('')\n")
     assert policy.STAGE is Stage.POLICY
-    assert policy.judge(candidate, VerifySettings(), {}) == ""
-    assert policy.judge(candidate, VerifySettings(policy=Policy.LEMUR), {}).startswith("the policy lemur refuses")
+    policy.run(SimpleNamespace(candidate=candidate, settings=VerifySettings()))
+    with pytest.raises(CheckFailure, match="^the policy lemur refuses"):
+        policy.run(SimpleNamespace(candidate=candidate, settings=VerifySettings(policy=Policy.LEMUR)))
 
 
 def test_the_fixtures_are_accepted_by_strict():

@@ -125,7 +125,7 @@ def test_auxiliary_outputs_have_constant_factors():
 
     def loss(second: float) -> Loss:
         def total(outputs: Any, labels: Tensor) -> Tensor:
-            parts = [nn.functional.cross_entropy(one, labels) for one in outputs]
+            parts = [nn.functional.cross_entropy(output, labels) for output in outputs]
             return parts[0] + 0.3 * parts[1] + second * parts[2]
 
         return total

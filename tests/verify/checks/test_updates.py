@@ -81,12 +81,12 @@ def nothing(training: "Training", batch: int) -> None:
 class Training:
     """A loop of torch over drawn gradients, and the examiner's view of it.
 
-    A file may change something before a batch, after its update, or at the end of ``learn``; the ``promised`` learning
+    A file may change something before a batch, after its update, or at the end of ``learn``; the ``scheduled`` learning
     rate is what the examiner knows.
     """
 
     make: Callable[..., Optimizer] = OPTIMIZERS["SGD with momentum"]
-    promised: Callable[[int], float] = lambda update: 0.1
+    scheduled: Callable[[int], float] = lambda update: 0.1
     before: Tamper = nothing
     after: Tamper = nothing
     at_end: Tamper = nothing
@@ -101,7 +101,7 @@ class Training:
         with torch.no_grad():
             for parameter in self.net.parameters():
                 parameter.copy_(torch.from_numpy(self._noise(parameter.shape) * 0.5))
-        self.net.optimizer = self.make(self.net.parameters(), lr=self.promised(0))
+        self.net.optimizer = self.make(self.net.parameters(), lr=self.scheduled(0))
         self.effects = Effects(report(self.net.optimizer, list(self.net.parameters())), Sampling(POSITIONS))
 
     @property
@@ -120,11 +120,14 @@ class Training:
         with Watch(self.net, *arrays, False, set()) as watch:
             for batch in range(batches):
                 watch.before_batch(batch)
-                self.optimizer.param_groups[0]["lr"] = self.promised(self.made)
+                self.optimizer.param_groups[0]["lr"] = self.scheduled(self.made)
                 given = [self._noise(parameter.shape) for parameter in self.net.parameters()]
                 gradients.append(
                     Gradients(
-                        [one.reshape(-1)[at].astype(np.float64) for one, at in zip(given, POSITIONS, strict=True)]
+                        [
+                            samples.reshape(-1)[at].astype(np.float64)
+                            for samples, at in zip(given, POSITIONS, strict=True)
+                        ]
                     )
                 )
                 for parameter, gradient in zip(self.net.parameters(), given, strict=True):
@@ -138,13 +141,13 @@ class Training:
         values, noted = watch.taken()
         learned = Learned.model_validate({"result": {"kind": "nothing"}, "horizons": [], **values})
         notes = Notes.of(learned, noted, effects.sampling)
-        rates = np.array([[self.promised(start + update) for update in range(batches)]])
+        rates = np.array([[self.scheduled(start + update) for update in range(batches)]])
         effects.follow(notes, gradients, rates, Place(start // BATCHES, batches), "the curve")
 
     def resume(self, with_state: bool = True) -> None:
         """Continue with a new network and a new optimizer, from their states."""
         state, net = copy.deepcopy(self.optimizer.state_dict()), copy.deepcopy(self.net)
-        net.optimizer = self.make(net.parameters(), lr=self.promised(self.made))
+        net.optimizer = self.make(net.parameters(), lr=self.scheduled(self.made))
         if with_state:
             net.optimizer.load_state_dict(state)
         self.net = net

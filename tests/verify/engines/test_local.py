@@ -21,7 +21,8 @@ from lrgen.verify import examiner, isolation
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
-from lrgen.verify.session import Nursery, Place, Session
+from lrgen.verify.nursery_process import Nursery
+from lrgen.verify.session import Place, Session
 from tests.verify.engines.test_every_engine import of_file
 from tests.verify.loading import LINES_BEFORE, file_of, light_nursery, light_view, replace_checks
 from tests.verify.processes import TIMEOUT, children_of, exists, wait_for

@@ -1,4 +1,4 @@
-"""The stand-in for a forward pass: its output, its gradients, and what it tells of the gradients that arrive."""
+"""The stand-in for a forward pass: its output, its gradients, and the gradients that arrive at it."""
 
 import numpy as np
 import pytest
@@ -29,9 +29,9 @@ def test_the_output_has_the_structure_of_the_real_one(output):
     """Tensors have the shape of the real output for this number of images; the rest is as it was."""
     result = StandIn(net(), output)(images())
     assert type(result) is type(output)
-    one = result["logits"] if isinstance(result, dict) else result[0] if isinstance(result, tuple) else result
-    assert one.shape == (5, 10)
-    assert one.requires_grad
+    logits = result["logits"] if isinstance(result, dict) else result[0] if isinstance(result, tuple) else result
+    assert logits.shape == (5, 10)
+    assert logits.requires_grad
     if isinstance(result, dict):
         assert result["aux"] is None
     if isinstance(result, tuple):
