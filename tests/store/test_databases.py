@@ -786,7 +786,7 @@ def test_characters_that_no_database_accepts_are_escaped(store, catalogue, tmp_p
     outcomes = list(run.verify(candidates, VerifySettings(stage=Stage.SCHEDULE), store, **options))
     assert sorted(result.status for result in outcomes) == [Status.FAILED, Status.PASSED]
     (failure,) = store.failures()
-    assert "bad \\ud800 \\0 text" in failure["reason"]
+    assert "bad \\ud800 \\x00 text" in failure["reason"]
 
 
 @pytest.mark.parametrize(

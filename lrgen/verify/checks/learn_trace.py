@@ -226,7 +226,7 @@ class _Learner:
         """Set up a run; it continues with the state of one ``before`` if there is one."""
         if before is None:
             large = stand_in and run is _FIXED[1]
-            smooth, shuffled = self.source.random() < 0.5, self.source.random() < 0.5
+            smooth, shuffled = run is _FIXED[0] or self.source.random() < 0.5, self.source.random() < 0.5
             images, labels = random_batches(
                 sizes_of(run), self.source.getrandbits(60), pixels=224 if large else 32, smooth=smooth
             )
