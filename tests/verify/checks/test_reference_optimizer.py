@@ -700,6 +700,7 @@ def test_no_setting_crashes_a_reference(data):
     for lr in (0.0, 1e-5, 1.0):
         prediction = expected.step([np.array([0.0, 1.0, -1e30])], [np.array([0.0, 1e-30, 1e30])], [lr])
         prediction.difference(prediction.weights)
+        assert [part.shape for part in prediction.weights] == [(3,)]
     expected.load(expected.state())
 
 
