@@ -48,7 +48,7 @@ class Questions:
             )
 
 
-def context(folder: Path, catalogue: Catalogue) -> None:
+def bench(folder: Path, catalogue: Catalogue) -> None:
     """Print the table; the largest size only if LRGEN_BENCH_LARGE is set."""
     task_input = corpus.task_input(catalogue, [variant.number for variant in catalogue.variants[:VARIANTS]])
     form = formats.LINES[0]
