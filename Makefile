@@ -68,8 +68,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# AGAINST=CHECKOUT also compares the checks with those of another checkout.
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(addprefix --against ,$(AGAINST))
 
 # On the machine with the GPU, which has a torch of its own: $(PYTHON) runs it, what it lacks comes from build/wheels.
 bench-gpu:

@@ -1,8 +1,10 @@
 """``make bench``: benchmarks against peers in one run, reported as ratios.
 
-``python -m benchmarks render queue`` prints these tables only. benchmarks/RESULTS.md records earlier results.
+``python -m benchmarks render queue`` prints these tables only. The table ``instrument`` compares with the checkout of
+``--against`` and is left out without it. benchmarks/RESULTS.md records earlier results.
 """
 
+import argparse
 import functools
 import hashlib
 import os
@@ -16,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 import black
 
-from benchmarks import datasets, results
+from benchmarks import datasets, instrument, nursery, results
 from lrgen import catalogue as catalogues
 from lrgen.records import Outcome, VerifySettings
 from lrgen.render import output, renderer
@@ -35,26 +38,64 @@ SINGLE = 10
 
 def main() -> None:
     """Print the tables named on the command line; by default all."""
-    tables = {
+    arguments = arguments_of(sys.argv[1:])
+    tables: dict[str, Callable[[Path], object]] = {
         "commands": bench_commands,
         "curves": lambda folder: bench_curves(),
         "render": bench_render,
         "queue": bench_queue,
+        "nursery": nursery.bench,
+        "instrument": functools.partial(bench_instrument, arguments),
         "results": lambda folder: results.bench(folder, catalogues.load()),
         "dataset": lambda folder: datasets.bench(folder, catalogues.load()),
         "data": lambda folder: bench_data(),
         "verify": bench_verify,  # last: its bare loop starts threads, after which no fork is possible
     }
-    if unknown := set(sys.argv[1:]) - tables.keys():
-        sys.exit(f"unknown table: {', '.join(sorted(unknown))}; known: {', '.join(tables)}")
+    if unknown := set(arguments.tables) - tables.keys():
+        refuse(f"unknown table: {', '.join(sorted(unknown))}; known: {', '.join(tables)}")
+    if arguments.against is None:
+        if "instrument" in arguments.tables:
+            refuse("the table instrument needs --against CHECKOUT, a folder with the lrgen to compare with")
+        del tables["instrument"]
+    elif not instrument.is_checkout(arguments.against):
+        refuse(f"--against {arguments.against}: the folder is no checkout of lrgen, it has no package lrgen")
     processor = f"{platform.machine()}, {platform.processor() or cpu()}, {plan.cores()} cores"
     print(f"{processor}, Python {platform.python_version()}")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("lrgen", "torch", "black", "jinja2"))
     print(f"{versions}; {time.strftime('%Y-%m-%d')}\n")
     for name, bench in tables.items():
-        if name in sys.argv[1:] or not sys.argv[1:]:
+        if name in arguments.tables or not arguments.tables:
             with tempfile.TemporaryDirectory() as folder:
                 bench(Path(folder))
+
+
+def arguments_of(words: list[str]) -> argparse.Namespace:
+    """The command line: tables, and the options of the table ``instrument``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("tables", nargs="*", metavar="table")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="checkout to compare with (instrument)")
+    parser.add_argument(
+        "--stage", action="append", choices=list(instrument.COPIES), help="repeatable; default: schedule"
+    )
+    parser.add_argument("--variant", action="append", type=int, metavar="NUMBER", help="repeatable (instrument)")
+    parser.add_argument("--rounds", type=int, default=instrument.ROUNDS, help="rounds of the table instrument")
+    arguments = parser.parse_args(words)
+    if arguments.rounds < 1:
+        refuse(f"--rounds must be at least 1, got {arguments.rounds}")
+    return arguments
+
+
+def refuse(reason: str) -> NoReturn:
+    """End with one sentence and exit code 2."""
+    print(f"error: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
+def bench_instrument(arguments: argparse.Namespace, folder: Path) -> None:
+    """A file's checks here, against those of another checkout, for each stage."""
+    checkouts = instrument.HERE, arguments.against.resolve()
+    for stage in arguments.stage or ["schedule"]:
+        instrument.bench(folder, checkouts, stage, arguments.variant or instrument.VARIANTS, arguments.rounds)
 
 
 def cpu() -> str:
