@@ -23,7 +23,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -723,6 +722,10 @@ def _metric(value: float | None) -> float:
 def _running_children() -> int:
     """The number of processes that the file has started and that still run."""
     try:
-        return len(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+        descriptor = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY)
     except OSError:  # the kernel does not have this file; the host checks it, too
         return 0
+    try:
+        return len(os.read(descriptor, 1 << 16).split())
+    finally:
+        os.close(descriptor)

@@ -57,8 +57,9 @@ class Watch:
         starts = np.cumsum([0, *(parameter.numel() for parameter in self._parameters)])
         flat = positions + np.repeat(starts[:-1], self._counts)
         self._flat = torch.from_numpy(flat).to(self._parameters[0].device)  # among the weights of all parameters
-        of_each = torch.split(torch.from_numpy(positions).to(self._flat.device), self._counts)
-        self._of_each = of_each if starts[-1] > _LARGE else None
+        self._of_each: list[Tensor] | None = None
+        if starts[-1] > _LARGE:
+            self._of_each = list(torch.split(torch.from_numpy(positions).to(self._flat.device), self._counts))
         self._with_gradients = with_gradients
         self._whole = whole
         self._digests = digests
