@@ -3,8 +3,6 @@
 A process that is started by exec makes the calls, one at a time, and keeps what it has imported. A call names a
 function that returns bytes, and pickles its arguments. The process ends with its caller; a call that exceeds a limit
 ends it, and the next call starts another one.
-
-``Pipes`` are the caller's ends of the pipes of any process that answers requests.
 """
 
 import atexit
@@ -52,7 +50,7 @@ def close() -> None:
     _PROCESS.close()
 
 
-class Pipes:
+class _Pipes:
     """The caller's ends of the standard input and output of a process.
 
     No method waits longer than until a deadline of ``time.monotonic``, or than the process runs: the pipes of a process
@@ -60,7 +58,7 @@ class Pipes:
 
     Raises:
         TimeoutError: from each method, at the deadline.
-        EOFError: from ``receive`` and ``receive_line``, if the process has ended or has closed its output.
+        EOFError: from ``receive``, if the process has ended or has closed its output.
         BrokenPipeError: from ``send``, if the process has ended or has closed its input.
     """
 
@@ -86,14 +84,6 @@ class Pipes:
         while len(self._unread) < size:
             self._read(deadline)
         return self._take(size)
-
-    def receive_line(self, deadline: float = math.inf) -> bytes:
-        """Return the bytes up to and including the next newline."""
-        searched = 0
-        while (newline := self._unread.find(b"\n", searched)) < 0:
-            searched = len(self._unread)
-            self._read(deadline)
-        return self._take(newline + 1)
 
     def _take(self, size: int) -> bytes:
         data = bytes(self._unread[:size])
@@ -135,7 +125,7 @@ class _Process:
                 self._start()
             assert self._process is not None
             try:
-                pipes, deadline = Pipes(self._process), time.monotonic() + seconds + _GRACE
+                pipes, deadline = _Pipes(self._process), time.monotonic() + seconds + _GRACE
                 pipes.send(_LENGTH.pack(len(request)) + request, deadline)
                 failed = pipes.receive(1, deadline) == b"!"
                 [length] = _LENGTH.unpack(pipes.receive(_LENGTH.size, deadline))

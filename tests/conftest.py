@@ -16,6 +16,7 @@ from lrgen import limited
 from lrgen.catalogue import Catalogue
 from lrgen.render import output
 from lrgen.render.output import Pair
+from lrgen.verify import nursery_process
 from tests.verify.processes import children_of, has_exited, wait_for
 
 
@@ -23,7 +24,8 @@ from tests.verify.processes import children_of, has_exited, wait_for
 def processes_end_with_their_file() -> Iterator[None]:
     """The processes that the tests of a file have started end with it: no other test meets them."""
     before = children_of(os.getpid())
-    yield
+    with nursery_process.kept():  # the runs of a file share it
+        yield
     limited.close()
 
     def left() -> set[int]:

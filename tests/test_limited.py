@@ -101,16 +101,6 @@ def test_the_process_can_be_ended():
     assert limited.call("builtins:bytes", 2) == b"\0\0"
 
 
-def test_a_line_arrives_in_pieces():
-    """A line is returned when its end has arrived, what follows it is the next, and the end of the file is an error."""
-    code = "import sys\nfor part in ('a', 'b\\nc', '\\n', 'd'):\n    print(part, end='', flush=True)\n"
-    with subprocess.Popen([sys.executable, "-c", code], bufsize=0, stdin=-1, stdout=-1) as process:
-        pipes = limited.Pipes(process)
-        assert [pipes.receive_line(), pipes.receive_line()] == [b"ab\n", b"c\n"]
-        with pytest.raises(EOFError):
-            pipes.receive_line()
-
-
 def test_an_answer_of_megabytes_arrives_whole():
     """An answer longer than a pipe's buffer, and a request as long, arrive whole."""
     data = os.urandom(5_000_000)

@@ -75,7 +75,7 @@ def verify_file(
         ConfigError: if a seed is out of range.
         DataError, DeviceError: if the dataset or the device is not available.
         IsolationError: if the file needs a sandbox and this machine has none.
-        EngineError: if the process ends before the verification.
+        EngineError: if the process that files are forked from cannot be started.
 
     Example:
         >>> source = lrgen.render_file("ResNet", "StepLR_default")
@@ -103,4 +103,4 @@ def verify_file(
     request = planning.VerifyRequest(stage=stage, policy=policy, case_seed=case_seed, full=full, isolation=isolation)
     plan = planning.plan(settings, request)
     candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
-    return run.verify_in_subprocess(candidate, plan)
+    return run.verify_one(candidate, plan)

@@ -31,7 +31,7 @@ from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import SCHEMA, Rows, Split
 from lrgen.finetune.splits import Assignment, Splits, distinct
 from lrgen.finetune.tokens import TokenCounter
-from lrgen.verify import verdicts
+from lrgen.verify import nursery_process, verdicts
 from lrgen.version import __version__
 
 TOO_LONG = "too_long.jsonl"
@@ -127,7 +127,7 @@ def build(
     counts = Counts(left_out=Counter({"duplicate files": len(repeated)} if repeated else {}))
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        with _exclusive(partial):
+        with _exclusive(partial), nursery_process.kept():
             shards = list(maker.shards(partial, advance))
             for shard in shards:
                 counts.add(_counts(shard))

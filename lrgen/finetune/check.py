@@ -5,7 +5,6 @@ The check relies only on the bytes in the folder. Code of the dataset runs in a 
 
 import hashlib
 import itertools
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -29,8 +28,8 @@ from lrgen.finetune.rows import SCHEMA, Split, problems
 from lrgen.finetune.tasks import trace as tracing
 from lrgen.records import Candidate, Outcome, Status
 from lrgen.store import Store
+from lrgen.verify import nursery_process, scratch, trace
 from lrgen.verify import run as verify
-from lrgen.verify import trace
 
 _MAX_PROBLEMS = 20  # of one kind
 _EXPOSURES = ("training", "validation", "tests")
@@ -84,8 +83,9 @@ def check(
     reference = Reference(catalogue)
     checked.add(_files(folder, facts))
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lrgen-")))
-        inspection = _Inspection(facts, reference, stack.enter_context(Deduplicator(scratch / "seen")))
+        stack.enter_context(nursery_process.kept())
+        run_folder = stack.enter_context(scratch.run_folder())
+        inspection = _Inspection(facts, reference, stack.enter_context(Deduplicator(run_folder / "seen")))
         for split in parquet.splits(folder):
             try:
                 if not parquet.is_current(folder, split):
@@ -104,7 +104,7 @@ def check(
             return checked  # a damaged dataset is not executed
         files = inspection.files(sample)
         checked.executed = len(files)
-        checked.add(_executed(files, reference, scratch, workers, timeout, advance))
+        checked.add(_executed(files, reference, run_folder, workers, timeout, advance))
         checked.add(_traced(folder, reference, sample, workers, checked))
     return checked
 

@@ -2,23 +2,53 @@
 
 import contextlib
 import functools
-import os
-import select
-import signal
-import tempfile
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
 
 from lrgen.errors import IsolationError
-from lrgen.verify import sandbox, visible
-from lrgen.verify.sandbox import Bounds, Mechanism, View
-from lrgen.verify.sandbox.processes import FAILED
+from lrgen.verify import sandbox, scratch, visible
+from lrgen.verify.sandbox import Mechanism, View
 from lrgen.verify.sandbox.syscalls import PR_SET_DUMPABLE, call
 
-_TRIAL_SECONDS = 60.0  # for a child that tries a sandbox
+_TRIAL_SECONDS = 60.0  # for a process that tries a sandbox
+_PACKAGE = "sandbox"
+# Lets a process import the modules in ``given`` (name → text), and nothing of lrgen.
+FROM_TEXT = """
+import sys
+from importlib.machinery import ModuleSpec
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name in given["modules"]:
+            return ModuleSpec(name, self, is_package=name in given["packages"])
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec(compile(given["modules"][module.__name__], f"<{module.__name__}>", "exec"), vars(module))
+finder = Finder()
+sys.meta_path.insert(0, finder)
+"""
+# Enters the sandbox, reads the standard library, writes to the scratch folder and starts a thread.
+_TRIAL = f"""
+import json, os, sys, threading
+given = json.load(sys.stdin)
+{FROM_TEXT}
+import sandbox
+sys.meta_path.remove(finder)
+try:
+    sandbox.enter(given["mechanism"], json.loads(sys.argv[1]), set(), sandbox.Bounds(), given["view"])
+    open(os.__file__, "rb").read()
+    open("trial", "wb").write(b"x")
+    thread = threading.Thread(target=os.getpid)
+    thread.start()
+    thread.join()
+except BaseException as error:
+    print(str(error) or type(error).__name__, flush=True)
+"""
 
 
 class Isolation(StrEnum):
@@ -30,7 +60,7 @@ class Isolation(StrEnum):
 
 @functools.cache
 def available() -> Mechanism:
-    """The strongest sandbox of this machine; each mechanism is tried in a short-lived child.
+    """The strongest sandbox of this machine; each mechanism is tried in a short-lived process.
 
     Raises:
         IsolationError: if there is none; the message says what is missing.
@@ -54,42 +84,30 @@ def view() -> View:
 
 
 def refusal_of(mechanism: Mechanism) -> str:
-    """The reason why this machine refuses a mechanism; empty if a child can enter it and run there."""
-    with tempfile.TemporaryDirectory(prefix="lrgen-") as scratch:
-        visible_paths = view()
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            _try_out(mechanism, scratch, writing, visible_paths)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            poll = select.poll()
-            poll.register(reading, select.POLLIN)
-            if poll.poll(1000 * _TRIAL_SECONDS):
-                refusal = pipe.read().decode(errors="replace")
-            else:
-                refusal = f"{mechanism}: the trial takes longer than {_TRIAL_SECONDS:g} s"
-                os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    return refusal or (f"the child ended with wait status {status}" if status else "")
+    """The reason why this machine refuses a mechanism; empty if a process can enter it and run there.
 
-
-def _try_out(mechanism: Mechanism, scratch: str, pipe: int, visible_paths: View) -> NoReturn:
-    """Enter the sandbox, read the standard library, write to the scratch folder and start a thread."""
-    code = FAILED
-    try:
-        os.setsid()
-        sandbox.enter(mechanism, scratch, {pipe}, Bounds(), visible_paths)
-        Path(os.__file__).read_bytes()
-        Path("trial").write_bytes(b"x")
-        thread = threading.Thread(target=os.getpid)
-        thread.start()
-        thread.join()
-        code = 0
-    except BaseException as error:  # noqa: BLE001  a child must not return into the parent's code
-        os.write(pipe, str(error).encode())
-    finally:
-        os._exit(code)
+    The process is started by exec: a fork of a caller that has threads could wait for ever.
+    """
+    with scratch.run_folder() as folder:
+        modules = {f"{_PACKAGE}.{name}": text for name, text in texts().items()}
+        modules[_PACKAGE] = modules.pop(f"{_PACKAGE}.__init__")
+        given = {"modules": modules, "packages": [_PACKAGE], "view": view(), "mechanism": mechanism}
+        command = [sys.executable, "-I", "-X", "utf8", "-c", _TRIAL, json.dumps(str(folder))]
+        try:
+            done = subprocess.run(
+                command,
+                input=json.dumps(given).encode(),
+                capture_output=True,
+                timeout=_TRIAL_SECONDS,
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{mechanism}: the trial takes longer than {_TRIAL_SECONDS:g} s"
+        except OSError as error:
+            return f"{mechanism}: {error}"
+    refusal = done.stdout.decode(errors="replace").strip()
+    return refusal or (f"{mechanism}: the trial ends with exit code {done.returncode}" if done.returncode else "")
 
 
 def texts() -> dict[str, str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,30 +27,67 @@ _KILL_SECONDS = 10.0  # to wait for a killed process
 _START_SECONDS = 120.0  # to wait for a nursery: importing torch takes seconds
 _PACKAGE = "beside"
 # Sets up the package from text, and runs its host; nothing of lrgen can be imported.
-_BOOT = """
+_BOOT = f"""
 import json, os, sys
-from importlib.machinery import ModuleSpec
 with os.fdopen(int(sys.argv[1]), "rb") as pipe:
     given = json.loads(pipe.read())
 view = given["view"]
 sys.path[:] = view["imports"]
 sys.argv[:] = sys.argv[:1]
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name in given["modules"]:
-            return ModuleSpec(name, self, is_package=name in given["packages"])
-    def create_module(self, spec):
-        return None
-    def exec_module(self, module):
-        exec(compile(given["modules"][module.__name__], f"<{module.__name__}>", "exec"), vars(module))
-finder = Finder()
-sys.meta_path.insert(0, finder)
+{isolation.FROM_TEXT}
 import beside.sandbox.guardian
 beside.sandbox.guardian.guard(given["lifeline"], given["scratch"])
 from beside import host
 sys.meta_path.remove(finder)
 host.main(given["socket"], view)
 """
+
+
+# Nurseries that this process keeps for its next run, while a caller asks for it.
+_spare: list["Nursery"] = []
+_keeping = 0
+_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Keep nurseries between the runs of this process within this context: each start of one imports torch.
+
+    Blocks may overlap in several threads; the nurseries end with the last of them.
+    """
+    global _keeping  # noqa: PLW0603  the state of the process, not of a caller
+    with _lock:
+        _keeping += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _keeping -= 1
+            ending = [] if _keeping else list(_spare)
+            _spare[len(_spare) - len(ending) :] = []
+        for nursery in ending:
+            nursery.close()
+
+
+@contextlib.contextmanager
+def leased() -> Iterator["Nursery"]:
+    """A nursery for one run: one that is kept from an earlier run, or a new one.
+
+    Raises:
+        EngineError: if it cannot be started.
+    """
+    with _lock:
+        nursery = _spare.pop() if _spare else None
+    nursery = nursery or Nursery()
+    try:
+        yield nursery
+    finally:
+        with _lock:
+            keep = _keeping > 0
+            if keep:
+                _spare.append(nursery)
+        if not keep:
+            nursery.close()
 
 
 class Nursery:

@@ -17,6 +17,7 @@ from lrgen.render.output import Pair
 from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
 from lrgen.verify import isolation as isolations
+from lrgen.verify import nursery_process
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.case_seed import new_case_seed
 from lrgen.verify.isolation import Isolation
@@ -180,43 +181,47 @@ def verify(
     dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
     seed = new_case_seed() if case_seed is None else case_seed
-    for mechanism, batch in batches:
-        options: _EngineOptions = {"workers": workers, "limits": limits, "mechanism": mechanism, "case_seed": seed}
-        if engine == "ray":
-            from lrgen.verify.engines import ray
+    with nursery_process.kept():
+        for mechanism, batch in batches:
+            options: _EngineOptions = {"workers": workers, "limits": limits, "mechanism": mechanism, "case_seed": seed}
+            if engine == "ray":
+                from lrgen.verify.engines import ray
 
-            results = ray.run(batch, settings, address=address, data_root=data_root, **options)
-        else:
-            results = _as_lists(local.run(batch, settings, dataset, **options))
-        with contextlib.closing(results):
-            for outcomes in results:
-                store.save_all(outcomes, conditions, dataset.classes if dataset else ())
-                yield from outcomes
+                results = ray.run(batch, settings, address=address, data_root=data_root, **options)
+            else:
+                results = _as_lists(local.run(batch, settings, dataset, **options))
+            with contextlib.closing(results):
+                for outcomes in results:
+                    store.save_all(outcomes, conditions, dataset.classes if dataset else ())
+                    yield from outcomes
 
 
-def verify_in_subprocess(candidate: Candidate, plan: VerifyPlan) -> Outcome:
-    """Verify one file with a harness in its own process; safe for a caller that has threads or a CUDA context.
+def verify_one(candidate: Candidate, plan: VerifyPlan) -> Outcome:
+    """Verify one file; safe for a caller that has threads or a CUDA context, as nothing is forked from its process.
 
     Recorded outcomes are not used, and the outcome is not recorded.
 
     Raises:
         DataError: if the dataset is missing, cannot be downloaded, or is damaged.
-        EngineError: if the harness exits before the file has ended.
+        EngineError: if the process that files are forked from cannot be started.
         IsolationError: if the file needs a sandbox and this machine provides none.
     """
-    from lrgen.verify.engines import process
+    from lrgen import data
+    from lrgen.verify.engines import local
 
     [settings] = plan.settings
-    mechanism = Mechanism.PROCESS if _isolation_of(candidate, plan.isolation) is Isolation.PROCESS else None
-    setup = process.Setup(
-        settings=settings,
+    in_process = _isolation_of(candidate, plan.isolation) is Isolation.PROCESS
+    dataset = None
+    if settings.stage == "training":
+        dataset = data.load(settings.dataset, plan.data_root, plan.download)
+    [outcome] = local.run(
+        [candidate],
+        settings,
+        dataset,
         limits=Limits(seconds=plan.timeout, memory=_memory_share(1)),
-        mechanism=mechanism,
-        data_root=plan.data_root.resolve(),
+        mechanism=Mechanism.PROCESS if in_process else isolations.available(),
         case_seed=plan.case_seed,
-        download=plan.download,
     )
-    [outcome] = process.run([candidate], setup)
     return outcome
 
 

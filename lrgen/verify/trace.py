@@ -14,7 +14,7 @@ from lrgen.errors import CorpusError
 from lrgen.verify import messages
 from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
-from lrgen.verify.nursery_process import Nursery
+from lrgen.verify.nursery_process import Nursery, leased
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.session import Ended, FileRaised, Place, Session
 
@@ -76,7 +76,7 @@ def run(
         for file, specs in requests:
             if nursery is None:
                 stack.enter_context(not_traceable())
-                nursery = stack.enter_context(Nursery())
+                nursery = stack.enter_context(leased())
                 pool = stack.enter_context(ThreadPoolExecutor(workers))
                 stack.callback(nursery.abandon)
                 stack.callback(pool.shutdown, wait=False, cancel_futures=True)

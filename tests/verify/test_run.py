@@ -278,7 +278,7 @@ def test_an_invalid_manifest_is_an_error(catalogue, out, tmp_path, text, fault):
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A fake harness: ends files with given statuses, and records the files and options that it receives."""
+    """A fake engine: ends files with given statuses, and records the files and options that it receives."""
     state: dict[str, Any] = {"statuses": {}, "ran": [], "runs": [], "closed": False, "limits": None}
     state |= {"isolation": "process", "seconds": {}}
 
@@ -397,7 +397,7 @@ def test_a_file_that_is_named_twice_has_two_outcomes(fake, store, tmp_path):
 
 
 def test_outcomes_are_recorded_before_they_are_yielded(fake, store, tmp_path):
-    """A caller that stops iterating has all yielded outcomes recorded, and the harness is closed."""
+    """A caller that stops iterating has all yielded outcomes recorded, and the run is closed."""
     files = candidates(tmp_path, "a", "b", "c")
     outcomes = verify.verify(files, VerifySettings(), store, workers=1, timeout=60)
     first = next(outcomes)
@@ -407,7 +407,7 @@ def test_outcomes_are_recorded_before_they_are_yielded(fake, store, tmp_path):
 
 
 def test_an_error_of_the_database_ends_the_run(fake, store, tmp_path, monkeypatch):
-    """An error of the store is raised at once, and the harness is closed."""
+    """An error of the store is raised at once, and the run is closed."""
     files = candidates(tmp_path, "a", "b")
 
     def save(*_: object) -> None:

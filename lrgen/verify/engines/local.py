@@ -13,7 +13,7 @@ from lrgen.verify.case_seed import new_case_seed
 from lrgen.verify.examiner import Examiner
 from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
-from lrgen.verify.nursery_process import Nursery
+from lrgen.verify.nursery_process import Nursery, leased
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.session import Place
 
@@ -37,7 +37,7 @@ def run(
 
     Args:
         case_seed: of the drawn cases; by default a new one from the operating system.
-        nursery: one that the caller keeps; by default the run has its own.
+        nursery: of the caller; by default the run leases one.
 
     Raises:
         EngineError: if the nursery cannot be started.
@@ -54,7 +54,7 @@ def run(
     seed = new_case_seed() if case_seed is None else case_seed
     with contextlib.ExitStack() as stack:
         stack.enter_context(not_traceable())
-        used = nursery or stack.enter_context(Nursery())
+        used = nursery or stack.enter_context(leased())
         yield from _outcomes(waiting, len(files), Examiner(settings, dataset, used, place, seed), workers)
 
 

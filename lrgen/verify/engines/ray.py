@@ -1,20 +1,23 @@
-"""The Ray engine: an actor for each slot of a cluster, and beside each actor a harness in its own process.
+"""The Ray engine: an actor for each slot of a cluster, which runs files as a single machine does and keeps its nursery.
 
-The harness (``engines.process``) keeps its nursery while Ray's threads come and go. Ray places the actors and reports
-lost ones; the file of a lost actor is given to another.
+Ray places the actors and reports lost ones; the file of a lost actor is given to another.
 """
 
 import contextlib
 import logging
 from collections import deque
 from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lrgen import data
+from lrgen.data import Dataset
 from lrgen.errors import EngineError, first_line
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.verify import nursery_process
 from lrgen.verify.case_seed import new_case_seed
-from lrgen.verify.engines.process import Harness, Setup, outcome_of
+from lrgen.verify.engines import local
 from lrgen.verify.limits import Limits
 from lrgen.verify.sandbox import Mechanism
 
@@ -47,7 +50,7 @@ def run(
     attempts = [0] * len(files)
     actor_class = ray.remote(**_resources(ray, settings, workers))(_Slot)
     seed = new_case_seed() if case_seed is None else case_seed
-    setup = Setup(settings, limits, mechanism, data_root.resolve(), seed)
+    setup = _Setup(settings, limits, mechanism, data_root.resolve(), seed)
     busy: dict[Any, tuple[Any, int | None]] = {}  # reference to an answer → its actor, the index of its file
     try:
         for _ in range(min(workers, len(queue))):
@@ -60,9 +63,9 @@ def run(
             for reference in arrived:
                 actor, index = busy.pop(reference)
                 try:
-                    answers = ray.get(reference)
+                    ended = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    _end(ray, actor)  # if only its harness has exited, the actor still holds its resources
+                    _end(ray, actor)
                     if index is not None:
                         attempts[index] += 1
                         if attempts[index] < _ATTEMPTS:
@@ -75,10 +78,10 @@ def run(
                     continue
                 if queue:
                     following = queue.popleft()
-                    busy[actor.verify.remote([files[following]])] = actor, following
+                    busy[actor.verify.remote(files[following])] = actor, following
                 else:
                     _end(ray, actor)
-                outcomes += [outcome_of(files[index], answer) for answer in answers if index is not None]
+                outcomes += [replace(outcome, candidate=files[index]) for outcome in ended if index is not None]
             if outcomes:
                 yield outcomes
     finally:
@@ -127,22 +130,48 @@ def _resources(ray: Any, settings: VerifySettings, workers: int) -> dict[str, fl
     return {"num_cpus": 1, "num_gpus": min(1.0, gpus / workers)}
 
 
+@dataclass(frozen=True)
+class _Setup:
+    """The settings that an actor runs its files with."""
+
+    settings: VerifySettings
+    limits: Limits
+    mechanism: Mechanism
+    data_root: Path
+    case_seed: int
+
+
 class _Slot:
-    """The actor: it passes files to the harness beside it and returns the answers."""
+    """The actor: it verifies one file at a time."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup, self._harness = setup, Harness()
+    def __init__(self, setup: _Setup) -> None:
+        self._setup = setup
+        self._dataset: Dataset | None = None
+        self._kept = nursery_process.kept()
+        self._kept.__enter__()  # it ends with the actor
 
-    def ready(self) -> list[dict[str, Any]]:
-        """Return no answers; the call succeeds once the actor has been placed."""
+    def ready(self) -> list[Outcome]:
+        """Return no outcomes; the call succeeds once the actor has been placed."""
         return []
 
-    def verify(self, candidates: list[Candidate]) -> list[dict[str, Any]]:
-        """The outcomes of the files in their order, as JSON."""
-        return self._harness.answers(self._setup, candidates)
+    def verify(self, candidate: Candidate) -> list[Outcome]:
+        """The outcome of a file."""
+        setup = self._setup
+        if setup.settings.stage is Stage.TRAINING and self._dataset is None:
+            self._dataset = data.load(setup.settings.dataset, setup.data_root)
+        return list(
+            local.run(
+                [candidate],
+                setup.settings,
+                self._dataset,
+                limits=setup.limits,
+                mechanism=setup.mechanism,
+                case_seed=setup.case_seed,
+            )
+        )
 
 
-def _lost(candidate: Candidate, setup: Setup, error: Exception) -> Outcome:
+def _lost(candidate: Candidate, setup: _Setup, error: Exception) -> Outcome:
     reason = f"the Ray actor that ran the file was lost {_ATTEMPTS} times: {type(error).__name__}"
     isolation = str(setup.mechanism)
     return Outcome(candidate, Status.CRASHED, Stage.SYNTAX, reason, 0.0, isolation=isolation, case_seed=setup.case_seed)

@@ -1,11 +1,10 @@
-"""The contract of all engines: plain and sandboxed processes, a harness, a Ray cluster."""
+"""The contract of all engines: plain and sandboxed processes, a Ray cluster."""
 
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,9 @@ from lrgen.errors import EngineError, IsolationError
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.verify import isolation
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.engines import local, process
+from lrgen.verify.engines import local
 from lrgen.verify.engines import ray as cluster
 from lrgen.verify.limits import Limits
-from lrgen.verify.sandbox import Mechanism
 from tests.paths import FIXTURES
 
 SECONDS = 120.0
@@ -53,7 +51,7 @@ def ray_cluster() -> Iterator[None]:
 
 
 @pytest.fixture(
-    params=["fork", "sandboxed", "process", pytest.param("ray", marks=pytest.mark.slow)],
+    params=["process", "sandboxed", pytest.param("ray", marks=pytest.mark.slow)],
 )
 def run(request: pytest.FixtureRequest) -> Run:
     """Runs files with each of the engines, up to a stage."""
@@ -76,8 +74,6 @@ def run(request: pytest.FixtureRequest) -> Run:
         if request.param == "ray":
             batches = cluster.run(files, settings, workers=2, limits=limits, case_seed=case_seed)
             return [outcome for batch in batches for outcome in batch]
-        if request.param == "process":
-            return process.run(files, process.Setup(settings, limits, Mechanism.PROCESS, Path("data"), case_seed))
         common = {"workers": 2, "limits": limits, "case_seed": case_seed}
         return list(local.run(files, settings, data.load("digits"), **common, **options))
 
@@ -99,11 +95,11 @@ def test_each_file_has_its_outcome(run):
 
 
 def test_the_results_do_not_depend_on_the_engine(run):
-    """Training has the same confusion matrices as in a forked process on this machine."""
+    """Training has the same confusion matrices as in a plain process on this machine."""
     [outcome] = run([of_file(GOOD)])
-    [forked] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
-    assert [epoch.confusion for epoch in outcome.epochs] == [epoch.confusion for epoch in forked.epochs]
-    assert [epoch.lr for epoch in outcome.epochs] == [epoch.lr for epoch in forked.epochs]
+    [plain] = local.run([of_file(GOOD)], VerifySettings(), data.load("digits"))
+    assert [epoch.confusion for epoch in outcome.epochs] == [epoch.confusion for epoch in plain.epochs]
+    assert [epoch.lr for epoch in outcome.epochs] == [epoch.lr for epoch in plain.epochs]
 
 
 def with_harm(code: str, name: str) -> Candidate:

@@ -40,14 +40,14 @@ def test_a_lost_node_costs_no_outcome():
 
 
 @pytest.mark.slow
-def test_a_killed_harness_is_replaced():
-    """A file that kills its harness three times has crashed, and the other files are verified."""
+def test_a_killed_actor_is_replaced():
+    """A file that kills its actor three times has crashed, and the other files are verified."""
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
-        # The parent of the file's process is the nursery, and that of the nursery is the harness.
-        harness = "int(open(f'/proc/{os.getppid()}/stat').read().split()[3])"
-        harm = with_harm(f"import os, signal; os.kill({harness}, signal.SIGKILL)", "kills")
+        # The parent of the file's process is the nursery, and that of the nursery is the actor.
+        actor = "int(open(f'/proc/{os.getppid()}/stat').read().split()[3])"
+        harm = with_harm(f"import os, signal; os.kill({actor}, signal.SIGKILL)", "kills")
         files = [harm, with_harm("pass", "good")]
         settings, limits = VerifySettings(stage=Stage.CONTRACT), Limits(seconds=SECONDS)
         outcomes = [outcome for batch in cluster.run(files, settings, workers=1, limits=limits) for outcome in batch]

@@ -752,12 +752,25 @@ def test_a_machine_without_a_sandbox_is_an_error(monkeypatch):
     )
 
 
+def change_tables(monkeypatch, statement: str) -> None:
+    """Have the process of a trial run a statement at the end of the module with the tables of system calls."""
+    texts = isolation.texts()
+    texts["syscalls"] += f"\n{statement}\n"
+    monkeypatch.setattr(isolation, "texts", lambda: texts)
+
+
+def test_a_trial_does_not_fork_this_process(monkeypatch):
+    """A caller may have threads: a mechanism is tried in a process that is started by exec."""
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("this process forks"))
+    assert isolation.refusal_of(Mechanism.NAMESPACES) == "" or isolation.refusal_of(Mechanism.LANDLOCK) == ""
+
+
 @pytest.mark.parametrize(
     ("mechanism", "call"), [(Mechanism.NAMESPACES, "unshare"), (Mechanism.LANDLOCK, "landlock_create_ruleset")]
 )
 def test_a_refusal_names_the_system_call(monkeypatch, mechanism, call):
     """The reason names the system call that the kernel refused, and its error."""
-    monkeypatch.setattr(syscalls, "SYSCALLS", {**syscalls.SYSCALLS, call: 100_000})
+    change_tables(monkeypatch, f"SYSCALLS[{call!r}] = 100_000")
     assert isolation.refusal_of(mechanism) == f"{mechanism}: [Errno 38] Function not implemented: {call!r}"
 
 
@@ -771,8 +784,7 @@ def test_a_mechanism_is_tried_with_the_interpreter(monkeypatch, mechanism):
 
 def test_an_unknown_machine_is_refused(monkeypatch):
     """On a machine whose system calls are not in the tables, the refusal names the machine."""
-    monkeypatch.setattr(syscalls, "SYSCALLS", {})
-    monkeypatch.setattr(syscalls, "MACHINE", "riscv64")
+    change_tables(monkeypatch, "SYSCALLS.clear(); MACHINE = 'riscv64'")
     assert isolation.refusal_of(Mechanism.NAMESPACES) == "namespaces: [Errno 38] unknown on linux riscv64: 'prctl'"
 
 
