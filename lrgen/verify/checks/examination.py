@@ -4,7 +4,7 @@ import ast
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,14 @@ class Examination:
         return self._sessions[0] if self._sessions else self._open()
 
     @contextlib.contextmanager
-    def fresh(self) -> Iterator[Session]:
-        """Another process, in which the file is loaded; it ends with the context."""
+    def fresh(self, threads: int = 1) -> Iterator[Session]:
+        """Another process, in which the file is loaded; it ends with the context.
+
+        Only training gains from more threads than one: the tensors of the other checks are small.
+        """
         if not self._sessions:
             self._open()
-        session = self._open()
+        session = self._open(threads)
         try:
             self.load(session)
             yield session
@@ -103,8 +106,8 @@ class Examination:
             session.close()
             self.output = (self.output + session.output)[-4096:]
 
-    def _open(self) -> Session:
-        session = self.nursery.session(self.place)
+    def _open(self, threads: int = 1) -> Session:
+        session = self.nursery.session(replace(self.place, threads=threads))
         session.allow(self._deadline, self._exceeded)
         self._sessions.append(session)
         return session

@@ -129,7 +129,10 @@ def saved_logits(setting: Setting, trained: Session, name: str, weights: int) ->
     """Evaluate a kept state in a fresh process."""
     overfit = setting.plan.budget is not None
     norms = "held-out" if overfit else None
-    with setting.examination.fresh() as session, raising("the evaluation of the saved state"):
+    with (
+        setting.examination.fresh(setting.examination.settings.threads) as session,
+        raising("the evaluation of the saved state"),
+    ):
         setting.give_data(session, with_labels=False)
         setting.build(session)
         hand_over(trained, session, name, weights)

@@ -56,7 +56,7 @@ def run(examination: Examination) -> None:
     examination.draw.stream("training", "order").shuffle(order)
     data = reordered(data, np.array(order))
     examination.session.call("forget", messages.Nothing)
-    with examination.fresh() as session:
+    with examination.fresh(examination.settings.threads) as session:
         training = Training(Setting(examination, plan, data, prm_of_training(examination, plan)), session)
         training.run()
 
@@ -91,7 +91,7 @@ class Training:
         Raises:
             CheckFailure: if anything that is compared differs.
         """
-        with self.examination.fresh() as other, raising("training"):
+        with self.examination.fresh(self.examination.settings.threads) as other, raising("training"):
             self._begin()
             self.gradients = DrawnGradients(self.setting, self.updates)
             self.gradients.begin(other, self.sampling, self.weights)

@@ -50,7 +50,7 @@ def run(
             curves.exists(candidate.variant)  # loads the formula
     if not files:
         return
-    place = Place(mechanism, limits or Limits(), settings.device, settings.threads)
+    place = Place(mechanism, limits or Limits(), settings.device)
     seed = new_case_seed() if case_seed is None else case_seed
     with contextlib.ExitStack() as stack:
         stack.enter_context(not_traceable())
