@@ -29,7 +29,7 @@ from tests.paths import TINY
 
 # Two pairs of equivalents, a relative of each within its family, a metric-driven schedule.
 NUMBERS = (1, 2, 6, 23, 31, 37, 38)
-ROWS = 3  # of each task whose completions are graded
+ROWS = 4  # of each task whose completions are graded
 BEHAVIOURAL = ("write", "infill", "edit", "repair", "trace", "convert", "prefer", "judge", "prompts")
 # Mutations that change what every file does. Others may survive, as zeroed gradients of a first step do.
 DETECTED = (
@@ -176,7 +176,7 @@ def mutants_of(task, row: Row, reference: Reference) -> list[str]:
             if mutant.startswith(around.prefix) and mutant.endswith(around.suffix) and name != "missing colon"
         ]
     unchanged = [wording.quoted(row["prompt"])] if task.NAME == "convert" else []  # its own API is no conversion
-    return unchanged + [completion_for(row, mutant) for _, mutant in mutated[:3]]
+    return unchanged + [completion_for(row, mutant) for _, mutant in mutated[:2]]
 
 
 def _wrong_json(own: str) -> list[str]:
