@@ -14,7 +14,7 @@ from lrgen.verify.checks import gradients, hyperparameters, source
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.updates import Sampling
+from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.messages import printable
 from lrgen.verify.session import FileRaised, Session
 from lrgen.verify.static.parsing import LOCK

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.checks.second_process import Compared, DrawnBatch, SecondProcess, Setting
 from lrgen.verify.checks.training_epoch import Epoch
-from lrgen.verify.session import Array, Session
+from lrgen.verify.session import Session
 
 # A batch is drawn in each epoch, or in so many of a longer training.
 _EPOCHS, _OF_LONG = 10, 3
@@ -27,7 +28,7 @@ class DrawnGradients:
         self._second: SecondProcess | None = None
         self._batches = self._drawn()
 
-    def begin(self, session: Session, sampling: Sequence[Array], weights: int) -> None:
+    def begin(self, session: Session, sampling: Sampling, weights: int) -> None:
         """Begin with the process that computes gradients again; its base learning rate is another one."""
         setting, draw = self._setting, self._setting.examination.draw.stream("training", "rate")
         prm = {**setting.prm, "lr": setting.plan.lr * (0.2 + 0.6 * draw.random())}
@@ -40,17 +41,17 @@ class DrawnGradients:
     def compare(self, trained: Session, epochs: Sequence[Epoch]) -> None:
         """Compute the gradient of the drawn batch of the last epoch again."""
         epoch, index = epochs[-1], len(epochs) - 1
-        batch, steps = self.batch(index), epoch.watched.steps
+        batch, steps = self.batch(index), epoch.notes.steps
         if batch is None or len(steps) != self._updates or steps[batch].norm is None:
             return
         assert self._second is not None
         start = batch * self._setting.plan.batch_size
-        norms = [step.norm for each in epochs for step in each.watched.steps if step.norm is not None]
+        norms = [step.norm for each in epochs for step in each.notes.steps if step.norm is not None]
         drawn = DrawnBatch(
             f"in training at epoch {index + 1}, batch {batch + 1} of {self._updates}",
             np.concatenate([epoch.order[start:], epoch.order[:start]]),
             [*epoch.seeds[batch:], *epoch.seeds[:batch]],
-            epoch.watched.gradients[batch],
+            epoch.notes.gradients[batch],
             steps[batch].norm or 0.0,
             max(norms),
             epoch.batches.entropies is None or epoch.cross_entropy,

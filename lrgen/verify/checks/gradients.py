@@ -12,7 +12,7 @@ import numpy as np
 
 from lrgen.verify import messages
 from lrgen.verify.checks.examination import prm_of, raising, random_batches
-from lrgen.verify.checks.updates import Sampling
+from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.session import Array, Session
 
 _LR = 1e-60  # above zero, since schedules may divide by it; below the resolution of float32

@@ -14,9 +14,9 @@ import numpy as np
 from lrgen.verify import messages
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.checks.reference import losses, metrics_of
 from lrgen.verify.checks.reference_optimizer import UnknownOptimizerError, known_settings
-from lrgen.verify.checks.updates import Sampling
 from lrgen.verify.session import Array, FileRaised, Session
 
 # LEMUR's keys that the caller uses itself: a file may declare them without an effect of its own.

@@ -9,8 +9,9 @@ from lrgen.verify import messages
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.examination import build, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.standin_gradients import StandInGradients
-from lrgen.verify.checks.updates import RESOLUTION, Notes, Sampling
+from lrgen.verify.checks.updates import RESOLUTION
 from lrgen.verify.session import Array, Session
 
 _SAME_GRADIENT = 1e-3
@@ -136,7 +137,7 @@ def _of_criterion(
             factors=standing.factors_beside_logits,
             smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
         )
-    if not arrays or arrays[0].shape != (sum(sampling.sizes),):
+    if not arrays or arrays[0].shape != (sampling.count,):
         return np.zeros(0)
     return standing.clipped(arrays[0].astype(np.float64), answer.norm)
 
@@ -189,7 +190,7 @@ def _learn(
             silent=silent,
             given=list(states),
         )
-    notes = Notes.of(learned, arrays[:3], sampling)
+    notes = Notes.of(learned, arrays, sampling, gradients=True)
     require_updates(notes, len(epoch.sizes))
     return notes
 

@@ -7,16 +7,13 @@ in a fresh process. Every update is compared with the reference optimizer at the
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
-import numpy as np
-
-from lrgen import curves
-from lrgen.records import Metric, Unit, Variant
+from lrgen.records import Unit, Variant
 from lrgen.verify import messages
-from lrgen.verify.checks import layer_order, learn_reasons
+from lrgen.verify.checks import layer_order
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.draw import Source, learn_cases, positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
@@ -28,18 +25,12 @@ from lrgen.verify.checks.learn_again import (
     require_updates,
     terms_of_weights,
 )
-from lrgen.verify.checks.reference import Traces, as_array, first_difference, wrong_depths
+from lrgen.verify.checks.learn_rates import LearnRates
+from lrgen.verify.checks.notes import Notes, Sampling
+from lrgen.verify.checks.reference import wrong_depths
+from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
 from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, StandInGradients
-from lrgen.verify.checks.updates import (
-    RESOLUTION,
-    Effects,
-    Gradients,
-    InvalidSettingError,
-    Notes,
-    Place,
-    Sampling,
-    UnknownOptimizerError,
-)
+from lrgen.verify.checks.updates import Effects, Gradients, Place, observed, require_resolution
 from lrgen.verify.session import Array, FileRaised, Session
 
 LARGE = 20_000_000  # parameters: a larger network gets few updates
@@ -105,12 +96,13 @@ class _OtherGradientsError(Exception):
 
 @dataclass
 class _Trained:
-    """A network in training: its run, and the learning rates and metrics so far."""
+    """A network in training: its run, and its learning rates, metrics and weights so far."""
 
     run: Run
     net: str
     session: Session
     effects: Effects
+    rates: LearnRates
     depths: list[int]
     stand_in: bool
     images: Array
@@ -119,12 +111,6 @@ class _Trained:
     epoch: int = 0
     epoch_in_process: int = 0
     digests_from: int = 0
-    made: int = 0
-    rates: list[list[float]] = field(default_factory=list)  # of each update
-    losses: list[float] = field(default_factory=list)
-    batch_losses: list[float] = field(default_factory=list)
-    accuracies: list[float] = field(default_factory=list)
-    batch_accuracies: list[float] = field(default_factory=list)
 
     @property
     def sizes(self) -> list[int]:
@@ -193,11 +179,7 @@ class _Learner:
                 self._epoch(self._begin(main, "real", self._real_run(), stand_in=False))
             for trained, state in resumed:
                 self._resume(trained, state)
-        if self.resolution > RESOLUTION:
-            raise CheckFailure(
-                "the updates are too small to show the learning rate "
-                f"(the best shows it to a fraction of {self.resolution:.2g}, expected {RESOLUTION:g})"
-            )
+        require_resolution(self.resolution)
 
     def _stop(self, run: Run) -> int | None:
         """The epoch after which a run is resumed in another process; a long run is, past epoch 30."""
@@ -260,7 +242,9 @@ class _Learner:
                 self.sampling,
             )
         try:
-            effects = Effects(set_up, self.sampling)
+            effects = Effects(set_up, self.sampling, [parameter.name for parameter in self.parameters])
+            if not effects.follows_learning_rate:
+                raise UnknownOptimizerError(set_up.optimizer.name)
         except UnknownOptimizerError as error:
             raise CheckFailure(f"the updates cannot be checked: {error}") from error
         except InvalidSettingError as error:
@@ -268,15 +252,19 @@ class _Learner:
         depths = [group.depth for group in set_up.groups]
         if reason := wrong_depths(self.variant, depths):
             raise CheckFailure(reason)
-        return _Trained(
-            run, net, session, effects, depths, stand_in, images, labels, shuffled, made=len(set_up.horizons)
-        )
+        rates = LearnRates(self.variant, run, len(set_up.horizons))
+        trained = _Trained(run, net, session, effects, rates, depths, stand_in, images, labels, shuffled)
+        if before is not None:
+            trained.effects, trained.epoch = before.effects, before.epoch
+            trained.rates = replace(before.rates, made=rates.made, resumed_after=before.epoch)
+        return trained
 
     def _epoch(self, trained: _Trained) -> None:
         """Call ``learn`` once, and compare its updates."""
         run = trained.run
         seeds = [self.source.getrandbits(60) for _ in trained.sizes]
         shown = [] if trained.epoch_in_process else [trained.images, trained.labels]
+        with_gradients = self.way is not Way.PATTERN or not trained.stand_in
         whole = list(range(run.batches)) if self.way is Way.TERMS else [self.source.randrange(run.batches)]
         with raising("learn"):
             learned, arrays = trained.session.call(
@@ -290,24 +278,23 @@ class _Learner:
                 sizes=trained.sizes,
                 seeds=seeds,
                 watch=True,
-                gradients=self.way is not Way.PATTERN or not trained.stand_in,
+                gradients=with_gradients,
                 whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
                 digests=self._with_digests(trained),
             )
-        notes = Notes.of(learned, arrays[:3], self.sampling)
+        notes = Notes.of(learned, arrays, self.sampling, gradients=with_gradients)
         epoch = self._shown(trained, seeds, learned)
         states = arrays[3 : 3 + len(learned.saved)]
-        trained.made += len(learned.horizons)
+        trained.rates.made += len(learned.horizons)
         require_updates(notes, run.batches)
         self.updates += notes.updates
         if trained.stand_in:
-            terms = self._terms(trained, epoch, states) if self.way is Way.TERMS else None
-            gradients = self._known(trained, notes, arrays[3 + len(states) :], epoch, terms)
+            gradients = self._known(trained, notes, arrays[3 + len(states) :], epoch, states)
         else:
-            gradients = self._observed(notes)
-        lrs = self._compared(trained, notes)
+            gradients = observed(notes)
+        rates = trained.rates.compare(notes.steps, trained.depths, trained.epoch, lambda: self._another_epoch(trained))
         try:
-            trained.effects.follow(notes, gradients, lrs, Place(trained.epoch, run.batches), self.variant.label)
+            trained.effects.follow(notes, gradients, rates, Place(trained.epoch, run.batches), self.variant.label)
         except CheckFailure as failure:
             if self.way is Way.PATTERN and trained.stand_in:
                 raise _OtherGradientsError from failure
@@ -318,8 +305,7 @@ class _Learner:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
             standing = self.standing if self.way in (Way.PATTERN, Way.CLIPPED) else None
-            observed = notes.gradients[at]
-            compare_gradients(self._other(trained), self.sampling, epoch, at, state, observed, standing)
+            compare_gradients(self._other(trained), self.sampling, epoch, at, state, notes.gradients[at], standing)
         trained.epoch += 1
         trained.epoch_in_process += 1
 
@@ -337,16 +323,14 @@ class _Learner:
         return Epoch(trained.run, trained.sizes, seeds, trained.images[order], trained.labels[order], trained.pixels)
 
     def _known(
-        self,
-        trained: _Trained,
-        notes: Notes,
-        arrived: Sequence[Array],
-        epoch: Epoch,
-        terms: Sequence[tuple[Array, float]] | None,
+        self, trained: _Trained, notes: Notes, arrived: Sequence[Array], epoch: Epoch, states: Sequence[Array]
     ) -> list[Gradients]:
         """The gradients of the updates with the stand-in; the metrics of the epoch are added to the run."""
         standing = self.standing
         assert standing is not None
+        terms = None
+        if self.way is Way.TERMS:
+            terms = terms_of_weights(self._other(trained), self.sampling, epoch, states, standing)
         leaves, batches = len(standing.leaves), epoch.batches
         if notes.learned.backward != list(range(len(batches))) or len(arrived) != leaves * len(batches):
             raise OtherLossError("learn does not train through forward, once per batch")
@@ -355,90 +339,16 @@ class _Learner:
         for index, (seed, images, labels) in enumerate(batches):
             scale, error = standing.of(seed, images, labels, arrived[leaves * index : leaves * (index + 1)])
             term, extra = (None, 0.0) if terms is None else terms[index]
-            observed = None
-            if len(notes.gradients):
-                observed = notes.gradients[index], notes.learned.steps[index].norm or 0.0
-            result.append(standing.gradients(seed, scale, error, observed, term))
+            noted = (notes.gradients[index], notes.steps[index].norm or 0.0) if len(notes.gradients) else None
+            result.append(standing.gradients(seed, scale, error, noted, term))
             loss, right = standing.losses(seed, images, labels)
             losses.append(loss + extra)
             correct.append(right)
-        sizes = np.array(trained.sizes)
-        trained.batch_losses += losses
-        trained.batch_accuracies += [
-            float(np.float32(right / size)) for right, size in zip(correct, sizes, strict=True)
-        ]
-        trained.losses.append(float(np.dot(losses, sizes) / sizes.sum()))
-        trained.accuracies.append(float(np.float32(sum(correct) / sizes.sum())))
+        trained.rates.add_metrics(losses, correct, trained.sizes)
         return result
 
-    def _observed(self, notes: Notes) -> list[Gradients]:
-        """The gradients that the file's process noted before each step of the optimizer."""
-        result = []
-        for sampled, present in zip(notes.gradients, notes.present, strict=True):
-            parts = self.sampling.split(sampled)
-            result.append(Gradients([part if given else None for part, given in zip(parts, present, strict=True)]))
-        return result
-
-    # Learning rates.
-
-    def _compared(self, trained: _Trained, notes: Notes) -> Traces:
-        """Compare the learning rates of the groups with the curve; returns those of the curve (groups × updates)."""
-        variant, run = self.variant, trained.run
-        trained.rates += [step.rates for step in notes.learned.steps]
-        done = len(trained.rates)
-        actual = as_array([list(row) for row in zip(*trained.rates, strict=False)], done)
-        if actual is None or len(actual) != len(trained.depths):
-            count = 0 if actual is None else len(actual)
-            raise CheckFailure(f"learn changes the number of parameter groups from {len(trained.depths)} to {count}")
-        updates = np.arange(done)
-        steps = updates if variant.per_batch else updates // run.batches
-        horizon = run.epochs_planned * (run.batches if variant.per_batch else 1)
-        expected = None
-        for metrics in self._metrics(trained, int(steps[-1])):
-            expected = curves.rates(
-                variant, steps, horizon, run.base_lr, run.prm, metrics=metrics, depths=trained.depths
-            )
-            at = first_difference(actual, expected, variant.tolerance * run.base_lr)
-            if at is None:
-                break
-        else:
-            assert expected is not None
-            assert at is not None
-            raise CheckFailure(self._difference(trained, actual, expected, at))
-        return expected[:, done - notes.updates :]
-
-    def _metrics(self, trained: _Trained, needed: int) -> Iterator[list[float] | None]:
-        """The metrics of the run so far: as computed here, and within the rounding errors of the file's own sums."""
-        variant = self.variant
-        if variant.unit is not Unit.METRIC:
-            yield None
-            return
-        by_batch = variant.cadence is Unit.BATCH
-        if variant.metric is Metric.LOSS:
-            values = trained.batch_losses if by_batch else trained.losses
-        else:
-            values = trained.batch_accuracies if by_batch else trained.accuracies
-        for factor in (1.0, 1 + 3e-7, 1 - 3e-7):
-            yield [value * factor for value in values[:needed]]
-
-    def _difference(self, trained: _Trained, actual: Traces, expected: Traces, at: int) -> str:
-        """The reason why the learning rates differ from the curve."""
-        run, resumed = trained.run, trained.net == "resumed"
-        if trained.epoch == 0 and np.ptp(actual) == 0:
-            actual = self._with_another_epoch(trained, actual)
-        return learn_reasons.why(
-            self.variant,
-            actual,
-            expected,
-            at,
-            run.batches,
-            run.prm,
-            trained.made,
-            trained.epoch if resumed else None,
-        )
-
-    def _with_another_epoch(self, trained: _Trained, actual: Traces) -> Traces:
-        """The learning rates with those of another epoch: they may change between epochs alone."""
+    def _another_epoch(self, trained: _Trained) -> messages.Learned | None:
+        """An epoch that is not compared; None if it raises."""
         try:
             learned, _ = trained.session.call(
                 "learn",
@@ -453,12 +363,8 @@ class _Learner:
                 watch=True,
             )
         except FileRaised:
-            return actual
-        trained.made += len(learned.horizons)
-        further = as_array(
-            [list(row) for row in zip(*(step.rates for step in learned.steps), strict=False)], actual.shape[1]
-        )
-        return actual if further is None or len(further) != len(actual) else np.concatenate([actual, further], axis=1)
+            return None
+        return learned
 
     # Another process.
 
@@ -466,10 +372,6 @@ class _Learner:
         """The process that a network is not in."""
         assert self.second is not None
         return self.second if trained.session is self.examination.session else self.examination.session
-
-    def _terms(self, trained: _Trained, epoch: Epoch, states: Sequence[Array]) -> list[tuple[Array, float]]:
-        assert self.standing is not None
-        return terms_of_weights(self._other(trained), self.sampling, epoch, states, self.standing)
 
     def _save(self, trained: _Trained) -> Array:
         with raising("saving the states of a run"):
@@ -483,8 +385,6 @@ class _Learner:
         assert self.second is not None
         real = long or self.way is Way.OBSERVED
         resumed = self._begin(self.second, "resumed", run, not real, trained, state)
-        for name in ("losses", "batch_losses", "accuracies", "batch_accuracies", "rates", "epoch", "effects"):
-            setattr(resumed, name, getattr(trained, name))
         remaining = run.epochs_run - trained.epoch
         if real and self.variant.unit is Unit.METRIC:
             remaining = 1  # the metric of the next epoch would depend on the real logits

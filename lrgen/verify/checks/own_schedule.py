@@ -12,8 +12,9 @@ from lrgen.verify.checks.examination import Examination, build, prm_of, raising,
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.learn_reasons import UNITS
 from lrgen.verify.checks.make_scheduler_trace import recorded
+from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import Traces, as_array, describe, first_difference
-from lrgen.verify.checks.updates import Notes, Place, Sampling
+from lrgen.verify.checks.updates import Place
 
 BATCHES = (1, 2, 7)
 EPOCHS = 3

@@ -20,7 +20,7 @@ from lrgen.verify.checks.examination import Examination, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.hand_over import hand_over
 from lrgen.verify.checks.images import TrainingData
-from lrgen.verify.checks.observed_updates import Watched
+from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.training_plan import TrainingPlan
 from lrgen.verify.session import Array, Session
 
@@ -79,7 +79,7 @@ class Setting:
         """Call ``train_setup``."""
         return session.call("set_up", messages.SetUp, net=net)[0]
 
-    def evaluation(self, session: Session, sampling: Sequence[Array] = (), **arguments: Any) -> "Evaluation":
+    def evaluation(self, session: Session, sampling: Sampling | None = None, **arguments: Any) -> "Evaluation":
         """Evaluate the network.
 
         Raises:
@@ -89,7 +89,7 @@ class Setting:
         evaluated, [logits, weights] = session.call(
             "logits",
             messages.Evaluated,
-            list(sampling),
+            sampling.arrays if sampling else [],
             net=NET,
             seed=self.examination.settings.seed,
             autocast=self.examination.settings.autocast,
@@ -178,11 +178,11 @@ class SecondProcess:
     It gets the parameters of the network alone: what buffers tell may not show in a gradient.
     """
 
-    def __init__(self, setting: Setting, session: Session, sampling: Sequence[Array], weights: int) -> None:
+    def __init__(self, setting: Setting, session: Session, sampling: Sampling, weights: int) -> None:
         self._setting, self._session, self._sampling, self._weights = setting, session, sampling, weights
         self._tolerance = TOLERANCE if setting.exact else LOW_PRECISION
         setting.give_data(session)
-        self._parameters = len(setting.build(session))
+        setting.build(session)
         self._criterion = setting.set_up(session).criterion
 
     def check(self, trained: Session, batch: DrawnBatch) -> Compared:
@@ -245,22 +245,22 @@ class SecondProcess:
         trained, arrays = self._session.call(
             "train",
             messages.Trained,
-            [*self._sampling, batch.order],
+            [*self._sampling.arrays, batch.order],
             net=_SILENT if silent else NET,
             seeds=list(batch.seeds),
             autocast=setting.examination.settings.autocast,
             stop=True,
             silent=silent,
         )
-        watched = Watched.of(trained, arrays, self._parameters, len(self._sampling[0]))
-        if len(watched.steps) != 1 or watched.steps[0].norm is None:
+        notes = Notes.of(trained, arrays, self._sampling, gradients=True, stopped=True)
+        if notes.updates != 1 or notes.steps[0].norm is None:
             raise CheckFailure(f"learn makes no step of the optimizer in a process that resumes {batch.place}")
         difference = np.nan
         labels = setting.data.labels[batch.order[: setting.plan.batch_size]]
         if trained.leaves == 1 and trained.rows == [len(labels)] and trained.differentiated == [True]:
             own = scores.losses(arrays[4], labels, self._criterion.label_smoothing).mean()
             difference = float(arrays[3][0] - own)
-        return watched.gradients[0], watched.steps[0].norm, difference
+        return notes.gradients[0], notes.steps[0].norm, difference
 
     def _direct(self, batch: DrawnBatch) -> tuple[NDArray[Any], float] | None:
         """The gradient of the criterion for the labels that the examiner knows; None for several leaves of logits."""
@@ -269,7 +269,7 @@ class SecondProcess:
         gradient, arrays = self._session.call(
             "gradient",
             messages.Gradient,
-            [indices, setting.data.labels[indices], *self._sampling],
+            [indices, setting.data.labels[indices], *self._sampling.arrays],
             net=NET,
             seed=batch.seeds[0],
             autocast=setting.examination.settings.autocast,

@@ -11,7 +11,8 @@ import numpy as np
 
 from lrgen.verify import messages
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.updates import Gradients, Sampling
+from lrgen.verify.checks.notes import Sampling
+from lrgen.verify.checks.updates import Gradients
 from lrgen.verify.nursery.pattern import Pattern
 from lrgen.verify.nursery.standin import direction, features, projection
 from lrgen.verify.session import Array
@@ -48,6 +49,11 @@ class StandInGradients:
     clip_norm: float | None = None
     clip_value: float | None = None
     factors: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._at = self.sampling.among(self.counts)
+        self._present = np.array(self.trained, dtype=bool)
+        self._moving = np.repeat(self._present, self.sampling.sizes)  # samples of trained parameters
 
     def losses(self, seed: int, images: Array, labels: Array) -> tuple[float, int]:
         """The loss of a batch, with the factors found so far, and the number of images classified correctly."""
@@ -104,19 +110,18 @@ class StandInGradients:
             ClippingError: if the observed gradients are neither these nor these after clipping.
         """
         pattern = Pattern(seed, self.counts)
-        units = [pattern.at(index, at).astype(np.float64) for index, at in enumerate(self.sampling.positions)]
-        values = [scale * trained * unit for unit, trained in zip(units, self.trained, strict=True)]
+        units = pattern.at(self._at).astype(np.float64)
+        values = scale * self._moving * units
         if term is not None:
-            values = [value + part for value, part in zip(values, self.sampling.split(term), strict=True)]
+            values = values + term
         if observed is not None:
-            parts, norm = self.sampling.split(observed[0]), observed[1]
+            sampled, norm = observed
             if term is not None:
-                if not _close(values, parts):
+                if not _close(values, sampled):
                     raise ClippingError("the gradients of an update are not those of its loss")
             else:
-                values = self._clipped(values, abs(scale) * self._norm(pattern), parts, norm)
-        result = [value if trained else None for value, trained in zip(values, self.trained, strict=True)]
-        return Gradients(result, [error * np.abs(unit) for unit in units])
+                values = self._clipped(values, abs(scale) * self._norm(pattern), sampled, norm)
+        return Gradients(values, self._present, error * np.abs(units))
 
     @property
     def factors_beside_logits(self) -> list[float]:
@@ -131,28 +136,27 @@ class StandInGradients:
         return sampled if self.clip_value is None else np.clip(sampled, -self.clip_value, self.clip_value)
 
     def _norm(self, pattern: Pattern) -> float:
-        return pattern.norm([index for index, trained in enumerate(self.trained) if trained])
+        return pattern.norm(np.flatnonzero(self._present).tolist())
 
-    def _clipped(self, values: list[Array], whole: float, observed: list[Array], norm: float) -> list[Array]:
+    def _clipped(self, values: Array, whole: float, observed: Array, norm: float) -> Array:
         if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - _SAME_NORM):
-            largest = max(float(np.abs(part).max(initial=0.0)) for part in observed)
+            largest = float(np.abs(observed).max(initial=0.0))
             self.clip_norm = norm
             if not _close(self._by_norm(values, whole), observed):
                 self.clip_norm, self.clip_value = None, largest
         if self.clip_norm is not None:
             clipped = self._by_norm(values, whole)
         elif self.clip_value is not None:
-            clipped = [np.clip(part, -self.clip_value, self.clip_value) for part in values]
+            clipped = np.clip(values, -self.clip_value, self.clip_value)
         else:
             clipped = values
         if not _close(clipped, observed):
             raise ClippingError("the gradients of an update are not those of its loss")
         return clipped
 
-    def _by_norm(self, values: list[Array], whole: float) -> list[Array]:
+    def _by_norm(self, values: Array, whole: float) -> Array:
         assert self.clip_norm is not None
-        factor = min(1.0, self.clip_norm / whole) if whole > 0 else 1.0
-        return [factor * part for part in values]
+        return (min(1.0, self.clip_norm / whole) if whole > 0 else 1.0) * values
 
     def _logits(self, seed: int, leaf: int, shape: list[int], images: Array) -> Array:
         inputs = features(images).astype(np.float64)
@@ -194,11 +198,9 @@ def _factor(arrived: Array, entropy: Array) -> float:
     return float((arrived * entropy).sum() / (entropy * entropy).sum())
 
 
-def _close(expected: list[Array], observed: list[Array]) -> bool:
-    largest = max(float(np.abs(part).max(initial=0.0)) for part in expected)
-    return all(
-        np.all(np.abs(wanted - seen) <= _SAME_NORM * largest) for wanted, seen in zip(expected, observed, strict=True)
-    )
+def _close(expected: Array, observed: Array) -> bool:
+    largest = float(np.abs(expected).max(initial=0.0))
+    return bool(np.all(np.abs(expected - observed) <= _SAME_NORM * largest))
 
 
 def _soft_labels(labels: Array, classes: int, smoothing: float) -> Array:

@@ -20,14 +20,23 @@ from lrgen.verify.checks.drawn_gradients import DrawnGradients
 from lrgen.verify.checks.examination import Examination, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.images import reordered, training_data
-from lrgen.verify.checks.observed_updates import Fault, ObservedUpdates, Watched, WrongUpdate, optimizer_of
+from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import as_array, describe, first_difference, wrong_depths
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
 from lrgen.verify.checks.scores import score
 from lrgen.verify.checks.second_process import NET, Setting, saved_logits
 from lrgen.verify.checks.training_epoch import Epoch
 from lrgen.verify.checks.training_plan import TrainingPlan, plan_of, steps_of
-from lrgen.verify.session import Array, Session
+from lrgen.verify.checks.updates import (
+    Effects,
+    Fault,
+    Place,
+    WrongUpdate,
+    observed,
+    reference_name,
+    require_resolution,
+)
+from lrgen.verify.session import Session
 
 __all__ = ["STAGE", "Training", "TrainingPlan", "plan_of", "prm_of_training", "run"]
 
@@ -119,9 +128,7 @@ class Training:
         if self.examination.settings.compile:
             self.session.call("compile", messages.Nothing, net=NET)
         drawn = self.examination.draw.stream("training", "positions")
-        sampled = positions(drawn, [parameter.shape for parameter in self.parameters], SAMPLES)
-        self.sizes = [len(at) for at in sampled]
-        self.sampling: list[Array] = [np.concatenate(sampled), np.array(self.sizes, dtype=np.int64)]
+        self.sampling = Sampling(positions(drawn, [parameter.shape for parameter in self.parameters], SAMPLES))
         if not self.plan.budget:
             count = min(IMAGES_BEFORE, len(self.data.held_out))
             logits = self.setting.evaluation(self.session, count=count).logits
@@ -154,25 +161,25 @@ class Training:
         trained, arrays = self.session.call(
             "train",
             messages.Trained,
-            [*self.sampling, order],
-            body=_body(self.updates, sum(self.sizes), len(order) * self.data.classes),
+            [*self.sampling.arrays, order],
+            body=_body(self.updates, self.sampling.count, len(order) * self.data.classes),
             net=NET,
             seeds=seeds,
             autocast=self.examination.settings.autocast,
             keep=self.gradients.batch(number - 1),
         )
-        watched = Watched.of(trained, arrays, len(self.parameters), sum(self.sizes))
+        notes = Notes.of(trained, arrays, self.sampling, gradients=True)
         evaluation = self.setting.evaluation(
             self.session, self.sampling, norms="held-out" if self.plan.budget else None
         )
-        watched = watched.evaluated(evaluation.weights, evaluation.digest)
+        notes = notes.evaluated(evaluation.weights, evaluation.digest)
         labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
         criterion = self.set_up.criterion
         batches = BatchLosses.of(trained, arrays[3], arrays[4:], labels, self.data.classes, criterion.label_smoothing)
         return Epoch(
             order,
             seeds,
-            watched,
+            notes,
             batches,
             criterion.cross_entropy and batches.same(self._loss_tolerance),
             evaluation.logits,
@@ -189,7 +196,7 @@ class Training:
         wrong = np.flatnonzero(~np.isfinite(epoch.batches.values))
         not_finite = epoch.result.kind == "other" and epoch.result.text.startswith("(")
         if len(wrong) or not math.isfinite(epoch.score.loss) or not_finite:
-            update = int(wrong[0]) + 1 if len(wrong) else len(epoch.watched.steps)
+            update = int(wrong[0]) + 1 if len(wrong) else len(epoch.notes.steps)
             raise CheckFailure(f"the loss is not finite in training at epoch {number}, update {update}")
 
     def _report(self) -> None:
@@ -201,7 +208,7 @@ class Training:
                 train_accuracy=epoch.metric(Metric.ACCURACY)[1],
                 loss=epoch.score.loss,
                 confusion=self.data.disguise.original(epoch.score.confusion),
-                lr=max(epoch.watched.steps[-1].rates, default=math.nan) if epoch.watched.steps else math.nan,
+                lr=max(epoch.notes.steps[-1].rates, default=math.nan) if epoch.notes.steps else math.nan,
                 seconds=epoch.seconds,
             )
             for number, epoch in enumerate(self.epochs, start=1)
@@ -210,17 +217,17 @@ class Training:
     # What is compared.
 
     def _check_movement(self) -> None:
-        first, last = self.epochs[0].watched.events[0], self.epochs[-1].watched.events[-1]
+        first, last = self.epochs[0].notes.events[0], self.epochs[-1].notes.events[-1]
         if first.digest == last.digest:
             raise CheckFailure("training changes no parameter")
 
     def _check_rates(self) -> NDArray[np.float64] | None:
         """Compare the learning rates with the curve; returns them, groups × updates."""
-        steps = [step for epoch in self.epochs for step in epoch.watched.steps]
+        steps = [step for epoch in self.epochs for step in epoch.notes.steps]
         rows = [step.rates for step in steps]
         if self.variant is None:
             return as_array([list(group) for group in zip(*rows, strict=False)], len(rows))
-        counts = [len(epoch.watched.steps) for epoch in self.epochs]
+        counts = [len(epoch.notes.steps) for epoch in self.epochs]
         other = next((count for count in counts if count != self.updates), None)
         if other is not None:
             raise CheckFailure(
@@ -253,10 +260,9 @@ class Training:
 
     def _check_updates(self, rates: NDArray[np.float64] | None) -> None:
         """Compare the weights after each update with those of a reference optimizer at those of the schedule."""
-        own = self.variant.optimizer.name if self.variant is not None and self.variant.optimizer else None
         try:
-            name = optimizer_of(self.set_up, own)
-            follower = ObservedUpdates(name, self.set_up.groups, self.sizes)
+            name = reference_name(self.set_up.optimizer, torch_alone=self.variant is None)
+            effects = Effects(self.set_up, self.sampling, [parameter.name for parameter in self.parameters], name)
         except UnknownOptimizerError as error:
             self.evidence.append(f"the learning rates of training were compared, its updates were not: {error}")
             return
@@ -264,31 +270,21 @@ class Training:
             raise CheckFailure(str(error)) from error
         if rates is None:
             raise CheckFailure("training has updates without a learning rate for each parameter group")
+        source = self.variant.label if self.variant else "the learning rates that the file states"
         done = 0
-        for number, epoch in enumerate(self.epochs, start=1):
-            count = len(epoch.watched.steps)
-            wrong = follower.first_wrong(epoch.watched, rates[:, done : done + count])
-            done += count
-            if wrong is not None and wrong.fault is Fault.STEPS and self.variant is None:
-                self.evidence.append("updates with several steps of the optimizer were not compared")
-                return
-            if wrong is not None:
-                raise CheckFailure(self._reason(wrong, name, number))
+        try:
+            for number, epoch in enumerate(self.epochs):
+                notes, place = epoch.notes, Place(number, self.updates, "training")
+                effects.follow(notes, observed(notes), rates[:, done : done + notes.updates], place, source)
+                done += notes.updates
+        except WrongUpdate as wrong:
+            if wrong.fault is not Fault.STEPS or self.variant is not None:
+                raise
+            self.evidence.append("updates with several steps of the optimizer were not compared")
+            return
+        if self.variant is not None:
+            require_resolution(effects.resolution)
         self.evidence.append("observed gradients: each update of training is that of a reference optimizer")
-
-    def _reason(self, wrong: WrongUpdate, optimizer: str, epoch: int) -> str:
-        batch = "" if wrong.batch is None else f", batch {wrong.batch + 1} of {self.updates}"
-        place = f"in training at epoch {epoch}{batch}"
-        if wrong.fault is Fault.SETTINGS:
-            return f"the {wrong.setting} changes {place}, expected a change of the learning rate alone"
-        if wrong.fault is not Fault.WEIGHTS or wrong.difference is None:
-            return f"{wrong.fault} {place}"
-        name = self.parameters[wrong.difference.parameter].name
-        times = f": the update is {wrong.progress:.4g} times the expected one" if wrong.progress is not None else ""
-        return (
-            f"a weight of {name} after the update {place} is {wrong.difference.observed:.8g}, expected "
-            f"{wrong.difference.expected:.8g} ({optimizer} at the learning rate of the schedule{times})"
-        )
 
     def _require(self, accuracy: float, where: str) -> None:
         required = OVERFIT if self.plan.budget else TIMES_CHANCE / self.data.classes

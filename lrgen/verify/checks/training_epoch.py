@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lrgen.records import Metric
 from lrgen.verify import messages
 from lrgen.verify.checks.batch_losses import BatchLosses
-from lrgen.verify.checks.observed_updates import Watched
+from lrgen.verify.checks.notes import Notes
 from lrgen.verify.checks.scores import Score
 
 
@@ -19,7 +19,7 @@ class Epoch:
 
     order: NDArray[np.int64]
     seeds: list[int]
-    watched: Watched
+    notes: Notes
     batches: BatchLosses
     cross_entropy: bool  # the loss is that of the criterion for the logits and labels
     logits: NDArray[np.float32]  # of the evaluated images

@@ -1,26 +1,30 @@
-"""The effect of each update on sampled weights, compared with a reference optimizer at the learning rates of the curve.
+"""The effect of updates on sampled weights, compared with a reference optimizer at the learning rates of a schedule.
 
 What a file says of its learning rates is in its parameter groups; what counts is how its weights move. A run of
 ``learn`` is a sequence of notes of the sampled weights (``nursery.watch``). Between two notes weights may move
 
 - by one update after each batch, as the reference optimizer predicts it from the gradients and those learning rates;
-- when the optimizer of the variant itself enters or leaves its evaluation mode (schedule-free);
+- by ``train()`` of an optimizer that has it (Schedule-Free), before the first update of a call of ``learn``, and by
+  ``eval()`` after the last one: all gradients are those at the weights of ``train()``;
 - at no other time.
 """
 
 import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrgen.verify import messages
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference_optimizer import (
     GroupSettings,
-    InvalidSettingError,
     Prediction,
-    ReferenceOptimizer,
     UnknownOptimizerError,
     known_settings,
     reference,
@@ -30,177 +34,15 @@ from lrgen.verify.session import Array
 
 # An update shows its learning rate if an error of this fraction would be seen in a weight.
 RESOLUTION = 0.05
-_MOVED = "the weights change {when}, where no update is"
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """The sampled positions of each parameter, as ``learn`` takes them."""
-
-    positions: list[Array]
-
-    @property
-    def arrays(self) -> list[Array]:
-        """All positions, and their number per parameter."""
-        return [np.concatenate(self.positions), np.array(self.sizes, dtype=np.int64)]
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of positions of each parameter."""
-        return [len(at) for at in self.positions]
-
-    def split(self, values: Array) -> list[Array]:
-        """Values of all samples, per parameter."""
-        return np.split(values, np.cumsum(self.sizes)[:-1])
-
-
-@dataclass(frozen=True)
-class Notes:
-    """The notes of one call of ``learn``: events, steps of the optimizer, and their arrays."""
-
-    learned: messages.Learned
-    weights: Array  # events × samples
-    gradients: Array  # steps × samples, or empty
-    present: Array  # steps × parameters, or empty
-
-    @classmethod
-    def of(cls, learned: messages.Learned, arrays: Sequence[Array], sampling: Sampling) -> "Notes":
-        """The notes of an answer.
-
-        Raises:
-            CheckFailure: if the arrays do not belong to the events and steps.
-        """
-        width, events, steps = sum(sampling.sizes), len(learned.events), len(learned.steps)
-        if len(arrays) != 3:
-            raise CheckFailure("the notes of learn are not those of one call")
-        weights, gradients, present = arrays
-        counts = [event.steps for event in learned.events]
-        if (
-            weights.shape != (events, width)
-            or gradients.shape not in ((steps, width), (0, width))
-            or present.shape not in ((steps, len(sampling.sizes)), (0, len(sampling.sizes)))
-            or counts != sorted(counts)
-            or not events
-            or learned.events[0].kind != "start"
-            or learned.events[-1].kind != "return"
-            or counts[-1] != steps
-        ):
-            raise CheckFailure("the notes of learn are not those of one call")
-        return cls(learned, weights, gradients, present)
-
-    @property
-    def updates(self) -> int:
-        """The number of steps of the optimizer."""
-        return len(self.learned.steps)
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """The gradients of an update: per parameter (None: it has none), with bounds of their errors."""
+    """The sampled gradients of an update, which parameters have one, and bounds of their errors."""
 
-    values: list[Array | None]
-    errors: list[Array] | None = None
-
-
-class Effects:
-    """The weights of a network through the calls of ``learn`` of one run.
-
-    Raises:
-        UnknownOptimizerError: if there is no reference for the optimizer.
-        InvalidSettingError: if the reference does not have a setting.
-    """
-
-    def __init__(self, set_up: messages.SetUp, sampling: Sampling, optimizer: str | None = None) -> None:
-        self.sampling = sampling
-        self._name = optimizer or reference_name(set_up.optimizer)
-        self._settings = [known_settings(self._name, group.settings) for group in set_up.groups]
-        groups = [
-            GroupSettings(tuple(at for at in group.parameters if at >= 0), settings)
-            for group, settings in zip(set_up.groups, self._settings, strict=True)
-        ]
-        self._optimizer: ReferenceOptimizer = reference(self._name, groups, sampling.sizes)
-        if not self._optimizer.follows_learning_rate:
-            raise UnknownOptimizerError(self._name)
-        self._weights: Array | None = None
-        self._digest: int | None = None
-        self.resolution = math.inf  # the best of all updates so far
-
-    def follow(self, notes: Notes, gradients: Sequence[Gradients], lrs: Array, place: "Place", source: str) -> None:
-        """Compare the weights of one call of ``learn``.
-
-        Args:
-            gradients: of each update.
-            lrs: the learning rate of each group by the curve at each update (groups × updates).
-            place: says where an update is.
-            source: names what the learning rates are compared with.
-
-        Raises:
-            CheckFailure: at the first weight that moves otherwise.
-        """
-        events = notes.learned.events
-        if self._weights is not None and not np.array_equal(self._weights, notes.weights[0]):
-            raise CheckFailure("the weights change between two calls of learn")
-        if None not in (self._digest, events[0].digest) and events[0].digest != self._digest:
-            raise CheckFailure("the weights change between two calls of learn")
-        for index in range(len(events) - 1):
-            before, after = events[index], events[index + 1]
-            observed = self.sampling.split(notes.weights[index + 1])
-            weights = self.sampling.split(notes.weights[index])
-            if after.steps > before.steps + 1:
-                raise CheckFailure(f"learn makes {after.steps - before.steps} updates between two batches, expected 1")
-            if after.steps > before.steps:
-                update = before.steps
-                given = gradients[update]
-                prediction = self._optimizer.step(
-                    weights, given.values, [float(rate) for rate in lrs[:, update]], given.errors
-                )
-                self._check_settings(notes, update)
-                self._check(prediction, observed, place(update), source)
-            else:
-                self._check_still(before, after, weights, observed)
-        self._weights, self._digest = notes.weights[-1], events[-1].digest
-
-    def _check(self, prediction: Prediction, observed: list[Array], where: str, source: str) -> None:
-        self.resolution = min(self.resolution, prediction.resolution)
-        difference = prediction.difference(observed)
-        if difference is None:
-            return
-        progress = prediction.progress(observed)
-        factor = "" if progress is None else f", the update is {progress:.3g} times that of {self._name}"
-        raise CheckFailure(
-            f"the weights do not move by the learning rate of the curve {where}: "
-            f"a weight is {difference.observed:.8g}, expected {difference.expected:.8g}{factor} ({source})"
-        )
-
-    def _check_settings(self, notes: Notes, update: int) -> None:
-        """Require the settings of the groups to be those of the start; only learning rates may change."""
-        settings = notes.learned.steps[update].settings
-        if settings is None:
-            return
-        for group, (given, expected) in enumerate(zip(settings, self._settings, strict=False)):
-            now = known_settings(self._name, given)
-            changed = next((key for key in expected if now.get(key) != expected[key]), None)
-            if changed is not None:
-                raise CheckFailure(
-                    f"the setting {printable(changed, 50)} of parameter group {group + 1} changes from "
-                    f"{expected[changed]} to {now.get(changed)} in learn"
-                )
-
-    def _check_still(
-        self, before: messages.Event, after: messages.Event, weights: list[Array], observed: list[Array]
-    ) -> None:
-        moving: Prediction | None = None
-        if before.kind == "start":
-            moving, when = self._optimizer.train_mode(weights), "before the first batch"
-        elif before.kind == "end":
-            moving, when = self._optimizer.eval_mode(weights), "after the last batch"
-        else:
-            when = "in a batch without a step of the optimizer"
-        same = all(np.array_equal(old, new) for old, new in zip(weights, observed, strict=True))
-        if same and (before.digest is None or after.digest is None or before.digest == after.digest):
-            return
-        if moving is None or not np.any(moving.tolerance) or moving.difference(observed) is not None:
-            raise CheckFailure(_MOVED.format(when=when))
+    values: Array
+    present: NDArray[np.bool_]
+    errors: Array | None = None
 
 
 class Place:
@@ -209,35 +51,237 @@ class Place:
     def __init__(self, epoch: int, batches: int, what: str = "learn") -> None:
         self.epoch, self.batches, self.what = epoch, batches, what
 
+    def __str__(self) -> str:
+        return f"in {self.what} at epoch {self.epoch + 1}"
+
     def __call__(self, update: int) -> str:
         """Say where the update is."""
-        return f"in {self.what} at epoch {self.epoch + 1}, batch {update + 1} of {self.batches}"
+        return f"{self}, batch {update + 1} of {self.batches}"
 
 
-def reference_name(optimizer: messages.OptimizerReport) -> str:
+class Fault(Enum):
+    """A way in which weights are wrong."""
+
+    WEIGHTS = auto()  # an update is not the reference's
+    MOVED = auto()  # they move without an update
+    STEPS = auto()  # several steps of the optimizer between two batches
+    SETTINGS = auto()  # a setting of a parameter group changes
+
+
+class WrongUpdate(CheckFailure):
+    """The first update of a run that is not the reference's; the message says where and how."""
+
+    def __init__(self, fault: Fault, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a call of ``learn`` is compared with."""
+
+    notes: Notes
+    gradients: Sequence[Gradients]
+    rates: Array
+    place: Place
+    source: str
+
+
+@dataclass(frozen=True)
+class _Note:
+    """Sampled weights at an event; ``batch`` counts those that learn has asked for so far."""
+
+    event: messages.Event
+    weights: Array
+    batch: int
+
+
+class Effects:
+    """The weights of a network through the calls of ``learn`` of one run.
+
+    Args:
+        names: of the parameters.
+        optimizer: the name of the reference, by default ``reference_name``.
+
+    Raises:
+        UnknownOptimizerError: if there is no reference for the optimizer.
+        InvalidSettingError: if the reference does not have a setting.
+    """
+
+    def __init__(
+        self, set_up: messages.SetUp, sampling: Sampling, names: Sequence[str], optimizer: str | None = None
+    ) -> None:
+        self.sampling = sampling
+        self._names = names
+        self._name = optimizer or reference_name(set_up.optimizer)
+        self._settings = [known_settings(self._name, group.settings) for group in set_up.groups]
+        groups = [
+            GroupSettings(tuple(at for at in group.parameters if at >= 0), settings)
+            for group, settings in zip(set_up.groups, self._settings, strict=True)
+        ]
+        self._reference = reference(self._name, groups, sampling.sizes)
+        self._last: _Note | None = None
+        self.resolution = math.inf  # the best of all updates so far
+
+    @property
+    def follows_learning_rate(self) -> bool:
+        """Whether each update depends on a learning rate."""
+        return self._reference.follows_learning_rate
+
+    def follow(self, notes: Notes, gradients: Sequence[Gradients], rates: Array, place: Place, source: str) -> None:
+        """Compare the weights of one call of ``learn``.
+
+        Args:
+            notes: of the call.
+            gradients: of each update.
+            rates: the learning rate of each group by the schedule at each update (groups × updates).
+            place: says where an update is.
+            source: names what the learning rates are compared with.
+
+        Raises:
+            WrongUpdate: at the first weight that moves otherwise.
+        """
+        call, batch = _Call(notes, gradients, rates, place, source), 0
+        for event, weights in zip(notes.events, notes.weights, strict=True):
+            note = _Note(event, weights, batch)
+            if self._last is not None:
+                self._between(self._last, note, call)
+            batch += event.kind == "batch"
+            self._last = _Note(event, weights, batch)
+
+    def _between(self, before: _Note, after: _Note, call: _Call) -> None:
+        # The steps of a call are counted from its start.
+        update = 0 if after.event.kind == "start" else before.event.steps
+        made = after.event.steps - update
+        where = call.place(max(0, before.batch - 1))
+        if made > 1:
+            raise WrongUpdate(Fault.STEPS, f"learn makes {made} updates between two batches {where}, expected 1")
+        if made:
+            self._check_settings(call.notes.steps[update].settings, where)
+            self._check_update(update, before, after, call, where)
+        else:
+            self._check_still(before, after, call.place, where)
+
+    def _check_settings(self, settings: Sequence[Mapping[str, Any]] | None, where: str) -> None:
+        """Require the settings of the groups to be those of the start; only learning rates may change."""
+        if settings is None:
+            return
+        if len(settings) != len(self._settings):
+            raise WrongUpdate(
+                Fault.SETTINGS,
+                f"the number of parameter groups changes from {len(self._settings)} to {len(settings)} {where}",
+            )
+        for group, (given, first) in enumerate(zip(settings, self._settings, strict=True), start=1):
+            now = known_settings(self._name, given)
+            changed = next((key for key in first | now if now.get(key) != first.get(key)), None)
+            if changed is not None:
+                raise WrongUpdate(
+                    Fault.SETTINGS,
+                    f"the setting {printable(changed, 50)} of parameter group {group} changes from "
+                    f"{reprlib.repr(first.get(changed))} to {reprlib.repr(now.get(changed))} {where}, expected a "
+                    "change of the learning rate alone",
+                )
+
+    def _check_update(self, update: int, before: _Note, after: _Note, call: _Call, where: str) -> None:
+        optimizer, gradients, rates = self._reference, call.gradients[update], call.rates[:, update]
+
+        def predict(weights: Array) -> Prediction:
+            return optimizer.step(weights, gradients.values, gradients.present, rates, gradients.errors)
+
+        # train() may be called in the first batch, before its update.
+        first = optimizer.has_modes and before.batch <= 1
+        state = optimizer.state() if first else None
+        prediction = predict(before.weights)
+        if not self._fits(prediction, after):
+            again = None
+            if state is not None:
+                optimizer.load(state)
+                again = predict(optimizer.train_mode(before.weights).after)
+            if again is None or not self._fits(again, after):
+                raise self._wrong(prediction, after.weights, where, call.source)
+            prediction = again
+        self.resolution = min(self.resolution, prediction.resolution)
+
+    def _fits(self, prediction: Prediction, after: _Note) -> bool:
+        """Whether weights are those after an update; ``eval()`` may be called after the last one."""
+        if prediction.difference(after.weights) is None:
+            return True
+        if not self._reference.has_modes or after.event.kind not in ("end", "return"):
+            return False
+        return self._reference.eval_mode(prediction.after).difference(after.weights) is None
+
+    def _wrong(self, prediction: Prediction, observed: Array, where: str, source: str) -> WrongUpdate:
+        difference, progress = prediction.difference(observed), prediction.progress(observed)
+        assert difference is not None
+        factor = "" if progress is None else f", the update is {progress:.3g} times that of {self._name}"
+        return WrongUpdate(
+            Fault.WEIGHTS,
+            f"the weights do not move by the learning rate of the schedule {where}: a weight of "
+            f"{printable(self._names[difference.parameter], 100)} is {difference.observed:.8g}, expected "
+            f"{difference.expected:.8g}{factor} ({source})",
+        )
+
+    def _check_still(self, before: _Note, after: _Note, place: Place, where: str) -> None:
+        """Require that weights do not move between two notes, but by ``train()`` and ``eval()`` where they may."""
+        digests = before.event.digest, after.event.digest
+        same = np.array_equal(before.weights, after.weights, equal_nan=True)
+        if same and (None in digests or digests[0] == digests[1]):
+            return
+        optimizer, mode, of_epoch = self._reference, None, str(place)
+        match before.event.kind, after.event.kind:
+            case "start", _:
+                mode, when = optimizer.train_mode, f"before the first batch ({of_epoch})"
+            case "end", _:
+                mode, when = optimizer.eval_mode, f"after the last batch ({of_epoch})"
+            case "return", "return":
+                mode, when = optimizer.eval_mode, f"for an evaluation ({of_epoch})"
+            case "return", _:
+                when = f"between two calls of learn ({of_epoch})"
+            case _:
+                when = f"in a batch without a step of the optimizer ({where})"
+        if mode is not None and optimizer.has_modes:
+            moved = mode(before.weights)
+            if np.any(moved.tolerance) and moved.difference(after.weights) is None:
+                return
+        raise WrongUpdate(Fault.MOVED, f"the weights change {when}, where no update is")
+
+
+def require_resolution(resolution: float) -> None:
+    """Require that some update shows its learning rate.
+
+    Raises:
+        CheckFailure: if the best resolution of all updates is too coarse.
+    """
+    if resolution > RESOLUTION:
+        raise CheckFailure(
+            "the updates are too small to show the learning rate "
+            f"(the best shows it to a fraction of {resolution:.2g}, expected {RESOLUTION:g})"
+        )
+
+
+def observed(notes: Notes) -> list[Gradients]:
+    """The gradients that the file's process noted at each step of the optimizer."""
+    return [Gradients(*of_step) for of_step in zip(notes.gradients, notes.present, strict=True)]
+
+
+def reference_name(optimizer: messages.OptimizerReport, torch_alone: bool = False) -> str:
     """The name of the first of an optimizer's classes that has a reference.
+
+    Args:
+        torch_alone: whether only torch's classes count: without a claim, a class of the file's own may be any
+            optimizer, whatever its name.
 
     Raises:
         UnknownOptimizerError: if none has.
     """
     for name in optimizer.classes:
-        short = name.rpartition(".")[2]
+        of_torch, short = name.startswith("torch.optim."), name.rpartition(".")[2]
         try:
             known_settings(short, {})
         except UnknownOptimizerError:
+            if of_torch and short != "Optimizer":
+                raise
             continue
-        return short
+        if of_torch or not torch_alone:
+            return short
     raise UnknownOptimizerError(printable(optimizer.name, 100))
-
-
-__all__ = [
-    "RESOLUTION",
-    "Effects",
-    "Gradients",
-    "InvalidSettingError",
-    "Notes",
-    "Place",
-    "Sampling",
-    "UnknownOptimizerError",
-    "reference_name",
-]

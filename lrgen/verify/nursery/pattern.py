@@ -21,9 +21,9 @@ class Pattern:
         self._cycle: Array = numbers + np.copysign(np.float32(0.2), numbers)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
 
-    def at(self, parameter: int, positions: Array) -> Array:
-        """The values at positions of a parameter's flattened weights."""
-        values: Array = self._cycle[(positions + self._starts[parameter]) % _LENGTH]
+    def at(self, positions: Array) -> Array:
+        """The values at positions among the weights of all parameters, one parameter after another."""
+        values: Array = self._cycle[positions % _LENGTH]
         return values
 
     def whole(self) -> Array:

@@ -8,7 +8,7 @@ from lrgen.verify.checks import gradients
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import build, prm_of
 from lrgen.verify.checks.gradients import Comparison
-from lrgen.verify.checks.updates import Sampling
+from lrgen.verify.checks.notes import Sampling
 from tests.verify.examinations import Examine
 
 # A network with batch norm and dropout whose gradients are zeroed; each class below is another one.

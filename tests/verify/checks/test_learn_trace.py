@@ -91,7 +91,7 @@ STEP = "            self.optimizer.step()\n"
 ADVANCE = "        self.scheduler.step()\n"
 OPTIMIZER = 'self.optimizer = SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])'
 COUNTED = {TRAIN: f"{TRAIN}        self.epoch = getattr(self, 'epoch', 0) + 1\n"}
-AWAY = "the weights do not move by the learning rate of the curve"
+AWAY = "the weights do not move by the learning rate of the schedule"
 STILL = "the weights change"
 RATE = "the learning rate in learn"
 

@@ -14,22 +14,17 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.updates import (
-    Effects,
-    Gradients,
-    InvalidSettingError,
-    Notes,
-    Place,
-    Sampling,
-    UnknownOptimizerError,
-    reference_name,
-)
+from lrgen.verify.checks.notes import Notes, Sampling
+from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
+from lrgen.verify.checks.updates import Effects, Gradients, Place, reference_name
 from lrgen.verify.messages import CriterionReport, Learned, OptimizerReport, SetUp
 from lrgen.verify.nursery.watch import Watch, settings_of
 
-AWAY = "the weights do not move by the learning rate of the curve"
+AWAY = "the weights do not move by the learning rate of the schedule"
 BATCHES = 3
 POSITIONS = [np.array([0, 3, 11]), np.array([1])]  # of the two parameters below
+NAMES = ["weight", "bias"]
+ALL = np.array([True, True])
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "SGD": torch.optim.SGD,
     "SGD with momentum": lambda p, **k: torch.optim.SGD(p, **k, momentum=0.9),
@@ -102,7 +97,7 @@ class Training:
             for parameter in self.net.parameters():
                 parameter.copy_(torch.from_numpy(self._noise(parameter.shape) * 0.5))
         self.net.optimizer = self.make(self.net.parameters(), lr=self.scheduled(0))
-        self.effects = Effects(report(self.net.optimizer, list(self.net.parameters())), Sampling(POSITIONS))
+        self.effects = Effects(report(self.net.optimizer, list(self.net.parameters())), Sampling(POSITIONS), NAMES)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -122,14 +117,8 @@ class Training:
                 watch.before_batch(batch)
                 self.optimizer.param_groups[0]["lr"] = self.scheduled(self.made)
                 given = [self._noise(parameter.shape) for parameter in self.net.parameters()]
-                gradients.append(
-                    Gradients(
-                        [
-                            samples.reshape(-1)[at].astype(np.float64)
-                            for samples, at in zip(given, POSITIONS, strict=True)
-                        ]
-                    )
-                )
+                samples = [values.reshape(-1)[at] for values, at in zip(given, POSITIONS, strict=True)]
+                gradients.append(Gradients(np.concatenate(samples), ALL))
                 for parameter, gradient in zip(self.net.parameters(), given, strict=True):
                     parameter.grad = torch.from_numpy(gradient)
                 self.before(self, batch)
@@ -261,7 +250,10 @@ CHANGES = {
     "weight decay is added in the group": ("the setting weight_decay", {"before": _group(weight_decay=0.1)}),
     "momentum changes": ("the setting momentum", {"before": _group(momentum=0.5)}),
     "the state of the optimizer is lost": (AWAY, {"before": _clear}),
-    "an update is made twice": ("learn makes 2 updates between two batches, expected 1", {"step": _twice}),
+    "an update is made twice": (
+        "learn makes 2 updates between two batches in learn at epoch 1, batch 1 of 3",
+        {"step": _twice},
+    ),
     "updates are made by hand": ("in a batch without a step of the optimizer", {"step": _by_hand}),
     "another optimizer steps as well": (AWAY, {"step": _with_another}),
     "an update is undone": (AWAY, {"step": _undone}),
@@ -315,7 +307,7 @@ def test_state_that_is_lost_on_resume_is_seen():
 def test_a_reason_says_how_large_the_update_was():
     """The reason names the weight, the expected one, and the update as a multiple of the reference's."""
     training = Training(OPTIMIZERS["SGD"], before=_group(lr=0.05))
-    reason = r"a weight is \S+, expected \S+, the update is 0\.5 times that of SGD \(the curve\)$"
+    reason = r"a weight of (weight|bias) is \S+, expected \S+, the update is 0\.5 times that of SGD \(the curve\)$"
     with pytest.raises(CheckFailure, match=reason):
         training.learn()
 
@@ -349,7 +341,7 @@ def test_a_setting_that_the_reference_does_not_have_is_an_error():
     optimizer = torch.optim.SGD(parameters, lr=0.1)
     optimizer.param_groups[0]["momentum"] = -1.0
     with pytest.raises(InvalidSettingError):
-        Effects(report(optimizer, parameters), Sampling([np.array([0])]))
+        Effects(report(optimizer, parameters), Sampling([np.array([0])]), NAMES)
 
 
 EVENTS = [{"kind": kind, "digest": None, "steps": steps} for kind, steps in (("start", 0), ("batch", 0), ("return", 1))]

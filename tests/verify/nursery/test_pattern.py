@@ -14,10 +14,10 @@ SEEDS = st.integers(0, 2**60 - 1)
 def test_the_values_at_positions_are_those_of_the_whole(seed, counts):
     """What the examiner computes at sampled positions is what the stand-in sends there."""
     pattern = Pattern(seed, counts)
-    parts = np.split(pattern.whole(), np.cumsum(counts)[:-1])
-    for index, part in enumerate(parts):
-        assert len(part) == counts[index]
-        np.testing.assert_array_equal(pattern.at(index, np.arange(counts[index])), part)
+    whole = pattern.whole()
+    assert len(whole) == sum(counts)
+    at = np.arange(0, sum(counts), 3)
+    np.testing.assert_array_equal(pattern.at(at), whole[at])
 
 
 @given(SEEDS, COUNTS, st.data())
