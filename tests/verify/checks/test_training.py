@@ -193,7 +193,7 @@ def test_a_penalty_on_the_weights_is_a_term_of_its_own(examine):
                     "        return super().train(mode)\n",
                 )
             ],
-            r"the weights change for an evaluation \(in training at epoch 1\), where no update is",
+            r"the weights change before the first batch \(in training at epoch 1\), where no update is",
         ),
     ],
     ids=["by hand", "after the data", "momentum", "own step", "scaled loss", "in evaluation"],

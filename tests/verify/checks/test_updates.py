@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import schedulefree
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
-from lrgen.verify.checks.updates import Effects, Gradients, Place, reference_name
+from lrgen.verify.checks.updates import Effects, Gradients, Place, WrongUpdate, reference_name
 from lrgen.verify.messages import CriterionReport, Learned, OptimizerReport, SetUp
 from lrgen.verify.nursery.watch import Watch, settings_of
 
@@ -76,12 +77,13 @@ def nothing(training: "Training", batch: int) -> None:
 class Training:
     """A loop of torch over drawn gradients, and the examiner's view of it.
 
-    A file may change something before a batch, after its update, or at the end of ``learn``; the ``scheduled`` learning
-    rate is what the examiner knows.
+    A file may change something at the start of ``learn``, before a batch, after its update, or at the end; the
+    ``scheduled`` learning rate is what the examiner knows.
     """
 
     make: Callable[..., Optimizer] = OPTIMIZERS["SGD with momentum"]
     scheduled: Callable[[int], float] = lambda update: 0.1
+    at_start: Tamper = nothing
     before: Tamper = nothing
     after: Tamper = nothing
     at_end: Tamper = nothing
@@ -113,6 +115,7 @@ class Training:
         effects, gradients, start = self.effects, [], self.made
         arrays = effects.sampling.arrays
         with Watch(self.net, *arrays, False, set()) as watch:
+            self.at_start(self, 0)
             for batch in range(batches):
                 watch.before_batch(batch)
                 self.optimizer.param_groups[0]["lr"] = self.scheduled(self.made)
@@ -240,6 +243,11 @@ def _undone(training: Training, batch: int) -> None:
         training.net.load_state_dict(kept)
 
 
+def _without(key: str, optimizer: Optimizer) -> Optimizer:
+    del optimizer.param_groups[0][key]
+    return optimizer
+
+
 CHANGES = {
     "the rate is halved": (AWAY, {"before": _group(lr=0.05)}),
     "a parameter is frozen": (AWAY, {"before": _without_gradient}),
@@ -250,6 +258,17 @@ CHANGES = {
     "weight decay is added in the group": ("the setting weight_decay", {"before": _group(weight_decay=0.1)}),
     "momentum changes": ("the setting momentum", {"before": _group(momentum=0.5)}),
     "the state of the optimizer is lost": (AWAY, {"before": _clear}),
+    "a group is added": (
+        "the number of parameter groups changes from 1 to 2 in learn at epoch 1, batch 1",
+        {"before": lambda training, batch: training.optimizer.add_param_group({"params": [torch.zeros(1)]})},
+    ),
+    "a setting is added": (
+        "the setting nesterov of parameter group 1 changes from None to False",
+        {
+            "make": lambda parameters, lr: _without("nesterov", torch.optim.SGD(parameters, lr=lr)),
+            "before": lambda training, batch: training.optimizer.param_groups[0].update(nesterov=False),
+        },
+    ),
     "an update is made twice": (
         "learn makes 2 updates between two batches in learn at epoch 1, batch 1 of 3",
         {"step": _twice},
@@ -295,6 +314,56 @@ def test_weights_that_change_between_two_calls_are_seen(position):
         training.learn()
 
 
+def _mode(name: str, *batches: int) -> Tamper:
+    """Call ``train()`` or ``eval()`` of the optimizer in these batches, or in all."""
+    return lambda training, batch: getattr(training.optimizer, name)() if not batches or batch in batches else None
+
+
+def _both_modes(training: Training, batch: int) -> None:
+    training.optimizer.eval()
+    training.optimizer.train()
+
+
+MODES: dict[str, tuple[str, dict[str, Tamper]]] = {
+    "around the batches": ("", {"at_start": _mode("train"), "at_end": _mode("eval")}),
+    "in the first and the last batch": ("", {"before": _mode("train", 0), "after": _mode("eval", BATCHES - 1)}),
+    "in each batch without an effect": ("", {"before": _both_modes, "after": _both_modes, "at_end": _mode("eval")}),
+    "train() alone": ("", {"before": _mode("train")}),
+    "in each batch": (f"{AWAY} in learn at epoch 1, batch 2", {"before": _mode("train"), "after": _mode("eval")}),
+    "eval() in the second batch": (
+        f"{AWAY} in learn at epoch 1, batch 2",
+        {"before": _mode("train"), "after": _mode("eval", 1), "at_end": _mode("eval")},
+    ),
+    "eval() at the start": (
+        r"^the weights change before the first batch \(in learn at epoch 2\)",
+        {"at_start": _mode("eval"), "before": _mode("train")},
+    ),
+    "other weights": (
+        r"^the weights change after the last batch \(in learn at epoch 1\)",
+        {
+            "at_start": _mode("train"),
+            "at_end": lambda training, batch: (training.optimizer.eval(), training.net.weight.data.mul_(0.999)),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_an_optimizer_with_modes_moves_weights_around_the_updates_alone(name):
+    """Schedule-Free's ``train()`` comes before the first update of an epoch, and ``eval()`` after the last one."""
+
+    def make(parameters: Any, lr: float) -> Optimizer:
+        return schedulefree.SGDScheduleFree(parameters, lr=lr, weight_decay=0.1)
+
+    reason, changes = MODES[name]
+    training = Training(make, **changes)
+    if not reason:
+        [training.learn() for _ in range(3)]
+        return
+    with pytest.raises(WrongUpdate, match=reason):
+        [training.learn() for _ in range(3)]
+
+
 def test_state_that_is_lost_on_resume_is_seen():
     """A run that is resumed without the state of its optimizer moves otherwise than the reference."""
     training = Training()
@@ -335,6 +404,19 @@ def test_an_optimizer_is_named_after_its_class_or_the_first_base_that_is_known()
         reference_name(unknown)
 
 
+def test_without_a_claim_only_classes_of_torch_have_a_reference():
+    """A class of a file's own may share the name of another optimizer; one that derives from torch's is that one."""
+    written = OptimizerReport(is_optimizer=True, name="Adam", classes=["file.Adam", "torch.optim.optimizer.Optimizer"])
+    derived = OptimizerReport(is_optimizer=True, name="Adam", classes=["file.Adam", "torch.optim.sgd.SGD"])
+    assert reference_name(written) == "Adam"
+    with pytest.raises(UnknownOptimizerError):
+        reference_name(written, torch_alone=True)
+    assert reference_name(derived, torch_alone=True) == "SGD"
+    whole = OptimizerReport(is_optimizer=True, name="LBFGS", classes=["torch.optim.lbfgs.LBFGS"])
+    with pytest.raises(UnknownOptimizerError, match="its direction depends on all weights"):
+        reference_name(whole)
+
+
 def test_a_setting_that_the_reference_does_not_have_is_an_error():
     """A group with an invalid setting cannot be compared."""
     parameters = [nn.Parameter(torch.zeros(3, 2))]
@@ -372,3 +454,30 @@ def test_notes_that_do_not_fit_together_are_refused(values, shapes):
     )
     with pytest.raises(CheckFailure):
         Notes.of(learned, [np.zeros(shape, np.float32) for shape in shapes], Sampling(POSITIONS))
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_gradients_are_noted_where_they_were_asked_for(gradients):
+    """Notes have the gradients of each step if they were asked for, and none if not."""
+    learned = Learned.model_validate({"result": {"kind": "nothing"}, "horizons": [], "events": EVENTS, "steps": STEPS})
+    for noted in (False, True):
+        arrays = [np.zeros((3, 4)), np.zeros((int(noted), 4)), np.zeros((int(noted), 2), np.uint8)]
+        if noted == gradients:
+            assert len(Notes.of(learned, arrays, Sampling(POSITIONS), gradients=gradients).present) == noted
+        else:
+            with pytest.raises(CheckFailure):
+                Notes.of(learned, arrays, Sampling(POSITIONS), gradients=gradients)
+
+
+def test_a_call_that_was_stopped_may_end_before_its_first_step():
+    """Notes end with the return of learn, unless it was to be stopped; an evaluation has weights of all samples."""
+    learned = Learned.model_validate(
+        {"result": {"kind": "nothing"}, "horizons": [], "events": EVENTS[:2], "steps": STEPS}
+    )
+    arrays = [np.zeros((2, 4)), np.zeros((1, 4)), np.zeros((1, 2), np.uint8)]
+    notes = Notes.of(learned, arrays, Sampling(POSITIONS), gradients=True, stopped=True)
+    assert notes.evaluated(np.ones(4), 1).weights.tolist() == [[0.0] * 4] * 2 + [[1.0] * 4]
+    with pytest.raises(CheckFailure):
+        notes.evaluated(np.ones(5), 1)
+    with pytest.raises(CheckFailure):
+        Notes.of(learned, arrays, Sampling(POSITIONS), gradients=True)
