@@ -78,7 +78,7 @@ class WrongUpdate(CheckFailure):
 
 @dataclass(frozen=True)
 class _Call:
-    """What a call of ``learn`` is compared with."""
+    """A call of ``learn``, and the gradients and learning rates that it is compared with."""
 
     notes: Notes
     gradients: Sequence[Gradients]

@@ -206,14 +206,14 @@ def test_sgd_is_that_of_torch(values, later, seed, missing):
     later |= {"maximize": values[1]["maximize"]}  # torch's class cancels errors of another sign, the formula adds them
     draws, sizes = np.random.default_rng(seed), [5, 3, 4, 2]
     groups = [GroupSettings(members, each) for members, each in zip(GROUPS, values, strict=True)]
-    ours, torchs = reference("SGD", groups, sizes), TorchOptimizer("SGD", groups, sizes, FLOAT32)
+    formula, of_torch = reference("SGD", groups, sizes), TorchOptimizer("SGD", groups, sizes, FLOAT32)
     for step in range(8):
         if step == 5:
-            ours.change_settings(1, later)
-            torchs.change_settings(1, later)
+            formula.change_settings(1, later)
+            of_torch.change_settings(1, later)
         weights, gradient, errors = draws.standard_normal((3, sum(sizes)))
         present, lrs = draws.random(len(sizes)) >= missing, draws.random(2)
-        actual, expected = (each.step(weights, gradient, present, lrs, errors) for each in (ours, torchs))
+        actual, expected = (each.step(weights, gradient, present, lrs, errors) for each in (formula, of_torch))
         np.testing.assert_allclose(actual.after, expected.after, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(actual.tolerance, expected.tolerance, rtol=1e-9)
 

@@ -1,4 +1,4 @@
-"""What all reference optimizers have in common: samples of all parameters in one vector, predictions, tolerances."""
+"""The base of all reference optimizers: samples of all parameters in one vector, predictions and tolerances."""
 
 import math
 from abc import ABC, abstractmethod
