@@ -95,12 +95,27 @@ class _OtherGradientsError(Exception):
 
 
 @dataclass
+class _Weights:
+    """The parameters of a network, which may depend on the size of its images, and which weights are sampled."""
+
+    parameters: list[messages.Parameter]
+    sampling: Sampling
+    standing: StandInGradients | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of weights."""
+        return sum(parameter.count for parameter in self.parameters)
+
+
+@dataclass
 class _Trained:
     """A network in training: its run, and its learning rates, metrics and weights so far."""
 
     run: Run
     net: str
     session: Session
+    weights: _Weights
     effects: Effects
     rates: LearnRates
     depths: list[int]
@@ -127,13 +142,11 @@ class _Learner:
     def __init__(self, examination: Examination, variant: Variant, way: Way) -> None:
         self.examination, self.variant, self.way = examination, variant, way
         self.source: Source = examination.draw.stream("learn")
-        self.sampling = Sampling([])
-        self.standing: StandInGradients | None = None
-        self.parameters: list[messages.Parameter] = []
+        self.weights: list[_Weights] = []  # of the networks so far
         self.updates = 0
         self.resolution = math.inf  # of the best update
         self.second: Session | None = None
-        self.built: dict[str, int] = {}  # network → pixels of its images
+        self.built: dict[str, tuple[int, _Weights]] = {}  # network → pixels of its images
         self.leaves: list[list[int]] = []
         self.seen: set[int] = set()  # processes that know the structure of the output
 
@@ -147,25 +160,17 @@ class _Learner:
             sentences.append("terms of the loss that depend on the weights were measured in another process")
         return sentences
 
-    @property
-    def size(self) -> int:
-        """The number of weights of the network."""
-        return sum(parameter.count for parameter in self.parameters)
-
     def run(self) -> None:
         """Make all runs."""
         main = self.examination.session
-        self.parameters = build(main, "run", prm_of(lr=BASE_LR, epoch_max=3))
-        self.sampling = Sampling(
-            positions(self.source.stream("positions"), [parameter.shape for parameter in self.parameters], SAMPLES)
-        )
-        large = self.size > LARGE
+        weights = self._weights_of(build(main, "run", prm_of(lr=BASE_LR, epoch_max=3)))
+        large = weights.size > LARGE
         runs = learn_cases(self.variant, self.source.stream("runs"), large=large)
         # A large network has no fixed runs; updates at a low learning rate alone would not show it in the weights.
         runs = [replace(runs[0], base_lr=BASE_LR), *runs[1:]] if large else [*_FIXED, *runs]
         with self.examination.fresh() as self.second:
             if self.variant.layerwise:
-                layer_order.check(main, self.parameters)
+                layer_order.check(main, weights.parameters)
             resumed: list[tuple[_Trained, Array]] = []
             for run in runs:
                 trained = self._begin(main, "run", run, stand_in=self.way is not Way.OBSERVED)
@@ -196,6 +201,29 @@ class _Learner:
 
     # A run.
 
+    def _weights_of(self, parameters: list[messages.Parameter]) -> _Weights:
+        """The weights of a network with these parameters; positions are drawn once for each structure."""
+        shapes = [(parameter.shape, parameter.trained) for parameter in parameters]
+        for weights in self.weights:
+            if shapes == [(parameter.shape, parameter.trained) for parameter in weights.parameters]:
+                return weights
+        source = self.source.stream("positions", *([len(self.weights)] if self.weights else []))
+        sampling = Sampling(positions(source, [parameter.shape for parameter in parameters], SAMPLES))
+        self.weights.append(_Weights(parameters, sampling))
+        return self.weights[-1]
+
+    def _stand_in(self, weights: _Weights, criterion: messages.CriterionReport) -> None:
+        """Prepare the stand-in's gradients, with what an earlier network has shown of the loss and of clipping."""
+        if weights.standing is None:
+            counts = [parameter.count for parameter in weights.parameters]
+            trained = [parameter.trained for parameter in weights.parameters]
+            earlier = next((other.standing for other in self.weights if other.standing is not None), None)
+            weights.standing = (
+                StandInGradients(criterion, self.leaves, counts, trained, weights.sampling)
+                if earlier is None
+                else replace(earlier, counts=counts, trained=trained, sampling=weights.sampling)
+            )
+
     def _begin(
         self,
         session: Session,
@@ -216,16 +244,16 @@ class _Learner:
             images, labels, shuffled = before.images, before.labels, before.shuffled
         pixels = int(images.shape[-1])
         prm = prm_of_run(run)
-        built = self.built.get(net) if self.examination.candidate.rendered and before is None else None
-        if built != pixels:
-            build(session, net, prm, batch=run.batch_size, size=pixels)
+        built, weights = self.built.get(net, (0, None))
+        if weights is None or built != pixels or not self.examination.candidate.rendered or before is not None:
+            weights = self._weights_of(build(session, net, prm, batch=run.batch_size, size=pixels))
             if stand_in:
                 with raising("learn"):
                     arrays = [] if session.number in self.seen else [images[:2]]
                     stood_in, _ = session.call("stand_in", messages.StoodIn, arrays, net=net)
                 self.seen.add(session.number)
                 self.leaves = stood_in.leaves
-        self.built[net] = pixels
+        self.built[net] = pixels, weights
         if state is None:
             with raising("train_setup"):
                 set_up, _ = session.call("set_up", messages.SetUp, net=net, prm=prm)
@@ -233,16 +261,10 @@ class _Learner:
             horizon = run.epochs_planned * run.batches if self.variant.per_batch else run.epochs_planned
             with raising("resuming a run"):
                 set_up, _ = session.call("restore", messages.SetUp, [state], net=net, total_steps=horizon)
-        if stand_in and self.standing is None:
-            self.standing = StandInGradients(
-                set_up.criterion,
-                self.leaves,
-                [parameter.count for parameter in self.parameters],
-                [parameter.trained for parameter in self.parameters],
-                self.sampling,
-            )
+        if stand_in:
+            self._stand_in(weights, set_up.criterion)
         try:
-            effects = Effects(set_up, self.sampling, [parameter.name for parameter in self.parameters])
+            effects = Effects(set_up, weights.sampling, [parameter.name for parameter in weights.parameters])
             if not effects.follows_learning_rate:
                 raise UnknownOptimizerError(set_up.optimizer.name)
         except UnknownOptimizerError as error:
@@ -253,7 +275,7 @@ class _Learner:
         if reason := wrong_depths(self.variant, depths):
             raise CheckFailure(reason)
         rates = LearnRates(self.variant, run, len(set_up.horizons))
-        trained = _Trained(run, net, session, effects, rates, depths, stand_in, images, labels, shuffled)
+        trained = _Trained(run, net, session, weights, effects, rates, depths, stand_in, images, labels, shuffled)
         if before is not None:
             trained.effects, trained.epoch = before.effects, before.epoch
             trained.rates = replace(before.rates, made=rates.made, resumed_after=before.epoch)
@@ -261,7 +283,7 @@ class _Learner:
 
     def _epoch(self, trained: _Trained) -> None:
         """Call ``learn`` once, and compare its updates."""
-        run = trained.run
+        run, sampling = trained.run, trained.weights.sampling
         seeds = [self.source.getrandbits(60) for _ in trained.sizes]
         shown = [] if trained.epoch_in_process else [trained.images, trained.labels]
         with_gradients = self.way is not Way.PATTERN or not trained.stand_in
@@ -270,10 +292,10 @@ class _Learner:
             learned, arrays = trained.session.call(
                 "learn",
                 messages.Learned,
-                [*shown, *self.sampling.arrays],
+                [*shown, *sampling.arrays],
                 same=not shown,
                 shuffle=self.source.getrandbits(60) if trained.shuffled else None,
-                body=(64 << 20) + 8 * self.size * (1 + len(whole)),
+                body=(64 << 20) + 8 * trained.weights.size * (1 + len(whole)),
                 net=trained.net,
                 sizes=trained.sizes,
                 seeds=seeds,
@@ -282,7 +304,7 @@ class _Learner:
                 whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
                 digests=self._with_digests(trained),
             )
-        notes = Notes.of(learned, arrays, self.sampling, gradients=with_gradients)
+        notes = Notes.of(learned, arrays, sampling, gradients=with_gradients)
         epoch = self._shown(trained, seeds, learned)
         states = arrays[3 : 3 + len(learned.saved)]
         trained.rates.made += len(learned.horizons)
@@ -304,8 +326,8 @@ class _Learner:
             if at not in learned.saved:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
-            standing = self.standing if self.way in (Way.PATTERN, Way.CLIPPED) else None
-            compare_gradients(self._other(trained), self.sampling, epoch, at, state, notes.gradients[at], standing)
+            standing = trained.weights.standing if self.way in (Way.PATTERN, Way.CLIPPED) else None
+            compare_gradients(self._other(trained), sampling, epoch, at, state, notes.gradients[at], standing)
         trained.epoch += 1
         trained.epoch_in_process += 1
 
@@ -326,11 +348,11 @@ class _Learner:
         self, trained: _Trained, notes: Notes, arrived: Sequence[Array], epoch: Epoch, states: Sequence[Array]
     ) -> list[Gradients]:
         """The gradients of the updates with the stand-in; the metrics of the epoch are added to the run."""
-        standing = self.standing
+        standing = trained.weights.standing
         assert standing is not None
         terms = None
         if self.way is Way.TERMS:
-            terms = terms_of_weights(self._other(trained), self.sampling, epoch, states, standing)
+            terms = terms_of_weights(self._other(trained), trained.weights.sampling, epoch, states, standing)
         leaves, batches = len(standing.leaves), epoch.batches
         if notes.learned.backward != list(range(len(batches))) or len(arrived) != leaves * len(batches):
             raise OtherLossError("learn does not train through forward, once per batch")
@@ -353,10 +375,10 @@ class _Learner:
             learned, _ = trained.session.call(
                 "learn",
                 messages.Learned,
-                self.sampling.arrays,
+                trained.weights.sampling.arrays,
                 same=True,
                 shuffle=self.source.getrandbits(60) if trained.shuffled else None,
-                body=(64 << 20) + 8 * self.size,
+                body=(64 << 20) + 8 * trained.weights.size,
                 net=trained.net,
                 sizes=trained.sizes,
                 seeds=trained.sizes,
@@ -375,7 +397,9 @@ class _Learner:
 
     def _save(self, trained: _Trained) -> Array:
         with raising("saving the states of a run"):
-            _, arrays = trained.session.call("save", messages.Saved, body=(64 << 20) + 32 * self.size, net=trained.net)
+            _, arrays = trained.session.call(
+                "save", messages.Saved, body=(64 << 20) + 32 * trained.weights.size, net=trained.net
+            )
         [state] = arrays
         return state
 

@@ -22,6 +22,7 @@ _ROUNDING = 2.0**-22  # of probabilities
 _MAX_CLASSES = 1000  # as many as ImageNet's; a larger output is no logits, and cannot be computed here
 _SAME_FACTOR = 1e-3
 _SAME_NORM = 1e-3
+_EXACT_NORM = 10_000_000  # weights; the squares are added in single precision, whose error grows with their number
 
 
 class OtherLossError(Exception):
@@ -138,14 +139,19 @@ class StandInGradients:
     def _norm(self, pattern: Pattern) -> float:
         return pattern.norm(np.flatnonzero(self._present).tolist())
 
+    @property
+    def _same_norm(self) -> float:
+        """The difference of two norms of all gradients in single precision, as a fraction of them."""
+        return _SAME_NORM * max(1.0, sum(self.counts) / _EXACT_NORM)
+
     def _clipped(self, values: Array, whole: float, observed: Array, norm: float) -> Array:
-        if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - _SAME_NORM):
+        if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - self._same_norm):
             largest = float(np.abs(observed).max(initial=0.0))
             self.clip_norm = norm
-            if not _close(self._by_norm(values, whole), observed):
+            if not _close(self._by_norm(values, whole, observed), observed):
                 self.clip_norm, self.clip_value = None, largest
         if self.clip_norm is not None:
-            clipped = self._by_norm(values, whole)
+            clipped = self._by_norm(values, whole, observed)
         elif self.clip_value is not None:
             clipped = np.clip(values, -self.clip_value, self.clip_value)
         else:
@@ -154,9 +160,14 @@ class StandInGradients:
             raise ClippingError("the gradients of an update are not those of its loss")
         return clipped
 
-    def _by_norm(self, values: Array, whole: float) -> Array:
+    def _by_norm(self, values: Array, whole: float, observed: Array) -> Array:
+        """The gradients clipped by their norm, with the file's own rounding of that norm."""
         assert self.clip_norm is not None
-        return (min(1.0, self.clip_norm / whole) if whole > 0 else 1.0) * values
+        if whole <= self.clip_norm:
+            return values
+        factor = self.clip_norm / whole
+        own = _factor(observed, values)
+        return (own if abs(own - factor) <= self._same_norm * factor else factor) * values
 
     def _logits(self, seed: int, leaf: int, shape: list[int], images: Array) -> Array:
         inputs = features(images).astype(np.float64)
