@@ -54,7 +54,8 @@ def make_scheduler(
         base_lr=[min_lr_ratio * max_lr for max_lr in max_lrs],
         max_lr=max_lrs,
         step_size_up=max(1, round(prm.get("half_cycle_fraction", 0.1) * total_steps)),
-        mode="triangular2",
+        # mode="triangular2" raises an OverflowError after 1024 cycles.
+        scale_fn=lambda cycle: 0.5 ** (cycle - 1),
         cycle_momentum=False,
     )
     scheduler.schedule = ("triangular cycles of halving amplitude", total_steps)

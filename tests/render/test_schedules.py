@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
-from lrgen.verify.checks import make_scheduler_trace
+from lrgen.verify.checks import drawn_metrics, make_scheduler_trace
+from lrgen.verify.checks.draw import MAX_HORIZON
 from lrgen.verify.checks.examination import prm_of
 from lrgen.verify.checks.reference import metrics_of
 from lrgen.verify.limits import Limits
@@ -88,6 +89,24 @@ def test_a_rendered_schedule_equals_its_curve(variant, session, data):
     before = metrics[:-1] if metrics is not None else None
     expected = curves.rates(variant, np.arange(steps), horizon, lr, prm, metrics=before, depths=depths or (0,))
     assert np.abs(rates - expected).max() <= variant.tolerance * lr
+
+
+@pytest.mark.parametrize("ends", ["low", pytest.param("all", marks=pytest.mark.slow)], scope="module")
+@every_variant
+def test_a_schedule_follows_its_curve_at_the_ends_of_its_ranges(variant, session, ends):
+    """At the ends of all ranges, up to three horizons past the end of the longest, no step raises or differs."""
+    steps = 4 * MAX_HORIZON
+    metrics = drawn_metrics.metrics(variant.metric, 1, steps) if variant.unit is Unit.METRIC else None
+    depths = (0, 1) if variant.layerwise else (0,)
+    ranges = [(p.low, p.high) if ends == "all" else (p.low,) for p in variant.hyperparameters]
+    for values in product(*ranges):
+        prm = {p.name: value for p, value in zip(variant.hyperparameters, values, strict=True)}
+        groups = [{"depth": depth} for depth in depths] if variant.layerwise else [{}]
+        given_prm = prm_of(lr=1.0, **prm)
+        rates = make_scheduler_trace.recorded(session, MAX_HORIZON, steps, given_prm, groups, 1.0, metrics)
+        before = metrics[:-1] if metrics is not None else None
+        expected = curves.rates(variant, np.arange(steps), MAX_HORIZON, 1.0, prm, metrics=before, depths=depths)
+        assert np.abs(rates - expected).max() <= variant.tolerance, prm
 
 
 @pytest.mark.parametrize(
