@@ -255,11 +255,15 @@ class Saved(Message):
 
 
 class Gradient(Message):
-    """The loss of a batch, and the norm of its gradients; ``single`` says that the output is a single tensor."""
+    """The loss of a batch, and the norm of its gradients; ``single`` says that the output is a single tensor.
+
+    ``lengths`` are those of the steps after which logits follow.
+    """
 
     loss: Number
     norm: Number
     single: bool = True
+    lengths: Annotated[list[Number], Field(max_length=100)] = []
 
 
 class Trace(Message):

@@ -10,6 +10,7 @@ from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.examination import build, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes, Sampling
+from lrgen.verify.checks.slopes import STEPS, Slopes
 from lrgen.verify.checks.standin_gradients import StandInGradients
 from lrgen.verify.checks.updates import RESOLUTION
 from lrgen.verify.session import Array, Session
@@ -43,6 +44,7 @@ def compare_gradients(
     state: Array,
     observed: Array,
     standing: StandInGradients | None = None,
+    slopes: Slopes | None = None,
 ) -> None:
     """Compute the gradients of one update again, and compare them with those that were observed.
 
@@ -51,12 +53,15 @@ def compare_gradients(
         observed: the sampled gradients of the update.
         standing: of a file that trains with its criterion alone, as its runs with the stand-in have shown: the
             gradients are then those of the criterion as well, which ``learn`` has no part in.
+        slopes: get the slope of that criterion.
 
     Raises:
         CheckFailure: if they differ.
     """
-    if standing is not None and _are_those_of_criterion(session, sampling, epoch, batch, state, observed, standing):
-        return
+    if standing is not None:
+        again = _Again(session, sampling, epoch, batch, state, observed, standing, slopes or Slopes())
+        if again.are_those_of_criterion():
+            return
     notes = _learn(session, "again", sampling, epoch, {batch: state})
     computed = notes.gradients[batch].astype(np.float64)
     norm = float(np.linalg.norm(computed))
@@ -67,79 +72,72 @@ def compare_gradients(
             f"weights (relative difference {difference / max(norm, 1e-30):.2g})"
         )
     if standing is not None:
-        _compare_with_criterion(session, sampling, epoch.batches[batch], state, observed, standing)
+        again.compare_with_criterion()
 
 
-def _are_those_of_criterion(
-    session: Session,
-    sampling: Sampling,
-    epoch: Epoch,
-    batch: int,
-    state: Array,
-    observed: Array,
-    standing: StandInGradients,
-) -> bool:
-    """Whether the observed gradients are those of the criterion, with all layers in training mode."""
-    build(session, "again", prm_of_run(epoch.run), batch=epoch.run.batch_size, size=epoch.pixels)
-    with raising("train_setup"):
-        session.call("set_up", messages.SetUp, net="again")
-    computed = _of_criterion(session, sampling, epoch.batches[batch], state, standing, train=True)
-    if computed.shape != observed.shape:
-        return False
-    difference = float(np.linalg.norm(computed - observed))
-    return difference <= _SAME_GRADIENT * float(np.linalg.norm(computed)) + 1e-12
+@dataclass(frozen=True)
+class _Again:
+    """An update whose gradients the criterion gives in another process, beside ``learn``."""
 
+    session: Session
+    sampling: Sampling
+    epoch: Epoch
+    batch: int
+    state: Array
+    observed: Array
+    standing: StandInGradients
+    slopes: Slopes
 
-def _compare_with_criterion(
-    session: Session,
-    sampling: Sampling,
-    batch: tuple[int, Array, Array],
-    state: Array,
-    observed: Array,
-    standing: StandInGradients,
-) -> None:
-    """Require the observed gradients to be those of the criterion, but for what a lower precision changes.
+    def are_those_of_criterion(self) -> bool:
+        """Whether the observed gradients are those of the criterion, with all layers in training mode."""
+        epoch = self.epoch
+        build(self.session, "again", prm_of_run(epoch.run), batch=epoch.run.batch_size, size=epoch.pixels)
+        with raising("train_setup"):
+            self.session.call("set_up", messages.SetUp, net="again")
+        computed = self._of_criterion(train=True)
+        if computed.shape != self.observed.shape:
+            return False
+        difference = float(np.linalg.norm(computed - self.observed))
+        return difference <= _SAME_GRADIENT * float(np.linalg.norm(computed)) + 1e-12
 
-    The network is the one that has just learned in the other process: its layers are in the modes of ``learn``.
-    """
-    computed = _of_criterion(session, sampling, batch, state, standing, train=None)
-    if computed.shape != observed.shape:
-        raise CheckFailure("the gradients of a batch are not those of the sampled weights")
-    square = float(np.dot(computed, computed))
-    factor = float(np.dot(observed.astype(np.float64), computed)) / square if square > 0 else 1.0
-    if not abs(factor - 1.0) <= RESOLUTION:
-        raise CheckFailure(
-            f"the gradients of an update are {factor:.2g} times those of the criterion for its batch, as another "
-            "process computes them from the same weights"
-        )
+    def compare_with_criterion(self) -> None:
+        """Require the observed gradients to be those of the criterion, but for what a lower precision changes.
 
+        The network is the one that has just learned in the other process: its layers are in the modes of ``learn``.
+        """
+        computed = self._of_criterion(train=None)
+        if computed.shape != self.observed.shape:
+            raise CheckFailure("the gradients of a batch are not those of the sampled weights")
+        square = float(np.dot(computed, computed))
+        factor = float(np.dot(self.observed.astype(np.float64), computed)) / square if square > 0 else 1.0
+        if not abs(factor - 1.0) <= RESOLUTION:
+            raise CheckFailure(
+                f"the gradients of an update are {factor:.2g} times those of the criterion for its batch, as another "
+                "process computes them from the same weights"
+            )
 
-def _of_criterion(
-    session: Session,
-    sampling: Sampling,
-    batch: tuple[int, Array, Array],
-    state: Array,
-    standing: StandInGradients,
-    train: bool | None,
-) -> Array:
-    """The sampled gradients of the criterion at a state, after the file's clipping; without ``train`` in its modes."""
-    seed, images, labels = batch
-    with raising("loading the weights of a run"):
-        session.call("load_weights", messages.Nothing, [state], net="again")
-    with raising("forward"):
-        answer, arrays = session.call(
-            "gradient",
-            messages.Gradient,
-            [images, labels, *sampling.arrays],
-            net="again",
-            seed=seed,
-            train=train,
-            factors=standing.factors_beside_logits,
-            smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
-        )
-    if not arrays or arrays[0].shape != (sampling.count,):
-        return np.zeros(0)
-    return standing.clipped(arrays[0].astype(np.float64), answer.norm)
+    def _of_criterion(self, train: bool | None) -> Array:
+        """The sampled gradients of the criterion, after the file's clipping; without ``train`` in its modes."""
+        standing = self.standing
+        seed, images, labels = self.epoch.batches[self.batch]
+        with raising("loading the weights of a run"):
+            self.session.call("load_weights", messages.Nothing, [self.state], net="again")
+        with raising("forward"):
+            answer, arrays = self.session.call(
+                "gradient",
+                messages.Gradient,
+                [images, labels, *self.sampling.arrays],
+                net="again",
+                seed=seed,
+                train=train,
+                factors=standing.factors_beside_logits,
+                smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
+                steps=STEPS,
+            )
+        if not arrays or arrays[0].shape != (self.sampling.count,):
+            return np.zeros(0)
+        self.slopes.add(answer.norm, answer.lengths, arrays[2:], labels, standing)
+        return standing.clipped(arrays[0].astype(np.float64), answer.norm)
 
 
 def terms_of_weights(

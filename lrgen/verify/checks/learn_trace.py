@@ -26,9 +26,11 @@ from lrgen.verify.checks.learn_again import (
     terms_of_weights,
 )
 from lrgen.verify.checks.learn_rates import LearnRates
+from lrgen.verify.checks.metric_seeds import MetricSeeds, shuffled_order
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import wrong_depths
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
+from lrgen.verify.checks.slopes import Slopes
 from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, StandInGradients
 from lrgen.verify.checks.updates import Effects, Gradients, Place, observed, require_resolution
 from lrgen.verify.session import Array, FileRaised, Session
@@ -126,6 +128,7 @@ class _Trained:
     epoch: int = 0
     epoch_in_process: int = 0
     digests_from: int = 0
+    metric_seeds: MetricSeeds | None = None
 
     @property
     def sizes(self) -> list[int]:
@@ -143,6 +146,7 @@ class _Learner:
         self.examination, self.variant, self.way = examination, variant, way
         self.source: Source = examination.draw.stream("learn")
         self.weights: list[_Weights] = []  # of the networks so far
+        self.slopes, self.own_backward = Slopes(), ""
         self.updates = 0
         self.resolution = math.inf  # of the best update
         self.second: Session | None = None
@@ -158,6 +162,8 @@ class _Learner:
             sentences.append("observed gradients")
         if self.way is Way.TERMS:
             sentences.append("terms of the loss that depend on the weights were measured in another process")
+        if self.own_backward:
+            sentences.append(self.own_backward)
         return sentences
 
     def run(self) -> None:
@@ -185,6 +191,7 @@ class _Learner:
             for trained, state in resumed:
                 self._resume(trained, state)
         require_resolution(self.resolution)
+        self.own_backward = self.slopes.judge()
 
     def _stop(self, run: Run) -> int | None:
         """The epoch after which a run is resumed in another process; a long run is, past epoch 30."""
@@ -284,7 +291,8 @@ class _Learner:
     def _epoch(self, trained: _Trained) -> None:
         """Call ``learn`` once, and compare its updates."""
         run, sampling = trained.run, trained.weights.sampling
-        seeds = [self.source.getrandbits(60) for _ in trained.sizes]
+        shuffle = self.source.getrandbits(60) if trained.shuffled else None
+        seeds = self._seeds(trained, shuffle)
         shown = [] if trained.epoch_in_process else [trained.images, trained.labels]
         with_gradients = self.way is not Way.PATTERN or not trained.stand_in
         whole = list(range(run.batches)) if self.way is Way.TERMS else [self.source.randrange(run.batches)]
@@ -294,7 +302,7 @@ class _Learner:
                 messages.Learned,
                 [*shown, *sampling.arrays],
                 same=not shown,
-                shuffle=self.source.getrandbits(60) if trained.shuffled else None,
+                shuffle=shuffle,
                 body=(64 << 20) + 8 * trained.weights.size * (1 + len(whole)),
                 net=trained.net,
                 sizes=trained.sizes,
@@ -327,9 +335,22 @@ class _Learner:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
             standing = trained.weights.standing if self.way in (Way.PATTERN, Way.CLIPPED) else None
-            compare_gradients(self._other(trained), sampling, epoch, at, state, notes.gradients[at], standing)
+            other = self._other(trained)
+            compare_gradients(other, sampling, epoch, at, state, notes.gradients[at], standing, self.slopes)
         trained.epoch += 1
         trained.epoch_in_process += 1
+
+    def _seeds(self, trained: _Trained, shuffle: int | None) -> list[int]:
+        """The seeds of the batches of an epoch; where a metric drives the schedule, they are chosen (metric_seeds)."""
+        sizes, standing = trained.sizes, trained.weights.standing
+        by_epoch = self.variant.unit is Unit.METRIC and self.variant.cadence is Unit.EPOCH
+        if not by_epoch or not trained.stand_in or standing is None or len(sizes) == 1:
+            return [self.source.getrandbits(60) for _ in sizes]
+        if trained.metric_seeds is None:
+            trained.metric_seeds = MetricSeeds(self.variant.metric, sizes)
+        order = list(range(len(trained.labels))) if shuffle is None else shuffled_order(len(trained.labels), shuffle)
+        epoch = Epoch(trained.run, sizes, [], trained.images[order], trained.labels[order], trained.pixels)
+        return trained.metric_seeds.draw(self.source, epoch, standing)
 
     def _with_digests(self, trained: _Trained) -> bool:
         """Whether digests of all weights are noted around this epoch: a few in a row, from a drawn one on."""

@@ -58,17 +58,21 @@ class StandInGradients:
 
     def losses(self, seed: int, images: Array, labels: Array) -> tuple[float, int]:
         """The loss of a batch, with the factors found so far, and the number of images classified correctly."""
-        total = 0.0
-        correct = 0
-        for leaf, shape in enumerate(self.leaves):
-            if not _is_logits(shape):
-                continue
-            logits = self._logits(seed, leaf, shape, images)
-            factor = self.factors.get(leaf, 1.0 if leaf == 0 else 0.0)
-            total += factor * _cross_entropy(logits, labels, self.criterion.label_smoothing)
-            if leaf == 0:
-                correct = int((logits.argmax(axis=1) == labels).sum())
-        return total, correct
+        logits = [
+            self._logits(seed, leaf, shape, images) if _is_logits(shape) else np.zeros(0)
+            for leaf, shape in enumerate(self.leaves)
+        ]
+        hits = logits[0].argmax(axis=1) == labels if _is_logits(self.leaves[0]) else np.zeros(0)
+        return self.loss_of(logits, labels), int(hits.sum())
+
+    def loss_of(self, logits: Sequence[Array], labels: Array) -> float:
+        """The loss of a batch with these leaves of the output, with the factors found so far."""
+        factors = [self.factors.get(leaf, 1.0 if leaf == 0 else 0.0) for leaf in range(len(self.leaves))]
+        return sum(
+            factor * _cross_entropy(values.astype(np.float64), labels, self.criterion.label_smoothing)
+            for factor, values, shape in zip(factors, logits, self.leaves, strict=True)
+            if _is_logits(shape) and factor
+        )
 
     def of(self, seed: int, images: Array, labels: Array, arrived: Sequence[Array]) -> tuple[float, float]:
         """The factor s of the pattern of a batch, and a bound of its error.
@@ -121,7 +125,8 @@ class StandInGradients:
                 if not _close(values, sampled):
                     raise ClippingError("the gradients of an update are not those of its loss")
             else:
-                values = self._clipped(values, abs(scale) * self._norm(pattern), sampled, norm)
+                factor, values = self._clipped(values, abs(scale) * self._norm(pattern), sampled, norm)
+                error *= factor
         return Gradients(values, self._present, error * np.abs(units))
 
     @property
@@ -144,30 +149,33 @@ class StandInGradients:
         """The difference of two norms of all gradients in single precision, as a fraction of them."""
         return _SAME_NORM * max(1.0, sum(self.counts) / _EXACT_NORM)
 
-    def _clipped(self, values: Array, whole: float, observed: Array, norm: float) -> Array:
+    def _clipped(self, values: Array, whole: float, observed: Array, norm: float) -> tuple[float, Array]:
+        """The factor of the clipping, and the clipped gradients."""
+        factor = 1.0
         if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - self._same_norm):
             largest = float(np.abs(observed).max(initial=0.0))
             self.clip_norm = norm
-            if not _close(self._by_norm(values, whole, observed), observed):
+            if not _close(self._factor_of_clipping(values, whole, observed) * values, observed):
                 self.clip_norm, self.clip_value = None, largest
         if self.clip_norm is not None:
-            clipped = self._by_norm(values, whole, observed)
+            factor = self._factor_of_clipping(values, whole, observed)
+            clipped = factor * values
         elif self.clip_value is not None:
             clipped = np.clip(values, -self.clip_value, self.clip_value)
         else:
             clipped = values
         if not _close(clipped, observed):
             raise ClippingError("the gradients of an update are not those of its loss")
-        return clipped
+        return factor, clipped
 
-    def _by_norm(self, values: Array, whole: float, observed: Array) -> Array:
-        """The gradients clipped by their norm, with the file's own rounding of that norm."""
+    def _factor_of_clipping(self, values: Array, whole: float, observed: Array) -> float:
+        """The factor of clipping by the norm, with the file's own rounding of that norm."""
         assert self.clip_norm is not None
         if whole <= self.clip_norm:
-            return values
+            return 1.0
         factor = self.clip_norm / whole
         own = _factor(observed, values)
-        return (own if abs(own - factor) <= self._same_norm * factor else factor) * values
+        return own if abs(own - factor) <= self._same_norm * factor else factor
 
     def _logits(self, seed: int, leaf: int, shape: list[int], images: Array) -> Array:
         inputs = features(images).astype(np.float64)

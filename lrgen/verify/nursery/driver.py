@@ -537,15 +537,18 @@ class Driver(States):
         autocast: bool = False,
         factors: list[float] | None = None,
         smoothing: float | None = None,
+        steps: Sequence[float] = (),
     ) -> Answer:
         """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter.
 
-        Instead of images there may be their positions among the training images: they come as from the loader.
+        Instead of images there may be their positions among the training images: they come as from the loader. For each
+        of ``steps`` the logits follow that the weights give after a step along the gradient, and against it.
 
         Args:
             train: whether the network is set to training or to evaluation; None leaves it as it is.
             factors: of the loss at each tensor of the output; by default the output is what the criterion takes.
             smoothing: computes torch's cross entropy with this label smoothing instead of the file's criterion.
+            steps: the change of the loss in proportion to itself that the gradient promises of a step.
 
         There are none where the output is no tensor and no factors are given.
         """
@@ -574,7 +577,24 @@ class Driver(States):
         loss.backward()
         watched = Watch(built, arrays[2], arrays[3], True, set())
         sampled, present, norm = watched.gradients()
-        return {"loss": float(loss.detach()), "norm": norm}, [sampled, present]
+        value = float(loss.detach())
+        lengths = [sign * step * value / norm if norm else 0.0 for step in steps for sign in (1.0, -1.0)]
+        logits = [leaf for length in lengths for leaf in self._logits_after(built, images, seed, length, norm)]
+        return {"loss": value, "norm": norm, "lengths": lengths}, [sampled, present, *logits]
+
+    def _logits_after(self, built: Any, images: Tensor, seed: int, length: float, norm: float) -> Arrays:
+        """The logits after a step of a length along the gradient, which is taken back afterwards."""
+        moving = [parameter for parameter in built.parameters() if parameter.grad is not None]
+        before = [parameter.detach().clone() for parameter in moving]
+        with torch.no_grad():
+            for parameter in moving:
+                parameter.add_(parameter.grad, alpha=length / norm if norm else 0.0)
+            _seed(seed)
+            output = built(images)
+            for parameter, old in zip(moving, before, strict=True):
+                parameter.copy_(old)
+        leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
+        return [leaf.float().cpu().numpy() for leaf in leaves]
 
     # Schedules.
 

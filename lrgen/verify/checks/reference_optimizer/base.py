@@ -28,7 +28,7 @@ FLOAT32 = 2.0**-24  # the unit roundoff
 _ROUNDINGS_OF_WEIGHT = 4.0
 _ROUNDINGS_OF_UPDATE = 16.0
 _SMALLEST_DIVISOR = 0.1  # as a fraction of the divisor, where errors are as large as gradients
-_SMALLEST = float(np.finfo(np.float32).tiny)
+_SMALLEST = 1e-30  # products of smaller numbers than this have no place in single precision
 # ``capturable`` and ``differentiable`` compute 1 - beta ** step in float32, a difference of almost equal numbers.
 _MAX_CORRECTION_ERROR = 1e-3
 
