@@ -18,7 +18,7 @@ FAILING = [path for path in FILES if path.stem.startswith("fails_")]
 HEADER = re.compile(r"# claim: (\d+|-); expect: ([a-z ]+?)(?: in ([a-z]+): (.+))?")
 PRM = {"lr": 0.1, "momentum": 0.9, "dropout": 0.2}
 LIMITS = local.Limits(seconds=300, output=1 << 20, memory=3 << 29)
-HANGS = replace(LIMITS, seconds=20)  # of the files that never end
+HANGS = replace(LIMITS, seconds=12)  # of the files that never end
 CASE_SEED = 1
 
 
@@ -45,7 +45,8 @@ def outcomes(catalogue) -> dict[Path, Outcome]:
     def run(files: list[Path], settings: VerifySettings, limits: local.Limits = LIMITS) -> dict[Path, Outcome]:
         candidates = [candidate(path) for path in files]
         digits = data.load("digits")
-        ended = local.run(candidates, settings, digits, workers=2, limits=limits, case_seed=CASE_SEED)
+        workers = 3 if limits is HANGS else 2
+        ended = local.run(candidates, settings, digits, workers=workers, limits=limits, case_seed=CASE_SEED)
         return {outcome.candidate.path: outcome for outcome in ended}
 
     judged = [path for path in FILES if path.parent.name == Stage.POLICY]
