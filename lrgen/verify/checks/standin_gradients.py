@@ -122,10 +122,10 @@ class StandInGradients:
         if observed is not None:
             sampled, norm = observed
             if term is not None:
-                if not _close(values, sampled):
+                if not _close(values, sampled, error):
                     raise ClippingError("the gradients of an update are not those of its loss")
             else:
-                factor, values = self._clipped(values, abs(scale) * self._norm(pattern), sampled, norm)
+                factor, values = self._clipped(values, error, abs(scale) * self._norm(pattern), sampled, norm)
                 error *= factor
         return Gradients(values, self._present, error * np.abs(units))
 
@@ -149,13 +149,13 @@ class StandInGradients:
         """The difference of two norms of all gradients in single precision, as a fraction of them."""
         return _SAME_NORM * max(1.0, sum(self.counts) / _EXACT_NORM)
 
-    def _clipped(self, values: Array, whole: float, observed: Array, norm: float) -> tuple[float, Array]:
-        """The factor of the clipping, and the clipped gradients."""
+    def _clipped(self, values: Array, error: float, whole: float, observed: Array, norm: float) -> tuple[float, Array]:
+        """The factor of the clipping, and the clipped gradients; ``error`` bounds that of the values."""
         factor = 1.0
         if self.clip_norm is None and self.clip_value is None and norm < whole * (1 - self._same_norm):
             largest = float(np.abs(observed).max(initial=0.0))
             self.clip_norm = norm
-            if not _close(self._factor_of_clipping(values, whole, observed) * values, observed):
+            if not _close(self._factor_of_clipping(values, whole, observed) * values, observed, error):
                 self.clip_norm, self.clip_value = None, largest
         if self.clip_norm is not None:
             factor = self._factor_of_clipping(values, whole, observed)
@@ -164,7 +164,7 @@ class StandInGradients:
             clipped = np.clip(values, -self.clip_value, self.clip_value)
         else:
             clipped = values
-        if not _close(clipped, observed):
+        if not _close(clipped, observed, factor * error):
             raise ClippingError("the gradients of an update are not those of its loss")
         return factor, clipped
 
@@ -217,9 +217,9 @@ def _factor(arrived: Array, entropy: Array) -> float:
     return float((arrived * entropy).sum() / (entropy * entropy).sum())
 
 
-def _close(expected: Array, observed: Array) -> bool:
+def _close(expected: Array, observed: Array, error: float) -> bool:
     largest = float(np.abs(expected).max(initial=0.0))
-    return bool(np.all(np.abs(expected - observed) <= _SAME_NORM * largest))
+    return bool(np.all(np.abs(expected - observed) <= _SAME_NORM * largest + error))
 
 
 def _soft_labels(labels: Array, classes: int, smoothing: float) -> Array:

@@ -257,3 +257,13 @@ def test_a_frozen_parameter_has_no_gradient():
     assert expected.present.tolist() == trained
     assert not np.any(expected.values[:35])
     assert_equal(expected, batch)
+
+
+def test_a_factor_that_almost_cancels_is_as_exact_as_its_error():
+    """Where the products that a factor is the sum of cancel, the gradients differ by its error, and by no more."""
+    standing = StandInGradients(PLAIN, [[CLASSES]], [100], [True], Sampling([np.arange(100)]))
+    [exact] = [standing.gradients(1, 1e-3, 0.0).values]
+    observed = 1.004 * exact, float(np.linalg.norm(1.004 * exact))
+    assert standing.gradients(1, 1e-3, 5e-6, observed).values == pytest.approx(exact)
+    with pytest.raises(ClippingError):
+        standing.gradients(1, 1e-3, 1e-6, observed)
