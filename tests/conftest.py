@@ -5,6 +5,7 @@ import os
 # Two cores: the processes of the suite share them, so none may take both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +22,13 @@ from tests.verify.processes import children_of, has_exited, wait_for
 
 
 @pytest.fixture(scope="module", autouse=True)
-def processes_end_with_their_file() -> Iterator[None]:
-    """The processes that the tests of a file have started end with it: no other test meets them."""
+def processes_end_with_their_file(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The processes that the tests of a file have started end with it: no other test meets them.
+
+    Runs share a nursery, unless the file counts the processes that a run leaves (``COUNTS_PROCESSES``).
+    """
     before = children_of(os.getpid())
-    with nursery_process.kept():  # the runs of a file share it
+    with contextlib.nullcontext() if getattr(request.module, "COUNTS_PROCESSES", False) else nursery_process.kept():
         yield
     limited.close()
 

@@ -31,6 +31,7 @@ from tests.paths import FIXTURES
 from tests.verify.loading import file_of, light_view, replace_checks
 from tests.verify.processes import children_of, has_exited, reap, wait_for
 
+COUNTS_PROCESSES = True
 KILLS = (15, pytest.param(50, marks=pytest.mark.slow))
 INTERRUPTS = (5, pytest.param(20, marks=pytest.mark.slow))
 SETTINGS = VerifySettings(stage=Stage.CONTRACT)

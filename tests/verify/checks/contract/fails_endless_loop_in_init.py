@@ -1,4 +1,4 @@
-# claim: 001; expect: timed out in contract: the contract check takes longer than 20 s
+# claim: 001; expect: timed out in contract: the contract check takes longer than 12 s
 """Small CNN trained with step decay, whose constructor never returns."""
 
 import torch

@@ -1,4 +1,4 @@
-# claim: 001; expect: timed out in training: the training check takes longer than 20 s
+# claim: 001; expect: timed out in training: the training check takes longer than 12 s
 """Small CNN trained with step decay, which never finishes an epoch."""
 
 import torch
