@@ -17,11 +17,9 @@ import functools
 import io
 import math
 import os
-import random
 import sys
-import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from types import ModuleType
 from typing import Any
@@ -30,8 +28,6 @@ import numpy as np
 import torch
 from beside.batches import Batches, Scale
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.utils import _pytree as pytree
 
 from . import wire
 from .batch_notes import BatchNotes
@@ -45,15 +41,19 @@ from .describe import (
     result_of,
     signature_of,
     state_of,
-    storable,
     takes_metric,
 )
+from .generators import seed_all
+from .gradients import Gradients
 from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
 from .prm import Prm, read_of
+from .raised import explained, line_of
 from .resuming import restore, restore_without_scheduler
+from .saved import loaded, saved
 from .standin import StandIn
 from .states import States
+from .traces import Traces
 from .watch import Stopped, Watch, digest_of
 
 Arrays = list[np.ndarray[Any, Any]]
@@ -62,9 +62,6 @@ Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
 _MODULE = "candidate"
 _METHODS = ("__init__", "train_setup", "learn", "forward")
 _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
-# The optimizer is stepped this often in a trace, after its start and after it is resumed: it costs more than a step of
-# the schedule.
-_UPDATED_STEPS = 3
 _NORM_BATCHES = 10  # of training images, over which the statistics of norms are renewed
 
 
@@ -81,7 +78,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(States):
+class Driver(States, Traces, Gradients):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:
@@ -110,9 +107,11 @@ class Driver(States):
         except Refusal as refusal:
             message = {"refused": str(refusal)}
         except SystemExit as error:
-            message = {"raised": {"type": "SystemExit", "message": repr(error.code)[:300], "line": self._line(error)}}
+            message = {
+                "raised": {"type": "SystemExit", "message": repr(error.code)[:300], "line": line_of(error, self.path)}
+            }
         except BaseException as error:  # noqa: BLE001  the file may raise anything
-            message = {"raised": self._explained(error)}
+            message = {"raised": explained(error, self.path)}
         sys.stdout.flush()
         sys.stderr.flush()
         return {**message, "children": _running_children()}, sent
@@ -188,7 +187,7 @@ class Driver(States):
         self.prms[net] = Prm(prm) if recorded else prm
         self.stand_ins.pop(net, None)
         self.nets.pop(net, None)
-        _seed(seed)
+        seed_all(seed)
         built = self.module.Net(tuple(shape), (classes,), self.prms[net], self.device)
         self.nets[net] = built.to(self.device)
         return {"parameters": parameters_of(self.nets[net])}
@@ -337,9 +336,9 @@ class Driver(States):
             stand_in.silent = silent
 
         def asked(index: int) -> None:
-            _seed(seeds[index])
+            seed_all(seeds[index])
             if index in states:
-                built.load_state_dict(_loaded(states[index])["net"])
+                built.load_state_dict(loaded(states[index])["net"])
             if stand_in is not None:
                 stand_in.begin(index, seeds[index])
             if watch_of is not None:
@@ -425,7 +424,7 @@ class Driver(States):
         def asked(index: int) -> int:
             if index == keep and "batch" not in self.states:
                 self.do_keep([], net, "batch")
-            _seed(seeds[index])
+            seed_all(seeds[index])
             if stand_in is not None:
                 stand_in.begin(index, seeds[index])
             watched.before_batch(index)
@@ -434,7 +433,7 @@ class Driver(States):
 
         train_data = TrainingLoader(self.training, torch.from_numpy(arrays[2]), asked, watched.at_end)
         result = None
-        with self._precision(autocast), noted, contextlib.suppress(Stopped):
+        with self.precision(autocast), noted, contextlib.suppress(Stopped):
             result = self._learn(built, train_data, watched)
         values, sent = self._learned(result, watched, None)
         if stand_in is not None:
@@ -459,8 +458,8 @@ class Driver(States):
         assert self.held_out is not None
         assert self.training is not None
         built = self.nets[net]
-        _seed(seed)
-        with torch.no_grad(), self._precision(autocast):
+        seed_all(seed)
+        with torch.no_grad(), self.precision(autocast):
             if norms is not None:
                 shown = self.held_out if norms == "held-out" else islice(self.training, _NORM_BATCHES)
                 renew_norms(built, list(shown))
@@ -496,10 +495,6 @@ class Driver(States):
         self.nets[net].compile()
         return {}
 
-    def _precision(self, autocast: bool) -> torch.autocast:
-        """The cache of autocast is disabled, because it would keep the weights from before the first update."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=autocast, cache_enabled=False)
-
     # States.
 
     def do_save(self, arrays: Arrays, net: str) -> Answer:
@@ -510,7 +505,7 @@ class Driver(States):
             part = getattr(built, name, None)
             if part is not None and hasattr(part, "state_dict"):
                 states[name] = part.state_dict()
-        return {"parts": sorted(states)}, [_saved(states)]
+        return {"parts": sorted(states)}, [saved(states)]
 
     def do_restore(self, arrays: Arrays, net: str, total_steps: int | None) -> Answer:
         """Set up a new network and load the states of an interrupted run, as docs/resuming.md says."""
@@ -527,162 +522,6 @@ class Driver(States):
         """Load the state of a network alone, from what ``save`` or a watched ``learn`` returned."""
         self.nets[net].load_state_dict(torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)["net"])
         return {}
-
-    def do_gradient(
-        self,
-        arrays: Arrays,
-        net: str,
-        seed: int,
-        train: bool | None = True,
-        autocast: bool = False,
-        factors: list[float] | None = None,
-        smoothing: float | None = None,
-        steps: Sequence[float] = (),
-    ) -> Answer:
-        """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter.
-
-        Instead of images there may be their positions among the training images: they come as from the loader. For each
-        of ``steps`` the logits follow that the weights give after a step along the gradient, and against it.
-
-        Args:
-            train: whether the network is set to training or to evaluation; None leaves it as it is.
-            factors: of the loss at each tensor of the output; by default the output is what the criterion takes.
-            smoothing: computes torch's cross entropy with this label smoothing instead of the file's criterion.
-            steps: the change of the loss in proportion to itself that the gradient promises of a step.
-
-        There are none where the output is no tensor and no factors are given.
-        """
-        built = self.nets[net]
-        if train is not None:
-            built.train(train)
-        built.zero_grad()
-        _seed(seed)
-        images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
-        if images.dim() == 1:
-            assert self.training is not None
-            images, _ = self.training.batch(images, torch.Generator().manual_seed(seed))
-        criterion = criterion_of(built)
-        if smoothing is not None:
-            criterion = functools.partial(nn.functional.cross_entropy, label_smoothing=smoothing)
-        with self._precision(autocast):
-            output = built(images)
-            if factors is None and not isinstance(output, Tensor):
-                return {"loss": math.nan, "norm": math.nan, "single": False}
-            if factors is None:
-                loss = criterion(output, labels)
-            else:
-                leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
-                parts = zip(factors, leaves, strict=True)
-                loss = torch.stack([factor * criterion(leaf, labels) for factor, leaf in parts if factor]).sum()
-        loss.backward()
-        watched = Watch(built, arrays[2], arrays[3], True, set())
-        sampled, present, norm = watched.gradients()
-        value = float(loss.detach())
-        lengths = [sign * step * value / norm if norm else 0.0 for step in steps for sign in (1.0, -1.0)]
-        logits = [leaf for length in lengths for leaf in self._logits_after(built, images, seed, length, norm)]
-        return {"loss": value, "norm": norm, "lengths": lengths}, [sampled, present, *logits]
-
-    def _logits_after(self, built: Any, images: Tensor, seed: int, length: float, norm: float) -> Arrays:
-        """The logits after a step of a length along the gradient, which is taken back afterwards."""
-        moving = [parameter for parameter in built.parameters() if parameter.grad is not None]
-        before = [parameter.detach().clone() for parameter in moving]
-        with torch.no_grad():
-            for parameter in moving:
-                parameter.add_(parameter.grad, alpha=length / norm if norm else 0.0)
-            _seed(seed)
-            output = built(images)
-            for parameter, old in zip(moving, before, strict=True):
-                parameter.copy_(old)
-        leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
-        return [leaf.float().cpu().numpy() for leaf in leaves]
-
-    # Schedules.
-
-    def do_trace(
-        self,
-        arrays: Arrays,
-        horizon: int,
-        steps: int,
-        prm: dict[str, Any],
-        default: float,
-        groups: list[dict[str, Any]],
-        tensor: bool = False,
-        metrics: list[float] | None = None,
-        resume: Sequence[int] = (),
-        recorded: bool = False,
-    ) -> Answer:
-        """The learning rate of each parameter group at each step of ``make_scheduler`` on a dummy parameter.
-
-        A group has ``lr`` and ``depth`` or none of them; the run is saved and resumed at each step of ``resume``.
-        ``failed`` is the step at which the file raises.
-        """
-        assert self.make_scheduler is not None
-        make, values = self.make_scheduler, Prm(prm) if recorded else prm
-
-        def build() -> tuple[Optimizer, Any]:
-            own = [{"params": [nn.Parameter(torch.zeros(1))], **group} for group in groups]
-            for group in own:
-                if tensor and "lr" in group:
-                    group["lr"] = torch.tensor(group["lr"])
-            optimizer = torch.optim.SGD(own, lr=torch.tensor(default) if tensor else default, momentum=0.9)
-            return optimizer, make(optimizer, horizon, values)
-
-        step, rates = 0, np.zeros((len(groups), steps))
-        try:
-            optimizer, scheduler = build()
-            updated = 0
-            for step in range(steps):
-                if step in resume:
-                    state = _loaded(_saved([optimizer.state_dict(), scheduler.state_dict()]))
-                    optimizer, scheduler = build()
-                    optimizer.load_state_dict(state[0])
-                    scheduler.load_state_dict(state[1])
-                    updated = 0
-                rates[:, step] = [float(group["lr"]) for group in optimizer.param_groups]
-                if updated < _UPDATED_STEPS:
-                    updated += 1
-                    optimizer.step()
-                if metrics is None:
-                    scheduler.step()
-                else:
-                    scheduler.step(_metric(metrics[step]))
-        except Exception as error:  # noqa: BLE001  the file may raise anything
-            return {"failed": step, "raised": self._explained(error), "read": read_of(values)}
-        return {"read": read_of(values), "takes_metric": takes_metric(scheduler)}, [rates]
-
-    def do_advance(self, arrays: Arrays, net: str, metrics: list[float]) -> Answer:
-        """The learning rate of each parameter group before each of further steps of a network's own scheduler.
-
-        It ends early at a step that the scheduler refuses; without a scheduler there are no steps.
-        """
-        built = self.nets[net]
-        scheduler: Any = getattr(built, "scheduler", None)
-        members = list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
-        steps: list[list[float]] = []
-        with contextlib.suppress(Exception):
-            for metric in metrics if scheduler is not None else ():
-                steps.append([float(group["lr"]) for group in built.optimizer.param_groups])
-                for member in members:
-                    member.step(metric) if takes_metric(member) else member.step()
-        return {}, [np.array(steps, dtype=np.float64).reshape(len(steps), len(built.optimizer.param_groups))]
-
-    # Exceptions of the file.
-
-    def _explained(self, error: BaseException) -> dict[str, Any]:
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-            isinstance(error, RuntimeError) and "allocate memory" in str(error)
-        )
-        return {
-            "type": storable(type(error).__name__[:100]),
-            "message": storable(" ".join(str(error).split())[:300]),
-            "line": self._line(error),
-            "memory": out_of_memory,
-        }
-
-    def _line(self, error: BaseException) -> int | None:
-        """The last line of the file in the traceback of an error."""
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.path]
-        return lines[-1] if lines else None
 
 
 @contextlib.contextmanager
@@ -702,18 +541,6 @@ def _noting_losses(losses: list[float]) -> Iterator[None]:
         torch.autograd.backward = backward
 
 
-def _seed(seed: int) -> None:
-    """Seed the generators of torch, Python and NumPy.
-
-    Without a context on a GPU, ``torch.manual_seed`` would note the stack for it, which takes longer than the rest.
-    """
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch does not annotate it
-        torch.cuda.manual_seed_all(seed)
-    random.seed(seed)
-    np.random.seed(seed % (1 << 32))
-
-
 def _builtins_without(absent: frozenset[str]) -> dict[str, Any]:
     """The built-in names for a file to which these packages are not installed."""
 
@@ -723,20 +550,6 @@ def _builtins_without(absent: frozenset[str]) -> dict[str, Any]:
         return __import__(name, *arguments, **keywords)
 
     return {**vars(builtins), "__import__": import_module}
-
-
-def _saved(states: Any) -> np.ndarray[Any, Any]:
-    saved = io.BytesIO()
-    torch.save(states, saved)
-    return np.frombuffer(saved.getvalue(), dtype=np.uint8)
-
-
-def _loaded(saved: np.ndarray[Any, Any]) -> Any:
-    return torch.load(io.BytesIO(saved.tobytes()), weights_only=True)
-
-
-def _metric(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _running_children() -> int:
