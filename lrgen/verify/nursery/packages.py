@@ -11,7 +11,8 @@ from types import ModuleType
 # Packages that torch and torchvision import when they are first needed.
 _OF_TORCH = """
 torch torchvision torchgen functorch triton nvidia numpy PIL sympy mpmath networkx jinja2 markupsafe fsspec filelock
-typing_extensions packaging
+typing_extensions packaging setuptools _distutils_hack jaraco
+more_itertools backports platformdirs importlib_metadata zipp wheel tomli autocommand
 """
 
 
