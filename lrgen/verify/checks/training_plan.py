@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from lrgen import curves
 from lrgen.records import Budget, Candidate, Training, Unit, Variant, VerifySettings
 
-# The mean of a schedule that budgets assume, as a fraction of the base learning rate; most have a higher mean.
+# The mean of a schedule that short trainings assume, as a fraction of the base learning rate; most have a higher mean.
 MEAN_RATE = 0.5
-# The limit on the maximum learning rate, as a multiple of the budget's base learning rate.
+# The limit on the maximum learning rate, as a multiple of the base learning rate.
 HIGHEST_RATE = 3.0
+# The updates in an epoch of a full training, as a guess.
+UPDATES = 50
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
     """The training of a candidate; its budget applies on the CPU, unless the settings ask for the full training."""
     budget = candidate.budget
     if budget is None or settings.full or settings.device != "cpu":
-        return TrainingPlan(settings.epochs, settings.batch_size, candidate.prm["lr"])
+        epochs = settings.epochs * (2 if _rises(candidate, settings.epochs) else 1)
+        return TrainingPlan(epochs, settings.batch_size, candidate.prm["lr"])
     lr = candidate.prm["lr"]
     if candidate.variant is not None and candidate.variant.optimizer is not None:
         lr *= budget.own_rate
@@ -52,14 +55,26 @@ def _lr_factor(candidate: Candidate, budget: Budget) -> float:
     A budget has a few dozen updates. A schedule that stays near zero during these (a warm-up of 10,000 updates, a
     fourth power) would not test the network.
     """
+    rates = _relative_rates(candidate, budget.epochs, -(-budget.images // budget.batch))
+    return 1.0 if rates is None else max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+
+
+def _rises(candidate: Candidate, epochs: int) -> bool:
+    """Whether a schedule rises to the end of training and is low before, as a learning rate range test.
+
+    Such a training learns late, just before its highest rates disturb it.
+    """
+    rates = _relative_rates(candidate, epochs, UPDATES)
+    return rates is not None and float(rates[..., -1].min()) == float(rates.max()) and float(rates.mean()) < MEAN_RATE
+
+
+def _relative_rates(candidate: Candidate, epochs: int, updates: int) -> NDArray[np.float64] | None:
+    """The learning rates of a training as multiples of the base learning rate; None if a metric decides them."""
     variant = candidate.variant
     if variant is None or variant.unit is Unit.METRIC:
-        return 1.0
-    updates = -(-budget.images // budget.batch)
-    steps, horizon = steps_of(variant, budget.epochs, updates)
+        return None
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    rates = curves.rates(variant, steps, horizon, 1.0, prm)
-    return max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+    return curves.rates(variant, *steps_of(variant, epochs, updates), 1.0, prm)
 
 
 def steps_of(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:

@@ -135,6 +135,7 @@ class _Host:
         group = self._groups.pop(file, None)
         exceeded = group is not None and group.was_exceeded()
         if group is not None:
+            group.wait_until_empty(1)
             group.remove()
         cpu = usage.ru_utime + usage.ru_stime
         with contextlib.suppress(OSError):  # the examiner may have ended

@@ -7,6 +7,8 @@ its processes allocate after they have entered it, not what they inherited.
 import contextlib
 import itertools
 import os
+import select
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +69,23 @@ class MemoryGroup:
             self.folder.rmdir()
         return not self.folder.exists()
 
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait until the group has no process; whether that is so.
+
+        A killed process is in its group until the kernel has released it, which may be after its parent has seen it
+        end.
+        """
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(OSError), open(self.folder / "cgroup.events") as events:
+            changes = select.poll()
+            changes.register(events, select.POLLPRI)
+            while "populated 1" in events.read() and (left := deadline - time.monotonic()) > 0:
+                changes.poll(left * 1000)
+                events.seek(0)
+            events.seek(0)
+            return "populated 0" in events.read()
+        return not self.folder.exists()
+
     def _write(self, file: str, value: int) -> None:
         descriptor = os.open(self.folder / file, os.O_WRONLY | os.O_CLOEXEC)  # a missing file is not created
         try:
@@ -98,6 +117,7 @@ def remove_groups(owner: int) -> None:
             for folder in parent.glob(_name(owner, "*")):
                 group = MemoryGroup(folder)
                 group.kill()
+                group.wait_until_empty(1)
                 group.remove()
 
 

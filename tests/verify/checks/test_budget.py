@@ -56,6 +56,22 @@ def test_a_budget_applies_on_the_cpu_only(candidate):
         assert plan == training.TrainingPlan(epochs=5, batch_size=24, lr=candidate.prm["lr"])
 
 
+def test_a_schedule_that_is_low_and_rises_to_the_end_is_trained_for_twice_the_epochs(candidate):
+    """It is a learning rate range test or a warm-up longer than training; no other schedule has more epochs."""
+    doubled = set()
+    for variant in SHIPPED.variants:
+        plan = training.plan_of(replace(candidate, variant=variant, prm={"lr": 0.01}), VerifySettings())
+        assert plan.epochs in (5, 10)
+        if plan.epochs == 10:
+            doubled.add(variant.name)
+    assert doubled == {
+        "exponential_increasing",
+        "lr_range_test_exponential",
+        "warmup_linear_untuned",
+        "warmup_radam_untuned",
+    }
+
+
 def test_a_budget_may_set_the_learning_rate(candidate):
     """It replaces that of the recipe, and scales that of a variant's own optimizer by ``own_rate``."""
     small = replace(candidate, budget=BUDGET)

@@ -264,6 +264,7 @@ def test_all_processes_of_a_group_share_its_limit(parent, tmp_path):
         assert group.was_exceeded()
     finally:
         group.kill()
+        assert group.wait_until_empty(60)
         assert group.remove()
 
 
@@ -310,9 +311,8 @@ def test_a_group_is_killed_at_once():
     assert not group.remove()
     group.kill()
     assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-    while os.read(ready, 10):
-        pass
     os.close(ready)
+    assert group.wait_until_empty(60)
     assert group.remove()
 
 
