@@ -74,7 +74,12 @@ def verify(
     download: Annotated[
         bool, typer.Option("--download", help="Download the dataset with torchvision if it is missing.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="Number of epochs of the training check, twice as many for a schedule that only rises. (default: 5)")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of epochs of the training check, twice as many for a schedule that only rises. (default: 5)"
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training check. (default: 0)")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of consecutive seeds, each a run of its own (see lrgen results compare).")
