@@ -95,6 +95,12 @@ class Notes:
         """The number of steps of the optimizer."""
         return len(self.steps)
 
+    @property
+    def batch_of_updates(self) -> list[int]:
+        """The batch in which each step of the optimizer is made, counted from 0."""
+        asked = [event.steps for event in self.events if event.kind == "batch"]  # steps before each batch
+        return [max(0, sum(before <= update for before in asked) - 1) for update in range(self.updates)]
+
     def evaluated(self, weights: Array, digest: int) -> "Notes":
         """The same call, and after it an evaluation with these weights.
 

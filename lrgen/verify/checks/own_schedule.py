@@ -1,7 +1,10 @@
 """The schedule of a file that claims no variant: ``learn`` follows the file's own ``make_scheduler``.
 
-A few epochs of ``learn`` run with the real forward pass; the learning rates are those that the groups state.
+A few epochs of ``learn`` run with the real forward pass; the learning rates are those that the groups state. Gradients
+may be accumulated over several batches: without a claim the number of updates is recorded, and no fault.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +13,6 @@ from lrgen.verify.checks.cases import BASE_LR
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_reasons import UNITS
 from lrgen.verify.checks.make_scheduler_trace import recorded
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import Traces, as_array, describe, first_difference
@@ -40,9 +42,8 @@ def _run(examination: Examination, batches: int) -> None:
     with raising("train_setup"):
         set_up, _ = session.call("set_up", messages.SetUp, net="run")
     horizons, rows, epochs = list(set_up.horizons), [], EPOCHS + PAST_END
-    takes_metric = set_up.takes_metric
-    losses: list[float] = []
-    for _ in range(epochs):
+    at: list[int] = []  # the batch of each update, counted over all epochs
+    for epoch in range(epochs):
         images, labels = random_batches([2] * batches, batches)
         with raising("learn"):
             learned, arrays = session.call(
@@ -56,55 +57,86 @@ def _run(examination: Examination, batches: int) -> None:
             )
         notes = Notes.of(learned, arrays, sampling)
         horizons += learned.horizons
-        if notes.updates != batches:
-            raise CheckFailure(
-                f"the number of optimizer steps in an epoch of learn is {notes.updates}, "
-                f"expected {batches} (one per batch)"
-            )
         rows += [step.rates for step in learned.steps]
-        losses.append(learned.result.loss if learned.result.loss is not None else float("nan"))
-    actual = as_array([list(row) for row in zip(*rows, strict=False)], batches * epochs)
+        at += [epoch * batches + batch % batches for batch in notes.batch_of_updates]
+    if len(at) != batches * epochs:
+        examination.evidence.append(f"learn makes {len(at)} updates in {epochs} epochs of {batches} batches")
+    if not at:
+        return
+    actual = as_array([list(row) for row in zip(*rows, strict=False)], len(at))
     if actual is None:
-        raise CheckFailure(f"learn does not make {batches * epochs} updates in {epochs} epochs (one per batch)")
-    if reason := not_numbers(actual, batches):
+        raise CheckFailure("learn changes the number of parameter groups")
+    if reason := not_numbers(actual, at, batches):
         raise CheckFailure(reason)
-    if horizons and horizons[0] > 0 and not takes_metric:
+    if horizons and horizons[0] > 0 and not set_up.takes_metric:
         depths = [group.depth for group in set_up.groups]
-        _compare(examination, actual, batches, horizons[0], depths)
+        _compare(examination, actual, at, batches, horizons[0], depths)
 
 
-def not_numbers(actual: Traces, batches: int) -> str:
-    """The reason why learning rates of ``learn`` are no learning rates at all; empty if they are."""
+def not_numbers(actual: Traces, at: Sequence[int], batches: int) -> str:
+    """The reason why learning rates of ``learn`` are no learning rates at all; empty if they are.
+
+    Args:
+        actual: groups × updates.
+        at: the batch of each update, counted over all epochs.
+        batches: in an epoch.
+    """
     for fault, wrong in (("not finite", ~np.isfinite(actual)), ("negative", actual < 0)):
         if np.any(wrong):
-            group, at = np.argwhere(wrong)[0]
-            where = Place(int(at) // batches, batches)(int(at) % batches)
-            return f"the learning rate {where} is {fault}: {actual[group, at]:.6g}"
+            group, update = np.argwhere(wrong)[0]
+            return f"the learning rate {_place(at[update], batches)} is {fault}: {actual[group, update]:.6g}"
     return ""
 
 
-def _compare(examination: Examination, actual: Traces, batches: int, horizon: int, depths: list[object]) -> None:
-    per_batch = horizon == EPOCHS * batches and batches > 1
-    steps = actual.shape[1] if per_batch else actual.shape[1] // batches
+def _compare(
+    examination: Examination, actual: Traces, at: Sequence[int], batches: int, horizon: int, depths: list[object]
+) -> None:
     groups = [{"depth": depth} for depth in depths] if any(depths) else [{}]
-    own = recorded(examination.session, horizon, steps, prm_of(lr=BASE_LR, epoch_max=EPOCHS), groups, BASE_LR)
-    if reason := differs_from_own(actual, own, batches, horizon, per_batch):
-        raise CheckFailure(reason)
+    steps = max(at[-1] + 1, len(at))
+    prm = prm_of(lr=BASE_LR, epoch_max=EPOCHS)
+    try:
+        own = recorded(examination.session, horizon, steps, prm, groups, BASE_LR)
+    except CheckFailure as failure:
+        examination.evidence.append(f"learn is not compared with make_scheduler(optimizer, {horizon}, prm): {failure}")
+        return
+    units = units_of(horizon, batches, one_update=len(at) == batches * (EPOCHS + PAST_END))
+    reasons = [differs_from_own(actual, own, at, batches, horizon, unit) for unit in units]
+    if all(reasons):
+        raise CheckFailure(reasons[0])
 
 
-def differs_from_own(actual: Traces, own: Traces, batches: int, horizon: int, per_batch: bool) -> str:
+def units_of(horizon: int, batches: int, *, one_update: bool) -> list[str]:
+    """The units in which a schedule with this horizon may advance.
+
+    A horizon of the epochs or of the batches tells its unit, where ``one_update`` is made for each batch.
+    """
+    if horizon == EPOCHS and (one_update or batches > 1):
+        return ["epoch"]
+    if horizon == EPOCHS * batches and one_update:
+        return ["batch"]
+    return ["epoch", "batch", "update"]
+
+
+def differs_from_own(actual: Traces, own: Traces, at: Sequence[int], batches: int, horizon: int, unit: str) -> str:
     """The reason why ``learn`` does not follow the file's own ``make_scheduler``; empty if it does.
 
     Args:
         actual: the learning rates of ``learn`` (groups × updates).
-        own: those of ``make_scheduler`` (groups × steps), which advances once per epoch or ``per_batch``.
+        own: those of ``make_scheduler`` (groups × steps), which advances once per ``unit``.
+        at: the batch of each update, counted over all epochs.
+        batches: in an epoch.
     """
-    own = own if per_batch else np.repeat(own, batches, axis=1)
+    of_update = {"epoch": np.asarray(at) // batches, "batch": np.asarray(at), "update": np.arange(len(at))}[unit]
+    own = own[:, of_update]
     if len(own) not in (1, len(actual)):
         return f"learn has {len(actual)} parameter groups, make_scheduler has learning rates for {len(own)}"
-    at = first_difference(actual, own, 1e-9 * BASE_LR)
-    if at is None:
+    update = first_difference(actual, own, 1e-9 * BASE_LR)
+    if update is None:
         return ""
-    source = f"make_scheduler with total_steps={horizon}, stepped once per {UNITS[per_batch]}"
-    reason = describe(actual, own, at, Place(at // batches, batches)(at % batches), source)
+    source = f"make_scheduler with total_steps={horizon}, stepped once per {unit}"
+    reason = describe(actual, own, update, _place(at[update], batches), source)
     return f"learn does not follow the file's own make_scheduler: {reason}"
+
+
+def _place(batch: int, batches: int) -> str:
+    return Place(batch // batches, batches)(batch % batches)

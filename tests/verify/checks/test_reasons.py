@@ -58,7 +58,7 @@ def test_wrong_depths_are_described(catalogue: Catalogue, number, depths, reason
 )
 def test_learning_rates_are_positive_numbers_whatever_is_claimed(rates, reason):
     """The reason names the first update whose learning rate is none."""
-    assert own_schedule.not_numbers(np.array([rates]), 1) == reason
+    assert own_schedule.not_numbers(np.array([rates]), [0, 1, 2], 1) == reason
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,35 @@ def test_learning_rates_are_positive_numbers_whatever_is_claimed(rates, reason):
 def test_a_file_without_a_claim_is_compared_with_itself(groups, own, reason):
     """The reason names the update of ``learn`` that differs from the file's own ``make_scheduler``."""
     actual = np.full((groups, 6), 0.1)
-    assert own_schedule.differs_from_own(actual, np.array(own), 2, 3, per_batch=False) == reason
+    assert own_schedule.differs_from_own(actual, np.array(own), range(6), 2, 3, "epoch") == reason
+
+
+@pytest.mark.parametrize(
+    ("unit", "rates"),
+    [("epoch", [0.4, 0.4, 0.3, 0.3]), ("batch", [0.4, 0.3, 0.2, 0.1]), ("update", [0.4, 0.3, 0.2, 0.1])],
+)
+def test_an_update_has_the_learning_rate_of_its_epoch_batch_or_update(unit, rates):
+    """Of four batches in two epochs each has an update; where only the second of two has, the units differ."""
+    own = np.array([[0.4, 0.3, 0.2, 0.1]])
+    assert own_schedule.differs_from_own(np.array([rates]), own, range(4), 2, 100, unit) == ""
+    accumulated = {"epoch": [0.4, 0.3], "batch": [0.3, 0.1], "update": [0.4, 0.3]}[unit]
+    assert own_schedule.differs_from_own(np.array([accumulated]), own, [1, 3], 2, 100, unit) == ""
+
+
+@pytest.mark.parametrize(
+    ("horizon", "batches", "one_update", "units"),
+    [
+        (3, 1, True, ["epoch"]),
+        (3, 7, True, ["epoch"]),
+        (3, 7, False, ["epoch"]),
+        (21, 7, True, ["batch"]),
+        (21, 7, False, ["epoch", "batch", "update"]),
+        (100, 7, True, ["epoch", "batch", "update"]),
+    ],
+)
+def test_a_horizon_of_the_epochs_or_batches_tells_the_unit(horizon, batches, one_update, units):
+    """A file that gives its scheduler another horizon may step it in any unit."""
+    assert own_schedule.units_of(horizon, batches, one_update=one_update) == units
 
 
 @pytest.mark.parametrize(
