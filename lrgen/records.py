@@ -81,6 +81,17 @@ class Training(StrEnum):
     OVERFIT = "overfit"
 
 
+class Comparison(StrEnum):
+    """The comparison of a network with that of the architecture that it claims to be.
+
+    ``equal``: parameters, state and outputs are equal. ``not comparable``: its parameters are divided in another way,
+    such as queries, keys and values in one matrix, so that no weights can be copied.
+    """
+
+    EQUAL = "equal"
+    NOT_COMPARABLE = "not comparable"
+
+
 class Status(StrEnum):
     """The status of a file after verification.
 
@@ -291,10 +302,19 @@ class RenderedFile:
 
 
 @dataclass(frozen=True)
+class ReferenceNetwork:
+    """The network of an architecture of the catalogue: its name, and the code of ``Net`` without training methods."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A file that is to be verified, and the variant that it is checked against (None: there is no claim).
 
-    ``rendered`` says that the catalogue renders exactly these bytes.
+    ``rendered`` says that the catalogue renders exactly these bytes. ``reference`` is the network that its own is
+    compared with (None: no architecture is claimed).
     """
 
     path: Path
@@ -306,6 +326,7 @@ class Candidate:
     prm: dict[str, float]
     budget: Budget | None = None
     rendered: bool = False
+    reference: ReferenceNetwork | None = None
 
 
 @dataclass(frozen=True)
@@ -372,7 +393,8 @@ class Outcome:
     run), ``output`` is the end of its output. ``isolation`` is a sandbox.Mechanism; ``reused`` says whether the outcome
     is that of an earlier run. Two files with equal learning rates have equal ``trace`` digests (checks.schedule; None:
     not recorded). ``case_seed`` repeats the drawn cases, and ``evidence`` says what was
-    compared where that differs from file to file.
+    compared where that differs from file to file. ``architecture`` is the comparison with the claimed architecture
+    (None: none is claimed, or the file failed before or in it).
     """
 
     candidate: Candidate
@@ -391,6 +413,7 @@ class Outcome:
     trace: str | None = None
     case_seed: int | None = None
     evidence: tuple[str, ...] = ()
+    architecture: Comparison | None = None
 
 
 def accuracy_of(confusion: Sequence[Sequence[int]]) -> float:

@@ -187,6 +187,13 @@ MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
         "the seed of the drawn cases, and what was compared",
         ("ALTER TABLE lrgen_runs ADD COLUMN case_seed BIGINT", "ALTER TABLE lrgen_runs ADD COLUMN evidence JSON"),
     ),
+    (
+        "the architecture that a file claims, and whether its network equals it",
+        (
+            "ALTER TABLE lrgen_runs ADD COLUMN claimed_model VARCHAR",
+            "ALTER TABLE lrgen_runs ADD COLUMN architecture VARCHAR",
+        ),
+    ),
 )
 
 

@@ -16,7 +16,8 @@ from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
 _OF_RUN = (
     *("model_name", "scheduler_type", "variant_name", "dataset", "status", "stage", "reason", "training"),
-    *("accuracy", "seconds", "seed", "case_seed", "evidence", "device", "source_sha256", "path", "timestamp"),
+    *("accuracy", "seconds", "seed", "case_seed", "evidence", "claimed_model", "architecture"),
+    *("device", "source_sha256", "path", "timestamp"),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, insert
 
-from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training
+from lrgen.records import Candidate, Comparison, EpochReport, Outcome, Stage, Status, Training
 from lrgen.store.metrics import class_scores
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
@@ -92,10 +92,15 @@ def key_of(candidate: Candidate) -> CandidateKey:
 
 
 def settings_of(candidate: Candidate, conditions: Conditions) -> str:
-    """Return the settings of a run as JSON for comparison: command, ``prm``, reference curve and training budget."""
+    """Return the settings of a run as JSON for comparison: command, ``prm``, references and training budget."""
     compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
     compared["budget"] = asdict(candidate.budget) if candidate.budget else None
+    compared["reference"] = _digest(candidate.reference.source) if candidate.reference else None
     return json.dumps(compared, sort_keys=True)
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _curve_of(candidate: Candidate) -> dict[str, Any] | None:
@@ -144,6 +149,8 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "trace": outcome.trace,
         "case_seed": outcome.case_seed,
         "evidence": list(outcome.evidence),
+        "claimed_model": candidate.reference.name if candidate.reference else None,
+        "architecture": outcome.architecture.value if outcome.architecture else None,
     }
 
 
@@ -207,6 +214,7 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
         trace=row["trace"],
         case_seed=row["case_seed"],
         evidence=tuple(row["evidence"] or ()),
+        architecture=Comparison(row["architecture"]) if row["architecture"] else None,
         reused=True,
     )
 

@@ -34,6 +34,8 @@ RUNS = Table(
     Column("trace", String),
     Column("case_seed", BigInteger),
     Column("evidence", _JSON),
+    Column("claimed_model", String),
+    Column("architecture", String),
 )
 
 SCHEDULER_RESULTS = Table(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from lrgen.catalogue import Catalogue
-from lrgen.errors import OutputError, StaleFileError
+from lrgen.errors import OutputError, StaleFileError, UnknownNameError
 from lrgen.files import read_bytes
-from lrgen.records import Candidate, Outcome, Variant, VerifySettings
+from lrgen.records import Architecture, Candidate, Outcome, ReferenceNetwork, Variant, VerifySettings
 from lrgen.render import output
 from lrgen.render.output import Pair
 from lrgen.render.renderer import Renderer
@@ -51,11 +51,18 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
     return candidates
 
 
-def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Variant | None = None) -> list[Candidate]:
+def from_paths(
+    catalogue: Catalogue,
+    paths: Iterable[Path],
+    out: Path,
+    claim: Variant | None = None,
+    model: Architecture | None = None,
+) -> list[Candidate]:
     """The candidates of files and of the Python files in folders.
 
-    A file whose sha256 is in a manifest beside it or under ``out`` is checked against the variant of that entry. Any
-    other file is checked against ``claim``, or against its own ``make_scheduler`` if there is no claim.
+    A file is checked against ``claim``, and its network compared with that of the claimed ``model``. Without a claim, a
+    file whose sha256 is in a manifest beside it or under ``out`` is checked against the variant of that entry, if the
+    catalogue renders the same bytes; any other file is checked against its own ``make_scheduler``.
 
     Of a file that is too large for the syntax check, only the first bytes are read: enough for it to fail.
 
@@ -64,26 +71,30 @@ def from_paths(catalogue: Catalogue, paths: Iterable[Path], out: Path, claim: Va
     """
     known = _known_hashes(out)
     renderer = Renderer(catalogue)
+    reference = _reference(renderer, model)
     candidates = []
     for path in _files(paths):
         content = read_bytes(path, MAX_BYTES + 1)
         recognised = _recognised(catalogue, renderer, path, content, known | _hashes(path.parent))
-        candidates.append(recognised or candidate_of(path, content, None, claim))
+        candidates.append(_claiming(recognised, path, content, claim, reference))
     return candidates
 
 
 def from_source(
-    catalogue: Catalogue, renderer: Renderer, path: Path, content: bytes, out: Path, claim: Variant | None = None
+    catalogue: Catalogue,
+    renderer: Renderer,
+    path: Path,
+    content: bytes,
+    out: Path,
+    claim: Variant | None = None,
+    model: Architecture | None = None,
 ) -> Candidate:
     """The candidate of a file that need not exist on disk; ``path`` names it in errors.
 
-    It is checked against ``claim``. Without a claim, it is checked against the variant that a manifest beside ``path``
-    or under ``out`` has for its sha256.
+    It is checked as a file of ``from_paths``.
     """
     recognised = _recognised(catalogue, renderer, path, content, _known_hashes(out) | _hashes(path.parent))
-    if recognised is not None and claim in (None, recognised.variant):
-        return recognised
-    return candidate_of(path, content, None, claim)
+    return _claiming(recognised, path, content, claim, _reference(renderer, model))
 
 
 def changed_since(candidates: Iterable[Candidate], manifests: Iterable[Path]) -> list[Candidate]:
@@ -295,17 +306,42 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
+def _reference(renderer: Renderer, model: Architecture | None) -> ReferenceNetwork | None:
+    return None if model is None else ReferenceNetwork(model.name, renderer.network(model))
+
+
+def _claiming(
+    recognised: Candidate | None,
+    path: Path,
+    content: bytes,
+    claim: Variant | None,
+    reference: ReferenceNetwork | None,
+) -> Candidate:
+    """The candidate with these claims, which win over what a manifest says."""
+    if (
+        recognised is not None
+        and claim in (None, recognised.variant)
+        and (reference is None or reference.name == recognised.model_name)
+    ):
+        return replace(recognised, reference=reference)
+    return replace(candidate_of(path, content, None, claim), reference=reference)
+
+
 def _recognised(
     catalogue: Catalogue, renderer: Renderer, path: Path, content: bytes, known: Mapping[str, tuple[str, int]]
 ) -> Candidate | None:
-    """The candidate of a file whose sha256 is in a manifest; None if it is in none."""
+    """The candidate of a file that a manifest lists and the catalogue renders; None for any other file."""
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 not in known:
         return None
     model, number = known[sha256]
-    architecture, variant = catalogue.architecture(model), catalogue.variant(number)
-    rendered = renderer.render(architecture, variant).sha256 == sha256  # a manifest may have been edited
-    return candidate_of(path, content, architecture, variant, rendered=rendered)
+    try:
+        architecture, variant = catalogue.architecture(model), catalogue.variant(number)
+    except UnknownNameError:  # another catalogue's manifest, or an edited one
+        return None
+    if renderer.render(architecture, variant).sha256 != sha256:
+        return None
+    return candidate_of(path, content, architecture, variant, rendered=True)
 
 
 def _hashes(folder: Path) -> dict[str, tuple[str, int]]:

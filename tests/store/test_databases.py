@@ -164,7 +164,8 @@ def old_rows(version: int) -> list[str]:
     """Return the statements that insert a run with an epoch and two classes in that schema."""
     status = "proved" if version < 6 else "verified"
     new_columns = {2: ", training", 3: ", isolation", 4: ", trace", 9: ", case_seed, evidence"}
-    new_values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'", 9: ", 3, '[]'"}
+    new_columns[10] = ", claimed_model, architecture"
+    new_values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'", 9: ", 3, '[]'", 10: ", 'ResNet', 'equal'"}
     columns = "".join(new_columns.get(number, "") for number in range(2, version + 1))
     values = "".join(new_values.get(number, "") for number in range(2, version + 1))
     training = (", training", ", 'full'") if version >= 2 else ("", "")
@@ -305,8 +306,9 @@ def test_an_old_export_is_translated(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", maintenance.FORMATS)
-def test_an_export_without_case_seeds_is_imported(tmp_path, catalogue, suffix):
+def test_an_export_without_later_columns_is_imported(tmp_path, catalogue, suffix):
     """The runs of an export from before case seeds were recorded have none, and are known in a second import."""
+    later = ["case_seed", "evidence", "claimed_model", "architecture"]
     old, new = Store(f"sqlite:///{tmp_path}/old.db"), other(tmp_path)
     old.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
     maintenance.export(old, tmp_path / "tables", suffix)
@@ -314,11 +316,11 @@ def test_an_export_without_case_seeds_is_imported(tmp_path, catalogue, suffix):
     runs = tmp_path / "tables" / f"lrgen_runs.{suffix}"
     if suffix == "csv":
         rows = list(csv.reader(runs.read_text().splitlines()))
-        assert rows[0][-2:] == ["case_seed", "evidence"]
+        assert rows[0][-4:] == later
         with runs.open("w", newline="") as file:
-            csv.writer(file).writerows(row[:-2] for row in rows)
+            csv.writer(file).writerows(row[:-4] for row in rows)
     else:
-        parquet.write_table(parquet.read_table(runs).drop_columns(["case_seed", "evidence"]), runs)
+        parquet.write_table(parquet.read_table(runs).drop_columns(later), runs)
     for expected in ((1, 0), (0, 1)):
         with maintenance.open_source(tmp_path / "tables") as source:
             imported = maintenance.import_rows(new, source)

@@ -22,7 +22,7 @@ from lrgen import catalogue as catalogues
 from lrgen import data
 from lrgen.catalogue import Catalogue, loader
 from lrgen.errors import IsolationError, OutputError, StaleFileError, StoreError
-from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
+from lrgen.records import Candidate, Outcome, ReferenceNetwork, Stage, Status, VerifySettings
 from lrgen.render import output
 from lrgen.render.renderer import Renderer
 from lrgen.store import Store, key_of
@@ -165,10 +165,29 @@ def test_a_copy_of_a_rendered_file_is_identified_by_its_hash(catalogue, rendered
     assert (candidate.model_name, candidate.variant) == ("edited", None)
 
 
-def test_a_manifest_precedes_a_claim(catalogue, rendered_file, out):
-    """``--as`` does not override the variant of the manifest."""
-    (candidate,) = verify.from_paths(catalogue, [rendered_file], out, catalogue.variant(1))
-    assert candidate.variant == catalogue.variant(6)
+def test_a_claim_wins_over_a_manifest(catalogue, rendered_file, out):
+    """A claimed schedule or model replaces what the manifest says; only a claim that agrees keeps lrgen's names."""
+    resnet, other = catalogue.architecture("ResNet"), catalogue.architecture("ResNet18")
+    cases = [
+        ((catalogue.variant(6), resnet), ("ResNet", catalogue.variant(6), True)),
+        ((None, resnet), ("ResNet", catalogue.variant(6), True)),
+        ((catalogue.variant(1), None), ("A0_006", catalogue.variant(1), False)),
+        ((None, other), ("A0_006", None, False)),
+    ]
+    for (claim, model), expected in cases:
+        (candidate,) = verify.from_paths(catalogue, [rendered_file], out, claim, model)
+        assert (candidate.model_name, candidate.variant, candidate.rendered) == expected
+        assert (candidate.reference and candidate.reference.name) == (model and model.name)
+
+
+def test_a_claimed_model_brings_its_network(catalogue, out, tmp_path):
+    """The reference of a claimed model is the code of its network, for a path and for a text."""
+    path, resnet = copy(GOOD, tmp_path / "network.py"), catalogue.architecture("ResNet")
+    renderer = Renderer(catalogue)
+    (candidate,) = verify.from_paths(catalogue, [path], out, None, resnet)
+    assert candidate.reference == ReferenceNetwork("ResNet", renderer.network(resnet))
+    text = verify.from_source(catalogue, renderer, path, path.read_bytes(), out, None, resnet)
+    assert text == candidate
 
 
 def test_a_foreign_file_is_checked_against_its_claim(catalogue, out, tmp_path):
@@ -518,17 +537,23 @@ def test_without_a_sandbox_no_file_is_run(fake, store, tmp_path, monkeypatch):
     assert fake["ran"] == []
 
 
-def test_an_edited_manifest_does_not_make_a_file_rendered(catalogue, rendered_file, out):
-    """A file counts as rendered when the catalogue renders exactly its bytes, not when a manifest lists its hash."""
-    [known] = verify.from_paths(catalogue, [rendered_file], out)
+@pytest.mark.parametrize("entry", [("ResNet", 41), ("ResNet", 6), ("NoSuchNet", 6), ("ResNet", 10_000)])
+def test_an_edited_manifest_gives_a_file_no_names(catalogue, rendered_file, tmp_path, entry):
+    """A file that a manifest lists as ResNet, and that the catalogue does not render, is a file without a claim."""
+    [known] = verify.from_paths(catalogue, [rendered_file], tmp_path / "elsewhere")
     assert known.rendered
-    rendered_file.write_text(rendered_file.read_text() + "# edited\n")
+    copy(GOOD, rendered_file)
     manifest = rendered_file.parent / output.MANIFEST
     listed = json.loads(manifest.read_text())
-    listed["files"][rendered_file.stem]["sha256"] = sha256(rendered_file)
+    listed["files"][rendered_file.stem] |= {
+        "sha256": sha256(rendered_file),
+        "architecture": entry[0],
+        "number": entry[1],
+    }
     manifest.write_text(json.dumps(listed))
-    [forged] = verify.from_paths(catalogue, [rendered_file], out)
-    assert not forged.rendered
+    [forged] = verify.from_paths(catalogue, [rendered_file], tmp_path / "elsewhere")
+    assert (forged.rendered, forged.model_name, forged.variant) == (False, "A0_006", None)
+    assert forged.scheduler_type == f"file-{forged.sha256[:8]}"
 
 
 def test_the_isolation_is_recorded(fake, store, tmp_path):
