@@ -9,3 +9,4 @@ GOLDEN = TESTS / "render" / "golden"
 FIXTURES = TESTS / "verify" / "checks"  # a folder a check: passes_….py and fails_….py
 CASES = TESTS / "verify" / "cases"  # files that want to be accepted, and honest ones
 TINY = TESTS / "tiny"  # templates of a network that is small enough for everything
+NETWORKS = TESTS / "verify" / "networks"  # networks that are claimed to be ResNet or SqueezeNet, and are or are not

@@ -36,6 +36,7 @@ def verify_file(
     schedule: str | int | None = None,
     stage: str = "training",
     *,
+    model: str | None = None,
     policy: str = "lemur",
     dataset: str | None = None,
     epochs: int | None = None,
@@ -52,9 +53,10 @@ def verify_file(
 
     Args:
         source: a path, or source code, which is a string with a line break.
-        schedule: the schedule that the file is checked against, by name or number; by default that of the manifest with
-            the file's sha256; a file without a manifest has no claim and ends as ``unclaimed``.
+        schedule: the schedule that the file is checked against, by name or number; by default that of a file which
+            lrgen rendered; any other file has no claim and ends as ``unclaimed``.
         stage: the last check, ``"syntax"``, ``"policy"``, ``"contract"``, ``"schedule"`` or ``"training"``.
+        model: the name of the architecture with whose network that of the file is compared; by default none.
         policy: the code that the file may contain: ``"lemur"``, what people write in training files, or ``"strict"``,
             what lrgen renders.
         dataset: ``"digits"``, ``"cifar-10"``, ``"cifar-20"`` or ``"cifar-100"``; by default that of the configuration.
@@ -67,11 +69,12 @@ def verify_file(
 
     Returns:
         The outcome: ``status`` (``"verified"``, ``"passed"``, ``"unclaimed"``, ``"failed"`` …), ``stage``, ``reason``,
-        ``checks``, ``case_seed``, and after training ``accuracy`` (0–1) and ``epochs``.
+        ``checks``, ``case_seed``, ``architecture`` (``"equal"`` to the model, or ``"not comparable"``), and after
+        training ``accuracy`` (0–1) and ``epochs``.
 
     Raises:
         OutputError: if the path cannot be read.
-        UnknownNameError: if there is no such schedule, stage, policy, dataset or isolation.
+        UnknownNameError: if there is no such schedule, model, stage, policy, dataset or isolation.
         ConfigError: if a seed is out of range.
         DataError, DeviceError: if the dataset or the device is not available.
         IsolationError: if the file needs a sandbox and this machine has none.
@@ -94,6 +97,7 @@ def verify_file(
     settings = config.load(flags)
     catalogue = current.catalogue(settings)
     claim = None if schedule is None else catalogue.variant(schedule)
+    architecture = None if model is None else catalogue.architecture(model)
     text = os.fspath(source)
     if isinstance(source, str) and "\n" in source:
         path, content = _UNNAMED, source.encode()
@@ -102,5 +106,5 @@ def verify_file(
         content = read_bytes(path, MAX_BYTES + 1)
     request = planning.VerifyRequest(stage=stage, policy=policy, case_seed=case_seed, full=full, isolation=isolation)
     plan = planning.plan(settings, request)
-    candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim)
+    candidate = run.from_source(catalogue, current.renderer(), path, content, settings.out, claim, architecture)
     return run.verify_one(candidate, plan)

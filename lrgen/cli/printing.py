@@ -141,6 +141,8 @@ def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
         "scheduler_type": candidate.scheduler_type,
         "variant": variant.name if variant else None,
         "unit": variant.unit.value if variant else None,
+        "claimed_model": candidate.reference.name if candidate.reference else None,
+        "architecture": outcome.architecture.value if outcome.architecture else None,
         "sha256": candidate.sha256,
         "status": outcome.status.value,
         "stage": outcome.stage.value,
@@ -185,6 +187,10 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
         if not outcome.status.ok:
             under = f"seed {seed}: " if seeds else ""
             out.print(f"[red]{escape(_name(outcome))}[/] {under}{outcome.stage}: {escape(outcome.reason)}")
+    for outcome in outcomes:
+        if outcome.architecture is not None:
+            said = [evidence for evidence in outcome.evidence if evidence.startswith("architecture: ")]
+            out.print(f"{escape(_name(outcome))} {escape(said[0] if said else outcome.architecture.value)}")
     if any(outcome.status is Status.UNCLAIMED for outcome in outcomes):
         out.print("unclaimed: there is no variant to check the schedule against; name one with --as VARIANT")
     totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["nothing to verify"]

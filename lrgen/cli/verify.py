@@ -25,7 +25,7 @@ from lrgen.cli.options import (
 )
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
 from lrgen.errors import ConfigError, UnknownNameError
-from lrgen.records import Outcome, Policy, Status
+from lrgen.records import Architecture, Outcome, Policy, Status, Variant
 from lrgen.render.output import Pair
 from lrgen.verify import plan as planning
 from lrgen.verify.case_seed import parse_case_seed
@@ -38,7 +38,16 @@ def verify(
     ] = None,
     claimed: Annotated[
         str | None,
-        typer.Option("--as", help="Variant that files without a manifest are checked against.", metavar="VARIANT"),
+        typer.Option(
+            "--as",
+            help="Variant that the files are checked against, or model and variant: ResNet/StepLR_default. "
+            "(default: the variant of a file that lrgen rendered)",
+            metavar="[MODEL/]VARIANT",
+        ),
+    ] = None,
+    as_model: Annotated[
+        str | None,
+        typer.Option(help="Model whose parameters and outputs the networks of the files must have.", metavar="MODEL"),
     ] = None,
     select_all: All = False,
     model: Models = None,
@@ -140,6 +149,8 @@ def verify(
 
     Example: lrgen verify my_file.py --as StepLR_default --stage schedule
 
+    Example: lrgen verify my_file.py --as ResNet/StepLR_default
+
     Example: lrgen verify answers/ --policy strict --stage policy
 
     Example: lrgen verify --cover pairwise --model VGG
@@ -179,11 +190,11 @@ def verify(
     if path:
         if select_all or model or variant or family or covering is not None:
             raise ConfigError("paths and a selection exclude each other")
-        claim = None if claimed is None else catalogue.variant(claimed)
-        candidates = run.from_paths(catalogue, path, settings.out, claim)
+        candidates = run.from_paths(catalogue, path, settings.out, *_claims(catalogue, claimed, as_model))
     else:
-        if claimed is not None:
-            raise ConfigError("--as needs a path: rendered files are checked against the variant of their manifest")
+        for option, value in (("--as", claimed), ("--as-model", as_model)):
+            if value is not None:
+                raise ConfigError(f"{option} needs a path: rendered files are checked against what lrgen rendered")
         if covering is not None:
             pairs = _covered(catalogue, settings, covering, model, bool(select_all or variant or family))
         else:
@@ -206,6 +217,25 @@ def verify(
         print_outcomes(ended, time.monotonic() - begun, settings.db)
     if any(not outcome.status.ok or (strict and outcome.status is not Status.VERIFIED) for outcome, _ in ended):
         raise typer.Exit(1)
+
+
+def _claims(
+    catalogue: Catalogue, claimed: str | None, as_model: str | None
+) -> tuple[Variant | None, Architecture | None]:
+    """The variant and the architecture that files are claimed to have.
+
+    Raises:
+        UnknownNameError: if there is no such variant or architecture.
+        ConfigError: if two architectures are claimed.
+    """
+    model, slash, variant = (claimed or "").rpartition("/")
+    if slash and as_model not in (None, model):
+        raise ConfigError(f"--as {claimed} and --as-model {as_model} name two models")
+    name = model if slash else as_model
+    return (
+        None if claimed is None else catalogue.variant(variant),
+        None if name is None else catalogue.architecture(name),
+    )
 
 
 def _covered(

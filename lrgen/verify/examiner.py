@@ -80,6 +80,7 @@ class Examiner:
             trace=examination.trace,
             case_seed=self.case_seed,
             evidence=tuple(dict.fromkeys(examination.evidence)),
+            architecture=examination.architecture,
         )
 
     def _run(self, check: Check, examination: Examination) -> tuple[Status, str]:

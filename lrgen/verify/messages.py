@@ -72,6 +72,15 @@ class Built(Message):
     parameters: Annotated[list[Parameter], Field(max_length=_MAX_LIST)]
 
 
+class Structure(Message):
+    """The state of a network: its parameters with means and deviations of their values, and its statistics."""
+
+    parameters: Annotated[list[Parameter], Field(max_length=_MAX_LIST)]
+    statistics: Annotated[list[Parameter], Field(max_length=_MAX_LIST)]
+    means: Annotated[list[Number], Field(max_length=_MAX_LIST)]
+    deviations: Annotated[list[Number], Field(max_length=_MAX_LIST)]
+
+
 class OptimizerReport(Message):
     """The optimizer: the name of its class and the qualified names of its classes, from itself to ``object``."""
 

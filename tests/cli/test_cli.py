@@ -192,6 +192,13 @@ WRONG = {
     "verify nowhere.py": "nowhere.py: cannot be read: No such file or directory",
     "verify good.py --model ResNet": "paths and a selection exclude each other",
     "verify --as 1": "--as needs a path",
+    "verify --as-model ResNet": "--as-model needs a path",
+    "verify good.py --as-model Resnet": "unknown model 'Resnet': did you mean ResNet",
+    "verify good.py --as Resnet/1": "unknown model 'Resnet': did you mean ResNet",
+    "verify good.py --as ResNet/": "unknown variant '': ",
+    "verify good.py --as /1": "unknown model '': ",
+    "verify good.py --as-model=": "unknown model '': ",
+    "verify good.py --as ResNet/1 --as-model ResNet18": "--as ResNet/1 and --as-model ResNet18 name two models",
     "verify --variant 1 --out good.py": "good.py",
     "render --variant 1 --out good.py": "good.py",
     "render --templates nowhere": "there is no folder of templates at nowhere",
@@ -653,6 +660,32 @@ def test_a_file_without_a_claim_is_unclaimed(lrgen, good):
     assert code == 1
     assert (row["status"], row["stage"]) == ("unclaimed", "schedule")
     assert row["reason"] == "there is no variant to compare its schedule with"
+
+
+@pytest.mark.parametrize("claim", [("--as", "ResNet/1"), ("--as", "1", "--as-model", "ResNet")])
+def test_a_claimed_model_is_compared(lrgen, good, claim):
+    """A linear layer that is claimed to be ResNet fails; its row names the claimed model."""
+    code, out, _ = lrgen("verify", good, *claim, "--stage", "contract", "--device", "cpu", "--json")
+    (row,) = one_document(out)
+    assert code == 1
+    assert (row["claimed_model"], row["architecture"], row["stage"]) == ("ResNet", None, "contract")
+    assert re.fullmatch(r"the network has [\d,]+ parameters for .* and 10 classes, ResNet has 269,722", row["reason"])
+
+
+def test_a_network_that_equals_the_claimed_model_says_so(lrgen, tmp_path):
+    """The line after the table says for which inputs the networks were compared, and a cached result says it again."""
+    lrgen("render", "--variant", "1")
+    rendered = Path("generated/ResNet/A0_001.py")
+    mine = tmp_path / "mine.py"
+    mine.write_text(f"{rendered.read_text()}\n# mine\n")
+    command = ("verify", mine, "--as", "ResNet/1", "--stage", "contract", "--device", "cpu")
+    for reused in (False, True):
+        code, out, _ = lrgen(*command)
+        assert code == 0
+        assert re.search(r"^mine/file-\w{8} architecture: equal to ResNet for 3x32x32 inputs", out, re.MULTILINE)
+        (row,) = one_document(lrgen(*command, "--json")[1])
+        assert (row["claimed_model"], row["architecture"], row["model_name"]) == ("ResNet", "equal", "mine")
+        assert row["reused"] or not reused
 
 
 def test_a_verified_file_passes_strict(filled):

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import event, text
 
 from lrgen.errors import NoResultError, StoreError
-from lrgen.records import EpochReport, Outcome, Stage, Status
+from lrgen.records import Comparison, EpochReport, Outcome, ReferenceNetwork, Stage, Status
 from lrgen.store import Series, Store, key_of, migrations, rows, tables
 from lrgen.store.metrics import class_scores
 from tests.store.outcomes import CLASSES, CONDITIONS, epoch, outcome
@@ -349,6 +349,20 @@ def test_results_of_another_file_are_not_reused(store, catalogue, changed):
     if "variant" in changed:
         changed = {"variant": catalogue.variant(changed["variant"])}
     assert store.reusable([dataclasses.replace(result.candidate, **changed)], CONDITIONS) == {}
+
+
+def test_a_result_with_another_claimed_model_is_not_reused(store, catalogue):
+    """The reference network is part of a result's key; the comparison is recorded."""
+    known = outcome(catalogue.variant(1), architecture=Comparison.NOT_COMPARABLE)
+    reference = ReferenceNetwork("ResNet", "class Net: ...")
+    claiming = dataclasses.replace(known.candidate, reference=reference)
+    store.save(dataclasses.replace(known, candidate=claiming), CONDITIONS, ())
+    [reused] = store.reusable([claiming], CONDITIONS).values()
+    assert reused.architecture is Comparison.NOT_COMPARABLE
+    [row] = store.newest_runs()
+    assert (row["claimed_model"], row["architecture"]) == ("ResNet", "not comparable")
+    for other in (None, dataclasses.replace(reference, source="class Net: pass")):
+        assert not store.reusable([dataclasses.replace(claiming, reference=other)], CONDITIONS)
 
 
 def test_a_result_of_another_case_seed_is_not_reused(store, catalogue):

@@ -10,7 +10,7 @@ import numpy as np
 
 from lrgen.records import Stage
 from lrgen.verify import messages
-from lrgen.verify.checks import gradients, hyperparameters, source
+from lrgen.verify.checks import architecture, gradients, hyperparameters, source
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
@@ -55,6 +55,8 @@ def run(examination: Examination) -> None:
     if reason:
         raise CheckFailure(reason)
     hyperparameters.check(examination, session, _NET, sampling)
+    if examination.candidate.reference is not None:
+        architecture.check(examination)
 
 
 def check_loaded(loaded: messages.Loaded, declared: list[str]) -> None:

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from lrgen.data import Dataset
-from lrgen.records import Budget, Candidate, CheckReport, EpochReport, Policy, Stage, Training, VerifySettings
+from lrgen.records import (
+    Budget,
+    Candidate,
+    CheckReport,
+    Comparison,
+    EpochReport,
+    Policy,
+    Stage,
+    Training,
+    VerifySettings,
+)
 from lrgen.verify import messages
 from lrgen.verify.checks.draw import Source
 from lrgen.verify.checks.failure import CheckFailure
@@ -26,7 +36,8 @@ class Examination:
     """A file under examination.
 
     The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
-    the schedule check ``trace``. ``evidence`` are sentences on what was compared, where that differs between files.
+    the schedule check ``trace``, and the comparison with a claimed architecture ``architecture``. ``evidence`` are
+    sentences on what was compared, where that differs between files.
     """
 
     candidate: Candidate
@@ -43,6 +54,7 @@ class Examination:
     base_lr: float | None = None
     trace: str | None = None
     evidence: list[str] = field(default_factory=list)
+    architecture: Comparison | None = None
     output: bytes = b""
     _sessions: list[Session] = field(default_factory=list)
     _deadline: float = float("inf")
@@ -62,8 +74,8 @@ class Examination:
         return self._sessions[0] if self._sessions else self._open()
 
     @contextlib.contextmanager
-    def fresh(self, threads: int = 1) -> Iterator[Session]:
-        """Another process, in which the file is loaded; it ends with the context.
+    def fresh(self, threads: int = 1, *, source: str | None = None) -> Iterator[Session]:
+        """Another process, in which the file is loaded, or this ``source``; it ends with the context.
 
         Only training gains from more threads than one: the tensors of the other checks are small.
         """
@@ -71,7 +83,10 @@ class Examination:
             self._open()
         session = self._open(threads)
         try:
-            self.load(session)
+            if source is None:
+                self.load(session)
+            else:
+                session.call("load", messages.Loaded, source=source, path="reference.py", absent=[])
             yield session
         except BaseException:  # its reason goes before that of a process left running
             with contextlib.suppress(CheckFailure):

@@ -44,6 +44,7 @@ from .describe import (
     takes_metric,
 )
 from .generators import seed_all
+from .given_weights import GivenWeights
 from .gradients import Gradients
 from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
@@ -78,7 +79,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(States, Traces, Gradients):
+class Driver(States, Traces, Gradients, GivenWeights):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:

@@ -100,6 +100,7 @@ class States:
     nets: dict[str, Any]
 
     def __init__(self) -> None:
+        super().__init__()
         self.states: dict[str, State] = {}
 
     def do_keep(self, arrays: Any, net: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""The tensors of a network that take the place of those of the reference, of equal shape."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrgen.verify.checks import matching
+from lrgen.verify.checks.given_network import GivenNetwork, drawn_by_shape, shapes
+from lrgen.verify.checks.matching import Numbers
+from lrgen.verify.messages import Parameter
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The index of the own tensor for each parameter of the reference, and for each of its statistics."""
+
+    parameters: Sequence[int]
+    statistics: Sequence[int]
+
+
+def pairs_of(own: GivenNetwork, expected: GivenNetwork, known: Pairs | None, seed: int) -> Iterator[Pairs]:
+    """Yield pairs of tensors: those of an earlier case, those in the order of registration, those by what they do.
+
+    The latter give both networks other weights.
+    """
+    tried: list[Pairs] = []
+    for pairs in _candidates(own, expected, known, seed):
+        if pairs not in tried:
+            tried.append(pairs)
+            yield pairs
+
+
+def idle_parameters(network: GivenNetwork, seed: int) -> list[Parameter]:
+    """The parameters that the outputs of a network do not depend on, in neither mode."""
+    norms = _Measure(network, seed).numbers([0] * len(network.keys))[:, :, 0]
+    return [parameter for parameter, of_modes in zip(network.parameters, norms, strict=False) if not of_modes.any()]
+
+
+def _candidates(own: GivenNetwork, expected: GivenNetwork, known: Pairs | None, seed: int) -> Iterator[Pairs]:
+    if known is not None and _fit(known, own, expected):
+        yield known
+    in_order = _in_order(own, expected)
+    yield in_order
+    count = len(expected.parameters)
+    for training in (True, False):
+        colours: dict[Hashable, int] = {}
+        matched = matching.match(
+            matching.colours_of(own.keys, colours),
+            matching.colours_of(expected.keys, colours),
+            _Measure(own, seed, training).numbers,
+            _Measure(expected, seed, training).numbers,
+        )
+        if matched is not None:
+            yield Pairs(matched[:count], [at - count for at in matched[count:]])
+            yield Pairs(matched[:count], _beside(own, expected, matched[:count]) or in_order.statistics)
+
+
+def _fit(pairs: Pairs, own: GivenNetwork, expected: GivenNetwork) -> bool:
+    """Whether tensors of equal shapes are paired."""
+    return len(pairs.parameters) == len(own.parameters) and all(
+        own.parameters[at].shape == parameter.shape
+        for at, parameter in zip(pairs.parameters, expected.parameters, strict=True)
+    )
+
+
+def _in_order(own: GivenNetwork, expected: GivenNetwork) -> Pairs:
+    """The tensors of equal shape in the order of their registration."""
+    both = []
+    for networks in ((own.parameters, expected.parameters), (own.statistics, expected.statistics)):
+        colours: dict[Hashable, int] = {}
+        of_own, of_expected = (matching.colours_of(shapes(tensors), colours) for tensors in networks)
+        both.append(matching.in_order(of_own, of_expected) or [])
+    return Pairs(*both)
+
+
+def _beside(own: GivenNetwork, expected: GivenNetwork, pairs: Sequence[int]) -> list[int] | None:
+    """The pairs of statistics that are in one module with paired parameters."""
+    of_own = {at: index for index, at in enumerate(pairs)}
+    known: dict[Hashable, int] = {}
+    colours = []
+    for network, place in ((own, of_own), (expected, {at: at for at in of_own})):
+        neighbours: dict[str, list[int]] = {}
+        for at, parameter in enumerate(network.parameters):
+            neighbours.setdefault(_module(parameter), []).append(place[at])
+        keys = [
+            (tuple(statistic.shape), tuple(sorted(neighbours.get(_module(statistic), ()))))
+            for statistic in network.statistics
+        ]
+        colours.append(matching.colours_of(keys, known))
+    return matching.in_order(*colours)
+
+
+def _module(tensor: Parameter) -> str:
+    return tensor.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """Measures what the tensors of a network do, parameters and then statistics, given weights by colour.
+
+    In evaluation mode the statistics are one. Without ``training`` the numbers of training mode are left out: a network
+    may draw there.
+    """
+
+    network: GivenNetwork
+    seed: int
+    training: bool = True
+
+    def numbers(self, colours: list[int]) -> Numbers:
+        """The numbers of each tensor: those in training mode, and those in evaluation mode."""
+        network = self.network
+        drawn = [
+            drawn_by_shape(self.seed + colour, parameter.shape)
+            for colour, parameter in zip(colours, network.parameters, strict=False)
+        ]
+        network.give(drawn, network.filled_statistics(1.0))
+        modes = [self._of_mode(train=False)]
+        if self.training:
+            modes.append(self._of_mode(train=True))
+        return np.stack(modes, axis=1)
+
+    def _of_mode(self, train: bool) -> Numbers:
+        parameters, statistics = self.network.response(train)
+        with np.errstate(all="ignore"):  # a file chooses the numbers
+            if train:  # the momentum of a running average scales it
+                norms = statistics[:, :1]
+                statistics = np.divide(statistics, norms, out=np.zeros_like(statistics), where=norms > 0)
+            else:
+                statistics = np.zeros_like(statistics)
+        return np.concatenate([parameters, statistics])
