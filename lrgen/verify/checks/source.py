@@ -15,7 +15,8 @@ def check(tree: ast.Module, policy: Policy | None = None) -> None:
     """Check the text of a file against the contract.
 
     Args:
-        policy: under ``lemur`` a file may import torchvision, and any module that it can do without (``optional``).
+        policy: under ``lemur`` a file may import torchvision, and any module that it can do without (``optional``), and
+            set what warnings and logs show, and how fast torch computes.
 
     Raises:
         CheckFailure: at the first violation.
@@ -23,7 +24,7 @@ def check(tree: ast.Module, policy: Policy | None = None) -> None:
     try:
         _check_names(tree)
         _check_imports(tree, policy)
-        work = first_work(tree)
+        work = first_work(tree, permits_settings=policy is Policy.LEMUR)
     except RecursionError as error:
         raise CheckFailure("the file is nested too deeply to be checked") from error
     if work is not None:
@@ -49,6 +50,16 @@ def unquoted(tree: ast.Module, source: str) -> str:
         if count < 2:
             return f"LEMUR requires the quoted name of hyperparameter {name} at least twice, got {count}"
     return ""
+
+
+def default_of(tree: ast.Module, name: str) -> int | float | None:
+    """The number in ``prm.get(name, number)``, the first in the text of a file; None if there is none."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            values = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
+            if len(values) == 2 and values[0] == name and isinstance(values[1], (int, float)):
+                return values[1]
+    return None
 
 
 def _check_names(tree: ast.Module) -> None:

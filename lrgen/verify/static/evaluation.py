@@ -16,6 +16,7 @@ from lrgen.verify.static.harmless import (
     INERT_ROOTS,
     METHODS,
     SECOND_CALLED,
+    SETTINGS,
     STREAMS,
     TEXTS,
     Result,
@@ -75,7 +76,8 @@ def _is_data(base: Value) -> bool:
 class Evaluation(ABC):
     """Evaluates expressions with abstract values; raises ``Found`` at the first work."""
 
-    def __init__(self) -> None:
+    def __init__(self, permits_settings: bool = False) -> None:
+        self.permits_settings = permits_settings
         self.module = Scope()
         self._version = 0  # counts the changes of names
         self._conditional = 0  # the number of enclosing conditions
@@ -424,6 +426,9 @@ class Evaluation(ABC):
     def _call_foreign(self, path: str, arguments: list[Value], keywords: dict[str, Value], node: ast.AST) -> Value:
         result = CALLS.get(path)
         given = [*arguments, *keywords.values()]
+        writes = not keywords.keys().isdisjoint(("filename", "handlers", "stream"))  # of logging.basicConfig
+        if self.permits_settings and path in SETTINGS and all(map(is_inert, given)) and not writes:
+            return Plain.NEW
         if result is None:
             raise Found(node)
         self._call_arguments(path, arguments, keywords, node)

@@ -54,6 +54,14 @@ METHODS = _words(
     """
 )
 CALLING_METHODS = frozenset(("sub", "subn"))
+# People set these while their file is imported: what is shown, and how exactly and how fast torch computes.
+SETTINGS = _words(
+    """
+    warnings.filterwarnings warnings.simplefilter logging.basicConfig torch.set_float32_matmul_precision
+    torch.set_printoptions
+    """
+)
+SETTINGS_OF_TORCH = ("torch.backends.cudnn", "torch.backends.cuda", "torch.backends.mkldnn")
 # Reading these changes them.
 STREAMS = ("sys.stdin", "sys.__stdin__")
 # Attributes whose values cannot be changed, and mappings whose values are texts.
@@ -63,6 +71,7 @@ CONSTANTS = _words(
     torch.pi torch.e torch.inf torch.nan
     math.pi math.e math.tau math.inf math.nan cmath.pi cmath.e string.ascii_letters string.ascii_lowercase
     string.ascii_uppercase string.digits string.punctuation sys.version sys.version_info sys.platform sys.maxsize
+    logging.DEBUG logging.INFO logging.WARNING logging.ERROR logging.CRITICAL
     sys.byteorder sys.float_info sys.float_info.epsilon sys.float_info.max sys.float_info.min sys.hexversion os.name
     os.sep os.linesep os.pathsep os.path.sep builtins.__name__ builtins.__doc__ builtins.__file__ builtins.__package__
     builtins.NotImplemented builtins.Ellipsis builtins.__debug__

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 
 from lrgen.verify.static.evaluation import CLASS_HOOKS, Evaluation, constant, is_plain
-from lrgen.verify.static.harmless import ACTING_MODULES, INERT_ROOTS, STREAMS
+from lrgen.verify.static.harmless import ACTING_MODULES, INERT_ROOTS, SETTINGS_OF_TORCH, STREAMS
 from lrgen.verify.static.values import (
     Class,
     Foreign,
@@ -32,8 +32,11 @@ _METACLASSES = ("abc.ABCMeta", "builtins.type", "enum.EnumMeta", "enum.EnumType"
 _MAX_ROUNDS = 8
 
 
-def first_work(tree: ast.Module) -> Work | None:
+def first_work(tree: ast.Module, permits_settings: bool = False) -> Work | None:
     """The first statement of a file that has an effect outside the module at import time; None if there is none.
+
+    Args:
+        permits_settings: whether a file may set what warnings and logs show, and how fast torch computes.
 
     Raises:
         RecursionError: if the file is nested too deeply to be followed.
@@ -42,7 +45,7 @@ def first_work(tree: ast.Module) -> Work | None:
         isinstance(node, ast.ImportFrom) and node.module == "__future__" and node.names[0].name == "annotations"
         for node in tree.body
     )
-    interpreter = _Execution(evaluates_annotations=not future)
+    interpreter = _Execution(evaluates_annotations=not future, permits_settings=permits_settings)
     try:
         interpreter.run(tree.body, interpreter.module)
     except Found as work:
@@ -50,11 +53,15 @@ def first_work(tree: ast.Module) -> Work | None:
     return None
 
 
+def _is_setting_of_torch(owner: Value) -> bool:
+    return isinstance(owner, Foreign) and owner.path.startswith(SETTINGS_OF_TORCH)
+
+
 class _Execution(Evaluation):
     """Executes statements with abstract values; raises ``Found`` at the first work."""
 
-    def __init__(self, evaluates_annotations: bool) -> None:
-        super().__init__()
+    def __init__(self, evaluates_annotations: bool, permits_settings: bool) -> None:
+        super().__init__(permits_settings)
         self._evaluates_annotations = evaluates_annotations
 
     def run(self, body: Sequence[ast.stmt], scope: Scope) -> None:
@@ -232,6 +239,8 @@ class _Execution(Evaluation):
             self.assign(target.value, value, scope)
         elif isinstance(target, ast.Attribute):
             owner = self.value(target.value, scope)
+            if self.permits_settings and is_inert(value) and all(map(_is_setting_of_torch, options(owner))):
+                return
             own = all(
                 isinstance(option, (Function, Class, Instance)) or option in (Plain.NEW, Plain.TYPE)
                 for option in options(owner)

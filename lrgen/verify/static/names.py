@@ -5,6 +5,7 @@ The order of statements is ignored: a name means whatever is bound to it anywher
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,6 +30,14 @@ class _Scope:
 
     def bind(self, name: str, meaning: "str | ast.AST | None") -> None:
         self.bound.append((name, meaning))
+
+
+def _may_bring(module: str, name: str) -> bool:
+    """Whether an import with * from a module may bring a name; a module of Python that is loaded shows its names."""
+    if name.startswith("__") and name.endswith("__"):
+        return False
+    known = sys.modules.get(module) if module in sys.stdlib_module_names else None
+    return known is None or hasattr(known, name)
 
 
 class Names:
@@ -128,7 +137,7 @@ class Names:
         fallback = may_be_built_in and (scope is None or not scope.is_function)
         outside = frozenset([f"builtins.{node.id}"] if fallback else [])
         if scope is None:
-            return outside | {f"{star}.{node.id}" for star in self._stars}
+            return outside | {f"{star}.{node.id}" for star in self._stars if _may_bring(star, node.id)}
         return outside | self._paths_in(scope, node.id)
 
     def _paths_in(self, scope: _Scope, name: str) -> frozenset[str]:

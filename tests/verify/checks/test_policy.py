@@ -593,6 +593,9 @@ PEOPLE = snippets(
     from torch.nn import *
     from math import *
     from typing import *
+    log, Sizes = print, Tuple[int, str]
+    def f(x: str) -> Optional[int]:
+        return int(x) if __name__ == "__main__" else None
     ---
     # a copy of the weights
     import copy

@@ -999,6 +999,35 @@ def test_harmless_statements_are_no_work(code):
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        'import warnings\nwarnings.filterwarnings("ignore")',
+        "import logging\nlogging.basicConfig(level=logging.INFO)",
+        "import torch\ntorch.backends.cudnn.benchmark = True",
+        'import torch\ntorch.set_float32_matmul_precision("high")',
+    ],
+)
+def test_settings_are_work_unless_they_are_permitted(code):
+    """People set what is shown and how fast torch computes; the files that lrgen renders do not."""
+    assert first_work(ast.parse(code)) is not None
+    assert first_work(ast.parse(code), permits_settings=True) is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'import logging\nlogging.basicConfig(filename="log")',
+        "import torch\ntorch.backends.cudnn.benchmark = print",
+        "import torch\ntorch.manual_seed(0)",
+        "import torch\ntorch.nn.functional.relu = 1",
+    ],
+)
+def test_other_settings_are_never_permitted(code):
+    """A log file, a function of torch and a seed are none of them."""
+    assert first_work(ast.parse(code), permits_settings=True) is not None
+
+
+@pytest.mark.parametrize(
     ("code", "shown"),
     [
         ("x = 1\nprint('a')", "print('a') (line 2)"),
