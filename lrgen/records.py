@@ -336,6 +336,7 @@ class VerifySettings:
     ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` is the number of threads of one worker.
     Without a ``policy`` the policy check accepts any code. With ``full`` an architecture with a budget is trained in
     full as well. ``compile`` (torch.compile) and ``autocast`` (to bfloat16) are options of the training check.
+    ``given`` are hyperparameters that every file gets in ``prm``, with their values.
     """
 
     stage: Stage = Stage.TRAINING
@@ -349,6 +350,7 @@ class VerifySettings:
     full: bool = False
     compile: bool = False
     autocast: bool = False
+    given: tuple[tuple[str, int | float], ...] = ()
 
 
 @dataclass(frozen=True)

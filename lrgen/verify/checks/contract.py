@@ -14,7 +14,7 @@ from lrgen.verify.checks import architecture, gradients, hyperparameters, source
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.notes import Sampling
+from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.messages import printable
 from lrgen.verify.session import FileRaised, Session
 from lrgen.verify.static.parsing import LOCK
@@ -30,6 +30,8 @@ _SIGNATURES = {
 # Channels, pixels, classes and batch size of the inputs that every network must accept. The first is trained later.
 _CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
 _SIZES = [4, 4]  # two batches, as LEMUR's static evaluator passes them
+_MANY = [2] * 64  # for a file that accumulates gradients
+_OPTIONAL = ("criterion", "scheduler")  # LEMUR asks whether a network has them
 # With no batch a mean over all images divides by zero, which is as clear as a ValueError.
 _NO_BATCH = ("ValueError", "ZeroDivisionError")
 
@@ -48,13 +50,13 @@ def run(examination: Examination) -> None:
     for index, case in enumerate(_CASES):
         _check_output(session, _NET if index == 0 else "other", *case)
     session.call("forget", messages.Nothing, net="other")
-    parameters, state = _check_learn(examination, session)
+    parameters, state, every = _check_learn(examination, session)
     _check_no_batch(examination, session, state)
     sampling = _sampling(examination, parameters)
     reason = gradients.judge(gradients.measure(session, _NET, sampling))
     if reason:
         raise CheckFailure(reason)
-    hyperparameters.check(examination, session, _NET, sampling)
+    hyperparameters.check(examination, session, _NET, sampling, every)
     if examination.candidate.reference is not None:
         architecture.check(examination)
 
@@ -75,39 +77,70 @@ def check_loaded(loaded: messages.Loaded, declared: list[str]) -> None:
         actual = loaded.signatures.get(name)
         if actual is None:
             raise CheckFailure(f"Net has no method {name}")
-        if name == "forward" and len(actual) >= 2:
-            continue  # the input may have any name
-        if actual != expected:
-            raise CheckFailure(f"Net.{name} has the parameters ({', '.join(actual)}), expected ({', '.join(expected)})")
+        if not _accepts(actual, expected):
+            shown = ", ".join(parameter.removesuffix("=") for parameter in actual)
+            raise CheckFailure(f"Net.{name} has the parameters ({shown}), expected ({', '.join(expected)})")
     if loaded.hyperparameters != declared:
         raise CheckFailure(f"supported_hyperparameters returns {loaded.hyperparameters}, its text {declared}")
 
 
-def check_set_up(set_up: messages.SetUp, claimed: bool) -> None:
+def _accepts(actual: list[str], expected: list[str]) -> bool:
+    """Whether a method with these parameters can be called as LEMUR calls it, which gives them no names.
+
+    A single argument may have any name; of several, the names show that their order is LEMUR's.
+    """
+    first, further = actual[: len(expected)], actual[len(expected) :]
+    names = [parameter.removesuffix("=") for parameter in first]
+    if len(expected) == 2 and len(names) == 2 and not names[1].startswith("**"):
+        names = expected
+    return names == expected and all(parameter.startswith("*") or parameter.endswith("=") for parameter in further)
+
+
+def check_set_up(set_up: messages.SetUp, claimed: bool) -> list[str]:
     """Check what ``train_setup`` sets, and that the optimizer contains every parameter that is trained.
 
-    Without a claim a file may keep its scheduler elsewhere, or have none.
+    Without a claim a file may keep its scheduler and its criterion elsewhere, or have none, and have parameters that
+    nothing trains, such as an average of others.
+
+    Returns:
+        The trained parameters that the optimizer does not contain; none of a file with a claim.
 
     Raises:
         CheckFailure: at the first violation.
     """
     for name in set_up.missing:
-        if claimed or name != "scheduler":
+        if claimed or name not in _OPTIONAL:
             raise CheckFailure(f"train_setup does not set self.{name}")
     if not set_up.optimizer.is_optimizer:
         raise CheckFailure(f"self.optimizer is of type {set_up.optimizer.name}, expected torch.optim.Optimizer")
-    if not set_up.criterion.callable:
+    if not set_up.criterion.callable and "criterion" not in set_up.missing:
         raise CheckFailure(f"self.criterion of type {set_up.criterion.name} is not callable")
     optimized = {index for group in set_up.groups for index in group.parameters}
-    for index, parameter in enumerate(set_up.parameters):
-        if parameter.trained and index not in optimized:
-            raise CheckFailure(f"the optimizer does not contain the parameter {parameter.name}")
+    outside = [
+        parameter.name
+        for index, parameter in enumerate(set_up.parameters)
+        if parameter.trained and index not in optimized
+    ]
+    if claimed:
+        require_no_gradient(outside)
+    return outside
+
+
+def require_no_gradient(trained: list[str]) -> None:
+    """Require that no parameter outside the optimizer is trained.
+
+    Raises:
+        CheckFailure: if there are any; the message names the first.
+    """
+    if trained:
+        raise CheckFailure(f"the optimizer does not contain the parameter {printable(trained[0], 100)}")
 
 
 def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> None:
     """Check the number of updates, that the weights have changed, and what ``learn`` returned.
 
-    Without a claim a file may accumulate the gradients of several batches, or step twice for each.
+    Without a claim a file may accumulate the gradients of several batches, or step twice for each, and return anything:
+    LEMUR does not read it.
 
     Args:
         changed: whether any weight has changed.
@@ -123,7 +156,7 @@ def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> No
     if not changed:
         raise CheckFailure(f"learn changes no parameter in {batches} batches")
     result = learned.result
-    if result.kind == "nothing":
+    if result.kind == "nothing" or not claimed:
         return
     accuracy, loss = result.accuracy, result.loss
     if result.kind != "pair" or accuracy is None or loss is None or not 0 <= accuracy <= 1:
@@ -133,24 +166,26 @@ def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> No
         )
 
 
-def check_no_batch(before: messages.State, after: messages.State, raised: FileRaised | None) -> str:
+def check_no_batch(
+    before: messages.State, after: messages.State, raised: FileRaised | None, claimed: bool = True
+) -> str:
     """Check what ``learn`` did without a batch; returns what is worth recording, or nothing.
 
     A file that advances its schedule after the loop counts such an epoch as an epoch, and may divide by zero
-    afterwards. A ValueError refuses it, which must leave everything as it was.
+    afterwards. A ValueError refuses it, which must leave everything as it was. Without a claim it may raise anything.
 
     Raises:
         CheckFailure: if the weights have changed, if the schedule has beside a ValueError, or at another exception.
     """
     does = "learn without a batch" if raised is None else f"learn without a batch raises {raised}"
-    if raised is not None and raised.raised.type not in _NO_BATCH:
+    if raised is not None and claimed and raised.raised.type not in _NO_BATCH:
         raise CheckFailure(f"{does}, expected ValueError or nothing")
     also = " and" if raised is not None else ""
     if (after.weights, after.buffers) != (before.weights, before.buffers):
         raise CheckFailure(f"{does}{also} changes the weights or buffers of the network")
     if (after.rates, after.scheduler_state) == (before.rates, before.scheduler_state):
-        return ""
-    if raised is not None and raised.raised.type == "ValueError":
+        return "" if raised is None or raised.raised.type in _NO_BATCH else does
+    if raised is not None and claimed and raised.raised.type == "ValueError":
         raise CheckFailure(f"{does}{also} changes the schedule")
     return f"{does}{also} advances the schedule"
 
@@ -184,34 +219,48 @@ def _check_output(session: Session, net: str, channels: int, size: int, classes:
         raise CheckFailure(f"forward returns values that are not finite for {inputs}")
 
 
-def _check_learn(examination: Examination, session: Session) -> tuple[list[messages.Parameter], messages.State]:
-    """Train on two batches with ``train_setup`` and ``learn``; returns the parameters, and the state after training.
+def _check_learn(examination: Examination, session: Session) -> tuple[list[messages.Parameter], messages.State, int]:
+    """Train on two batches with ``train_setup`` and ``learn``.
 
-    LEMUR's static evaluator passes a list. A file that needs a DataLoader gets one, on a new network.
+    LEMUR's static evaluator passes a list. A file that needs a DataLoader gets one, on a new network. Without a claim a
+    file that accumulates gradients over more batches gets more of them.
+
+    Returns:
+        The parameters, the state after training, and the number of batches after which there is an update.
     """
     claimed = examination.candidate.variant is not None
     set_up = _set_up(session)
-    check_set_up(set_up, claimed)
+    outside = check_set_up(set_up, claimed)
     sampling = _sampling(examination, set_up.parameters)
     before = _state(session)
     try:
-        learned = _learn(session, sampling, as_list=True)
+        notes = _learn(session, sampling, _SIZES, as_list=True)
     except FileRaised as error:
         build(session, _NET, prm_of())
         _set_up(session)
         try:
-            learned = _learn(session, sampling, as_list=False)
+            notes = _learn(session, sampling, _SIZES, as_list=False)
         except FileRaised:
             with raising("learn"):
                 raise error from None
         examination.evidence.append(f"learn got a DataLoader: with a list of batches it raises {error}")
+    every, sizes = 1, _SIZES
+    if not notes.steps and not claimed:
+        sizes = _MANY
+        build(session, _NET, prm_of())
+        _set_up(session)
+        with raising("learn"):
+            notes = _learn(session, sampling, sizes, as_list=False)
+        every = notes.batch_of_updates[0] + 1 if notes.steps else 1
     after = _state(session)
-    check_learned(learned, after.weights != before.weights, claimed)
-    if len(learned.steps) != len(_SIZES):
+    check_learned(notes.learned, after.weights != before.weights, claimed)
+    if len(notes.steps) != len(sizes):
         examination.evidence.append(
-            f"the number of optimizer steps in learn is {len(learned.steps)} in {len(_SIZES)} batches"
+            f"the number of optimizer steps in learn is {len(notes.steps)} in {len(sizes)} batches"
         )
-    return set_up.parameters, after
+    trained = {set_up.parameters[index].name for index in np.flatnonzero(notes.present.any(axis=0))}
+    require_no_gradient([name for name in outside if name in trained])
+    return set_up.parameters, after, every
 
 
 def _set_up(session: Session) -> messages.SetUp:
@@ -223,19 +272,20 @@ def _state(session: Session) -> messages.State:
     return session.call("state", messages.State, net=_NET)[0]
 
 
-def _learn(session: Session, sampling: Sampling, as_list: bool) -> messages.Learned:
-    learned, _ = session.call(
+def _learn(session: Session, sampling: Sampling, sizes: list[int], as_list: bool) -> Notes:
+    learned, arrays = session.call(
         "learn",
         messages.Learned,
-        [*random_batches(_SIZES), *sampling.arrays],
+        [*random_batches(sizes), *sampling.arrays],
         net=_NET,
-        sizes=_SIZES,
-        seeds=list(range(len(_SIZES))),
+        sizes=sizes,
+        seeds=list(range(len(sizes))),
         watch=True,
+        gradients=True,
         as_list=as_list,
         digests=False,
     )
-    return learned
+    return Notes.of(learned, arrays, sampling, gradients=True)
 
 
 def _check_no_batch(examination: Examination, session: Session, before: messages.State) -> None:
@@ -245,7 +295,7 @@ def _check_no_batch(examination: Examination, session: Session, before: messages
         session.call("learn", messages.Learned, random_batches([]), net=_NET, sizes=[], seeds=[])
     except FileRaised as error:
         raised = error
-    recorded = check_no_batch(before, _state(session), raised)
+    recorded = check_no_batch(before, _state(session), raised, examination.candidate.variant is not None)
     if recorded:
         examination.evidence.append(recorded)
 

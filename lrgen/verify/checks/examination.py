@@ -28,6 +28,7 @@ from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.session import Array, FileRaised, Place, Session
 from lrgen.verify.static.imports import optional
 
+_HORIZON = 90  # epochs
 _COARSE = 8  # pixels of a side that are alike in a smooth image
 
 
@@ -107,6 +108,7 @@ class Examination:
                 source=self.candidate.source,
                 path=self.candidate.path.name,
                 absent=sorted(absent),
+                given=dict(self.settings.given),
             )
         return loaded
 
@@ -153,8 +155,13 @@ def raising(action: str) -> Iterator[None]:
 
 
 def prm_of(**values: Any) -> dict[str, Any]:
-    """The hyperparameters of a caller that passes LEMUR's keys without a horizon, and the given ones."""
-    return {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "batch": 4, "transform": "norm_32", **values}
+    """The hyperparameters of a caller: LEMUR's keys, and the given values.
+
+    LEMUR has two keys for the horizon; a given ``epoch_max`` is the value of both.
+    """
+    horizon = values.get("epoch_max", _HORIZON)
+    keys = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "batch": 4, "transform": "norm_32"}
+    return {**keys, "epoch": horizon, "epoch_max": horizon, **values}
 
 
 def build(

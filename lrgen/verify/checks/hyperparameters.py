@@ -5,18 +5,22 @@ learning rates of ``make_scheduler`` or of the network's own scheduler, or the w
 A note in an attribute, in a parameter group or in the state of a scheduler is no effect.
 """
 
+import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lrgen.verify import messages
+from lrgen.verify.checks import source
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.checks.reference import losses, metrics_of
 from lrgen.verify.checks.reference_optimizer import UnknownOptimizerError, known_settings
+from lrgen.verify.messages import printable
 from lrgen.verify.session import Array, FileRaised, Session
 
 # LEMUR's keys that the caller uses itself: a file may declare them without an effect of its own.
@@ -24,6 +28,8 @@ _OF_THE_CALLER = frozenset({"batch", "epoch", "epoch_max", "transform"})
 # Of momentum and dropout both ends of their range, [0, 1): Nesterov momentum of torch, for one, raises at 0.
 _TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999)}
 _HORIZON = 40
+_TRAININGS = ((1, 1), (2, 2))  # epochs, and updates in each
+_LONG_TRAINING = (91, 1)  # beyond the default horizon, for a file that sets its learning rates by hand
 _ADVANCED = 100  # steps of the network's own scheduler: beyond its default horizon
 _TIMES_REPEATED = 10.0  # an effect exceeds the difference of equal runs by this factor
 
@@ -33,58 +39,70 @@ def values_of(name: str) -> tuple[float, float]:
     return _TEST_VALUES.get(name, (0.25, 0.75))
 
 
-def check(examination: Examination, session: Session, net: str, sampling: Sampling) -> None:
+def check(examination: Examination, session: Session, net: str, sampling: Sampling, every: int = 1) -> None:
     """Check the hyperparameters that the file declares, on a network of this name and on others where it must.
+
+    Those that the user gives must be read; no other value is tried. There is an update after ``every`` batches.
 
     Raises:
         CheckFailure: if one has no effect, or if training raises with one of its two values.
     """
     assert examination.loaded is not None
     declared = [name for name in examination.loaded.hyperparameters or () if name not in _OF_THE_CALLER]
-    trial = _Trial(session, net, sampling, *_steps_of_make_scheduler(examination, session))
+    trainings = _TRAININGS if examination.candidate.variant is not None else (*_TRAININGS, _LONG_TRAINING)
+    trial = _Trial(session, net, sampling, every, trainings, *_steps_of_make_scheduler(examination, session))
+    given = dict(examination.settings.given)
     for name in declared:
         low, high = values_of(name)
-        if not trial.has_effect(name, low, high):
+        if name in given:
+            if name not in trial.read():
+                raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
+            continue
+        with _explaining(examination, name, trial):
+            has_effect = trial.has_effect(name, low, high)
+            if name == "momentum" and has_effect:
+                trial.train_with(name, low, high)
+        if not has_effect:
             if name not in trial.read():
                 raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
             raise CheckFailure(f"hyperparameter {name} has no effect: training is the same with {low} and {high}")
-        if name == "momentum":
-            trial.train_with(name, low, high)
 
 
 @dataclass(frozen=True)
 class _Trial:
     """The comparisons of two values of a hyperparameter, in the order of their cost.
 
-    ``steps`` is the number of steps of ``make_scheduler``, 0 if there is no such function to trace, and ``metrics`` has
-    a value for each of them if a metric drives the schedule.
+    ``trainings`` are epochs and updates in each; there is an update after ``every`` batches. ``steps`` is the number of
+    steps of ``make_scheduler``, 0 if there is no such function to trace, and ``metrics`` has a value for each of them
+    if a metric drives the schedule. ``tried`` are the values so far.
     """
 
     session: Session
     net: str
     sampling: Sampling
+    every: int
+    trainings: Sequence[tuple[int, int]]
     steps: int
     metrics: list[float] | None
+    tried: list[float] = field(default_factory=list)
 
     def has_effect(self, name: str, low: float, high: float) -> bool:
         """Whether training differs between two values, beyond the difference of equal runs."""
-        with raising(_training_with(name, low, high)):
-            if self._changes_options(name, low, high):
-                return True
-        if name != "lr" and self._changes_make_scheduler(name, low, high):
-            return True
-        with raising(_training_with(name, low, high)):
-            return self._changes_own_scheduler(name, low, high) or any(
-                self._changes_updates(name, low, high, epochs, batches) for epochs, batches in ((1, 1), (2, 2))
-            )
+        return (
+            self._changes_options(name, low, high)
+            or (name != "lr" and self._changes_make_scheduler(name, low, high))
+            or self._changes_own_scheduler(name, low, high)
+            or any(self._changes_updates(name, low, high, epochs, batches) for epochs, batches in self.trainings)
+        )
 
     def train_with(self, name: str, low: float, high: float) -> None:
         """Train on one batch with each of two values."""
-        images, labels = random_batches([2])
-        with raising(_training_with(name, low, high)):
-            for value in (low, high):
-                self._set_up(self.net, {name: value})
-                self.session.call("learn", messages.Learned, [images, labels], net=self.net, sizes=[2], seeds=[0])
+        sizes = [2] * self.every
+        images, labels = random_batches(sizes)
+        for value in (low, high):
+            self._set_up(self.net, {name: value})
+            seeds = list(range(len(sizes)))
+            self.session.call("learn", messages.Learned, [images, labels], net=self.net, sizes=sizes, seeds=seeds)
 
     def read(self) -> set[str]:
         """The hyperparameters that are read in the construction of a network, its training and ``make_scheduler``."""
@@ -128,6 +146,7 @@ class _Trial:
         )
 
     def _set_up(self, net: str, prm: dict[str, float]) -> messages.SetUp:
+        self.tried.extend(prm.values())
         return self.session.call("set_up", messages.SetUp, net=net, prm=prm_of(**prm))[0]
 
     def _advanced(self, net: str) -> Array:
@@ -138,14 +157,16 @@ class _Trial:
 
     def _traced(self, prm: dict[str, float], recorded: bool = False) -> tuple[messages.Trace, Array]:
         """The learning rates of ``make_scheduler``, and on request what it reads."""
+        self.tried.extend(prm.values())
         trace, arrays = _trace(self.session, self.steps, self.metrics, prm_of(**prm), recorded)
         if trace.raised is not None:
-            raise CheckFailure(f"make_scheduler raises {FileRaised(trace.raised)}")
+            raise FileRaised(trace.raised)
         return trace, arrays[0]
 
     def _trained(self, prm: dict[str, float], epochs: int, batches: int) -> list[Array]:
         """Weights, gradients and learning rates of a new network in training, at sampled positions."""
-        shape, sizes = [2, 3, 32, 32], [2] * batches
+        self.tried.extend(prm.values())
+        shape, sizes = [2, 3, 32, 32], [2] * batches * self.every
         self.session.call("build", messages.Built, net="other", shape=shape, classes=10, prm=prm_of(**prm), seed=0)
         self.session.call("set_up", messages.SetUp, net="other")
         weights, gradients, rates = [], [], []
@@ -156,7 +177,7 @@ class _Trial:
                 [*random_batches(sizes), *self.sampling.arrays],
                 net="other",
                 sizes=sizes,
-                seeds=list(range(batches)),
+                seeds=list(range(len(sizes))),
                 watch=True,
                 gradients=True,
                 digests=False,
@@ -167,8 +188,29 @@ class _Trial:
         return [np.stack(weights), np.concatenate(gradients), np.array(rates), self._advanced("other")]
 
 
-def _training_with(name: str, low: float, high: float) -> str:
-    return f"training with {name}={low} or {name}={high}"
+@contextlib.contextmanager
+def _explaining(examination: Examination, name: str, trial: _Trial) -> Iterator[None]:
+    """Turn an exception of the file into a failure that says which value of a hyperparameter was tried, and why.
+
+    Raises:
+        CheckFailure: if the file raises, or calls ``sys.exit``.
+    """
+    try:
+        with raising("training"):
+            yield
+    except CheckFailure as failure:
+        if not isinstance(failure.__cause__, FileRaised) or not trial.tried:
+            raise
+        if name in _TEST_VALUES:
+            why = "both ends of its range are tried" if name != "lr" else "two values are tried"
+        else:
+            tree = examination.tree
+            value = source.default_of(tree, name) if tree is not None else None
+            why = (
+                "LEMUR draws every hyperparameter from 0 to 1, and two such values are tried; pass one that the file "
+                f"takes with --set {printable(name, 50)}={10 if value is None else value}"
+            )
+        raise CheckFailure(f"{failure} when {printable(name, 50)} is {trial.tried[-1]:g}: {why}") from failure
 
 
 def _options(set_up: messages.SetUp) -> list[tuple[float, dict[str, messages.Setting]]]:

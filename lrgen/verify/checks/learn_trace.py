@@ -9,7 +9,6 @@ in a fresh process. Every update is compared with the reference optimizer at the
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from lrgen.records import Unit, Variant
 from lrgen.verify import messages
@@ -26,12 +25,13 @@ from lrgen.verify.checks.learn_again import (
     terms_of_weights,
 )
 from lrgen.verify.checks.learn_rates import LearnRates
+from lrgen.verify.checks.learn_ways import OtherGradientsError, Way
 from lrgen.verify.checks.metric_seeds import MetricSeeds, shuffled_order
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import wrong_depths
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
 from lrgen.verify.checks.slopes import Slopes
-from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, StandInGradients
+from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, ScaledLossError, StandInGradients
 from lrgen.verify.checks.updates import Effects, Gradients, Place, observed, require_resolution
 from lrgen.verify.session import Array, FileRaised, Session
 
@@ -41,21 +41,6 @@ _DIGESTS = 2  # epochs in a row
 LONG = 30  # epochs: people change the learning rate by hand here
 _FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
 _REAL_EPOCHS = 1  # with the real forward pass, after a long run is resumed
-
-
-class Way(Enum):
-    """A way to know the gradients of the updates; they are tried in this order.
-
-    ``PATTERN``: the stand-in's, as they are. ``CLIPPED``: the stand-in's after the file's clipping, compared with what
-    the file's process notes. ``TERMS``: also with terms of the loss that depend on the weights alone, which another
-    process measures. ``OBSERVED``: as the file's process notes them, with the real forward pass; another process
-    computes one of each epoch again.
-    """
-
-    PATTERN = 0
-    CLIPPED = 1
-    TERMS = 2
-    OBSERVED = 3
 
 
 def run(examination: Examination) -> None:
@@ -68,16 +53,23 @@ def run(examination: Examination) -> None:
     assert variant is not None
     # Text only decides which way is tried first.
     way = Way.CLIPPED if "clip_grad" in examination.candidate.source else Way.PATTERN
+    found: CheckFailure | None = None  # what is wrong, unless another way explains it
     while True:
         learner = _Learner(examination, variant, way)
         try:
             learner.run()
-        except _OtherGradientsError:
-            way = Way.CLIPPED
+        except OtherGradientsError as error:
+            found, way = error.failure, Way.CLIPPED if way is Way.PATTERN else Way.TERMS
+        except ScaledLossError as error:
+            found, way = error, Way.SCALED
         except ClippingError as error:
-            if way is Way.TERMS:
-                raise CheckFailure(f"{error}") from error
+            if way in (Way.SCALED, Way.TERMS):
+                raise found or CheckFailure(f"{error}") from error
             way = Way.TERMS
+        except CheckFailure as failure:
+            if way is Way.TERMS and found is not None:
+                raise found from failure
+            raise
         except OtherLossError as error:
             if variant.unit is Unit.METRIC:
                 raise CheckFailure(f"{error}: the metric of {variant.label} cannot be computed") from error
@@ -90,10 +82,6 @@ def run(examination: Examination) -> None:
 def sizes_of(run: Run) -> list[int]:
     """The number of images of each batch."""
     return [run.batch_size] * (run.batches - 1) + [run.last_batch]
-
-
-class _OtherGradientsError(Exception):
-    """The weights move otherwise than by the stand-in's gradients as they are."""
 
 
 @dataclass
@@ -160,6 +148,8 @@ class _Learner:
         sentences = [f"{self.updates} updates of learn were compared with the reference optimizer"]
         if self.way is Way.OBSERVED:
             sentences.append("observed gradients")
+        if self.way is Way.SCALED:
+            sentences.append("the loss is scaled, and its gradients are scaled back before the update")
         if self.way is Way.TERMS:
             sentences.append("terms of the loss that depend on the weights were measured in another process")
         if self.own_backward:
@@ -226,7 +216,9 @@ class _Learner:
             trained = [parameter.trained for parameter in weights.parameters]
             earlier = next((other.standing for other in self.weights if other.standing is not None), None)
             weights.standing = (
-                StandInGradients(criterion, self.leaves, counts, trained, weights.sampling)
+                StandInGradients(
+                    criterion, self.leaves, counts, trained, weights.sampling, scaled=self.way is Way.SCALED
+                )
                 if earlier is None
                 else replace(earlier, counts=counts, trained=trained, sampling=weights.sampling)
             )
@@ -268,6 +260,12 @@ class _Learner:
             horizon = run.epochs_planned * run.batches if self.variant.per_batch else run.epochs_planned
             with raising("resuming a run"):
                 set_up, _ = session.call("restore", messages.SetUp, [state], net=net, total_steps=horizon)
+        later = self._weights_of(set_up.parameters)
+        if later is not weights:  # train_setup has added or replaced some
+            self.built[net] = pixels, later
+            weights = later
+            if stand_in:
+                session.call("stand_in", messages.StoodIn, net=net)
         if stand_in:
             self._stand_in(weights, set_up.criterion)
         try:
@@ -326,15 +324,16 @@ class _Learner:
         try:
             trained.effects.follow(notes, gradients, rates, Place(trained.epoch, run.batches), self.variant.label)
         except CheckFailure as failure:
-            if self.way is Way.PATTERN and trained.stand_in:
-                raise _OtherGradientsError from failure
+            if self.way in (Way.PATTERN, Way.CLIPPED) and trained.stand_in:
+                raise OtherGradientsError(failure) from failure
             raise
         if not trained.stand_in:
             at = whole[0]
             if at not in learned.saved:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
-            standing = trained.weights.standing if self.way in (Way.PATTERN, Way.CLIPPED) else None
+            with_criterion = self.way in (Way.PATTERN, Way.CLIPPED, Way.SCALED)
+            standing = trained.weights.standing if with_criterion else None
             other = self._other(trained)
             compare_gradients(other, sampling, epoch, at, state, notes.gradients[at], standing, self.slopes)
         trained.epoch += 1

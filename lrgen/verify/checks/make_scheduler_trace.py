@@ -171,5 +171,5 @@ def _place(step: int, horizon: int, resumed: int | None, prm: Mapping[str, Any])
 
 def _values(prm: Mapping[str, Any]) -> list[str]:
     """``warmup_fraction=0.5``: the hyperparameters of a trace other than those that every caller passes."""
-    passed = {*prm_of(), "epoch_max"}
+    passed = prm_of()
     return [f"{name}={value:g}" for name, value in prm.items() if name not in passed]

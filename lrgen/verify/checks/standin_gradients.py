@@ -29,6 +29,10 @@ class OtherLossError(Exception):
     """The gradients at the logits are not those of a cross entropy; the message says why."""
 
 
+class ScaledLossError(CheckFailure):
+    """The gradients at the logits are those of the cross entropy, but for a factor: another learning rate."""
+
+
 class ClippingError(Exception):
     """The gradients of the parameters are neither the stand-in's nor those after clipping; the message says so."""
 
@@ -39,7 +43,8 @@ class StandInGradients:
 
     ``clip_norm`` and ``clip_value`` are the file's own clipping, found where it first shows and constant from then on.
     ``factors`` are those of the losses at each leaf of the output: 1 for the logits of torch's criterion, one constant
-    factor for the criterion of a file, and for auxiliary outputs.
+    factor for the criterion of a file, and for auxiliary outputs. A loss may be ``scaled`` by any factor where the
+    gradients of the parameters are those of the loss itself again before the update, as torch's GradScaler does it.
     """
 
     criterion: messages.CriterionReport
@@ -50,6 +55,7 @@ class StandInGradients:
     clip_norm: float | None = None
     clip_value: float | None = None
     factors: dict[int, float] = field(default_factory=dict)
+    scaled: bool = False
 
     def __post_init__(self) -> None:
         self._at = self.sampling.among(self.counts)
@@ -79,7 +85,7 @@ class StandInGradients:
 
         Raises:
             OtherLossError: if the gradients that arrived are not those of the cross entropy of these labels.
-            CheckFailure: if they are, but for a factor, although the criterion is torch's.
+            ScaledLossError: if they are, but for a factor, although the criterion is torch's.
         """
         scale = error = 0.0
         for leaf, (shape, gradient) in enumerate(zip(self.leaves, arrived, strict=True)):
@@ -192,8 +198,13 @@ class StandInGradients:
         expected = factor * entropy
         largest = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(entropy).max(initial=0.0)) * 1e-3)
         if not np.all(np.abs(arrived - expected) <= _SAME_FACTOR * largest):
-            if plain and len(self.leaves) == 1:
-                _refuse_scaled(arrived, entropy)
+            if plain and len(self.leaves) == 1 and (scale := _scale_of(arrived, entropy)):
+                if self.scaled:
+                    return expected
+                raise ScaledLossError(
+                    f"the gradients at the logits are {scale:.3g} times those of the cross entropy of the batch: the "
+                    "loss is scaled"
+                )
             raise OtherLossError("the gradients at the logits are not those of the cross entropy")
         return expected
 
@@ -203,14 +214,11 @@ def _is_logits(shape: list[int]) -> bool:
     return len(shape) == 1 and shape[0] <= _MAX_CLASSES
 
 
-def _refuse_scaled(arrived: Array, entropy: Array) -> None:
-    """Raise CheckFailure if gradients are those of the cross entropy but for a factor: another learning rate."""
+def _scale_of(arrived: Array, entropy: Array) -> float | None:
+    """The factor by which gradients are those of the cross entropy; None if they are no multiple of them."""
     factor = _factor(arrived, entropy)
-    if np.all(np.abs(arrived - factor * entropy) <= _SAME_FACTOR * np.abs(arrived).max(initial=0.0)):
-        raise CheckFailure(
-            f"the gradients at the logits are {factor:.3g} times those of the cross entropy of the batch: the loss is "
-            "scaled"
-        )
+    same = np.all(np.abs(arrived - factor * entropy) <= _SAME_FACTOR * np.abs(arrived).max(initial=0.0))
+    return factor if same else None
 
 
 def _factor(arrived: Array, entropy: Array) -> float:

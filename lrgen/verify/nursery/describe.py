@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from .watch import settings_of
+from .optimizers import settings_of
 
 
 def global_state() -> dict[str, object]:
@@ -25,8 +25,15 @@ def global_state() -> dict[str, object]:
 
 
 def signature_of(net: object, name: str) -> list[str] | None:
+    """The parameters of a method; those that a caller may leave out end in ``=``, or begin with ``*``."""
     method = vars(net).get(name) or getattr(net, name, None) if isinstance(net, type) else None
-    return list(inspect.signature(method).parameters) if isinstance(method, types.FunctionType) else None
+    if not isinstance(method, types.FunctionType):
+        return None
+    return [
+        str(parameter.replace(annotation=parameter.empty, default=parameter.empty))
+        + "=" * (parameter.default is not parameter.empty)
+        for parameter in inspect.signature(method).parameters.values()
+    ]
 
 
 def parameters_of(net: Any) -> list[dict[str, Any]]:
@@ -59,10 +66,13 @@ def groups_of(optimizer: object, net: Any) -> list[dict[str, Any]]:
 
 
 def criterion_of(net: Any) -> Any:
-    """The criterion of a network: ``criterion``, or the first of ``criteria``."""
+    """The criterion of a network: ``criterion``, or ``criteria`` or the first of them; None if it keeps none."""
     criteria = getattr(net, "criteria", None)
-    first = criteria[0] if isinstance(criteria, (list, tuple)) and criteria else None
-    return getattr(net, "criterion", first)
+    if isinstance(criteria, (dict, nn.ModuleDict)):
+        criteria = list(criteria.values())
+    if isinstance(criteria, (list, tuple, nn.ModuleList)):
+        criteria = criteria[0] if len(criteria) else None
+    return getattr(net, "criterion", criteria)
 
 
 def criterion_report(criterion: object) -> dict[str, Any]:
@@ -81,9 +91,28 @@ def criterion_report(criterion: object) -> dict[str, Any]:
     }
 
 
-def state_of(scheduler: object) -> str:
-    state_dict = getattr(scheduler, "state_dict", None)
-    return repr(state_dict())[:10_000] if callable(state_dict) else ""
+def schedulers_of(net: Any) -> list[Any]:
+    """The schedulers of a network: ``scheduler``, its members, or objects like one in other attributes."""
+    own = getattr(net, "scheduler", None)
+    kept = [own] if own is not None else [value for name, value in vars(net).items() if name != "optimizer"]
+    members = [member for value in kept for member in _members(value)]
+    return [member for member in members if _is_scheduler(member)]
+
+
+def _members(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _is_scheduler(value: object) -> bool:
+    return callable(getattr(value, "step", None)) and not isinstance(value, (Optimizer, type))
+
+
+def state_of(schedulers: list[Any]) -> str:
+    """The states of schedulers that have a ``state_dict``, as text."""
+    states = [getattr(scheduler, "state_dict", None) for scheduler in schedulers]
+    return " ".join(repr(state()) for state in states if callable(state))[:10_000]
 
 
 def takes_metric(scheduler: object) -> bool:

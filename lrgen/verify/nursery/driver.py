@@ -15,6 +15,7 @@ import builtins
 import contextlib
 import functools
 import io
+import linecache
 import math
 import os
 import sys
@@ -39,6 +40,7 @@ from .describe import (
     optimizer_report,
     parameters_of,
     result_of,
+    schedulers_of,
     signature_of,
     state_of,
     takes_metric,
@@ -48,6 +50,7 @@ from .given_weights import GivenWeights
 from .gradients import Gradients
 from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
+from .optimizers import optimizer_of
 from .prm import Prm, read_of
 from .raised import explained, line_of
 from .resuming import restore, restore_without_scheduler
@@ -63,12 +66,14 @@ Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
 _MODULE = "candidate"
 _METHODS = ("__init__", "train_setup", "learn", "forward")
 _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
+_generate_code = torch._TorchCompileInductorWrapper.__call__
 _NORM_BATCHES = 10  # of training images, over which the statistics of norms are renewed
 
 
 def serve(channel: int, device: str) -> None:
     """Obey commands until the examiner closes the channel."""
     warnings.simplefilter("ignore")
+    torch._TorchCompileInductorWrapper.__call__ = _run_as_traced  # type: ignore[assignment]
     driver = Driver(torch.device(device))
     while (received := wire.receive(channel)) is not None:
         message, arrays = received
@@ -86,6 +91,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
         super().__init__()
         self.device = device
         self.path = ""
+        self.given: dict[str, Any] = {}
         self.module: ModuleType | None = None
         self.nets: dict[str, Any] = {}
         self.prms: dict[str, dict[str, Any]] = {}
@@ -119,9 +125,14 @@ class Driver(States, Traces, Gradients, GivenWeights):
 
     # The module.
 
-    def do_load(self, arrays: Arrays, source: str, path: str, absent: list[str]) -> Answer:
-        """Execute the file as a module, from its text; the packages ``absent`` are missing."""
-        self.path = path
+    def do_load(self, arrays: Arrays, source: str, path: str, absent: list[str], given: dict[str, Any]) -> Answer:
+        """Execute the file as a module, from its text; the packages ``absent`` are missing.
+
+        ``given`` are hyperparameters that the file gets in each ``prm``.
+        """
+        self.path, self.given = path, given
+        # For torch.jit.script and inspect, which read the text of functions.
+        linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
         module = ModuleType(_MODULE)
         module.__file__ = path
         sys.modules[_MODULE] = module
@@ -185,6 +196,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
         Its hyperparameters are a plain dict, or one that records which are read.
         """
         assert self.module is not None
+        prm = {**prm, **self.given}
         self.prms[net] = Prm(prm) if recorded else prm
         self.stand_ins.pop(net, None)
         self.nets.pop(net, None)
@@ -203,7 +215,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
     def do_set_up(self, arrays: Arrays, net: str, prm: dict[str, Any] | None = None) -> Answer:
         """Call ``train_setup``, with other hyperparameters if ``prm`` is given."""
         if prm is not None:
-            self.prms[net] = prm
+            self.prms[net] = {**prm, **self.given}
         built = self.nets[net]
         built.zero_grad()  # as before any training
         built.train_setup(self.prms[net])
@@ -211,18 +223,18 @@ class Driver(States, Traces, Gradients, GivenWeights):
 
     def _set_up(self, built: Any, prm: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in _ATTRIBUTES if not hasattr(built, name)]
-        optimizer = getattr(built, "optimizer", None)
+        optimizer = optimizer_of(built)
         criterion = criterion_of(built)
-        scheduler = getattr(built, "scheduler", None)
+        schedulers = schedulers_of(built)
         return {
             "parameters": parameters_of(built),
             "missing": [name for name in missing if name != "criterion" or criterion is None],
             "optimizer": optimizer_report(optimizer),
             "groups": groups_of(optimizer, built),
             "criterion": criterion_report(criterion),
-            "scheduler": scheduler is not None,
-            "scheduler_state": state_of(scheduler),
-            "takes_metric": takes_metric(scheduler),
+            "scheduler": bool(schedulers),
+            "scheduler_state": state_of(schedulers),
+            "takes_metric": any(map(takes_metric, schedulers)),
             "horizons": self._horizons(),
             "read": read_of(prm),
         }
@@ -243,8 +255,8 @@ class Driver(States, Traces, Gradients, GivenWeights):
         return {
             "weights": digest_of(built.parameters()),
             "buffers": digest_of(built.buffers()),
-            "rates": [float(group["lr"]) for group in built.optimizer.param_groups],
-            "scheduler_state": state_of(getattr(built, "scheduler", None)),
+            "rates": [float(group["lr"]) for group in optimizer_of(built).param_groups],
+            "scheduler_state": state_of(schedulers_of(built)),
         }
 
     def do_forward(self, arrays: Arrays, net: str, train: bool) -> Answer:
@@ -357,7 +369,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
             if as_list:
                 train_data: Any = pairs(images, labels, sizes)
                 if seeds:
-                    asked(0)
+                    seed_all(seeds[0])
             else:
                 train_data = data_loader(images, labels, max(sizes, default=1), shuffle)
                 stack.enter_context(watched(train_data, asked, ended, order))
@@ -493,6 +505,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
 
     def do_compile(self, arrays: Arrays, net: str) -> Answer:
         """Compile a network with torch.compile."""
+        torch._TorchCompileInductorWrapper.__call__ = _generate_code  # type: ignore[method-assign]
         self.nets[net].compile()
         return {}
 
@@ -523,6 +536,12 @@ class Driver(States, Traces, Gradients, GivenWeights):
         """Load the state of a network alone, from what ``save`` or a watched ``learn`` returned."""
         self.nets[net].load_state_dict(torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)["net"])
         return {}
+
+
+def _run_as_traced(_: object, traced: Any, *__: Any, **___: Any) -> Callable[..., Any]:
+    """Run a network that its file compiles as torch.compile has traced it: generating code takes minutes."""
+    run: Callable[..., Any] = traced.forward
+    return run
 
 
 @contextlib.contextmanager

@@ -32,6 +32,20 @@ class Prm(dict[str, Any]):
         self.read.update(self.keys())
         return super().items()
 
+    def values(self) -> Any:
+        self.read.update(self.keys())
+        return super().values()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().setdefault(key, default)
+
+    def __or__(self, other: Any) -> Any:
+        return {**self, **other}
+
+    def __ror__(self, other: Any) -> Any:
+        return {**other, **self}
+
     def copy(self) -> dict[str, Any]:
         return dict(self)
 

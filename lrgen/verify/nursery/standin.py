@@ -105,7 +105,8 @@ class _Function(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, stand_in: StandIn, x: Tensor, *trained: Tensor) -> Any:
         ctx.stand_in = stand_in
-        return stand_in.logits(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return stand_in.logits(x)
 
     @staticmethod
     @once_differentiable

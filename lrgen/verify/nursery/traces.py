@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from .describe import takes_metric
+from .describe import schedulers_of, takes_metric
+from .optimizers import optimizer_of
 from .prm import Prm, read_of
 from .raised import explained
 from .saved import loaded, saved
@@ -24,9 +25,10 @@ _UPDATED_STEPS = 3
 
 
 class Traces:
-    """The commands; ``path`` and ``make_scheduler`` are those of the file."""
+    """The commands; ``path`` and ``make_scheduler`` are those of the file, ``given`` is in each of its ``prm``."""
 
     path: str
+    given: dict[str, Any]
     make_scheduler: Callable[..., Any] | None
     nets: dict[str, Any]
 
@@ -49,6 +51,7 @@ class Traces:
         ``failed`` is the step at which the file raises.
         """
         assert self.make_scheduler is not None
+        prm = {**prm, **self.given}
         make, values = self.make_scheduler, Prm(prm) if recorded else prm
 
         def build() -> tuple[Optimizer, Any]:
@@ -84,20 +87,18 @@ class Traces:
         return {"read": read_of(values), "takes_metric": takes_metric(scheduler)}, [_by_group(rates)]
 
     def do_advance(self, arrays: Arrays, net: str, metrics: list[float]) -> Answer:
-        """The learning rate of each parameter group before each of further steps of a network's own scheduler.
+        """The learning rate of each parameter group before each of further steps of a network's own schedulers.
 
-        It ends early at a step that the scheduler refuses; without a scheduler there are no steps.
+        It ends early at a step that a scheduler refuses; without a scheduler there are no steps.
         """
-        built = self.nets[net]
-        scheduler: Any = getattr(built, "scheduler", None)
-        members = list(scheduler) if isinstance(scheduler, (list, tuple)) else [scheduler]
+        groups, schedulers = optimizer_of(self.nets[net]).param_groups, schedulers_of(self.nets[net])
         steps: list[list[float]] = []
         with contextlib.suppress(Exception):
-            for metric in metrics if scheduler is not None else ():
-                steps.append([float(group["lr"]) for group in built.optimizer.param_groups])
-                for member in members:
-                    member.step(metric) if takes_metric(member) else member.step()
-        return {}, [np.array(steps, dtype=np.float64).reshape(len(steps), len(built.optimizer.param_groups))]
+            for metric in metrics if schedulers else ():
+                steps.append([float(group["lr"]) for group in groups])
+                for scheduler in schedulers:
+                    scheduler.step(metric) if takes_metric(scheduler) else scheduler.step()
+        return {}, [np.array(steps, dtype=np.float64).reshape(len(steps), len(groups))]
 
 
 def _by_group(rates: list[list[float]]) -> np.ndarray[Any, Any]:

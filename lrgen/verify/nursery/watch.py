@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .optimizers import optimizer_of, settings_of
+
 START, BATCH, END, RETURN = "start", "batch", "end", "return"
 # As they are before the file runs, which may replace them.
 _cat, _take, _zeros_like = torch.cat, torch.index_select, torch.zeros_like
@@ -75,7 +77,7 @@ class Watch:
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
-        optimizer = getattr(self._net, "optimizer", None)
+        optimizer = optimizer_of(self._net)
         if isinstance(optimizer, Optimizer):
             self._hooks = [
                 optimizer.register_step_pre_hook(self._before_step),
@@ -193,17 +195,3 @@ def digest_of(tensors: Iterable[Tensor]) -> int:
     for tensor in tensors:
         digest = _crc32(_numpy(_cpu(_float(_reshape(_detach(tensor), (-1,))))).data, digest)
     return digest
-
-
-def settings_of(group: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a group that are numbers or tuples of numbers, without its parameters and learning rates."""
-    plain: dict[str, Any] = {}
-    for key, entry in group.items():
-        if not isinstance(key, str) or key in ("params", "lr", "initial_lr"):
-            continue
-        value = entry.item() if isinstance(entry, Tensor) and entry.dim() == 0 else entry
-        if value is None or isinstance(value, (bool, int, float)):
-            plain[key] = value
-        elif isinstance(value, (tuple, list)) and all(isinstance(item, (bool, int, float)) for item in value):
-            plain[key] = list(value)
-    return plain

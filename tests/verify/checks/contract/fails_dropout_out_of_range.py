@@ -1,4 +1,4 @@
-# claim: 001; expect: failed in contract: training with dropout=0\.0 or dropout=0\.999 raises ValueError: dropout probability has to be between 0 and 1, but got 1\.4985 \(line \d+\)
+# claim: 001; expect: failed in contract: training raises ValueError: dropout probability has to be between 0 and 1, but got 1\.4985 \(line \d+\) when dropout is 0\.999: both ends of its range are tried
 """Small CNN trained with step decay, whose dropout is too large in the last layer.
 
 The learning rate is multiplied by ``gamma`` after every ``step_fraction`` of training,

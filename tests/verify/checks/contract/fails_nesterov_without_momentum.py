@@ -1,4 +1,4 @@
-# claim: 001; expect: failed in contract: training with momentum=0\.0 or momentum=0\.999 raises ValueError: Nesterov momentum requires a momentum and zero dampening \(line \d+\)
+# claim: 001; expect: failed in contract: training raises ValueError: Nesterov momentum requires a momentum and zero dampening \(line \d+\) when momentum is 0: both ends of its range are tried
 """Small CNN trained with step decay and Nesterov momentum, which must not be 0.
 
 The learning rate is multiplied by ``gamma`` after every ``step_fraction`` of training,
