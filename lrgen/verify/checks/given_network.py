@@ -13,9 +13,8 @@ from lrgen.verify import messages
 from lrgen.verify.checks.examination import build, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.matching import Numbers
-from lrgen.verify.session import Array, Ended, Session
+from lrgen.verify.session import Array, Ended, FileRaised, Session
 
-IMAGES = 4
 _NET = "given"
 
 Answer = TypeVar("Answer", bound=messages.Message)
@@ -30,14 +29,15 @@ class Case:
     classes: int
     prm: dict[str, Any]
     seed: int
+    count: int = 4  # of images
 
     def __str__(self) -> str:
         return f"{self.channels}x{self.pixels}x{self.pixels} inputs and {self.classes} classes"
 
     def images(self) -> Array:
         """Smooth random images, of different contrast."""
-        images, _ = random_batches([IMAGES], self.seed, channels=self.channels, pixels=self.pixels, smooth=True)
-        contrast = np.linspace(0.5, 2, IMAGES, dtype=np.float32).reshape(-1, 1, 1, 1)
+        images, _ = random_batches([self.count], self.seed, channels=self.channels, pixels=self.pixels, smooth=True)
+        contrast = np.linspace(0.5, 2, self.count, dtype=np.float32).reshape(-1, 1, 1, 1)
         return np.ascontiguousarray(images * contrast)
 
 
@@ -97,7 +97,7 @@ class GivenNetwork:
                 channels=self.case.channels,
                 size=self.case.pixels,
                 classes=self.case.classes,
-                batch=IMAGES,
+                batch=self.case.count,
                 seed=self.case.seed,
                 action=f"Net for {self.case}",
             )
@@ -163,11 +163,18 @@ class GivenNetwork:
         with self._raising(), raising(f"forward for {self.case}"):
             return self.session.call(command, kind, arrays, net=_NET, **arguments)
 
-    @contextlib.contextmanager
-    def _raising(self) -> Iterator[None]:
-        try:
-            yield
-        except CheckFailure as failure:
-            if not self.reference:
-                raise
-            raise Ended(Status.CRASHED, f"the network of {self.reference} cannot be used: {failure}") from failure
+    def _raising(self) -> contextlib.AbstractContextManager[None]:
+        return in_reference(self.reference) if self.reference else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def in_reference(name: str) -> Iterator[None]:
+    """Turn an exception of the reference, which is no failure of the file, into the end of the file.
+
+    Raises:
+        Ended: with the status ``crashed``.
+    """
+    try:
+        yield
+    except (CheckFailure, FileRaised) as error:
+        raise Ended(Status.CRASHED, f"the network of {name} cannot be used: {error}") from error

@@ -58,9 +58,13 @@ def _candidates(own: GivenNetwork, expected: GivenNetwork, known: Pairs | None, 
 
 def _fit(pairs: Pairs, own: GivenNetwork, expected: GivenNetwork) -> bool:
     """Whether tensors of equal shapes are paired."""
-    return len(pairs.parameters) == len(own.parameters) and all(
-        own.parameters[at].shape == parameter.shape
-        for at, parameter in zip(pairs.parameters, expected.parameters, strict=True)
+    return all(
+        len(at_own) == len(tensors) == len(of_reference)
+        and [tensors[at].shape for at in at_own] == [each.shape for each in of_reference]
+        for at_own, tensors, of_reference in (
+            (pairs.parameters, own.parameters, expected.parameters),
+            (pairs.statistics, own.statistics, expected.statistics),
+        )
     )
 
 

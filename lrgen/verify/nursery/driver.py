@@ -322,6 +322,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
         digests: bool = True,
         same: bool = False,
         shuffle: int | None = None,
+        keep: int | None = None,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
@@ -337,6 +338,7 @@ class Driver(States, Traces, Gradients, GivenWeights):
             digests: note digests of all weights before and after the training.
             same: the images and labels are those of the call before, and not among the arrays.
             shuffle: the seed of a loader that shuffles the images.
+            keep: the batch before which the state of the network is kept, as ``batch``.
         """
         if not same:
             self.shown[net] = [torch.from_numpy(array).to(self.device) for array in arrays[:2]]
@@ -349,6 +351,8 @@ class Driver(States, Traces, Gradients, GivenWeights):
             stand_in.silent = silent
 
         def asked(index: int) -> None:
+            if index == keep and "batch" not in self.states:
+                self.do_keep([], net, "batch")
             seed_all(seeds[index])
             if index in states:
                 built.load_state_dict(loaded(states[index])["net"])

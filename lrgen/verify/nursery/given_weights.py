@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from .generators import seed_all
 
 Arrays = list[np.ndarray[Any, Any]]
+_PASSES = 8  # in which a network that draws its path uses each of its parts at least once
 _STRIDES = (1, 2, 3, 5)  # of the sums that tell two tensors apart
 
 
@@ -34,7 +35,10 @@ class GivenWeights:
         """
         built = self.nets[net]
         buffers = {name: buffer.clone() for name, buffer in built.named_buffers() if buffer.is_floating_point()}
-        self._outputs(built, arrays[0], True, seed)
+        for at in range(_PASSES):
+            self._outputs(built, arrays[0], True, seed + at)
+            if torch.equal(torch.get_rng_state(), _state_of(seed + at)):
+                break
         now = dict(built.named_buffers())
         changed = [name for name, old in buffers.items() if name in now and not torch.equal(old, now[name])]
         self.statistics[net] = changed
@@ -110,6 +114,11 @@ class GivenWeights:
                 part = torch.from_numpy(values[at : at + buffer.numel()])
                 buffer.copy_(part.reshape(buffer.shape))
                 at += buffer.numel()
+
+
+def _state_of(seed: int) -> Tensor:
+    """The state of torch's generator before any number is drawn."""
+    return torch.Generator().manual_seed(seed).get_state()
 
 
 def _described(name: str, tensor: Tensor) -> dict[str, Any]:

@@ -133,6 +133,14 @@ class States:
         """Load a part of a state into a network; names the buffers that keep another value."""
         return {"left": [left[:300] for left in self.states[name].load(self.nets[net], part)]}
 
+    def do_take(self, arrays: Any, net: str, name: str, parameters: list[str]) -> dict[str, Any]:
+        """Give the parameters of a network those of a state, in the order of their names."""
+        kept = self.states[name].tensors
+        with torch.no_grad():
+            for parameter, of_state in zip(self.nets[net].parameters(), parameters, strict=True):
+                parameter.copy_(kept[of_state])
+        return {}
+
     def do_drop_state(self, arrays: Any, name: str) -> dict[str, Any]:
         """Free the memory of a state."""
         self.states.pop(name, None)

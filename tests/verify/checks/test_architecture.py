@@ -103,8 +103,18 @@ def test_a_network_in_another_style_is_equal(compare, reference, path):
 @pytest.mark.parametrize("path", named("other_", every=3))
 def test_another_network_fails(compare, reference, path):
     """A network that computes something else, or does so in some mode, size or for some classes alone, fails."""
-    with pytest.raises(CheckFailure, match=r"parameters|running statistics|outputs"):
+    with pytest.raises(CheckFailure, match=r"parameters|running statistics|outputs|gradient"):
         compare(path.read_text(), reference(claimed_by(path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("in_learn", "its gradient is not that"), ("own_criterion", "its loss is not")]
+)
+def test_a_network_that_learn_may_not_train_is_not_comparable(compare, reference, name, why):
+    """A network is equal only if the gradient in learn is explained by that of the reference."""
+    examination = compare((NETWORKS / f"unclear_{name}.py").read_text(), reference("ResNet"))
+    assert examination.architecture is Comparison.NOT_COMPARABLE
+    assert examination.evidence[-1].startswith(f"architecture: not comparable with ResNet in learn: {why}")
 
 
 @pytest.mark.parametrize("path", named("divided_"))
@@ -144,6 +154,15 @@ def test_a_reason_says_what_differs(compare, reference, name, reason):
         compare(path.read_text(), reference(claimed_by(path)))
 
 
+def test_a_network_that_changes_before_it_is_trained_fails(compare, reference):
+    """The gradient of a batch in learn is compared with that of the reference at the same weights."""
+    reason = (
+        r"^the gradient of a batch in learn differs by [\d.]+ of its norm from that of ResNet with the same weights$"
+    )
+    with pytest.raises(CheckFailure, match=reason):
+        compare((NETWORKS / "other_once_set_up.py").read_text(), reference("ResNet"))
+
+
 def test_outputs_that_differ_are_measured(compare, reference):
     """The difference is in standard deviations of the outputs of the reference."""
     with pytest.raises(
@@ -162,18 +181,20 @@ def test_a_reference_that_cannot_be_used_is_no_failure_of_the_file(compare, refe
     assert ended.value.status is Status.CRASHED
 
 
-@pytest.mark.parametrize("name", ["ResNet", "MobileNetV2"])
-def test_a_network_of_the_catalogue_equals_itself(compare, reference, name):
-    """Its own text is equal."""
-    assert compare(reference(name).source, reference(name)).architecture is Comparison.EQUAL
+@pytest.mark.parametrize(("name", "schedule"), [("ResNet", 176), ("MobileNetV2", 1)])
+def test_a_rendered_network_equals_itself(compare, reference, renderer, name, schedule):
+    """A rendered file has the network of its architecture, also with an optimizer of its own."""
+    text = renderer.render(CATALOGUE.architecture(name), CATALOGUE.variant(schedule)).text
+    assert compare(text, reference(name)).architecture is Comparison.EQUAL
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [each.name for each in CATALOGUE.architectures])
 @pytest.mark.parametrize("appended", ["", REVERSED], ids=["as rendered", "registered in reverse"])
-def test_every_network_of_the_catalogue_equals_itself(compare, reference, name, appended):
+def test_every_network_of_the_catalogue_equals_itself(compare, reference, renderer, name, appended):
     """Each of them is equal, also with modules, parameters and buffers registered in another order."""
-    assert compare(reference(name).source + appended, reference(name)).architecture is Comparison.EQUAL
+    text = renderer.render(CATALOGUE.architecture(name), CATALOGUE.variant(1)).text
+    assert compare(text + appended, reference(name)).architecture is Comparison.EQUAL
 
 
 def counted(*shapes: tuple[int, ...]) -> Counter[tuple[int, ...]]:

@@ -39,3 +39,14 @@ class Net(nn.Module):
             x = F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, out.shape[1] - x.shape[1]))
             x = F.relu(x + out)
         return F.linear(x.mean((-2, -1)), self.weight, self.bias)
+
+    def train_setup(self, prm):
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+
+    def learn(self, train_data):
+        self.train()
+        for images, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criterion(self(images), labels).backward()
+            self.optimizer.step()

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -28,3 +29,14 @@ class Net(nn.Module):
             step = conv1.stride[0]
             x = F.relu(out + F.pad(x[:, :, ::step, ::step], (0, 0, 0, 0, 0, out.size(1) - x.size(1))))
         return self.classifier(F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(-1))
+
+    def train_setup(self, prm):
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+
+    def learn(self, train_data):
+        self.train()
+        for images, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criterion(self(images), labels).backward()
+            self.optimizer.step()

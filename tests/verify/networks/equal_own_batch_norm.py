@@ -53,3 +53,14 @@ class Net(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.fc(x.mean((2, 3)))
+
+    def train_setup(self, prm):
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+
+    def learn(self, train_data):
+        self.train()
+        for images, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criterion(self(images), labels).backward()
+            self.optimizer.step()

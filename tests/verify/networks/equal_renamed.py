@@ -40,3 +40,14 @@ class Net(nn.Module):
         for units in (self.units_a, self.units_b, self.units_c):
             features = units(features)
         return self.head(self.pool(features).flatten(1))
+
+    def train_setup(self, prm):
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+
+    def learn(self, train_data):
+        self.train()
+        for images, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criterion(self(images), labels).backward()
+            self.optimizer.step()

@@ -1,5 +1,6 @@
 """ResNet-20 as one nn.Sequential, in which a shortcut is a module around another one."""
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,3 +32,14 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
+
+    def train_setup(self, prm):
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+
+    def learn(self, train_data):
+        self.train()
+        for images, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criterion(self(images), labels).backward()
+            self.optimizer.step()
