@@ -87,7 +87,8 @@ class Examination:
             if source is None:
                 self.load(session)
             else:
-                session.call("load", messages.Loaded, source=source, path="reference.py", absent=[])
+                given = dict(self.settings.given)
+                session.call("load", messages.Loaded, source=source, path="reference.py", absent=[], given=given)
             yield session
         except BaseException:  # its reason goes before that of a process left running
             with contextlib.suppress(CheckFailure):

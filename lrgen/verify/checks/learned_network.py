@@ -1,4 +1,4 @@
-"""What ``learn`` trains is the network that was compared: its gradient is that of the reference.
+"""A part of the comparison with an architecture: ``learn`` trains the network that was compared, by its gradient.
 
 The file trains on two batches as any caller would have it. The reference gets the weights before the second one, and
 computes the gradient of the cross-entropy for that batch. Auxiliary classifiers may have any factors, and so may a term
