@@ -387,6 +387,44 @@ class EpochReport:
 
 
 @dataclass(frozen=True)
+class NearestSchedule:
+    """A schedule of the catalogue beside an observed curve.
+
+    ``variant`` is its key, ``equivalents`` are the keys of those with the same curve up to its numbers.
+    ``hyperparameters`` are the fitted ones, with the literals that differ from the variant's. ``horizon`` counts steps
+    of the observed unit. ``distance`` is the mean relative difference of the learning rates, 0 for the same curve.
+    ``words`` say the same to a reader.
+    """
+
+    variant: str
+    name: str
+    distance: float
+    hyperparameters: dict[str, Any]
+    horizon: int
+    words: str
+    equivalents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The behaviour of the learning rate of a file without a claim, over some epochs of ``learn``.
+
+    ``unit`` is that of its changes (None: it never changes). ``findings`` are sentences. ``curve`` is a digest of the
+    learning rates relative to the highest, and of the unit: files with equal curves have equal digests. ``rates`` are
+    those at the start of each epoch.
+    """
+
+    unit: Unit | None
+    epochs: int
+    batches: int
+    updates: int
+    findings: tuple[str, ...]
+    nearest: tuple[NearestSchedule, ...]
+    curve: str
+    rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The outcome of one file's verification.
 
@@ -396,7 +434,8 @@ class Outcome:
     is that of an earlier run. Two files with equal learning rates have equal ``trace`` digests (checks.schedule; None:
     not recorded). ``case_seed`` repeats the drawn cases, and ``evidence`` says what was
     compared where that differs from file to file. ``architecture`` is the comparison with the claimed architecture
-    (None: none is claimed, or the file failed before or in it).
+    (None: none is claimed, or the file failed before or in it). A file without a claim has a ``diagnosis`` (None: it
+    failed before).
     """
 
     candidate: Candidate
@@ -416,6 +455,7 @@ class Outcome:
     case_seed: int | None = None
     evidence: tuple[str, ...] = ()
     architecture: Comparison | None = None
+    diagnosis: Diagnosis | None = None
 
 
 def accuracy_of(confusion: Sequence[Sequence[int]]) -> float:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lrgen.cli.diagnoses import diagnosis_row, print_diagnoses
 from lrgen.cli.options import State
 from lrgen.errors import ConfigError
 from lrgen.records import Outcome, Status
@@ -154,6 +155,7 @@ def outcome_row(outcome: Outcome, seed: int) -> dict[str, Any]:
         "isolation": outcome.isolation,
         "case_seed": outcome.case_seed,
         "evidence": list(outcome.evidence),
+        "diagnosis": diagnosis_row(outcome.diagnosis),
         "reused": outcome.reused,
     }
 
@@ -193,6 +195,7 @@ def print_outcomes(ended: list[tuple[Outcome, int]], seconds: float, db: str) ->
             out.print(f"{escape(_name(outcome))} {escape(said[0] if said else outcome.architecture.value)}")
     if any(outcome.status is Status.UNCLAIMED for outcome in outcomes):
         out.print("unclaimed: there is no variant to check the schedule against; name one with --as VARIANT")
+    print_diagnoses(out, outcomes)
     totals = [f"{count} {end}" for end, count in _totals(outcomes)] or ["nothing to verify"]
     reused = sum(outcome.reused for outcome in outcomes)
     runs = f" in {counted(len(outcomes), 'run')}" if seeds else ""

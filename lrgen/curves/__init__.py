@@ -129,7 +129,7 @@ def _call(
         )
     if variant.curves_folder is not None:
         return user.evaluate(variant, steps, horizon, base_lr, values, shape)
-    function = _function(variant)
+    function = function_of(variant)
     assert function is not None
     try:
         arguments = user.bound(function, steps, horizon, base_lr, values)
@@ -145,10 +145,10 @@ def exists(variant: Variant) -> bool:
     Raises:
         CatalogueError: if it is a user's, and its ``curves.py`` raises, exits, or exceeds a limit.
     """
-    return user.exists(variant) if variant.curves_folder is not None else _function(variant) is not None
+    return user.exists(variant) if variant.curves_folder is not None else function_of(variant) is not None
 
 
-def _function(variant: Variant) -> Callable[..., ArrayLike] | None:
+def function_of(variant: Variant) -> Callable[..., ArrayLike] | None:
     """The function of that name in the family's module, unless it is imported there."""
     name = f"{__name__}.{variant.family}"
     try:

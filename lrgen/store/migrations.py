@@ -194,6 +194,10 @@ MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
             "ALTER TABLE lrgen_runs ADD COLUMN architecture VARCHAR",
         ),
     ),
+    (
+        "what a file without a claim does with the learning rate",
+        ("ALTER TABLE lrgen_runs ADD COLUMN diagnosis JSON",),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from lrgen import old_names
 
 TRAININGS = {"memorised": "overfit"}
 # Columns that the exports of earlier versions do not have.
-ADDED = {"case_seed", "evidence", "claimed_model", "architecture"}
+ADDED = {"case_seed", "evidence", "claimed_model", "architecture", "diagnosis"}
 
 _STAGES = ("syntax", "contract", "schedule", "training")
 _NEED_A_CLAIM = ("schedule", "training")

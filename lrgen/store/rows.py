@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -12,7 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, insert
 
-from lrgen.records import Candidate, Comparison, EpochReport, Outcome, Stage, Status, Training
+from lrgen.records import (
+    Candidate,
+    Comparison,
+    Diagnosis,
+    EpochReport,
+    NearestSchedule,
+    Outcome,
+    Stage,
+    Status,
+    Training,
+    Unit,
+)
 from lrgen.store.metrics import class_scores
 from lrgen.store.tables import CLASS_DATA, RUNS, SCHEDULER_RESULTS
 
@@ -151,6 +162,7 @@ def _run_row(outcome: Outcome, conditions: Conditions) -> dict[str, Any]:
         "evidence": list(outcome.evidence),
         "claimed_model": candidate.reference.name if candidate.reference else None,
         "architecture": outcome.architecture.value if outcome.architecture else None,
+        "diagnosis": asdict(outcome.diagnosis) if outcome.diagnosis else None,
     }
 
 
@@ -215,8 +227,16 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
         case_seed=row["case_seed"],
         evidence=tuple(row["evidence"] or ()),
         architecture=Comparison(row["architecture"]) if row["architecture"] else None,
+        diagnosis=_diagnosis(row["diagnosis"]) if row["diagnosis"] else None,
         reused=True,
     )
+
+
+def _diagnosis(stored: Mapping[str, Any]) -> Diagnosis:
+    nearest = [NearestSchedule(**{**entry, "equivalents": tuple(entry["equivalents"])}) for entry in stored["nearest"]]
+    unit = Unit(stored["unit"]) if stored["unit"] else None
+    lists = {name: tuple(stored[name]) for name in ("findings", "rates")}
+    return Diagnosis(**{**stored, **lists, "unit": unit, "nearest": tuple(nearest)})
 
 
 def timestamp() -> datetime:

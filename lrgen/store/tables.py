@@ -36,6 +36,7 @@ RUNS = Table(
     Column("evidence", _JSON),
     Column("claimed_model", String),
     Column("architecture", String),
+    Column("diagnosis", _JSON),
 )
 
 SCHEDULER_RESULTS = Table(

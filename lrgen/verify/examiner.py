@@ -81,6 +81,7 @@ class Examiner:
             case_seed=self.case_seed,
             evidence=tuple(dict.fromkeys(examination.evidence)),
             architecture=examination.architecture,
+            diagnosis=examination.diagnosis,
         )
 
     def _run(self, check: Check, examination: Examination) -> tuple[Status, str]:

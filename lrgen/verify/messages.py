@@ -284,6 +284,37 @@ class Trace(Message):
     raised: Raised | None = None
 
 
+class ObservedScheduler(Message):
+    """A scheduler in an observed training.
+
+    ``steps`` are its own and those of a scheduler that it ``is_part`` of; ``of_used`` says whether its optimizer makes
+    updates.
+    """
+
+    name: Name
+    in_learn: bool
+    steps: Count
+    is_part: bool
+    of_used: bool
+    takes_metric: bool
+
+
+class Observed(Message):
+    """An observed training: the number of its epochs and batches, and its schedulers.
+
+    ``raised`` is the exception that ended it. ``forwards`` is the number of forward passes, -1 if it is not known.
+    """
+
+    set_up: SetUp
+    horizons: Horizons
+    epochs: Count
+    raised: Raised | None
+    forwards: Annotated[int, Field(ge=-1, le=1 << 40)]
+    batches: Count
+    optimizers: Count
+    schedulers: Annotated[list[ObservedScheduler], Field(max_length=1000)]
+
+
 class Envelope(Message):
     """An answer: values, an exception of the file, or a refusal, and the number of the file's children."""
 

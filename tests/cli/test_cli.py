@@ -647,10 +647,15 @@ def test_a_file_whose_name_is_not_utf8_is_recorded_with_escapes(lrgen, tmp_path)
 
 
 def test_a_file_without_a_claim_is_unclaimed(lrgen, good):
-    """A file without a claim exits with 0, or with 1 under ``--strict``; a hint on ``--as`` follows the table."""
+    """A file without a claim exits with 0, or with 1 under ``--strict``; a hint and its diagnosis follow the table.
+
+    The diagnosis of a cached result is that of the run, in JSON as well.
+    """
     options = (good, "--stage", "schedule", "--device", "cpu")
     code, out, _ = lrgen("verify", *options)
-    _, row, hint, totals, *_ = out.splitlines()
+    _, row, hint, name, seen, nearest, totals, *_ = out.splitlines()
+    assert (name, seen) == ("good", "  StepLR is stepped once an epoch; the learning rate changes once an epoch")
+    assert nearest.startswith("  like A0_001 StepLR_default (StepLR: ")
     assert code == 0
     assert re.match(r"good/file-\w{8}\s+–\s+–\s+unclaimed ", row)
     assert "--as VARIANT" in hint
@@ -658,7 +663,9 @@ def test_a_file_without_a_claim_is_unclaimed(lrgen, good):
     code, out, _ = lrgen("verify", *options, "--strict", "--json")
     (row,) = one_document(out)
     assert code == 1
-    assert (row["status"], row["stage"]) == ("unclaimed", "schedule")
+    assert (row["status"], row["stage"], row["reused"]) == ("unclaimed", "schedule", True)
+    assert row["diagnosis"]["unit"] == "epoch"
+    assert row["diagnosis"]["nearest"][0]["variant"] == "A0_001"
     assert row["reason"] == "there is no variant to compare its schedule with"
 
 

@@ -164,8 +164,15 @@ def old_rows(version: int) -> list[str]:
     """Return the statements that insert a run with an epoch and two classes in that schema."""
     status = "proved" if version < 6 else "verified"
     new_columns = {2: ", training", 3: ", isolation", 4: ", trace", 9: ", case_seed, evidence"}
-    new_columns[10] = ", claimed_model, architecture"
-    new_values = {2: ", 'full'", 3: ", 'process'", 4: ", 'abc'", 9: ", 3, '[]'", 10: ", 'ResNet', 'equal'"}
+    new_columns |= {10: ", claimed_model, architecture", 11: ", diagnosis"}
+    new_values = {
+        2: ", 'full'",
+        3: ", 'process'",
+        4: ", 'abc'",
+        9: ", 3, '[]'",
+        10: ", 'ResNet', 'equal'",
+        11: ", NULL",
+    }
     columns = "".join(new_columns.get(number, "") for number in range(2, version + 1))
     values = "".join(new_values.get(number, "") for number in range(2, version + 1))
     training = (", training", ", 'full'") if version >= 2 else ("", "")
@@ -308,7 +315,7 @@ def test_an_old_export_is_translated(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", maintenance.FORMATS)
 def test_an_export_without_later_columns_is_imported(tmp_path, catalogue, suffix):
     """The runs of an export from before case seeds were recorded have none, and are known in a second import."""
-    later = ["case_seed", "evidence", "claimed_model", "architecture"]
+    later = ["case_seed", "evidence", "claimed_model", "architecture", "diagnosis"]
     old, new = Store(f"sqlite:///{tmp_path}/old.db"), other(tmp_path)
     old.save(outcome(catalogue.variant(1), epoch(1)), CONDITIONS, CLASSES)
     maintenance.export(old, tmp_path / "tables", suffix)
@@ -316,9 +323,9 @@ def test_an_export_without_later_columns_is_imported(tmp_path, catalogue, suffix
     runs = tmp_path / "tables" / f"lrgen_runs.{suffix}"
     if suffix == "csv":
         rows = list(csv.reader(runs.read_text().splitlines()))
-        assert rows[0][-4:] == later
+        assert rows[0][-5:] == later
         with runs.open("w", newline="") as file:
-            csv.writer(file).writerows(row[:-4] for row in rows)
+            csv.writer(file).writerows(row[:-5] for row in rows)
     else:
         parquet.write_table(parquet.read_table(runs).drop_columns(later), runs)
     for expected in ((1, 0), (0, 1)):

@@ -21,7 +21,17 @@ import pytest
 from sqlalchemy import event, text
 
 from lrgen.errors import NoResultError, StoreError
-from lrgen.records import Comparison, EpochReport, Outcome, ReferenceNetwork, Stage, Status
+from lrgen.records import (
+    Comparison,
+    Diagnosis,
+    EpochReport,
+    NearestSchedule,
+    Outcome,
+    ReferenceNetwork,
+    Stage,
+    Status,
+    Unit,
+)
 from lrgen.store import Series, Store, key_of, migrations, rows, tables
 from lrgen.store.metrics import class_scores
 from tests.store.outcomes import CLASSES, CONDITIONS, epoch, outcome
@@ -379,6 +389,23 @@ def test_a_result_of_another_case_seed_is_not_reused(store, catalogue):
     assert reused(2**63 - 1) == [(2**63 - 1, (f"seed {2**63 - 1}",))]
     assert reused(None) == reused(5) == [(5, ("seed 5",))]
     assert reused(0) == []
+
+
+def test_a_diagnosis_is_recorded_whole(store, catalogue):
+    """The diagnosis of a file without a claim is that of its recorded result, whatever is in it."""
+    nearest = NearestSchedule("A0_002", "MultiStepLR_milestones", 0.01, {"milestones": [0.5]}, 90, "×0.1", ("A0_061",))
+    diagnoses = [
+        Diagnosis(Unit.BATCH, 90, 360, 180, ("it is stepped once a batch",), (nearest,), "abc", (0.1, 0.01)),
+        Diagnosis(None, 1, 4, 0, (), (), "def"),
+        None,
+    ]
+    results = [
+        outcome(catalogue.variant(1), source=f"x = {at}", diagnosis=diagnosis) for at, diagnosis in enumerate(diagnoses)
+    ]
+    for result in results:
+        store.save(result, CONDITIONS, ())
+    known = store.reusable([result.candidate for result in results], CONDITIONS)
+    assert [known[key_of(result.candidate)].diagnosis for result in results] == diagnoses
 
 
 def test_many_files_are_looked_up_in_chunks(store, catalogue):

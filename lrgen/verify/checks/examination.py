@@ -15,6 +15,7 @@ from lrgen.records import (
     Candidate,
     CheckReport,
     Comparison,
+    Diagnosis,
     EpochReport,
     Policy,
     Stage,
@@ -37,8 +38,8 @@ class Examination:
     """A file under examination.
 
     The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
-    the schedule check ``trace``, and the comparison with a claimed architecture ``architecture``. ``evidence`` are
-    sentences on what was compared, where that differs between files.
+    the schedule check ``trace`` or ``diagnosis``, and the comparison with a claimed architecture ``architecture``.
+    ``evidence`` are sentences on what was compared, where that differs between files.
     """
 
     candidate: Candidate
@@ -56,6 +57,7 @@ class Examination:
     trace: str | None = None
     evidence: list[str] = field(default_factory=list)
     architecture: Comparison | None = None
+    diagnosis: Diagnosis | None = None
     output: bytes = b""
     _sessions: list[Session] = field(default_factory=list)
     _deadline: float = float("inf")

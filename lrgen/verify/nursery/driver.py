@@ -50,6 +50,7 @@ from .given_weights import GivenWeights
 from .gradients import Gradients
 from .loaders import TrainingLoader, data_loader, pairs, watched
 from .norms import renew_norms
+from .observation import Observations
 from .optimizers import optimizer_of
 from .prm import Prm, read_of
 from .raised import explained, line_of
@@ -84,7 +85,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(States, Traces, Gradients, GivenWeights):
+class Driver(States, Traces, Gradients, GivenWeights, Observations):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:
