@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]  # tensors × modes × numbers, the first of which is a norm
 Measure = Callable[[list[int]], Numbers]  # the numbers of the tensors of a network that are given these colours
 
-_SAME = 1e-2  # difference of the numbers of a pair, relative to its norm
+# Difference of the numbers of a pair, relative to its norm. The smallest that gives pairs distinguishes the most.
+_SAME = (1e-5, 1e-4, 1e-3, 1e-2)
 _NOTHING = 1e-6  # of the largest norm
 _ROUNDS = 24
 
@@ -25,28 +26,34 @@ def colours_of(keys: Sequence[Hashable], known: dict[Hashable, int]) -> list[int
     return [known.setdefault(key, len(known)) for key in keys]
 
 
-def match(own: list[int], expected: list[int], measure_own: Measure, measure_expected: Measure) -> list[int] | None:
-    """The index of the tensor of the first network for each of the second.
+def match(
+    own: list[int], expected: list[int], measure_own: Measure, measure_expected: Measure, weighted: int | None = None
+) -> tuple[list[int], list[int]] | None:
+    """The colours of the tensors of two networks by what they do; pairs have equal colours.
 
     Args:
         own: the colours of the tensors of the first network.
         expected: those of the second.
         measure_own: gives the first network weights by colour, and measures them.
         measure_expected: the same for the second network.
+        weighted: the number of tensors that get weights, which are the first of each network; by default all.
 
     Returns:
-        None if no pairs can be formed by what the tensors do.
+        None if no pairs can be formed. Once they can, rounding errors end the search: in a deep network a pair of
+        tensors that do the same may change what others do by more than rounding.
     """
-    for _ in range(_ROUNDS):
-        if len(set(expected)) == len(expected):
+    for index in range(_ROUNDS):
+        if len(set(expected[:weighted])) == len(expected[:weighted]):
             break
         refined = refine(own, expected, measure_own(own), measure_expected(expected))
-        if refined is None:
+        if refined is None and index == 0:
             return None
+        if refined is None:
+            break
         if len(set(refined[1])) == len(set(expected)):
             refined = _separated(*refined)
         own, expected = refined
-    return in_order(own, expected)
+    return own, expected
 
 
 def refine(
@@ -56,18 +63,15 @@ def refine(
     numbers = np.concatenate([own_numbers, expected_numbers])
     if not np.isfinite(numbers).all():
         return None
-    both = [*own, *expected]
-    new = [0] * len(both)
-    count = 0
     numbers = _without_rounding(numbers)
-    for members in _by_colour(both).values():
-        for group in _groups(members, numbers):
-            if sum(at < len(own) for at in group) * 2 != len(group):
-                return None
-            for at in group:
-                new[at] = count
-            count += 1
-    return new[: len(own)], new[len(own) :]
+    members = list(_by_colour([*own, *expected]).values())
+    for same in _SAME:
+        groups = [group for alike in members for group in _groups(alike, numbers, same)]
+        if all(sum(at < len(own) for at in group) * 2 == len(group) for group in groups):
+            colour = {at: number for number, group in enumerate(groups) for at in group}
+            new = [colour[at] for at in range(len(colour))]
+            return new[: len(own)], new[len(own) :]
+    return None
 
 
 def in_order(own: list[int], expected: list[int]) -> list[int] | None:
@@ -90,16 +94,16 @@ def _by_colour(colours: list[int]) -> dict[int, list[int]]:
     return places
 
 
-def _groups(members: list[int], numbers: Numbers) -> list[list[int]]:
+def _groups(members: list[int], numbers: Numbers, same: float) -> list[list[int]]:
     """The members whose numbers are the same, but for rounding."""
     rest = sorted(members, key=lambda at: float(numbers[at, 0, 0]))
     groups = []
     while rest:
         first = numbers[rest[0]]
         distances = np.abs(numbers[rest] - first).max(axis=2)
-        near = (distances <= _SAME * first[:, 0]).all(axis=1)
-        groups.append([at for at, same in zip(rest, near, strict=True) if same])
-        rest = [at for at, same in zip(rest, near, strict=True) if not same]
+        near = (distances <= same * first[:, 0]).all(axis=1)
+        groups.append([at for at, alike in zip(rest, near, strict=True) if alike])
+        rest = [at for at, alike in zip(rest, near, strict=True) if not alike]
     return groups
 
 

@@ -50,10 +50,15 @@ def _candidates(own: GivenNetwork, expected: GivenNetwork, known: Pairs | None, 
             matching.colours_of(expected.keys, colours),
             _Measure(own, seed, training).numbers,
             _Measure(expected, seed, training).numbers,
+            count,
         )
-        if matched is not None:
-            yield Pairs(matched[:count], [at - count for at in matched[count:]])
-            yield Pairs(matched[:count], _beside(own, expected, matched[:count]) or in_order.statistics)
+        pairs = matched and matching.in_order(*matched)
+        if matched is not None and pairs is not None:
+            of_own, of_expected = matched[0][count:], matched[1][count:]
+            yield Pairs(pairs[:count], _beside(own, expected, pairs[:count], of_own, of_expected))
+            yield Pairs(pairs[:count], [at - count for at in pairs[count:]])
+            any_colour = [0] * len(of_own)
+            yield Pairs(pairs[:count], _beside(own, expected, pairs[:count], any_colour, any_colour))
 
 
 def _fit(pairs: Pairs, own: GivenNetwork, expected: GivenNetwork) -> bool:
@@ -78,21 +83,27 @@ def _in_order(own: GivenNetwork, expected: GivenNetwork) -> Pairs:
     return Pairs(*both)
 
 
-def _beside(own: GivenNetwork, expected: GivenNetwork, pairs: Sequence[int]) -> list[int] | None:
-    """The pairs of statistics that are in one module with paired parameters."""
-    of_own = {at: index for index, at in enumerate(pairs)}
+def _beside(
+    own: GivenNetwork,
+    expected: GivenNetwork,
+    pairs: Sequence[int],
+    of_own: Sequence[int],
+    of_expected: Sequence[int],
+) -> list[int]:
+    """The pairs of statistics of equal colours that are in one module with paired parameters; any if there are none."""
+    paired = {at: index for index, at in enumerate(pairs)}
     known: dict[Hashable, int] = {}
     colours = []
-    for network, place in ((own, of_own), (expected, {at: at for at in of_own})):
+    for network, place, given in ((own, paired, of_own), (expected, {at: at for at in paired}, of_expected)):
         neighbours: dict[str, list[int]] = {}
         for at, parameter in enumerate(network.parameters):
             neighbours.setdefault(_module(parameter), []).append(place[at])
         keys = [
-            (tuple(statistic.shape), tuple(sorted(neighbours.get(_module(statistic), ()))))
-            for statistic in network.statistics
+            (colour, tuple(statistic.shape), tuple(sorted(neighbours.get(_module(statistic), ()))))
+            for colour, statistic in zip(given, network.statistics, strict=True)
         ]
         colours.append(matching.colours_of(keys, known))
-    return matching.in_order(*colours)
+    return matching.in_order(*colours) or list(_in_order(own, expected).statistics)
 
 
 def _module(tensor: Parameter) -> str:

@@ -240,7 +240,9 @@ def test_tensors_are_matched_by_what_they_do(order, chance):
     numbers = np.array([[[1 + at // 2, 0.5 * at]] for at in range(8)])
     noise = 1 + 1e-4 * np.array([[[chance.random()]] for _ in range(8)])
     own = [colours[at] for at in order]
-    pairs = matching.match(own, colours, lambda _: numbers[order] * noise, lambda _: numbers)
+    matched = matching.match(own, colours, lambda _: numbers[order] * noise, lambda _: numbers)
+    assert matched is not None
+    pairs = matching.in_order(*matched)
     assert pairs is not None
     assert [order[at] for at in pairs] == list(range(8))
 
@@ -260,9 +262,11 @@ def test_tensors_that_do_the_same_are_paired_together():
         return numbers
 
     own_branches, own_layers = ("a", "b", "b", "a"), (1, 1, 0, 0)
-    pairs = matching.match(
+    matched = matching.match(
         list(own_layers), [0, 1, 0, 1], measure(own_branches, own_layers), measure(branches, (0, 1, 0, 1))
     )
+    assert matched is not None
+    pairs = matching.in_order(*matched)
     assert pairs is not None
     assert own_branches[pairs[0]] == own_branches[pairs[1]] != own_branches[pairs[2]] == own_branches[pairs[3]]
 
