@@ -24,7 +24,7 @@ Vector = NDArray[np.float64]
 _NET, _SILENT = "learning", "silent"
 _KEPT = "batch"  # what the process keeps of the first network
 _SIZES = [4, 4]
-_TOLERANCE = 1e-2  # of a gradient, relative to its norm
+_TOLERANCE = 0.05  # of a gradient, relative to its norm: rounding changes that of a deep network by a hundredth
 
 
 def compare(own: Session, expected: Session, name: str, pairs: Sequence[int], leaves: int, draw: Source) -> str:
