@@ -310,11 +310,50 @@ class ReferenceNetwork:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a rendered file: its import statements, and its code as it stands in the file."""
+
+    imports: tuple[str, ...]
+    code: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of which a file is rendered; ``training`` are methods of ``Net``."""
+
+    docstring: str
+    schedule: Part
+    network: Part
+    training: Part
+
+
+@dataclass(frozen=True)
+class PartEvidence:
+    """What was executed for some parts of rendered files, and holds for each file that has them.
+
+    Args:
+        kind: what was executed (verify.parts.evidence.Kind).
+        key: the sha256 of the texts of the parts.
+        executed_in: the file in which they ran.
+        case_seed: of the drawn cases.
+        sentences: what was compared.
+        trace: the digest of the learning rates, of a schedule.
+    """
+
+    kind: str
+    key: str
+    executed_in: str
+    case_seed: int
+    sentences: tuple[str, ...] = ()
+    trace: str | None = None
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A file that is to be verified, and the variant that it is checked against (None: there is no claim).
 
-    ``rendered`` says that the catalogue renders exactly these bytes. ``reference`` is the network that its own is
-    compared with (None: no architecture is claimed).
+    ``rendered`` says that the catalogue renders exactly these bytes, from these ``parts`` where all are lrgen's own.
+    ``reference`` is the network that its own is compared with (None: no architecture is claimed).
     """
 
     path: Path
@@ -327,6 +366,7 @@ class Candidate:
     budget: Budget | None = None
     rendered: bool = False
     reference: ReferenceNetwork | None = None
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True)
@@ -335,8 +375,9 @@ class VerifySettings:
 
     ``device`` is resolved (``cpu``, ``cuda:0``), never ``auto``; ``threads`` is the number of threads of one worker.
     Without a ``policy`` the policy check accepts any code. With ``full`` an architecture with a budget is trained in
-    full as well. ``compile`` (torch.compile) and ``autocast`` (to bfloat16) are options of the training check.
-    ``given`` are hyperparameters that every file gets in ``prm``, with their values.
+    full as well. ``compile`` (torch.compile) and ``autocast`` (to bfloat16) are options of the training check. With
+    ``whole`` each file is executed whole, also where its parts have been executed already. ``given`` are
+    hyperparameters that every file gets in ``prm``, with their values.
     """
 
     stage: Stage = Stage.TRAINING
@@ -351,6 +392,7 @@ class VerifySettings:
     compile: bool = False
     autocast: bool = False
     given: tuple[tuple[str, int | float], ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True)

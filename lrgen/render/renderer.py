@@ -28,7 +28,7 @@ from lrgen import limited, old_names
 from lrgen.catalogue import SHIPPED, Catalogue
 from lrgen.errors import CatalogueError, OutputError, first_line
 from lrgen.files import write_atomically
-from lrgen.records import Architecture, Metric, RenderedFile, Unit, Variant
+from lrgen.records import Architecture, Metric, Part, Parts, RenderedFile, Unit, Variant
 
 _WIDTH = 88
 _LONGEST = 1_000_000  # characters of a fragment
@@ -71,27 +71,39 @@ class Renderer:
         Raises:
             CatalogueError: if a template is invalid, or a declared hyperparameter is never read.
         """
-        schedule_imports, schedule = self._schedule(variant)
-        network_imports, network = self._network(architecture)
-        training_imports, training = self._training(architecture, variant, schedule, network)
+        parts = self.parts(architecture, variant)
         declared = {parameter.name for parameter in variant.hyperparameters}
-        read = set(_READ.findall(schedule))
+        read = set(_READ.findall(parts.schedule.code))
         if read != declared:
             wrong = min(read - declared or declared - read)
             problem = "declared and never read" if wrong in declared else "read and not declared"
             place = f"variant {variant.number}: hyperparameter {wrong} is {problem} in {variant.template}"
             raise CatalogueError(f"{place}{old_names.hint(wrong, declared)}")
-        names = read | set(_READ.findall(network)) | set(_READ.findall(training))
-        names -= {"epoch", "epoch_max"}
-        text = self._jinja.get_template("module.py.jinja").render(
-            docstring=_docstring(architecture, variant),
-            imports=_imports(frozenset((*schedule_imports, *network_imports, *training_imports))),
-            hyperparameters=_hyperparameters(frozenset(names)),
-            schedule=schedule,
-            network=network,
-            training=training,
-        )
+        text = self.compose(parts)
         return RenderedFile(architecture, variant, text, hashlib.sha256(text.encode()).hexdigest())
+
+    def parts(self, architecture: Architecture, variant: Variant) -> Parts:
+        """The parts of the file of one architecture trained with one schedule.
+
+        Raises:
+            CatalogueError: if a template is invalid.
+        """
+        schedule, network = self._schedule(variant), self._network(architecture)
+        training = self._training(architecture, variant, schedule[1], network[1])
+        return Parts(_docstring(architecture, variant), Part(*schedule), Part(*network), Part(*training))
+
+    def compose(self, parts: Parts) -> str:
+        """The text of a file of these parts."""
+        codes = parts.schedule, parts.network, parts.training
+        names = {name for part in codes for name in _READ.findall(part.code)} - {"epoch", "epoch_max"}
+        return self._jinja.get_template("module.py.jinja").render(
+            docstring=parts.docstring,
+            imports=_imports(frozenset(statement for part in codes for statement in part.imports)),
+            hyperparameters=_hyperparameters(frozenset(names)),
+            schedule=parts.schedule.code,
+            network=parts.network.code,
+            training=parts.training.code,
+        )
 
     def schedule(self, variant: Variant) -> str:
         """Return the code of a schedule with its imports, ready to paste into any project."""
@@ -123,13 +135,13 @@ class Renderer:
         )
 
     def _network(self, architecture: Architecture) -> Fragment:
-        if self._limits and _is_own(architecture):
+        if self._limits and is_own(architecture):
             return self._in_limits(architecture.template, ("network", architecture.name), architecture)
         values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
         return self._fragment(("network", architecture.name), architecture.template, values, _formatted)
 
     def _training(self, architecture: Architecture, variant: Variant, schedule: str, network: str) -> Fragment:
-        if self._limits and (_is_own(architecture) or variant.curves_folder is not None):
+        if self._limits and (is_own(architecture) or variant.curves_folder is not None):
             key = ("training", architecture.name, str(variant.number))
             return self._in_limits(" with ".join(key[1:]), key, architecture, variant, schedule, network)
         returns = _RETURNS.search(schedule)
@@ -232,7 +244,7 @@ def limited_fragment(folders: tuple[Path, ...], kind: str, *arguments: Any) -> b
     return json.dumps(["", imports, code]).encode()
 
 
-def _is_own(architecture: Architecture) -> bool:
+def is_own(architecture: Architecture) -> bool:
     """Whether an architecture is in a user's folder."""
     return SHIPPED not in architecture.folder.parents
 
