@@ -137,6 +137,10 @@ def verify(
         ),
     ] = None,
     db: Database = None,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Execute each file whole, also where its parts were executed in other files."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Ignore cached results.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 unless every file is verified.")] = False,
     as_json: AsJson = False,
@@ -175,6 +179,7 @@ def verify(
             full=full,
             compile=compiled,
             autocast=autocast,
+            whole=whole,
             slots=slots,
             isolation=isolation,
             engine=engine,

@@ -141,7 +141,7 @@ class Renderer:
         return self._fragment(("network", architecture.name), architecture.template, values, _formatted)
 
     def _training(self, architecture: Architecture, variant: Variant, schedule: str, network: str) -> Fragment:
-        if self._limits and (is_own(architecture) or variant.curves_folder is not None):
+        if self._limits and is_own(architecture, variant):
             key = ("training", architecture.name, str(variant.number))
             return self._in_limits(" with ".join(key[1:]), key, architecture, variant, schedule, network)
         returns = _RETURNS.search(schedule)
@@ -244,9 +244,9 @@ def limited_fragment(folders: tuple[Path, ...], kind: str, *arguments: Any) -> b
     return json.dumps(["", imports, code]).encode()
 
 
-def is_own(architecture: Architecture) -> bool:
-    """Whether an architecture is in a user's folder."""
-    return SHIPPED not in architecture.folder.parents
+def is_own(architecture: Architecture, variant: Variant | None = None) -> bool:
+    """Whether an architecture or a variant is in a user's folder."""
+    return SHIPPED not in architecture.folder.parents or (variant is not None and variant.curves_folder is not None)
 
 
 def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,8 @@ are never deleted or overwritten.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrgen.records import Outcome
-from lrgen.store import import_runs, recording
+from lrgen.records import Outcome, PartEvidence
+from lrgen.store import import_runs, parts, recording
 from lrgen.store.database import StoredRow
 from lrgen.store.import_runs import Epoch
 from lrgen.store.metrics import ClassScores
@@ -39,6 +39,17 @@ class Store(Queries):
         """Record several outcomes in one transaction, all or none; return the runs' ids."""
         with self.session(write=True) as connection:
             return [insert_outcome(connection, outcome, conditions, classes) for outcome in outcomes]
+
+    def save_parts(self, evidence: Iterable[PartEvidence], conditions: Conditions) -> None:
+        """Record evidence on the parts of rendered files."""
+        new = list(evidence)
+        if new:
+            with self.session(write=True) as connection:
+                parts.save(connection, new, conditions)
+
+    def parts(self, conditions: Conditions, case_seed: int | None = None) -> list[PartEvidence]:
+        """Return the evidence on parts under the same conditions; with a ``case_seed`` that of this seed alone."""
+        return parts.known(self, conditions, case_seed)
 
     def record_epoch(
         self, series: Series, epoch: int, accuracy: float | None, loss: float | None, **values: Any

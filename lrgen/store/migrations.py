@@ -198,6 +198,27 @@ MIGRATIONS: tuple[tuple[str, tuple[Statement, ...]], ...] = (
         "what a file without a claim does with the learning rate",
         ("ALTER TABLE lrgen_runs ADD COLUMN diagnosis JSON",),
     ),
+    (
+        "evidence on the parts of rendered files",
+        (
+            """CREATE TABLE lrgen_parts (
+                id {id},
+                kind VARCHAR NOT NULL,
+                key VARCHAR NOT NULL,
+                executed_in VARCHAR NOT NULL,
+                case_seed BIGINT NOT NULL,
+                sentences JSON NOT NULL,
+                trace VARCHAR,
+                settings VARCHAR NOT NULL,
+                check_version VARCHAR NOT NULL,
+                torch VARCHAR NOT NULL,
+                lrgen VARCHAR NOT NULL,
+                device VARCHAR NOT NULL,
+                timestamp TIMESTAMP NOT NULL
+            )""",
+            "CREATE INDEX ix_lrgen_parts ON lrgen_parts (check_version, torch, device)",
+        ),
+    ),
 )
 
 

@@ -84,3 +84,21 @@ CLASS_DATA = Table(
     Column("dataset", String),
     Column("support", Integer),
 )
+
+PARTS = Table(
+    "lrgen_parts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("executed_in", String, nullable=False),
+    Column("case_seed", BigInteger, nullable=False),
+    Column("sentences", _JSON, nullable=False),
+    Column("trace", String),
+    Column("settings", String, nullable=False),
+    Column("check_version", String, nullable=False),
+    Column("torch", String, nullable=False),
+    Column("lrgen", String, nullable=False),
+    Column("device", String, nullable=False),
+    Column("timestamp", DateTime, nullable=False),
+)

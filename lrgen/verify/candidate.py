@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lrgen import curves
-from lrgen.records import Architecture, Candidate, Recipe, Variant
+from lrgen.records import Architecture, Candidate, Parts, Recipe, Variant
 
 # The recipe of a file whose architecture is unknown.
 _FOREIGN = Recipe(optimizer="sgd", lr=0.01, batch=64, source="", dropout=0.2)
@@ -17,6 +17,7 @@ def candidate_of(
     variant: Variant | None = None,
     *,
     rendered: bool = False,
+    parts: Parts | None = None,
 ) -> Candidate:
     """The candidate of a file.
 
@@ -27,6 +28,7 @@ def candidate_of(
         path: the path of the file in errors; it is not read.
         content: the bytes of the file; the syntax check reports bytes that are not UTF-8.
         rendered: whether the catalogue renders exactly these bytes.
+        parts: of which lrgen's own templates render them.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     return Candidate(
@@ -39,4 +41,5 @@ def candidate_of(
         prm=(architecture.recipe if architecture else _FOREIGN).prm_for(variant),
         budget=architecture.budget if architecture else None,
         rendered=rendered,
+        parts=parts if rendered else None,
     )

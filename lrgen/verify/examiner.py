@@ -15,6 +15,8 @@ from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.messages import printable
 from lrgen.verify.nursery_process import Nursery
+from lrgen.verify.parts.checks import PartChecks, separate
+from lrgen.verify.parts.evidence import Evidence
 from lrgen.verify.session import Ended, Place
 
 _MAX_REASON = 1000  # characters
@@ -24,7 +26,8 @@ _MAX_REASON = 1000  # characters
 class Examiner:
     """Examines files one after another; several examiners may share a nursery.
 
-    ``case_seed`` and the hash of a file determine its drawn cases.
+    ``case_seed`` and the hash of a file determine its drawn cases. With ``evidence`` the parts of rendered files are
+    executed once, where they are separate.
     """
 
     settings: VerifySettings
@@ -32,6 +35,7 @@ class Examiner:
     nursery: Nursery
     place: Place
     case_seed: int
+    evidence: Evidence | None = None
 
     def examine(self, candidate: Candidate) -> Outcome:
         """Run the checks of a file in their order, until one fails.
@@ -48,11 +52,14 @@ class Examiner:
             draw_for(self.case_seed, candidate.sha256),
             self.dataset,
         )
+        parts = None
+        if self.evidence is not None and not self.settings.whole and separate(candidate):
+            parts = PartChecks(self.evidence, self.case_seed)
         stage, status, reason = Stage.SYNTAX, Status.PASSED, ""
         try:
             for check in up_to(self.settings.stage):
                 stage = check.STAGE
-                status, reason = self._run(check, examination)
+                status, reason = self._run(check, examination, parts)
                 if status is not Status.PASSED:
                     break
         finally:
@@ -84,13 +91,16 @@ class Examiner:
             diagnosis=examination.diagnosis,
         )
 
-    def _run(self, check: Check, examination: Examination) -> tuple[Status, str]:
+    def _run(self, check: Check, examination: Examination, parts: PartChecks | None) -> tuple[Status, str]:
         """Run one check; returns the status and the reason, which is empty if the file passed."""
         plan = training.plan_of(examination.candidate, self.settings)
         examination.begin(check.STAGE, plan.budget)
         began = time.monotonic()
         try:
-            check.run(examination)
+            if parts is not None and check.STAGE in (Stage.CONTRACT, Stage.SCHEDULE):
+                _run_parts(check, examination, parts)
+            else:
+                check.run(examination)
         except CheckFailure as failure:
             reason = printable(str(failure), _MAX_REASON)
             examination.checks.append(CheckReport(check.STAGE, False, reason, time.monotonic() - began))
@@ -106,6 +116,20 @@ class Examiner:
             )
         examination.checks.append(CheckReport(check.STAGE, True, "", time.monotonic() - began))
         return Status.PASSED, ""
+
+
+def _run_parts(check: Check, examination: Examination, parts: PartChecks) -> None:
+    """Run a check by the parts of a file; a drawn file is also executed whole, which must end in the same way."""
+    parts.run(check.STAGE, examination)
+    if parts.is_beside(examination.candidate):
+        before = examination.trace
+        try:
+            check.run(examination)
+        except CheckFailure as failure:
+            raise CheckFailure(f"executed whole it fails, unlike its parts: {failure}") from failure
+        if check.STAGE is Stage.SCHEDULE and examination.trace != before:
+            raise CheckFailure("executed whole it has other learning rates than its schedule alone")
+        examination.evidence.append("executed whole as well")
 
 
 def printable_output(output: bytes) -> str:

@@ -36,6 +36,7 @@ class VerifyRequest:
     full: bool = False
     compile: bool = False
     autocast: bool = False
+    whole: bool = False
     slots: int | None = None
     isolation: str | None = None
     engine: str = "local"
@@ -88,6 +89,7 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
         full=request.full,
         compile=request.compile,
         autocast=request.autocast,
+        whole=request.whole,
     )
     return VerifyPlan(
         settings=tuple(replace(first, seed=settings.seed + offset) for offset in range(request.seeds)),

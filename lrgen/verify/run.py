@@ -14,7 +14,7 @@ from lrgen.files import read_bytes
 from lrgen.records import Architecture, Candidate, Outcome, ReferenceNetwork, Variant, VerifySettings
 from lrgen.render import output
 from lrgen.render.output import Pair
-from lrgen.render.renderer import Renderer
+from lrgen.render.renderer import Renderer, is_own
 from lrgen.store import Store, key_of
 from lrgen.verify import isolation as isolations
 from lrgen.verify import nursery_process
@@ -22,9 +22,10 @@ from lrgen.verify.candidate import candidate_of
 from lrgen.verify.case_seed import new_case_seed
 from lrgen.verify.isolation import Isolation
 from lrgen.verify.limits import MAX_BYTES, Limits
+from lrgen.verify.parts.evidence import Evidence
 from lrgen.verify.plan import VerifyPlan
 from lrgen.verify.sandbox import Mechanism
-from lrgen.verify.verdicts import conditions_of
+from lrgen.verify.verdicts import conditions_of, conditions_of_parts
 
 
 def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -> list[Candidate]:
@@ -41,10 +42,12 @@ def from_selection(catalogue: Catalogue, selection: Iterable[Pair], out: Path) -
         count = f" ({len(differences)} files differ)" if len(differences) > 1 else ""
         raise StaleFileError(f"{differences[0].path} {differences[0].reason}{count}: run lrgen render")
     manifests = {architecture.name: output.read_manifest(out / architecture.name) for architecture, _ in selected}
+    renderer = Renderer(catalogue)
     candidates = []
     for architecture, variant in selected:
         path = output.path_of(out, architecture, variant)
-        candidate = candidate_of(path, read_bytes(path), architecture, variant, rendered=True)
+        parts = None if is_own(architecture, variant) else renderer.parts(architecture, variant)
+        candidate = candidate_of(path, read_bytes(path), architecture, variant, rendered=True, parts=parts)
         if candidate.sha256 != manifests[architecture.name][variant.key]["sha256"]:  # which check compared
             raise StaleFileError(f"{path} changes while it is read: run lrgen render")
         candidates.append(candidate)
@@ -157,7 +160,8 @@ def verify(
 ) -> Generator[Outcome, None, None]:
     """Yield the outcome of each file: recorded outcomes first, then new ones as they are recorded.
 
-    The files with the longest expected durations are run first.
+    The files with the longest expected durations are run first. The local engine executes the parts of rendered files
+    once, unless the settings ask for ``whole`` files.
 
     Args:
         case_seed: of the drawn cases: only outcomes with this seed are reused; by default a new one is drawn, and the
@@ -190,6 +194,8 @@ def verify(
     from lrgen.verify.engines import local  # loads torch, which is not needed if every outcome is recorded
 
     dataset = data.load(settings.dataset, data_root, download) if settings.stage == "training" else None
+    part_conditions = conditions_of_parts(settings)
+    evidence = Evidence([] if force else store.parts(part_conditions, case_seed))
     limits = Limits(seconds=timeout, memory=_memory_share(workers))
     seed = new_case_seed() if case_seed is None else case_seed
     with nursery_process.kept():
@@ -200,9 +206,10 @@ def verify(
 
                 results = ray.run(batch, settings, address=address, data_root=data_root, **options)
             else:
-                results = _as_lists(local.run(batch, settings, dataset, **options))
+                results = _as_lists(local.run(batch, settings, dataset, evidence=evidence, **options))
             with contextlib.closing(results):
                 for outcomes in results:
+                    store.save_parts(evidence.take_new(), part_conditions)
                     store.save_all(outcomes, conditions, dataset.classes if dataset else ())
                     yield from outcomes
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from lrgen.records import VerifySettings
+from lrgen.records import Stage, VerifySettings
 from lrgen.store import Conditions, Store
 from lrgen.version import __version__
 
@@ -39,6 +39,11 @@ def conditions_of(settings: VerifySettings) -> Conditions:
         seed=settings.seed,
         lrgen=__version__,
     )
+
+
+def conditions_of_parts(settings: VerifySettings) -> Conditions:
+    """The conditions of evidence on parts, which does not depend on the training check."""
+    return conditions_of(VerifySettings(stage=Stage.SCHEDULE, policy=settings.policy, device=settings.device))
 
 
 def check_version() -> str:

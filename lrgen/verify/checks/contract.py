@@ -42,11 +42,8 @@ def run(examination: Examination) -> None:
     Raises:
         CheckFailure: at the first violation of the contract.
     """
-    assert examination.tree is not None
-    _check_source(examination, examination.tree)
+    load(examination)
     session = examination.session
-    examination.loaded = examination.load(session)
-    check_loaded(examination.loaded, source.declared(examination.tree))
     for index, case in enumerate(_CASES):
         _check_output(session, _NET if index == 0 else "other", *case)
     session.call("forget", messages.Nothing, net="other")
@@ -59,6 +56,18 @@ def run(examination: Examination) -> None:
     hyperparameters.check(examination, session, _NET, sampling, every)
     if examination.candidate.reference is not None:
         architecture.check(examination)
+
+
+def load(examination: Examination) -> None:
+    """Inspect the source, and load the module.
+
+    Raises:
+        CheckFailure: at the first violation of the contract.
+    """
+    assert examination.tree is not None
+    _check_source(examination, examination.tree)
+    examination.loaded = examination.load(examination.session)
+    check_loaded(examination.loaded, source.declared(examination.tree))
 
 
 def check_loaded(loaded: messages.Loaded, declared: list[str]) -> None:

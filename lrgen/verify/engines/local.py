@@ -14,6 +14,7 @@ from lrgen.verify.examiner import Examiner
 from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
 from lrgen.verify.nursery_process import Nursery, leased
+from lrgen.verify.parts.evidence import Evidence
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.session import Place
 
@@ -30,6 +31,7 @@ def run(
     mechanism: Mechanism = Mechanism.PROCESS,
     case_seed: int | None = None,
     nursery: Nursery | None = None,
+    evidence: Evidence | None = None,
 ) -> Generator[Outcome, None, None]:
     """Verify files, ``workers`` at a time, and yield each outcome as soon as its file has ended.
 
@@ -38,6 +40,7 @@ def run(
     Args:
         case_seed: of the drawn cases; by default a new one from the operating system.
         nursery: of the caller; by default the run leases one.
+        evidence: on parts of rendered files, which are then executed once; by default each file is executed whole.
 
     Raises:
         EngineError: if the nursery cannot be started.
@@ -55,7 +58,7 @@ def run(
     with contextlib.ExitStack() as stack:
         stack.enter_context(not_traceable())
         used = nursery or stack.enter_context(leased())
-        yield from _outcomes(waiting, len(files), Examiner(settings, dataset, used, place, seed), workers)
+        yield from _outcomes(waiting, len(files), Examiner(settings, dataset, used, place, seed, evidence), workers)
 
 
 def _outcomes(

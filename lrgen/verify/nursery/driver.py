@@ -293,14 +293,17 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations):
                 hook.remove()
         return {"used": used}
 
-    def do_stand_in(self, arrays: Arrays, net: str) -> Answer:
+    def do_stand_in(self, arrays: Arrays, net: str, leaves: list[list[int]] | None = None) -> Answer:
         """Replace the forward pass of a network by a stand-in with the output structure of the real one.
 
-        Without images the structure is that of the call before.
+        Without images the structure is that of the call before, or a tuple of tensors of the shapes of ``leaves``.
         """
         built = self.nets[net]
         built.train()
-        if arrays:
+        if leaves is not None:
+            outputs = tuple(torch.zeros(1, *shape) for shape in leaves)
+            self.output = outputs if len(outputs) > 1 else outputs[0]
+        elif arrays:
             with torch.no_grad():
                 self.output = built(torch.from_numpy(arrays[0]).to(self.device))
         self.stand_ins[net] = built.forward = StandIn(built, self.output)
