@@ -6,7 +6,7 @@ stand-in takes the place of its forward pass.
 
 from lrgen.records import Metric, Unit
 from lrgen.verify import messages
-from lrgen.verify.checks import contract
+from lrgen.verify.checks import contract, layer_order
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
@@ -38,6 +38,8 @@ def run(examination: Examination, outputs: int | None) -> None:
     run = Run(UPDATES, UPDATES, 1, _SIZE, _SIZE, BASE_LR * 10 ** (-draw.random()))
     prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=_SIZE)
     parameters = build(session, _NET, prm)
+    if outputs is None and variant.layerwise:
+        layer_order.check(session, parameters)
     if outputs is not None:
         with raising("learn"):
             session.call("stand_in", messages.StoodIn, net=_NET, leaves=[[10]] * outputs)

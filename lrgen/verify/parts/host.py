@@ -4,15 +4,17 @@ Runs of ``learn`` compare how weights move, which does not depend on the network
 linear layer they take a fraction of the time.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from textwrap import indent
 
 from lrgen.records import Part, Parts
-from lrgen.verify.parts.names import no_decay_of, outputs_of
+from lrgen.verify.parts.names import layers_of, no_decay_of, outputs_of
 
 _IMPORTS = ("import torch", "import torch.nn as nn", "from torch import Tensor")
 _NET = '''
 class Net(nn.Module):
-    """A batch norm and a linear layer."""
+    """Linear layers."""
 
     def __init__(
         self,
@@ -24,43 +26,67 @@ class Net(nn.Module):
         super().__init__()
         self.device = device
         channels = in_shape[1]
-        self.bn = nn.BatchNorm2d(channels)
-        self.fc = nn.Linear(channels, out_shape[0])
-{more}
+{layers}
+
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        x = self.bn(x).mean(dim=(2, 3)){added}
-{result}        return self.fc(x)
+{forward}
 {methods}'''
-_RESULT = """        if self.training:
-            return self.fc(x){}
-"""
 # Methods of a network, besides those of torch, that training methods may call.
 _METHODS = {
     "kl_divergence": '''
     def kl_divergence(self) -> Tensor:
         """Return half the squared norm of the weights."""
-        return 0.5 * self.fc.weight.square().sum()
+        return 0.5 * sum(param.square().sum() for param in self.parameters())
 '''
 }
 
 
 def host_of(parts: Parts) -> Parts:
     """The parts of a file with a host in place of its network."""
-    extra = [f"extra_{end}" for end in no_decay_of(parts.training)]
-    auxiliary = [f"aux{number}" for number in range(1, outputs_of(parts.training))]
-    lines = [
-        *(f"self.{name} = nn.Parameter(torch.zeros(1, channels))" for name in extra),
-        *(f"self.{name} = nn.Linear(channels, out_shape[0])" for name in auxiliary),
-    ]
+    listed = layers_of(parts.training)
+    layers, forward = _listed(listed) if listed else _plain(parts.training)
     code = _NET.format(
-        more="".join(f"        {line}\n" for line in lines),
-        added="".join(f" + self.{name}" for name in extra),
-        result=_RESULT.format("".join(f", self.{name}(x)" for name in auxiliary)) if auxiliary else "",
-        methods="".join(_METHODS[name] for name in sorted(provided(parts.training))),
+        layers=indent("\n".join(layers), 8 * " "),
+        forward=indent("\n".join(forward), 8 * " "),
+        methods="".join(_METHODS[name] for name in sorted(_methods(parts.training))),
     )
     return replace(parts, network=Part(_IMPORTS, code.strip("\n")))
 
 
 def provided(training: Part) -> frozenset[str]:
-    """The methods that a host has because training methods call them."""
+    """The attributes that a host has because training methods need them."""
+    layers = layers_of(training) if outputs_of(training) == 1 else {}
+    return _methods(training) | layers.keys()
+
+
+def _plain(training: Part) -> tuple[list[str], list[str]]:
+    """The layers of a host, and its forward pass: a batch norm, a linear layer, and an auxiliary one an output."""
+    extra = [f"extra_{end}" for end in no_decay_of(training)]
+    auxiliary = [f"aux{number}" for number in range(1, outputs_of(training))]
+    layers = [
+        "self.bn = nn.BatchNorm2d(channels)",
+        "self.fc = nn.Linear(channels, out_shape[0])",
+        *(f"self.{name} = nn.Parameter(torch.zeros(1, channels))" for name in extra),
+        *(f"self.{name} = nn.Linear(channels, out_shape[0])" for name in auxiliary),
+    ]
+    outputs = ", ".join(["self.fc(x)", *(f"self.{name}(x)" for name in auxiliary)])
+    forward = [
+        f"x = self.bn(x).mean(dim=(2, 3)){''.join(f' + self.{name}' for name in extra)}",
+        f"return ({outputs}) if self.training else self.fc(x)" if auxiliary else "return self.fc(x)",
+    ]
+    return layers, forward
+
+
+def _listed(listed: Mapping[str, bool]) -> tuple[list[str], list[str]]:
+    """The layers of a host, and its forward pass: those that layer-wise training methods list, in their order."""
+    *names, last = listed
+    layers, forward = [], ["x = x.mean(dim=(2, 3))"]
+    for name in names:
+        linear = "nn.Linear(channels, channels)"
+        layers.append(f"self.{name} = nn.Sequential({linear}, {linear})" if listed[name] else f"self.{name} = {linear}")
+        forward.append(f"x = self.{name}(x)")
+    return [*layers, f"self.{last} = nn.Linear(channels, out_shape[0])"], [*forward, f"return self.{last}(x)"]
+
+
+def _methods(training: Part) -> frozenset[str]:
     return frozenset(name for name in _METHODS if f"self.{name}(" in training.code)

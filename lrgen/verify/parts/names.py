@@ -29,9 +29,14 @@ class Names:
 
 
 @functools.lru_cache(1024)
+def _tree_of(part: Part, methods: bool) -> ast.Module:
+    return ast.parse(f"class Net:\n{part.code}" if methods else part.code)
+
+
+@functools.lru_cache(1024)
 def names_of(part: Part, methods: bool = False) -> Names:
     """The names of a part; its code are ``methods`` of Net, or statements of a module."""
-    tree = ast.parse(f"class Net:\n{part.code}" if methods else part.code)
+    tree = _tree_of(part, methods)
     defined: set[str] = set()
     assigned: set[str] = set()
     read: set[str] = set()
@@ -54,21 +59,42 @@ def names_of(part: Part, methods: bool = False) -> Names:
     )
 
 
+@functools.lru_cache(1024)
 def outputs_of(training: Part) -> int:
     """The number of tensors that training methods expect of ``self(images)``."""
-    for node in ast.walk(ast.parse(f"class Net:\n{training.code}")):
+    for node in ast.walk(_tree_of(training, methods=True)):
         if isinstance(node, ast.Assign) and _calls_self(node.value) and isinstance(node.targets[0], ast.Tuple):
             return len(node.targets[0].elts)
     return 1
 
 
+@functools.lru_cache(1024)
 def no_decay_of(training: Part) -> tuple[str, ...]:
     """The ends of names of parameters without weight decay, which training methods name."""
-    for node in ast.walk(ast.parse(f"class Net:\n{training.code}")):
+    for node in ast.walk(_tree_of(training, methods=True)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "endswith":
             ends = ast.literal_eval(node.args[0])
             return (ends,) if isinstance(ends, str) else tuple(ends)
     return ()
+
+
+@functools.lru_cache(1024)
+def layers_of(training: Part) -> dict[str, bool]:
+    """The modules that layer-wise training methods list from the input to the output; whether a layer is each member.
+
+    Empty for methods that are not layer-wise.
+    """
+    for node in ast.walk(_tree_of(training, methods=True)):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.List)
+            and ast.unparse(node.targets[0]) == "layers"
+        ):
+            members = {id(item.value) for item in ast.walk(node) if isinstance(item, ast.Starred)}
+            found = [item for item in ast.walk(node) if isinstance(item, ast.Attribute) and _is_self(item.value)]
+            found.sort(key=lambda item: (item.lineno, item.col_offset))
+            return {item.attr: id(item) in members for item in found}
+    return {}
 
 
 BUILTINS = frozenset(dir(builtins))
@@ -82,7 +108,7 @@ def _attributes(net: ast.ClassDef) -> tuple[set[str], set[str]]:
         if isinstance(statement, (ast.Assign, ast.AnnAssign)):
             assigned |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _is_stored(node)}
     for node in ast.walk(net):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        if isinstance(node, ast.Attribute) and _is_self(node.value):
             (assigned if _is_stored(node) else read).add(node.attr)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "getattr"):
             assigned.add("*")  # any attribute
@@ -94,7 +120,11 @@ def _is_stored(node: ast.AST) -> bool:
 
 
 def _calls_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "self"
+    return isinstance(node, ast.Call) and _is_self(node.func)
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _bound(statement: str) -> Iterator[tuple[str, str]]:
