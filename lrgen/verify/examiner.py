@@ -17,7 +17,8 @@ from lrgen.verify.messages import printable
 from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.parts.checks import PartChecks, separate
 from lrgen.verify.parts.evidence import Evidence
-from lrgen.verify.session import Ended, Place
+from lrgen.verify.parts.shared import SharedProcesses
+from lrgen.verify.session import Ended, Place, Session
 
 _MAX_REASON = 1000  # characters
 
@@ -27,7 +28,7 @@ class Examiner:
     """Examines files one after another; several examiners may share a nursery.
 
     ``case_seed`` and the hash of a file determine its drawn cases. With ``evidence`` the parts of rendered files are
-    executed once, where they are separate.
+    executed once, where they are separate; files whose parts were executed use ``shared`` processes.
     """
 
     settings: VerifySettings
@@ -36,6 +37,7 @@ class Examiner:
     place: Place
     case_seed: int
     evidence: Evidence | None = None
+    shared: SharedProcesses | None = None
 
     def examine(self, candidate: Candidate) -> Outcome:
         """Run the checks of a file in their order, until one fails.
@@ -43,6 +45,19 @@ class Examiner:
         Raises:
             EngineError: if the nursery cannot be started again.
         """
+        parts = None
+        if self.evidence is not None and not self.settings.whole and separate(candidate):
+            parts = PartChecks(self.evidence, self.case_seed)
+            if self.shared is not None and parts.is_wired_alone(candidate):
+                session, files = self.shared.take()
+                outcome = self._examine(candidate, parts, session)
+                if outcome.status.ok:
+                    self.shared.give_back(session, files + 1)
+                    return outcome
+                session.close()  # what went before may be the cause: the file gets a process of its own
+        return self._examine(candidate, parts)
+
+    def _examine(self, candidate: Candidate, parts: PartChecks | None, lent: Session | None = None) -> Outcome:
         started = time.monotonic()
         examination = Examination(
             candidate,
@@ -51,10 +66,8 @@ class Examiner:
             self.place,
             draw_for(self.case_seed, candidate.sha256),
             self.dataset,
+            lent=lent,
         )
-        parts = None
-        if self.evidence is not None and not self.settings.whole and separate(candidate):
-            parts = PartChecks(self.evidence, self.case_seed)
         stage, status, reason = Stage.SYNTAX, Status.PASSED, ""
         try:
             for check in up_to(self.settings.stage):

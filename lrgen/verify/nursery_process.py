@@ -42,6 +42,9 @@ sys.meta_path.remove(finder)
 host.main(given["socket"], view)
 """
 
+# A freed tensor of megabytes goes back to the kernel, and the next one costs a page fault for each of its pages: the
+# process of a file keeps its memory instead.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 33), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 # Nurseries that this process keeps for its next run, while a caller asks for it.
 _spare: list["Nursery"] = []
@@ -201,7 +204,7 @@ class Nursery:
             "scratch": str(self.folder),
             **_modules(),
         }
-        environment = {"OMP_NUM_THREADS": "1", "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
+        environment = {**_MEMORY, "OMP_NUM_THREADS": "1", "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
         if "CUDA_VISIBLE_DEVICES" in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
         self._errors = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed by _stop

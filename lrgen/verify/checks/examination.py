@@ -37,10 +37,12 @@ _COARSE = 8  # pixels of a side that are alike in a smooth image
 class Examination:
     """A file under examination.
 
-    The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
-    the schedule check ``trace`` or ``diagnosis``, and the comparison with a claimed architecture ``architecture``.
-    ``evidence`` are sentences on what was compared, where that differs between files.
-    """
+        The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
+            the schedule check ``trace`` or ``diagnosis``, and the comparison with a claimed architecture ``architecture``.
+        ``evidence`` are sentences on what was compared, where that differs between files.
+            the schedule check ``trace``. ``evidence`` are sentences on what was compared, where that differs between files.
+        Most checks run in the process ``lent``, which the caller ends, if there is one.
+        """
 
     candidate: Candidate
     settings: VerifySettings
@@ -59,9 +61,14 @@ class Examination:
     architecture: Comparison | None = None
     diagnosis: Diagnosis | None = None
     output: bytes = b""
+    lent: Session | None = None
     _sessions: list[Session] = field(default_factory=list)
     _deadline: float = float("inf")
     _exceeded: str = ""
+
+    def __post_init__(self) -> None:
+        if self.lent is not None:
+            self._sessions.append(self.lent)
 
     def begin(self, stage: Stage, budget: Budget | None) -> None:
         """Begin a check: it gets its time limit."""
@@ -118,12 +125,13 @@ class Examination:
     @property
     def orphans(self) -> int:
         """The number of processes that the file left running, after ``close``."""
-        return sum(session.orphans for session in self._sessions)
+        return sum(session.orphans for session in self._sessions if session is not self.lent)
 
     def close(self) -> None:
         """End all processes of the file."""
         for session in self._sessions:
-            session.close()
+            if session is not self.lent:
+                session.close()
             self.output = (self.output + session.output)[-4096:]
 
     def _open(self, threads: int = 1) -> Session:
@@ -178,9 +186,13 @@ def build(
     batch: int = 2,
     seed: int = 0,
     recorded: bool = False,
+    initialised: bool = True,
     action: str = "Net",
 ) -> list[messages.Parameter]:
-    """Build a ``Net`` of a name in a process; returns its parameters. A failure says that the ``action`` raises."""
+    """Build a ``Net`` of a name in a process; returns its parameters. A failure says that the ``action`` raises.
+
+    Unless it is ``initialised``, zeros take the place of random weights.
+    """
     with raising(action):
         built, _ = session.call(
             "build",
@@ -191,6 +203,7 @@ def build(
             prm=dict(prm),
             seed=seed,
             recorded=recorded,
+            initialised=initialised,
         )
     return built.parameters
 

@@ -1,7 +1,7 @@
 """Three updates of a file whose parts were executed before: its own network learns with its own schedule.
 
 The gradients are those that the file's process notes. Unless the network has not trained yet with these methods, a
-stand-in takes the place of its forward pass.
+stand-in takes the place of its forward pass, and zeros that of random weights.
 """
 
 from lrgen.records import Metric, Unit
@@ -37,7 +37,7 @@ def run(examination: Examination, outputs: int | None) -> None:
     draw = examination.draw.stream("wiring")
     run = Run(UPDATES, UPDATES, 1, _SIZE, _SIZE, BASE_LR * 10 ** (-draw.random()))
     prm = prm_of(lr=run.base_lr, epoch_max=run.epochs_planned, batch=_SIZE)
-    parameters = build(session, _NET, prm)
+    parameters = build(session, _NET, prm, initialised=outputs is None)
     if outputs is None and variant.layerwise:
         layer_order.check(session, parameters)
     if outputs is not None:

@@ -15,6 +15,7 @@ from lrgen.verify.isolation import not_traceable
 from lrgen.verify.limits import Limits
 from lrgen.verify.nursery_process import Nursery, leased
 from lrgen.verify.parts.evidence import Evidence
+from lrgen.verify.parts.shared import SharedProcesses
 from lrgen.verify.sandbox import Mechanism
 from lrgen.verify.session import Place
 
@@ -58,7 +59,9 @@ def run(
     with contextlib.ExitStack() as stack:
         stack.enter_context(not_traceable())
         used = nursery or stack.enter_context(leased())
-        yield from _outcomes(waiting, len(files), Examiner(settings, dataset, used, place, seed, evidence), workers)
+        shared = stack.enter_context(contextlib.closing(SharedProcesses(used, place)))
+        examiner = Examiner(settings, dataset, used, place, seed, evidence, shared)
+        yield from _outcomes(waiting, len(files), examiner, workers)
 
 
 def _outcomes(

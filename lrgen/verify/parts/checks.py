@@ -49,6 +49,16 @@ class PartChecks:
         else:
             self._schedule(examination, parts)
 
+    def is_wired_alone(self, candidate: Candidate) -> bool:
+        """Whether all that is executed in a file was executed in another one, but for the updates that wire it."""
+        parts = candidate.parts
+        assert parts is not None
+        return not self.is_beside(candidate) and self.evidence.has(
+            key_of(Kind.CONTRACT, parts.network),
+            key_of(Kind.MAKE_SCHEDULER, parts.schedule),
+            key_of(Kind.TRAINING, parts.network, parts.training),
+        )
+
     def is_beside(self, candidate: Candidate) -> bool:
         """Whether a file is drawn to be executed whole as well."""
         return draw_for(self.case_seed, candidate.sha256).stream("beside").random() < BESIDE
@@ -103,6 +113,7 @@ class PartChecks:
             draw=draw_for(self.case_seed, candidate.sha256),
             tree=None,
             loaded=None,
+            lent=None,
             checks=[],
             evidence=[],
             output=b"",

@@ -62,6 +62,12 @@ class Evidence:
         mine.set_result(evidence)
         return evidence
 
+    def has(self, *keys: Key) -> bool:
+        """Whether there is evidence on each key."""
+        with self._lock:
+            found = [self._parts.get(key) for key in keys]
+        return all(part is not None and part.done() and part.result() is not None for part in found)
+
     def take_new(self) -> list[PartEvidence]:
         """What was added since the last call."""
         with self._lock:
