@@ -19,7 +19,7 @@ FAST = -m "not slow" --max-worker-restart 0 -o faulthandler_exit_on_timeout=true
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify dataset test test-all lemur lint bench bench-gpu gpu-wheels docs golden lock clean
+.PHONY: setup verify verify-grid dataset test test-all lemur lint bench bench-gpu gpu-wheels docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,10 @@ dataset: setup
 	@test ! -e $(DATASET) || { echo "$(DATASET) is there already: make dataset DATASET=another, or remove it"; exit 2; }
 	$(BIN)/lrgen dataset build --level schedule --out $(DATASET) $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
 	@echo "$(DATASET): every schedule was compared with its curve, no network was trained (--level schedule)"
+
+verify-grid: setup
+	$(BIN)/lrgen verify --all --stage schedule --db sqlite:///grid.db >/dev/null; status=$$?; \
+	$(BIN)/lrgen results grid --db sqlite:///grid.db; exit $$status
 
 test: setup
 	$(BIN)/lrgen render --check

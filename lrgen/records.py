@@ -329,7 +329,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class PartEvidence:
-    """What was executed for some parts of rendered files, and holds for each file that has them.
+    """The result of executing some parts of rendered files once, which holds for each file that has them.
 
     Args:
         kind: what was executed (verify.parts.evidence.Kind).

@@ -7,7 +7,7 @@ import typer
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.options import AsCsv, AsJson, Database, Families
+from lrgen.cli.options import AsCsv, AsJson, Database, Families, Templates
 from lrgen.cli.printing import print_json, print_rows
 from lrgen.errors import ConfigError, NoResultError, UnknownNameError
 from lrgen.report import comparison
@@ -47,6 +47,30 @@ def results_best(
     )
     others = ("hyperparameters", "seed", "device", "source_sha256", "case_seed", "evidence", "path", "timestamp")
     print_rows(rows, columns, as_json, as_csv, fields=(*columns, *others))
+
+
+@results.command("grid")
+def results_grid(db: Database = None, templates: Templates = None, as_json: AsJson = False) -> None:
+    """Count the newest outcomes by network and family: files that passed their checks, of all if some did not.
+
+    Example: lrgen results grid --db sqlite:///grid.db
+    """
+    from lrgen.report.grid import grid
+    from lrgen.store import Store
+
+    settings = config.load({"db": db, "templates": tuple(templates) if templates else None})
+    cells = grid(Store(settings.db).newest_runs(), catalogues.of(settings).variants)
+    if as_json:
+        print_json(cells)
+        return
+    families = sorted({cell["family"] for cell in cells})
+    table: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        row = table.setdefault(cell["model_name"], {"network": cell["model_name"], **dict.fromkeys(families, "")})
+        passed, count = cell["passed"], cell["all"]
+        row[cell["family"]] = str(count) if passed == count else f"{passed}/{count}"
+    print_rows(list(table.values()), ("network", *families), as_json=False)
+    print(f"{sum(cell['passed'] for cell in cells)} of {sum(cell['all'] for cell in cells)} files passed their checks")
 
 
 _Model = Annotated[str, typer.Argument(help="Architecture, or stem of a foreign file.")]

@@ -12,7 +12,7 @@ Key = tuple[str, str]
 
 
 class Kind(StrEnum):
-    """What is executed once."""
+    """The kinds of execution of parts."""
 
     CONTRACT = "contract"  # of a network
     MAKE_SCHEDULER = "make_scheduler"  # of a schedule
@@ -69,7 +69,7 @@ class Evidence:
         return all(part is not None and part.done() and part.result() is not None for part in found)
 
     def take_new(self) -> list[PartEvidence]:
-        """What was added since the last call."""
+        """The evidence that was added since the last call."""
         with self._lock:
             new, self._new = self._new, []
         return new
