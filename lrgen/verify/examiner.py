@@ -46,7 +46,8 @@ class Examiner:
             EngineError: if the nursery cannot be started again.
         """
         parts = None
-        if self.evidence is not None and not self.settings.whole and separate(candidate):
+        whole = self.settings.whole or self.settings.given
+        if self.evidence is not None and not whole and separate(candidate):
             parts = PartChecks(self.evidence, self.case_seed)
             if self.shared is not None and parts.is_wired_alone(candidate):
                 session, files = self.shared.take()

@@ -37,12 +37,11 @@ _COARSE = 8  # pixels of a side that are alike in a smooth image
 class Examination:
     """A file under examination.
 
-        The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
-            the schedule check ``trace`` or ``diagnosis``, and the comparison with a claimed architecture ``architecture``.
-        ``evidence`` are sentences on what was compared, where that differs between files.
-            the schedule check ``trace``. ``evidence`` are sentences on what was compared, where that differs between files.
-        Most checks run in the process ``lent``, which the caller ends, if there is one.
-        """
+    The syntax check sets its ``tree``, the contract check its ``loaded`` module. The training check sets ``epochs``,
+    the schedule check ``trace`` or ``diagnosis``, and the comparison with a claimed architecture ``architecture``.
+    ``evidence`` are sentences on what was compared, where that differs between files. Most checks run in the process
+    ``lent``, which the caller ends, if there is one.
+    """
 
     candidate: Candidate
     settings: VerifySettings

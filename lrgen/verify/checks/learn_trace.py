@@ -53,22 +53,22 @@ def run(examination: Examination) -> None:
     assert variant is not None
     # Text only decides which way is tried first.
     way = Way.CLIPPED if "clip_grad" in examination.candidate.source else Way.PATTERN
-    found: CheckFailure | None = None  # what is wrong, unless another way explains it
+    first: CheckFailure | None = None  # what is wrong, unless another way explains it
     while True:
         learner = _Learner(examination, variant, way)
         try:
             learner.run()
         except OtherGradientsError as error:
-            found, way = error.failure, Way.CLIPPED if way is Way.PATTERN else Way.TERMS
+            first, way = error.failure, Way.CLIPPED if way is Way.PATTERN else Way.TERMS
         except ScaledLossError as error:
-            found, way = error, Way.SCALED
+            first, way = error, Way.SCALED
         except ClippingError as error:
             if way in (Way.SCALED, Way.TERMS):
-                raise found or CheckFailure(f"{error}") from error
+                raise first or CheckFailure(f"{error}") from error
             way = Way.TERMS
         except CheckFailure as failure:
-            if way is Way.TERMS and found is not None:
-                raise found from failure
+            if way is Way.TERMS and first is not None:
+                raise first from failure
             raise
         except OtherLossError as error:
             if variant.unit is Unit.METRIC:

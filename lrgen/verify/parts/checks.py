@@ -1,20 +1,17 @@
 """The contract and the schedule check of a rendered file whose parts are executed once."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrgen.catalogue import SHIPPED, Catalogue
-from lrgen.records import Candidate, Part, PartEvidence, Parts, Stage
-from lrgen.render.renderer import Renderer
+from lrgen.records import Candidate, PartEvidence, Parts, Stage
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import contract, learn_trace, make_scheduler_trace, syntax, wiring
 from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.schedule import digest_of
-from lrgen.verify.parts.evidence import Evidence, Kind, key_of
+from lrgen.verify.parts.evidence import Evidence, Key, Kind, key_of
 from lrgen.verify.parts.host import host_of
 from lrgen.verify.parts.names import outputs_of
 from lrgen.verify.parts.separate import why_whole
@@ -45,26 +42,21 @@ class PartChecks:
         parts = examination.candidate.parts
         assert parts is not None
         if stage is Stage.CONTRACT:
-            self._contract(examination, parts)
+            self._contract(examination)
         else:
             self._schedule(examination, parts)
 
     def is_wired_alone(self, candidate: Candidate) -> bool:
         """Whether all that is executed in a file was executed in another one, but for the updates that wire it."""
-        parts = candidate.parts
-        assert parts is not None
-        return not self.is_beside(candidate) and self.evidence.has(
-            key_of(Kind.CONTRACT, parts.network),
-            key_of(Kind.MAKE_SCHEDULER, parts.schedule),
-            key_of(Kind.TRAINING, parts.network, parts.training),
-        )
+        keys = (_key(kind, candidate) for kind in (Kind.CONTRACT, Kind.MAKE_SCHEDULER, Kind.TRAINING))
+        return not self.is_beside(candidate) and self.evidence.has(*keys)
 
     def is_beside(self, candidate: Candidate) -> bool:
         """Whether a file is drawn to be executed whole as well."""
         return draw_for(self.case_seed, candidate.sha256).stream("beside").random() < BESIDE
 
-    def _contract(self, examination: Examination, parts: Parts) -> None:
-        if not self._once(examination, Kind.CONTRACT, [parts.network], lambda: contract.run(examination)):
+    def _contract(self, examination: Examination) -> None:
+        if not self._once(examination, Kind.CONTRACT, lambda: contract.run(examination)):
             contract.load(examination)
 
     def _schedule(self, examination: Examination, parts: Parts) -> None:
@@ -73,14 +65,13 @@ class PartChecks:
             assert variant is not None
             examination.trace = digest_of(variant, make_scheduler_trace.run(examination))
 
-        self._once(examination, Kind.MAKE_SCHEDULER, [parts.schedule], trace)
-        self._once(examination, Kind.LEARN, [parts.training, parts.schedule], lambda: self._on_host(examination, parts))
-        wired = [parts.network, parts.training]
-        if not self._once(examination, Kind.TRAINING, wired, lambda: wiring.run(examination, None)):
+        self._once(examination, Kind.MAKE_SCHEDULER, trace)
+        self._once(examination, Kind.LEARN, lambda: self._on_host(examination, parts))
+        if not self._once(examination, Kind.TRAINING, lambda: wiring.run(examination, None)):
             wiring.run(examination, outputs_of(parts.training))
         examination.evidence.append(f"{wiring.UPDATES} updates of this network were compared")
 
-    def _once(self, examination: Examination, kind: Kind, parts: list[Part], execute: Callable[[], None]) -> bool:
+    def _once(self, examination: Examination, kind: Kind, execute: Callable[[], None]) -> bool:
         """Execute some parts, unless there is evidence; whether they were executed. Adds the evidence to the file's."""
         executed = False
 
@@ -94,7 +85,7 @@ class PartChecks:
             place = _HOST if kind is Kind.LEARN else str(Path(*examination.candidate.path.parts[-2:]))
             return PartEvidence(*key, place, self.case_seed, sentences, examination.trace)
 
-        key = key_of(kind, *parts)
+        key = _key(kind, examination.candidate)
         evidence = self.evidence.once(key, make)
         if kind is Kind.MAKE_SCHEDULER:
             examination.trace = evidence.trace
@@ -105,8 +96,7 @@ class PartChecks:
 
     def _on_host(self, examination: Examination, parts: Parts) -> None:
         """Run the contract and ``learn`` of the training methods and the schedule on a host."""
-        text = _renderer().compose(host_of(parts))
-        candidate = candidate_of(Path("host.py"), text.encode(), None, examination.candidate.variant)
+        candidate = candidate_of(Path("host.py"), host_of(parts).encode(), None, examination.candidate.variant)
         host = replace(
             examination,
             candidate=candidate,
@@ -133,11 +123,30 @@ class PartChecks:
         examination.evidence += host.evidence
 
 
-@functools.cache
-def _renderer() -> Renderer:
-    return Renderer(Catalogue((SHIPPED,), (), ()))
+def _key(kind: Kind, candidate: Candidate) -> Key:
+    """The key of the parts that are executed, and of the curve with which they are compared."""
+    parts = candidate.parts
+    assert parts is not None
+    return key_of(
+        kind,
+        *{
+            Kind.CONTRACT: [parts.network],
+            Kind.MAKE_SCHEDULER: [parts.schedule],
+            Kind.LEARN: [parts.training, parts.schedule],
+            Kind.TRAINING: [parts.network, parts.training],
+        }[kind],
+        curve=candidate.variant if kind in (Kind.MAKE_SCHEDULER, Kind.LEARN) else None,
+    )
 
 
 def separate(candidate: Candidate) -> bool:
-    """Whether the parts of a file are executed once."""
-    return candidate.parts is not None and candidate.variant is not None and not why_whole(candidate.parts)
+    """Whether the parts of a file are executed once: they are lrgen's own, and its claims are those of its text."""
+    variant = candidate.variant
+    if (
+        candidate.parts is None
+        or variant is None
+        or variant.curves_folder is not None
+        or candidate.reference is not None
+    ):
+        return False
+    return not why_whole(candidate.parts)

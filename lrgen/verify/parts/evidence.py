@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from enum import StrEnum
 
-from lrgen.records import Part, PartEvidence
+from lrgen.records import Part, PartEvidence, Variant
 
 Key = tuple[str, str]
 
@@ -20,9 +20,9 @@ class Kind(StrEnum):
     TRAINING = "training"  # of training methods with a network
 
 
-def key_of(kind: Kind, *parts: Part) -> Key:
-    """The key of evidence on parts."""
-    return kind.value, hashlib.sha256(repr([(part.imports, part.code) for part in parts]).encode()).hexdigest()
+def key_of(kind: Kind, *parts: Part, curve: Variant | None = None) -> Key:
+    """The key of evidence on parts, which were compared with the curve of a variant (None: with none)."""
+    return kind.value, hashlib.sha256(repr((parts, curve)).encode()).hexdigest()
 
 
 class Evidence:
@@ -65,8 +65,8 @@ class Evidence:
     def has(self, *keys: Key) -> bool:
         """Whether there is evidence on each key."""
         with self._lock:
-            found = [self._parts.get(key) for key in keys]
-        return all(part is not None and part.done() and part.result() is not None for part in found)
+            parts = [self._parts.get(key) for key in keys]
+        return all(part is not None and part.done() and part.result() is not None for part in parts)
 
     def take_new(self) -> list[PartEvidence]:
         """The evidence that was added since the last call."""

@@ -5,14 +5,22 @@ linear layer they take a fraction of the time.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from textwrap import indent
 
 from lrgen.records import Part, Parts
-from lrgen.verify.parts.names import layers_of, no_decay_of, outputs_of
+from lrgen.verify.parts.names import layers_of, names_of, no_decay_of, outputs_of
 
 _IMPORTS = ("import torch", "import torch.nn as nn", "from torch import Tensor")
-_NET = '''
+_FILE = '''{imports}
+
+
+def supported_hyperparameters() -> set[str]:
+    return {{{hyperparameters}}}
+
+
+{schedule}
+
+
 class Net(nn.Module):
     """Linear layers."""
 
@@ -30,7 +38,9 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
 {forward}
-{methods}'''
+{methods}
+{training}
+'''
 # Methods of a network, besides those of torch, that training methods may call.
 _METHODS = {
     "kl_divergence": '''
@@ -41,16 +51,20 @@ _METHODS = {
 }
 
 
-def host_of(parts: Parts) -> Parts:
-    """The parts of a file with a host in place of its network."""
+def host_of(parts: Parts) -> str:
+    """The text of a file with a host in place of its network."""
     listed = layers_of(parts.training)
     layers, forward = _listed(listed) if listed else _plain(parts.training)
-    code = _NET.format(
+    names = names_of(parts.schedule).prm | names_of(parts.training, methods=True).prm
+    return _FILE.format(
+        imports="\n".join(sorted({*_IMPORTS, *parts.schedule.imports, *parts.training.imports})),
+        hyperparameters=", ".join(f'"{name}"' for name in sorted(names - {"epoch", "epoch_max"})),
+        schedule=parts.schedule.code,
         layers=indent("\n".join(layers), 8 * " "),
         forward=indent("\n".join(forward), 8 * " "),
         methods="".join(_METHODS[name] for name in sorted(_methods(parts.training))),
+        training=parts.training.code,
     )
-    return replace(parts, network=Part(_IMPORTS, code.strip("\n")))
 
 
 def provided(training: Part) -> frozenset[str]:

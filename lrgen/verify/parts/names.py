@@ -91,9 +91,9 @@ def layers_of(training: Part) -> dict[str, bool]:
             and ast.unparse(node.targets[0]) == "layers"
         ):
             members = {id(item.value) for item in ast.walk(node) if isinstance(item, ast.Starred)}
-            found = [item for item in ast.walk(node) if isinstance(item, ast.Attribute) and _is_self(item.value)]
-            found.sort(key=lambda item: (item.lineno, item.col_offset))
-            return {item.attr: id(item) in members for item in found}
+            listed = [item for item in ast.walk(node) if isinstance(item, ast.Attribute) and _is_self(item.value)]
+            listed.sort(key=lambda item: (item.lineno, item.col_offset))
+            return {item.attr: id(item) in members for item in listed}
     return {}
 
 

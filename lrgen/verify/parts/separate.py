@@ -32,10 +32,10 @@ def _reasons(parts: Parts) -> Iterator[str]:
             yield f"{name} redefines {clash}"
         if "*" in of_part.set | of_part.prm:
             yield f"{name} uses an attribute or a hyperparameter whose name is computed"
-    for (first, one), (second, other) in combinations(named.items(), 2):
-        for clash in sorted(_bound_twice(one, other)):
+    for (first, names), (second, others) in combinations(named.items(), 2):
+        for clash in sorted(_bound_twice(names, others)):
             yield f"{first} and {second} define {clash}"
-        for clash in sorted(one.prm & other.prm - _OF_THE_CALLER):
+        for clash in sorted(names.prm & others.prm - _OF_THE_CALLER):
             yield f"{first} and {second} read the hyperparameter {clash}"
     for clash in sorted(schedule.defined & network.used):
         yield f"the network uses {clash} of the schedule"
@@ -51,11 +51,11 @@ def _reasons(parts: Parts) -> Iterator[str]:
         yield f"the training methods need {needed} of the network"
 
 
-def _bound_twice(one: Names, other: Names) -> frozenset[str]:
+def _bound_twice(names: Names, others: Names) -> frozenset[str]:
     """The names that two parts define, or import as different things."""
-    imported = one.imported.keys() & other.imported.keys()
-    defined = one.defined & (other.defined | other.imported.keys()) | other.defined & one.imported.keys()
-    return defined | {name for name in imported if one.imported[name] != other.imported[name]}
+    imported = names.imported.keys() & others.imported.keys()
+    defined = names.defined & (others.defined | others.imported.keys()) | others.defined & names.imported.keys()
+    return defined | {name for name in imported if names.imported[name] != others.imported[name]}
 
 
 @functools.cache

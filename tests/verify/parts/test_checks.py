@@ -110,6 +110,14 @@ def test_a_file_that_is_executed_whole_uses_no_evidence(pieces):
     assert checks.separate(candidate(172))
 
 
+def test_evidence_of_a_schedule_counts_for_its_own_curve_only(pieces):
+    """A file that claims another schedule than its text has is compared with that one."""
+    claims = replace(candidate(7), variant=CATALOGUE.variant(6))
+    [outcome] = run(Evidence(pieces), claims)
+    assert outcome.status is Status.FAILED
+    assert "A0_006" in outcome.reason
+
+
 def test_a_drawn_file_is_executed_whole_as_well(pieces, monkeypatch):
     """Its learning rates must be those of its schedule alone."""
     monkeypatch.setattr(checks, "BESIDE", 1.0)
@@ -123,6 +131,6 @@ def test_a_drawn_file_is_executed_whole_as_well(pieces, monkeypatch):
 
 def test_one_in_500_files_is_drawn():
     """By the case seed and the hash of the file."""
-    one = candidate(7)
-    drawn = sum(checks.PartChecks(Evidence(), seed).is_beside(one) for seed in range(20_000))
+    file = candidate(7)
+    drawn = sum(checks.PartChecks(Evidence(), seed).is_beside(file) for seed in range(20_000))
     assert 20 <= drawn <= 62

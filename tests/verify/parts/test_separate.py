@@ -134,7 +134,7 @@ def test_a_host_trains_with_the_methods_of_any_network(model, number):
     """Two epochs on two images change each parameter, and evaluation gives logits."""
     architecture, variant = CATALOGUE.architecture(model), CATALOGUE.variant(number)
     module: dict[str, object] = {"__name__": "host"}
-    exec(RENDERER.compose(host_of(parts_of(model, number))), module)
+    exec(host_of(parts_of(model, number)), module)
     prm = {**architecture.recipe.prm_for(variant), "lr": 0.1, "epoch_max": 2}
     net = module["Net"]((2, 3, 8, 8), (5,), prm, torch.device("cpu"))
     net.train_setup(prm)
