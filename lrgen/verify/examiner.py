@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from lrgen.data import Dataset
 from lrgen.errors import EngineError
 from lrgen.records import Candidate, CheckReport, Outcome, Stage, Status, VerifySettings
-from lrgen.verify.checks import Check, training, up_to
+from lrgen.verify.checks import Check, up_to
 from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.training_plan import budget_of
 from lrgen.verify.messages import printable
 from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.parts.checks import PartChecks, separate
@@ -107,8 +108,7 @@ class Examiner:
 
     def _run(self, check: Check, examination: Examination, parts: PartChecks | None) -> tuple[Status, str]:
         """Run one check; returns the status and the reason, which is empty if the file passed."""
-        plan = training.plan_of(examination.candidate, self.settings)
-        examination.begin(check.STAGE, plan.budget)
+        examination.begin(check.STAGE, budget_of(examination.candidate, self.settings))
         began = time.monotonic()
         try:
             if parts is not None and check.STAGE in (Stage.CONTRACT, Stage.SCHEDULE):

@@ -19,7 +19,10 @@ from lrgen.version import __version__
 
 PACKAGE = Path(__file__).resolve().parent.parent
 # The code that decides the outcome of a file. A change of this code invalidates every cached verdict.
-DECIDES = ("verify/**/*.py", "curves/*.py", "data/*.py", "limited.py", "records.py", "errors.py", "old_names.py")
+DECIDES = (
+    *("verify/**/*.py", "curves/**/*.py", "catalogue/*.py", "data/*.py"),
+    *("limited.py", "records.py", "errors.py", "old_names.py"),
+)
 _CACHE = "verdicts.db"
 
 

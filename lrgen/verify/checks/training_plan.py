@@ -37,8 +37,8 @@ class TrainingPlan:
 
 def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
     """The training of a candidate; its budget applies on the CPU, unless the settings ask for the full training."""
-    budget = candidate.budget
-    if budget is None or settings.full or settings.device != "cpu":
+    budget = budget_of(candidate, settings)
+    if budget is None:
         epochs = settings.epochs * (2 if _rises(candidate, settings.epochs) else 1)
         return TrainingPlan(epochs, settings.batch_size, candidate.prm["lr"])
     lr = candidate.prm["lr"]
@@ -47,6 +47,11 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
     elif budget.lr:
         lr = budget.lr
     return TrainingPlan(budget.epochs, budget.batch, lr * _lr_factor(candidate, budget), budget)
+
+
+def budget_of(candidate: Candidate, settings: VerifySettings) -> Budget | None:
+    """The budget of a candidate's training, where it applies."""
+    return None if settings.full or settings.device != "cpu" else candidate.budget
 
 
 def _lr_factor(candidate: Candidate, budget: Budget) -> float:
