@@ -10,3 +10,4 @@ FIXTURES = TESTS / "verify" / "checks"  # a folder a check: passes_….py and fa
 CASES = TESTS / "verify" / "cases"  # files that want to be accepted, and honest ones
 TINY = TESTS / "tiny"  # templates of a network that is small enough for everything
 NETWORKS = TESTS / "verify" / "networks"  # networks that are claimed to be ResNet or SqueezeNet, and are or are not
+STRANGERS = TESTS / "verify" / "strangers"  # files as people write them: those to accept, and those to reject

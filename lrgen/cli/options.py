@@ -1,5 +1,7 @@
 """The options that commands share, the values of the global options, and selections of files."""
 
+import contextlib
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +9,7 @@ import typer
 
 from lrgen import config
 from lrgen.catalogue import Catalogue
-from lrgen.errors import ConfigError
+from lrgen.errors import ConfigError, shown
 from lrgen.records import Architecture
 from lrgen.render import output
 from lrgen.render.output import Pair
@@ -81,18 +83,36 @@ def architectures(
 
 
 def hyperparameters(assignments: list[str] | None) -> dict[str, float]:
-    """The values of ``--set``: ``warmup_fraction=0.2`` → {"warmup_fraction": 0.2}.
+    """The values of ``--set`` as real numbers: ``warmup_fraction=0.2`` → {"warmup_fraction": 0.2}.
 
     Raises:
         ConfigError: if one is not of the form NAME=VALUE with a number.
     """
-    values = {}
+    return {name: float(value) for name, value in numbers(assignments).items()}
+
+
+def numbers(assignments: list[str] | None) -> dict[str, int | float]:
+    """The values of ``--set``, integers as integers: ``step_size=10`` → {"step_size": 10}.
+
+    Raises:
+        ConfigError: if one is not of the form NAME=VALUE with a finite number, or a name is given twice.
+    """
+    values: dict[str, int | float] = {}
     for assignment in assignments or ():
-        name, equals, value = assignment.partition("=")
-        try:
-            values[name.strip()] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"--set takes NAME=VALUE with a number, got {assignment!r}")
+        name, _, text = assignment.partition("=")
+        name, value = name.strip(), _number(text)
+        if not name or value is None:
+            raise ConfigError(f"--set takes NAME=VALUE with a number, got {shown(assignment)}")
+        if name in values:
+            raise ConfigError(f"--set gives {shown(name)} twice")
+        values[name] = value
     return values
+
+
+def _number(text: str) -> int | float | None:
+    """A number that every file can take; None for any other text."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError, OverflowError):
+            value = kind(text)
+            return value if math.isfinite(value) and abs(value) < 1 << 53 else None
+    return None

@@ -21,6 +21,7 @@ from lrgen.cli.options import (
     Templates,
     Variants,
     architectures,
+    numbers,
     select,
 )
 from lrgen.cli.printing import Progress, outcome_row, print_json, print_outcomes
@@ -29,6 +30,7 @@ from lrgen.records import Architecture, Outcome, Policy, Status, Variant
 from lrgen.render.output import Pair
 from lrgen.verify import plan as planning
 from lrgen.verify.case_seed import parse_case_seed
+from lrgen.verify.given import check_given
 from lrgen.verify.plan import VerifyRequest
 
 
@@ -100,6 +102,15 @@ def verify(
             metavar="INTEGER",
         ),
     ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Value of a hyperparameter that every file gets in prm, an integer or a real number; repeatable. "
+            "(default: values of the checks)",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     full: Annotated[
         bool,
         typer.Option("--full", help="Train large networks in full, instead of overfitting a small subset on a CPU."),
@@ -155,6 +166,8 @@ def verify(
 
     Example: lrgen verify my_file.py --as ResNet/StepLR_default
 
+    Example: lrgen verify my_file.py --set step_size=10 --stage schedule
+
     Example: lrgen verify answers/ --policy strict --stage policy
 
     Example: lrgen verify --cover pairwise --model VGG
@@ -169,6 +182,7 @@ def verify(
     flags |= {"workers": workers, "db": db, "templates": tuple(templates) if templates else None}
     flags["data_root"] = data_root
     settings = config.load(flags)
+    given = numbers(values)
     plan = planning.plan(
         settings,
         VerifyRequest(
@@ -176,6 +190,7 @@ def verify(
             policy=policy or (Policy.LEMUR if path else None),
             seeds=seeds,
             case_seed=None if case_seed is None else parse_case_seed(case_seed),
+            given=given,
             full=full,
             compile=compiled,
             autocast=autocast,
@@ -205,6 +220,7 @@ def verify(
         else:
             pairs = select(catalogue, settings, select_all, model, variant, family)
         candidates = run.from_selection(catalogue, pairs, settings.out)
+    check_given(given, candidates)
     if since:
         candidates = run.changed_since(candidates, since)
     store = Store(settings.db)

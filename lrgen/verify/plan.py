@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrgen.config import SEED_LIMIT, Settings
@@ -26,13 +27,15 @@ class VerifyRequest:
     ``seeds`` is the number of consecutive seeds, starting at the seed of lrgen.toml. ``slots`` is the number of files
     that share a GPU (None: as many as fit into its free memory). Without ``policy`` the files may contain any code.
     Without ``case_seed`` each run draws a new one. Without ``isolation``, files that the catalogue does not render run
-    in a sandbox. ``address`` is that of a Ray cluster. ``force`` ignores cached results.
+    in a sandbox. ``address`` is that of a Ray cluster. ``force`` ignores cached results. ``given`` are hyperparameters
+    that every file gets in ``prm``.
     """
 
     stage: str = Stage.TRAINING
     policy: str | None = None
     seeds: int = 1
     case_seed: int | None = None
+    given: Mapping[str, int | float] = field(default_factory=dict)
     full: bool = False
     compile: bool = False
     autocast: bool = False
@@ -90,6 +93,7 @@ def plan(settings: Settings, request: VerifyRequest) -> VerifyPlan:
         compile=request.compile,
         autocast=request.autocast,
         whole=request.whole,
+        given=tuple(sorted(request.given.items())),
     )
     return VerifyPlan(
         settings=tuple(replace(first, seed=settings.seed + offset) for offset in range(request.seeds)),

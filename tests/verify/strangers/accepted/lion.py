@@ -1,0 +1,58 @@
+# claim: -; kind: optimizers
+import torch
+import torch.nn as nn
+import torch.optim as optim
+
+
+def supported_hyperparameters():
+    return {"lr", "momentum"}
+
+
+class Lion(optim.Optimizer):
+    def __init__(self, params, lr=1e-4, beta=0.9):
+        super().__init__(params, dict(lr=lr, beta=beta))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                m = state.setdefault("m", torch.zeros_like(p))
+                p.add_(m.mul(group["beta"]).add(p.grad, alpha=1 - group["beta"]).sign(), alpha=-group["lr"])
+                m.mul_(0.99).add_(p.grad, alpha=0.01)
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape: tuple, out_shape: tuple, prm: dict, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+        self.body = nn.Sequential(
+            nn.Conv2d(in_shape[1], 16, 3, stride=4),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(16, out_shape[0])
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+    def train_setup(self, prm):
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = Lion(self.parameters(), lr=prm["lr"], beta=prm["momentum"])
+        self.scheduler = optim.lr_scheduler.StepLR(self.optimizer, step_size=30, gamma=0.1)
+
+    def learn(self, train_data):
+        self.train()
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            loss = self.criterion(self(images), labels)
+            loss.backward()
+            self.optimizer.step()
+        self.scheduler.step()
