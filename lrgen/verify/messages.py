@@ -82,9 +82,13 @@ class Structure(Message):
 
 
 class OptimizerReport(Message):
-    """The optimizer: the name of its class and the qualified names of its classes, from itself to ``object``."""
+    """The optimizer: the name of its class and the qualified names of its classes, from itself to ``object``.
+
+    It may be ``wrapped`` by the network's ``optimizer``.
+    """
 
     is_optimizer: bool
+    wrapped: bool = False
     name: Name
     classes: Annotated[list[Name], Field(max_length=20)]
 

@@ -4,6 +4,7 @@ The labels are those that the examiner knows. A loss may have a term that depend
 process measures, and an output with several leaves of logits (auxiliary classifiers) one constant factor for each.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from lrgen.verify.session import Array
 # The relative difference of the loss that is differentiated from the cross-entropy of the logits.
 SAME = 1e-3
 LOW_PRECISION = 0.1
+_NEAR_POWER = 0.15  # of an exponent, with a lower precision
 _TERM = 1.5  # a factor by which a term of the weights may change within an epoch
 
 
@@ -90,6 +92,7 @@ def first_wrong(
         right = _close(losses, expected, tolerance)
     else:
         expected = entropies[:, 0]
+        losses = losses / _scale_of(losses, expected)
         right = _close(losses, expected, tolerance)
         if terms and not right.all():
             sizes = np.concatenate([epoch.sizes for epoch in batches])
@@ -102,6 +105,17 @@ def first_wrong(
         return None
     wrong = int(np.flatnonzero(~right)[0])
     return wrong, float(losses[wrong]), float(expected[wrong])
+
+
+def _scale_of(losses: NDArray[np.float64], entropies: NDArray[np.float64]) -> float:
+    """The power of two by which all losses are scaled, as torch's GradScaler does it; 1 if they are not.
+
+    The gradients that are computed again show whether those of the updates are scaled back.
+    """
+    with np.errstate(all="ignore"):
+        exponent = float(np.median(np.log2(losses / entropies)))
+    near = math.isfinite(exponent) and abs(exponent - round(exponent)) < _NEAR_POWER
+    return 2.0 ** max(0, round(exponent)) if near else 1.0
 
 
 def _explained(

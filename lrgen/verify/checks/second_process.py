@@ -134,7 +134,8 @@ def saved_logits(setting: Setting, trained: Session, name: str, weights: int) ->
         raising("the evaluation of the saved state"),
     ):
         setting.give_data(session, with_labels=False)
-        setting.build(session)
+        if sum(parameter.count for parameter in setting.build(session)) != weights:
+            setting.set_up(session)  # which adds the others
         hand_over(trained, session, name, weights)
         session.call("load_state", messages.Left, net=NET, name=name, part="parameters")
         alone = setting.evaluation(session, norms="held-out" if overfit else "training").logits
@@ -200,13 +201,7 @@ class SecondProcess:
         self._load(NET)
         direct = self._direct(batch) if self._criterion.cross_entropy else None
         if direct is None:
-            again, norm, _ = self._learned(batch)
-            if _distance(again, batch.observed) > self._tolerance or not _close(norm, batch.norm, self._tolerance):
-                raise CheckFailure(
-                    f"the gradient {batch.place} differs from that of the same batch at the same weights in another "
-                    f"process: its norm is {batch.norm:.6g}, expected {norm:.6g}"
-                )
-            return Compared(by_learn=True)
+            return self._by_learn(batch)
         gradient, norm = direct
         explained = _explained(batch, gradient, norm, self._tolerance)
         if explained and batch.same_loss:
@@ -214,10 +209,24 @@ class SecondProcess:
         term, term_norm, value = self._term(batch)
         if explained or (term_norm and _explained(batch, gradient + term, batch.norm, self._tolerance)):
             return Compared(term=value)
+        if self._setting.examination.candidate.variant is None:  # at other weights, as SAM's, or in low precision
+            self._setting.build(self._session)  # a GradScaler does not take a step that was not made
+            self._setting.set_up(self._session)
+            self._load(NET)
+            return self._by_learn(batch)
         raise CheckFailure(
             f"the gradient {batch.place} is not that of the criterion with the labels of the batch: its norm is "
             f"{batch.norm:.6g}, expected {norm:.6g}"
         )
+
+    def _by_learn(self, batch: DrawnBatch) -> Compared:
+        again, norm, _ = self._learned(batch)
+        if _distance(again, batch.observed) > self._tolerance or not _close(norm, batch.norm, self._tolerance):
+            raise CheckFailure(
+                f"the gradient {batch.place} differs from that of the same batch at the same weights in another "
+                f"process: its norm is {batch.norm:.6g}, expected {norm:.6g}"
+            )
+        return Compared(by_learn=True)
 
     def _load(self, net: str) -> None:
         self._session.call("load_state", messages.Left, net=net, name=_KEPT, part="parameters")

@@ -122,9 +122,10 @@ class Training:
 
     def _begin(self) -> None:
         self.setting.give_data(self.session)
-        self.parameters = self.setting.build(self.session)
-        self.weights = sum(parameter.count for parameter in self.parameters)
+        self.setting.build(self.session)
         self.set_up = self.setting.set_up(self.session)
+        self.parameters = self.set_up.parameters  # train_setup may add some
+        self.weights = sum(parameter.count for parameter in self.parameters)
         if self.examination.settings.compile:
             self.session.call("compile", messages.Nothing, net=NET)
         drawn = self.examination.draw.stream("training", "positions")
@@ -278,9 +279,11 @@ class Training:
                 effects.follow(notes, observed(notes), rates[:, done : done + notes.updates], place, source)
                 done += notes.updates
         except WrongUpdate as wrong:
-            if wrong.fault is not Fault.STEPS or self.variant is not None:
+            if self.variant is not None:
                 raise
-            self.evidence.append("updates with several steps of the optimizer were not compared")
+            several = wrong.fault is Fault.STEPS
+            why = "several steps of the optimizer between two batches" if several else str(wrong)
+            self.evidence.append(f"the updates of training were not compared: {why}")
             return
         if self.variant is not None:
             require_resolution(effects.resolution)

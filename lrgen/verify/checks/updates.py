@@ -274,6 +274,8 @@ def reference_name(optimizer: messages.OptimizerReport, torch_alone: bool = Fals
     Raises:
         UnknownOptimizerError: if none has.
     """
+    if optimizer.wrapped and torch_alone:
+        raise UnknownOptimizerError(f"a wrapper of {printable(optimizer.name, 100)}")
     for name in optimizer.classes:
         of_torch, short = name.startswith("torch.optim."), name.rpartition(".")[2]
         try:

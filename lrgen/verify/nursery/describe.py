@@ -43,9 +43,10 @@ def parameters_of(net: Any) -> list[dict[str, Any]]:
     ]
 
 
-def optimizer_report(optimizer: object) -> dict[str, Any]:
+def optimizer_report(optimizer: object, wrapped: bool) -> dict[str, Any]:
     return {
         "is_optimizer": isinstance(optimizer, Optimizer),
+        "wrapped": wrapped,
         "name": type(optimizer).__name__[:100],
         "classes": [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(optimizer).__mro__][:20],
     }

@@ -233,7 +233,7 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations):
         return {
             "parameters": parameters_of(built),
             "missing": [name for name in missing if name != "criterion" or criterion is None],
-            "optimizer": optimizer_report(optimizer),
+            "optimizer": optimizer_report(optimizer, wrapped=optimizer is not getattr(built, "optimizer", None)),
             "groups": groups_of(optimizer, built),
             "criterion": criterion_report(criterion),
             "scheduler": bool(schedulers),
