@@ -182,7 +182,10 @@ def verify(
     known = {} if force else store.reusable(files, conditions, case_seed)
     remaining = [candidate for candidate in files if key_of(candidate) not in known]
     expected = _expected(remaining, store.durations(conditions) if remaining else {})
-    batches = [(mechanism, _longest_first(batch, expected)) for mechanism, batch in _by_mechanism(remaining, isolation)]
+    batches = [
+        (mechanism, _each_network_first(_longest_first(batch, expected)))
+        for mechanism, batch in _by_mechanism(remaining, isolation)
+    ]
     started(len(known), expected)
     for candidate in files:
         if key_of(candidate) in known:
@@ -295,6 +298,13 @@ def _expected(candidates: list[Candidate], seconds: Mapping[tuple[str, str], flo
 def _longest_first(candidates: list[Candidate], expected: Mapping[int, float]) -> list[Candidate]:
     """Sort files by their expected duration, the longest first; equal ones keep their order."""
     return sorted(candidates, key=lambda candidate: -expected[id(candidate)])
+
+
+def _each_network_first(candidates: list[Candidate]) -> list[Candidate]:
+    """Move the first file of each network to the front, so that no two workers need the contract of the same one."""
+    by_network = {candidate.parts.network: id(candidate) for candidate in reversed(candidates) if candidate.parts}
+    first = set(by_network.values())
+    return sorted(candidates, key=lambda candidate: id(candidate) not in first)
 
 
 def _memory_share(workers: int) -> int:

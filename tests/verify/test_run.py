@@ -583,6 +583,14 @@ def test_the_longest_files_run_first(fake, store, tmp_path):
     assert [forecast[id(candidate)] for candidate in again] == [1.0, 9.0, 4.0, 9.0]
 
 
+def test_the_first_file_of_each_network_runs_first(catalogue, fake, store, tmp_path):
+    """No two workers then execute the contract of one network."""
+    pairs = output.pairs([catalogue.architecture(name) for name in ("ResNet", "VGG")], catalogue.variants[:2])
+    files = verify.from_selection(catalogue, pairs, tmp_path / "out")
+    list(verify.verify(files, CONTRACT, store, workers=1, timeout=60))
+    assert fake["ran"] == ["ResNet", "VGG", "ResNet", "VGG"]
+
+
 def test_durations_are_recorded_by_stage(fake, store, tmp_path):
     """The duration of the contract check does not predict that of training."""
     options = {"workers": 1, "timeout": 60, "isolation": Isolation.PROCESS}

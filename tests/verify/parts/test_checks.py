@@ -1,5 +1,6 @@
 """Files whose parts are executed once: what a file is spared, and what its own three updates still find."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import pytest
 from lrgen.catalogue import load
 from lrgen.records import Candidate, Outcome, PartEvidence, Stage, Status, VerifySettings
 from lrgen.render.renderer import Renderer
+from lrgen.store import Store
+from lrgen.verify import run as verify
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.engines import local
 from lrgen.verify.parts import checks
 from lrgen.verify.parts.evidence import Evidence, Kind
+from lrgen.verify.verdicts import conditions_of_parts
 
 CATALOGUE = load()
 RENDERER = Renderer(CATALOGUE)
@@ -64,6 +68,19 @@ def test_a_file_whose_parts_are_known_makes_its_own_updates_only(pieces):
     assert "3 updates of this network were compared" in outcome.evidence
     assert outcome.trace
     assert known.take_new() == []
+
+
+def test_a_run_uses_the_recorded_evidence_of_its_case_seed(pieces, tmp_path):
+    """What an earlier run has executed is not executed again."""
+    [file] = verify.from_selection(
+        CATALOGUE, [(CATALOGUE.architecture("ResNet"), CATALOGUE.variant(7))], tmp_path / "o"
+    )
+    with contextlib.closing(Store(f"sqlite:///{tmp_path}/a.db")) as store:
+        store.save_parts(pieces, conditions_of_parts(SETTINGS))
+        [outcome] = verify.verify([file], SETTINGS, store, workers=1, timeout=60, case_seed=SEED)
+        assert outcome.status is Status.PASSED
+        assert ELSEWHERE in outcome.evidence
+        assert sorted(store.parts(conditions_of_parts(SETTINGS)), key=repr) == sorted(pieces, key=repr)
 
 
 FAULTS = {
