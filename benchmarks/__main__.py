@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import black
 
-from benchmarks import datasets, instrument, nursery, results
+from benchmarks import audit, datasets, instrument, nursery, results
 from lrgen import catalogue as catalogues
 from lrgen.records import Outcome, VerifySettings
 from lrgen.render import output, renderer
@@ -45,6 +45,7 @@ def main() -> None:
         "render": bench_render,
         "queue": bench_queue,
         "nursery": nursery.bench,
+        "audit": audit.bench,
         "instrument": functools.partial(bench_instrument, arguments),
         "results": lambda folder: results.bench(folder, catalogues.load()),
         "dataset": lambda folder: datasets.bench(folder, catalogues.load()),

@@ -22,6 +22,7 @@ COMMANDS = (
     (),
     ("render",),
     ("verify",),
+    ("audit",),
     ("show",),
     ("plot",),
     ("list", "models"),

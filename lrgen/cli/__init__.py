@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from lrgen.cli.audit import audit
 from lrgen.cli.database import database
 from lrgen.cli.dataset import dataset
 from lrgen.cli.doctor import doctor
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command()(render)
 app.command()(verify)
+app.command()(audit)
 app.command()(show)
 app.command()(plot)
 app.command()(report)

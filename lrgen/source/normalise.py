@@ -1,10 +1,15 @@
 """Normal forms of code: without formatting, comments and docstrings."""
 
 import ast
+import copy
 import hashlib
 from collections.abc import Iterable
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_INTERFACE = frozenset(
+    {"Net", "__init__", "forward", "learn", "self", "supported_hyperparameters", "train_setup"}
+    | {"criteria", "criterion", "device", "in_shape", "optimizer", "out_shape", "prm", "scheduler", "train_data"}
+)
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -35,6 +40,55 @@ def schedule_digest(source: str) -> str:
             if isinstance(node, ast.Name) and node.id in defined and node.id not in reached:
                 reached.append(node.id)
     return _digest(defined[name] for name in sorted(reached))
+
+
+def names_digest(tree: ast.Module) -> str | None:
+    """Return a digest of a module that is equal for sources that also differ in the names that they define.
+
+    The names of LEMUR's interface, of attributes of other objects and of keyword arguments count. None if the source is
+    nested too deeply.
+    """
+    try:
+        renamed = _Renamed().visit(copy.deepcopy(tree))
+        return _digest(renamed.body)
+    except RecursionError:
+        return None
+
+
+class _Renamed(ast.NodeTransformer):
+    """Numbers the names that a module defines by their first occurrence."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, str] = {}
+        self._defined: set[str] = set()
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """Collect the defined names, then rename them."""
+        for inner in ast.walk(node):
+            if isinstance(inner, _DEFINITIONS):
+                self._defined.add(inner.name)
+            elif isinstance(inner, ast.arg):
+                self._defined.add(inner.arg)
+            elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                self._defined.add(inner.id)
+            elif isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and _is_self(inner.value):
+                self._defined.add(inner.attr)
+        self._defined -= _INTERFACE
+        return self.generic_visit(node)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Rename what a node names, then its parts, in the order of the source."""
+        for field in ("name", "arg", "id", "attr"):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and name in self._defined and not isinstance(node, (ast.keyword, ast.alias)):
+                if field == "attr" and not _is_self(getattr(node, "value", None)):
+                    continue
+                setattr(node, field, self._numbers.setdefault(name, f"n{len(self._numbers)}"))
+        return super().generic_visit(node)
+
+
+def _is_self(node: object) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _digest(nodes: Iterable[ast.stmt]) -> str:

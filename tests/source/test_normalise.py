@@ -1,6 +1,8 @@
 """Normal forms of code."""
 
-from lrgen.source.normalise import definitions_digest, digest, schedule_digest
+import ast
+
+from lrgen.source.normalise import definitions_digest, digest, names_digest, schedule_digest
 from tests.corpus import source
 
 
@@ -18,3 +20,24 @@ def test_the_schedule_digest_covers_the_helpers():
     assert changed != source(37)
     assert schedule_digest(source(37)) != schedule_digest(changed)
     assert schedule_digest(source(37)) == schedule_digest(source(37).replace("nn.Conv2d", "nn.LazyConv2d"))
+
+
+def test_the_digest_up_to_names_ignores_what_a_module_calls_its_own():
+    """Names of variables, functions, classes and attributes of self do not count; calls, numbers and interface do."""
+    source = (
+        "class Net:\n    def learn(self, data):\n        self.body = conv(data, 3)\n        return self.body.size\n"
+    )
+
+    def same(changed: str) -> bool:
+        return names_digest(ast.parse(source)) == names_digest(ast.parse(changed))
+
+    assert same(source.replace("body", "features").replace("data", "batches"))
+    assert same('"""Words."""\n' + source)
+    for old, new in (("conv", "linear"), ("3", "4"), ("learn", "train"), ("size", "shape"), ("(data, 3)", "(3, data)")):
+        assert not same(source.replace(old, new)), new
+
+
+def test_the_digest_up_to_names_tells_swapped_names_apart():
+    """Two names that trade places in one statement are other code."""
+    source = "def f(a, b):\n    return a - b\n"
+    assert names_digest(ast.parse(source)) != names_digest(ast.parse(source.replace("a - b", "b - a")))

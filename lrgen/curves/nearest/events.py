@@ -15,7 +15,7 @@ class Events:
     """The steps, ratios and horizons that an observed curve suggests.
 
     The first of ``ratios`` is the last learning rate. ``drops`` are the steps at which a constant learning rate drops,
-    if they are few, ``quotients`` the factors of the first.
+    if they are few, ``quotients`` the factors of the first, and ``lowest`` is the lowest learning rate.
     """
 
     steps: tuple[int, ...]
@@ -23,6 +23,7 @@ class Events:
     horizons: tuple[int, ...]
     drops: tuple[int, ...] = ()
     quotients: tuple[float, ...] = ()
+    lowest: float = 0.0
 
     @classmethod
     def of(cls, rates: Rates, steps: Rates, planned: int) -> "Events":
@@ -56,4 +57,5 @@ class Events:
             tuple({end for end in ends if end > 0}),
             tuple(int(steps[mark]) for mark in drops) if flat else (),
             tuple(dict.fromkeys(round(value, 9) for value in (*early, *quotients)))[:2],
+            float(rates.min()),
         )

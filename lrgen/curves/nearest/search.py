@@ -1,6 +1,7 @@
 """The search for the nearest curve: samples of each shape that are computed once, then a refinement of the best."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ _STEPS = (0.05, 0.02, 0.01, 0.004, 0.0015, 0.0005)
 # What a number adds to a distance when schedules are ranked: the simplest of those that are as near comes first.
 _CHANGED, _CHANGED_CONSTANT, _NUMBER, _OTHER_HORIZON, _OTHER_UNIT = 0.002, 0.003, 0.0002, 0.003, 0.001
 _QUOTIENTS, _LAST = ("gamma", "factor"), ("decay_rate", "final_lr_ratio")
+_EMPTY = 0.004  # a phase without a step, which another schedule does not have
+_PATIENCE = 12  # that is tried with each cooldown
 _CLOSE = 1e-4  # distances that count as equal
 
 
@@ -120,31 +123,47 @@ def levels(number: Number) -> list[float]:
 
 def suggested(shape: Shape, events: Events, horizon: int) -> Iterable[tuple[list[float], int]]:
     """Numbers and horizons of a shape that the events of an observed curve suggest."""
-    numbers = shape.numbers
-    power = next((at for at, number in enumerate(numbers) if number.name == "power"), None)
+    defaults = shape.defaults
+    power, floor, cooldown = (_first(shape, {name}) for name in ("power", "min_lr_ratio", "cooldown_fraction"))
     for other in events.horizons:
-        yield shape.defaults, other
-        if power is not None:
-            for level in levels(numbers[power]):
-                yield [*shape.defaults[:power], level, *shape.defaults[power + 1 :]], other
-    factor = next((at for at, number in enumerate(numbers) if number.name in (*_QUOTIENTS, *_LAST)), None)
-    phase = next((at for at, number in enumerate(numbers) if number.name.endswith("_fraction")), None)
-    count = next((at for at, number in enumerate(numbers) if number.name == "cycle_factor"), None)
+        yield defaults, other
+        for level in levels(shape.numbers[power]) if power is not None else ():
+            yield _with(shape, defaults, {power: level}), other
+    factor, count = _first(shape, {*_QUOTIENTS, *_LAST}), _first(shape, {"cycle_factor"})
+    phase = next((at for at, number in enumerate(shape.numbers) if number.name.endswith("_fraction")), None)
     if phase is None and factor is None:
         return
-    quotients = events.ratios[:1] if factor is not None and numbers[factor].name in _LAST else events.quotients
-    plan = shape.defaults
-    steps = events.steps if phase is not None else (0,)
-    if shape.variant.unit is Unit.METRIC:  # one less than between two reductions
-        steps = tuple(step - 1 for step in steps if step > 1)
-    for step in steps:
-        for length in levels(numbers[count]) if count is not None else (0.0,):
-            for quotient in quotients or (0.0,):
-                plan = list(plan)
-                for at, value in ((phase, step / horizon), (count, length), (factor, quotient)):
-                    if at is not None and value:
-                        plan[at] = numbers[at].clipped(value)
-                yield plan, horizon
+    quotients: Sequence[float | None] = events.quotients or (None,)
+    if factor is not None and shape.numbers[factor].name in _LAST:
+        quotients = (events.ratios[0], *(quotient**horizon for quotient in events.quotients))
+    metric = shape.variant.unit is Unit.METRIC
+    steps: Sequence[int | None] = (0, *events.steps) if phase is not None else (None,)
+    if metric:  # one less than between two reductions
+        steps = [step - 1 for step in events.steps if step > 1]
+    lengths: Sequence[float | None] = levels(shape.numbers[count]) if count is not None else (None,)
+    for step, length, quotient in itertools.product(steps, lengths, quotients):
+        fraction = None if step is None else step / horizon
+        plan = _with(shape, defaults, {phase: fraction, count: length, factor: quotient})
+        yield plan, horizon
+        if floor is not None:
+            yield _with(shape, plan, {floor: events.lowest}), horizon
+        if metric and cooldown is not None and step is not None:
+            for patience in range(1, min(step, _PATIENCE)):
+                yield _with(shape, plan, {phase: patience / horizon, cooldown: (step - patience) / horizon}), horizon
+
+
+def _first(shape: Shape, names: set[str]) -> int | None:
+    """The place of the first number with one of these names."""
+    return next((at for at, number in enumerate(shape.numbers) if number.name in names), None)
+
+
+def _with(shape: Shape, plan: list[float], values: Mapping[int | None, float | None]) -> list[float]:
+    """Numbers of which some have other values; places and values that are None are left out."""
+    changed = list(plan)
+    for at, value in values.items():
+        if at is not None and value is not None:
+            changed[at] = shape.numbers[at].clipped(value)
+    return changed
 
 
 def starts(samples: Samples, others: Samples, observed: Rates, penalties: Sequence[float]) -> list[Start]:
@@ -285,12 +304,18 @@ def _rounded(number: Number, value: float, horizon: int) -> list[float]:
     return [*steps, *(float(f"{value:.{digits}g}") for digits in (1, 2, 3))]
 
 
+def _is_warmup(number: Number) -> bool:
+    return number.name.startswith("warmup")
+
+
 def rank(fit: Fit, unit: Unit, planned: int) -> float:
     """The distance with what speaks against a fit: changed numbers, another horizon, another unit."""
     changed = 0.0
     for number, value in zip(fit.shape.numbers, fit.numbers, strict=True):
         if abs(value - number.default) > 1e-9:
             changed += _CHANGED_CONSTANT if number.constant else _CHANGED
+            if number.name.endswith("_fraction") and not _is_warmup(number) and round(value * fit.horizon) == 0:
+                changed += _EMPTY
     changed += _CHANGED * sum(1 + len(values) for values in fit.shape.lists.values())
     other_unit = fit.shape.variant.unit not in (unit, Unit.METRIC)
     return (

@@ -19,6 +19,7 @@ from lrgen.verify.session import Array, FileRaised
 
 _EQUAL = 1e-7  # relative difference of learning rates that are the same
 _SHOWN_GROUPS = 4
+_NEVER = "the learning rate never changes"
 
 
 def diagnose(observation: Observation) -> Diagnosis:
@@ -143,7 +144,7 @@ def findings(observation: Observation, unit: Unit | None) -> Iterator[str]:
     yield from _of_schedulers(observation)
     if unit is None:
         has = "" if answer.schedulers else ": the file makes no scheduler"
-        yield f"the learning rate never changes{has}"
+        yield f"{_NEVER}{has}"
     else:
         yield f"the learning rate changes once {'a batch' if unit is Unit.BATCH else 'an epoch'}"
     yield from _of_updates(observation)
@@ -219,3 +220,28 @@ def _of_groups(rates: Array) -> Iterator[str]:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'es' * (count != 1)}"
+
+
+def of_steps(rates: Array, name: str, losses: Array | None) -> Diagnosis:
+    """The diagnosis of a schedule without a network, whose learning rate is known at each step.
+
+    Args:
+        rates: of consecutive steps.
+        name: of the function that makes the schedule.
+        losses: that drive it, if it takes a metric.
+    """
+    highest = float(rates.max())
+    relative = rates / highest if highest > 0 else rates
+    changes = bool(np.ptp(rates) > _EQUAL * highest)
+    given = tuple(map(float, losses[: len(rates) - 1])) if losses is not None else ()
+    observed = Observed(relative, Unit.EPOCH, EPOCHS, given, given, losses is not None)
+    return Diagnosis(
+        unit=Unit.EPOCH if changes else None,
+        epochs=len(rates),
+        batches=0,
+        updates=len(rates),
+        findings=(f"{printable(name)} was stepped {len(rates)} times", *(() if changes else (_NEVER,))),
+        nearest=_catalogue().of(observed) if highest > 0 else (),
+        curve=digest_of(relative, Unit.EPOCH if changes else None),
+        rates=tuple(float(f"{rate:.6g}") for rate in rates),
+    )

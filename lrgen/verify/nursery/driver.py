@@ -45,6 +45,7 @@ from .describe import (
     state_of,
     takes_metric,
 )
+from .functions import Functions
 from .generators import seed_all, without_random_numbers
 from .given_weights import GivenWeights
 from .gradients import Gradients
@@ -85,7 +86,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(States, Traces, Gradients, GivenWeights, Observations):
+class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:
