@@ -117,7 +117,7 @@ def _of_maker(examination: Examination, maker: Maker) -> Diagnosis | str:
         base_lr=BASE_LR,
         metrics=losses[:-1].tolist(),
     )
-    if not arrays or arrays[0].ndim != 1 or not len(arrays[0]):
+    if len(arrays) != 1 or arrays[0].ndim != 1 or not 0 < len(arrays[0]) <= observation.EPOCHS:
         return f"{maker.name} raises {FileRaised(traced.raised)}" if traced.raised else f"{maker.name} gives no rates"
     rates = arrays[0].astype(np.float64)
     if not np.all(np.isfinite(rates)) or np.any(rates < 0):

@@ -21,6 +21,7 @@ BATCHES, SIZE = 4, 2  # of an epoch, and images of a batch
 _CLASSES = 10
 _SECONDS = 0.6  # of CPU time, after which no further epoch begins
 _WAYS = ("one", "all", "real")  # in which the forward pass is replaced (nursery.observation)
+_MOST = 20_000  # updates or steps that are looked at
 _IMPROVING = 12  # epochs at the start
 _AGAIN = 52  # the epoch in which the metrics improve again
 
@@ -99,24 +100,34 @@ def _observation(answer: messages.Observed, sent: list[Array]) -> Observation:
     """
     if len(sent) != 3:
         raise CheckFailure("the notes of an observed training are not complete")
-    rates, at, steps = sent
+    rates, at, steps = (array.astype(np.float64) for array in sent)
     if (
         rates.ndim != 2
         or at.shape != (len(rates), 2)
         or steps.ndim != 2
         or steps.shape[1] != 5
+        or max(len(rates), len(steps)) > _MOST
         or answer.epochs > EPOCHS
         or (len(rates) and not rates.shape[1])
+        or not _in_order(at[:, 0], EPOCHS)
+        or not _in_order(at[:, 1], answer.batches + 1)
+        or not _in_order(steps[:, 1], EPOCHS)
+        or not _in_order(np.sort(steps[:, 0]), len(answer.schedulers))
     ):
         raise CheckFailure("the notes of an observed training do not belong together")
     return Observation(
         answer,
-        rates.astype(np.float64),
+        rates,
         at[:, 0].astype(np.int64),
         at[:, 1].astype(np.int64),
-        steps.astype(np.float64),
+        steps,
         known_metrics=answer.forwards > 0,
     )
+
+
+def _in_order(values: Array, end: int) -> bool:
+    """Whether values never fall, from 0 on, and are below an end."""
+    return not len(values) or bool(values[0] >= 0 and values[-1] < end and np.all(np.diff(values) >= 0))
 
 
 def scores() -> Array:

@@ -149,6 +149,39 @@ def test_a_learn_that_raises_at_once_has_no_diagnosis(examine):
     assert "KeyError" in observation.observe(examination)
 
 
+@pytest.mark.parametrize(
+    ("array", "index", "value"),
+    [
+        (0, (), 0.1),
+        (1, (0, 0), 10**9),
+        (1, (0, 1), -1),
+        (1, (3, 0), 80),
+        (2, (0, 1), 10**9),
+        (2, (0, 0), 5),
+        (2, (0, 1), np.nan),
+    ],
+)
+def test_notes_that_contradict_each_other_fail_a_file(examine, monkeypatch, array, index, value):
+    """Forged notes of an observed training are refused before anything is computed from them."""
+    examination = examine(WRITTEN["step_lr_every_10"].text)
+    examination.load(examination.session)
+    call = type(examination.session).call
+
+    def forged(self, command, *arguments, **options):
+        answer, arrays = call(self, command, *arguments, **options)
+        if command == "observe":
+            arrays = [sent.astype(np.float64) for sent in arrays]
+            if index:
+                arrays[array][index] = value
+            else:
+                arrays[array] = arrays[array][:-1]
+        return answer, arrays
+
+    monkeypatch.setattr(type(examination.session), "call", forged)
+    with pytest.raises(CheckFailure, match="do not belong together"):
+        observation.observe(examination)
+
+
 def test_equal_curves_have_equal_digests(examine):
     """Two files with the same curve, from other base learning rates, have one digest; another curve has another."""
     by_scheduler = Written((), STEP_LR, after=STEP)
