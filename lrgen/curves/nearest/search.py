@@ -135,7 +135,7 @@ def suggested(shape: Shape, events: Events, horizon: int) -> Iterable[tuple[list
         return
     quotients: Sequence[float | None] = events.quotients or (None,)
     if factor is not None and shape.numbers[factor].name in _LAST:
-        quotients = (events.ratios[0], *(quotient**horizon for quotient in events.quotients))
+        quotients = (events.ratios[0], *(quotient**horizon for quotient in events.quotients if quotient <= 1))
     metric = shape.variant.unit is Unit.METRIC
     steps: Sequence[int | None] = (0, *events.steps) if phase is not None else (None,)
     if metric:  # one less than between two reductions
