@@ -42,6 +42,7 @@ COMMANDS = (
     ("import", "lemur"),
     ("model", "show"),
     ("model", "use"),
+    ("results", "grid"),
     ("results", "best"),
     ("results", "classes"),
     ("results", "confusion"),
