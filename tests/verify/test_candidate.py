@@ -69,9 +69,9 @@ def test_a_variant_without_a_curve_is_dropped(catalogue: Catalogue):
 
 
 def test_the_candidates_of_a_mutant_and_of_a_file_are_alike(catalogue: Catalogue, tmp_path: Path):
-    """They differ only in the path and in whether the file was rendered."""
+    """They differ only in the path and in whether the file was rendered, from which parts."""
     pair = catalogue.architecture("ResNet"), catalogue.variant(177)
     (on_disk,) = run.from_selection(catalogue, [pair], tmp_path)
     file = verified(catalogue, 177, source=on_disk.source)
     mutant = mutants.candidate(mutants.Mutant(file, "", file.source))
-    assert mutant == replace(on_disk, path=Path("ResNet/A0_177.py"), rendered=False)
+    assert mutant == replace(on_disk, path=Path("ResNet/A0_177.py"), rendered=False, parts=None)

@@ -235,10 +235,10 @@ def test_the_command_line_is_interrupted_at_any_moment(tmp_path, left, number):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 600 KiB."""
+    """A file system of 800 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting is not allowed here")
     yield folder
@@ -251,7 +251,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_recorded_outcomes(small_disk, le
     filler = small_disk / "filler"
     store = Store(f"sqlite:///{database}")
     store.prepare()
-    filler.write_bytes(b"x" * (600 * 1024 - 4096 - sum(path.stat().st_size for path in small_disk.iterdir()) - 40_000))
+    filler.write_bytes(b"x" * (800 * 1024 - 4096 - sum(path.stat().st_size for path in small_disk.iterdir()) - 40_000))
     options = {"workers": 2, **OPTIONS}
     reported: list[str] = []
     outcomes = (outcome.candidate.model_name for outcome in verify.verify(work, SETTINGS, store, **options))

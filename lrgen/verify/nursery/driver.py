@@ -127,12 +127,14 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
 
     # The module.
 
-    def do_load(self, arrays: Arrays, source: str, path: str, absent: list[str], given: dict[str, Any]) -> Answer:
+    def do_load(
+        self, arrays: Arrays, source: str, path: str, absent: list[str], given: dict[str, Any] | None = None
+    ) -> Answer:
         """Execute the file as a module, from its text; the packages ``absent`` are missing.
 
         ``given`` are hyperparameters that the file gets in each ``prm``.
         """
-        self.path, self.given = path, given
+        self.path, self.given = path, given or {}
         # For torch.jit.script and inspect, which read the text of functions.
         linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
         module = ModuleType(_MODULE)

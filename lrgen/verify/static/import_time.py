@@ -57,6 +57,10 @@ def _is_setting_of_torch(owner: Value) -> bool:
     return isinstance(owner, Foreign) and owner.path.startswith(SETTINGS_OF_TORCH)
 
 
+def _is_plain_value(value: Value) -> bool:
+    return all(isinstance(option, Plain) for option in options(value))
+
+
 class _Execution(Evaluation):
     """Executes statements with abstract values; raises ``Found`` at the first work."""
 
@@ -239,7 +243,7 @@ class _Execution(Evaluation):
             self.assign(target.value, value, scope)
         elif isinstance(target, ast.Attribute):
             owner = self.value(target.value, scope)
-            if self.permits_settings and is_inert(value) and all(map(_is_setting_of_torch, options(owner))):
+            if self.permits_settings and _is_plain_value(value) and all(map(_is_setting_of_torch, options(owner))):
                 return
             own = all(
                 isinstance(option, (Function, Class, Instance)) or option in (Plain.NEW, Plain.TYPE)

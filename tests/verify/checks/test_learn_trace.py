@@ -165,7 +165,7 @@ EDITS = {
         after(SETUP, "self.other = SGD(self.fc.parameters(), lr=0.01)") | after(STEP, "self.other.step()"),
     ),
     "gradients scaled before the step": Edit(
-        "the gradients of an update are not those of its loss",
+        "the update is 0.5 times that of SGD",
         before(STEP, "for parameter in self.parameters():\n    parameter.grad.mul_(0.5)"),
     ),
     "weights averaged at the end of learn": Edit(

@@ -1,4 +1,4 @@
-# claim: -; expect: failed in schedule: learn does not follow the file's own make_scheduler: the learning rate in learn at epoch 1, batch 2 of 2 is 0\.01, expected 0\.1 \(make_scheduler with total_steps=3, stepped once per epoch\)
+# claim: -; expect: failed in schedule: learn does not follow the file's own make_scheduler: the learning rate in learn at epoch 1, batch 2 of 7 is 0\.01, expected 0\.1 \(make_scheduler with total_steps=3, stepped once per epoch\)
 """Small CNN trained with exponential decay, stepped per batch."""
 
 import torch
