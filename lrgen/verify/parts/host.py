@@ -80,7 +80,7 @@ def _plain(training: Part) -> tuple[list[str], list[str]]:
     layers = [
         "self.bn = nn.BatchNorm2d(channels)",
         "self.fc = nn.Linear(channels, out_shape[0])",
-        *(f"self.{name} = nn.Parameter(torch.zeros(1, channels))" for name in extra),
+        *(f"self.{name.removesuffix('.weight')} = {_module(name)}" for name in extra),
         *(f"self.{name} = nn.Linear(channels, out_shape[0])" for name in auxiliary),
     ]
     outputs = ", ".join(["self.fc(x)", *(f"self.{name}(x)" for name in auxiliary)])
@@ -89,6 +89,11 @@ def _plain(training: Part) -> tuple[list[str], list[str]]:
         f"return ({outputs}) if self.training else self.fc(x)" if auxiliary else "return self.fc(x)",
     ]
     return layers, forward
+
+
+def _module(name: str) -> str:
+    """A parameter with a row of channels, or the module that has it as its ``weight``."""
+    return "nn.Embedding(1, channels)" if name.endswith(".weight") else "nn.Parameter(torch.zeros(1, channels))"
 
 
 def _listed(listed: Mapping[str, bool]) -> tuple[list[str], list[str]]:

@@ -16,7 +16,14 @@ RENDERER = Renderer(CATALOGUE)
 # One auxiliary classifier and more, terms of the loss, exempt parameters, layers, an optimizer of the variant's own.
 UNLIKE = (
     *(("ResNet", 6), ("ResNet", 11), ("ResNet", 172), ("ResNet", 177), ("GoogLeNet", 6), ("InceptionV3", 40)),
-    *(("BayesianNet", 6), ("Diffuser", 60), ("ComplexNet", 6), ("SwinTransformer", 173), ("ICNet", 174)),
+    *(
+        ("BayesianNet", 6),
+        ("Diffuser", 60),
+        ("ComplexNet", 6),
+        ("ConvNeXtTransformer", 6),
+        ("SwinTransformer", 173),
+        ("ICNet", 174),
+    ),
 )
 
 
