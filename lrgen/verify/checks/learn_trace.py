@@ -136,6 +136,7 @@ class _Learner:
         self.weights: list[_Weights] = []  # of the networks so far
         self.slopes, self.own_backward = Slopes(), ""
         self.updates = 0
+        self.shuffled = self.source.stream("shuffled").random() < 0.5
         self.resolution = math.inf  # of the best update
         self.second: Session | None = None
         self.built: dict[str, tuple[int, _Weights]] = {}  # network → pixels of its images
@@ -235,7 +236,8 @@ class _Learner:
         """Set up a run; it continues with the state of one ``before`` if there is one."""
         if before is None:
             large = stand_in and run is _FIXED[1]
-            smooth, shuffled = run is _FIXED[0] or self.source.random() < 0.5, self.source.random() < 0.5
+            smooth = run is _FIXED[0] or self.source.random() < 0.5
+            shuffled = self.shuffled = not self.shuffled  # both kinds of loaders are among the runs of any length
             images, labels = random_batches(
                 sizes_of(run), self.source.getrandbits(60), pixels=224 if large else 32, smooth=smooth
             )
