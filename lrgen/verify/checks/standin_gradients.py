@@ -41,7 +41,8 @@ class ClippingError(Exception):
 class StandInGradients:
     """The gradients of the runs of one file.
 
-    ``clip_norm`` and ``clip_value`` are the file's own clipping, found where it first shows and constant from then on.
+    ``clip_norm`` and ``clip_value`` are the file's own clipping, found where it first shows and the same in all
+    updates: those before it had no larger gradients than ``largest_norm`` and ``largest_value``.
     ``factors`` are those of the losses at each leaf of the output: 1 for the logits of torch's criterion, one constant
     factor for the criterion of a file, and for auxiliary outputs. A loss may be ``scaled`` by any factor where the
     gradients of the parameters are those of the loss itself again before the update, as torch's GradScaler does it.
@@ -54,6 +55,8 @@ class StandInGradients:
     sampling: Sampling
     clip_norm: float | None = None
     clip_value: float | None = None
+    largest_norm: float = 0.0
+    largest_value: float = 0.0
     factors: dict[int, float] = field(default_factory=dict)
     scaled: bool = False
 
@@ -163,6 +166,7 @@ class StandInGradients:
             self.clip_norm = norm
             if not _close(self._factor_of_clipping(values, whole, observed) * values, observed, error):
                 self.clip_norm, self.clip_value = None, largest
+            self._require_from_the_start()
         if self.clip_norm is not None:
             factor = self._factor_of_clipping(values, whole, observed)
             clipped = factor * values
@@ -172,7 +176,16 @@ class StandInGradients:
             clipped = values
         if not _close(clipped, observed, factor * error):
             raise ClippingError("the gradients of an update are not those of its loss")
+        self.largest_norm = max(self.largest_norm, norm)
+        self.largest_value = max(self.largest_value, float(np.abs(observed).max(initial=0.0)))
         return factor, clipped
+
+    def _require_from_the_start(self) -> None:
+        """Require that the updates before had no gradients that the clipping which was found would have changed."""
+        tolerance = 1 + self._same_norm
+        norm = self.clip_norm is not None and self.largest_norm > self.clip_norm * tolerance
+        if norm or (self.clip_value is not None and self.largest_value > self.clip_value * tolerance):
+            raise ClippingError("the gradients of an update are not those of its loss")
 
     def _factor_of_clipping(self, values: Array, whole: float, observed: Array) -> float:
         """The factor of clipping by the norm, with the file's own rounding of that norm."""

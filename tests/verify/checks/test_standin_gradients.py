@@ -225,6 +225,24 @@ def test_clipped_gradients_are_predicted(name):
     assert loop.standing.clip_value in (None, pytest.approx(0.05, rel=1e-4))
 
 
+@pytest.mark.parametrize("kind", ["norm", "value"])
+def test_clipping_that_begins_later_is_refused(kind):
+    """A single update with smaller gradients is no clipping where larger ones came before: it is another rate."""
+
+    def half(net: nn.Module) -> None:
+        gradients = [parameter.grad for parameter in net.parameters()]
+        if kind == "norm":
+            nn.utils.clip_grad_norm_(net.parameters(), 0.5 * float(torch.cat([g.flatten() for g in gradients]).norm()))
+        else:
+            nn.utils.clip_grad_value_(net.parameters(), 0.5 * max(float(g.abs().max()) for g in gradients))
+
+    loop = Loop()
+    for seed in range(3):
+        loop.expected(loop.batch(cross_entropy(), seed=seed))
+    with pytest.raises(ClippingError):
+        loop.expected(loop.batch(cross_entropy(), seed=0, change=half))
+
+
 @pytest.mark.parametrize(
     "change",
     [
