@@ -16,22 +16,18 @@ import contextlib
 import functools
 import io
 import linecache
-import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from beside.batches import Batches, Scale
 from torch import Tensor, nn
 
 from . import wire
-from .batch_notes import BatchNotes
 from .describe import (
     criterion_of,
     criterion_report,
@@ -39,7 +35,6 @@ from .describe import (
     groups_of,
     optimizer_report,
     parameters_of,
-    result_of,
     schedulers_of,
     signature_of,
     state_of,
@@ -48,19 +43,15 @@ from .describe import (
 from .functions import Functions
 from .generators import seed_all, without_random_numbers
 from .given_weights import GivenWeights
-from .gradients import Gradients
-from .loaders import TrainingLoader, data_loader, pairs, watched
-from .norms import renew_norms
 from .observation import Observations
 from .optimizers import optimizer_of
 from .prm import Prm, read_of
 from .raised import explained, line_of
 from .resuming import restore, restore_without_scheduler
-from .saved import loaded, saved
-from .standin import StandIn
-from .states import States
+from .saved import saved
 from .traces import Traces
-from .watch import Stopped, Watch, digest_of
+from .training import Training, trace_alone
+from .watch import digest_of
 
 Arrays = list[np.ndarray[Any, Any]]
 Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
@@ -68,14 +59,12 @@ Answer = dict[str, Any] | tuple[dict[str, Any], Arrays]
 _MODULE = "candidate"
 _METHODS = ("__init__", "train_setup", "learn", "forward")
 _ATTRIBUTES = ("device", "criterion", "optimizer", "scheduler")
-_generate_code = torch._TorchCompileInductorWrapper.__call__
-_NORM_BATCHES = 10  # of training images, over which the statistics of norms are renewed
 
 
 def serve(channel: int, device: str) -> None:
     """Obey commands until the examiner closes the channel."""
     warnings.simplefilter("ignore")
-    torch._TorchCompileInductorWrapper.__call__ = _run_as_traced  # type: ignore[assignment]
+    trace_alone()
     driver = Driver(torch.device(device))
     while (received := wire.receive(channel)) is not None:
         message, arrays = received
@@ -86,7 +75,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
+class Driver(Training, Traces, GivenWeights, Observations, Functions):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:
@@ -97,13 +86,7 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
         self.module: ModuleType | None = None
         self.nets: dict[str, Any] = {}
         self.prms: dict[str, dict[str, Any]] = {}
-        self.stand_ins: dict[str, StandIn] = {}
-        self.output: Any = None  # of the network of the last stand-in
-        self.shown: dict[str, list[Tensor]] = {}  # images and labels of the last call of learn
-        self.training: Batches | None = None
-        self.held_out: Batches | None = None
         self.make_scheduler: Callable[..., Any] | None = None
-        self.horizons: list[Any] = []  # of the file's own calls of make_scheduler since the last answer
 
     def obey(self, name: str, arguments: dict[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
         """Run a command, and return the message and the arrays of its answer."""
@@ -242,15 +225,9 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
             "scheduler": bool(schedulers),
             "scheduler_state": state_of(schedulers),
             "takes_metric": any(map(takes_metric, schedulers)),
-            "horizons": self._horizons(),
+            "horizons": self.taken_horizons(),
             "read": read_of(prm),
         }
-
-    def _horizons(self) -> list[int]:
-        """The horizons of the file's own calls of ``make_scheduler`` since the last answer; -1 for no integer."""
-        horizons = [horizon if type(horizon) is int and 0 <= horizon < 1 << 40 else -1 for horizon in self.horizons]
-        self.horizons.clear()
-        return horizons
 
     def do_reads(self, arrays: Arrays, net: str) -> Answer:
         """The hyperparameters that a network has read so far."""
@@ -299,230 +276,6 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
                 hook.remove()
         return {"used": used}
 
-    def do_stand_in(self, arrays: Arrays, net: str, leaves: list[list[int]] | None = None) -> Answer:
-        """Replace the forward pass of a network by a stand-in with the output structure of the real one.
-
-        Without images the structure is that of the call before, or a tuple of tensors of the shapes of ``leaves``.
-        """
-        built = self.nets[net]
-        built.train()
-        if leaves is not None:
-            outputs = tuple(torch.zeros(1, *shape) for shape in leaves)
-            self.output = outputs if len(outputs) > 1 else outputs[0]
-        elif arrays:
-            with torch.no_grad():
-                self.output = built(torch.from_numpy(arrays[0]).to(self.device))
-        self.stand_ins[net] = built.forward = StandIn(built, self.output)
-        return {"leaves": [list(shape) for shape in self.stand_ins[net].shapes]}
-
-    # Training.
-
-    def do_learn(
-        self,
-        arrays: Arrays,
-        net: str,
-        sizes: list[int],
-        seeds: list[int],
-        watch: bool = False,
-        silent: bool = False,
-        as_list: bool = False,
-        gradients: bool = False,
-        whole: list[int] | None = None,
-        given: list[int] | None = None,
-        digests: bool = True,
-        same: bool = False,
-        shuffle: int | None = None,
-        keep: int | None = None,
-    ) -> Answer:
-        """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
-
-        Args:
-            arrays: images, labels, and with ``watch`` the positions of sampled weights and their number per parameter;
-                then the states of ``given``.
-            seeds: of torch's and Python's generators, and of the stand-in, at each batch.
-            watch: note sampled weights before each batch, at the end and after ``learn``.
-            silent: the stand-in sends gradients of zero.
-            gradients: note sampled gradients at each step of the optimizer.
-            whole: batches before which the whole state is noted.
-            given: batches before which the network gets a state.
-            digests: note digests of all weights before and after the training.
-            same: the images and labels are those of the call before, and not among the arrays.
-            shuffle: the seed of a loader that shuffles the images.
-            keep: the batch before which the state of the network is kept, as ``batch``.
-        """
-        if not same:
-            self.shown[net] = [torch.from_numpy(array).to(self.device) for array in arrays[:2]]
-            arrays = arrays[2:]
-        states = dict(zip(given or (), arrays[2:], strict=True))
-        built, stand_in = self.nets[net], self.stand_ins.get(net)
-        images, labels = self.shown[net]
-        watch_of = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()), digests=digests) if watch else None
-        if stand_in is not None:
-            stand_in.silent = silent
-
-        def asked(index: int) -> None:
-            if index == keep and "batch" not in self.states:
-                self.do_keep([], net, "batch")
-            seed_all(seeds[index])
-            if index in states:
-                built.load_state_dict(loaded(states[index])["net"])
-            if stand_in is not None:
-                stand_in.begin(index, seeds[index])
-            if watch_of is not None:
-                watch_of.before_batch(index)
-
-        def ended() -> None:
-            if watch_of is not None:
-                watch_of.at_end()
-
-        losses: list[float] = []
-        order: list[int] = []
-        with contextlib.ExitStack() as stack:
-            if silent:
-                stack.enter_context(_noting_losses(losses))
-            if as_list:
-                train_data: Any = pairs(images, labels, sizes)
-                if seeds:
-                    seed_all(seeds[0])
-            else:
-                train_data = data_loader(images, labels, max(sizes, default=1), shuffle)
-                stack.enter_context(watched(train_data, asked, ended, order))
-            result = self._learn(built, train_data, watch_of)
-        values, sent = self._learned(result, watch_of, stand_in)
-        return {**values, "losses": losses, "order": order}, sent
-
-    def _learn(self, built: Any, train_data: Any, watched: Watch | None) -> object:
-        if watched is None:
-            return built.learn(train_data)
-        with watched:
-            return built.learn(train_data)
-
-    def _learned(
-        self, result: object, watched: Watch | None, stand_in: StandIn | None
-    ) -> tuple[dict[str, Any], Arrays]:
-        values: dict[str, Any] = {"result": result_of(result), "horizons": self._horizons()}
-        sent: Arrays = []
-        if watched is not None:
-            noted, arrays = watched.taken()
-            values |= noted
-            sent += arrays
-        if stand_in is not None:
-            values["backward"] = [at for at, _ in stand_in.incoming]
-            sent += [leaf.numpy() for _, leaves in stand_in.incoming for leaf in leaves]
-            stand_in.incoming.clear()
-        return values, sent
-
-    def do_data(self, arrays: Arrays, batch_size: int, crop: int, flip: bool, held_out_batch: int) -> Answer:
-        """Take the training images (uint8) with their labels, and the held-out images without labels."""
-        images, held_out = (torch.from_numpy(array).to(self.device) for array in (arrays[0], arrays[2]))
-        labels = torch.from_numpy(arrays[1]).to(self.device)
-        scale = Scale.of(images)
-        self.training = Batches(images, labels, batch_size, scale, None, crop, flip)
-        nothing = torch.zeros(len(held_out), dtype=torch.int64, device=self.device)
-        self.held_out = Batches(held_out, nothing, held_out_batch, scale)
-        return {}
-
-    def do_train(
-        self,
-        arrays: Arrays,
-        net: str,
-        seeds: list[int],
-        autocast: bool = False,
-        keep: int | None = None,
-        stop: bool = False,
-        silent: bool = False,
-    ) -> Answer:
-        """Call ``learn`` on the training images.
-
-        Args:
-            arrays: sampled positions, their number per parameter, and the order of the images.
-            seeds: of torch's and Python's generators, and of the augmentation, at each batch.
-            keep: the batch before which the state of the network is kept, as ``batch``.
-            stop: end before the first step of the optimizer is made.
-            silent: the network has a stand-in, which sends gradients of zero.
-        """
-        assert self.training is not None
-        built, stand_in = self.nets[net], self.stand_ins.get(net)
-        watched = Watch(built, arrays[0], arrays[1], True, set(), stop)
-        noted = BatchNotes(built)
-        if stand_in is not None:
-            stand_in.silent = silent
-
-        def asked(index: int) -> int:
-            if index == keep and "batch" not in self.states:
-                self.do_keep([], net, "batch")
-            seed_all(seeds[index])
-            if stand_in is not None:
-                stand_in.begin(index, seeds[index])
-            watched.before_batch(index)
-            noted.begin()
-            return seeds[index]
-
-        train_data = TrainingLoader(self.training, torch.from_numpy(arrays[2]), asked, watched.at_end)
-        result = None
-        with self.precision(autocast), noted, contextlib.suppress(Stopped):
-            result = self._learn(built, train_data, watched)
-        values, sent = self._learned(result, watched, None)
-        if stand_in is not None:
-            stand_in.incoming.clear()
-        of_batches, batch_arrays = noted.taken()
-        return {**values, **of_batches}, [*sent, *batch_arrays]
-
-    def do_logits(
-        self,
-        arrays: Arrays,
-        net: str,
-        seed: int,
-        count: int | None = None,
-        norms: str | None = None,
-        autocast: bool = False,
-    ) -> Answer:
-        """The logits of the held-out images, or of the first ``count``, and weights at sampled positions.
-
-        The statistics of norms may be renewed before, over the images that ``norms`` names: ``held-out``, or
-        ``training``. Digests of the weights and of the buffers say what they are before the images and after them.
-        """
-        assert self.held_out is not None
-        assert self.training is not None
-        built = self.nets[net]
-        seed_all(seed)
-        with torch.no_grad(), self.precision(autocast):
-            if norms is not None:
-                shown = self.held_out if norms == "held-out" else islice(self.training, _NORM_BATCHES)
-                renew_norms(built, list(shown))
-            built.eval()
-            digests = [(digest_of(built.parameters()), digest_of(built.buffers()))]
-            logits: list[Tensor] = []
-            for images, _ in self.held_out:
-                if count is None or sum(map(len, logits)) < count:
-                    logits.append(built(images).float().cpu())
-        digests.append((digest_of(built.parameters()), digest_of(built.buffers())))
-        weights, buffers = (list(both) for both in zip(*digests, strict=True))
-        sampled = Watch(built, arrays[0], arrays[1], False, set()).weights() if arrays else np.zeros(0, np.float32)
-        return {"weights": weights, "buffers": buffers}, [torch.cat(logits)[:count].numpy(), sampled]
-
-    def do_modes(self, arrays: Arrays, net: str, factor: float) -> Answer:
-        """Digests of the weights, multiplied by a factor: before ``eval()``, after it, with images, and in training."""
-        assert self.held_out is not None
-        built = self.nets[net]
-        with torch.no_grad():
-            for parameter in built.parameters():
-                parameter.mul_(factor)
-            digests = [digest_of(built.parameters())]
-            built.eval()
-            digests.append(digest_of(built.parameters()))
-            built(next(iter(self.held_out))[0])
-            digests.append(digest_of(built.parameters()))
-            built.train()
-            digests.append(digest_of(built.parameters()))
-        return {"digests": digests}
-
-    def do_compile(self, arrays: Arrays, net: str) -> Answer:
-        """Compile a network with torch.compile."""
-        torch._TorchCompileInductorWrapper.__call__ = _generate_code  # type: ignore[method-assign]
-        self.nets[net].compile()
-        return {}
-
     # States.
 
     def do_save(self, arrays: Arrays, net: str) -> Answer:
@@ -550,29 +303,6 @@ class Driver(States, Traces, Gradients, GivenWeights, Observations, Functions):
         """Load the state of a network alone, from what ``save`` or a watched ``learn`` returned."""
         self.nets[net].load_state_dict(torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)["net"])
         return {}
-
-
-def _run_as_traced(_: object, traced: Any, *__: Any, **___: Any) -> Callable[..., Any]:
-    """Run a network that its file compiles as torch.compile has traced it: generating code takes minutes."""
-    run: Callable[..., Any] = traced.forward
-    return run
-
-
-@contextlib.contextmanager
-def _noting_losses(losses: list[float]) -> Iterator[None]:
-    """Note the scalars that are differentiated."""
-    backward = torch.autograd.backward
-
-    def noting(tensors: Any, *arguments: Any, **keywords: Any) -> Any:
-        loss = tensors if isinstance(tensors, Tensor) else tensors[0]
-        losses.append(float(loss.detach()) if loss.numel() == 1 else math.nan)
-        return backward(tensors, *arguments, **keywords)
-
-    torch.autograd.backward = noting
-    try:
-        yield
-    finally:
-        torch.autograd.backward = backward
 
 
 def _builtins_without(absent: frozenset[str]) -> dict[str, Any]:
