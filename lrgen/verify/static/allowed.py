@@ -201,7 +201,7 @@ PROTECTED = _words(
     state_dict step train train_setup zero_grad
     """
 )
-LEMUR_PROTECTED = _words("backward load_state_dict param_groups state_dict step zero_grad")
+LEMUR_PROTECTED = _words("backward load_state_dict state_dict step zero_grad")
 DENIED_SPECIAL_METHODS = _words(
     """
     __class__ __del__ __getattribute__ __instancecheck__ __mro_entries__ __prepare__ __reduce__ __reduce_ex__
