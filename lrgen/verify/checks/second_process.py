@@ -22,6 +22,7 @@ from lrgen.verify.checks.hand_over import hand_over
 from lrgen.verify.checks.images import TrainingData
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.training_plan import TrainingPlan
+from lrgen.verify.checks.updates import RESOLUTION
 from lrgen.verify.session import Array, Session
 
 NET = "net"
@@ -209,7 +210,8 @@ class SecondProcess:
         term, term_norm, value = self._term(batch)
         if explained or (term_norm and _explained(batch, gradient + term, batch.norm, self._tolerance)):
             return Compared(term=value)
-        if self._setting.examination.candidate.variant is None:  # at other weights, as SAM's, or in low precision
+        # At other weights, as SAM's; with a claim only what a lower precision changes.
+        if self._setting.examination.candidate.variant is None or _nearly(batch, gradient, norm):
             self._setting.build(self._session)  # a GradScaler does not take a step that was not made
             self._setting.set_up(self._session)
             self._load(NET)
@@ -300,6 +302,15 @@ def _explained(batch: DrawnBatch, gradient: NDArray[Any], norm: float, tolerance
         return True
     clipped = batch.norm < norm and _close(batch.norm, batch.largest_norm, tolerance)
     return clipped and _distance(gradient * (batch.norm / norm), observed) <= tolerance
+
+
+def _nearly(batch: DrawnBatch, gradient: NDArray[Any], norm: float) -> bool:
+    """Whether the observed gradient is this one, or this one clipped by its norm, in a lower precision."""
+    if norm > batch.largest_norm and _close(batch.norm, batch.largest_norm, TOLERANCE):
+        gradient = gradient * (batch.largest_norm / norm)
+    square = float(np.dot(gradient.astype(np.float64), gradient))
+    factor = float(np.dot(batch.observed.astype(np.float64), gradient)) / square if square else 1.0
+    return _distance(gradient, batch.observed) <= LOW_PRECISION and abs(factor - 1) <= RESOLUTION
 
 
 def _distance(a: NDArray[Any], b: NDArray[Any]) -> float:
