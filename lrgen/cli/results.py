@@ -4,11 +4,12 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import AsCsv, AsJson, Database, Families, Templates
-from lrgen.cli.printing import print_json, print_rows
+from lrgen.cli.printing import console, print_json, print_rows
 from lrgen.errors import ConfigError, NoResultError, UnknownNameError
 from lrgen.report import comparison
 from lrgen.report.comparison import Pool, Standing
@@ -69,14 +70,31 @@ def results_grid(db: Database = None, templates: Templates = None, as_json: AsJs
         row = table.setdefault(cell["model_name"], {"network": cell["model_name"], **dict.fromkeys(families, "")})
         passed, count = cell["passed"], cell["all"]
         row[cell["family"]] = str(count) if passed == count else f"{passed}/{count}"
-    print_rows(list(table.values()), ("network", *families), as_json=False)
+    _print_grid(list(table.values()), families)
     print(f"{sum(cell['passed'] for cell in cells)} of {sum(cell['all'] for cell in cells)} files passed their checks")
+
+
+def _print_grid(rows: list[dict[str, Any]], families: list[str]) -> None:
+    """Print a column for each family, under the first letters of its name."""
+    if not rows:
+        print("no rows")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("network", no_wrap=True)
+    for family in families:
+        table.add_column(family[:_LETTERS], justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    out = console()
+    out.print(table)
+    out.print(f"columns: {', '.join(families)}")
 
 
 _Model = Annotated[str, typer.Argument(help="Architecture, or stem of a foreign file.")]
 _Scheduler = Annotated[str, typer.Argument(help="Schedule as A0_NNN, or file-… for a foreign file.")]
 _Epoch = Annotated[int | None, typer.Option(min=1, help="Evaluated epoch, counted from 1. (default: the best)")]
 _Dataset = Annotated[str | None, typer.Option(help="Use only runs on this dataset.", metavar="NAME")]
+_LETTERS = 5  # of the name of a family above its column
 _BY = ("class", "group", "mean")
 
 

@@ -173,12 +173,20 @@ class StandInGradients:
         elif self.clip_value is not None:
             clipped = np.clip(values, -self.clip_value, self.clip_value)
         else:
-            clipped = values
+            factor, clipped = self._barely_clipped(values, observed)
         if not _close(clipped, observed, factor * error):
             raise ClippingError("the gradients of an update are not those of its loss")
         self.largest_norm = max(self.largest_norm, norm)
         self.largest_value = max(self.largest_value, float(np.abs(observed).max(initial=0.0)))
         return factor, clipped
+
+    def _barely_clipped(self, values: Array, observed: Array) -> tuple[float, Array]:
+        """The factor and the gradients of an update whose clipping, if any, is within the errors of the norm."""
+        own = _factor(observed, values) if np.any(values) else 1.0
+        factor = own if 1 - self._same_norm <= own <= 1 else 1.0
+        largest, limit = float(np.abs(values).max(initial=0.0)), float(np.abs(observed).max(initial=0.0))
+        scaled = factor * values
+        return factor, np.clip(scaled, -limit, limit) if (1 - self._same_norm) * largest <= limit else scaled
 
     def _require_from_the_start(self) -> None:
         """Require that the updates before had no gradients that the clipping which was found would have changed."""

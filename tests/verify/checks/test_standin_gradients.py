@@ -226,6 +226,18 @@ def test_clipped_gradients_are_predicted(name):
 
 
 @pytest.mark.parametrize("kind", ["norm", "value"])
+def test_clipping_that_barely_shows_is_predicted(kind):
+    """A limit just below the first norm, or the first largest value, is clipping from the first update on."""
+    loop = Loop()
+    whole, norm = loop.batch(cross_entropy(), seed=0).observed
+    limit = 0.9995 * (norm if kind == "norm" else float(np.abs(whole).max()))
+    clip = nn.utils.clip_grad_norm_ if kind == "norm" else nn.utils.clip_grad_value_
+    for seed in range(8):
+        batch = loop.batch(cross_entropy(), seed=seed, change=lambda net: clip(net.parameters(), limit))
+        assert_equal(loop.expected(batch), batch, relative=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["norm", "value"])
 def test_clipping_that_begins_later_is_refused(kind):
     """A single update with smaller gradients is no clipping where larger ones came before: it is another rate."""
 
