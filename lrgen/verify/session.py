@@ -33,6 +33,7 @@ Answer = TypeVar("Answer", bound=Message)
 
 _POLL_SECONDS = 0.2  # between two measurements of the memory of a file
 _KILL_SECONDS = 10.0  # to wait for a killed process
+_PATIENCE = 4.0  # times its limit that a process may take on a busy machine
 _HEADER = 8 << 20  # bytes of an answer without its arrays
 _BODY = 32 << 20  # bytes of the arrays of an answer, unless the caller expects more
 _OUTPUT_TAIL = 4096  # bytes
@@ -81,7 +82,8 @@ class Host(Protocol):
 class Session:
     """A process of a file, from its fork to its end.
 
-    ``allow`` sets the deadline of the calls that follow. ``output`` is the end of what the file printed.
+    ``allow`` sets the deadline of the calls that follow, which moves by the time that the process waits for a core of a
+    busy machine. ``output`` is the end of what the file printed.
     """
 
     nursery: Host
@@ -98,7 +100,9 @@ class Session:
     _refused: str = ""
     _printed: int = 0
     _deadline: float = float("inf")
+    _latest: float = float("inf")
     _allowed: str = ""
+    _waited: float = 0.0
     _measured: float = 0.0
     _closed: bool = False
 
@@ -134,7 +138,9 @@ class Session:
 
     def allow(self, deadline: float, reason: str) -> None:
         """Give the calls that follow a deadline (``time.monotonic``), and the reason if they exceed it."""
-        self._deadline, self._allowed = deadline, reason
+        now = time.monotonic()
+        self._deadline, self._latest = deadline, now + _PATIENCE * (deadline - now)
+        self._allowed, self._waited = reason, self._waiting
 
     def call(
         self, command: str, kind: type[Answer], arrays: Sequence[Array] = (), *, body: int = _BODY, **arguments: Any
@@ -258,7 +264,10 @@ class Session:
         """End a process that exceeds its time or its memory; it may do so while it answers again and again."""
         now, memory = time.monotonic(), self.place.limits.memory
         if now >= self._deadline:
-            raise self._end(Status.TIMED_OUT, self._allowed)
+            waited, before = self._waiting, self._waited
+            self._deadline, self._waited = min(self._deadline + waited - before, self._latest), waited
+            if now >= self._deadline:
+                raise self._end(Status.TIMED_OUT, self._allowed)
         if memory and now >= self._measured + _POLL_SECONDS:
             self._measured = now
             if self._resident() > memory:
@@ -284,6 +293,11 @@ class Session:
             return 0
         waits = self.place.mechanism is Mechanism.NAMESPACES
         return processes.resident_bytes(self._pid, self._inherited, waits=waits)
+
+    @property
+    def _waiting(self) -> float:
+        """The seconds for which the process has waited for a core so far."""
+        return 0.0 if self._pid is None else processes.waited_seconds(self._pid)
 
     @property
     def _too_much(self) -> str:

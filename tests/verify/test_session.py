@@ -20,6 +20,7 @@ from lrgen.verify import isolation, messages
 from lrgen.verify.limits import Limits
 from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.sandbox import Mechanism
+from lrgen.verify.sandbox.processes import waited_seconds
 from lrgen.verify.session import Ended, FileRaised, Place, Session
 from tests.verify.processes import has_exited, wait_for
 
@@ -339,6 +340,48 @@ def test_an_endless_loop_is_timed_out(nursery):
             load(session, "while True: pass")
     assert ended.value.status is Status.TIMED_OUT
     assert_serves(nursery)
+
+
+class Killing:
+    """A nursery whose process has ended as soon as it is killed."""
+
+    folder = Path()
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+
+    def kill(self, number: int) -> None:
+        for session in self.sessions:
+            session.lose()
+
+
+def test_the_time_on_a_busy_machine_does_not_count(monkeypatch):
+    """A deadline moves by the time that a process waited for a core, and never beyond four times the limit."""
+    clock = {"now": 100.0, "waited": 5.0}
+    monkeypatch.setattr("lrgen.verify.session.time.monotonic", lambda: clock["now"])
+    monkeypatch.setattr("lrgen.verify.session.processes.waited_seconds", lambda pid: clock["waited"])
+    nursery = Killing()
+    session = Session(nursery, 1, Place(Mechanism.PROCESS, Limits()))
+    nursery.sessions.append(session)
+    session.report({"pid": 1, "inherited": 0})
+    session.allow(110.0, "too long")
+    clock |= {"now": 113.0, "waited": 9.0}  # 4 of 13 seconds without a core
+    session._check_limits()
+    clock |= {"now": 115.0}
+    with pytest.raises(Ended, match="too long"):
+        session._check_limits()
+    session.allow(125.0, "too long")
+    clock |= {"now": 154.0, "waited": 1000.0}
+    session._check_limits()
+    clock |= {"now": 156.0, "waited": 2000.0}
+    with pytest.raises(Ended, match="too long"):
+        session._check_limits()
+
+
+def test_a_process_that_never_waited_has_waited_no_time():
+    """The kernel's count of the time without a core is read for this process, and is small beside its age."""
+    assert 0 <= waited_seconds(os.getpid()) < 3600
+    assert waited_seconds(2**22 + 1) == 0
 
 
 def test_answers_do_not_extend_a_deadline(nursery):

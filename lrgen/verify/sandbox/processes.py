@@ -55,6 +55,17 @@ def resident_bytes(pid: int, inherited: int, *, waits: bool = False) -> int:
     return max(0, used - inherited)
 
 
+def waited_seconds(pid: int) -> float:
+    """The longest time that a thread of a process or a descendant was ready to run without a core; 0 if unknown."""
+    longest = 0
+    for member in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{member}/task"):
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    longest = max(longest, int(Path(f"/proc/{member}/task/{thread}/schedstat").read_text().split()[1]))
+    return longest / 1e9
+
+
 def _whole_bytes(pid: int) -> int:
     """The anonymous resident bytes of a process with all shared pages."""
     with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # the process has ended
