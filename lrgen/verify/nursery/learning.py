@@ -122,14 +122,14 @@ class Learning(States):
         return {**values, "losses": losses, "order": order}, sent
 
     def call_learn(self, built: Any, train_data: Any, watched: Watch | None) -> object:
-        """What ``learn`` returns."""
+        """Call ``learn``, and watch it."""
         if watched is None:
             return built.learn(train_data)
         with watched:
             return built.learn(train_data)
 
     def learned(self, result: object, watched: Watch | None, stand_in: StandIn | None) -> tuple[dict[str, Any], Arrays]:
-        """What was noted of a call of ``learn``."""
+        """The notes of a call of ``learn``."""
         values: dict[str, Any] = {"result": result_of(result), "horizons": self.taken_horizons()}
         sent: Arrays = []
         if watched is not None:
