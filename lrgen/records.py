@@ -258,7 +258,7 @@ class Budget:
     lr: float = 0.0
     own_rate: float = 1.0
     dropout: float | None = None
-    seconds: float = 60.0
+    seconds: float = 180.0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class _BudgetTable(Table):
     lr: Annotated[StrictFloat, Field(ge=0)] = 0.0
     own_rate: Annotated[StrictFloat, Field(gt=0, le=1)] = 1.0
     dropout: Annotated[StrictFloat, Field(ge=0, lt=1)] | None = None
-    seconds: Annotated[StrictFloat, Field(gt=0, le=60)] = 60.0
+    seconds: Annotated[StrictFloat, Field(gt=0, le=180)] = 180.0
 
 
 class _ArchitectureTable(Table):

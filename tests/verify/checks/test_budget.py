@@ -174,8 +174,8 @@ def test_the_leaderboard_ranks_full_training_first(candidate, tmp_path):
             "images: Input should be greater than or equal to 10, got 5",
         ),
         (
-            "images = 30\npixels = 16\nbatch = 10\nepochs = 3\nseconds = 61",
-            "seconds: Input should be less than or equal to 60, got 61",
+            "images = 30\npixels = 16\nbatch = 10\nepochs = 3\nseconds = 181",
+            "seconds: Input should be less than or equal to 180, got 181",
         ),
         ("images = 30\npixels = 16\nbatch = 10\nepochs = 3\nhours = 1", "hours: unknown key"),
     ],
