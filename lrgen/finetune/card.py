@@ -151,7 +151,7 @@ def _splits(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
 
 
 def _formats(folder: Path) -> str:
-    lines = [f"- `{form.NAME}/`: {form.SUMMARY}" for form in formats.LINES if (folder / form.NAME).is_dir()]
+    lines = [f"- `{form.NAME}/`: {form.SUMMARY}" for form in formats.FORMATS if (folder / form.NAME).is_dir()]
     lines.append(f"- `{parquet.NAME}/`: {parquet.SUMMARY}")
     return "## Formats\n\n" + "\n".join(lines) + "\n"
 

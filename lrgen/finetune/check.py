@@ -16,13 +16,13 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, LrgenError
-from lrgen.finetune import card, formats, grading, manifest, statistics
+from lrgen.finetune import card, format_check, grading, manifest, statistics
 from lrgen.finetune.build import TOO_LONG, completion_key, exposure_of
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.dedup import Deduplicator
+from lrgen.finetune.derived import Derived
 from lrgen.finetune.example import Reference, Row, Scope, Task
 from lrgen.finetune.formats import parquet
-from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.grading import Submission
 from lrgen.finetune.rows import SCHEMA, Split, problems
 from lrgen.finetune.tasks import trace as tracing
@@ -96,8 +96,7 @@ def check(
         checked.rows = inspection.rows.total()
         checked.add(inspection.count_problems())
         checked.add(_too_long(folder, facts))
-        for form in formats.LINES:
-            checked.add(_lines(folder, form, facts))
+        checked.add(format_check.problems(folder, facts))
         if store is not None:
             checked.add(_runs(store, inspection.results))
         if checked.problems:
@@ -111,8 +110,6 @@ def check(
 
 def _files(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield differences between the files and the manifest."""
-    if facts.get("schema") != SCHEMA:
-        yield f"{manifest.NAME}: schema must be {SCHEMA}, got {facts.get('schema')!r}"
     listed, present = facts["files"], manifest.entries(folder)
     for name in sorted(listed.keys() | present.keys()):
         if name not in present:
@@ -141,6 +138,7 @@ class _Inspection:
         self._reference = reference
         self._arguments = facts["arguments"]
         self._seen = seen
+        self._derived = Derived()
         self._groups: dict[str, str] = {}
         self._exposures_of_files: dict[str, int] = {}
         self._sources: dict[str, tuple[str, str]] = {}
@@ -180,11 +178,19 @@ class _Inspection:
         if row["architecture"] in held_out.get("architectures", ()) and row["split"] not in hard:
             yield f"the architecture {row['architecture']} is held out"
         yield from _evidence_problems(row)
+        yield from self._derived_problems(row)
         try:
             if task := grading.task_of(row):
                 yield from self._graded(task, row)
         except (LrgenError, ValueError, KeyError, TypeError, SyntaxError) as error:
             yield f"its completion does not match its evidence: {error}"
+
+    def _derived_problems(self, row: Row) -> Iterator[str]:
+        """Yield the columns that differ from those that follow from the row and its schedule."""
+        try:
+            yield from self._derived.problems(row, self._reference.variant(row) if row["variant"] else None)
+        except LrgenError as error:
+            yield f"its checker cannot be computed: {error}"
 
     def _graded(self, task: Task, row: Row) -> Iterator[str]:
         """Yield the problems of a row's completions that need no execution; keep the files that they make."""
@@ -277,30 +283,6 @@ def _too_long(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{TOO_LONG}, line {count}: is not too long"
     if count != facts["counts"].get("too_long"):
         yield f"{TOO_LONG}: has {count} rows, but the manifest says {facts.get('counts', {}).get('too_long')}"
-
-
-def _lines(folder: Path, form: formats.Lines, facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield differences between the lines of a format and the rows."""
-    if form.NAME not in facts["arguments"].get("formats", ()) and not (folder / form.NAME).exists():
-        return
-    for split in parquet.splits(folder):
-        name = f"{form.NAME}/{form.file_of(split)}"
-        expected = (encoded(form.line(row)) for row in parquet.read(folder, split) if form.takes(row))
-        try:
-            with (folder / name).open("rb") as lines:
-                yield from _first_difference(name, expected, lines)
-        except FileNotFoundError:
-            if next(expected, None) is not None:
-                yield f"{name}: is missing, but {parquet.NAME} has rows for it"
-        except (LrgenError, KeyError, TypeError, AttributeError) as error:
-            yield f"{name}: cannot be compared with {parquet.NAME}: {error}"
-
-
-def _first_difference(name: str, expected: Iterable[bytes], lines: Iterable[bytes]) -> Iterator[str]:
-    for number, (row, line) in enumerate(itertools.zip_longest(expected, lines), start=1):
-        if row != line:
-            yield f"{name}, line {number}: differs from the row in {parquet.NAME}"
-            return
 
 
 def _runs(store: Store, results: Mapping[tuple[str, int | None], float | None]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import orjson
 
 from lrgen.errors import DatasetError
 from lrgen.files import write_atomically
+from lrgen.finetune.rows import SCHEMA
 
 NAME = "manifest.json"
 _PARTS = ("files", "arguments", "counts", "held_out")
@@ -36,7 +37,7 @@ def read(folder: Path) -> dict[str, Any]:
     """Read the manifest of a folder.
 
     Raises:
-        DatasetError: when it is missing or not a manifest of lrgen.
+        DatasetError: when it is missing, not a manifest of lrgen, or has rows of another schema.
     """
     path = folder / NAME
     try:
@@ -48,5 +49,10 @@ def read(folder: Path) -> dict[str, Any]:
     for part in _PARTS:
         if not isinstance(manifest, dict) or not isinstance(manifest.get(part), dict):
             raise DatasetError(f"{path}: has no {part}: not an lrgen dataset")
+    if (schema := manifest.get("schema")) != SCHEMA:
+        raise DatasetError(
+            f"{path}: its rows have schema {schema}, but this version of lrgen reads schema {SCHEMA}: build it "
+            "again with lrgen dataset build"
+        )
     typed: dict[str, Any] = manifest
     return typed

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lrgen.finetune.corpus import Level, VerifiedFile
+from lrgen.finetune.derived import ABILITIES, Derived, Difficulty
 from lrgen.finetune.example import Example, Row, Scope
 from lrgen.records import Unit
 from lrgen.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 LICENCE = "MIT"
 _ID_DIGITS = 24
 
@@ -42,6 +43,9 @@ class Field:
 FIELDS = (
     Field("id", str, "the first 24 hexadecimal digits of the sha256 of task, prompt, completion, rejected and label"),
     Field("task", str, "the name of the task"),
+    Field("data_source", str, "`lrgen/` and the name of the task"),
+    Field("ability", str, f"what the task exercises, one word: {', '.join(f'`{word}`' for word in ABILITIES)}"),
+    Field("difficulty", str, "`easy`, `medium` or `hard`, by the points of the task and of the schedule"),
     Field("split", str, "the split of the row"),
     Field("group", str, "rows of a group share a split: architecture/families, families, or the example itself"),
     Field("architecture", str, "the architecture of the file of the completion"),
@@ -62,9 +66,11 @@ FIELDS = (
     Field("hyperparameters", str, "JSON: the training hyperparameters of that file and the defaults of its schedule"),
     Field("prompt", str, "the user's message"),
     Field("completion", str, "the completion"),
+    Field("reference", str, "the completion again: trainers do not hand on a column of that name to a reward"),
     Field("rejected", str, "the rejected completion of a preference pair", nullable=True),
     Field("label", bool, "whether the completion is correct, in rows for KTO", nullable=True),
     Field("evidence", str, "JSON: how the completion was verified"),
+    Field("checker", str, "JSON: the schedule, the architecture if one is asked for, and cases; `{}` without a file"),
     Field("prompt_tokens", int, "the number of tokens of the prompt, if a tokenizer was given", nullable=True),
     Field(
         "completion_tokens",
@@ -84,6 +90,8 @@ TYPES = {str: "string", int: "int64", float: "float64", bool: "bool"}
 # The values of text columns that allow only a few.
 _VALUES: dict[str, frozenset[str]] = {
     "split": frozenset(SPLITS),
+    "ability": frozenset(ABILITIES),
+    "difficulty": frozenset(Difficulty),
     "scope": frozenset(Scope),
     "level": frozenset({*Level, ""}),
     "unit": frozenset({*Unit, ""}),
@@ -113,6 +121,7 @@ class Rows:
             "seed": seed,
         }
         self._of_files: dict[str, Row] = {}
+        self._derived = Derived()
 
     def of(self, example: Example, split: Split, group: str) -> Row:
         """Return the row of an example, with the columns in schema order and tokens not yet counted."""
@@ -136,6 +145,7 @@ class Rows:
             **(self._of_file(example.files[0]) if example.files else _WITHOUT_FILE),
             **self._common,
         }
+        values |= self._derived.of(values, example.files[0].variant if example.files else None)
         return {name: values[name] for name in NAMES}
 
     def _of_file(self, file: VerifiedFile) -> Row:
@@ -186,7 +196,7 @@ def problems(row: Row) -> Iterator[str]:
         max(len(row["completion"]), len(row["rejected"] or "")),
     ):
         yield "prompt_chars or completion_chars does not match the texts"
-    for name in ("hyperparameters", "evidence"):
+    for name in ("hyperparameters", "evidence", "checker"):
         if not _is_object(row[name]):
             yield f"{name} is not a JSON object"
 

@@ -72,7 +72,9 @@ def test_a_row_of_any_example_is_valid(catalogue):
         ("accuracy", "good", "accuracy must be of type float64"),
         ("seed", None, "seed must be of type int64"),
         ("evidence", "[]", "evidence is not a JSON object"),
-        ("schema", 2, "schema must be 1"),
+        ("checker", "[]", "checker is not a JSON object"),
+        ("difficulty", "trivial", "difficulty must be one of easy, hard, medium"),
+        ("schema", 1, "schema must be 2"),
     ],
 )
 def test_a_damaged_row_has_a_problem_that_names_the_column(catalogue, column, value, problem):

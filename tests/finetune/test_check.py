@@ -18,7 +18,7 @@ from lrgen.finetune.build import TOO_LONG, Plan, build
 from lrgen.finetune.check import Checked, check
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Example, Grade, Scope, TaskInput
-from lrgen.finetune.formats import parquet
+from lrgen.finetune.formats import parquet, verl
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.rows import Row, id_of
 from lrgen.finetune.tasks import convert
@@ -27,6 +27,7 @@ from lrgen.source import diffs, sections
 from tests import corpus
 from tests.corpus import example, source, task, verified
 
+AT_ONCE = 18  # changed files: the check lists 20 problems of a kind
 NUMBERS = (1, 6, 12, 25, 31, 37, 41, 60, 100)
 
 
@@ -116,7 +117,7 @@ def rewrite(folder: Path, change: Callable[[list[Row]], Any], sealed: bool = Tru
     change(rows)
     for name in formats.NAMES:
         shutil.rmtree(folder / name, ignore_errors=True)
-    writers = formats.writers(formats.LINES, folder)
+    writers = formats.writers(formats.FORMATS, folder)
     for row in rows:
         for writer in writers:
             writer.write(row)
@@ -129,6 +130,7 @@ def rewrite(folder: Path, change: Callable[[list[Row]], Any], sealed: bool = Tru
 def reworded(row: Row, **changes: Any) -> None:
     """Change texts of a row and the columns that depend on them."""
     row |= changes
+    row["reference"] = row["completion"]
     row["id"] = id_of(*(row[name] for name in ("task", "prompt", "completion", "rejected", "label")))
     row["prompt_chars"] = len(row["prompt"])
     row["completion_chars"] = max(len(row["completion"]), len(row["rejected"] or ""))
@@ -162,12 +164,15 @@ def test_an_undamaged_dataset_has_no_problems(whole, catalogue):
 
 def test_a_changed_byte_is_detected(folder, catalogue):
     """A changed byte in any file is a difference from the manifest."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"):
-        data = path.read_bytes()
-        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
+    for start in range(0, len(paths), AT_ONCE):
+        contents = {path: path.read_bytes() for path in paths[start : start + AT_ONCE]}
+        for path, data in contents.items():
+            path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         problems = look(folder, catalogue).problems
-        assert f"{path.relative_to(folder)}: its sha256 or size differs from the manifest" in (problems)
-        path.write_bytes(data)
+        for path, data in contents.items():
+            assert f"{path.relative_to(folder)}: its sha256 or size differs from the manifest" in problems
+            path.write_bytes(data)
     assert look(folder, catalogue).problems == []
 
 
@@ -204,18 +209,13 @@ def the_card_is_gone(folder: Path) -> None:
     seal(folder)
 
 
-@damage("schema must be 1, got 2")
-def the_schema_is_another(folder: Path) -> None:
-    edit_manifest(folder, lambda facts: facts.update(schema=2))
-
-
 @damage("cannot be read as Parquet")
 def the_rows_are_no_parquet(folder: Path) -> None:
     (folder / "parquet" / "train.parquet").write_bytes(b"PAR1 not at all")
     seal(folder)
 
 
-@damage("the columns differ from schema 1")
+@damage("the columns differ from schema 2")
 def a_column_is_gone(folder: Path) -> None:
     from pyarrow import parquet as files
 
@@ -240,6 +240,53 @@ def an_answer_is_changed(folder: Path) -> None:
 @damage("is a duplicate")
 def a_row_is_repeated(folder: Path) -> None:
     rewrite(folder, lambda rows: rows.append(first(rows, task="count")))
+
+
+@damage("its reference differs from its completion")
+def a_reference_is_another(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(reference="pass\n"))
+
+
+@damage("its difficulty is easy, expected hard")
+def a_difficulty_is_another(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write", difficulty="hard").update(difficulty="easy"))
+
+
+@damage("its ability is review, expected code")
+def an_ability_is_another(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(ability="review"))
+
+
+@damage("its checker differs from the curve of its schedule")
+def a_published_rate_is_wrong(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        row = first(rows, task="write")
+        row["checker"] = row["checker"].replace('"rates": [0.1', '"rates": [0.1000001', 1)
+
+    rewrite(folder, change)
+
+
+@damage("its checker differs from the curve of its schedule")
+def a_checker_is_that_of_another_schedule(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        row, other = first(rows, task="write", variant="A0_006"), first(rows, task="write", variant="A0_025")
+        row["checker"] = other["checker"]
+
+    rewrite(folder, change)
+
+
+@damage("its checker differs from the curve of its schedule")
+def a_checker_asks_for_another_network(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        row = first(rows, task="write")
+        row["checker"] = row["checker"].replace('"ResNet"', '"VGG"', 1)
+
+    rewrite(folder, change)
+
+
+@damage("its checker differs from the curve of its schedule")
+def a_checker_has_no_rates(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(checker='{"cases": [{"steps": []}]}'))
 
 
 @damage("licence must be one of MIT")
@@ -327,6 +374,53 @@ def a_line_is_gone(folder: Path) -> None:
     seal(folder)
 
 
+@damage("openrlhf/train.jsonl, line 1: differs from the row in parquet")
+def a_label_is_changed(folder: Path) -> None:
+    path = folder / "openrlhf" / "train.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"A0_0", b"A0_1", 1))
+    seal(folder)
+
+
+@damage("lm_eval/lrgen_utils.py: differs from the file that the build writes")
+def the_scoring_of_lm_eval_is_another(folder: Path) -> None:
+    path = folder / "lm_eval" / "lrgen_utils.py"
+    path.write_text(path.read_text().replace("verdict.reward for", "1.0 for"))
+    seal(folder)
+
+
+@damage("lm_eval/lrgen_write.yaml: is missing")
+def a_task_of_lm_eval_is_gone(folder: Path) -> None:
+    (folder / "lm_eval" / "lrgen_write.yaml").unlink()
+    seal(folder)
+
+
+@damage("verl/train.parquet, row 1: differs from the row in parquet")
+def a_ground_truth_is_changed(folder: Path) -> None:
+    from pyarrow import Table
+    from pyarrow import parquet as files
+
+    path = folder / "verl" / "train.parquet"
+    records = files.read_table(path).to_pylist()
+    records[0]["reward_model"]["ground_truth"] = "{}"
+    files.write_table(Table.from_pylist(records, schema=verl.schema()), path)
+    seal(folder)
+
+
+@damage("verl/train.parquet: its columns differ from those of the format")
+def a_column_of_verl_is_gone(folder: Path) -> None:
+    from pyarrow import parquet as files
+
+    path = folder / "verl" / "train.parquet"
+    files.write_table(files.read_table(path).drop_columns(["ability"]), path)
+    seal(folder)
+
+
+@damage("verl/test.parquet: is missing, but parquet has rows for it")
+def a_file_of_verl_is_gone(folder: Path) -> None:
+    (folder / "verl" / "test.parquet").unlink()
+    seal(folder)
+
+
 # Completions.
 
 
@@ -365,6 +459,15 @@ def test_damage_is_detected(folder, catalogue, name):
     inflict, problem = DAMAGE[name]
     inflict(folder)
     assert any(problem in reported for reported in look(folder, catalogue).problems), look(folder, catalogue).problems
+
+
+def test_another_schema_is_refused(folder, catalogue):
+    """A dataset whose rows have another schema is refused with the command that helps."""
+    edit_manifest(folder, lambda facts: facts.update(schema=1))
+    with pytest.raises(
+        DatasetError, match=r"rows have schema 1, but .* schema 2: build it again with lrgen dataset build$"
+    ):
+        look(folder, catalogue)
 
 
 def test_many_problems_of_one_kind_are_counted(folder, catalogue):

@@ -9,13 +9,24 @@ import pytest
 from lrgen.errors import UnknownNameError
 from lrgen.finetune import formats
 from lrgen.finetune.example import Scope
-from lrgen.finetune.formats import dpo, kto, messages, nngpt, parquet, prompt_completion
+from lrgen.finetune.formats import (
+    dpo,
+    kto,
+    lm_eval,
+    messages,
+    nngpt,
+    openrlhf,
+    parquet,
+    prompt_completion,
+    scored,
+)
 from lrgen.finetune.formats.lines import LinesWriter
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split
 from lrgen.source.normalise import definitions_digest
 from tests.corpus import example, source, verified
 
 every_format = pytest.mark.parametrize("form", formats.LINES, ids=lambda form: form.NAME)
+SCORED = (openrlhf, lm_eval)  # their lines hold the row as text
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +61,7 @@ def written(form, rows, folder):
 def test_each_accepted_row_is_a_line_of_its_split(form, rows, tmp_path):
     """The lines of a split are the accepted rows, in order."""
     files = written(form, rows, tmp_path / "out")
-    for split in (Split.TRAIN, Split.VALIDATION):
+    for split in (Split.TRAIN, Split.VALIDATION) if form is not lm_eval else (Split.VALIDATION,):
         lines = files[form.file_of(split)].read_bytes().splitlines()
         expected = [row["id"] for row in rows if row["split"] == split and form.takes(row)]
         assert [orjson.loads(line)["id"] for line in lines] == expected
@@ -85,8 +96,9 @@ def test_pyarrow_reads_a_file_of_many_blocks(form, rows, tmp_path):
     """pyarrow reads each format block by block, as datasets does, although later rows differ."""
     import pyarrow.json
 
-    taken = [row for row in rows if form.takes(row) and row["split"] == Split.TRAIN]
-    path = written(form, [taken[0]] * 300 + taken[1:], tmp_path / "out")[form.file_of("train")]
+    split = Split.VALIDATION if form is lm_eval else Split.TRAIN
+    taken = [row for row in rows if form.takes(row) and row["split"] == split]
+    path = written(form, [taken[0]] * 300 + taken[1:], tmp_path / "out")[form.file_of(split)]
     block = 1 << 15
     assert path.stat().st_size > 4 * block
     table = pyarrow.json.read_json(path, read_options=pyarrow.json.ReadOptions(block_size=block))
@@ -96,15 +108,21 @@ def test_pyarrow_reads_a_file_of_many_blocks(form, rows, tmp_path):
 
 @every_format
 def test_meta_has_the_remaining_columns(form, rows):
-    """The columns of a line and ``meta`` make up the row; NNGPT's ``meta`` has the columns that are never null."""
+    """The columns of a line and ``meta`` make up the row; NNGPT's ``meta`` has the columns that are never null.
+
+    The formats for scoring hold the row as text.
+    """
     row = next(row for row in rows if form.takes(row) and row["accuracy"] is not None)
     line = form.line(row)
+    if form in SCORED:
+        assert scored.row_of(line["row" if form is lm_eval else "label"]) == row
+        return
     if form is nngpt:
         assert line["meta"].items() <= row.items()
         return
     meta = json.loads(line["meta"])
     assert meta.items() <= row.items()
-    texts = {"id", "task", "prompt", "completion", "rejected", "label"}
+    texts = {"id", "task", "prompt", "completion", "reference", "rejected", "label"}
     assert meta.keys() == set(NAMES) - texts
 
 
@@ -112,9 +130,10 @@ def test_meta_has_the_remaining_columns(form, rows):
 def test_a_format_without_rows_has_no_folder(form, rows, tmp_path):
     """A format without rows has no folder, a split without rows no file."""
     assert written(form, [row for row in rows if not form.takes(row)], tmp_path / "none") == {}
-    there = written(form, [row for row in rows if row["split"] == Split.TRAIN], tmp_path / "out")
-    assert form.file_of("train") in there
-    assert form.file_of("validation") not in there
+    split, other = (Split.VALIDATION, Split.TRAIN) if form is lm_eval else (Split.TRAIN, Split.VALIDATION)
+    there = written(form, [row for row in rows if row["split"] == split], tmp_path / "out")
+    assert form.file_of(split) in there
+    assert form.file_of(other) not in there
 
 
 @pytest.mark.parametrize("form", [messages, prompt_completion, dpo, kto], ids=lambda form: form.NAME)

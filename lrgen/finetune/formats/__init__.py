@@ -1,18 +1,19 @@
 """The formats of a dataset: one module and one folder each, with one file per split.
 
 A module that writes JSON lines has a NAME, a SUMMARY, ``takes(row)``, whether the format includes a row, and
-``line(row)``, the line of a row. ``parquet`` holds all columns of all rows and is always written; ``lrgen dataset
-check`` compares the other formats with it. ``meta`` is a JSON string, because an object whose values are null in a
+``line(row)``, the line of a row. One that writes Parquet has ``schema()`` and ``record(row, index)`` instead, and
+includes each row. ``parquet`` holds all columns of all rows and is always written; ``lrgen dataset check`` compares the
+other formats with it. ``meta`` is a JSON string, because an object whose values are null in a
 whole read block, or whose keys differ, breaks ``datasets.load_dataset`` in large files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from lrgen.errors import UnknownNameError
 from lrgen.finetune.example import Row
-from lrgen.finetune.formats import dpo, kto, messages, nngpt, parquet, prompt_completion
+from lrgen.finetune.formats import dpo, kto, lm_eval, messages, nngpt, openrlhf, parquet, prompt_completion, verl
 from lrgen.finetune.formats.lines import LinesWriter
 
 
@@ -34,8 +35,23 @@ class Lines(Protocol):
         """Return the file name of a split."""
         ...
 
-    def extras(self, splits: Iterable[str]) -> dict[str, str]:
-        """Return the texts of additional files by name."""
+    def extras(self, splits: Mapping[str, Collection[str]]) -> dict[str, str]:
+        """Return the texts of additional files by name; ``splits`` are those with lines, each with its tasks."""
+        ...
+
+
+class Table(Protocol):
+    """A module of this package that writes each row to Parquet; the files are named as by ``parquet.file_of``."""
+
+    NAME: str
+    SUMMARY: str
+
+    def schema(self) -> Any:
+        """Return the columns as a pyarrow schema."""
+        ...
+
+    def record(self, row: Row, index: int) -> Row:
+        """Return the columns of a row, whose index in its split is given."""
         ...
 
 
@@ -47,12 +63,16 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-LINES: tuple[Lines, ...] = (messages, prompt_completion, dpo, kto, nngpt)
-NAMES = (*(form.NAME for form in LINES), parquet.NAME)
+LINES: tuple[Lines, ...] = (messages, prompt_completion, dpo, kto, nngpt, openrlhf, lm_eval)
+TABLES: tuple[Table, ...] = (verl,)
+FORMATS: tuple[Lines | Table, ...] = (*LINES, *TABLES)
+"""All formats but ``parquet``."""
+
+NAMES = (*(form.NAME for form in FORMATS), parquet.NAME)
 
 
-def named(names: Iterable[str]) -> list[Lines]:
-    """Return the JSON-lines formats with these names, in the order of LINES; ``parquet`` is always written.
+def named(names: Iterable[str]) -> list[Lines | Table]:
+    """Return the formats with these names, in the order of FORMATS; ``parquet`` is always written.
 
     Raises:
         UnknownNameError: for an unknown format.
@@ -60,9 +80,18 @@ def named(names: Iterable[str]) -> list[Lines]:
     wanted = set(names)
     for name in sorted(wanted - set(NAMES)):
         raise UnknownNameError("format", name, NAMES)
-    return [form for form in LINES if form.NAME in wanted]
+    return [form for form in FORMATS if form.NAME in wanted]
 
 
-def writers(formats: Iterable[Lines], folder: Path) -> list[Writer]:
+def writers(formats: Iterable[Lines | Table], folder: Path) -> list[Writer]:
     """Return a writer for each format and one for parquet, each with its own folder."""
-    return [parquet.ParquetWriter(folder / parquet.NAME), *(LinesWriter(form, folder / form.NAME) for form in formats)]
+    names = {form.NAME for form in formats}
+    return [
+        parquet.ParquetWriter(folder / parquet.NAME),
+        *(LinesWriter(form, folder / form.NAME) for form in LINES if form.NAME in names),
+        *(
+            parquet.ParquetWriter(folder / table.NAME, table.schema(), table.record)
+            for table in TABLES
+            if table.NAME in names
+        ),
+    ]

@@ -12,7 +12,7 @@ from lrgen.finetune.rows import NAMES
 if TYPE_CHECKING:
     from lrgen.finetune.formats import Lines
 
-_TEXTS = frozenset({"id", "task", "prompt", "completion", "rejected", "label"})
+_TEXTS = frozenset({"id", "task", "prompt", "completion", "reference", "rejected", "label"})
 _META = tuple(name for name in NAMES if name not in _TEXTS)
 
 
@@ -49,6 +49,7 @@ class LinesWriter:
         self._form = form
         self._folder = folder
         self._files: dict[str, IO[bytes]] = {}
+        self._tasks: dict[str, set[str]] = {}
 
     def write(self, row: Row) -> None:
         if not self._form.takes(row):
@@ -58,10 +59,11 @@ class LinesWriter:
             self._folder.mkdir(exist_ok=True)
             self._files[split] = (self._folder / self._form.file_of(split)).open("wb")
         self._files[split].write(encoded(self._form.line(row)))
+        self._tasks.setdefault(split, set()).add(row["task"])
 
     def close(self) -> None:
         for file in self._files.values():
             file.close()
         if self._files:
-            for name, text in self._form.extras(sorted(self._files)).items():
+            for name, text in self._form.extras(dict(sorted(self._tasks.items()))).items():
                 (self._folder / name).write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """All columns of all rows; equal rows give equal bytes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,19 @@ def schema() -> Any:
 
 
 class ParquetWriter:
-    """Writes one file per split; a split without rows has no file."""
+    """Writes one file per split; a split without rows has no file.
 
-    def __init__(self, folder: Path) -> None:
+    ``columns`` is a pyarrow schema (None: that of the rows), ``record`` returns its columns of a row and the row's
+    index in its split.
+    """
+
+    def __init__(
+        self, folder: Path, columns: Any = None, record: Callable[[Row, int], Row] = lambda row, index: row
+    ) -> None:
         self._folder = folder
-        self._schema = schema()
+        self._schema = columns or schema()
+        self._record = record
+        self._counts: dict[str, int] = {}
         self._files: dict[str, Any] = {}
         self._waiting: dict[str, list[Row]] = {}
         self._chars: dict[str, int] = {}
@@ -41,7 +49,8 @@ class ParquetWriter:
     def write(self, row: Row) -> None:
         split = row["split"]
         waiting = self._waiting.setdefault(split, [])
-        waiting.append(row)
+        index = self._counts[split] = self._counts.get(split, -1) + 1
+        waiting.append(self._record(row, index))
         self._chars[split] = self._chars.get(split, 0) + row["prompt_chars"] + row["completion_chars"]
         if len(waiting) == _ROWS or self._chars[split] > _CHARS:
             self._flush(split)
@@ -71,33 +80,33 @@ def splits(folder: Path) -> list[str]:
     return [split.value for split in SPLITS if (folder / NAME / file_of(split)).is_file()]
 
 
-def is_current(folder: Path, split: str) -> bool:
-    """Return whether the file of a split has the columns of the schema.
+def is_current(folder: Path, split: str, columns: Any = None, name: str = NAME) -> bool:
+    """Return whether the file of a split has the columns of a schema (None: that of the rows).
 
     Raises:
         DatasetError: when the file is missing or is not Parquet.
     """
-    with _opened(folder, split) as file:
-        return bool(file.schema_arrow.equals(schema()))
+    with _opened(folder, split, name) as file:
+        return bool(file.schema_arrow.equals(columns or schema()))
 
 
-def read(folder: Path, split: str, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
-    """Yield the rows of a split.
+def read(folder: Path, split: str, columns: tuple[str, ...] | None = None, name: str = NAME) -> Iterator[Row]:
+    """Yield the rows of a split, of this or of another format with Parquet files.
 
     Raises:
         DatasetError: when the file is missing or is not Parquet.
     """
-    with _opened(folder, split) as file:
+    with _opened(folder, split, name) as file:
         for batch in file.iter_batches(batch_size=_ROWS, columns=columns and list(columns)):
             yield from batch.to_pylist()
 
 
 @contextlib.contextmanager
-def _opened(folder: Path, split: str) -> Iterator[Any]:
+def _opened(folder: Path, split: str, name: str) -> Iterator[Any]:
     import pyarrow
     from pyarrow import parquet
 
-    path = folder / NAME / file_of(split)
+    path = folder / name / file_of(split)
     try:
         with parquet.ParquetFile(path) as file:
             yield file

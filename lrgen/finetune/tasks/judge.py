@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from lrgen.finetune import wording
 from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.mutants import RunContext, failures
 from lrgen.finetune.tasks import write
@@ -48,6 +49,14 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
 def verdict(label: bool) -> str:
     """Return the verdict on a file with this label."""
     return _VERDICTS[label]
+
+
+def question(prompt: str, file: str) -> str:
+    """Return the question whether a file is correct, which ``grade`` reads the answer to."""
+    return (
+        f"{prompt}\n\nThis file was written in reply:\n\n{wording.fenced(file)}\n\nIs it correct? Begin your answer "
+        f"with `{verdict(True)}` or `{verdict(False)}`."
+    )
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:

@@ -1,0 +1,36 @@
+"""Shared parts of the formats for scoring: the question of a row, and the row as text that a trainer hands on."""
+
+from typing import Any
+
+import orjson
+
+from lrgen.errors import DatasetError
+from lrgen.finetune.example import Row
+from lrgen.finetune.rows import NAMES
+from lrgen.finetune.tasks import judge
+
+_COPY = "reference"  # of the completion
+
+
+def question(row: Row) -> str:
+    """Return the text that a model answers: the prompt, for a labelled row with the file to judge."""
+    prompt: str = row["prompt"]
+    return prompt if row["label"] is None else judge.question(prompt, row["completion"])
+
+
+def text_of(row: Row) -> str:
+    """Return a row as JSON text, without its ``reference``, which repeats the completion."""
+    return orjson.dumps({name: row[name] for name in NAMES if name != _COPY}).decode()
+
+
+def row_of(text: str) -> Row:
+    """Return the row of a text that ``text_of`` wrote.
+
+    Raises:
+        DatasetError: when it is not the text of a row of this schema.
+    """
+    try:
+        values: Any = orjson.loads(text)
+        return {name: values[name if name != _COPY else "completion"] for name in NAMES}
+    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+        raise DatasetError(f"not the row of an lrgen dataset: {error!r}") from error
