@@ -95,7 +95,7 @@ def check(
                 checked.problems.append(str(error))
         checked.rows = inspection.rows.total()
         checked.add(inspection.count_problems())
-        checked.add(_too_long(folder, facts))
+        checked.add(_too_long(folder, facts, inspection))
         checked.add(format_check.problems(folder, facts))
         if store is not None:
             checked.add(_runs(store, inspection.results))
@@ -178,14 +178,14 @@ class _Inspection:
         if row["architecture"] in held_out.get("architectures", ()) and row["split"] not in hard:
             yield f"the architecture {row['architecture']} is held out"
         yield from _evidence_problems(row)
-        yield from self._derived_problems(row)
+        yield from self.derived_problems(row)
         try:
             if task := grading.task_of(row):
                 yield from self._graded(task, row)
         except (LrgenError, ValueError, KeyError, TypeError, SyntaxError) as error:
             yield f"its completion does not match its evidence: {error}"
 
-    def _derived_problems(self, row: Row) -> Iterator[str]:
+    def derived_problems(self, row: Row) -> Iterator[str]:
         """Yield the columns that differ from those that follow from the row and its schedule."""
         try:
             yield from self._derived.problems(row, self._reference.variant(row) if row["variant"] else None)
@@ -262,7 +262,7 @@ def _evidence_problems(row: Row) -> Iterator[str]:
         yield f"its label {row['label']} contradicts its evidence"
 
 
-def _too_long(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
+def _too_long(folder: Path, facts: Mapping[str, Any], inspection: _Inspection) -> Iterator[str]:
     """Yield the problems of the rows that are too long."""
     limit = facts["arguments"].get("max_tokens")
     path = folder / TOO_LONG
@@ -278,7 +278,8 @@ def _too_long(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
             except orjson.JSONDecodeError as error:
                 yield f"{TOO_LONG}, line {count}: not JSON: {error}"
                 return
-            yield from (f"{TOO_LONG}, line {count}: {problem}" for problem in problems(row))
+            of_row = list(problems(row)) or inspection.derived_problems(row)
+            yield from (f"{TOO_LONG}, line {count}: {problem}" for problem in of_row)
             if limit is None or (row.get("prompt_tokens") or 0) + (row.get("completion_tokens") or 0) <= limit:
                 yield f"{TOO_LONG}, line {count}: is not too long"
     if count != facts["counts"].get("too_long"):

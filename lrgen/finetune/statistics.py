@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lrgen.finetune.derived import Difficulty
 from lrgen.finetune.example import Row
 from lrgen.finetune.overlap import LINES
 from lrgen.finetune.rows import SPLITS
@@ -25,6 +26,7 @@ class Tally:
         self.families: Counter[str] = Counter()
         self.architectures: Counter[str] = Counter()
         self.levels: Counter[str] = Counter()
+        self.difficulties: Counter[str] = Counter()
         self.accuracies: dict[str, float] = {}  # by file
         self.lengths: Counter[int] = Counter()  # by bit length of the number of characters
         self.tokens: Counter[int] = Counter()  # by bit length of the number of tokens
@@ -40,6 +42,7 @@ class Tally:
         self.families[row["family"]] += 1
         self.architectures[row["architecture"]] += 1
         self.levels[row["level"]] += 1
+        self.difficulties[row["difficulty"]] += 1
         if row["accuracy"] is not None:
             self.accuracies[row["source_sha256"]] = row["accuracy"]
         chars = row["prompt_chars"] + row["completion_chars"]
@@ -106,12 +109,13 @@ def _charts(tally: Tally) -> list[tuple[str, str, dict[str, int]]]:
     """Return the name, title and bars of each figure with data."""
     steps = Counter(min(_ACCURACY_STEPS - 1, int(accuracy * _ACCURACY_STEPS)) for accuracy in tally.accuracies.values())
     accuracies = {f"{100 * step // _ACCURACY_STEPS} %": steps[step] for step in range(_ACCURACY_STEPS)}
-    charts = [
+    charts: list[tuple[str, str, dict[str, int]]] = [
         ("tasks", "Rows by task", tally.by_task()),
         ("splits", "Rows by split", tally.by_split()),
         ("families", "Rows by schedule family", _sorted(tally.families)),
         ("architectures", "Rows by architecture", _sorted(tally.architectures)),
         ("levels", "Rows by last passed check", _sorted(tally.levels)),
+        ("difficulties", "Rows by difficulty", {name.value: tally.difficulties[name] for name in Difficulty}),
         ("characters", "Rows by characters of prompt and completion", _powers(tally.lengths)),
         ("tokens", "Rows by tokens of prompt and completion", _powers(tally.tokens)),
         ("accuracies", "Files by held-out accuracy", accuracies if tally.accuracies else {}),

@@ -357,6 +357,13 @@ def a_short_row_is_put_aside(folder: Path) -> None:
     seal(folder)
 
 
+@damage(f"{TOO_LONG}, line 1: its data_source is lrgen/short, expected lrgen/long")
+def a_long_row_is_of_another_source(folder: Path) -> None:
+    row = json.loads((folder / TOO_LONG).read_bytes())
+    (folder / TOO_LONG).write_bytes(encoded(row | {"data_source": "lrgen/short"}))
+    seal(folder)
+
+
 # Formats.
 
 

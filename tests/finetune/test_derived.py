@@ -1,6 +1,7 @@
 """The columns that follow from a row: its cases, which rendered code agrees with, its difficulty and its ability."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from lrgen.finetune.rows import Rows, Split
 from lrgen.finetune.tasks import TASKS
 from lrgen.source import sections
 from tests.corpus import example, source, verified
+from tests.paths import REPOSITORY
 
 # Each unit, each cadence of a metric, layer-wise, and without hyperparameters.
 TRACED = (1, 8, 37, 31, 157, 163, 172, 174)
@@ -174,6 +176,21 @@ def test_every_difficulty_occurs_in_every_kind_of_code_task(catalogue):
     """Each task about code has rows of at least two difficulties, so that a curriculum can select."""
     for task in KINDS.keys() - {"prompts"}:
         assert len({difficulty(task, variant) for variant in catalogue.variants}) >= 2
+
+
+def test_abilities_and_points_are_documented():
+    """docs/dataset.md names the tasks of each ability, and the tasks with each number of points."""
+    document = (REPOSITORY / "docs" / "dataset.md").read_text(encoding="utf-8")
+    for ability in {kind.ability for kind in KINDS.values()}:
+        named = ", ".join(f"`{task}`" for task, kind in KINDS.items() if kind.ability == ability)
+        assert f"`{ability}` ({named})" in " ".join(document.split())
+    listed = {
+        int(points): re.findall(r"`(\w+)`", tasks)
+        for points, tasks in re.findall(r"^\| (\d) \| (.*) \|", document, re.M)
+    }
+    assert {task: points for points, tasks in listed.items() for task in tasks} == {
+        task: kind.points for task, kind in KINDS.items()
+    }
 
 
 def test_every_task_has_a_kind():

@@ -19,6 +19,7 @@ from lrgen.finetune.formats import (
     parquet,
     prompt_completion,
     scored,
+    verl,
 )
 from lrgen.finetune.formats.lines import LinesWriter
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split
@@ -165,6 +166,39 @@ def test_each_format_has_the_texts_of_the_row(rows):
     pair = next(row for row in rows if dpo.takes(row))
     assert (dpo.line(pair)["chosen"], dpo.line(pair)["rejected"]) == (pair["completion"], "pass\n")
     assert [kto.line(row)["label"] for row in rows if kto.takes(row)] == [False, True] * 2
+
+
+def test_openrlhf_has_a_prompt_and_the_row_as_its_label(rows):
+    """The prompt is the question, ``datasource`` the task, and the label a text that gives the row back."""
+    for row in rows:
+        line = openrlhf.line(row)
+        assert (line["prompt"], line["datasource"]) == (scored.question(row), f"lrgen/{row['task']}")
+        assert scored.row_of(line["label"]) == row
+        assert (line["prompt"] == row["prompt"]) == (row["label"] is None)
+
+
+def test_verl_reads_the_columns_of_its_examples(rows, tmp_path, monkeypatch):
+    """``datasets`` reads Parquet files as verl does; the columns are those of verl's examples, by split."""
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    from datasets import load_dataset
+
+    (writer,) = formats.writers([verl], tmp_path)[1:]
+    for row in rows:
+        writer.write(row)
+    writer.close()
+    for split in (Split.TRAIN, Split.VALIDATION):
+        file = str(tmp_path / "verl" / parquet.file_of(split))
+        records = list(load_dataset("parquet", data_files=file, cache_dir=str(tmp_path / "cache"))["train"])
+        expected = [row for row in rows if row["split"] == split]
+        assert len(records) == len(expected)
+        for index, (record, row) in enumerate(zip(records, expected, strict=True)):
+            assert list(record) == ["data_source", "prompt", "ability", "reward_model", "extra_info"]
+            assert record["prompt"] == [{"role": "user", "content": scored.question(row)}]
+            assert (record["data_source"], record["ability"]) == (row["data_source"], row["ability"])
+            assert record["reward_model"]["style"] == "rule"
+            assert scored.row_of(record["reward_model"]["ground_truth"]) == row
+            extra = {name: row[name] for name in ("split", "id", "task", "difficulty")}
+            assert record["extra_info"] == {"index": index} | extra
 
 
 def test_nngpt_has_tags_around_files_and_diffs(rows):
