@@ -10,7 +10,7 @@ from lrgen.finetune import formats
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.lines import encoded
 
-_LOCAL = (LrgenError, KeyError, TypeError, AttributeError)
+_UNREADABLE = (LrgenError, KeyError, TypeError, AttributeError)
 
 
 def problems(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -49,12 +49,12 @@ def _lines_of(folder: Path, form: formats.Lines, split: str, tasks: dict[str, se
     name = f"{form.NAME}/{form.file_of(split)}"
     expected = _expected_lines(folder, form, split, tasks)
     try:
-        with (folder / name).open("rb") as lines:
-            yield from _first_difference(f"{name}, line", expected, lines)
-    except FileNotFoundError:
-        if next(expected, None) is not None:
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as lines:
+                yield from _first_difference(f"{name}, line", expected, lines)
+        elif next(expected, None) is not None:
             yield f"{name}: is missing, but {parquet.NAME} has rows for it"
-    except _LOCAL as error:
+    except _UNREADABLE as error:
         yield f"{name}: cannot be compared with {parquet.NAME}: {error}"
 
 
@@ -79,7 +79,7 @@ def _records(folder: Path, table: formats.Table) -> Iterator[str]:
                 continue
             expected = (table.record(row, index) for index, row in enumerate(parquet.read(folder, split)))
             yield from _first_difference(f"{name}, row", expected, parquet.read(folder, split, name=table.NAME))
-        except _LOCAL as error:
+        except _UNREADABLE as error:
             yield f"{name}: cannot be compared with {parquet.NAME}: {error}"
 
 
