@@ -3,11 +3,11 @@
 They tell a reader and a trainer what is claimed. A verdict needs the checks, whose cases are drawn anew.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 
 from lrgen import curves
 from lrgen.records import Hyperparameter, Metric, Variant
@@ -51,7 +51,7 @@ def agree(text: str, expected: str) -> bool:
     if text == expected:
         return True
     try:
-        (claims, rates), (expected_claims, expected_rates) = map(_parts, map(json.loads, (text, expected)))
+        (claims, rates), (expected_claims, expected_rates) = map(_parts, map(orjson.loads, (text, expected)))
         return claims == expected_claims and all(
             np.allclose(of_case, expected_of_case, rtol=_AGREES, atol=_ZERO)
             for of_case, expected_of_case in zip(rates, expected_rates, strict=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import orjson
+
 from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.derived import ABILITIES, Derived, Difficulty
 from lrgen.finetune.example import Example, Row, Scope
@@ -223,6 +225,6 @@ def _hyperparameters(file: VerifiedFile) -> dict[str, float]:
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(orjson.loads(text), dict)
     except ValueError:
         return False

@@ -73,6 +73,7 @@ def test_a_row_of_any_example_is_valid(catalogue):
         ("seed", None, "seed must be of type int64"),
         ("evidence", "[]", "evidence is not a JSON object"),
         ("checker", "[]", "checker is not a JSON object"),
+        ("checker", "[" * 100_000, "checker is not a JSON object"),
         ("difficulty", "trivial", "difficulty must be one of easy, hard, medium"),
         ("schema", 1, "schema must be 2"),
     ],

@@ -21,6 +21,7 @@ from lrgen.finetune.example import Example, Grade, Scope, TaskInput
 from lrgen.finetune.formats import parquet, verl
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.rows import Row, id_of
+from lrgen.finetune.sample import sample
 from lrgen.finetune.tasks import convert
 from lrgen.finetune.tasks import trace as trace_task
 from lrgen.source import diffs, sections
@@ -475,6 +476,8 @@ def test_another_schema_is_refused(folder, catalogue):
         DatasetError, match=r"rows have schema 1, but .* schema 2: build it again with lrgen dataset build$"
     ):
         look(folder, catalogue)
+    with pytest.raises(DatasetError, match="rows have schema 1"):
+        sample(folder, 1)
 
 
 def test_many_problems_of_one_kind_are_counted(folder, catalogue):

@@ -143,6 +143,7 @@ def test_a_row_whose_answer_makes_no_file_has_an_empty_checker(catalogue):
         ("0.0475528258", "NaN", False),
         ("0.0475528258", "[0.0475528258]", False),
         ("{", "[", False),
+        ("{", "[" * 100_000, False),
     ],
 )
 def test_checkers_agree_up_to_rounding_errors(catalogue, old, new, agrees):
