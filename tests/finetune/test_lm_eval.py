@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,16 +149,18 @@ def test_the_harness_runs_the_tasks(dataset, asked):
     json.dumps(results["results"])
 
 
-def test_the_harness_asks_for_a_flag_and_takes_another_split(dataset, asked):
-    """Without the flag for unsafe code lm-eval refuses; --metadata chooses the split."""
+def test_the_harness_asks_for_a_flag_and_takes_another_split(dataset, asked, tmp_path):
+    """Without the flag for unsafe code lm-eval refuses; --metadata chooses the split, and each repeat is scored."""
     harness = pytest.importorskip("lm_eval")
     from lm_eval.tasks import TaskManager
 
-    manager = TaskManager(
-        include_path=str(dataset / "lm_eval"), include_defaults=False, metadata={"split": "test_families"}
-    )
+    folder = shutil.copytree(dataset / "lm_eval", tmp_path / "lm_eval")
+    task = folder / "lrgen_write.yaml"
+    task.write_text(task.read_text().replace("repeats: 1", "repeats: 3"))
+    manager = TaskManager(include_path=str(folder), include_defaults=False, metadata={"split": "test_families"})
     arguments = {"model": "dummy", "tasks": ["lrgen_write"], "task_manager": manager, "bootstrap_iters": 0}
     with pytest.raises(ValueError, match="confirm_run_unsafe_code"):
         harness.simple_evaluate(**arguments)
     harness.simple_evaluate(**arguments, confirm_run_unsafe_code=True)
-    assert {row["split"] for row, _ in asked} == {"test_families"}
+    expected = [row["id"] for row in rows_of(dataset, "test_families") if row["task"] == "write"]
+    assert Counter(row["id"] for row, _ in asked) == dict.fromkeys(expected, 3)
