@@ -87,6 +87,10 @@ class DatasetError(LrgenError):
     """A dataset cannot be built as requested, or a published one contradicts its manifest."""
 
 
+class ScoreError(LrgenError):
+    """Completions cannot be read or scored; the message names the file or the flag."""
+
+
 class IsolationError(LrgenError):
     """This machine offers no sandbox, or a child process cannot enter it."""
 
