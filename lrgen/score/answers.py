@@ -31,6 +31,8 @@ _PATCHED = ("edit", "repair")
 _CODE = ("python", "py", "python3", "")
 _DIFF = ("diff", "patch")
 _DEFINITION = re.compile(rf"^(?:async[ ]+)?(?:def|class)[ ]+({_FACTORY}|{_NETWORK})\b", re.MULTILINE)
+_FACTORY_LINE = re.compile(rf"^def {_FACTORY}\b", re.MULTILINE)
+_TOP_LEVEL = re.compile(r"^(?:class|def|@|#)", re.MULTILINE)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _ELISION = re.compile(r"^[ \t]*(?:#[ \t]*)?(?:\.\.\.|…)", re.MULTILINE)
 _OBJECT = re.compile(r"\{[^{}]*\}")
@@ -41,7 +43,7 @@ _VERDICT = re.compile(
     r"((?:correct|incorrect|good|wrong|bad|yes|no|true|false)\b.*)|\\boxed\{(?:\\text\{)?(\w+)",
     re.MULTILINE | re.IGNORECASE,
 )
-_STEP = re.compile(r"[^\w\n]*(?:step[^\w\n]*)?(\d{1,9})(?![\w.])[^\n]*\d", re.IGNORECASE)
+_STEP = re.compile(r"[^\w\n]*(?:step[^\w\n]*)?(\d{1,9})[`*)\]]*[ \t]*(?:[:=|,→–]|-+>)[^\n]*\d", re.IGNORECASE)
 _WIDTH = 300  # of a line that states a learning rate
 
 
@@ -95,9 +97,9 @@ class _Candidate:
 
 
 def _code(task: str, text: str) -> Answer | None:
-    raw = framed(text)
-    if not raw.startswith(("```", "~~~")) and set(_ASKED[task]) <= _defined(raw) and parsed(raw) is not None:
-        return Answer(_requested(task, raw), RAW)
+    for code, form in _alone(text):
+        if _defined(code) & set(_ASKED[task]) and parsed(code) is not None:
+            return Answer(_requested(task, code), form)
     text = blocks.without_reasoning(blocks.finished(text))
     tagged = blocks.tagged(text)
     for content in reversed(tagged):
@@ -111,6 +113,15 @@ def _code(task: str, text: str) -> Answer | None:
         attempt = _attempt(tagged[-1])
         return Answer(attempt.text if attempt else framed(tagged[-1]), TAG)
     return _attempt(text)
+
+
+def _alone(text: str) -> Iterator[tuple[str, str]]:
+    """Yield a text that may be code from its first line to its last, or the code of the only fence that it is."""
+    code = framed(text)
+    if not code.startswith(("```", "~~~")):
+        yield code, RAW
+    elif len(parts := blocks.split(text)) == 1 and parts[0].language != PROSE:
+        yield framed(parts[0].text), FENCE
 
 
 def _best(task: str, text: str) -> _Candidate | None:
@@ -128,9 +139,7 @@ def _candidates(text: str, *, with_diffs: bool) -> Iterator[_Candidate]:
         form = PROSE if is_prose else FENCE
         lines = block.text.split("\n")
         at = 0
-        for patch in (
-            patches.find(lines if is_prose else patches.dedented(lines), alone=not is_prose) if with_diffs else ()
-        ):
+        for patch in patches.find(lines, alone=not is_prose) if with_diffs else ():
             yield from _of_code("\n".join(lines[at : patch.begin]), block, form)
             yield _Candidate(patch.text, form, is_diff=True)
             at = patch.end
@@ -139,7 +148,8 @@ def _candidates(text: str, *, with_diffs: bool) -> Iterator[_Candidate]:
 
 def _of_code(code: str, block: Block, form: str) -> Iterator[_Candidate]:
     """Yield the candidates in the code of a block; a block that is not code alone has sentences around it."""
-    is_code = block.language in _CODE and (block.is_closed or parsed(framed(code)) is not None)
+    is_labelled = block.language in _CODE and block.is_closed
+    is_code = is_labelled or (block.language != PROSE and parsed(framed(code)) is not None)
     for run in map(framed, [code] if is_code else blocks.runs(code)):
         if defined := _defined(run):
             yield _Candidate(run, form, defined)
@@ -191,7 +201,18 @@ def _has_statements(code: str) -> bool:
 
 def _requested(task: str, code: str) -> str:
     """Return the part of a repeated file that belongs at the placeholder of task infill; else the code."""
-    return _middle(code) or code if task == "infill" else code
+    return _middle(code) or _begun(code) or code if task == "infill" else code
+
+
+def _begun(code: str) -> str | None:
+    """Return the beginning, up to the end of ``make_scheduler``, of a file whose rest is ``# ...``."""
+    if not (elision := _ELISION.search(code)) or not (factory := _FACTORY_LINE.search(code)) or parsed(code):
+        return None
+    following = _TOP_LEVEL.search(code, factory.end())
+    if following is None or elision.start() < following.start():
+        return None
+    begun = framed(code[: following.start()])
+    return begun if parsed(begun) else None
 
 
 def _middle(code: str) -> str | None:
@@ -209,8 +230,9 @@ def _middle(code: str) -> str | None:
         return None  # a character ends a line of text that is no end of a line of Python
     try:
         parts = sections.parse(code)
-        middle = ast.parse(parts.middle)
-    except (DatasetError, SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+    except (DatasetError, ValueError, TypeError, RecursionError, MemoryError):
+        return None
+    if (middle := parsed(parts.middle)) is None:
         return None
     used = {node.id for node in ast.walk(middle) if isinstance(node, ast.Name)}
     begin = parts.prefix.count("\n")
@@ -313,10 +335,10 @@ def _steps(text: str) -> str:
 
     A text that states no learning rate twice is returned as it is.
     """
-    groups: list[dict[int, str]] = [{}]
+    groups: list[dict[int, list[str]]] = [{}]
     for line in text.split("\n"):
         if step := _STEP.match(line[:_WIDTH]):
-            groups[-1][int(step[1])] = line
+            groups[-1].setdefault(int(step[1]), []).append(line)
         elif line.strip() and groups[-1]:
             groups.append({})
     stated = [group for group in groups if group]
@@ -326,7 +348,7 @@ def _steps(text: str) -> str:
     earlier = set().union(*stated[:-1])
     for group in reversed(stated):
         if group.keys() >= steps or (group is stated[-1] and len(group) > 1 and group.keys() <= earlier):
-            return "\n".join(group.values())
+            return "\n".join(line for lines in group.values() for line in lines)
     return text
 
 

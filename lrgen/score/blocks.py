@@ -17,10 +17,13 @@ PROSE = "prose"
 MAX_PARSED = 100_000
 """Code with more characters is not parsed; the longest rendered file has a quarter of them."""
 
-_END = re.compile(r"<\|(?:im_end|endoftext|eot_id|eom_id|end_of_text|end)\|>|</s>")
+_FINAL = "<|channel|>final<|message|>"
+_END = re.compile(
+    r"<\|(?:im_end|endoftext|eot_id|eom_id|end_of_text|end|return)\|>|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>"
+)
 _REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_TAG = re.compile(r"<(/?)nn>", re.IGNORECASE)
-_INFO = re.compile(r"[\w+.#-]*")
+_TAG = re.compile(r"<(/?)(?:nn|answer)>", re.IGNORECASE)
+_INFO = re.compile(r"[\w+#-]*")
 _MARKDOWN = ("markdown", "md")
 # A line that opens a fence within a fence begins a new one, when it names a language.
 _LANGUAGES = frozenset(
@@ -29,7 +32,8 @@ _LANGUAGES = frozenset(
 _STATEMENT = re.compile(
     r"import [\w., ]+$|from [\w.]+ import |(?:async )?def \w+ ?\(|class \w+ ?[(:]|@[\w.]+(?:\(|$)|[)\]}]|#(?!#)"
     r"|if __name__ ?=="
-    r"|[rbuf]{0,2}(?:\"\"\"|''')|[A-Za-z_][\w.]*(?:\[[^\]]*\])?(?: ?: ?[\w.\[\], |]+)? ?[-+*/|&%@]?=(?!=)"
+    r"|[rbuf]{0,2}(?:\"\"\"|''')"
+    r"|[A-Za-z_][\w.]*(?:, ?[A-Za-z_][\w.]*)*(?:\[[^\]]*\])?(?: ?: ?[\w.\[\], |]+)? ?[-+*/|&%@]?=(?!=)"
     r"|[A-Za-z_][\w.]*\((?=.*[(),]$)"
 )
 _COMPOUND = re.compile(r"(?:if|for|while|with|try|else|elif|except|finally|match)\b")
@@ -58,8 +62,8 @@ def normalised(text: str) -> str:
 
 
 def finished(text: str) -> str:
-    """Return a text up to the first token by which a chat template ends an answer."""
-    return _END.split(text, maxsplit=1)[0]
+    """Return a text up to the first token by which a chat template ends an answer, in the channel of answers."""
+    return _END.split(text.rpartition(_FINAL)[2], maxsplit=1)[0]
 
 
 def without_reasoning(text: str) -> str:
@@ -82,7 +86,7 @@ def without_reasoning(text: str) -> str:
 
 
 def tagged(text: str) -> list[str]:
-    """Return the contents of ``<nn>`` tags that are not blank; the last tag may be unclosed."""
+    """Return the contents of ``<nn>`` and ``<answer>`` tags that are not blank; the last tag may be unclosed."""
     contents: list[str] = []
     begin: int | None = None
     for tag in _TAG.finditer(text):
@@ -161,7 +165,7 @@ def _split(text: str) -> Iterator[Block]:
             yield Block("\n".join(lines), fence.language)
             fence, lines = None, []
         elif (opened := _opened(line)) and fence.is_replaced_by(opened, line):
-            yield Block("\n".join(lines), fence.language)
+            yield Block("\n".join(lines), fence.language, is_closed=False)
             fence, lines = opened, []
         elif fence.ends_behind(line):
             yield Block("\n".join([*lines, line.rstrip().removesuffix(fence.mark)]), fence.language)
@@ -190,7 +194,9 @@ def _opened(line: str) -> _Fence | None:
 
 
 def _language(info: str) -> str:
-    return (info.split() or [""])[0].strip("{}.").lower()
+    """Return the language that the line of a fence names: ``python title=…``, ``python:model.py``, ``{.python}``."""
+    match = _INFO.match(info.strip().lstrip("{."))
+    return match[0].lower() if match else ""
 
 
 def runs(prose: str) -> list[str]:

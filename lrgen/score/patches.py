@@ -22,7 +22,9 @@ class Patch:
 
 
 def find(lines: list[str], *, alone: bool) -> Iterator[Patch]:
-    """Yield the diffs in lines. With ``alone``, no sentences surround a diff: it extends to the last line."""
+    """Yield the diffs in lines. With ``alone``, as in a fence, no sentences surround a diff: it has all lines."""
+    if alone:
+        lines = _dedented(lines)
     at = 0
     while at < len(lines):
         if _begins(lines, at):
@@ -33,7 +35,7 @@ def find(lines: list[str], *, alone: bool) -> Iterator[Patch]:
             at += 1
 
 
-def dedented(lines: list[str]) -> list[str]:
+def _dedented(lines: list[str]) -> list[str]:
     """Return lines without the indentation of the first one; a diff within a list has it."""
     first = next((line for line in lines if line.strip()), "")
     margin = first[: len(first) - len(first.lstrip(" \t"))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lrgen.errors import DatasetError
 
 FILE_NAME = "model.py"
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@.*\n?")
+_HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@.*\n?")
 
 
 def unified(before: str, after: str, name: str = FILE_NAME) -> str:

@@ -39,6 +39,7 @@ def test_a_diff_applies_only_to_its_own_text():
         (lambda diff: diff.split("\n", 2)[2], r"^not a unified diff of one file"),
         (lambda diff: diff.rsplit("\n", 2)[0] + "\n", r"^the hunk at line 1 does not have the number of lines"),
         (lambda diff: diff.replace("@@ ", "@ ", 1), r"^line 3 of the diff is not a hunk header"),
+        (lambda diff: diff.replace("1,3", f"1,{5000 * '3'}"), r"^line 3 of the diff is not a hunk header"),
         (lambda diff: diff + "and so on\n", r"^line 8 of the diff is not a hunk header: 'and so on'$"),
         (lambda diff: re.sub(r"(?m)^\+(?!\+)", "*", diff, count=1), r"does not begin with a space, - or \+: '\*B"),
         (lambda diff: diff + diff.split("\n", 2)[2], r"^the hunk at line 1 overlaps with the hunk before it$"),
