@@ -107,7 +107,7 @@ def _code(task: str, text: str) -> Answer | None:
             return Answer(_requested(task, chosen.text), TAG)
     untagged = blocks.untagged(text) if tagged else text
     if chosen := _best(task, untagged):
-        is_raw = chosen.form == PROSE and _bare(untagged) == _bare(chosen.text)
+        is_raw = chosen.form == PROSE and _bare(framed(untagged)) == _bare(chosen.text)
         return Answer(_requested(task, chosen.text), RAW if is_raw else chosen.form)
     if tagged:
         attempt = _attempt(tagged[-1])

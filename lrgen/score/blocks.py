@@ -253,7 +253,10 @@ def _quotes(line: str, quotes: str) -> str:
 
 
 def framed(code: str) -> str:
-    """Return code without blank lines around it, ending in a newline, and without an indentation of all lines."""
+    """Return code without blank lines around it, ending in a newline, and without an indentation of all lines.
+
+    Only the first line is indented where a tokenizer begins a text with a space.
+    """
     lines = code.split("\n")
     while lines and not lines[-1].strip():
         del lines[-1]
@@ -263,6 +266,8 @@ def framed(code: str) -> str:
     margin = min(margins, key=len, default="")
     if margin and all(other.startswith(margin) for other in margins):
         lines = [line.removeprefix(margin) if line.strip() else "" for line in lines]
+    elif lines:
+        lines[0] = lines[0].lstrip(" \t")
     return "\n".join(lines).rstrip() + "\n" if lines else ""
 
 

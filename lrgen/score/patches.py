@@ -23,8 +23,7 @@ class Patch:
 
 def find(lines: list[str], *, alone: bool) -> Iterator[Patch]:
     """Yield the diffs in lines. With ``alone``, as in a fence, no sentences surround a diff: it has all lines."""
-    if alone:
-        lines = _dedented(lines)
+    lines = _dedented(lines) if alone else [lines[0].lstrip(" "), *lines[1:]]
     at = 0
     while at < len(lines):
         if _begins(lines, at):

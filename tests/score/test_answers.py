@@ -60,6 +60,10 @@ CASES = {
         "write", f"<|channel|>analysis<|message|>Hm.<|end|><|channel|>final<|message|>{FILE}<|return|>", FILE, "raw"
     ),
     "a file that is cut off": Case("write", FILE[:-20], f"{FILE[:-20].rstrip()}\n", "raw"),
+    "a file behind a space": Case("write", f" {FILE}", FILE, "raw"),
+    "a middle behind a space": Case(
+        "infill", f" def helper():\n    return 1\n\n\n{MIDDLE}", f"def helper():\n    return 1\n\n\n{MIDDLE}", "raw"
+    ),
     "a schedule": Case("convert", SCHEDULE, SCHEDULE, "raw"),
     "a middle": Case("infill", MIDDLE, MIDDLE, "raw"),
     "a middle that is indented": Case("infill", indented(MIDDLE), MIDDLE, "raw"),
@@ -183,6 +187,7 @@ CASES = {
     "two files": Case("infill", f"{FILE}\n\n{FILE}", f"{FILE}\n\n{FILE}", "raw"),
     # Diffs.
     "a diff": Case("edit", DIFF, DIFF, "raw"),
+    "a diff behind a space": Case("edit", f" {DIFF}", DIFF, "raw"),
     "a diff of git": Case("edit", f"diff --git a/model.py b/model.py\nindex 1..2 100644\n{DIFF}", DIFF, "raw"),
     "a diff in a fence": Case("repair", f"The fix:\n\n{fenced(DIFF, 'diff')}\nDone.", DIFF, "fence"),
     "a diff of git in a fence": Case(
@@ -287,7 +292,8 @@ def test_every_text_has_the_same_answer_twice_or_none(task, text):
 )
 def test_a_fence_does_not_change_the_answer(task, comment, code, info, sign):
     """Code has the same answer raw and in a fence that is longer than each fence in it, whatever its comments are."""
-    comments = "".join(f"# {line}\n" for line in re.split(r"[\n\r]", comment.replace("\x0c", "")))
+    valid = comment.translate({0: None, 0xD800: None})  # characters that Python does not read
+    comments = "".join(f"# {line}\n" for line in re.split(r"[\n\r]", valid))
     text = code if code == DIFF else f"{comments}{code}"
     raw = answer_of(task, text)
     mark = sign * (3 + max(map(len, re.findall("`+|~+", text)), default=0))
