@@ -27,6 +27,7 @@ from lrgen.cli.printing import WIDTH
 from lrgen.cli.render import render
 from lrgen.cli.report import report
 from lrgen.cli.results import results
+from lrgen.cli.score import score
 from lrgen.cli.show import show
 from lrgen.cli.verify import verify
 from lrgen.errors import LrgenError, first_line
@@ -52,6 +53,7 @@ app.add_typer(models, name="model")
 app.add_typer(results, name="results")
 app.add_typer(database, name="db")
 app.add_typer(dataset, name="dataset")
+app.add_typer(score, name="score")
 app.add_typer(exports, name="export")
 app.add_typer(imports, name="import")
 
