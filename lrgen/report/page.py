@@ -23,13 +23,13 @@ _WORDS = re.compile(r"(?<=_)(?!_)|(?<=[a-z])(?=[A-Z])")
 _FIRST = 20  # rows of a leaderboard that are visible at first
 
 
-def write(page: str, folder: Path) -> Path:
+def write(page: str, folder: Path, name: str = FILE_NAME) -> Path:
     """Write the page to a folder, over an older page, and return its path.
 
     Raises:
         OutputError: when a file of that name is not a report, or the page cannot be written.
     """
-    path = folder / FILE_NAME
+    path = folder / name
     try:
         foreign = path.exists() and MARK.encode() not in path.read_bytes()
     except OSError as error:
@@ -40,17 +40,23 @@ def write(page: str, folder: Path) -> Path:
     return path
 
 
-def render(report: Report, catalogue: Catalogue, advance: Callable[[], None] = lambda: None) -> str:
-    """Return the page, which depends on the report alone; ``advance`` is called once for each leaderboard."""
-    here = Path(__file__).parent
+def environment() -> jinja2.Environment:
+    """Return the environment of the templates of pages, which escapes all text."""
     jinja = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    jinja.filters |= {"score": _score, "breakable": _breakable, "shade": _shade, "plural": _plural}
+    jinja.filters |= {"score": _score, "breakable": _breakable, "plural": _plural}
+    return jinja
+
+
+def render(report: Report, catalogue: Catalogue, advance: Callable[[], None] = lambda: None) -> str:
+    """Return the page, which depends on the report alone; ``advance`` is called once for each leaderboard."""
+    jinja = environment()
+    jinja.filters["shade"] = _shade
     jinja.filters["quoted"] = shlex.quote
 
     def chart(board: Board) -> drawing.Chart | None:
@@ -61,7 +67,7 @@ def render(report: Report, catalogue: Catalogue, advance: Callable[[], None] = l
     return jinja.get_template("page.html.jinja").render(
         report=report,
         mark=Markup(MARK),
-        style=Markup((here / "page.css").read_text(encoding="utf-8")),
+        style=Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8")),
         chart=chart,
         shapes={number: shape for number, shape in shapes.items() if shape},
         families={family.name: family.title for family in catalogue.families},

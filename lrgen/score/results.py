@@ -178,8 +178,8 @@ class Results:
         return self._lines, size
 
 
-def read(folder: Path) -> Scored:
-    """Read a folder of results, also of a run that is not finished.
+def read(folder: Path, longest: int | None = None) -> Scored:
+    """Read a folder of results, also of a run that is not finished; ``longest`` is a length to cut answers to.
 
     Raises:
         ScoreError: if it is not a folder of results, or a line is not a verdict.
@@ -191,7 +191,8 @@ def read(folder: Path) -> Scored:
     verdicts = {}
     for number, line in enumerate(_whole_lines(path), 1):
         verdict = _decoded(path, number, line)
-        verdicts[verdict.row_id, verdict.sample] = verdict  # of two lines the newer one: its text was changed
+        # Of two lines the newer one counts: the text of the completion was changed.
+        verdicts[verdict.row_id, verdict.sample] = replace(verdict, answer=verdict.answer[:longest])
     return Scored(folder, conditions, tuple(verdicts.values()))
 
 

@@ -71,7 +71,7 @@ def summarise(
         "k": ks,
         "rows_below_k": {str(k): below for k in ks if (below := sum(count < k for count in counts.values()))},
         "all": group_of(verdicts, ks),
-        "by_task": _by(verdicts, ks, lambda verdict: verdict.task),
+        "by_task": by_task(verdicts, ks),
         "by_split": _by(verdicts, ks, lambda verdict: verdict.split),
         "by_family": _by(verdicts, ks, lambda verdict: verdict.family),
         "by_architecture": _by(verdicts, ks, lambda verdict: verdict.architecture),
@@ -97,6 +97,11 @@ def group_of(verdicts: Sequence[Verdict], ks: Sequence[int]) -> dict[str, Any]:
     } | pass_at_ks(counts.values(), ks)
 
 
+def by_task(verdicts: Sequence[Verdict], ks: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Return the numbers of each task."""
+    return _by(verdicts, ks, lambda verdict: verdict.task)
+
+
 def passed_of_rows(samples: Iterable[tuple[str, bool]]) -> dict[str, tuple[int, int]]:
     """Return the number of samples of each row and the number of those that passed."""
     counts: dict[str, tuple[int, int]] = {}
@@ -114,7 +119,7 @@ def pass_at_ks(counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str
     }
 
 
-def _by(verdicts: Sequence[Verdict], ks: Sequence[int], group: Callable[[Verdict], str]) -> dict[str, Any]:
+def _by(verdicts: Sequence[Verdict], ks: Sequence[int], group: Callable[[Verdict], str]) -> dict[str, dict[str, Any]]:
     groups = defaultdict(list)
     for verdict in verdicts:
         groups[group(verdict)].append(verdict)

@@ -6,11 +6,8 @@ import html
 import itertools
 import json
 import re
-import shutil
 import sqlite3
-import subprocess
 from functools import partial
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -21,73 +18,10 @@ from lrgen.records import Stage, Status, Training
 from lrgen.report import contents, drawing, page
 from lrgen.store import Series, Store, report_queries
 from lrgen.store.database import chunks
+from tests.report.markup import BROWSER, Element, Tree, look, tables
 from tests.store.outcomes import CLASSES, CONDITIONS, epoch, outcome
 
 HOSTILE = "<script>alert('x')</script>&\"quoted\""
-VOID = {"meta", "link", "wbr"}
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-class Element:
-    """An element of a page: its tag, its attributes and its children."""
-
-    def __init__(self, tag: str, attributes: dict[str, str | None]) -> None:
-        self.tag = tag
-        self.attributes = attributes
-        self.children: list[Element | str] = []
-
-    def all(self, *tags: str, **attributes: str) -> list["Element"]:
-        """Return the descendants with one of the tags and all of the attributes, in document order."""
-        matches = []
-        for child in self.children:
-            if isinstance(child, Element):
-                if (not tags or child.tag in tags) and attributes.items() <= child.attributes.items():
-                    matches.append(child)
-                matches += child.all(*tags, **attributes)
-        return matches
-
-    @property
-    def text(self) -> str:
-        parts = (child if isinstance(child, str) else child.text for child in self.children)
-        return re.sub(r"\s+", " ", "".join(parts)).strip()
-
-
-class Tree(HTMLParser):
-    """A parser of pages that checks the nesting of all elements."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.root = Element("", {})
-        self._open = [self.root]
-        self.feed(text)
-        assert self._open == [self.root]
-
-    def handle_starttag(self, tag, attrs):
-        element = Element(tag, dict(attrs))
-        self._open[-1].children.append(element)
-        if tag not in VOID:
-            self._open.append(element)
-
-    def handle_startendtag(self, tag, attrs):
-        self._open[-1].children.append(Element(tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop().tag == tag
-
-    def handle_data(self, data):
-        self._open[-1].children.append(data)
-
-
-def tables(root: Element, caption: str) -> list[list[dict[str, str]]]:
-    """Return the tables whose caption contains a text, each row as a dictionary from heading to cell."""
-    matches = []
-    for table in root.all("table"):
-        if caption in table.all("caption")[0].text:
-            head, body = table.all("thead")[0], table.all("tbody")[0]
-            headings = [cell.text for cell in head.all("th")]
-            rows = [[cell.text for cell in row.all("th", "td")] for row in body.all("tr")]
-            matches.append([dict(zip(headings, row, strict=True)) for row in rows])
-    return matches
 
 
 def url(path: Path) -> str:
@@ -641,15 +575,7 @@ for (const width of [360, 1280]) {
 )
 def test_a_browser_shows_the_page_without_horizontal_scrolling(text, tmp_path, scheme, paper):
     """At the width of a phone and of a desktop, in both themes, nothing is loaded and only regions scroll."""
-    quoted = json.dumps(text).replace("</", "<\\/")
-    (tmp_path / "look.html").write_text(LOOK.replace("PAGE", quoted))
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
-    arguments += [f"--user-data-dir={tmp_path}/profile", f"--blink-settings=preferredColorScheme={scheme}"]
-    done = subprocess.run(
-        [BROWSER, *arguments, f"file://{tmp_path}/look.html"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "CONSOLE" not in done.stderr
-    views = json.loads(html.unescape(re.search(r"\[\{.*\}\]", done.stdout)[0]))
+    views = look(LOOK, text, tmp_path, scheme)
     assert sorted(view["width"] for view in views) == [360, 1280]
     for view in views:
         assert view["needed"] <= view["width"]

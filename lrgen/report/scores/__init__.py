@@ -1,0 +1,1 @@
+"""The page that compares scored runs, with a browser of their samples."""
