@@ -130,7 +130,8 @@ class Results:
     def finish(self, order: Iterable[Key]) -> list[Verdict]:
         """Write the lines in an order, without those of completions that are not in it; return their verdicts.
 
-        The verdicts that are returned have no answers. A reader sees the old or the new file.
+        The verdicts that are returned have no answers. A reader sees the old or the new file. Each completion of the
+        order must have a verdict.
 
         Raises:
             OutputError: if the file cannot be written.

@@ -180,8 +180,9 @@ def test_the_policy_of_the_page_admits_its_own_script_alone(text):
     [
         ("a\n\tb", 9, "a\n\tb"),
         ("é日本", 9, "é日本"),
-        ("\x1b[31m\r", 9, "\\x1b[31m\\r"),
-        ("a\u202eb\u200b\ufeff", 9, "a\\u202eb\\u200b\\ufeff"),
+        ("\x1b[31m\r", 19, "\\x1b[31m\\r"),
+        ("a\u202eb\u200b\ufeff", 20, "a\\u202eb\\u200b\\ufeff"),
+        ("\x00" * 99, 6, "\\x00\\x…"),
         ("\ud83d", 9, "\\ud83d"),
         ("abcdef", 3, "abc…"),
         ("abc", 3, "abc"),

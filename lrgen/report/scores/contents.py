@@ -129,8 +129,8 @@ def ends(run: Run, checks: Sequence[str]) -> dict[str, float]:
 
 def visible(text: str, limit: int) -> str:
     """Return a text cut to a length, with escapes for control, bidirectional and other characters that are not seen."""
-    cut = text if len(text) <= limit else f"{text[:limit]}…"
-    return _UNUSUAL.sub(lambda match: _escaped(match.group()), cut)
+    escaped = _UNUSUAL.sub(lambda match: _escaped(match.group()), text[: limit + 1])
+    return escaped if len(escaped) <= limit else f"{escaped[:limit]}…"
 
 
 def _escaped(character: str) -> str:
@@ -149,10 +149,10 @@ def _browser(runs: Sequence[Run], checks: Sequence[str]) -> Browser:
             checks.index(sample.check),
             int(sample.passed),
             int(sample.row_id in differing),
-            sample.row_id,
+            visible(sample.row_id, MAX_REASON),
             sample.sample,
             round(sample.reward, 3),
-            f"{sample.architecture}, {sample.family}, {sample.split}",
+            visible(f"{sample.architecture}, {sample.family}, {sample.split}", MAX_REASON),
             visible(sample.reason, MAX_REASON),
             visible(sample.answer, longest),
         )
