@@ -64,11 +64,9 @@ def mcnemar(gained: int, lost: int) -> float:
     if gained < 0 or lost < 0:
         raise ValueError(f"numbers of rows cannot be negative, got {gained} and {lost}")
     rows, fewer = gained + lost, min(gained, lost)
-    if 2 * fewer >= rows - 1:  # the two tails meet or overlap
-        return 1.0
     steps = np.arange(1, fewer + 1)
     logarithms = np.concatenate(([0.0], np.cumsum(np.log((rows - steps + 1) / steps)))) - rows * math.log(2)
-    return min(1.0, 2.0 * float(np.exp(logarithms).sum()))
+    return min(1.0, 2.0 * float(np.exp(logarithms).sum()))  # with as many of each, the tails overlap
 
 
 def bootstrap(
