@@ -80,6 +80,7 @@ def look(document: str, page: str, folder: Path, scheme: int = 1) -> Any:
     quoted = json.dumps(page).replace("</", "<\\/")
     (folder / "look.html").write_text(document.replace("PAGE", quoted))
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    arguments += ["--virtual-time-budget=2000"]  # events that come after the load are waited for
     arguments += [f"--user-data-dir={folder}/profile", f"--blink-settings=preferredColorScheme={scheme}"]
     done = subprocess.run(
         [str(BROWSER), *arguments, f"file://{folder}/look.html"],
