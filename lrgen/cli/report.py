@@ -41,7 +41,7 @@ def report(
 
     Example: lrgen report --dataset digits --out report
 
-    Example: lrgen report --scores scores/base --scores scores/tuned
+    Example: lrgen report --scores runs/base --scores runs/tuned
     """
     if scores:
         if model or dataset or db:

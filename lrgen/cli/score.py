@@ -21,12 +21,15 @@ def score_compare(
     second: Annotated[Path, typer.Argument(metavar="B", help="Results of the run that is compared with it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs, paired by row: is B better than A?
+    """Compare two scored runs, A and B, paired by row.
 
-    Each difference is B − A, with a bootstrap interval. Samples of a row are averaged, and rows that only one run has
-    are left out. The verdict is that of the pass rate: a tie unless McNemar's exact test and the interval agree.
+    Each difference is B − A, with a bootstrap interval.
 
-    Example: lrgen score compare scores/base scores/tuned
+    Samples of a row are averaged; rows of one run alone are left out.
+
+    The verdict on B is that of the pass rate: a tie unless McNemar's exact test and the interval agree.
+
+    Example: lrgen score compare runs/base runs/tuned
     """
     from lrgen.score import compare, results
 
