@@ -88,7 +88,7 @@ class DatasetError(LrgenError):
 
 
 class ScoreError(LrgenError):
-    """Completions cannot be read or scored, or results cannot be resumed or compared; the message names file or flag."""
+    """Completions cannot be read or scored, or results cannot be resumed or compared; the message names the place."""
 
 
 class IsolationError(LrgenError):
