@@ -84,7 +84,7 @@ def _records(folder: Path, table: formats.Table) -> Iterator[str]:
 
 
 def _first_difference(place: str, expected: Iterable[Any], present: Iterable[Any]) -> Iterator[str]:
-    for number, (row, found) in enumerate(itertools.zip_longest(expected, present), start=1):
-        if row != found:
+    for number, (row, written) in enumerate(itertools.zip_longest(expected, present), start=1):
+        if row != written:
             yield f"{place} {number}: differs from the row in {parquet.NAME}"
             return
