@@ -250,8 +250,6 @@ def _middle(code: str) -> str | None:
 
 def _imported(node: ast.Import | ast.ImportFrom, used: set[str]) -> Iterator[str]:
     """Yield an import statement of those of its names that are used."""
-    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-        return
     node.names = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in used]
     if node.names:
         yield ast.unparse(node)

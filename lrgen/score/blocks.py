@@ -25,10 +25,6 @@ _REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORE
 _TAG = re.compile(r"<(/?)(?:nn|answer)>", re.IGNORECASE)
 _INFO = re.compile(r"[\w+#-]*")
 _MARKDOWN = ("markdown", "md")
-# A line that opens a fence within a fence begins a new one, when it names a language.
-_LANGUAGES = frozenset(
-    ("python", "py", "python3", "diff", "patch", "json", "text", "txt", "plaintext", "bash", "sh", "shell", "console")
-)
 _STATEMENT = re.compile(
     r"import [\w., ]+$|from [\w.]+ import |(?:async )?def \w+ ?\(|class \w+ ?[(:]|@[\w.]+(?:\(|$)|[)\]}]|#(?!#)"
     r"|if __name__ ?=="
@@ -134,15 +130,15 @@ class _Fence:
         return len(mark) >= len(self.mark) and not mark.strip(self.mark[0]) and self._is_outer(line)
 
     def is_replaced_by(self, other: "_Fence", line: str) -> bool:
-        """Return whether a line opens another fence, so that the end of this one is missing."""
-        if other.before or other.language not in _LANGUAGES or other.mark[0] != self.mark[0]:
-            return False
-        return len(other.mark) >= len(self.mark) and self._is_outer(line)
+        """Return whether a line opens a fence with a language, so that the end of this one is missing."""
+        is_alike = other.mark[0] == self.mark[0] and len(other.mark) >= len(self.mark)
+        return is_alike and bool(other.language) and not other.before and self._is_outer(line)
 
     def ends_behind(self, line: str) -> bool:
         """Return whether the end of the fence stands behind the code of a line."""
         code = line.rstrip().removesuffix(self.mark)
-        return len(code) < len(line.rstrip()) and self.mark[0] == "`" and self.mark not in code and code[-1:] != "`"
+        is_end = bool(code.strip()) and len(code) < len(line.rstrip()) and code[-1] != "`"
+        return is_end and self.mark[0] == "`" and self.mark not in code
 
     def _is_outer(self, line: str) -> bool:
         # A fence in the docstring of a method is indented by more.

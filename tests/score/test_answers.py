@@ -15,6 +15,7 @@ from tests import corpus
 from tests.score.texts import (
     DIFF,
     DIFF_WITH_BLANK,
+    EMPTY,
     FILE,
     INCOMPLETE,
     MIDDLE,
@@ -32,6 +33,13 @@ from tests.score.texts import (
 
 REPEATED = f"from torch.optim.lr_scheduler import StepLR\n\n\n{MIDDLE}"  # the middle of FILE with its import
 
+DOCUMENTED = FILE.replace(
+    "        self.scheduler",
+    '        """Train:\n\n        ```python\n        net.learn(data)\n        ```\n        """\n        self.scheduler',
+)
+OVERRIDDEN = f"{FILE}\n\n{MIDDLE[MIDDLE.index('def make_scheduler') :].replace('_step_size(total_steps)', '3')}"
+SEPARATED = FILE.replace("each third", "each\u2028third")
+STARRED = FILE.replace("import StepLR", "import *")
 BEGUN = FILE[: FILE.index("\n\n\nclass Net")]
 ELIDED = f"{BEGUN}\n\n\nclass Net(nn.Module):\n    # ... unchanged\n"
 
@@ -95,6 +103,10 @@ CASES = {
     "a fence in a list": Case("write", f"1. The file:\n\n{indented(fenced(FILE), '   ')}", FILE, "fence"),
     "a fence in a bullet": Case("write", f"- ```python\n{indented(FILE, '  ')}  ```\n", FILE, "fence"),
     "a fence within a fence of Markdown": Case("write", fenced(fenced(FILE), "markdown", "````"), FILE, "fence"),
+    "a fence within an answer of Markdown": Case(
+        "write", fenced(f"## Answer\n\n{fenced(FILE)}\nIt decays.\n", "markdown", "````"), FILE, "fence"
+    ),
+    "a fence around an example in a method": Case("write", f"Here:\n{fenced(DOCUMENTED)}", DOCUMENTED, "fence"),
     "a fence within a fence as long": Case("write", fenced(fenced(FILE), "markdown"), FILE, "fence"),
     "a fence within a fence without a language": Case("write", fenced(fenced(FILE), "", "````"), FILE, "fence"),
     "prose around a fence": Case("write", f"Sure!\n\n{fenced(FILE)}\nThis trains ResNet-20.", FILE, "fence"),
@@ -113,6 +125,12 @@ CASES = {
     "an output behind": Case("convert", f"{fenced(SCHEDULE)}\n{fenced('0.1 0.01', '')}", SCHEDULE, "fence"),
     "a sketch before": Case("write", f"{fenced(STUB)}\nIn full:\n{fenced(FILE)}", FILE, "fence"),
     "a sketch behind": Case("write", f"{fenced(FILE)}\nIts interface:\n{fenced(STUB)}", FILE, "fence"),
+    "a sketch of empty definitions behind": Case(
+        "write", f"{fenced(FILE)}\nIts interface:\n{fenced(EMPTY)}", FILE, "fence"
+    ),
+    "the schedule alone behind the file": Case(
+        "convert", f"{fenced(FILE)}\nIts part:\n{fenced(SCHEDULE)}", FILE, "fence"
+    ),
     "the function alone behind": Case("write", f"{fenced(FILE)}\nThe schedule:\n{fenced(SCHEDULE)}", FILE, "fence"),
     "the function with omissions behind": Case(
         "convert",
@@ -155,12 +173,15 @@ CASES = {
         "convert", f"<thinking>{USAGE}</thinking>{fenced(SCHEDULE)}", SCHEDULE, "fence"
     ),
     "reasoning twice": Case("convert", f"<think>a</think>{fenced(SCHEDULE)}<think>b</think>Done.", SCHEDULE, "fence"),
+    "reasoning that ends twice": Case("convert", f"{fenced(SCHEDULE)}<think>a</think>b</think>Done.", None),
     "reasoning without an answer": Case("write", f"<think>\n{fenced(FILE)}", None),
     # Prose.
     "a file between sentences": Case("write", f"Here is the module:\n\n{FILE}\nIt trains ResNet-20.", FILE, "prose"),
     "a schedule between sentences": Case("convert", f"I would write\n{SCHEDULE}\nfor this.", SCHEDULE, "prose"),
     "a middle in a code block of Markdown": Case("infill", f"Add this:\n\n{indented(MIDDLE)}\nDone.", MIDDLE, "prose"),
     "a file beside a fenced example": Case("write", f"Here:\n\n{FILE}\nUse:\n{fenced(USAGE)}", FILE, "prose"),
+    "a string without its end before": Case("convert", f's = """\n\nThen this:\n\n{SCHEDULE}', SCHEDULE, "prose"),
+    "quotes in a comment before": Case("write", f'# A """ here.\n\nThen this:\n\n{FILE}', FILE, "prose"),
     "a sentence directly behind a file": Case("write", f"{FILE}This trains ResNet-20.", FILE, "prose"),
     "words": Case("write", "I cannot write this file, because no network was named.", None),
     "one word": Case("write", "Sure", None),
@@ -184,6 +205,9 @@ CASES = {
         "raw",
     ),
     "the file up to the function, then omissions": Case("infill", fenced(ELIDED), f"{BEGUN}\n", "fence"),
+    "a file with two functions": Case("infill", OVERRIDDEN, OVERRIDDEN, "raw"),
+    "a file with a line separator": Case("infill", SEPARATED, SEPARATED, "raw"),
+    "a file that imports all names": Case("infill", STARRED, STARRED, "raw"),
     "two files": Case("infill", f"{FILE}\n\n{FILE}", f"{FILE}\n\n{FILE}", "raw"),
     # Diffs.
     "a diff": Case("edit", DIFF, DIFF, "raw"),
@@ -212,6 +236,12 @@ CASES = {
     "an object in a box": Case("prompts", f"\\boxed{{{OBJECT}}}", OBJECT, "prose"),
     "an object behind the text of the question": Case(
         "prompts", f'The text {{"model": "VGG", "learning_rate": "1", "batch": 8}} says {OBJECT}', OBJECT, "prose"
+    ),
+    "an object before the text of the question": Case(
+        "prompts", f'{OBJECT} of {{"model": "VGG", "learning_rate": "1", "batch": 8}}', OBJECT, "prose"
+    ),
+    "an object in tags before another": Case(
+        "prompts", f"<nn>{OBJECT}</nn> not {OBJECT.replace('18', '34')}", OBJECT, "tag"
     ),
     "no object": Case("prompts", "ResNet18 with 0.01", None),
     "an object that is not JSON": Case("prompts", "{model: ResNet18}", None),
@@ -361,7 +391,7 @@ def test_the_answers_of_a_dataset_are_themselves(number):
         assert answer_of(task, f"Here it is:\n\n{fenced(completion)}") == Answer(completion, "fence")
 
 
-@pytest.mark.parametrize("counts", ["-1,3 +1,4", "-1,5 +1,5", "-1,4 +1,5", "-1,9 +1,9"])
+@pytest.mark.parametrize("counts", ["-1,3 +1,3", "-1,3 +1,4", "-1,5 +1,5", "-1,4 +1,5", "-1,9 +1,9"])
 def test_a_diff_with_wrong_counts_is_not_mended(counts):
     """A diff whose counts are wrong does not become applicable."""
     diff = DIFF.replace("-1,4 +1,4", counts)

@@ -39,10 +39,11 @@ SCHEDULE = f"from torch.optim.lr_scheduler import StepLR\n\n\n{MIDDLE}"
 OTHER_SCHEDULE = SCHEDULE.replace("StepLR", "LambdaLR")
 DIFF = diffs.unified(FILE, OTHER_FILE)
 # A hunk ends with an empty line of context.
-DIFF_WITH_BLANK = diffs.unified(FILE, FILE.replace('"lr", "gamma"', '"lr"'))
+DIFF_WITH_BLANK = diffs.unified(FILE, FILE.replace("class Net(nn.Module)", "class Net(nn.Sequential)"))
 
 USAGE = "scheduler = make_scheduler(optimizer, 90, prm)\nscheduler.step()\n"
 STUB = "def make_scheduler(optimizer, total_steps, prm): ...\n\n\nclass Net(nn.Module):\n    ...\n"
+EMPTY = "def make_scheduler(optimizer, total_steps, prm): pass\n\n\nclass Net(nn.Module): pass\n"
 OBJECT = '{"model": "ResNet18", "learning_rate": 0.01}'
 RATES = "0: 0.1\n30: 0.01\n60: 0.001\n"
 TABLE = "| step | learning rate |\n| ---: | ---: |\n| 0 | 0.1 |\n| 30 | 0.01 |\n"
