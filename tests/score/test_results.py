@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from lrgen.errors import OutputError, ScoreError
 from lrgen.score import results
 from lrgen.score.results import Results
+from tests.paths import REPOSITORY
 from tests.score.verdicts import CONDITIONS, verdict
 
 HOSTILE = "\ud800\x00\u202e</script>\u2028\n\"'{"
@@ -91,7 +94,8 @@ def test_a_run_continues_after_a_kill_at_any_byte(folder):
     path = folder / "results.jsonl"
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
-    for size in range(len(whole) + 1):
+    edges = (0, 1, first - 1, first, first + 1, len(whole) - 1, len(whole))
+    for size in sorted({*range(0, len(whole), 29), *edges}):
         path.write_bytes(whole[:size])
         kept = whole[:size].count(b"\n")
         with Results(folder, CONDITIONS) as resumed:
@@ -99,6 +103,32 @@ def test_a_run_continues_after_a_kill_at_any_byte(folder):
             assert (resumed.verdict("a", 0, verdict("a").sha256) is not None) is (kept > 0)
             resumed.add(verdict("c"))
         assert keys(results.read(folder).verdicts) == [*[("a", 0), ("b", 0)][:kept], ("c", 0)]
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from lrgen.score.results import Results
+from tests.score.verdicts import CONDITIONS, verdict
+with Results(Path(sys.argv[1]), CONDITIONS) as written:
+    for number in itertools.count():
+        written.add(verdict(f"row{number}", answer="x" * 300_000))
+        print(flush=True)
+"""
+
+
+def test_a_killed_process_leaves_its_verdicts(folder):
+    """After SIGKILL every verdict that was added is there, and another process continues the run at once."""
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+        for _ in range(5):
+            process.stdout.readline()
+        process.kill()
+    with Results(folder, CONDITIONS) as resumed:
+        assert all(resumed.verdict(f"row{n}", 0, verdict(f"row{n}").sha256) is not None for n in range(5))
+        resumed.add(verdict("last"))
+    rows = [entry.row_id for entry in results.read(folder).verdicts]
+    assert rows == [*(f"row{number}" for number in range(len(rows) - 1)), "last"]
 
 
 def test_a_verdict_is_reused_for_the_same_text_only(folder):
@@ -198,7 +228,7 @@ def test_one_process_at_a_time_writes_to_a_folder(folder):
         ({"sample": 1.0}, "sample cannot be 1.0"),
         ({"check": "everything"}, "check cannot be 'everything'"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:30],
 )
 def test_a_line_that_is_no_verdict_is_named(folder, line, reason):
     """A whole line that lrgen did not write is an error with its number, for a reader and for a resumed run."""

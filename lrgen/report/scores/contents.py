@@ -12,7 +12,7 @@ from typing import Any
 
 MAX_SAMPLES = 10_000
 MAX_PLOTTED = 5  # runs with a colour
-MAX_CHARACTERS = 6_000_000  # of the answers together
+MAX_CHARACTERS = 10_000_000  # of the answers together
 MAX_ANSWER = 4_000
 MAX_REASON = 400
 
@@ -170,8 +170,8 @@ def _browser(runs: Sequence[Run], checks: Sequence[str]) -> Browser:
 def _chosen(samples: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
     """Return the samples ordered by row; if there are too many, those of rows at equal distances, of every run."""
     order = {row_id: place for place, row_id in enumerate(dict.fromkeys(sample.row_id for _, sample in samples))}
-    stride = -(-len(samples) // MAX_SAMPLES)
-    kept = [(number, sample) for number, sample in samples if order[sample.row_id] % max(1, stride) == 0]
+    total = max(len(samples), MAX_SAMPLES)
+    kept = [(number, sample) for number, sample in samples if order[sample.row_id] * MAX_SAMPLES % total < MAX_SAMPLES]
     kept.sort(key=lambda entry: (order[entry[1].row_id], entry[0], entry[1].sample))
     return kept[:MAX_SAMPLES]
 
