@@ -272,7 +272,7 @@ def _object(text: str) -> Answer | None:
     parts = [(block.text, PROSE if block.language == PROSE else FENCE) for block in blocks.split(blocks.untagged(text))]
     parts += [(content, TAG) for content in blocks.tagged(text)]
     best: Answer | None = None
-    best_rank = (False, False, 0)
+    best_rank = (False, 0)
     for content, form in parts:
         matches = list(_OBJECT.finditer(content))
         for at, match in enumerate(matches):
@@ -281,7 +281,7 @@ def _object(text: str) -> Answer | None:
             value = _loaded(match[0])
             if value is None:
                 continue
-            rank = (value.keys() == _KEYS, form == TAG, len(value.keys() & _KEYS))
+            rank = (value.keys() == _KEYS, len(value.keys() & _KEYS))
             if rank >= best_rank:
                 best, best_rank = Answer(match[0], form), rank
     return best
