@@ -84,6 +84,7 @@ class Results:
             OutputError: if the folder cannot be written.
         """
         self.folder = folder
+        self.conditions = conditions
         self._path = folder / LINES
         self._open = contextlib.ExitStack()
         with contextlib.ExitStack() as opened:
@@ -137,17 +138,7 @@ class Results:
             OutputError: if the file cannot be written.
         """
         lines = [self._lines[key] for key in order]
-        temporary = self._path.with_name(f".{LINES}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                for line in lines:
-                    file.write(os.pread(self._file, line.length, line.offset))
-            os.replace(temporary, self._path)
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        _replace(self._path, (self._read(line) for line in lines))
         replaced, self._file = self._file, _descriptor(self._path, os.O_RDWR | os.O_APPEND)
         os.close(replaced)
         self._lines, self._size = {}, 0
@@ -156,15 +147,30 @@ class Results:
             self._size += line.length
         return [line.verdict for line in lines]
 
+    def answer(self, key: Key) -> str:
+        """Return the answer of a completion that has a verdict, from the file."""
+        return _decoded(self._path, 0, self._read(self._lines[key])).answer
+
     def write(self, name: str, document: dict[str, Any]) -> Path:
         """Write a JSON document beside the results, whole or not at all, and return its path.
 
         Raises:
             OutputError: if it cannot be written.
         """
+        return self.write_parts(name, [json.dumps(document, indent=1, allow_nan=False), "\n"])
+
+    def write_parts(self, name: str, parts: Iterable[str]) -> Path:
+        """Write the parts of a text in ASCII beside the results, whole or not at all, and return its path.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
         path = self.folder / name
-        write_atomically(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        _replace(path, (part.encode("ascii") for part in parts))
         return path
+
+    def _read(self, line: _Line) -> bytes:
+        return os.pread(self._file, line.length, line.offset)
 
     def _keep(self, verdict: Verdict, offset: int, length: int) -> None:
         self._lines[verdict.row_id, verdict.sample] = _Line(replace(verdict, answer=""), offset, length)
@@ -250,6 +256,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
+    """Replace a file by one with these parts; a reader sees the old or the new file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _descriptor(path: Path, flags: int) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from lrgen.errors import ScoreError
 from lrgen.score import evalplus, statistics, summary
+from lrgen.score.results import Results
 from lrgen.score.summary import Seen
 from tests.score.verdicts import CONDITIONS, verdict
 
@@ -108,32 +109,75 @@ def test_a_run_without_samples_has_a_summary():
 # EvalPlus.
 
 
-def test_the_file_of_evalplus_has_its_shape():
+@pytest.fixture
+def written(tmp_path):
+    """Write EvalPlus's file of some verdicts and return its content."""
+
+    def write(*verdicts, now=None, **conditions):
+        with Results(tmp_path / "out", replace(CONDITIONS, **conditions)) as results:
+            for entry in verdicts:
+                results.add(entry)
+            light = results.finish([(entry.row_id, entry.sample) for entry in verdicts])
+            path = evalplus.write(results, light, [1], "samples_eval_results.json", now)
+        return json.loads(path.read_text())
+
+    return write
+
+
+def test_the_file_of_evalplus_has_its_shape(written):
     """Each row has a list of samples with a status of the contract and of the schedule, and pass@k of both."""
-    now = datetime(2026, 11, 30, 4, 5, tzinfo=UTC)
-    document = evalplus.document(VERDICTS, CONDITIONS, [1], now)
+    document = written(*VERDICTS, now=datetime(2026, 11, 30, 4, 5, tzinfo=UTC))
+    assert list(document) == ["date", "hash", "eval", "pass_at_k"]
     assert (document["date"], document["hash"]) == ("2026-11-30 04:05", CONDITIONS.dataset)
     assert {row: len(samples) for row, samples in document["eval"].items()} == Counter(v.row_id for v in VERDICTS)
-    statuses = [(sample["base_status"], sample["plus_status"]) for sample in document["eval"]["a"]]
-    assert statuses == [("pass", "pass"), ("pass", "fail")]
+    first, second = document["eval"]["a"]
+    assert first == {
+        "task_id": "a",
+        "solution": VERDICTS[0].answer,
+        "base_status": "pass",
+        "base_fail_tests": [],
+        "plus_status": "pass",
+        "plus_fail_tests": [],
+    }
+    assert (second["base_status"], second["plus_status"]) == ("pass", "fail")
+    assert (second["base_fail_tests"], second["plus_fail_tests"]) == ([], [VERDICTS[1].reason])
     assert [sample["base_status"] for sample in document["eval"]["c"]] == ["fail"] * 3
     assert document["pass_at_k"] == {"base": {"pass@1": pytest.approx(2 / 3)}, "plus": {"pass@1": pytest.approx(0.5)}}
 
 
-def test_a_stage_above_the_requested_one_has_no_status():
-    """After the contract alone, the schedule has no status; with the training check there is a third one."""
-    (contract,) = evalplus.document(VERDICTS[:1], replace(CONDITIONS, stage="contract"), [1])["eval"]["a"]
-    assert (contract["base_status"], contract["plus_status"]) == ("pass", None)
-    trained = evalplus.document(
-        [verdict("a", passed=False, check="schedule")], replace(CONDITIONS, stage="training"), [1]
-    )
-    assert trained["eval"]["a"][0].items() >= {"plus_status": "pass", "training_status": "fail"}.items()
-    assert trained["pass_at_k"]["training"] == {"pass@1": 0}
+def test_samples_of_a_row_need_not_follow_each_other(written):
+    """The samples of a row that stand between others are in one list, each with its own answer of any text."""
+    verdicts = [verdict("a", 0, answer='\ud800"\n'), verdict("b", 0, answer="b"), verdict("a", 1, answer="a1")]
+    document = written(*verdicts)
+    assert [sample["solution"] for sample in document["eval"]["a"]] == ['\ud800"\n', "a1"]
+    assert [sample["solution"] for sample in document["eval"]["b"]] == ["b"]
 
 
-def test_an_answer_that_is_not_a_file_passes_all_stages_or_none():
+def test_a_run_without_samples_has_a_file(written):
+    """Without verdicts the file has no rows, and pass@k is null."""
+    document = written()
+    assert (document["eval"], document["pass_at_k"]["base"]) == ({}, {"pass@1": None})
+
+
+def test_a_stage_above_the_requested_one_has_no_status(written):
+    """After the contract alone, the schedule has no status and no pass@k."""
+    document = written(verdict("a", passed=False, check="syntax"), stage="contract")
+    (sample,) = document["eval"]["a"]
+    assert (sample["base_status"], sample["plus_status"], sample["plus_fail_tests"]) == ("fail", None, [])
+    assert list(document["pass_at_k"]) == ["base"]
+
+
+def test_the_training_check_is_a_third_status(written):
+    """A file that fails in training has passed the contract and the schedule."""
+    document = written(verdict("a", passed=False, check="schedule"), stage="training")
+    (sample,) = document["eval"]["a"]
+    assert (sample["plus_status"], sample["training_status"]) == ("pass", "fail")
+    assert document["pass_at_k"]["training"] == {"pass@1": 0}
+
+
+def test_an_answer_that_is_not_a_file_passes_all_stages_or_none(written):
     """A correct trace, which is not executed, has passed the contract and the schedule."""
-    (sample,) = evalplus.document([verdict("a", check="extracted")], CONDITIONS, [1])["eval"]["a"]
+    (sample,) = written(verdict("a", check="extracted"))["eval"]["a"]
     assert (sample["base_status"], sample["plus_status"]) == ("pass", "pass")
 
 
