@@ -37,6 +37,7 @@ COMMANDS = (
     ("dataset", "build"),
     ("dataset", "check"),
     ("dataset", "sample"),
+    ("score", "completions"),
     ("score", "compare"),
     ("export", "lemur"),
     ("export", "nngpt"),

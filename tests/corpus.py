@@ -12,6 +12,7 @@ from lrgen.catalogue import Catalogue
 from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.render.renderer import Renderer
+from lrgen.source import sections
 
 
 def source(number: int, model: str = "ResNet") -> str:
@@ -115,3 +116,8 @@ def _judge(task_input: TaskInput) -> Iterator[Example]:
 WRITE, NAME, COUNT = task("write", _write), task("name", _name), task("count", _count)
 PREFER, JUDGE = task("prefer", _prefer), task("judge", _judge)
 TASKS = (WRITE, NAME, COUNT, PREFER, JUDGE)
+
+
+def source_of_schedule(source: str) -> str:
+    """Return ``make_scheduler`` and what only it uses, as it stands in a file."""
+    return sections.parse(source).middle

@@ -58,6 +58,13 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def restart(self, total: int, done: int) -> None:
+        """Set the number of items, and how many are done already."""
+        self._total, self._done = total, 0
+        if self._bar is not None:
+            self._bar.update(self._task, total=total)
+        self.advance(done)
+
     def advance(self, count: int = 1) -> None:
         """Count further items as done; without a terminal, print a line at intervals."""
         step = max(1, self._total // 200)

@@ -1,13 +1,13 @@
 """Grading of completions; the files that they make are verified in one call."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lrgen.errors import DatasetError
-from lrgen.finetune.example import Grade, Reference, Row, Task
+from lrgen.finetune.example import EXTRACTED, Grade, Reference, Row, Task
 from lrgen.finetune.tasks import TASKS, judge
-from lrgen.records import Candidate, Outcome, Stage, VerifySettings
+from lrgen.records import Candidate, Outcome, ReferenceNetwork, Stage, VerifySettings
 from lrgen.verify.candidate import candidate_of
 
 SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
@@ -15,6 +15,9 @@ SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
 
 Runner = Callable[[Sequence[Candidate]], Iterable[Outcome]]
 """Verifies candidates with ``SETTINGS`` and yields their outcomes in any order."""
+
+Key = tuple[str, str, str]
+"""The sha256 of a file, its architecture and its schedule."""
 
 _BY_NAME = {task.NAME: task for task in TASKS}
 
@@ -47,27 +50,44 @@ def grade_all(submissions: Iterable[Submission], reference: Reference, runner: R
     """
     pending = list(submissions)
     grades: dict[int, Grade] = {}
-    candidates: dict[tuple[str, str, str], Candidate] = {}
-    waiting: dict[int, tuple[str, str, str]] = {}
+    candidates: dict[Key, Candidate] = {}
+    waiting: dict[int, Key] = {}
     for index, submission in enumerate(pending):
-        task, row = _known_task(submission.row), submission.row
-        try:
-            text = task.assemble(row, submission.completion, reference)
-            content = text.encode() if text is not None else None
-        except (DatasetError, UnicodeEncodeError) as error:
-            grades[index] = Grade(False, str(error))
-            continue
-        if content is None:
-            grades[index] = task.grade(row, submission.completion, reference, None)
+        made = assembled(submission, reference)
+        if isinstance(made, Grade):
+            grades[index] = made
         else:
-            candidate = _candidate(row, content, reference)
-            waiting[index] = _key(candidate)
-            candidates.setdefault(waiting[index], candidate)
-    outcomes = {_key(outcome.candidate): outcome for outcome in runner(list(candidates.values()))} if candidates else {}
+            waiting[index] = key_of(made)
+            candidates.setdefault(waiting[index], made)
+    outcomes = (
+        {key_of(outcome.candidate): outcome for outcome in runner(list(candidates.values()))} if candidates else {}
+    )
     for index, key in waiting.items():
-        row = pending[index].row
-        grades[index] = _known_task(row).grade(row, pending[index].completion, reference, outcomes[key])
+        grades[index] = grade(pending[index], reference, outcomes[key])
     return [grades[index] for index in range(len(pending))]
+
+
+def assembled(submission: Submission, reference: Reference) -> Candidate | Grade:
+    """Return the file that a completion makes; its grade when no file must be executed for it.
+
+    Raises:
+        DatasetError: when the task of the row is unknown.
+        UnknownNameError: when the architecture or variant of the row is unknown.
+    """
+    task, row = _known_task(submission.row), submission.row
+    try:
+        text = task.assemble(row, submission.completion, reference)
+        content = text.encode() if text is not None else None
+    except (DatasetError, UnicodeEncodeError) as error:
+        return Grade(False, str(error), EXTRACTED)
+    if content is None:
+        return task.grade(row, submission.completion, reference, None)
+    return _candidate(row, content, reference)
+
+
+def grade(submission: Submission, reference: Reference, outcome: Outcome) -> Grade:
+    """Return the grade of a completion whose file was executed."""
+    return _known_task(submission.row).grade(submission.row, submission.completion, reference, outcome)
 
 
 def _known_task(row: Row) -> Task:
@@ -77,11 +97,20 @@ def _known_task(row: Row) -> Task:
     return task
 
 
-def _key(candidate: Candidate) -> tuple[str, str, str]:
+def key_of(candidate: Candidate) -> Key:
+    """Return what decides the outcome of a file: its bytes, and what they are checked against."""
     return candidate.sha256, candidate.model_name, candidate.scheduler_type
 
 
 def _candidate(row: Row, content: bytes, reference: Reference) -> Candidate:
-    """Return the file of a completion as a candidate that is checked against the schedule of its row."""
+    """Return the file of a completion as a candidate that is checked against the schedule and the network of its row.
+
+    The bytes that the catalogue renders are recognised: their parts are executed once.
+    """
     architecture, variant = reference.architecture(row), reference.variant(row)
-    return candidate_of(Path(architecture.name) / f"{variant.key}.py", content, architecture, variant)
+    path = Path(architecture.name) / f"{variant.key}.py"
+    if reference.renderer.render(architecture, variant).text.encode() == content:
+        parts = reference.renderer.parts(architecture, variant)
+        return candidate_of(path, content, architecture, variant, rendered=True, parts=parts)
+    network = ReferenceNetwork(architecture.name, reference.renderer.network(architecture))
+    return replace(candidate_of(path, content, architecture, variant), reference=network)

@@ -11,7 +11,7 @@ class Verdict:
         row_id: the id of the row in the dataset.
         sample: the number of the completion within its row, from 0, in input order.
         task: the task of the row; ``split``, ``family`` and ``architecture`` are the row's as well.
-        check: the last check that it passed: "", extracted, syntax, policy, contract, architecture, schedule, training.
+        check: the last check that it passed: "", extracted, syntax, policy, contract, schedule, training.
         fraction: the fraction of the answer that is correct.
         reward: the reward on the ladder.
         passed: whether the answer passed all requested checks.
@@ -39,5 +39,5 @@ class Verdict:
     answer: str
 
 
-CHECKS = ("", "extracted", "syntax", "policy", "contract", "architecture", "schedule", "training")
+CHECKS = ("", "extracted", "syntax", "policy", "contract", "schedule", "training")
 """The values of ``Verdict.check``, in their order; the first is that of a completion without an answer."""

@@ -8,6 +8,7 @@ from lrgen.records import Unit, Variant
 from lrgen.verify.checks.reference import Traces, describe
 from lrgen.verify.checks.updates import Place
 
+NEVER = "learn never changes the learning rate"
 UNITS = {False: "epoch", True: "batch"}
 
 
@@ -38,7 +39,7 @@ def why(
         epochs = -(-actual.shape[1] // batches)
         return f"make_scheduler is called {made} times in {epochs} epochs of learn, expected once: {reason}"
     if np.ptp(actual) == 0 and np.ptp(expected) > 0:
-        return f"learn never changes the learning rate, scheduler.step() may be missing: {reason}"
+        return f"{NEVER}, scheduler.step() may be missing: {reason}"
     if variant.unit is not Unit.METRIC and batches > 1 and resumed_after is None:
         changes = np.flatnonzero(np.any(np.diff(actual, axis=1) != 0, axis=0)) + 1
         if bool(np.any(changes % batches)) != variant.per_batch:

@@ -22,6 +22,7 @@ from lrgen.verify.checks.reference import Traces, describe, first_difference
 from lrgen.verify.session import FileRaised, Session
 
 HORIZONS = (1, 2, 3, 5, 7, 10, 90)
+FOLLOWED = "make_scheduler followed its curve"
 DEPTHS = (0, 1, 2, 3)  # of the parameter groups for a layer-wise schedule
 
 
@@ -68,7 +69,7 @@ def run(examination: Examination) -> dict[int, Traces]:
             raise CheckFailure(reason)
         if case in (Case(10, depths=case.depths), Case(90, depths=case.depths)) and case.horizon not in defaults:
             defaults[case.horizon] = rates
-    examination.evidence.append(f"make_scheduler followed its curve in {len(fixed)} fixed and {CASES} drawn traces")
+    examination.evidence.append(f"{FOLLOWED} in {len(fixed)} fixed and {CASES} drawn traces")
     return defaults
 
 
@@ -134,16 +135,7 @@ def recorded(
 
 def judge(variant: Variant, case: Case, actual: Traces) -> str:
     """The reason why a trace differs from the curve; empty if it does not."""
-    horizon, steps = case.horizon, case.steps
-    metrics = case.metrics(variant)
-    before = None if metrics is None else metrics[:-1]
-    depths = case.depths or (0,) * len(case.base_lrs)
-    base_lrs = np.array(case.base_lrs)[:, None]
-    by_base = {
-        base_lr: curves.rates(variant, np.arange(steps), horizon, base_lr, case.prm, metrics=before, depths=depths)
-        for base_lr in case.base_lrs
-    }
-    expected = np.stack([by_base[base_lr][group] for group, base_lr in enumerate(case.base_lrs)])
+    horizon, expected, base_lrs = case.horizon, expected_of(variant, case), np.array(case.base_lrs)[:, None]
     at = first_difference(actual, expected, case.tolerance(variant) * base_lrs)
     if at is None:
         return ""
@@ -158,6 +150,18 @@ def judge(variant: Variant, case: Case, actual: Traces) -> str:
     if np.ptp(actual) == 0 and np.ptp(expected) > 0:
         return f"make_scheduler never changes the learning rate at horizon {horizon}: {reason}"
     return reason
+
+
+def expected_of(variant: Variant, case: Case) -> Traces:
+    """The learning rates of a case by the curve (groups × steps)."""
+    steps, metrics = np.arange(case.steps), case.metrics(variant)
+    before = None if metrics is None else metrics[:-1]
+    depths = case.depths or (0,) * len(case.base_lrs)
+    by_base = {
+        base_lr: curves.rates(variant, steps, case.horizon, base_lr, case.prm, metrics=before, depths=depths)
+        for base_lr in case.base_lrs
+    }
+    return np.stack([by_base[base_lr][group] for group, base_lr in enumerate(case.base_lrs)])
 
 
 def _place(step: int, horizon: int, resumed: int | None, prm: Mapping[str, Any]) -> tuple[str, list[str]]:

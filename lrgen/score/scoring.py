@@ -1,0 +1,237 @@
+"""The work of ``lrgen score``: the completions of a model for the rows of a dataset, or the dataset's own answers."""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrgen.catalogue import Catalogue
+from lrgen.errors import ScoreError, UnknownNameError
+from lrgen.files import read_bytes
+from lrgen.finetune import grading, manifest
+from lrgen.finetune.example import Reference, Row
+from lrgen.finetune.formats import parquet
+from lrgen.finetune.rows import SCHEMA
+from lrgen.finetune.tasks import TASKS
+from lrgen.records import Policy, Stage
+from lrgen.score import completions, evalplus, ladder, results, summary
+from lrgen.score.completions import Completion, Skipped
+from lrgen.score.results import Conditions
+from lrgen.score.scorer import Scorer, ScoreSettings, sha256_of
+from lrgen.score.verdict import Verdict
+from lrgen.verify import verdicts
+from lrgen.verify.case_seed import new_case_seed
+from lrgen.verify.plan import VerifyPlan
+from lrgen.version import __version__
+
+_CHOSEN = ("id", "task", "split", "family", "architecture")  # columns that are read of all rows
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of a dataset that are scored: of these splits and tasks, all where none is named."""
+
+    folder: Path
+    splits: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run of ``lrgen score``.
+
+    ``left`` completions have no verdict, because the deadline came first. ``problems`` are the dataset's own answers
+    that do not pass, and its rejected ones that do.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    summary: dict[str, Any]
+    skipped: tuple[Skipped, ...] = ()
+    left: int = 0
+    problems: tuple[str, ...] = ()
+
+
+class _DeadlineError(Exception):
+    """The time of the run is over."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The selected rows of a dataset, which are read when they are needed."""
+
+    folder: Path
+    splits: tuple[str, ...]
+    ids: tuple[str, ...]
+    seen: summary.Seen
+
+    def read(self, ids: Iterable[str]) -> dict[str, Row]:
+        """Read the rows of these ids."""
+        wanted = set(ids)
+        rows = (row for split in self.splits for row in parquet.read(self.folder, split))
+        return {row["id"]: row for row in rows if row["id"] in wanted}
+
+
+def rows_of(selection: Selection) -> Rows:
+    """The selected rows.
+
+    Raises:
+        DatasetError: if the folder is no dataset, or a file of it cannot be read.
+        ScoreError: if it has another schema than this version of lrgen, or nothing is selected.
+        UnknownNameError: if it has no such split, or there is no such task.
+    """
+    folder = selection.folder
+    facts = manifest.read(folder)
+    if facts.get("schema") != SCHEMA:
+        raise ScoreError(
+            f"{folder}: the dataset has schema {facts.get('schema')}, this version of lrgen scores schema {SCHEMA}: "
+            "build it again"
+        )
+    present = parquet.splits(folder)
+    for split in selection.splits:
+        if split not in present:
+            raise UnknownNameError("split", split, present)
+    names = [task.NAME for task in TASKS]
+    for task in selection.tasks:
+        if task not in names:
+            raise UnknownNameError("task", task, names)
+    splits = tuple(split for split in present if not selection.splits or split in selection.splits)
+    chosen = [
+        row["id"]
+        for split in splits
+        for row in parquet.read(folder, split, _CHOSEN)
+        if not selection.tasks or row["task"] in selection.tasks
+    ]
+    if not chosen:
+        raise ScoreError(f"{folder}: no row of the dataset is selected")
+    training = list(parquet.read(folder, "train", _CHOSEN)) if "train" in present else []
+    seen = summary.Seen({row["family"] for row in training}, {row["architecture"] for row in training})
+    return Rows(folder, splits, tuple(chosen), seen)
+
+
+def scorer_of(catalogue: Catalogue, plan: VerifyPlan, out: Path, seconds: float | None = None) -> Scorer:
+    """The scorer of a run into a folder; outcomes of files are cached there.
+
+    Without a case seed in the plan, it is that of the results in the folder, or a new one.
+
+    Raises:
+        ScoreError: if the results in the folder cannot be read.
+    """
+    recorded = results.conditions_of(out) if plan.case_seed is None else None
+    case_seed = recorded.case_seed if recorded else plan.case_seed
+    [verification] = plan.settings
+    training = verification.stage is Stage.TRAINING
+    settings = ScoreSettings(
+        case_seed=new_case_seed() if case_seed is None else case_seed,
+        stage=verification.stage,
+        policy=verification.policy or Policy.STRICT,
+        seconds=seconds or (plan.timeout if training else ScoreSettings.seconds),
+        workers=plan.workers,
+        isolation=plan.isolation,
+        engine=plan.engine,
+        address=plan.address,
+    )
+    return Scorer(Reference(catalogue), settings, verdicts.cache_in(out))
+
+
+def conditions_of(folder: Path, scorer: Scorer) -> Conditions:
+    """The conditions of a run."""
+    settings = scorer.settings
+    digest = hashlib.sha256(read_bytes(folder / manifest.NAME)).hexdigest()
+    return Conditions(
+        __version__, ladder.VERSION, digest, settings.stage.value, settings.policy.value, settings.case_seed
+    )
+
+
+def score(
+    rows: Rows,
+    path: Path,
+    out: Path,
+    scorer: Scorer,
+    *,
+    ks: Sequence[int] = (),
+    deadline: float | None = None,
+    started: Callable[[int, int], None] = lambda total, reused: None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Scored:
+    """Score the completions at a path; the results are written to ``out`` as they come, and continued if there are any.
+
+    Args:
+        ks: the numbers k of pass@k that were given by hand.
+        deadline: the seconds after which the run stops; what is left is scored by the next one.
+        started: called once, with the number of completions and of those that have a verdict.
+        advance: called with the number of completions that were graded since.
+
+    Raises:
+        ScoreError: if the path has no completion of a row, ``out`` has other results, or no row reaches a k.
+    """
+    ends = None if deadline is None else time.monotonic() + deadline
+    given, skipped = completions.read(path, rows.ids)
+    counts: dict[str, int] = {}
+    for completion in given:
+        counts[completion.row_id] = completion.sample + 1
+    summary.ks_of(counts.values(), ks)  # before the work
+    known = rows.read(counts)
+
+    def within(count: int) -> None:
+        advance(count)
+        if ends is not None and time.monotonic() > ends:
+            raise _DeadlineError
+
+    conditions = conditions_of(rows.folder, scorer)
+    with results.Results(out, conditions) as written:
+        waiting = [
+            completion
+            for completion in given
+            if written.verdict(completion.row_id, completion.sample, sha256_of(completion.text)) is None
+        ]
+        started(len(given), len(given) - len(waiting))
+        with contextlib.suppress(_DeadlineError):
+            for verdict in scorer.score(((known[each.row_id], each) for each in waiting), within):
+                written.add(verdict)
+        order = [
+            (each.row_id, each.sample)
+            for each in given
+            if written.verdict(each.row_id, each.sample, sha256_of(each.text)) is not None
+        ]
+        graded = written.finish(order)
+        numbers = summary.summarise(graded, conditions, len(rows.ids), rows.seen, ks if graded else ())
+        written.write(results.SUMMARY, numbers)
+        evalplus.write(written, graded, numbers["k"], evalplus.file_name(path))
+    return Scored(tuple(graded), numbers, tuple(skipped), len(given) - len(order))
+
+
+def gold(
+    rows: Rows,
+    scorer: Scorer,
+    *,
+    started: Callable[[int, int], None] = lambda total, reused: None,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Scored:
+    """Score the dataset's own answers, which all must pass; a rejected answer of a preference row must not."""
+    started(len(rows.ids), 0)
+    wanted, graded, problems = set(rows.ids), [], []
+    for row, verdict in _own(rows, scorer, wanted, advance):
+        if verdict.sample == 0:
+            graded.append(verdict)
+            if not verdict.passed:
+                problems.append(f"row {row['id']} ({row['task']}): its own answer does not pass: {verdict.reason}")
+        elif verdict.passed:
+            problems.append(f"row {row['id']} ({row['task']}): its rejected answer passes")
+    numbers = summary.summarise(graded, conditions_of(rows.folder, scorer), len(rows.ids), rows.seen)
+    return Scored(tuple(graded), numbers, problems=tuple(problems))
+
+
+def _own(rows: Rows, scorer: Scorer, wanted: set[str], advance: Callable[[int], None]) -> Iterator[tuple[Row, Verdict]]:
+    """Yield a verdict on each answer of the dataset; a rejected one is the second sample of its row."""
+    for split in rows.splits:
+        samples: list[tuple[Row, Completion]] = []
+        for row in parquet.read(rows.folder, split):
+            if row["id"] in wanted:
+                samples.append((row, Completion(row["id"], 0, grading.gold(row), f"row {row['id']}")))
+                if row["rejected"] is not None:
+                    samples.append((row, Completion(row["id"], 1, row["rejected"], f"row {row['id']}")))
+        graded = scorer.score(samples, advance)
+        yield from ((row, verdict) for (row, _), verdict in zip(samples, graded, strict=True))

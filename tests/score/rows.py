@@ -1,0 +1,38 @@
+"""Rows of a small dataset, and a scorer for them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lrgen.catalogue import Catalogue
+from lrgen.finetune.example import Example, Reference, Row
+from lrgen.finetune.rows import Rows, Split
+from lrgen.finetune.tasks import convert, explain, infill, trace, write
+from lrgen.score.completions import Completion
+from lrgen.score.scorer import Scorer, ScoreSettings
+from lrgen.verify import verdicts
+from tests import corpus
+
+CASE_SEED = 1
+
+
+def row_of(example: Example) -> Row:
+    """Return an example as a row of the test split."""
+    return Rows(0).of(example, Split.TEST, "group")
+
+
+def rows_of(catalogue: Catalogue, task: str, numbers: Iterable[int], model: str = "Tiny") -> list[Row]:
+    """Return the rows of a task from files of a model."""
+    task_input = corpus.task_input(catalogue, numbers, model)
+    tasks = {each.NAME: each for each in (write, infill, convert, explain, trace)}
+    return [row_of(example) for example in tasks[task].examples(task_input)]
+
+
+def scorer_in(folder: Path, catalogue: Catalogue, workers: int = 2) -> Scorer:
+    """Return a scorer whose cache is in a folder."""
+    settings = ScoreSettings(case_seed=CASE_SEED, workers=workers)
+    return Scorer(Reference(catalogue), settings, verdicts.cache_in(folder))
+
+
+def samples_of(row: Row, texts: Iterable[str]) -> list[tuple[Row, Completion]]:
+    """Return texts as samples of a row."""
+    return [(row, Completion(row["id"], number, text, "")) for number, text in enumerate(texts)]

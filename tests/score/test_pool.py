@@ -1,0 +1,97 @@
+"""A pool scores in a process of its own, and gives exactly one verdict for a completion, whatever happens."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from lrgen.errors import ScoreError
+from lrgen.score.pool import Pool, PoolSettings
+from tests.score.rows import CASE_SEED, rows_of
+from tests.verify.processes import has_exited, wait_for
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """A pool that has loaded torch once for this module."""
+    with_seed = Pool(PoolSettings(case_seed=CASE_SEED, seconds=60.0))
+    yield with_seed
+    with_seed.close()
+
+
+@pytest.fixture(scope="module")
+def explained(catalogue):
+    """A row whose answers are graded without executing a file."""
+    return rows_of(catalogue, "explain", [1], "ResNet")[0]
+
+
+def test_a_verdict_for_each_completion_in_their_order(pool, catalogue, explained):
+    """Rows of several tasks are scored in one call, the right answers among the wrong ones."""
+    [infill] = rows_of(catalogue, "infill", [1], "ResNet")
+    rows = [explained, infill, explained]
+    verdicts = pool.score(rows, ["I do not know.", infill["completion"], explained["completion"]])
+    assert [verdict.passed for verdict in verdicts] == [False, True, True]
+    assert [verdict.row_id for verdict in verdicts] == [row["id"] for row in rows]
+
+
+def test_the_columns_that_a_trainer_hands_on_are_enough(pool, explained):
+    """Without the column completion, which TRL keeps, a row is scored by its reference."""
+    handed = {name: value for name, value in explained.items() if name != "completion"}
+    [verdict] = pool.score([handed], [explained["completion"]])
+    assert verdict.passed
+
+
+def test_no_verdict_after_the_deadline(pool, explained):
+    """What is not graded in time is None, and the next call is not answered by the results of the former."""
+    assert pool.score([explained], [explained["completion"]], deadline=0.0) == [None]
+    assert [verdict.passed for verdict in pool.score([explained], ["I do not know."])] == [False]
+
+
+def test_threads_share_a_pool(pool, explained):
+    """Each of several threads gets the verdicts on its own completions."""
+    ends = {}
+
+    def score(number: int) -> None:
+        text = explained["completion"] if number % 2 else "I do not know."
+        [ends[number]] = pool.score([explained], [text])
+
+    threads = [threading.Thread(target=score, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {number: verdict.passed for number, verdict in ends.items()} == {n: n % 2 == 1 for n in range(6)}
+
+
+def test_a_row_that_cannot_be_scored_is_an_error(pool, explained):
+    """A task that does not exist is named, and the pool goes on."""
+    with pytest.raises(ScoreError, match="unknown task 'sing'"):
+        pool.score([{**explained, "task": "sing"}], ["la"])
+    assert pool.score([explained], [explained["completion"]])[0].passed
+
+
+def test_as_many_completions_as_rows(pool, explained):
+    """A batch of another length is refused before anything is scored."""
+    with pytest.raises(ValueError, match="completions: expected 1, one for each row, got 2"):
+        pool.score([explained], ["a", "b"])
+    assert pool.score([], []) == []
+
+
+def test_a_killed_pool_is_started_again(pool, explained):
+    """The batch in flight has no verdicts, the next one has."""
+    pool.start()
+    before = pool.pid
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: has_exited(before), "the end of the pool")
+    assert pool.score([explained], [explained["completion"]])[0].passed
+    assert pool.pid != before
+
+
+def test_a_closed_pool_leaves_no_process(explained):
+    """With its owner's end of the pipe, the process ends."""
+    with_seed = Pool(PoolSettings(case_seed=CASE_SEED))
+    with_seed.start()
+    pid = with_seed.pid
+    with_seed.close()
+    assert has_exited(pid)
