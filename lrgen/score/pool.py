@@ -177,8 +177,11 @@ class Pool:
             answers = waiting.get(message["request"])
             if answers is not None:
                 answers.put(message)
-        for answers in list(waiting.values()):
-            answers.put(None)
+        with self._lock:  # a request is either among those that wait, or starts another process
+            if self._process is process:
+                self._process = None
+            for answers in waiting.values():
+                answers.put(None)
 
 
 def _handed(row: Row) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Observations:
     nets: dict[str, Any]
     prms: dict[str, Any]
     _set_up: Callable[..., dict[str, Any]]
-    _horizons: Callable[..., list[int]]
+    taken_horizons: Callable[..., list[int]]
 
     def do_observe(
         self,
@@ -90,7 +90,13 @@ class Observations:
                 built.forward = forward
         values, sent = recorder.taken()
         forwards = -1 if chosen is None else chosen.calls
-        noted = {"set_up": set_up, "horizons": self._horizons(), "epochs": done, "raised": raised, "forwards": forwards}
+        noted = {
+            "set_up": set_up,
+            "horizons": self.taken_horizons(),
+            "epochs": done,
+            "raised": raised,
+            "forwards": forwards,
+        }
         return {**noted, **values}, sent
 
 
