@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _COMPLETIONS = "completions"
 _HELP = "Score what a model writes: lrgen score COMPLETIONS --dataset DIR, or a command."
 _STAGES = (Stage.CONTRACT, Stage.SCHEDULE, Stage.TRAINING)
-_ROWS = 8  # of a group in a table
 _SHOWN = 5  # lines that were skipped, answers that do not pass
 
 
@@ -103,7 +102,7 @@ def score_completions(
     """Score what a model wrote for the rows of a dataset: each answer is verified as a rendered file is.
 
     The folder of the results has results.jsonl (a line for each sample), summary.json and a file in EvalPlus's form. A
-    run that was stopped goes on where it was.
+    run that was stopped goes on where it was. The exit code is 1 if a sample has no verdict when the deadline comes.
 
     Example: lrgen score samples.jsonl --dataset build
 
@@ -150,7 +149,7 @@ def score_completions(
         print_json(_document(scored))
     else:
         _print_scored(scored, request, time.monotonic() - begun)
-    if scored.problems:
+    if scored.problems or scored.left:
         raise typer.Exit(1)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from lrgen.catalogue import Catalogue
 from lrgen.finetune.corpus import VerifiedFile
-from lrgen.records import Architecture, Outcome, Variant
+from lrgen.records import Architecture, Comparison, Outcome, Stage, Variant
 from lrgen.render.renderer import Renderer
 
 Row = dict[str, Any]
@@ -98,7 +98,7 @@ class Grade:
         check: the last check that it passed: a stage of lrgen.verify when a file was executed, else ``EXTRACTED``;
             empty when the completion does not have the requested form.
         fraction: the fraction of the steps of a trace, or of the facts of an explanation, that is correct; 1 when it
-            passed, 0 for tasks without partial credit.
+            passed, and for a file that passed with a network that cannot be compared; 0 without partial credit.
     """
 
     passed: bool
@@ -115,6 +115,8 @@ class Grade:
     def of_outcome(cls, outcome: Outcome) -> "Grade":
         """Return the grade of an executed file, which is correct when it passed all requested checks."""
         reached = ([EXTRACTED, *(report.stage.value for report in outcome.checks if report.passed)])[-1]
+        if outcome.status.ok and outcome.architecture is Comparison.NOT_COMPARABLE:  # which proves no network
+            return cls(False, "the network cannot be compared with the one that was asked for", Stage.CONTRACT, 1.0)
         if outcome.status.ok:
             return cls.correct(reached)
         return cls(False, f"the file {outcome.status} in {outcome.stage}: {outcome.reason}", reached)

@@ -12,13 +12,14 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
-from lrgen.errors import ScoreError
+from lrgen.errors import ScoreError, shown
 from lrgen.finetune.example import Row
 from lrgen.records import Policy, Stage
 from lrgen.score.verdict import Verdict
@@ -52,6 +53,15 @@ class Pool:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _waiting: dict[int, SimpleQueue[dict[str, Any] | None]] = field(default_factory=dict)
     _next: int = 0
+
+    def __post_init__(self) -> None:
+        pool = weakref.ref(self)
+
+        def forget() -> None:  # in a forked process, where no thread will ever release the lock
+            if (forked := pool()) is not None:
+                forked._lock, forked._process, forked._waiting = threading.Lock(), None, {}
+
+        os.register_at_fork(after_in_child=forget)
 
     def score(
         self, rows: Sequence[Row], completions: Sequence[str], deadline: float | None = None
@@ -91,7 +101,8 @@ class Pool:
                     return True
                 if "error" in answer:
                     raise ScoreError(answer["error"])
-                verdicts[waiting[answer["index"]]] = Verdict(**answer["verdict"])
+                if answer["verdict"] is not None:
+                    verdicts[waiting[answer["index"]]] = Verdict(**answer["verdict"])
         return False
 
     @property
@@ -147,8 +158,7 @@ class Pool:
             process.stdin.flush()
 
     def _ensure(self) -> "subprocess.Popen[bytes]":
-        forked = self._owner != os.getpid()  # this process from the owner
-        if self._process is not None and not forked and self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             return self._process
         self._owner, self._waiting = os.getpid(), {}  # the reader of an earlier process has the earlier requests
         options = json.dumps({**asdict(self.settings), "owner": self._owner})
@@ -185,8 +195,16 @@ class Pool:
 
 
 def _handed(row: Row) -> dict[str, Any]:
-    """The columns that scoring needs; the answer of the row is its ``reference``, or its ``completion``."""
-    return {
-        **{name: row.get(name) for name in _COLUMNS},
-        "completion": row.get("reference", row.get("completion")),
-    }
+    """The columns that scoring needs; the answer of the row is its ``reference``, or its ``completion``.
+
+    Raises:
+        ScoreError: if one is missing.
+    """
+    handed = {name: row.get(name) for name in _COLUMNS} | {"completion": row.get("reference", row.get("completion"))}
+    missing = [name for name, value in handed.items() if not isinstance(value, str) and name != "label"]
+    if missing:
+        raise ScoreError(
+            f"row {shown(str(row.get('id')))}: the column {missing[0]} is missing or no text; rows have the "
+            "columns of a dataset of schema 2"
+        )
+    return handed

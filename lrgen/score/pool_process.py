@@ -9,14 +9,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from lrgen import catalogue as catalogues
 from lrgen.errors import LrgenError
-from lrgen.finetune.example import Reference
+from lrgen.finetune.example import Reference, Row
 from lrgen.records import Policy, Stage
 from lrgen.score.completions import Completion
 from lrgen.score.scorer import Scorer, ScoreSettings
@@ -91,6 +92,23 @@ def _grade(scorer: Scorer, request: Mapping[str, Any], requests: _Requests, answ
         requests.forgotten.discard(number)
     except LrgenError as error:
         answer({"error": str(error)})
+    except Exception:  # noqa: BLE001  a fault of lrgen must not end a training
+        traceback.print_exc()
+        _grade_alone(scorer, samples, answer)
+
+
+def _grade_alone(
+    scorer: Scorer, samples: Sequence[tuple[Row, Completion]], answer: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Grade completions one by one; one that cannot be graded has no verdict."""
+    for index, sample in enumerate(samples):
+        try:
+            [verdict] = scorer.batch([sample])
+        except Exception:  # noqa: BLE001  as above
+            traceback.print_exc()
+            answer({"index": index, "verdict": None})
+        else:
+            answer({"index": index, "verdict": asdict(verdict)})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ import threading
 import pytest
 
 from lrgen.errors import ScoreError
+from lrgen.score import pool_process
+from lrgen.score.completions import Completion
 from lrgen.score.pool import Pool, PoolSettings
+from lrgen.score.verdict import Verdict
 from tests.score.rows import CASE_SEED, rows_of
 from tests.verify.processes import has_exited, wait_for
 
@@ -68,6 +71,42 @@ def test_a_row_that_cannot_be_scored_is_an_error(pool, explained):
     """A task that does not exist is named, and the pool goes on."""
     with pytest.raises(ScoreError, match="unknown task 'sing'"):
         pool.score([{**explained, "task": "sing"}], ["la"])
+    assert pool.score([explained], [explained["completion"]])[0].passed
+
+
+def test_a_column_that_is_missing_is_an_error(pool, explained):
+    """A dataset without the columns of scoring is named at once, and not rewarded with zeros."""
+    handed = {name: value for name, value in explained.items() if name != "evidence"}
+    with pytest.raises(ScoreError, match="the column evidence is missing or no text"):
+        pool.score([handed], ["la"])
+
+
+def test_a_fault_of_grading_has_no_verdict_and_ends_no_batch(explained):
+    """A row that makes the grader itself raise gets None; the others of its batch get their verdicts."""
+    answers = []
+
+    class Failing:
+        def batch(self, samples):
+            [(row, _)] = samples
+            if row["id"] == "bad":
+                raise TypeError("a fault")
+            return [verdict]
+
+    verdict = Verdict("good", 0, "", "", "", "", "", 0.0, 0.0, False, "", 0.0, "", "", "")
+    samples = [({"id": name}, Completion(name, 0, "", "")) for name in ("good", "bad", "good")]
+    pool_process._grade_alone(Failing(), samples, answers.append)
+    assert [answer["verdict"] and answer["verdict"]["row_id"] for answer in answers] == ["good", None, "good"]
+
+
+def test_a_forked_process_has_a_pool_of_its_own(pool, explained):
+    """A process that is forked while another thread holds the pool starts a pool of its own, and ends."""
+    pool.start()
+    with pool._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            os._exit(0 if pool.pid is None and pool._lock.acquire(blocking=False) else 1)
+    assert os.waitpid(child, 0)[1] == 0
     assert pool.score([explained], [explained["completion"]])[0].passed
 
 

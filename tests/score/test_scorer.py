@@ -3,14 +3,16 @@
 import ast
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.finetune.example import Grade
 from lrgen.finetune.tasks import convert
-from lrgen.records import Policy, Stage
+from lrgen.records import Comparison, Outcome, Policy, Stage, Status
 from lrgen.score import ladder
+from lrgen.verify.candidate import candidate_of
 from tests import corpus
 from tests.paths import CASES, TINY
 from tests.score.rows import row_of, rows_of, samples_of, scorer_in
@@ -62,6 +64,14 @@ def test_an_answer_that_does_not_pass_never_gets_1(fraction):
     """Partial credit is bounded, whatever the fraction and the check."""
     for check in ("", "extracted", *Stage):
         assert 0.0 <= ladder.reward_of(Grade(False, "", check, fraction)) <= 0.95
+
+
+def test_a_network_that_cannot_be_compared_does_not_pass():
+    """Where a network was asked for, one in another factorisation is no proof of it: no pass, and the reward below."""
+    outcome = Outcome(candidate_of(Path("a.py"), b""), Status.PASSED, Stage.SCHEDULE, "", 1.0)
+    grade = Grade.of_outcome(replace(outcome, architecture=Comparison.NOT_COMPARABLE))
+    assert (grade.passed, ladder.reward_of(grade)) == (False, pytest.approx(0.9))
+    assert Grade.of_outcome(replace(outcome, architecture=Comparison.EQUAL)).passed
 
 
 # Files.

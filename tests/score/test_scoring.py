@@ -127,3 +127,10 @@ def test_wrong_use_is_one_sentence(lrgen, arguments, sentence):
     code, _, error = lrgen("score", *arguments)
     assert (code, error.count("\n")) == (2, 1)
     assert sentence in error
+
+
+def test_the_exit_code_says_whether_every_sample_has_a_verdict(lrgen, dataset, rows):
+    """Samples that are left when the deadline comes exit with 1; when all have a verdict, whatever it is, with 0."""
+    written(Path("a.jsonl"), [{"task_id": rows[0]["id"], "completion": "I do not know."}])
+    assert lrgen("score", "a.jsonl", "--dataset", dataset, "--deadline", "0")[0] == 1
+    assert lrgen("score", "a.jsonl", "--dataset", dataset)[0] == 0
