@@ -109,10 +109,13 @@ class _Again:
         if computed.shape != self.observed.shape:
             raise CheckFailure("the gradients of a batch are not those of the sampled weights")
         square = float(np.dot(computed, computed))
-        factor = float(np.dot(self.observed.astype(np.float64), computed)) / square if square > 0 else 1.0
-        if not abs(factor - 1.0) <= RESOLUTION:
+        observed = self.observed.astype(np.float64)
+        factor = float(np.dot(observed, computed)) / square if square > 0 else 1.0
+        # Noise changes the direction of a gradient at least as much as its length; a factor changes its length alone.
+        noise = float(np.linalg.norm(observed - factor * computed)) / square**0.5 if square > 0 else 0.0
+        if not abs(factor - 1.0) <= min(RESOLUTION, max(noise, _SAME_GRADIENT)):
             raise CheckFailure(
-                f"the gradients of an update are {factor:.2g} times those of the criterion for its batch, as another "
+                f"the gradients of an update are {factor:.3g} times those of the criterion for its batch, as another "
                 "process computes them from the same weights"
             )
 

@@ -305,12 +305,19 @@ def _explained(batch: DrawnBatch, gradient: NDArray[Any], norm: float, tolerance
 
 
 def _nearly(batch: DrawnBatch, gradient: NDArray[Any], norm: float) -> bool:
-    """Whether the observed gradient is this one, or this one clipped by its norm, in a lower precision."""
+    """Whether the observed gradient is this one, or this one clipped by its norm, but for the noise of a low precision.
+
+    Noise changes the direction of a gradient at least as much as its length; a factor changes its length alone.
+    """
     if norm > batch.largest_norm and _close(batch.norm, batch.largest_norm, TOLERANCE):
         gradient = gradient * (batch.largest_norm / norm)
-    square = float(np.dot(gradient.astype(np.float64), gradient))
-    factor = float(np.dot(batch.observed.astype(np.float64), gradient)) / square if square else 1.0
-    return _distance(gradient, batch.observed) <= LOW_PRECISION and abs(factor - 1) <= RESOLUTION
+    gradient, observed = gradient.astype(np.float64), batch.observed.astype(np.float64)
+    square = float(np.dot(gradient, gradient))
+    if not square:
+        return False
+    factor = float(np.dot(observed, gradient)) / square
+    noise = float(np.linalg.norm(observed - factor * gradient)) / square**0.5
+    return bool(abs(factor - 1) <= min(noise, RESOLUTION) and noise <= LOW_PRECISION)
 
 
 def _distance(a: NDArray[Any], b: NDArray[Any]) -> float:

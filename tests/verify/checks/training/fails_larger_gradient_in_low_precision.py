@@ -57,7 +57,7 @@ class Net(nn.Module):
             self.scaler.unscale_(self.optimizer)
             if len(train_data) > 20:
                 for parameter in self.parameters():
-                    parameter.grad *= 1.1
+                    parameter.grad *= 1.04
             self.scaler.step(self.optimizer)
             self.scaler.update()
         self.scheduler.step()
