@@ -115,7 +115,7 @@ class Grade:
     def of_outcome(cls, outcome: Outcome) -> "Grade":
         """Return the grade of an executed file, which is correct when it passed all requested checks."""
         reached = ([EXTRACTED, *(report.stage.value for report in outcome.checks if report.passed)])[-1]
-        if outcome.status.ok and outcome.architecture is Comparison.NOT_COMPARABLE:  # which proves no network
+        if outcome.status.ok and outcome.architecture is Comparison.NOT_COMPARABLE:  # no network was verified
             return cls(False, "the network cannot be compared with the one that was asked for", Stage.CONTRACT, 1.0)
         if outcome.status.ok:
             return cls.correct(reached)
