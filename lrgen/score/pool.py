@@ -14,6 +14,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -163,24 +164,39 @@ class Pool:
         self._owner, self._waiting = os.getpid(), {}  # the reader of an earlier process has the earlier requests
         options = json.dumps({**asdict(self.settings), "owner": self._owner})
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        command = [sys.executable, "-m", "lrgen.score.pool_process", options]
+        started = Future[subprocess.Popen[bytes]]()
+        threading.Thread(target=self._run, args=(command, environment, self._waiting, started), daemon=True).start()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "lrgen.score.pool_process", options],
+            self._process = started.result()
+        except OSError as error:
+            raise ScoreError(f"the pool cannot be started: {error}") from error
+        atexit.register(self.close)
+        return self._process
+
+    def _run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        waiting: Mapping[int, SimpleQueue[dict[str, Any] | None]],
+        started: "Future[subprocess.Popen[bytes]]",
+    ) -> None:
+        """Start a process, and hand its answers to those who wait for them, until it ends.
+
+        The kernel ends a process with the thread that has started it, so that has to be one that lasts.
+        """
+        try:
+            process = subprocess.Popen(
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
                 start_new_session=True,
             )
         except OSError as error:
-            raise ScoreError(f"the pool cannot be started: {error}") from error
-        threading.Thread(target=self._read, args=(self._process, self._waiting), daemon=True).start()
-        atexit.register(self.close)
-        return self._process
-
-    def _read(
-        self, process: "subprocess.Popen[bytes]", waiting: Mapping[int, SimpleQueue[dict[str, Any] | None]]
-    ) -> None:
-        """Hand the answers of a process to those who wait for them, until it ends."""
+            started.set_exception(error)
+            return
+        started.set_result(process)
         assert process.stdout is not None
         for line in process.stdout:
             message = json.loads(line)

@@ -1,7 +1,7 @@
 """The process of a pool (score.pool): it reads requests from its standard input until that ends.
 
-Requests are graded one after the other, each in batches, so that verdicts come early. A request that nobody waits for
-any more is left.
+Requests that have arrived are graded together, in batches: some trainers ask once for each completion. A request that
+nobody waits for any more is left.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
@@ -30,12 +30,20 @@ class _ForgottenError(Exception):
     """Nobody waits for a request any more."""
 
 
+@dataclass(frozen=True)
+class _Request:
+    """A request for verdicts on some completions."""
+
+    number: int
+    samples: tuple[tuple[Row, Completion], ...]
+
+
 class _Requests:
     """The requests that arrive; ``forgotten`` are the numbers of those that nobody waits for."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.arrived: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         self.forgotten: set[int] = set()
+        self._arrived: SimpleQueue[_Request | None] = SimpleQueue()
         self._stream = stream
 
     def read(self) -> None:
@@ -45,8 +53,16 @@ class _Requests:
             if "forget" in message:
                 self.forgotten.add(message["forget"])
             else:
-                self.arrived.put(message)
-        self.arrived.put(None)
+                samples = ((row, Completion(str(row["id"]), 0, text, "")) for row, text in message["samples"])
+                self._arrived.put(_Request(message["request"], tuple(samples)))
+        self._arrived.put(None)
+
+    def take(self) -> list[_Request] | None:
+        """Wait for a request, and take all that have arrived; None once the owner has closed the stream."""
+        arrived = [self._arrived.get()]
+        while not self._arrived.empty():
+            arrived.append(self._arrived.get())
+        return None if None in arrived else [request for request in arrived if request is not None]
 
 
 def main(options: Mapping[str, Any]) -> None:
@@ -69,32 +85,41 @@ def main(options: Mapping[str, Any]) -> None:
         with nursery_process.leased():
             pass  # torch is loaded before the first request
         scorer = Scorer(Reference(catalogues.load()), settings, verdicts.cache_in(folder))
-        while (request := requests.arrived.get()) is not None:
-            _grade(scorer, request, requests, answers)
+        while (arrived := requests.take()) is not None:
+            _grade(scorer, arrived, requests, answers)
 
 
-def _grade(scorer: Scorer, request: Mapping[str, Any], requests: _Requests, answers: BinaryIO) -> None:
-    number = request["request"]
+def _grade(scorer: Scorer, arrived: Sequence[_Request], requests: _Requests, answers: BinaryIO) -> None:
+    """Grade the samples of some requests together, and answer each."""
 
-    def answer(message: Mapping[str, Any]) -> None:
-        answers.write(json.dumps({"request": number, **message}).encode() + b"\n")
+    def answer(request: _Request, message: Mapping[str, Any]) -> None:
+        answers.write(json.dumps({"request": request.number, **message}).encode() + b"\n")
         answers.flush()
 
     def advance(_: int) -> None:
-        if number in requests.forgotten:
+        if all(request.number in requests.forgotten for request in arrived):
             raise _ForgottenError
 
-    samples = [(row, Completion(str(row["id"]), 0, text, "")) for row, text in request["samples"]]
+    places = [(request, index) for request in arrived for index in range(len(request.samples))]
+    samples = [sample for request in arrived for sample in request.samples]
     try:
-        for index, verdict in enumerate(scorer.score(samples, advance)):
-            answer({"index": index, "verdict": asdict(verdict)})
+        for (request, index), verdict in zip(places, scorer.score(samples, advance), strict=True):
+            answer(request, {"index": index, "verdict": asdict(verdict)})
     except _ForgottenError:
-        requests.forgotten.discard(number)
-    except LrgenError as error:
-        answer({"error": str(error)})
-    except Exception:  # noqa: BLE001  a fault of lrgen must not end a training
-        traceback.print_exc()
-        _grade_alone(scorer, samples, answer)
+        pass
+    except Exception as error:  # noqa: BLE001  a fault of lrgen must not end a training
+        if len(arrived) > 1:  # only the request that is at fault may suffer
+            for request in arrived:
+                _grade(scorer, [request], requests, answers)
+            return
+        [request] = arrived
+        if isinstance(error, LrgenError):
+            answer(request, {"error": str(error)})
+        else:
+            traceback.print_exc()
+            _grade_alone(scorer, samples, lambda message: answer(request, message))
+    finally:
+        requests.forgotten -= {request.number for request in arrived}
 
 
 def _grade_alone(

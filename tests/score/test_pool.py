@@ -1,5 +1,7 @@
 """A pool scores in a process of its own, and gives exactly one verdict for a completion, whatever happens."""
 
+import io
+import json
 import os
 import signal
 import threading
@@ -67,6 +69,18 @@ def test_threads_share_a_pool(pool, explained):
     assert {number: verdict.passed for number, verdict in ends.items()} == {n: n % 2 == 1 for n in range(6)}
 
 
+def test_the_pool_outlives_the_thread_that_started_it(explained):
+    """An event loop ends its threads; the process that one of them started goes on."""
+    started = Pool(PoolSettings(case_seed=CASE_SEED))
+    thread = threading.Thread(target=started.score, args=([explained], [explained["completion"]]))
+    thread.start()
+    thread.join()
+    pid = started.pid
+    assert started.score([explained], [explained["completion"]])[0].passed
+    assert started.pid == pid
+    started.close()
+
+
 def test_a_row_that_cannot_be_scored_is_an_error(pool, explained):
     """A task that does not exist is named, and the pool goes on."""
     with pytest.raises(ScoreError, match="unknown task 'sing'"):
@@ -96,6 +110,32 @@ def test_a_fault_of_grading_has_no_verdict_and_ends_no_batch(explained):
     samples = [({"id": name}, Completion(name, 0, "", "")) for name in ("good", "bad", "good")]
     pool_process._grade_alone(Failing(), samples, answers.append)
     assert [answer["verdict"] and answer["verdict"]["row_id"] for answer in answers] == ["good", None, "good"]
+
+
+def test_requests_that_wait_are_graded_together(explained):
+    """Several requests are one batch; where one is at fault, each is graded by itself, and only that one is refused."""
+    batches, written = [], io.BytesIO()
+
+    class Recording:
+        def score(self, samples, advance):
+            batches.append([row["id"] for row, _ in samples])
+            if "bad" in batches[-1]:
+                raise ScoreError("row bad: no such task")
+            return [verdict for _ in samples]
+
+    def requests(*names):
+        samples = (tuple((({"id": name}), Completion(name, 0, "", "")) for name in of_one) for of_one in names)
+        return [pool_process._Request(number, each) for number, each in enumerate(samples)]
+
+    verdict = Verdict("good", 0, "", "", "", "", "", 0.0, 0.0, False, "", 0.0, "", "", "")
+    pool_process._grade(Recording(), requests(["a", "b"], ["c"]), pool_process._Requests(io.BytesIO()), written)
+    assert batches == [["a", "b", "c"]]
+    pool_process._grade(Recording(), requests(["a"], ["bad"]), pool_process._Requests(io.BytesIO()), written)
+    assert batches[1:] == [["a", "bad"], ["a"], ["bad"]]
+    answers = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(answer["request"], answer.get("index"), answer.get("error")) for answer in answers] == [
+        (0, 0, None), (0, 1, None), (1, 0, None), (0, 0, None), (1, None, "row bad: no such task"),
+    ]  # fmt: skip
 
 
 def test_a_forked_process_has_a_pool_of_its_own(pool, explained):

@@ -10,46 +10,16 @@ from typing import Any
 import pytest
 
 from lrgen import rewards
-from lrgen.finetune import manifest
-from lrgen.finetune.example import Grade, Row
-from lrgen.finetune.formats import parquet
-from lrgen.finetune.rows import NAMES, Rows, Split
-from lrgen.finetune.tasks import explain
+from lrgen.finetune.example import Grade
+from lrgen.finetune.rows import NAMES, Split
 from lrgen.score import ladder, partial
 from lrgen.score.pool import PoolSettings
 from lrgen.score.verdict import CHECKS, Verdict
-from tests import corpus
 from tests.paths import REPOSITORY
 from tests.score.rows import CASE_SEED
 
 DOCUMENT = (REPOSITORY / "docs" / "scoring.md").read_text()
 NOT_HANDED_ON = {"prompt", "completion"}  # columns that TRL keeps
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without network access or a cache in the home folder, in an empty folder."""
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def dataset(catalogue, tmp_path) -> dict[Split, list[Row]]:
-    """A dataset in the folder ``data`` that explains schedules, whose answers are graded without executing a file."""
-    rows = {}
-    (tmp_path / "data").mkdir()
-    writer = parquet.ParquetWriter(tmp_path / "data" / parquet.NAME)
-    for split, number in ((Split.TRAIN, 1), (Split.TEST, 2)):
-        examples = explain.examples(corpus.task_input(catalogue, [number]))
-        rows[split] = [Rows(0).of(example, split, split.value) for example in examples]
-        for row in rows[split]:
-            writer.write(row)
-    writer.close()
-    facts = {"schema": rows[Split.TEST][0]["schema"], "arguments": {}, "counts": {}, "held_out": {}}
-    manifest.write(tmp_path / "data", facts)
-    return rows
 
 
 def block(heading: str, language: str) -> str:
