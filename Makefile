@@ -5,6 +5,9 @@ VENV = .venv
 # LEMUR's client pins an old torch: it gets an environment of its own (8 GB), for `make lemur` alone.
 LEMUR_VENV = .venv-lemur
 LEMUR_VERSION = 2.2.11
+# verifiers brings 200 packages: another environment of its own, for `make integrations` alone.
+VERIFIERS_VENV = .venv-verifiers
+VERIFIERS_VERSION = 0.4.0
 BIN = $(VENV)/bin
 VARIANTS ?= 1-50
 DATASET ?= dataset
@@ -19,7 +22,7 @@ FAST = -m "not slow" --max-worker-restart 0 -o faulthandler_exit_on_timeout=true
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify verify-grid dataset test test-all lemur lint bench bench-gpu gpu-wheels docs golden lock clean
+.PHONY: setup verify verify-grid dataset test test-all lemur integrations lint bench bench-gpu gpu-wheels docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -67,6 +70,15 @@ $(LEMUR_VENV)/.ready: | setup
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(LEMUR_VENV)/bin/python nn-dataset==$(LEMUR_VERSION) pylint
 	@touch $@
 
+integrations: $(VERIFIERS_VENV)/.ready
+	PYTHONPATH=. $(VERIFIERS_VENV)/bin/python -m pytest integrations/verifiers
+
+$(VERIFIERS_VENV)/.ready: integrations/verifiers/pyproject.toml requirements.lock | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VERIFIERS_VENV)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VERIFIERS_VENV)/bin/python -c requirements.lock \
+		--editable . --editable integrations/verifiers verifiers==$(VERIFIERS_VERSION) uv pytest hypothesis
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -96,4 +108,4 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) $(LEMUR_VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) .pytest_cache .mypy_cache .ruff_cache build dist

@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lrgen.finetune import manifest
 from lrgen.finetune.example import Row
-from lrgen.finetune.formats import parquet
-from lrgen.finetune.rows import Rows, Split
-from lrgen.finetune.tasks import explain
-from tests import corpus
+from lrgen.finetune.rows import Split
+from tests.score.rows import dataset_in
 
 
 @pytest.fixture
@@ -23,16 +20,5 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def dataset(catalogue, tmp_path, offline) -> dict[Split, list[Row]]:
-    """A dataset in the folder ``data`` that explains schedules, whose answers are graded without executing a file."""
-    rows = {}
-    (tmp_path / "data").mkdir()
-    writer = parquet.ParquetWriter(tmp_path / "data" / parquet.NAME)
-    for split, number in ((Split.TRAIN, 1), (Split.TEST, 2)):
-        examples = explain.examples(corpus.task_input(catalogue, [number]))
-        rows[split] = [Rows(0).of(example, split, split.value) for example in examples]
-        for row in rows[split]:
-            writer.write(row)
-    writer.close()
-    facts = {"schema": rows[Split.TEST][0]["schema"], "arguments": {}, "counts": {}, "held_out": {}}
-    manifest.write(tmp_path / "data", facts)
-    return rows
+    """A dataset in the folder ``data``."""
+    return dataset_in(tmp_path / "data", catalogue)

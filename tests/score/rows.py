@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lrgen.catalogue import Catalogue
+from lrgen.finetune import manifest
 from lrgen.finetune.example import Example, Reference, Row
-from lrgen.finetune.rows import Rows, Split
+from lrgen.finetune.formats import parquet
+from lrgen.finetune.rows import SCHEMA, Rows, Split
 from lrgen.finetune.tasks import convert, explain, infill, trace, write
 from lrgen.score.completions import Completion
 from lrgen.score.scorer import Scorer, ScoreSettings
@@ -36,3 +38,18 @@ def scorer_in(folder: Path, catalogue: Catalogue, workers: int = 2) -> Scorer:
 def samples_of(row: Row, texts: Iterable[str]) -> list[tuple[Row, Completion]]:
     """Return texts as samples of a row."""
     return [(row, Completion(row["id"], number, text, "")) for number, text in enumerate(texts)]
+
+
+def dataset_in(folder: Path, catalogue: Catalogue) -> dict[Split, list[Row]]:
+    """Write a dataset that explains schedules, whose answers are graded without executing a file."""
+    rows = {}
+    folder.mkdir()
+    writer = parquet.ParquetWriter(folder / parquet.NAME)
+    for split, number in ((Split.TRAIN, 1), (Split.TEST, 2)):
+        examples = explain.examples(corpus.task_input(catalogue, [number]))
+        rows[split] = [Rows(0).of(example, split, split.value) for example in examples]
+        for row in rows[split]:
+            writer.write(row)
+    writer.close()
+    manifest.write(folder, {"schema": SCHEMA, "arguments": {}, "counts": {}, "held_out": {}})
+    return rows
