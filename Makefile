@@ -5,9 +5,13 @@ VENV = .venv
 # LEMUR's client pins an old torch: it gets an environment of its own (8 GB), for `make lemur` alone.
 LEMUR_VENV = .venv-lemur
 LEMUR_VERSION = 2.2.11
-# verifiers brings 200 packages: another environment of its own, for `make integrations` alone.
+# What lrgen's integrations are tested with, in environments of their own, for `make integrations` alone. The trainers come
+# without what they need to train.
 VERIFIERS_VENV = .venv-verifiers
 VERIFIERS_VERSION = 0.4.0
+TRAINERS_VENV = .venv-trainers
+TRAINERS = verl==0.9.1 openrlhf==0.11.2 ms-swift==4.6.0
+TRAINERS_NEED = codetiming json_repair modelscope omegaconf peft pylatexenc tensordict
 BIN = $(VENV)/bin
 VARIANTS ?= 1-50
 DATASET ?= dataset
@@ -70,13 +74,21 @@ $(LEMUR_VENV)/.ready: | setup
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(LEMUR_VENV)/bin/python nn-dataset==$(LEMUR_VERSION) pylint
 	@touch $@
 
-integrations: $(VERIFIERS_VENV)/.ready
+integrations: $(VERIFIERS_VENV)/.ready $(TRAINERS_VENV)/.ready
 	PYTHONPATH=. $(VERIFIERS_VENV)/bin/python -m pytest integrations/verifiers
+	PYTHONPATH=. $(TRAINERS_VENV)/bin/python -m pytest integrations/trainers
 
 $(VERIFIERS_VENV)/.ready: integrations/verifiers/pyproject.toml requirements.lock | setup
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VERIFIERS_VENV)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VERIFIERS_VENV)/bin/python -c requirements.lock \
 		--editable . --editable integrations/verifiers verifiers==$(VERIFIERS_VERSION) uv pytest hypothesis
+	@touch $@
+
+$(TRAINERS_VENV)/.ready: requirements.lock | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TRAINERS_VENV)
+	$(BIN)/uv pip install --quiet --python $(TRAINERS_VENV)/bin/python -r requirements.lock $(TRAINERS_NEED)
+	$(BIN)/uv pip install --quiet --python $(TRAINERS_VENV)/bin/python --no-deps --editable . $(TRAINERS)
+	rm -rf $(TRAINERS_VENV)/lib/python3.*/site-packages/tests  # two of them install theirs, which would hide ours
 	@touch $@
 
 lint: setup
@@ -108,4 +120,4 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) $(TRAINERS_VENV) .pytest_cache .mypy_cache .ruff_cache build dist
