@@ -30,7 +30,7 @@ class Progress:
         self._action = action
         self._clock = clock
         self._total = total
-        self._done = 0
+        self._done = self._before = 0
         self._failed = 0
         self._console = Console(stderr=True, highlight=False)
         self._bar: Any = None
@@ -61,6 +61,7 @@ class Progress:
     def restart(self, total: int, done: int) -> None:
         """Set the number of items, and how many are done already."""
         self._total, self._done = total, 0
+        self._before, self._begun = done, self._clock()
         if self._bar is not None:
             self._bar.update(self._task, total=total)
         self.advance(done)
@@ -76,7 +77,8 @@ class Progress:
                 self._bar.refresh()
         elif State.verbosity >= 0 and self._clock() - self._printed_at > _INTERVAL:
             self._printed_at = self._clock()
-            self._console.print(f"{self._action}: {self._done}{f' of {self._total}' if self._total else ''}")
+            of_total = f" of {self._total}{self._remaining()}" if self._total else ""
+            self._console.print(f"{self._action}: {self._done}{of_total}")
 
     def begin(self, count: int, expected: dict[int, float]) -> None:
         """Begin the runs of a seed: print the number of reused results, and keep the expected seconds of the others.
@@ -111,12 +113,15 @@ class Progress:
             self._console.print(escape(outcome.output.rstrip()), soft_wrap=True)
 
     def _remaining(self) -> str:
-        """``, 12 min left``: the expected time of the other files, scaled by the pace of the finished ones."""
-        if not self._spent or not self._expected:
+        """``, 12 min left``, at the pace of what is done: of expected times where there are any, else of items."""
+        if self._expected:
+            later = self._total - self._done - len(self._expected)  # runs of later seeds
+            rest, done = sum(self._expected.values()) + later * self._mean, self._spent
+        else:
+            rest, done = float(self._total - self._done), float(self._done - self._before)
+        if not rest or not done:
             return ""
-        later = self._total - self._done - len(self._expected)  # runs of later seeds
-        rest = sum(self._expected.values()) + later * self._mean
-        seconds = (self._clock() - self._begun) * rest / self._spent
+        seconds = (self._clock() - self._begun) * rest / done
         return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"
 
 

@@ -38,6 +38,8 @@ class Conditions:
         lrgen: the version of lrgen.
         ladder: the version of the reward ladder.
         dataset: the sha256 of the dataset's manifest.
+        splits: the splits of the scored rows, separated by commas.
+        tasks: the tasks of the scored rows; empty for all.
         stage: the last check that was requested.
         policy: the code that an answer may contain.
         case_seed: the seed of the drawn cases.
@@ -46,6 +48,8 @@ class Conditions:
     lrgen: str
     ladder: int
     dataset: str
+    splits: str
+    tasks: str
     stage: str
     policy: str
     case_seed: int
@@ -236,7 +240,9 @@ def _require(folder: Path, conditions: Conditions) -> None:
     elif recorded != conditions:
         before, now = asdict(recorded), asdict(conditions)
         changed = [name for name in now if before[name] != now[name]]
-        differences = ", ".join(f"{name.replace('_', ' ')} {before[name]} instead of {now[name]}" for name in changed)
+        differences = ", ".join(
+            f"{name.replace('_', ' ')} {before[name] or 'all'} instead of {now[name] or 'all'}" for name in changed
+        )
         raise ScoreError(f"{folder}: has results under other conditions ({differences}): choose another --out")
 
 

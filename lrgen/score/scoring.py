@@ -64,6 +64,7 @@ class Rows:
 
     folder: Path
     splits: tuple[str, ...]
+    tasks: tuple[str, ...]
     ids: tuple[str, ...]
     seen: summary.Seen
 
@@ -108,7 +109,7 @@ def rows_of(selection: Selection) -> Rows:
         raise ScoreError(f"{folder}: no row of the dataset is selected")
     training = list(parquet.read(folder, "train", _CHOSEN)) if "train" in present else []
     seen = summary.Seen({row["family"] for row in training}, {row["architecture"] for row in training})
-    return Rows(folder, splits, tuple(chosen), seen)
+    return Rows(folder, splits, tuple(sorted(set(selection.tasks))), tuple(chosen), seen)
 
 
 def scorer_of(catalogue: Catalogue, plan: VerifyPlan, out: Path, seconds: float | None = None) -> Scorer:
@@ -136,12 +137,18 @@ def scorer_of(catalogue: Catalogue, plan: VerifyPlan, out: Path, seconds: float 
     return Scorer(Reference(catalogue), settings, verdicts.cache_in(out))
 
 
-def conditions_of(folder: Path, scorer: Scorer) -> Conditions:
+def conditions_of(rows: Rows, scorer: Scorer) -> Conditions:
     """The conditions of a run."""
     settings = scorer.settings
-    digest = hashlib.sha256(read_bytes(folder / manifest.NAME)).hexdigest()
     return Conditions(
-        __version__, ladder.VERSION, digest, settings.stage.value, settings.policy.value, settings.case_seed
+        lrgen=__version__,
+        ladder=ladder.VERSION,
+        dataset=hashlib.sha256(read_bytes(rows.folder / manifest.NAME)).hexdigest(),
+        splits=",".join(rows.splits),
+        tasks=",".join(rows.tasks),
+        stage=settings.stage.value,
+        policy=settings.policy.value,
+        case_seed=settings.case_seed,
     )
 
 
@@ -180,7 +187,7 @@ def score(
         if ends is not None and time.monotonic() > ends:
             raise _DeadlineError
 
-    conditions = conditions_of(rows.folder, scorer)
+    conditions = conditions_of(rows, scorer)
     with results.Results(out, conditions) as written:
         waiting = [
             completion
@@ -220,7 +227,7 @@ def gold(
                 problems.append(f"row {row['id']} ({row['task']}): its own answer does not pass: {verdict.reason}")
         elif verdict.passed:
             problems.append(f"row {row['id']} ({row['task']}): its rejected answer passes")
-    numbers = summary.summarise(graded, conditions_of(rows.folder, scorer), len(rows.ids), rows.seen)
+    numbers = summary.summarise(graded, conditions_of(rows, scorer), len(rows.ids), rows.seen)
     return Scored(tuple(graded), numbers, problems=tuple(problems))
 
 

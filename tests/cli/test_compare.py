@@ -322,6 +322,16 @@ def test_the_remaining_time_includes_all_seeds(capfd):
     assert capfd.readouterr().err.endswith(", 50 s left\n")
 
 
+def test_the_remaining_time_of_counted_items(capfd):
+    """After ten of forty items, of which six were done before, took eight seconds, sixty seconds remain."""
+    seconds = 0.0
+    progress = Progress("scoring", 0, clock=lambda: seconds)
+    progress.restart(40, 6)
+    seconds = 8.0
+    progress.advance(4)
+    assert capfd.readouterr().err == "scoring: 10 of 40, 60 s left\n"
+
+
 def test_without_seeds_there_is_one_run_and_no_column(lrgen, verified_seeds):
     """Without ``--seeds`` each file has one run with the seed of ``--seed``, and the table has no column for it."""
     code, out, _ = lrgen("verify", "--variant", "1-2", "--seed", "7", "--device", "cpu")

@@ -173,6 +173,8 @@ def test_a_finished_run_has_its_lines_in_the_order_of_the_completions(folder):
         ({"case_seed": 8, "ladder": 2}, "(ladder 1 instead of 2, case seed 7 instead of 8)"),
         ({"lrgen": "9"}, "(lrgen 0.1.0 instead of 9)"),
         ({"policy": "lemur"}, "(policy strict instead of lemur)"),
+        ({"tasks": "infill"}, "(tasks all instead of infill)"),
+        ({"splits": "test,train"}, "(splits test instead of test,train)"),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
