@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import black
 
-from benchmarks import audit, datasets, instrument, nursery, results
+from benchmarks import audit, datasets, instrument, nursery, results, scoring
 from lrgen import catalogue as catalogues
 from lrgen.records import Outcome, VerifySettings
 from lrgen.render import output, renderer
@@ -46,6 +46,7 @@ def main() -> None:
         "queue": bench_queue,
         "nursery": nursery.bench,
         "audit": audit.bench,
+        "score": lambda folder: scoring.bench(catalogues.load()),
         "instrument": functools.partial(bench_instrument, arguments),
         "results": lambda folder: results.bench(folder, catalogues.load()),
         "dataset": lambda folder: datasets.bench(folder, catalogues.load()),
