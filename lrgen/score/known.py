@@ -20,7 +20,7 @@ _OF_METHODS = frozenset({"staticmethod", "classmethod", "property"})
 
 
 def with_parts(candidate: Candidate, architecture: Architecture, variant: Variant, renderer: Renderer) -> Candidate:
-    """The file with its parts if all but its schedule is a text of the catalogue; else the file as it is.
+    """Add the parts to a file in which all but the schedule is a text of the catalogue; others stay as they are.
 
     Whether the parts are separate is for the checks to decide (``verify.parts.separate``). The caller makes sure that
     the policy ``strict`` holds for the file, so that its schedule reaches no other part by itself.

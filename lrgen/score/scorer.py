@@ -1,9 +1,12 @@
 """The core of scoring: many completions in, a verdict on each out; ``lrgen score`` and the rewards call it."""
 
+import ast
+import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lrgen.finetune import grading
 from lrgen.finetune.example import Grade, Reference, Row
@@ -19,6 +22,7 @@ from lrgen.verify.checks import learn_reasons, make_scheduler_trace
 from lrgen.verify.isolation import Isolation
 from lrgen.verify.parts.checks import ON_HOST
 
+_REMEMBERED = 1000  # files that passed
 BATCH = 64  # completions whose files are verified in one call
 
 
@@ -52,6 +56,7 @@ class Scorer:
     reference: Reference
     settings: ScoreSettings
     store: Store
+    _passed: dict[Key, Outcome] = field(default_factory=dict)
 
     def score(
         self, samples: Iterable[tuple[Row, Completion]], advance: Callable[[int], None] = lambda count: None
@@ -116,14 +121,40 @@ class Scorer:
         return known.with_parts(made, reference.architecture(row), reference.variant(row), reference.renderer)
 
     def _outcomes(
-        self, candidates: list[Candidate], made: Sequence[Candidate | Grade], advance: Callable[[int], None]
+        self, candidates: Sequence[Candidate], made: Sequence[Candidate | Grade], advance: Callable[[int], None]
     ) -> dict[Key, Outcome]:
-        copies: dict[Key, int] = {}
-        for each in made:
-            if isinstance(each, Candidate):
-                copies[grading.key_of(each)] = copies.get(grading.key_of(each), 0) + 1
+        """The outcome of each file.
+
+        A file that differs from one that passed in comments and layout alone has its outcome: samples of one row often
+        do. One that failed says nothing about the others, whose cases are drawn anew.
+        """
+        copies = Counter(grading.key_of(each) for each in made if isinstance(each, Candidate))
+        outcomes: dict[Key, Outcome] = {}
+        waiting = list(candidates)
+        while waiting:
+            first: dict[Key, Candidate] = {}
+            later = []
+            for candidate in waiting:
+                alike = self._code_of(candidate)
+                if alike in self._passed:
+                    outcomes[grading.key_of(candidate)] = replace(self._passed[alike], candidate=candidate, seconds=0.0)
+                    advance(copies[grading.key_of(candidate)])
+                elif first.setdefault(alike, candidate) is not candidate:
+                    later.append(candidate)
+            for outcome in self._run(list(first.values())):
+                key = grading.key_of(outcome.candidate)
+                outcomes[key] = outcome
+                if outcome.status.ok:
+                    self._passed[self._code_of(outcome.candidate)] = outcome
+                    if len(self._passed) > _REMEMBERED:
+                        del self._passed[next(iter(self._passed))]
+                advance(copies[key])
+            waiting = later
+        return outcomes
+
+    def _run(self, candidates: list[Candidate]) -> Iterator[Outcome]:
         if not candidates:
-            return {}
+            return
         settings = self.settings
         running = run.verify(
             candidates,
@@ -136,13 +167,16 @@ class Scorer:
             engine=settings.engine,
             address=settings.address,
         )
-        outcomes = {}
         with closing(running):
-            for outcome in running:
-                key = grading.key_of(outcome.candidate)
-                outcomes[key] = outcome
-                advance(copies[key])
-        return outcomes
+            yield from running
+
+    def _code_of(self, candidate: Candidate) -> Key:
+        """Return what decides whether a file passes: its code under the policy strict, else its bytes."""
+        sha256, *_ = key = grading.key_of(candidate)
+        if self.settings.policy is Policy.STRICT:
+            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+                sha256 = sha256_of(ast.dump(ast.parse(candidate.source)))
+        return (sha256, *key[1:])
 
     def _fractions(self, outcomes: dict[Key, Outcome]) -> dict[Key, float]:
         """The partial credit of the files that failed in the schedule check.

@@ -25,9 +25,9 @@ CODE = sections.parse(TEXT).schedule
 def parts_of(text):
     """Whether the parts of a text are executed once."""
     candidate = candidate_of(Path("a.py"), text.encode(), ARCHITECTURE, VARIANT)
-    found = known.with_parts(candidate, ARCHITECTURE, VARIANT, RENDERER)
-    assert found.parts is None or not found.rendered
-    return found.parts is not None and separate(found)
+    with_parts = known.with_parts(candidate, ARCHITECTURE, VARIANT, RENDERER)
+    assert not with_parts.rendered
+    return with_parts.parts is not None and separate(with_parts)
 
 
 def with_schedule(code, imports=""):

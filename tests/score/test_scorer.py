@@ -12,6 +12,7 @@ from lrgen.finetune.example import Grade
 from lrgen.finetune.tasks import convert
 from lrgen.records import Comparison, Outcome, Policy, Stage, Status
 from lrgen.score import ladder
+from lrgen.verify import run
 from lrgen.verify.candidate import candidate_of
 from tests import corpus
 from tests.paths import CASES, TINY
@@ -146,6 +147,24 @@ def test_another_api_with_the_same_curve_passes(tiny, scorer):
     examples = [e for e in convert.examples(corpus.task_input(tiny, (1, 2, 6, 23), "Tiny")) if e.scope == "file"]
     verdicts = scorer.batch([samples_of(row_of(each), [each.completion])[0] for each in examples[:2]])
     assert [verdict.passed for verdict in verdicts] == [True] * len(verdicts) != []
+
+
+def test_comments_and_layout_are_not_executed_again(tiny, tmp_path, monkeypatch):
+    """Of answers with the same code one is executed; if it fails, each of the others is."""
+    scorer = scorer_in(tmp_path, tiny)
+    [row] = rows_of(tiny, "infill", [1])
+    executed = []
+    real = run.verify
+    monkeypatch.setattr(
+        run, "verify", lambda files, *args, **options: executed.append(len(files)) or real(files, *args, **options)
+    )
+    right = [f"{row['completion']}\n{comment}" for comment in ("# 1\n", "# 2\n", "\n\n# 3\n")]
+    assert all(verdict.passed for verdict in scorer.batch(samples_of(row, right)))
+    assert all(verdict.passed for verdict in scorer.batch(samples_of(row, [f"# 4\n{row['completion']}"])))
+    assert executed == [1]
+    wrong = [f"{CONSTANT}{comment}" for comment in ("# 1\n", "# 2\n", "# 3\n")]
+    assert not any(verdict.passed for verdict in scorer.batch(samples_of(row, wrong)))
+    assert executed == [1, 1, 1, 1]
 
 
 def test_the_same_completions_and_case_seed_give_the_same_verdicts(tiny, tmp_path):
