@@ -39,7 +39,7 @@ class Conditions:
         ladder: the version of the reward ladder.
         dataset: the sha256 of the dataset's manifest.
         splits: the splits of the scored rows, separated by commas.
-        tasks: the tasks of the scored rows; empty for all.
+        tasks: the tasks of the scored rows, separated by commas, or ``all``.
         stage: the last check that was requested.
         policy: the code that an answer may contain.
         case_seed: the seed of the drawn cases.
@@ -241,7 +241,7 @@ def _require(folder: Path, conditions: Conditions) -> None:
         before, now = asdict(recorded), asdict(conditions)
         changed = [name for name in now if before[name] != now[name]]
         differences = ", ".join(
-            f"{name.replace('_', ' ')} {before[name] or 'all'} instead of {now[name] or 'all'}" for name in changed
+            f"{name.replace('_', ' ')} {before[name]} instead of {now[name]}" for name in changed
         )
         raise ScoreError(f"{folder}: has results under other conditions ({differences}): choose another --out")
 

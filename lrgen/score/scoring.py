@@ -145,7 +145,7 @@ def conditions_of(rows: Rows, scorer: Scorer) -> Conditions:
         ladder=ladder.VERSION,
         dataset=hashlib.sha256(read_bytes(rows.folder / manifest.NAME)).hexdigest(),
         splits=",".join(rows.splits),
-        tasks=",".join(rows.tasks),
+        tasks=",".join(rows.tasks) or "all",
         stage=settings.stage.value,
         policy=settings.policy.value,
         case_seed=settings.case_seed,
