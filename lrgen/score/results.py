@@ -240,9 +240,7 @@ def _require(folder: Path, conditions: Conditions) -> None:
     elif recorded != conditions:
         before, now = asdict(recorded), asdict(conditions)
         changed = [name for name in now if before[name] != now[name]]
-        differences = ", ".join(
-            f"{name.replace('_', ' ')} {before[name]} instead of {now[name]}" for name in changed
-        )
+        differences = ", ".join(f"{name.replace('_', ' ')} {before[name]} instead of {now[name]}" for name in changed)
         raise ScoreError(f"{folder}: has results under other conditions ({differences}): choose another --out")
 
 

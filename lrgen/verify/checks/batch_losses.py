@@ -89,18 +89,40 @@ def first_wrong(
     if entropies.shape[1] > 1:
         factors = np.linalg.lstsq(entropies, losses, rcond=None)[0]
         expected = entropies @ factors
-        right = _close(losses, expected, tolerance)
-    else:
-        expected = entropies[:, 0]
-        losses = losses / _scale_of(losses, expected)
-        right = _close(losses, expected, tolerance)
-        if terms and not right.all():
-            sizes = np.concatenate([epoch.sizes for epoch in batches])
-            right |= _explained(losses - expected, terms, whole / sizes)
-            at = np.array(sorted(terms))
-            measured = np.array([terms[update] for update in sorted(terms)])
-            right[at] = _close(losses[at], expected[at] + measured, tolerance)
-            expected = expected + np.interp(np.arange(len(losses)), at, measured)
+        return _first(losses, expected, _close(losses, expected, tolerance))
+    shares = whole / np.concatenate([epoch.sizes for epoch in batches])
+    wrong = _wrong_of_one(losses, entropies[:, 0], terms, shares, tolerance)
+    scale = _scale_of(losses, entropies[:, 0])
+    # A term of the weights may be near a power of two times the cross-entropy, too.
+    if wrong is None or scale == 1.0:
+        return wrong
+    scaled = _wrong_of_one(losses / scale, entropies[:, 0], terms, shares, tolerance)
+    return scaled if scaled is None or not terms else wrong
+
+
+def _wrong_of_one(
+    losses: NDArray[np.float64],
+    entropies: NDArray[np.float64],
+    terms: Mapping[int, float],
+    shares: NDArray[np.float64],
+    tolerance: float,
+) -> tuple[int, float, float] | None:
+    """The first update whose loss is wrong, where an output has one leaf of logits."""
+    expected = entropies
+    right = _close(losses, expected, tolerance)
+    if terms and not right.all():
+        right |= _explained(losses - expected, terms, shares)
+        at = np.array(sorted(terms))
+        measured = np.array([terms[update] for update in sorted(terms)])
+        right[at] = _close(losses[at], expected[at] + measured, tolerance)
+        expected = expected + np.interp(np.arange(len(losses)), at, measured)
+    return _first(losses, expected, right)
+
+
+def _first(
+    losses: NDArray[np.float64], expected: NDArray[np.float64], right: NDArray[np.bool_]
+) -> tuple[int, float, float] | None:
+    """The first update whose loss is not right, with the loss and the expected one."""
     if right.all():
         return None
     wrong = int(np.flatnonzero(~right)[0])
