@@ -21,7 +21,7 @@ NUMBERS = range(1, 17)
 BATCH = 512
 COMPLETIONS = 10_000
 IMPORTS = 3
-HUNG = "def make_scheduler(optimizer, total_steps, prm):\n    while True:\n        pass\n"
+HUNG = "def make_scheduler(optimizer, total_steps, prm):\n    while total_steps:\n        pass\n"
 SECONDS = 10.0  # limit of a check
 
 
@@ -41,13 +41,21 @@ def bench(catalogue: Catalogue) -> None:
     print(f"score: {plan.cores()} workers, ResNet at 32 pixels")
     print(f"  {'the pool is ready':<44}{started:8.2f} s, {started - imported:.2f} s after torch's own {imported:.2f} s")
     for name, rows in (("schedules alone", schedules), ("whole files", files)):
-        rate(pool, f"{name}, right", rows, [f"{row['completion']}\n# {number}\n" for number, row in enumerate(rows)])
-        rate(pool, f"{name}, of another row", rows, [row["completion"] for row in [*rows[1:], rows[0]]])
+        half = len(rows) // 2
+        rate(pool, f"{name}, right", rows, [in_other_words(row["completion"]) for row in rows])
+        rate(pool, f"{name}, of another row", rows, [row["completion"] for row in [*rows[half:], *rows[:half]]])
     batch(pool, schedules)
     hung(pool, schedules)
     memory(pool, facts)
     pool.close()
     print()
+
+
+def in_other_words(code: str) -> str:
+    """Code that does the same and stands nowhere else: another name in the network, or a constant more."""
+    if "shortcut" in code:
+        return code.replace("shortcut", "skipped")
+    return f"BENCHMARK = True\n\n\n{code}"
 
 
 def rows_of(task: object, task_input: TaskInput) -> list[Row]:
