@@ -1,5 +1,6 @@
 """Scoring: verdicts a second, a batch of a trainer, the start of the pool, and the memory of its caller."""
 
+import re
 import resource
 import statistics
 import subprocess
@@ -21,7 +22,6 @@ NUMBERS = range(1, 17)
 BATCH = 512
 COMPLETIONS = 10_000
 IMPORTS = 3
-HUNG = "def make_scheduler(optimizer, total_steps, prm):\n    while total_steps:\n        pass\n"
 SECONDS = 10.0  # limit of a check
 
 
@@ -106,13 +106,19 @@ def batch(pool: Pool, rows: Sequence[Row]) -> None:
 
 def hung(pool: Pool, rows: Sequence[Row]) -> None:
     """Print the delay of a batch by an answer that never ends."""
-    texts = [f"{row['completion']}\n# alone\n" for row in rows[:8]]
+    texts = [f"ALONE = True\n\n\n{row['completion']}" for row in rows[:8]]
     begun = time.perf_counter()
     pool.score(rows[:8], texts)
     without = time.perf_counter() - begun
-    texts = [f"{row['completion']}\n# beside\n" for row in rows[:8]]
+    texts = [f"BESIDE = True\n\n\n{row['completion']}" for row in rows[:8]]
     begun = time.perf_counter()
-    pool.score([*rows[:8], rows[8]], [*texts, HUNG])
+    endless = re.sub(
+        r"(def make_scheduler\(.*?\).*?:\n)",
+        r"\1    while total_steps:\n        pass\n",
+        rows[8]["completion"],
+        flags=re.DOTALL,
+    )
+    pool.score([*rows[:8], rows[8]], [*texts, endless])
     delay = time.perf_counter() - begun - without
     print(f"  {'delay by an answer that never ends':<44}{delay:8.1f} s, its limit is {SECONDS:.0f} s")
 
