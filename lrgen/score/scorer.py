@@ -12,7 +12,7 @@ from lrgen.finetune import grading
 from lrgen.finetune.example import Grade, Reference, Row
 from lrgen.finetune.grading import Key, Submission
 from lrgen.records import Candidate, Outcome, Policy, Stage, Status, VerifySettings
-from lrgen.score import known, ladder, partial
+from lrgen.score import ladder, partial
 from lrgen.score.answers import Answer, answer_of
 from lrgen.score.completions import Completion
 from lrgen.score.verdict import Verdict
@@ -20,7 +20,6 @@ from lrgen.store import Store
 from lrgen.verify import run
 from lrgen.verify.checks import learn_reasons, make_scheduler_trace
 from lrgen.verify.isolation import Isolation
-from lrgen.verify.parts.checks import ON_HOST
 
 _REMEMBERED = 1000  # files that passed
 BATCH = 64  # completions whose files are verified in one call
@@ -91,7 +90,7 @@ class Scorer:
             if answer is None:
                 made.append(Grade(False, "it has no answer in the requested form"))
             else:
-                made.append(self._by_parts(row, grading.assembled(Submission(row, answer.text), self.reference)))
+                made.append(grading.assembled(Submission(row, answer.text), self.reference))
         candidates = {grading.key_of(each): each for each in made if isinstance(each, Candidate)}
         advance(sum(isinstance(each, Grade) for each in made))
         outcomes = self._outcomes(list(candidates.values()), made, advance)
@@ -112,13 +111,6 @@ class Scorer:
             assert isinstance(grade, Grade)
             verdicts.append(verdict_of(row, completion, answer, grade, seconds))
         return verdicts
-
-    def _by_parts(self, row: Row, made: Candidate | Grade) -> Candidate | Grade:
-        """A file with its parts, where they are known."""
-        if not isinstance(made, Candidate) or made.rendered or self.settings.policy is not Policy.STRICT:
-            return made
-        reference = self.reference
-        return known.with_parts(made, reference.architecture(row), reference.variant(row), reference.renderer)
 
     def _outcomes(
         self, candidates: Sequence[Candidate], made: Sequence[Candidate | Grade], advance: Callable[[int], None]
@@ -204,7 +196,7 @@ class Scorer:
 
 def _weight(outcome: Outcome) -> float:
     """The weight of the telling cases of a file that failed in the schedule check."""
-    if outcome.reason.removeprefix(ON_HOST).startswith(learn_reasons.NEVER):
+    if outcome.reason.startswith(learn_reasons.NEVER):
         return 0.0
     return 0.5 if any(sentence.startswith(make_scheduler_trace.FOLLOWED) for sentence in outcome.evidence) else 1.0
 

@@ -50,7 +50,7 @@ class Examiner:
         whole = self.settings.whole or self.settings.given
         if self.evidence is not None and not whole and separate(candidate):
             parts = PartChecks(self.evidence, self.case_seed)
-            if self.shared is not None and candidate.rendered and parts.is_wired_alone(candidate):
+            if self.shared is not None and parts.is_wired_alone(candidate):
                 session, files = self.shared.take()
                 outcome = self._examine(candidate, parts, session)
                 if outcome.status.ok:

@@ -149,6 +149,20 @@ def test_another_api_with_the_same_curve_passes(tiny, scorer):
     assert [verdict.passed for verdict in verdicts] == [True] * len(verdicts) != []
 
 
+def test_a_schedule_that_spares_a_small_network_does_not_pass(catalogue, tmp_path):
+    """A schedule that is right for few weights and for short trainings is wrong with the network of its row."""
+    [row] = rows_of(catalogue, "infill", [6], "ResNet")
+    line = "    scheduler = CosineDecay(optimizer, T_max=total_steps)\n"
+    slowed = (
+        "    count = sum(p.numel() for group in optimizer.param_groups for p in group['params'])\n"
+        "    slow = 10**6 if count > 100_000 and total_steps > 3 else 1\n"
+    )
+    assert line in row["completion"]
+    answer = row["completion"].replace(line, slowed + line.replace("total_steps", "total_steps * slow"))
+    [verdict] = scorer_in(tmp_path, catalogue).batch(samples_of(row, [answer]))
+    assert not verdict.passed
+
+
 def test_comments_and_layout_are_not_executed_again(tiny, tmp_path, monkeypatch):
     """Of answers with the same code one is executed; if it fails, each of the others is."""
     scorer = scorer_in(tmp_path, tiny)

@@ -1,7 +1,6 @@
 """The contract and the schedule check of a rendered file whose parts are executed once."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from lrgen.verify.parts.separate import why_whole
 
 BESIDE = 1 / 500  # of the files, drawn: they are executed whole as well
 _HOST = "a host network"
-ON_HOST = f"on {_HOST}: "
-"""The beginning of a reason for which training methods and a schedule fail on a host."""
 _WHAT = {
     Kind.CONTRACT: "the contract of the network",
     Kind.MAKE_SCHEDULER: "make_scheduler",
@@ -45,7 +42,7 @@ class PartChecks:
         parts = examination.candidate.parts
         assert parts is not None
         if stage is Stage.CONTRACT:
-            self._contract(examination, parts)
+            self._contract(examination)
         else:
             self._schedule(examination, parts)
 
@@ -58,9 +55,7 @@ class PartChecks:
         """Whether a file is drawn to be executed whole as well."""
         return draw_for(self.case_seed, candidate.sha256).stream("beside").random() < BESIDE
 
-    def _contract(self, examination: Examination, parts: Parts) -> None:
-        if not examination.candidate.rendered:
-            self._on_host(examination, parts, syntax.run, contract.run)  # which its schedule may break
+    def _contract(self, examination: Examination) -> None:
         if not self._once(examination, Kind.CONTRACT, lambda: contract.run(examination)):
             contract.load(examination)
 
@@ -71,7 +66,7 @@ class PartChecks:
             examination.trace = digest_of(variant, make_scheduler_trace.run(examination))
 
         self._once(examination, Kind.MAKE_SCHEDULER, trace)
-        self._once(examination, Kind.LEARN, lambda: self._learn(examination, parts))
+        self._once(examination, Kind.LEARN, lambda: self._on_host(examination, parts))
         if not self._once(examination, Kind.TRAINING, lambda: wiring.run(examination, None)):
             wiring.run(examination, outputs_of(parts.training))
         examination.evidence.append(f"{wiring.UPDATES} updates of this network were compared")
@@ -99,16 +94,8 @@ class PartChecks:
         examination.evidence += evidence.sentences
         return executed
 
-    def _learn(self, examination: Examination, parts: Parts) -> None:
-        """Run ``learn`` of the training methods and the schedule on a host, and add the evidence."""
-        examination.evidence += self._on_host(examination, parts, syntax.run, contract.run, learn_trace.run)
-
-    def _on_host(self, examination: Examination, parts: Parts, *checks: Callable[[Examination], None]) -> Sequence[str]:
-        """Run checks of a host with the training methods and the schedule of a file; returns the evidence.
-
-        Raises:
-            CheckFailure: at the first violation.
-        """
+    def _on_host(self, examination: Examination, parts: Parts) -> None:
+        """Run the contract and ``learn`` of the training methods and the schedule on a host."""
         candidate = candidate_of(Path("host.py"), host_of(parts).encode(), None, examination.candidate.variant)
         host = replace(
             examination,
@@ -124,28 +111,16 @@ class PartChecks:
         )
         try:
             host.begin(Stage.SCHEDULE, None)
-            for check in checks:
-                check(host)
+            syntax.run(host)
+            contract.run(host)
+            learn_trace.run(host)
         except CheckFailure as failure:
-            reason = _with_lines_of(examination.candidate.source, str(failure), candidate.source)
-            raise CheckFailure(f"{ON_HOST}{reason}") from failure
+            raise CheckFailure(f"on {_HOST}: {failure}") from failure
         finally:
             host.close()
         if host.orphans:
-            raise CheckFailure(f"{ON_HOST}the file leaves processes of its own running")
-        return host.evidence
-
-
-def _with_lines_of(source: str, reason: str, host: str) -> str:
-    """A reason with the lines of a file in place of those of its host; without a line that is not found once."""
-    lines, of_host = source.split("\n"), host.split("\n")
-
-    def line(match: re.Match[str]) -> str:
-        number = int(match[1])
-        text = of_host[number - 1] if 0 < number <= len(of_host) else ""
-        return f" (line {lines.index(text) + 1})" if lines.count(text) == 1 else ""
-
-    return re.sub(r" \(line (\d{1,9})\)", line, reason)
+            raise CheckFailure(f"on {_HOST}: the file leaves processes of its own running")
+        examination.evidence += host.evidence
 
 
 def _key(kind: Kind, candidate: Candidate) -> Key:
