@@ -123,20 +123,19 @@ def _call(
             raise ParameterError(f"{name} must lie in [{low}, {high}], got {value} (variant {variant.number})")
         values[name] = value
     values |= variant.constants | dict(depth_of_group)
-    if not exists(variant):
+    function = function_of(variant) if variant.curves_folder is None else None
+    if function is None and not exists(variant):
         raise CatalogueError(
             f"variant {variant.number}: curve: there is no {variant.curve} for family {variant.family}"
         )
-    if variant.curves_folder is not None:
+    if function is None:
         return user.evaluate(variant, steps, horizon, base_lr, values, shape)
-    function = function_of(variant)
-    assert function is not None
     try:
-        arguments = user.bound(function, steps, horizon, base_lr, values)
+        keywords = user.keywords(function, base_lr, values)
     except TypeError as error:
         raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {error}") from error
     with np.errstate(divide="ignore", invalid="ignore"):
-        return function(*arguments.args, **arguments.kwargs)
+        return function(steps, horizon, **keywords)
 
 
 def exists(variant: Variant) -> bool:

@@ -65,17 +65,22 @@ def _answered(call: Callable[..., _T], variant: Variant, *arguments: object) -> 
         raise CatalogueError(f"variant {variant.number}: curve {variant.curve}: {path} {error}") from error
 
 
-def bound(
-    function: Callable[..., Any], steps: object, horizon: int, base_lr: float, values: Mapping[str, Any]
-) -> inspect.BoundArguments:
-    """The arguments of a curve; it gets ``base_lr`` only if it has this parameter.
+def keywords(function: Callable[..., Any], base_lr: float, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keyword arguments of a curve, after steps and horizon; it gets ``base_lr`` only if it has this parameter.
 
     Raises:
         TypeError: if it has other parameters.
     """
+    return {**values, "base_lr": base_lr} if _takes_base_lr(function, frozenset(values)) else values
+
+
+@functools.lru_cache(4096)
+def _takes_base_lr(function: Callable[..., Any], names: frozenset[str]) -> bool:
+    """Whether a curve has the parameter ``base_lr``, and those named."""
     signature = inspect.signature(function)
-    of_curve = {"base_lr": base_lr} if "base_lr" in signature.parameters else {}
-    return signature.bind(steps, horizon, **of_curve, **values)
+    takes = "base_lr" in signature.parameters
+    signature.bind(None, None, **dict.fromkeys(names | ({"base_lr"} if takes else set())))
+    return takes
 
 
 # In the process with the limits.
@@ -102,12 +107,12 @@ def returns(
     if function is None:
         raise limited.CallError("changes while it is used")
     try:
-        arguments = bound(function, steps, horizon, base_lr, values)
+        arguments = keywords(function, base_lr, values)
     except TypeError as error:
         raise limited.CallError(f"defines it with other parameters: {error}") from error
     try:
         with np.errstate(divide="ignore", invalid="ignore"):
-            result = np.asarray(function(*arguments.args, **arguments.kwargs))
+            result = np.asarray(function(steps, horizon, **arguments))
     except (MemoryError, RecursionError):
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ import ast
 from lrgen.records import Policy
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.static.import_time import first_work
-from lrgen.verify.static.imports import IMPORTS, is_known, modules, optional
+from lrgen.verify.static.imports import IMPORTS, imports_in, is_known, modules, optional
 
 
 def check(tree: ast.Module, policy: Policy | None = None) -> None:
@@ -88,14 +88,13 @@ def _check_imports(tree: ast.Module, policy: Policy | None) -> None:
     lemur = policy is Policy.LEMUR
     allowed = optional(tree) | {"torchvision"} if lemur else frozenset()
     expected = "torch, torchvision and the standard library" if lemur else "torch and the standard library"
-    for node in ast.walk(tree):
+    for node in imports_in(tree.body):
         if isinstance(node, ast.ImportFrom) and node.level > 0:
             raise CheckFailure(f"the file imports a relative module (line {node.lineno}), expected only {expected}")
-        if isinstance(node, IMPORTS):
-            for module in modules(node):
-                root = module.split(".")[0]
-                if not is_known(root) and root not in allowed:
-                    raise CheckFailure(f"the file imports {module} (line {node.lineno}), expected only {expected}")
+        for module in modules(node):
+            root = module.split(".")[0]
+            if not is_known(root) and root not in allowed:
+                raise CheckFailure(f"the file imports {module} (line {node.lineno}), expected only {expected}")
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import tokenize
 import warnings
 
@@ -12,6 +13,7 @@ from lrgen.verify.limits import MAX_BYTES
 from lrgen.verify.static.parsing import LOCK
 
 STAGE = Stage.SYNTAX
+_INVALID = re.compile("[\udc80-\udcff]")  # what surrogateescape decodes invalid bytes to
 
 
 def run(examination: Examination) -> None:
@@ -23,7 +25,7 @@ def run(examination: Examination) -> None:
     source = examination.candidate.source
     if len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise CheckFailure(f"the file has more than {MAX_BYTES:,} bytes")
-    if any("\udc80" <= char <= "\udcff" for char in source):  # surrogateescape decodes invalid bytes to these
+    if _INVALID.search(source):
         raise CheckFailure("the file is not UTF-8")
     if (encoding := _declared_encoding(source)) not in ("utf-8", "utf-8-sig"):
         raise CheckFailure(f"the file declares the encoding {encoding}, expected UTF-8")

@@ -3,9 +3,13 @@
 import ast
 import builtins
 import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 IMPORTS = (ast.Import, ast.ImportFrom)
+# The fields of a node that hold statements, or handlers and cases, which hold some.
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 _IMPORT_ERRORS = ("BaseException", "Exception", "ImportError", "ModuleNotFoundError")
 
 
@@ -14,11 +18,16 @@ def optional(tree: ast.Module) -> frozenset[str]:
 
     A file that passes the checks must work without them.
     """
-    guarded = {id(node) for attempt in ast.walk(tree) if _is_attempt(attempt) for node in _imports_in(attempt)}
-    imports = [node for node in ast.walk(tree) if isinstance(node, IMPORTS)]
+    guarded = {id(node) for attempt in _statements(tree.body) if _is_attempt(attempt) for node in _imports_in(attempt)}
+    imports = list(imports_in(tree.body))
     needed = {root for node in imports if id(node) not in guarded for root in _roots(node)}
     wanted = {root for node in imports if id(node) in guarded for root in _roots(node)}
     return frozenset(root for root in wanted - needed if not is_known(root))
+
+
+def imports_in(body: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements of a block and of all blocks within."""
+    return (node for node in _statements(body) if isinstance(node, IMPORTS))
 
 
 def builtins_without(absent: frozenset[str]) -> dict[str, Any]:
@@ -57,7 +66,16 @@ def _handles_import_error(kind: ast.expr | None) -> bool:
     return kind is None or (isinstance(kind, ast.Name) and kind.id in _IMPORT_ERRORS)
 
 
-def _imports_in(attempt: ast.AST) -> list[ast.Import | ast.ImportFrom]:
+def _imports_in(attempt: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
     """The imports in the body of a ``try``, not those of its handlers."""
-    body = attempt.body if isinstance(attempt, ast.Try) else []
-    return [node for statement in body for node in ast.walk(statement) if isinstance(node, IMPORTS)]
+    return imports_in(attempt.body) if isinstance(attempt, ast.Try) else iter(())
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    """The statements of a block and of all blocks within, with the handlers and cases that contain blocks."""
+    todo: deque[ast.AST] = deque(body)
+    while todo:
+        node = todo.popleft()
+        yield node
+        for field in _BLOCKS:
+            todo.extend(getattr(node, field, ()))

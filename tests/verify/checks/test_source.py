@@ -7,7 +7,7 @@ import pytest
 from lrgen.records import Policy
 from lrgen.verify.checks import source
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.static.imports import optional
+from lrgen.verify.static.imports import IMPORTS, imports_in, optional
 from tests.verify.examinations import Examine
 
 NAMES = '\n\ndef supported_hyperparameters():\n    return {"lr", "momentum"}\n'
@@ -166,3 +166,19 @@ def test_a_file_that_is_nested_too_deeply_fails():
     """A deep expression is a reason and not an error of the check."""
     deep = "x = " + " + ".join("1" * 2000)
     assert failure(file(rest=deep)) == "the file is nested too deeply to be checked"
+
+
+def test_imports_are_found_in_every_kind_of_block() -> None:
+    """An import in any block of the grammar counts, as a walk over the whole tree finds it."""
+    tree = ast.parse(
+        "try:\n    import a\nexcept OSError:\n    import b\nelse:\n    import c\nfinally:\n    import d\n"
+        "try:\n    pass\nexcept* OSError:\n    import e\n"
+        "if x:\n    import f\nelif y:\n    import g\nelse:\n    import h\n"
+        "for x in y:\n    import i\nelse:\n    import j\nwhile x:\n    import k\nelse:\n    import l\n"
+        "with x:\n    from m import n\nmatch x:\n    case 1:\n        import o\n    case _:\n        import p\n"
+        "class A:\n    import q\n    async def f(self):\n        async with x:\n            import r\n"
+        "        async for y in z:\n            import s\n"
+    )
+    walked = [node for node in ast.walk(tree) if isinstance(node, IMPORTS)]
+    assert len(walked) == 19
+    assert set(imports_in(tree.body)) == set(walked)
