@@ -15,6 +15,9 @@ from lrgen.render.renderer import Renderer
 Row = dict[str, Any]
 """An example in a dataset: a value for each column (lrgen.finetune.rows)."""
 
+SYSTEM = "You are an expert in PyTorch and learning-rate schedules. You answer with exactly what was requested."
+"""The system's message of an example whose prompt says all else."""
+
 EXTRACTED = "extracted"
 """``Grade.check`` of a completion in the requested form."""
 
@@ -35,6 +38,7 @@ class Example:
         task: the name of the task.
         key: identifies the example within its task; the same in every build.
         prompt: the user's message.
+        system: the system's message: the interface of a file, where the prompt does not state it.
         completion: a correct answer; with ``label=False`` an incorrect one.
         scope: the code that the example contains.
         files: the verified files that the example is made from, the file of the completion first; empty for examples
@@ -53,6 +57,7 @@ class Example:
     rejected: str | None = None
     label: bool | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    system: str = SYSTEM
 
 
 @dataclass(frozen=True)

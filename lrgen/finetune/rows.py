@@ -14,7 +14,7 @@ from lrgen.finetune.example import Example, Row, Scope
 from lrgen.records import Unit
 from lrgen.version import __version__
 
-SCHEMA = 2
+SCHEMA = 3
 LICENCE = "MIT"
 _ID_DIGITS = 24
 
@@ -27,6 +27,7 @@ class Split(StrEnum):
     TEST = "test"
     TEST_ARCHITECTURES = "test_architectures"
     TEST_FAMILIES = "test_families"
+    TEST_FAMILIES_ARCHITECTURES = "test_families_architectures"
 
 
 SPLITS = tuple(Split)
@@ -66,6 +67,7 @@ FIELDS = (
         nullable=True,
     ),
     Field("hyperparameters", str, "JSON: the training hyperparameters of that file and the defaults of its schedule"),
+    Field("system", str, "the system's message: what the prompt leaves unsaid about the form of the answer"),
     Field("prompt", str, "the user's message"),
     Field("completion", str, "the completion"),
     Field("reference", str, "the completion again: trainers do not hand on a column of that name to a reward"),
@@ -135,6 +137,7 @@ class Rows:
             "group": group,
             "scope": example.scope.value,
             "level": _lowest(example.files),
+            "system": example.system,
             "prompt": example.prompt,
             "completion": example.completion,
             "rejected": example.rejected,

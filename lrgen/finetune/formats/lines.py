@@ -12,7 +12,7 @@ from lrgen.finetune.rows import NAMES
 if TYPE_CHECKING:
     from lrgen.finetune.formats import Lines
 
-_TEXTS = frozenset({"id", "task", "prompt", "completion", "reference", "rejected", "label"})
+_TEXTS = frozenset({"id", "task", "system", "prompt", "completion", "reference", "rejected", "label"})
 _META = tuple(name for name in NAMES if name not in _TEXTS)
 
 

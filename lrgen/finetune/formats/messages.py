@@ -8,10 +8,6 @@ from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
 
 NAME = "messages"
 SUMMARY = "conversations (TRL, Axolotl, Unsloth, LLaMA-Factory)"
-SYSTEM = (
-    "You are an expert in PyTorch and learning-rate schedules. You write complete, runnable code and answer with "
-    "exactly what was requested."
-)
 file_of = named_lines
 
 
@@ -20,18 +16,19 @@ def takes(row: Row) -> bool:
     return row["rejected"] is None and row["label"] is None
 
 
-def conversation(prompt: str, completion: str) -> list[dict[str, str]]:
-    """Return a prompt and its completion as messages."""
-    return [
-        {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": prompt},
-        {"role": "assistant", "content": completion},
-    ]
+def question(row: Row) -> list[dict[str, str]]:
+    """Return the system's and the user's message of a row."""
+    return [{"role": "system", "content": row["system"]}, {"role": "user", "content": row["prompt"]}]
+
+
+def reply(completion: str) -> list[dict[str, str]]:
+    """Return a completion as the assistant's message."""
+    return [{"role": "assistant", "content": completion}]
 
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a conversation."""
-    messages = conversation(row["prompt"], row["completion"])
+    messages = [*question(row), *reply(row["completion"])]
     return {"id": row["id"], "task": row["task"], "messages": messages, "meta": meta(row)}
 
 

@@ -29,7 +29,7 @@ def file_of(split: str) -> str:
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a conversation in NNGPT's format."""
-    conversation = messages.conversation(row["prompt"], answer(row))
+    conversation = [*messages.question(row), *messages.reply(answer(row))]
     return {"id": row["id"], "messages": conversation, "meta": {name: row[name] for name in _META}}
 
 
