@@ -14,6 +14,7 @@ _QUOTED = re.compile(r"`[^`\n]*`|\"[^\"\n]*\"")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:[.,/]\d+)?|\.\d+)(?:[eE][-+]?\d+)?%?")
 _IDENTIFIER = re.compile(r"\b(?:\w*_\w+|[A-Z]+[a-z0-9]+[A-Z]\w*|[A-Za-z]+\d\w*|[a-z]+\.\w+(?:\.\w+)*)")
 _LIST = re.compile(r"_(?:(?:,? and |,? or | to |, |=| = |: | )_)+")
+_SHORT = 3  # characters of a text that occurs by chance
 _SENTENCE = re.compile(r"[^.?!:\n]+[.?!:]?")
 
 
@@ -54,4 +55,4 @@ def names_of(catalogue: Catalogue) -> set[str]:
         texts |= {variant.title, wording.summary(variant), variant.formula, variant.name, variant.key}
         texts |= {wording.marked(parameter.meaning) for parameter in variant.hyperparameters}
     texts |= {text for family in catalogue.families for text in (family.title, wording.marked(family.summary))}
-    return {text for text in texts if text}
+    return {text for text in texts if len(text) > _SHORT}

@@ -10,69 +10,50 @@ from fractions import Fraction
 
 from lrgen.errors import DatasetError
 
-_PIECE = re.compile(r"[][|]|\{\w+\}|[^][|{]+|\{")
+_PIECE = re.compile(r"[][|]|[^][|]+")
+_FIELD = re.compile(r"\{(\w+)\}")
 _LARGEST_DENOMINATOR = 20
 
 
 def phrase(template: str, chance: random.Random, **fields: str) -> str:
-    """Return a text of a template; it begins with a capital letter, and has no repeated spaces.
+    """Return a text of a template; it begins with a capital letter, and has no repeated spaces but in its fields.
 
     Raises:
-        DatasetError: when a bracket is not closed, or a field is missing.
+        DatasetError: when a bracket is not opened or not closed, or a field is missing.
     """
     pieces = _PIECE.findall(template)
-    text, end = _alternatives(pieces, 0, chance, fields)
+    text, end = _chosen(pieces, 0, chance)
     if end != len(pieces):
         raise DatasetError(f"a bracket is not opened or not closed in the template {template!r}")
+    for field in _FIELD.findall(text):
+        if field not in fields:
+            raise DatasetError(f"the template {template!r} needs the field {field}")
+    text = _FIELD.sub(lambda match: fields[match[1]], _spaced(text))
     return text[:1].upper() + text[1:]
 
 
-def _alternatives(pieces: list[str], at: int, chance: random.Random, fields: dict[str, str]) -> tuple[str, int]:
-    """Expand the alternatives from a piece on, and choose one; returns it and the index of the bracket that ends them.
+def _chosen(pieces: list[str], at: int, chance: random.Random) -> tuple[str, int]:
+    """Expand the alternatives that begin with a piece; returns the chosen one and the index of the bracket at its end.
 
-    All are expanded, so that the choice of one does not depend on what another contains.
+    All are expanded, so that one choice does not depend on another.
     """
-    texts, bars = [""], 0
+    texts = [""]
     while at < len(pieces) and pieces[at] != "]":
-        piece = pieces[at]
-        if piece == "|":
+        if pieces[at] == "|":
             texts.append("")
-            bars += 1
-        elif piece == "[":
-            start = at
-            inner, at = _alternatives(pieces, at + 1, chance, fields)
-            if at == len(pieces):
-                raise DatasetError(f"a bracket is not closed in the template {''.join(pieces)!r}")
-            optional = "|" not in _level(pieces[start + 1 : at])
-            texts[-1] = _joined(texts[-1], "" if optional and chance.random() < 0.5 else inner)
-        elif piece.startswith("{") and piece != "{":
-            if piece[1:-1] not in fields:
-                raise DatasetError(f"the template {''.join(pieces)!r} needs the field {piece[1:-1]}")
-            texts[-1] += fields[piece[1:-1]]
+        elif pieces[at] == "[":
+            inner, at = _chosen(pieces, at + 1, chance)
+            texts[-1] += inner
         else:
-            texts[-1] = _joined(texts[-1], piece)
+            texts[-1] += pieces[at]
         at += 1
-    return (chance.choice(texts) if bars else texts[0]), at
+    closed = at < len(pieces)
+    return chance.choice([*texts, ""] if closed and len(texts) == 1 else texts), at
 
 
-def _level(pieces: list[str]) -> list[str]:
-    """Return the pieces outside of inner brackets."""
-    depth, outer = 0, []
-    for piece in pieces:
-        depth -= piece == "]"
-        if depth == 0:
-            outer.append(piece)
-        depth += piece == "["
-    return outer
-
-
-def _joined(left: str, right: str) -> str:
-    """Join two texts without a repeated space, and without a space at the beginning or before a full stop."""
-    if not left or left[-1] in " \n":
-        right = right.lstrip(" ")
-    if right[:1] in tuple(".,;:?!)"):
-        left = left.rstrip(" ")
-    return left + right
+def _spaced(text: str) -> str:
+    """Return a text without repeated spaces, and without spaces at the ends of lines and before punctuation."""
+    return re.sub(r" +(?=[.,;:?!)\n]|$)", "", re.sub(r" {2,}", " ", text)).strip()
 
 
 def numeral(value: float, chance: random.Random) -> str:
