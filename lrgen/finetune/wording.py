@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from lrgen.errors import DatasetError
 from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import SYSTEM
 from lrgen.records import Hyperparameter, Metric, PastEnd, Unit, Variant
 from lrgen.source import sections
 
@@ -173,6 +174,12 @@ def contract(file: VerifiedFile) -> list[str]:
         "The number of epochs is `prm['epoch_max']`, or `prm['epoch']` if that is missing, or 90.",
         "`prm` always contains `lr`, `momentum` and `dropout`; all other hyperparameters have defaults in the file.",
     ]
+
+
+def interface(file: VerifiedFile) -> str:
+    """Return the system's message of a row whose prompt does not state the interface of the requested file."""
+    requirements = bullets([*contract(file), stepping(file.variant)])
+    return f"{SYSTEM}\n\nThe file has the interface of every file of the project:\n\n{requirements}"
 
 
 def bullets(lines: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lrgen.finetune import wording
-from lrgen.finetune.example import Scope
+from lrgen.finetune.example import SYSTEM, Scope
 from lrgen.finetune.tasks import convert, edit, explain, infill, prompts, write
 
 
@@ -41,6 +41,14 @@ def test_the_wording_of_a_file_agrees_with_its_code(full_input):
         function = next(node for node in ast.parse(file.source).body if isinstance(node, ast.FunctionDef))
         exec(ast.unparse(function), namespace)
         assert ast.literal_eval(declared) == namespace["supported_hyperparameters"]()
+
+
+def test_the_interface_begins_with_the_usual_message_and_states_each_requirement(full_input):
+    """The system's message of a file has every sentence of its contract, and where the scheduler is stepped."""
+    for file in full_input.files:
+        interface = wording.interface(file)
+        assert interface.startswith(f"{SYSTEM}\n")
+        assert all(f"\n- {line}" in interface for line in [*wording.contract(file), wording.stepping(file.variant)])
 
 
 @pytest.mark.parametrize("task", [write, infill, edit, explain, convert], ids=lambda task: task.NAME)
