@@ -28,7 +28,7 @@ from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Example, Row, Scope, Task, TaskInput
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.mutants import RunContext
-from lrgen.finetune.rows import SCHEMA, Rows, Split
+from lrgen.finetune.rows import SCHEMA, Rows, exposure_of
 from lrgen.finetune.splits import Assignment, Splits, distinct
 from lrgen.finetune.tokens import TokenCounter
 from lrgen.verify import nursery_process, verdicts
@@ -36,9 +36,6 @@ from lrgen.version import __version__
 
 TOO_LONG = "too_long.jsonl"
 _BATCH = 256  # rows tokenized at a time
-# A completion may occur in one of training, validation and test; the three test splits may share theirs.
-_EXPOSURE = {Split.TRAIN: 0, Split.VALIDATION: 1}
-_TESTED = 2
 
 
 @dataclass(frozen=True)
@@ -248,11 +245,6 @@ def _summary(counts: Counts) -> str:
         ", ".join([*reasons, *([f"{counts.too_long} too long"] if counts.too_long else [])])
         or "the tasks have no examples"
     )
-
-
-def exposure_of(split: str) -> int:
-    """Return the kind of a split: training (0), validation (1) or test (2)."""
-    return _EXPOSURE.get(Split(split), _TESTED)
 
 
 def completion_key(completion: str) -> bytes:

@@ -17,14 +17,14 @@ import orjson
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, LrgenError
 from lrgen.finetune import card, format_check, grading, manifest, statistics
-from lrgen.finetune.build import TOO_LONG, completion_key, exposure_of
+from lrgen.finetune.build import TOO_LONG, completion_key
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.derived import Derived
 from lrgen.finetune.example import Reference, Row, Scope, Task
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.grading import Submission
-from lrgen.finetune.rows import SCHEMA, Split, problems
+from lrgen.finetune.rows import SCHEMA, Split, exposure_of, problems
 from lrgen.finetune.tasks import trace as tracing
 from lrgen.records import Candidate, Outcome, Status
 from lrgen.store import Store

@@ -39,6 +39,9 @@ class Example:
         key: identifies the example within its task; the same in every build.
         prompt: the user's message.
         system: the system's message: the interface of a file, where the prompt does not state it.
+        answer_scope: the code of the completion, where the prompt contains more; None: that of ``scope``.
+        group: examples of a task without files that share it, as those of one pattern do, are in one split; they are
+            listed in the task's ``GROUPS``. Empty: the example is a group of its own.
         completion: a correct answer; with ``label=False`` an incorrect one.
         scope: the code that the example contains.
         files: the verified files that the example is made from, the file of the completion first; empty for examples
@@ -58,6 +61,13 @@ class Example:
     label: bool | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
     system: str = SYSTEM
+    answer_scope: Scope | None = None
+    group: str = ""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the completion is the same for every network."""
+        return (self.answer_scope or self.scope) is Scope.SCHEDULE
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,16 @@ class Split(StrEnum):
 
 SPLITS = tuple(Split)
 
+_TESTED = 2
+
+
+def exposure_of(split: str) -> int:
+    """Return the kind of a split: training (0), validation (1) or test (2).
+
+    A completion may occur in one of them alone; the test splits may share theirs.
+    """
+    return {Split.TRAIN: 0, Split.VALIDATION: 1}.get(Split(split), _TESTED)
+
 
 @dataclass(frozen=True)
 class Field:

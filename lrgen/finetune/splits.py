@@ -1,10 +1,10 @@
 """Assignment of examples to splits: by group, never by example.
 
-Families that share a schedule form a component. A component is assigned to a split, and so are examples whose
-completion is the same for every network. A group is an architecture with a component; examples that contain a whole
-file follow the group of the file. A group is in the split of its component, or, when the component is in training, in
-a split of its own, so no file is in two splits. A group keeps its split while a corpus grows, unless a split would be
-empty.
+Families that share a schedule form a component, which is assigned to a split, and with it examples that contain only a
+schedule. A group is an architecture with a component; examples that contain a whole file follow the group of the
+file. A group is in the split of its component, or, when the component is in training, in a split of its own, so no file
+is in two splits. A group keeps its split while a corpus grows, unless a split would be empty. Splits have a seed of
+their own: two builds whose other seeds differ can be joined.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import Example, Scope
-from lrgen.finetune.rows import SPLITS, Split
+from lrgen.finetune.rows import SPLITS, Split, exposure_of
 from lrgen.source.normalise import digest, schedule_digest
 
 # The fraction of the groups in the test split, and again in the validation split.
@@ -36,10 +36,10 @@ class Splits:
     """Assigns the examples of a corpus to splits.
 
     Holding out a family holds out its whole component. An example with files of several groups is in the hardest of
-    their splits, so no test file appears in training.
+    their splits, so no test file appears in training. ``groups`` are those of examples without files.
 
     Raises:
-        DatasetError: when no selected file belongs to a held-out family or architecture.
+        DatasetError: when no selected file belongs to a held-out family or architecture, or all files are held out.
         UnknownNameError: when a held-out family or architecture does not exist.
     """
 
@@ -50,6 +50,7 @@ class Splits:
         seed: int,
         holdout_families: Iterable[str] = (),
         holdout_architectures: Iterable[str] = (),
+        groups: Iterable[str] = (),
     ) -> None:
         self._seed = seed
         self._components = components(catalogue, files)
@@ -59,15 +60,19 @@ class Splits:
         _check_present("family", self._families, {component for _, component in present})
         _check_present("model", self._architectures, {architecture for architecture, _ in present})
         open_groups = {pair for pair in present if pair[1] not in self._families}
-        self._by_component = assign({component for _, component in open_groups}, seed, _FRACTION_PER_STAGE)
-        groups = {
+        of_networks = {
             f"{name}/{component}": component for name, component in open_groups if name not in self._architectures
         }
-        training = [group for group, component in groups.items() if self._by_component[component] is Split.TRAIN]
+        if present and not of_networks:
+            names = ", ".join([*holdout_families, *holdout_architectures])
+            raise DatasetError(f"no file is left for training: {names} hold out all {len(files)} selected files")
+        self._by_component = assign({component for _, component in open_groups}, seed, _FRACTION_PER_STAGE)
+        training = [group for group, component in of_networks.items() if self._by_component[component] is Split.TRAIN]
         drawn = assign(training, seed, _FRACTION_PER_STAGE)
         if Split.TRAIN not in drawn.values():
             drawn = dict.fromkeys(training, Split.TRAIN)
-        self._by_group = {group: drawn.get(group, self._by_component[of]) for group, of in groups.items()}
+        self._by_group = {group: drawn.get(group, self._by_component[of]) for group, of in of_networks.items()}
+        self._without_files = assign(groups, seed)
 
     @property
     def held_out(self) -> dict[str, list[str]]:
@@ -75,33 +80,41 @@ class Splits:
         families = sorted(name for name, component in self._components.items() if component in self._families)
         return {"families": families, "architectures": sorted(self._architectures)}
 
+    def of_file(self, file: VerifiedFile) -> Split:
+        """Return the split of the examples that contain a whole file."""
+        return self._of(file, Scope.FILE).split
+
     def of(self, example: Example) -> Assignment | None:
         """Return the assignment of an example.
 
-        None for an example of a held-out network whose completion is the same for every network and is in training: it
-        would test nothing.
+        None for an example that would test nothing, because its completion is the same for every network and belongs
+        to another split than its network.
         """
         if example.scope is Scope.NONE or not example.files:
-            group = f"{example.task}/{example.key}"
-            return Assignment(_drawn(_position(group, self._seed)), group)
-        assignments = [self._of(file, example.scope) for file in example.files]
-        hardest = max(assignments, key=lambda assignment: SPLITS.index(assignment.split))
-        if hardest.split is Split.TEST_ARCHITECTURES and example.scope is Scope.SCHEDULE:
-            splits = {self._by_component[self._components[file.variant.family]] for file in example.files}
-            if splits != {Split.TEST}:
+            group = f"{example.task}/{example.group or example.key}"
+            split = self._without_files.get(group)
+            return Assignment(split or _drawn(_position(group, self._seed)), group)
+        hardest = max(
+            (self._of(file, example.scope) for file in example.files), key=lambda each: SPLITS.index(each.split)
+        )
+        if example.is_shared:
+            of_schedules = {self._of_component(self._components[file.variant.family]) for file in example.files}
+            if {exposure_of(split) for split in of_schedules} != {exposure_of(hardest.split)}:
                 return None
         return hardest
 
     def _of(self, file: VerifiedFile, scope: Scope) -> Assignment:
         component = self._components[file.variant.family]
-        group = f"{file.architecture.name}/{component}"
-        if component in self._families:
-            return Assignment(Split.TEST_FAMILIES, component if scope is Scope.SCHEDULE else group)
-        if file.architecture.name in self._architectures:
-            return Assignment(Split.TEST_ARCHITECTURES, group)
         if scope is Scope.SCHEDULE:
-            return Assignment(self._by_component[component], component)
-        return Assignment(self._by_group[group], group)
+            return Assignment(self._of_component(component), component)
+        group = f"{file.architecture.name}/{component}"
+        if file.architecture.name in self._architectures:
+            both = component in self._families
+            return Assignment(Split.TEST_FAMILIES_ARCHITECTURES if both else Split.TEST_ARCHITECTURES, group)
+        return Assignment(Split.TEST_FAMILIES if component in self._families else self._by_group[group], group)
+
+    def _of_component(self, component: str) -> Split:
+        return Split.TEST_FAMILIES if component in self._families else self._by_component[component]
 
 
 def components(catalogue: Catalogue, files: Iterable[VerifiedFile]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lrgen.errors import DatasetError, UnknownNameError
 from lrgen.finetune.example import Scope
-from lrgen.finetune.rows import Split
+from lrgen.finetune.rows import Split, exposure_of
 from lrgen.finetune.splits import Splits, assign, components, connected, distinct
 from tests.corpus import example, source, verified
 
@@ -140,28 +140,59 @@ def test_a_standalone_schedule_is_in_one_split(catalogue, files, seed):
 
 
 def test_held_out_files_are_only_in_the_hard_tests(catalogue, files):
-    """A held-out family takes its component with it and has precedence over a held-out architecture."""
+    """A held-out family takes its component with it; a file that is held out by both is in a test of its own."""
     splits = Splits(catalogue, files, 0, ["cosine"], ["VGG"])
     families = {"cosine", "restarts"}
     assert splits.held_out == {"families": sorted(families), "architectures": ["VGG"]}
     for file in files:
-        for scope in (Scope.FILE, Scope.SCHEDULE):
-            assignment = splits.of(example([file], scope=scope))
-            if file.variant.family in families:
-                assert assignment.split is Split.TEST_FAMILIES
-            elif file.architecture.name == "VGG":
-                assert assignment is None or assignment.split is Split.TEST_ARCHITECTURES
-            else:
-                assert assignment.split not in (Split.TEST_FAMILIES, Split.TEST_ARCHITECTURES)
+        by_family, by_network = file.variant.family in families, file.architecture.name == "VGG"
+        expected = {
+            (True, True): Split.TEST_FAMILIES_ARCHITECTURES,
+            (True, False): Split.TEST_FAMILIES,
+            (False, True): Split.TEST_ARCHITECTURES,
+        }.get((by_family, by_network))
+        whole, alone = (splits.of(example([file], scope=scope)).split for scope in (Scope.FILE, Scope.SCHEDULE))
+        assert whole is splits.of_file(file)
+        assert whole is expected if expected else not whole.startswith("test_")
+        assert (alone is Split.TEST_FAMILIES) == by_family
+        assert alone not in (Split.TEST_ARCHITECTURES, Split.TEST_FAMILIES_ARCHITECTURES)
 
 
-def test_trained_completions_of_a_held_out_network_are_left_out(catalogue, files):
-    """A completion that is the same for every architecture and in training tests nothing."""
+@pytest.mark.parametrize("network", ["ResNet", "VGG"])
+def test_shared_completions_are_tested_only_if_no_network_trains_them(catalogue, files, network):
+    """A completion that is the same for every network is in a test if its schedule is, else it tests nothing."""
     splits = Splits(catalogue, files, 0, (), ["VGG"])
-    for file in files[: len(NUMBERS)]:
-        here = splits.of(example([file], scope=Scope.SCHEDULE))
-        there = splits.of(example([verified(catalogue, file.variant.number, "VGG")], scope=Scope.SCHEDULE))
-        assert (there is None) == (here.split is not Split.TEST)
+    kept = set()
+    for file in files:
+        if file.architecture.name == network:
+            filled = splits.of(example([file], answer_scope=Scope.SCHEDULE))
+            alone = splits.of(example([file], scope=Scope.SCHEDULE)).split
+            same = exposure_of(splits.of_file(file)) == exposure_of(alone)
+            assert (filled is not None) == same
+            if filled is not None:
+                assert filled.split is splits.of_file(file)
+                kept.add(filled.split)
+    assert (Split.TEST_ARCHITECTURES in kept) == (network == "VGG")
+
+
+def test_a_holdout_that_leaves_nothing_is_an_error(catalogue, files):
+    """Holding out all selected networks leaves nothing to train on."""
+    few = [file for file in files if file.architecture.name != "AlexNet"]
+    with pytest.raises(DatasetError, match=r"^no file is left for training: ResNet, VGG hold out all 20 selected"):
+        Splits(catalogue, few, 0, (), ["ResNet", "VGG"])
+
+
+def test_examples_of_one_pattern_are_in_one_split(catalogue, files):
+    """Listed groups of examples without files are distributed as a whole; no split is empty."""
+    listed = [f"prompts/{number}" for number in range(12)]
+    splits = Splits(catalogue, files, 0, groups=listed)
+    drawn = {}
+    for number in range(12):
+        for key in "abc":
+            assignment = splits.of(example(task="prompts", key=f"{number}{key}", group=str(number)))
+            assert drawn.setdefault(assignment.group, assignment.split) is assignment.split
+    assert drawn.keys() == set(listed)
+    assert set(drawn.values()) == {Split.TRAIN, Split.VALIDATION, Split.TEST}
 
 
 def test_an_example_with_several_files_is_in_the_hardest_split(catalogue, files):
