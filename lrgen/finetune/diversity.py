@@ -11,9 +11,10 @@ PLACEHOLDER = "_"
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
 _QUOTED = re.compile(r"`[^`\n]*`|\"[^\"\n]*\"")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:[.,/]\d+)?|\.\d+)(?:[eE][-+]?\d+)?%?")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:,\d{3})*(?:[./]\d+)?|\.\d+)(?:[eE][-+]?\d+)?%?")
 _IDENTIFIER = re.compile(r"\b(?:\w*_\w+|[A-Z]+[a-z0-9]+[A-Z]\w*|[A-Za-z]+\d\w*|[a-z]+\.\w+(?:\.\w+)*)")
 _LIST = re.compile(r"_(?:(?:,? and |,? or | to |, |=| = |: | )_)+")
+_ARTICLE = re.compile(r"^(?:an?|the) ")
 _SHORT = 3  # characters of a text that occurs by chance
 _SENTENCE = re.compile(r"[^.?!:\n]+[.?!:]?")
 
@@ -49,10 +50,15 @@ def opener(instruction: str) -> str:
 
 
 def names_of(catalogue: Catalogue) -> set[str]:
-    """Return the texts of a catalogue that an instruction quotes: titles, summaries, formulas and meanings."""
+    """Return the texts of a catalogue that an instruction quotes: titles, summaries, formulas and meanings.
+
+    They also occur at the start of a sentence, and titles without their article.
+    """
     texts = {text for network in catalogue.architectures for text in (network.title, network.summary, network.name)}
     for variant in catalogue.variants:
         texts |= {variant.title, wording.summary(variant), variant.formula, variant.name, variant.key}
         texts |= {wording.marked(parameter.meaning) for parameter in variant.hyperparameters}
     texts |= {text for family in catalogue.families for text in (family.title, wording.marked(family.summary))}
+    texts |= {_ARTICLE.sub("", text) for text in texts}
+    texts |= {f"{text[:1].upper()}{text[1:]}" for text in texts}
     return {text for text in texts if len(text) > _SHORT}
