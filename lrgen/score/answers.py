@@ -43,7 +43,7 @@ _VERDICT = re.compile(
     r"((?:correct|incorrect|good|wrong|bad|yes|no|true|false)\b.*)|\\boxed\{(?:\\text\{)?(\w+)",
     re.MULTILINE | re.IGNORECASE,
 )
-_STEP = re.compile(r"[^\w\n]*(?:step[^\w\n]*)?(\d{1,9})[`*)\]]*[ \t]*(?:[:=|,→–]|-+>)[^\n]*\d", re.IGNORECASE)
+_STEP = re.compile(r"[^\w\n]*(?:step[^\w\n]*)?(\d{1,9})[`\"*)\]]*[ \t]*(?:[:=|,→–]|-+>)[^\n]*\d", re.IGNORECASE)
 _WIDTH = 300  # of a line that states a learning rate
 
 

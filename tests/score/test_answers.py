@@ -31,6 +31,7 @@ from tests.score.texts import (
     indented,
 )
 
+ENTRIES = '  "0": 0.1,\n  "30": 0.01\n'  # of a JSON object
 REPEATED = f"from torch.optim.lr_scheduler import StepLR\n\n\n{MIDDLE}"  # the middle of FILE with its import
 
 DOCUMENTED = FILE.replace(
@@ -256,6 +257,7 @@ CASES = {
     "learning rates in a table": Case("trace", TABLE, TABLE, "raw"),
     "learning rates in a fence": Case("trace", f"They are:\n{fenced(RATES, '')}", f"They are:\n{RATES}", "prose"),
     "learning rates alone in a fence": Case("trace", fenced(RATES, ""), RATES, "fence"),
+    "learning rates in JSON": Case("trace", f"{{\n{ENTRIES}}}\nSo\n{{\n{ENTRIES}}}\n", ENTRIES, "prose"),
     "learning rates in tags": Case("trace", f"First <nn>{RATES}</nn>", RATES, "tag"),
     "a verdict in tags": Case("judge", "<think>no</think><answer>correct</answer>", "correct\n", "tag"),
     "learning rates behind the code": Case("trace", f"{fenced(SCHEDULE)}\n{RATES}", RATES, "prose"),

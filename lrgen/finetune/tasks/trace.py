@@ -4,6 +4,7 @@ Each learning rate of a completion is computed twice, by the file's ``make_sched
 with equal digits.
 """
 
+import itertools
 import json
 import math
 import random
@@ -20,6 +21,8 @@ from lrgen.errors import CorpusError, DatasetError
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.instructions import trace as instructions
+from lrgen.finetune.instructions.trace import FORMS, Call
 from lrgen.finetune.mutants import RunContext
 from lrgen.records import Metric, Outcome, Unit, Variant
 from lrgen.source import sections
@@ -32,53 +35,58 @@ EVIDENCE = ("traced",)
 NEEDS_CONTEXT = True
 TOLERANCE = 1e-5
 """The relative tolerance of a learning rate; prompts request six significant digits."""
+CONSTANT = 20
+"""One in so many examples may have a constant learning rate."""
 
 _QUESTIONS = 8  # per trace, the first with the whole file
 _MAX_STEPS = 40  # per trace
 _SPECS = 8  # traces per request
+_DRAWS = 20  # of a trace
 _EPOCHS = (5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 90, 100, 120, 150, 200)
 _BATCHES = (5, 8, 10, 12, 16, 20, 25, 32, 40, 50)
 _RATES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0003)
 _DEPTHS = (0, 1, 2, 3)
+_WEIGHTS = (4, 4, 2, 2, 2, 2, 1)  # of the forms of an answer
 _ZERO = 1e-12  # of the base learning rate: rounding errors of zero
 
-# ``5: 0.1``, ``- step 5: 0.1``, ``| 5 | 0.1 |``, ``5 = 1e-1``.
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+# ``5: 0.1``, ``- step 5: 0.1``, ``| 5 | 0.1 |``, ``5 = 1e-1``, ``5,0.1``, ``lr(5) = 0.1``, ``"5": 0.1,``.
 _STEP = re.compile(
-    r"^[ \t]*(?:[-*] )?\|?[ \t]*(?:step )?`?(\d{1,9})`?[ \t]*[:=|]"
-    r"[ \t]*`?([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)`?[ \t|]*$",
+    r"^[ \t]*(?:[-*] )?\|?[ \t]*(?:step |lr\()?[`\"*]*(\d{1,9})[`\"*)]*[ \t]*(?:[:=|,→]|->)"
+    rf"[ \t]*(?:lr ?= ?)?[`\"*]*({_NUMBER})[`\"* \t|,]*$",
     re.MULTILINE | re.IGNORECASE,
 )
-
-_OPENINGS = (
-    "What learning rates does this code produce?",
-    "Compute the learning rate by hand.",
-    "Read the code and determine the learning rate that it sets.",
-    "I want to verify a schedule before training with it.",
-    "Trace the scheduler below.",
-)
-_ANSWERS = (
-    "Answer with one line per step, `step: learning rate`, to six significant digits.",
-    "Give six significant digits, one line per step in the form `step: learning rate`.",
-)
-_TABLES = (
-    "Answer with a table, `| step | learning rate |`, to six significant digits.",
-    "Give a Markdown table with the columns step and learning rate, to six significant digits.",
-)
+_OBJECT = re.compile(r"\{[^{}]*\}")
+_ENTRY = re.compile(rf"[{{,]\s*\"(?:step )?(\d{{1,9}})\"\s*:\s*({_NUMBER})\s*(?=[,}}])", re.IGNORECASE)
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield ``context.traces`` examples of each schedule, in the code of randomly chosen networks.
 
+    Examples with a constant learning rate, which are those of constant schedules, come last: at most one in
+    ``CONSTANT`` examples.
+
     Raises:
         CorpusError: when the learning rates of a file differ from the curve.
     """
     count: dict[int, int] = {}
+    constant: list[Example] = []
+    changing = 0
     for file, specs, traces in trace.run(requests(task_input, context.traces), context.workers):
         for spec, rates in zip(specs, traces, strict=True):
             done = count.get(file.variant.number, 0)
             examples = list(_examples(task_input, file, spec, rates, done))[: context.traces - done]
             count[file.variant.number] = done + len(examples)
+            constant += [example for example in examples if is_constant(example.completion)]
+            examples = [example for example in examples if not is_constant(example.completion)]
+            changing += len(examples)
             yield from examples
+    yield from constant[: changing // (CONSTANT - 1)]
+
+
+def is_constant(completion: str) -> bool:
+    """Return whether the learning rate is the same at all steps of a completion."""
+    return len({rate for _, rate in stated(completion)}) == 1
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> None:
@@ -97,7 +105,7 @@ def compared(row: Row, completion: str, rates: Sequence[float]) -> Grade:
     """Grade a completion by the learning rates at the steps of its row, in order."""
     evidence = json.loads(row["evidence"])
     steps: list[int] = evidence["steps"]
-    given = [(int(step), float(rate)) for step, rate in _STEP.findall(completion)]
+    given = stated(completion)
     if not given:
         return Grade(False, "it gives no learning rate at any step")
     near = TOLERANCE**2 * evidence["prm"]["lr"]  # of zero
@@ -117,6 +125,14 @@ def compared(row: Row, completion: str, rates: Sequence[float]) -> Grade:
         reason = f"the learning rate at step {step} must be {rate:g}, got {by_step[step]:g}"
         return Grade(False, reason, EXTRACTED, fraction)
     return Grade.correct()
+
+
+def stated(completion: str) -> list[tuple[int, float]]:
+    """Return the steps and learning rates that a completion states: in lines, in a table or in a JSON object."""
+    lines = _STEP.findall(completion)
+    objects = [entries for text in _OBJECT.findall(completion) if (entries := _ENTRY.findall(text))]
+    pairs = lines if lines or not objects else objects[-1]
+    return [(int(step), float(rate)) for step, rate in pairs]
 
 
 @dataclass(frozen=True)
@@ -166,7 +182,17 @@ def requests(task_input: TaskInput, count: int) -> Iterator[tuple[VerifiedFile, 
         for begin in range(0, needed, _SPECS):
             chance = task_input.chance(NAME, number, begin)
             file = chance.choice(files)
-            yield file, tuple(_spec(file.variant, chance) for _ in range(min(_SPECS, needed - begin)))
+            yield file, tuple(_changing(file.variant, chance) for _ in range(min(_SPECS, needed - begin)))
+
+
+def _changing(variant: Variant, chance: random.Random) -> TraceSpec:
+    """Return a trace in which the learning rate changes, if one is soon drawn: that of a plateau often does not."""
+    for _ in range(_DRAWS):
+        spec = _spec(variant, chance)
+        rates = _expected(variant, spec)
+        if any(len(set(map(_digits, group, itertools.repeat(spec.prm["lr"])))) > 1 for group in rates.tolist()):
+            break
+    return spec
 
 
 def _spec(variant: Variant, chance: random.Random) -> TraceSpec:
@@ -203,80 +229,46 @@ def _examples(
     for index in range(_QUESTIONS):
         key = f"{file.variant.key}/{done + index + 1}"
         chance = task_input.chance(NAME, key)
-        group = chance.randrange(len(published))
-        known = list(published[group])
-        steps = sorted(chance.sample(known, min(len(known), chance.randint(3, 8))))
+        changing = [group for group, digits in enumerate(published) if len(set(digits.values())) > 1]
+        group = chance.choice(changing or range(len(published)))
+        steps = _steps(published[group], chance)
         if not steps:
             continue
         answer = {step: published[group][step] for step in steps}
-        question = _Question(file, spec, spec.depths[group] if spec.depths else None, steps, index == 0)
-        as_table = chance.random() < 0.3
+        depth = spec.depths[group] if spec.depths else None
+        unit = "batch" if file.variant.per_batch else "epoch"
+        call = Call(spec.horizon, spec.prm, unit, steps, spec.metrics, spec.depths, depth)
+        form = chance.choices(FORMS, _WEIGHTS)[0]
+        whole = index == 0
+        code = file.source if whole else sections.parse(file.source).standalone
         yield Example(
             task=NAME,
             key=key,
-            prompt=question.text(chance, _TABLES if as_table else _ANSWERS),
-            completion=_table(answer) if as_table else "".join(f"{step}: {rate}\n" for step, rate in answer.items()),
-            scope=Scope.FILE if question.whole else Scope.SCHEDULE,
+            prompt=instructions.question(code, call, form, chance),
+            completion=form.write(answer),
+            scope=Scope.FILE if whole else Scope.SCHEDULE,
             files=(file,),
-            evidence=question.evidence(),
+            evidence=_evidence(file, call),
         )
 
 
-def _table(answer: dict[int, str]) -> str:
-    rows = "".join(f"| {step} | {rate} |\n" for step, rate in answer.items())
-    return f"| step | learning rate |\n| ---: | ---: |\n{rows}"
+def _steps(digits: dict[int, str], chance: random.Random) -> list[int]:
+    """Return some steps, between which the learning rate changes if it does at all."""
+    steps = chance.sample(list(digits), min(len(digits), chance.randint(3, 8)))
+    others = [step for step, rate in digits.items() if rate != digits[steps[0]]] if steps else []
+    if others and not set(others) & set(steps):
+        steps[-1] = chance.choice(others)
+    return sorted(steps)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """A question about a trace: the learning rates of one parameter group at some steps."""
-
-    file: VerifiedFile
-    spec: TraceSpec
-    depth: int | None
-    steps: list[int]
-    whole: bool
-
-    def text(self, chance: random.Random, answers: Sequence[str]) -> str:
-        """Return the prompt: the code, then the question."""
-        code = self.file.source if self.whole else sections.parse(self.file.source).standalone
-        return (
-            f"{chance.choice(_OPENINGS)}\n\n{wording.fenced(code)}\n\n{self._conditions()} {self._request()} "
-            f"{chance.choice(answers)}"
-        )
-
-    def evidence(self) -> dict[str, Any]:
-        """Return the values from which the completion can be computed again."""
-        spec = self.spec
-        evidence: dict[str, Any] = {"traced": self.file.sha256, "horizon": spec.horizon, "prm": dict(spec.prm)}
-        if spec.metrics is not None:
-            evidence["metrics"] = list(spec.metrics)
-        if self.depth is not None:
-            evidence |= {"depths": list(spec.depths), "depth": self.depth}
-        return evidence | {"steps": self.steps}
-
-    def _conditions(self) -> str:
-        spec, variant = self.spec, self.file.variant
-        groups = ""
-        if spec.depths:
-            depths = wording.listed([str(depth) for depth in spec.depths])
-            groups = f" The optimizer has {len(spec.depths)} parameter groups with `depth` {depths}."
-        step = "`scheduler.step()` is called once"
-        if spec.metrics is not None:
-            step = f"`scheduler.step(metric)` is called with {', '.join(map(str, spec.metrics))}, in this order, once"
-        return (
-            f"`make_scheduler(optimizer, total_steps={spec.horizon}, prm={json.dumps(spec.prm)})` is called with "
-            f"an optimizer whose learning rate is {spec.prm['lr']:g}.{groups} {step} per "
-            f"{'batch' if variant.per_batch else 'epoch'}."
-        )
-
-    def _request(self) -> str:
-        steps = wording.listed([str(step) for step in self.steps])
-        group = "" if self.depth is None else f" of the group with depth {self.depth}"
-        return (
-            f"What is the learning rate{group} at steps {steps}? Step 0 is before the first call of `scheduler.step`, "
-            "step n after n calls."
-        )
+def _evidence(file: VerifiedFile, call: Call) -> dict[str, Any]:
+    """Return the values from which the completion can be computed again."""
+    evidence: dict[str, Any] = {"traced": file.sha256, "horizon": call.horizon, "prm": dict(call.prm)}
+    if call.metrics is not None:
+        evidence["metrics"] = list(call.metrics)
+    if call.depth is not None:
+        evidence |= {"depths": list(call.depths), "depth": call.depth}
+    return evidence | {"steps": list(call.steps)}
 
 
 def publishable(file: VerifiedFile, spec: TraceSpec, rates: trace.Rates) -> list[dict[int, str]]:
@@ -299,7 +291,7 @@ def publishable(file: VerifiedFile, spec: TraceSpec, rates: trace.Rates) -> list
         {
             step: _digits(rate, base)
             for step, rate, curve_rate in zip(spec.at, group, curve, strict=True)
-            if _digits(rate, base) == _digits(curve_rate, base)
+            if _digits(rate, base) == _digits(curve_rate, base) and not _is_tiny(rate, curve_rate, base)
         }
         for group, curve in zip(executed.tolist(), expected.tolist(), strict=True)
     ]
@@ -310,6 +302,11 @@ def _expected(variant: Variant, spec: TraceSpec) -> curves.Rates:
     prm = {name: value for name, value in spec.prm.items() if name != "lr"}
     lr, metrics, depths = spec.prm["lr"], spec.metrics, spec.depths or (0,)
     return curves.rates(variant, spec.at, spec.horizon, lr, prm, metrics=metrics, depths=depths)
+
+
+def _is_tiny(rate: float, curve_rate: float, base: float) -> bool:
+    """Return whether a learning rate is no rounding error, but as small as one."""
+    return 0 < abs(rate) <= _ZERO * base and abs(rate - curve_rate) <= TOLERANCE * abs(rate)
 
 
 def _digits(rate: float, base: float) -> str:

@@ -19,7 +19,7 @@ from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskIn
 from lrgen.finetune.grading import Submission
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import Rows, Split
-from lrgen.finetune.tasks import TASKS
+from lrgen.finetune.tasks import TASKS, trace
 from lrgen.records import Policy
 from lrgen.source import diffs, sections
 from lrgen.verify.engines import local
@@ -193,14 +193,10 @@ def _wrong_json(own: str) -> list[str]:
 
 
 def _wrong_rates(own: str) -> list[str]:
-    lines = own.splitlines(keepends=True)
-    first, last = (re.search(r"\d+(?= ?[|:])", line)[0] for line in (lines[-2], lines[-1]))
-    return [
-        "".join(lines[:-1]),
-        own + lines[-1].replace(last, str(int(last) + 1), 1),
-        "".join([*lines[:-1], re.sub(r"(\d+)( ?[|:] ?)\S+", r"\1\g<2>0.0123", lines[-1])]),
-        "".join([*lines[:-1], lines[-1].replace(last, first, 1)]),
-    ]
+    *others, (step, rate) = trace.stated(own)
+    first = trace.stated(own)[0][0]
+    wrong = [others, [*others, (step, rate), (step + 1, rate)], [*others, (step, 0.0123)], [*others, (first, rate)]]
+    return ["".join(f"{step}: {rate}\n" for step, rate in rates) for rates in wrong]
 
 
 def _wrong_facts(own: str) -> list[str]:
@@ -253,8 +249,8 @@ def rewordings_of(task, row: Row, reference: Reference) -> list[str]:
     if task.NAME == "prompts":
         return [json.dumps(dict(reversed(json.loads(own).items())), indent=4)]
     if task.NAME == "trace":
-        rates = re.findall(r"^\|? ?(\d+) ?[|:] ?(\S+)", own, re.MULTILINE)
-        table = "".join(f"| {step} | {float(rate):.8e} |\n" for step, rate in rates)
+        rates = trace.stated(own)
+        table = "".join(f"| {step} | {rate:.8e} |\n" for step, rate in rates)
         return ["".join(f"- step {step} = {rate}\n" for step, rate in rates), f"| step | lr |\n|---|---|\n{table}"]
     text = file_of(task, row, reference)
     if task.NAME == "infill":

@@ -1,6 +1,5 @@
 """Task trace: learning rates that are executed and compared with formulas."""
 
-import json
 import math
 import re
 import subprocess
@@ -44,8 +43,8 @@ def context(tmp_path) -> RunContext:
 
 
 def answered(example: Example) -> dict[int, float]:
-    """Return the learning rates of a completion by step, from lines or from a table."""
-    rows = re.findall(r"^(?:\| )?(\d+)(?: \||:) (\S+)", example.completion, re.MULTILINE)
+    """Return the learning rates of a completion by step, in any of its forms."""
+    rows = re.findall(r"(\d+)(?: \||:|,|\) =|\":) ?([\d.e+-]+)", example.completion)
     return {int(step): float(rate) for step, rate in rows}
 
 
@@ -125,8 +124,8 @@ def test_a_layer_wise_question_is_about_one_group(examples):
     for example in of(examples, 172):
         depth = example.evidence["depth"]
         depths.add(depth)
-        assert f"of the group with depth {depth} at" in example.prompt
-        assert "with `depth` 0, 1, 2 and 3" in example.prompt
+        assert re.search(rf"of the group with depth {depth}\b", example.prompt)
+        assert re.search(r"`depth` (are |of )?0, 1, 2 and 3", example.prompt)
         check(example, lambda *args, depth=depth, **prm: _layer(*args, depth=depth, **prm))
     assert len(depths) > 2
 
@@ -142,7 +141,7 @@ def test_a_plateau_has_the_rates_of_its_metrics(examples):
     fell = False
     for example in of(examples, 31):
         metrics, evidence = example.evidence["metrics"], example.evidence
-        assert f"is called with {', '.join(map(str, metrics))}, in this order" in example.prompt
+        assert re.search(rf" {', '.join(map(str, metrics))}(?!, \d|\d)", example.prompt)
         patience = max(1, round(evidence["prm"].get("patience_fraction", 5 / 90) * evidence["horizon"]))
         rate, best, bad, rates = evidence["prm"]["lr"], math.inf, 0, []
         for metric in metrics:
@@ -195,6 +194,13 @@ def test_rates_with_uncertain_digits_are_not_used(task_input):
     assert 4 not in trace.publishable(task_input.files[5], spec, executed)[0]
 
 
+def test_a_rate_as_small_as_a_rounding_error_is_not_used(task_input):
+    """A learning rate of 1e-25 is neither zero nor worth its digits."""
+    spec = TraceSpec(4, {"lr": 1.0, "gamma": 0.1}, (0, 2, 25))
+    written = trace.publishable(task_input.files[2], spec, [[1.0, 0.01, 1e-25]])
+    assert written == [{0: "1", 2: "0.01"}]
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
@@ -215,22 +221,85 @@ def test_a_file_that_raises_is_an_error(task_input, context, broken, reason):
 
 
 def test_a_prompt_has_all_that_the_completion_needs(examples):
-    """Code, horizon, hyperparameters and steps are in the prompt."""
+    """Code, horizon, hyperparameters, steps, unit and what a step counts are in the prompt."""
     for example in examples:
         file, evidence = example.files[0], example.evidence
         code = wording.quoted(example.prompt)
         assert code in (file.source, sections.parse(file.source).standalone)
-        assert f"total_steps={evidence['horizon']}, prm={json.dumps(evidence['prm'])})" in example.prompt
-        assert wording.listed([str(step) for step in evidence["steps"]]) in example.prompt
-        assert ("`scheduler.step()`" in example.prompt) == (file.variant.unit is not Unit.METRIC)
-        assert ("| step | learning rate |" in example.completion) == (" table" in example.prompt.split("```")[-1])
         assert example.scope is (Scope.FILE if code == file.source else Scope.SCHEDULE)
+        text = example.prompt.replace(code, "")
+        assert re.search(rf"(?<![\d.]){evidence['horizon']}(?![\d.]\d)", text)
+        for name, value in evidence["prm"].items():
+            given = re.search(rf"[`\"]{name}[`\"](?: =|:) ([\d./e%-]*[\d%])", text)[1]
+            assert value_of(given) == value, (given, value)
+        listed = [str(step) for step in evidence["steps"]]
+        assert wording.listed(listed) in text or ", ".join(listed) in text
+        assert ("`scheduler.step(metric)`" in text or "metrics" in text) == (file.variant.unit is Unit.METRIC)
+        assert re.search(r"\b(batch|epoch)\b", text)[1] == ("batch" if file.variant.per_batch else "epoch")
+        assert "`scheduler.step`" in text
+
+
+def value_of(text: str) -> float:
+    """Return the value of a number, a fraction or a percentage."""
+    if "/" in text:
+        dividend, divisor = text.split("/")
+        return int(dividend) / int(divisor)
+    return float(f"{float(text[:-1]) / 100:.12g}") if text.endswith("%") else float(text)
+
+
+def test_a_prompt_asks_for_the_form_of_its_completion(examples):
+    """The completion has the form and the digits that are asked for, and no question asks for work by hand."""
+    for example in examples:
+        text, completion = example.prompt.split("```")[0] + example.prompt.split("```")[-1], example.completion
+        assert ("| step | learning rate |" in completion) == bool(re.search(r"table", text))
+        assert completion.startswith("{") == ("JSON" in text)
+        assert completion.startswith("step,") == ("CSV" in text)
+        assert completion.startswith("lr(") == ("lr(step)" in text)
+        assert completion.startswith("- step") == ("- step N" in text)
+        digits = [
+            re.sub(r"e.*|\.|^0\.0*", "", rate) for rate in re.findall(r"[:,|=] ?([\d.]+\S*?)[,}]?(?:\s|$)", completion)
+        ]
+        if "five decimals" in text:
+            assert all(re.fullmatch(r"\S+ \d\.\d{5}e[-+]\d\d", line) for line in completion.splitlines())
+        else:
+            assert "significant digits" in text
+            assert all(len(written.lstrip("0")) <= 6 for written in digits), completion
+            assert not re.search(r"\.\d*0(?=[\s,}e]|$)", completion)
+        assert "by hand" not in text
+
+
+def test_at_most_one_in_twenty_answers_is_constant(task_input, examples, tmp_path):
+    """Constant schedules have few questions; other ones, plateaus too, are asked where the learning rate changes."""
+    constant = [example for example in examples if len(set(answered(example).values())) == 1]
+    assert {example.files[0].variant.number for example in constant} == {41}
+    few = replace(task_input, files=[task_input.files[number - 1] for number in (1, 31, 41)])
+    drawn = list(trace.examples(few, RunContext(tmp_path, traces=TRACES)))
+    assert sum(len(set(answered(example).values())) == 1 for example in drawn) == len(drawn) // 20 == 2
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "0: 0.1\n10: 5e-2\n",
+        "The learning rates are\n\n- step 0: 0.1\n- Step 10: 0.05\n",
+        "| step | lr |\n|---:|---|\n| 0 | 0.1 |\n| 10 | 0.05 |",
+        "step,learning_rate\n0,0.1\n10,.05",
+        'With `{"lr": 0.1}`:\n\n{"0": 0.1, "10": 0.05}',
+        '{\n  "0": 0.1,\n  "10": 5.0e-02\n}',
+        "lr(0) = 0.1\nlr(10) = 0.05",
+        "`0` -> `0.1`\n**10** → 0.05",
+        "0: lr = 0.1\n10: lr = 0.05",
+    ],
+)
+def test_learning_rates_are_read_in_many_forms(completion):
+    """Lines, tables, CSV and JSON state the same learning rates."""
+    assert trace.stated(completion) == [(0, 0.1), (10, 0.05)]
 
 
 def test_questions_vary(examples):
     """Files and standalone schedules, tables and lines, defaults and other values, steps past the end all occur."""
     assert {wording.quoted(example.prompt) == example.files[0].source for example in examples} == {True, False}
-    assert {"|" in example.completion for example in examples} == {True, False}
+    assert {example.completion[0] for example in examples} >= {"|", "{", "-", "s", "l", "0"}
     assert {len(example.evidence["prm"]) > 1 for example in examples} == {True, False}
     assert any(max(example.evidence["steps"]) > example.evidence["horizon"] for example in examples)
     assert all(len(example.evidence["steps"]) > 1 for example in examples)
