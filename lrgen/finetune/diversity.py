@@ -1,4 +1,4 @@
-"""How much the instructions of a task differ: names, numbers and identifiers do not count."""
+"""The diversity of the instructions of a task, where names, numbers and identifiers do not count."""
 
 import re
 from collections.abc import Collection, Iterable

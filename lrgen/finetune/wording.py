@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from lrgen.errors import DatasetError
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import SYSTEM
-from lrgen.records import Hyperparameter, Metric, PastEnd, Unit, Variant
+from lrgen.records import Architecture, Hyperparameter, Metric, PastEnd, Unit, Variant
 from lrgen.source import sections
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_DRIVEN_BY = {
+_NOUNS = ("CNN", "classifier", "network")  # at the end of a title: it has an article
+DRIVEN_BY = {
     (Unit.EPOCH, Metric.LOSS): "the mean training loss of the epoch",
     (Unit.EPOCH, Metric.ACCURACY): "the training accuracy of the epoch",
     (Unit.BATCH, Metric.LOSS): "the mean training loss of the batch",
@@ -45,6 +46,19 @@ def marked(text: str) -> str:
     return text.replace("``", "`")
 
 
+def network(architecture: Architecture) -> str:
+    """Return the title of a network as in a sentence: ``ResNet-20``, ``the ICNet classifier``."""
+    title = architecture.title
+    return f"the {title}" if title.split()[-1] in _NOUNS else title
+
+
+def described(architecture: Architecture) -> str:
+    """Return a sentence on a network: ``The network is the ResNet-20 of He et al. for CIFAR: …``."""
+    text = architecture.summary
+    article = text.split()[0] in ("A", "An", "The")
+    return f"The network is {text[:1].lower()}{text[1:]}" if article else f"The network: {text}"
+
+
 def summary(variant: Variant) -> str:
     """Return the catalogue's description of a schedule."""
     return marked(variant.summary)
@@ -57,16 +71,21 @@ def counted_in(variant: Variant) -> str:
 
 def advances(variant: Variant) -> str:
     """Return when the schedule advances: ``once per batch``."""
+    return f"once per {variant.cadence or variant.unit}{driven(variant)}"
+
+
+def driven(variant: Variant) -> str:
+    """Return the metric that drives a schedule: ``, driven by the mean training loss of the epoch``; or nothing."""
     if variant.metric is None or variant.cadence is None:
-        return f"once per {variant.unit}"
-    return f"once per {variant.cadence}, driven by {_DRIVEN_BY[variant.cadence, variant.metric]}"
+        return ""
+    return f", driven by {DRIVEN_BY[variant.cadence, variant.metric]}"
 
 
 def stepping(variant: Variant) -> str:
     """Describe where a file creates the scheduler and where it calls its ``step``."""
     step = "`scheduler.step()`"
     if variant.metric and variant.cadence:
-        step = f"`scheduler.step(metric)` with {_DRIVEN_BY[variant.cadence, variant.metric]}"
+        step = f"`scheduler.step(metric)` with {DRIVEN_BY[variant.cadence, variant.metric]}"
     if variant.per_batch:
         return (
             f"`learn` calls {step} after each `optimizer.step()`. The first call of `learn` creates the scheduler, "
@@ -90,6 +109,14 @@ def formula(variant: Variant) -> str:
         "times\n\n"
         f"    {variant.formula}"
     )
+
+
+def symbols(variant: Variant) -> str:
+    """Return the meaning of the symbols of a formula, and of its value."""
+    steps = counted_in(variant)
+    if variant.unit is Unit.METRIC:
+        return f"eta is the learning rate, T is total_steps, the number of {steps}"
+    return f"the value is a factor on lr, t is the number of completed {steps}, T is total_steps, their total number"
 
 
 def past_end(variant: Variant) -> str:

@@ -69,9 +69,9 @@ def test_a_measure_counts_distinct_skeletons_and_openers():
 def test_the_texts_of_the_catalogue_are_names(catalogue):
     """Two instructions that differ in network and schedule alone are one, also where a title begins a sentence."""
     names = diversity.names_of(catalogue)
-    one, *others = [
+    first, *others = [
         f"Train {network.title} with {variant.title}. {variant.title[0].upper()}{variant.title[1:]} is this: "
         f"{wording.summary(variant)} {network.summary} {variant.formula}"
         for network, variant in zip(catalogue.architectures, catalogue.variants, strict=False)
     ]
-    assert {diversity.skeleton(text, names) for text in others} == {diversity.skeleton(one, names)}
+    assert {diversity.skeleton(text, names) for text in others} == {diversity.skeleton(first, names)}

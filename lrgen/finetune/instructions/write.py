@@ -1,0 +1,176 @@
+"""Requests for a whole file, from a line to a specification.
+
+A note or a brief request names network and schedule, and states the defaults and the unit; the system's message has the
+rest. A detailed request states all of it.
+"""
+
+import random
+from collections.abc import Iterator
+
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.instructions import Instruction, schedule
+from lrgen.finetune.instructions.layouts import LAYOUTS
+from lrgen.finetune.instructions.system import Part, system
+from lrgen.finetune.phrasing import phrase
+
+_NOTES = 0.4  # of the short requests are notes
+
+_NOTE = (
+    "{net}, {schedule}{given}, stepped {cadence}[.|]",
+    "{net} with {schedule}{given}, one scheduler step {per}.",
+    "{net} / {schedule} / {brief} / stepped {cadence}",
+    "{net}: {schedule}. {defaults} Stepped {cadence}.",
+    "[Add|New file]: {net} with {schedule}{given}, stepped {cadence}",
+    "[Need|Wanted|To do|Request|Missing]: {net}, trained with {schedule}{given}. Step {cadence}.",
+    "# TODO: train {net} with {schedule}{given}, stepped {cadence}",
+    "Network: {net}\nSchedule: {schedule}\nDefaults: {brief}\nStep: {cadence}",
+    "Network {net}, schedule {schedule}{given}, [unit {unit}|one step {per}].",
+    "- [network|model]: {net}\n- [schedule|learning rate]: {schedule}\n- [defaults|hyperparameters]: {brief}\n- "
+    "[step|unit]: "
+    "{cadence}",
+    "Next file: {net} with {schedule}{given}. [The unit is the {unit}.|It is stepped {cadence}.]",
+    "[Code|File|Module] for {net} + {schedule}{given}, [please, ]scheduler stepped {cadence}.",
+    "Add {net} with {schedule}\n\n{defaults} The scheduler is stepped {cadence}.",
+    "Train {net} with {schedule}{given}; scheduler.step() {cadence}.",
+    "[A file that trains|Code to train] {net}. [Learning rate|Schedule]: {schedule}{given}. Unit: {unit}.",
+    "Same as [before|always], now {net} with {schedule}{given}, stepped {cadence}.",
+)
+"""Requests of one line or a few. ``brief`` is "none" without hyperparameters, the other fields are left empty."""
+
+_BRIEF = (
+    "[Write|Implement|Create] a PyTorch [module|file] that trains {net} [for image classification ]with {schedule}.",
+    "[Please ][write|implement] {net} in PyTorch, [in one file|in a single file|as one module], trained with "
+    "{schedule}.",
+    "I [need|want] {net} in [one|a single] [PyTorch ]file, trained with {schedule}.",
+    "I [need|want|would like] to train {net} with {schedule}. [Please write the file.|Can you write the file?]",
+    "How do I train {net} in plain PyTorch with {schedule}? [Please show|Show me] the complete file.",
+    "Can you [write|implement] {net} [in plain PyTorch ]and train it with {schedule}?",
+    "[Could|Would] you [please ]write a [training file|module] for {net} with {schedule}?",
+    "We [are going to|want to|plan to] train {net} with {schedule}[, and the file is still missing].",
+    "[Our benchmark|The benchmark|The comparison] still lacks {net} with {schedule}.",
+    "Now {net}: [this time it is trained|it is to be trained] with {schedule}.",
+    "[Same|The same] interface as always, this time {net} with {schedule}.",
+    "[Add|Contribute] {net}, trained with {schedule}, to [the project|our model zoo|the repository].",
+    "[Add|Write] a file for {net}. The learning-rate schedule is {schedule}.",
+    "For [the next run|an experiment|a comparison of schedules|an ablation] I need {net} with {schedule}.",
+    "Let's train {net} with {schedule}.",
+    "[Task|To do|Request]: {net}, trained with {schedule}.",
+    "What [would|does] a file that trains {net} with {schedule} look like?",
+    "Show me {net} in PyTorch, trained with {schedule}.",
+    "[Give|Send] me the [file|module|code] that trains {net} with {schedule}.",
+    "I am comparing learning-rate schedules on {net}; the next one is {schedule}.",
+    "There is no file for {net} with {schedule} yet. Please write it.",
+    "The network is {net}, the schedule {schedule}. [Please write|Write] the file for it.",
+    "[Hi|Hello], could you write the file for {net} with {schedule}? [Here is what matters.|]",
+    "Train {net} with {schedule}, in one self-contained file.",
+)
+"""The first sentences of brief requests."""
+
+_CLOSERS = (
+    "[Answer|Reply] with the [whole|complete] file[ only| and nothing else].",
+    "[Just the code|Only the file], please[; no explanations].",
+    "[Return|Send|Show] [the complete file|the file and nothing else].",
+    "No explanations, [only|just] the [code|file].",
+)
+
+_OPENERS = (
+    "[Write|Implement] [a|one] Python file that [meets|satisfies|follows] this specification.",
+    "[Please ][implement|write] {net} in PyTorch, in [one|a single] file, trained with {schedule}.",
+    "[Write|Implement] a [module|file] that trains {net} with {schedule}.",
+    "Add {net} with {schedule} to the [model zoo|benchmark|repository].",
+    "We [want|need|would like] to train {net} with {schedule}; [please ]write the file[ for it].",
+    "Please write the next file of our benchmark: it trains {net} with {schedule}.",
+    "The next file of our benchmark trains {net} with {schedule}.",
+    "[Task|Request|To do]: {net}, trained with {schedule}.",
+    "[Below|Here] is the specification of a [training ]file for {net} with {schedule}. [Please implement it.|Implement "
+    "it.]",
+    "[Could|Can] you [write|implement] {net} with {schedule} as [one|a single] file? [The details are below.|Details "
+    "below.]",
+    "How would you implement {net} with {schedule} in one PyTorch file? It has to meet [these requirements|what "
+    "follows].",
+    "I am [comparing|benchmarking] learning-rate schedules on {net} and still need {schedule}. [Please write the "
+    "file.|]",
+    "For [an|the] ablation of learning-rate schedules I need {net} with {schedule} in one file.",
+    "[Hi|Hello], could you write a training file for {net}? The schedule is {schedule}.",
+    "[Before we can merge|For the merge] we need one more file: {net} with {schedule}.",
+    "[Train|Implement and train] {net} with {schedule}. [All requirements are listed below.|The requirements follow.]",
+    "Requirements for the file that trains {net} with {schedule}: [please implement them|write a file that meets "
+    "them].",
+    "[Your|The] task is [to write|writing] a file that trains {net} with {schedule}.",
+    "Please implement this [design|specification] of {net} with {schedule}.",
+    "We only have a stub for {net} with {schedule}; [please ]write the [complete|whole] file.",
+)
+"""The first sentences of detailed requests."""
+
+
+def short(file: VerifiedFile, chance: random.Random) -> Instruction:
+    """Return a note or a brief request."""
+    return _note(file, chance) if chance.random() < _NOTES else _brief(file, chance)
+
+
+def detailed(file: VerifiedFile, chance: random.Random) -> Instruction:
+    """Return a request that states network, schedule, defaults, training, interface and the form of the answer."""
+    opener = phrase(
+        chance.choice(_OPENERS), chance, net=wording.network(file.architecture), schedule=file.variant.title
+    )
+    body = chance.choice(LAYOUTS)(file, chance)
+    closer = phrase(chance.choice(_CLOSERS), chance)
+    text = f"{opener} {closer}\n\n{body}" if chance.random() < 0.3 else f"{opener}\n\n{body}\n\n{closer}"
+    return Instruction(text, system(file, set(Part)))
+
+
+def _note(file: VerifiedFile, chance: random.Random) -> Instruction:
+    variant = file.variant
+    cadence = schedule.cadence(variant, chance)
+    text = phrase(
+        chance.choice(_NOTE),
+        chance,
+        net=wording.network(file.architecture),
+        schedule=variant.title,
+        given=schedule.given(variant, chance),
+        defaults=schedule.defaults(variant, chance),
+        brief=schedule.briefly(variant, chance) or "none",
+        cadence=cadence,
+        per=f"{'per batch' if variant.per_batch else 'per epoch'}{wording.driven(variant)}",
+        unit="batch" if variant.per_batch else "epoch",
+    )
+    return Instruction(text.replace("  ", " "), system(file, {Part.DEFAULTS}))
+
+
+def _brief(file: VerifiedFile, chance: random.Random) -> Instruction:
+    stated = {Part.DEFAULTS}
+    opener = phrase(chance.choice(_BRIEF), chance, net=wording.network(file.architecture), schedule=file.variant.title)
+    sentences = list(_sentences(file, chance, stated))
+    if chance.random() < 0.5:
+        stated.add(Part.ANSWER)
+        sentences.append(phrase(chance.choice(_CLOSERS), chance))
+    return Instruction(" ".join([opener, *sentences]), system(file, stated))
+
+
+def _sentences(file: VerifiedFile, chance: random.Random, stated: set[Part]) -> Iterator[str]:
+    """Yield the sentences of a brief request after the first, and add what they state."""
+    variant = file.variant
+    if chance.random() < 0.4:
+        stated.add(Part.NETWORK)
+        yield wording.described(file.architecture)
+    formula = chance.random() < 0.3
+    if formula or chance.random() < 0.6:
+        yield wording.summary(variant)
+    classes = wording.implementation(file.source)
+    yield phrase(
+        "[Implement the scheduler with {classes} and step it {cadence}.|Use {classes} and step the scheduler {cadence}."
+        "|The schedule advances {cadence}; implement it with {classes}.|The scheduler uses {classes} and is stepped "
+        "{cadence}.]",
+        chance,
+        classes=classes,
+        cadence=schedule.cadence(variant, chance),
+    )
+    if text := schedule.defaults(variant, chance):
+        yield text
+    if formula:
+        stated.add(Part.SCHEDULE)
+        yield f"{schedule.law(variant, chance)}\n\n{schedule.ending(variant, chance)}"
+    if chance.random() < 0.3:
+        stated.add(Part.TRAINING)
+        yield wording.training(file)
