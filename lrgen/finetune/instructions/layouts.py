@@ -73,7 +73,7 @@ def _sections(file: VerifiedFile, chance: random.Random) -> str:
             bullets(facts.parameters) or "The schedule has none.",
         ),
         ("[Training|Optimizer and loss|Training recipe]", facts.training),
-        ("[Interface|Contract|Requirements|Interface of the file]", bullets(facts.requirements.all)),
+        ("[Interface|Requirements|Interface of the file]", bullets(facts.requirements.all)),
     ]
     mark = chance.choice(("## ", "### ", "**"))
     close = "**" if mark == "**" else ""

@@ -98,9 +98,13 @@ def defaults(variant: Variant, chance: random.Random) -> str:
         (
             (f"[Defaults|Default value{'s' * several}|By default]: {{values}}.", _in_code),
             ("[Defaults|By default]: {values}.", _as_equations),
-            ("[Default to|The code defaults to|Let the defaults be|Without a value in `prm`, use] {values}.", _in_code),
+            (
+                f"[Default to|The code defaults to|Let the default{'s' * several} be|Without a value in `prm`, use] "
+                "{values}.",
+                _in_code,
+            ),
             ("[By default|Unless `prm` says otherwise|If `prm` has no value], {values}.", _with_is),
-            ("[Use|Take|Default to] {values}[ by default| unless `prm` has another value].", _with_of),
+            ("[[Use|Take] {values} [by default|unless `prm` has another value]|Default to {values}].", _with_of),
             (
                 f"The hyperparameter{'s' * several} of the schedule {'have' if several else 'has'} "
                 f"{'these defaults' if several else 'this default'}: {{values}}.",

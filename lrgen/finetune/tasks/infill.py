@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lrgen.finetune import wording
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.instructions import infill
 from lrgen.records import Outcome
 from lrgen.source import sections
 
@@ -11,39 +12,20 @@ NAME = "infill"
 SUMMARY = "A file without make_scheduler → the function and its helpers (fill-in-the-middle)."
 EVIDENCE = ("infilled",)
 
-_REQUESTS = (
-    "`make_scheduler` is missing from this file. Write the code that replaces the TODO comment and nothing else.",
-    "Complete the code at the TODO so that the file does what its docstring says. Answer with the missing code only.",
-    "The scheduler of this module has been removed. Write the code that belongs at the TODO.",
-    "Implement the TODO and answer with only that code. The schedule is {title}. {summary}",
-    "Write `make_scheduler(optimizer, total_steps, prm)` for this module. {summary} {past_end}{defaults}",
-    "What is missing at the TODO? Implement the scheduler with {implementation}; it is stepped {advances}.{defaults}",
-)
-
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield one example of each file."""
     for file in task_input.files:
-        request = task_input.chance(NAME, file.name).choice(_REQUESTS)
-        variant = file.variant
-        defaults = wording.defaults(variant)
-        instruction = request.format(
-            title=variant.title,
-            summary=wording.summary(variant),
-            past_end=wording.past_end(variant),
-            implementation=wording.implementation(file.source),
-            advances=wording.advances(variant),
-            defaults=f" Defaults: {defaults}." if defaults else "",
-        )
-        parts = sections.parse(file.source)
+        instruction = infill.instruction(file, task_input.chance(NAME, file.name))
         yield Example(
             task=NAME,
             key=file.name,
-            prompt=f"{instruction}\n\n{wording.fenced(parts.incomplete)}",
-            completion=parts.middle,
+            prompt=instruction.prompt,
+            completion=sections.parse(file.source).middle,
             scope=Scope.FILE,
             files=(file,),
             evidence={"infilled": file.sha256},
+            system=instruction.system,
         )
 
 

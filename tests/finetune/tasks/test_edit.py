@@ -1,10 +1,12 @@
 """Task edit: a change of the schedule of a file."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from lrgen.finetune import wording
+from lrgen.finetune.instructions import schedule
 from lrgen.finetune.tasks import edit
 from lrgen.source import diffs
 
@@ -37,26 +39,42 @@ def test_both_files_of_an_edit_share_a_group(examples):
         assert (after.architecture, after.variant.family) == (before.architecture, before.variant.family)
 
 
-def test_an_edit_describes_the_requested_schedule(examples):
-    """The prompt has title, summary and new defaults of the schedule, and unit and training where they change."""
+def test_request_and_system_message_define_the_new_schedule(examples):
+    """The request has title and changed defaults; it or the system's message has the rest of the schedule."""
     for example in examples:
-        after, before = (file.variant for file in example.files)
+        after, before = example.files
+        request, new = example.prompt.partition("\n```")[0], after.variant
+        text = f"{example.system}\n{request}"
+        assert new.title in request or new.title[1:] in request
+        changed = [parameter for parameter in new.hyperparameters if parameter not in before.variant.hyperparameters]
+        assert all(any(form in request for form in schedule.numerals(parameter)) for parameter in changed)
+        assert new.formula in text or new.formula == before.variant.formula
+        assert wording.stepping(new) in example.system
+        assert all(line in example.system for line in wording.contract(after))
+        if wording.training(after) != wording.training(before):
+            assert wording.training(after) in text
+
+
+def test_a_request_asks_for_a_diff_or_for_the_file(examples):
+    """The form of the answer stands in the request, with the name of the file in a diff."""
+    for example in examples:
         request = example.prompt.partition("\n```")[0]
-        assert after.title in request
-        assert wording.summary(after) in request
-        new = [parameter for parameter in after.hyperparameters if parameter not in before.hyperparameters]
-        assert all(parameter.name in request and wording.number(parameter) in request for parameter in new)
-        if wording.advances(after) != wording.advances(before):
-            assert wording.advances(after) in request
-        if after.optimizer != before.optimizer:
-            assert wording.training(example.files[0]) in request
+        if "applies_to" in example.evidence:
+            assert re.search(r"diff|patch", request)
+            assert diffs.FILE_NAME in request
+        else:
+            assert re.search(r"(whole|complete) (new |changed |updated )?file", request)
 
 
 def test_a_change_of_defaults_is_described_as_such(full_input):
-    """Between schedules that differ only in a default, the prompt gives the old and the new value."""
+    """Between schedules that differ only in a default, the request gives the old and the new value and no formula."""
     resnet = [file for file in full_input.files if file.architecture.name == "ResNet"]
-    pair = replace(full_input, files=[resnet[0], resnet[23]])
-    requests = [example.prompt.partition("\n```")[0] for example in edit.examples(pair)]
-    assert all("Keep the schedule" in text for text in requests)
-    assert "`step_fraction` from 0.5 to 1/3" in requests[0]
-    assert "`step_fraction` from 1/3 to 0.5" in requests[1]
+    notations = set()
+    for seed in range(40):
+        pair = replace(full_input, files=[resnet[0], resnet[23]], seed=seed)
+        after, before = [example.prompt.partition("\n```")[0] for example in edit.examples(pair)]
+        assert "`step_fraction` from 1/2 to 1/3" in after or "`step_fraction` from 0.5 to 1/3" in after
+        assert "`step_fraction` from 1/3 to " in before
+        assert "floor" not in after + before
+        notations.add(after.partition("from ")[2][:3])
+    assert notations == {"0.5", "1/2"}

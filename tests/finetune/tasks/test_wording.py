@@ -8,7 +8,7 @@ import pytest
 
 from lrgen.finetune import wording
 from lrgen.finetune.example import SYSTEM, Scope
-from lrgen.finetune.tasks import convert, edit, explain, infill, prompts, write
+from lrgen.finetune.tasks import convert, edit, explain, infill, write
 
 
 def test_the_wording_of_a_file_agrees_with_its_code(full_input):
@@ -57,10 +57,3 @@ def test_examples_of_a_model_do_not_depend_on_other_models(task, full_input):
     single = replace(full_input, files=[file for file in full_input.files if file.architecture.name == "SqueezeNet"])
     expected = [example for example in task.examples(full_input) if example.key.startswith("SqueezeNet")]
     assert [example for example in task.examples(single) if example.scope is Scope.FILE] == expected
-
-
-@pytest.mark.parametrize("task", [write, infill, edit, explain, convert, prompts], ids=lambda task: task.NAME)
-def test_no_schedule_is_named_by_its_number(task, full_input):
-    """Over all schedules, prompts and completions contain no number of the catalogue."""
-    for example in task.examples(full_input):
-        assert not re.search(r"A0[_-]\d{3}", example.prompt + example.completion), example.key

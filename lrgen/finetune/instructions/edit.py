@@ -1,0 +1,193 @@
+"""Requests for another schedule, or other defaults, in a given file: as a diff or as the whole new file."""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.instructions import Instruction, contract, schedule
+from lrgen.finetune.instructions.system import Part, system
+from lrgen.finetune.phrasing import phrase
+from lrgen.finetune.wording import listed
+from lrgen.records import Hyperparameter
+from lrgen.source import diffs, sections
+
+_AS_DIFF = (
+    "[Answer|Reply] with a unified diff of `{name}`.",
+    "[Give|Send] me the change as a patch [to|of] `{name}` [for|that applies with] `git apply`.",
+    "I only need the diff (`--- a/{name}`, `+++ b/{name}`).",
+    "[Only|Just] a unified diff, please; the file is `{name}`.",
+    "[Return|Write] a patch for `{name}`[, nothing else].",
+    "[Show|Send] the change as a unified diff from `a/{name}` to `b/{name}`.",
+)
+_AS_FILE = (
+    "[Answer|Reply] with the [whole|complete] [new|changed] file[ and nothing else|, without Markdown].",
+    "[Show|Send|Return] the [complete|whole] [updated|changed|new] file.",
+    "[Give|Send] me the [whole|complete] file after the change.",
+    "[I need|Please write out] the [whole|complete] [new|changed] file.",
+    "No diff, please: the [whole|complete] [new|changed] file.",
+)
+
+_CHANGES = (
+    "Replace {old} in this file by {new}.",
+    "This file trains {net} with {old}. [Use|I want|Switch it to] {new} instead.",
+    "[Change|Switch] the schedule [of this file ]to {new}.",
+    "[Switch|Move] this [file|module] from {old} to {new}.",
+    "Use {new} instead of {old}[ here| in this file].",
+    "[Please ]rewrite the scheduler of this file for {new}.",
+    "Train this network with {new} instead[ of {old}].",
+    "[Can|Could] you change this [file|module] so that it [trains with|uses] {new}?",
+    "[I want|We want] to compare {old} with {new}; change this file to the latter.",
+    "We have [tried|run] {old}; [next comes|the next one is] {new}. Adapt the file.",
+    "The next run of {net} uses {new}. Change this file accordingly.",
+    "[Review comment|From the review]: this should be {new}, not {old}.",
+    "{net}: {new} instead of {old}.",
+    "What has to change in this file to train with {new}?",
+    "How do I change this file from {old} to {new}?",
+    "[Task|To do|Ticket]: replace {old} by {new} in this file.",
+    "[Drop|Remove] {old}[ here]; the schedule should be {new}.",
+    "[Port|Convert] this [file|module] to {new}.",
+    "Same network, other schedule: {new}.",
+    "Keep the network and [change|replace] the schedule: {new} [instead of|rather than] {old}.",
+    "[Hi|Hello], this file uses {old}. Could you make it {new}?",
+    "I took {old} for this file by mistake; it should be {new}.",
+    "For the ablation I need this file with {new}[ instead of {old}].",
+    "{old} -> {new}, please.",
+    "The learning rate of this file follows {old}. Make it follow {new}.",
+    "[Could|Would] you try {new} in this file, in place of {old}?",
+)
+
+_NEW_DEFAULTS = (
+    "Keep the schedule of this file but change its default{s}: {changes}.",
+    "[Change|Set] the default{s} in this file: {changes}.",
+    "[Please ]change {changes} in this file.",
+    "[Only the defaults change|Same schedule, other defaults]: {changes}.",
+    "We want [other|different] defaults in this file: {changes}.",
+    "[Review comment|From the review|Ticket]: change {changes}.",
+    "[Can|Could] you move {changes} in this file?",
+    "[Tune|Adjust] this file: {changes}.",
+    "For the next run, change {changes}.",
+    "The default{s} of this file should be different: {changes}.",
+    "I am comparing values of {names}. Change {changes}.",
+    "[Task|To do]: {changes}, everything else as it is.",
+)
+"""Requests for other defaults, ``changes`` being "`gamma` from 0.1 to 0.2"."""
+
+_RESULTS = (
+    "The result is {new}.",
+    "This makes it {new}.",
+    'The schedule is then called "{new}".',
+    'Call the result "{new}" in the docstring and in `scheduler.schedule`.',
+    'In the docstring and in `scheduler.schedule` it is then "{new}".',
+)
+
+
+def instruction(before: VerifiedFile, after: VerifiedFile, as_diff: bool, chance: random.Random) -> Instruction:
+    """Return a request with the file to change, which is the first code block."""
+    stated = {Part.NETWORK, Part.ANSWER}
+    if wording.training(after) == wording.training(before):
+        stated.add(Part.TRAINING)
+    changed = changed_defaults(before, after, chance)
+    request = _defaults(after, changed, chance, stated) if changed else _change(before, after, chance, stated)
+    answer = phrase(chance.choice(_AS_DIFF if as_diff else _AS_FILE), chance, name=diffs.FILE_NAME)
+    return Instruction(f"{request} {answer}\n\n{wording.fenced(before.source)}", system(after, stated))
+
+
+def changed_defaults(before: VerifiedFile, after: VerifiedFile, chance: random.Random) -> dict[str, str]:
+    """Return the changed defaults of two files that differ only in defaults, by name; empty for all other files."""
+
+    def kind(file: VerifiedFile) -> tuple[object, ...]:
+        variant = file.variant
+        names = [parameter.name for parameter in variant.hyperparameters]
+        implementation = wording.implementation(file.source)
+        return variant.formula, variant.constants, names, variant.past_end, wording.advances(variant), implementation
+
+    if kind(before) != kind(after):
+        return {}
+    pairs = zip(before.variant.hyperparameters, after.variant.hyperparameters, strict=True)
+    return {old.name: _from_to(old, new, chance) for old, new in pairs if old.default != new.default}
+
+
+def _from_to(old: Hyperparameter, new: Hyperparameter, chance: random.Random) -> str:
+    """Return two numbers in the same notation: ``from 10% to 5%``."""
+    texts = [[wording.number(each) for each in (old, new)]]
+    for mark in ("%", "/", "."):
+        forms = [[text for text in schedule.numerals(each) if mark in text] for each in (old, new)]
+        if all(forms):
+            texts.append([form[0] for form in forms])
+    return "from {} to {}".format(*chance.choice(texts))
+
+
+def _defaults(after: VerifiedFile, changed: dict[str, str], chance: random.Random, stated: set[Part]) -> str:
+    stated |= {Part.SCHEDULE, Part.DEFAULTS}
+    request = phrase(
+        chance.choice(_NEW_DEFAULTS),
+        chance,
+        s="s" * (len(changed) > 1),
+        names=listed([f"`{name}`" for name in changed]),
+        changes=listed([f"`{name}` {change}" for name, change in changed.items()]),
+    )
+    result = phrase(chance.choice(_RESULTS), chance, new=after.variant.title)
+    about = wording.summary(after.variant) if chance.random() < 0.4 else ""
+    return " ".join(text for text in (request, result, about) if text)
+
+
+def _change(before: VerifiedFile, after: VerifiedFile, chance: random.Random, stated: set[Part]) -> str:
+    templates: Sequence[str] = _CHANGES
+    if re.search(r", | to ", before.variant.title):
+        templates = [text for text in _CHANGES if not re.search(r"\{old\} (by|in|to|with|for)\b", text)]
+    request = phrase(
+        chance.choice(templates),
+        chance,
+        net=wording.network(after.architecture),
+        old=before.variant.title,
+        new=after.variant.title,
+    )
+    return " ".join([request, *_sentences(before, after, chance, stated)])
+
+
+def _sentences(before: VerifiedFile, after: VerifiedFile, chance: random.Random, stated: set[Part]) -> Iterator[str]:
+    """Yield sentences on the new schedule, and add what they state: the defaults, the differences, or all of it."""
+    variant = after.variant
+    level = chance.choice(("defaults", "differences", "all"))
+    stated.add(Part.DEFAULTS)
+    if level != "defaults":
+        yield wording.summary(variant)
+        yield from _differences(before, after, chance)
+        stated.add(Part.TRAINING)
+    elif chance.random() < 0.5:
+        yield schedule.stepped(variant, chance)
+    if text := schedule.defaults(variant, chance):
+        yield text
+    if level == "all":
+        stated.add(Part.SCHEDULE)
+        yield f"{schedule.law(variant, chance)}\n\n{schedule.ending(variant, chance)}"
+
+
+def _differences(before: VerifiedFile, after: VerifiedFile, chance: random.Random) -> Iterator[str]:
+    """Yield sentences on the class, unit, training and hyperparameters of the new schedule where they differ."""
+    old, new = before.variant, after.variant
+    classes = wording.implementation(after.source)
+    if classes != wording.implementation(before.source):
+        yield phrase("[Implement it with {classes}.|Use {classes} for it.]", chance, classes=classes)
+    if wording.stepping(new) != wording.stepping(old):
+        yield contract.stepping(new, chance)
+    if wording.advances(new) != wording.advances(old):
+        yield phrase(
+            "[It advances {unit}, not {other}.|So it is stepped {unit}, no longer {other}.]",
+            chance,
+            unit=wording.advances(new),
+            other=wording.advances(old),
+        )
+    if wording.training(after) != wording.training(before):
+        yield wording.training(after)
+    names = sections.parse(after.source).hyperparameters
+    removed = [f"`{name}`" for name in sections.parse(before.source).hyperparameters if name not in names]
+    if removed:
+        yield phrase(
+            "[Remove|Drop] {names} from `supported_hyperparameters`[; {they} no longer needed].",
+            chance,
+            names=listed(removed),
+            they="they are" if len(removed) > 1 else "it is",
+        )

@@ -1,0 +1,120 @@
+"""The instructions of every task: how much they differ, and what they do not give away.
+
+They are built without executing a file: the learning rates of a trace are those of the curve, and each mutant fails.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from lrgen.finetune import diversity, mutants
+from lrgen.finetune.build import examples_of
+from lrgen.finetune.example import Example, TaskInput
+from lrgen.finetune.mutants import RunContext
+from lrgen.finetune.tasks import TASKS, trace
+from lrgen.records import Outcome, Stage, Status
+
+OPENERS, INSTRUCTIONS = 40, 200
+ENOUGH = 600  # examples of a task
+SEEDS = 8
+OF_MUTANTS = ("repair", "prefer", "judge", "feedback")
+EVERY = 12  # one in so many files, for the tasks of mutants, which are costly
+AT_WORK = {
+    **dict.fromkeys(OF_MUTANTS, "owner B works on it"),
+    **dict.fromkeys(("explain", "convert", "prompts"), "owner C works on it"),
+}
+INTERNAL = re.compile(
+    r"\b(variants?|catalogue|harness|mutants?|mutations?|nursery|examiner|contract check|schedule check|trace digest"
+    r"|scheduler_type|equivalent_to|lrgen)\b"
+)
+NUMBER = re.compile(r"\bA0[_-]?\d+|\b(schedule|number|no\.|variant) ?#?\d{1,3}\b", re.IGNORECASE)
+CODE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+every_task = pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, id=task.NAME, marks=pytest.mark.xfail(strict=False, reason=AT_WORK[task.NAME]))
+        if task.NAME in AT_WORK
+        else pytest.param(task, id=task.NAME)
+        for task in TASKS
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def unexecuted(tmp_path_factory) -> Iterator[RunContext]:
+    """A context; learning rates are those of the curve, and every mutant fails in the schedule check."""
+
+    def curves(requests, workers):
+        for file, specs in requests:
+            yield file, specs, [trace._expected(file.variant, spec).tolist() for spec in specs]
+
+    def failed(faulty, known, workers):
+        reason = "at step 3 of 10 the learning rate must be 0.05, got 0.1"
+        return [Outcome(mutants.candidate(mutant), Status.FAILED, Stage.SCHEDULE, reason, 0.1) for mutant in faulty]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace.trace, "run", curves)
+        patch.setattr(mutants, "outcomes_of", failed)
+        yield RunContext(tmp_path_factory.mktemp("cache"), traces=4)
+
+
+@pytest.fixture(scope="module")
+def examples(full_input: TaskInput, unexecuted: RunContext):
+    """Return ``ENOUGH`` examples of a task, of several seeds."""
+    cached: dict[str, list[Example]] = {}
+
+    def of(task) -> list[Example]:
+        if task.NAME not in cached:
+            made: list[Example] = []
+            for seed in range(SEEDS):
+                files = full_input.files[seed::EVERY] if task.NAME in OF_MUTANTS else full_input.files
+                made += examples_of(task, replace(full_input, files=files, seed=seed), unexecuted)
+                if len(made) >= ENOUGH:
+                    break
+            cached[task.NAME] = made
+        return cached[task.NAME]
+
+    return of
+
+
+@every_task
+def test_the_instructions_of_a_task_differ(task, examples, full_input):
+    """A task has many openers and instructions, without counting names, numbers and identifiers."""
+    texts = [example.prompt for example in examples(task)]
+    measured = diversity.measure(texts, diversity.names_of(full_input.catalogue))
+    assert measured.openers >= OPENERS, measured
+    assert measured.instructions >= INSTRUCTIONS, measured
+
+
+@every_task
+def test_an_instruction_has_no_number_or_name_of_the_catalogue(task, examples, full_input):
+    """Neither prompt nor system's message names a schedule by its number or by its name in the catalogue."""
+    names = {variant.name for variant in full_input.catalogue.variants if "_" in variant.name}
+    named = re.compile(rf"\b({'|'.join(sorted(names))})\b")
+    for example in examples(task):
+        text = f"{example.system}\n{example.prompt}"
+        assert not NUMBER.search(text), (example.key, NUMBER.search(text))
+        assert not named.search(CODE.sub("", text)), (example.key, named.search(CODE.sub("", text)))
+
+
+@every_task
+def test_an_instruction_has_no_internal_word(task, examples):
+    """The words of lrgen's own parts are no words of an instruction."""
+    for example in examples(task):
+        text = CODE.sub("", f"{example.system}\n{example.prompt}")
+        assert not INTERNAL.search(text), (example.key, text[max(0, INTERNAL.search(text).start() - 60) :][:120])
+
+
+@every_task
+def test_an_instruction_is_well_formed(task, examples):
+    """Outside of code there are no doubled spaces, spaces before punctuation, doubled full stops or unfilled fields."""
+    for example in examples(task):
+        for line in CODE.sub("", example.prompt).splitlines():
+            if line.startswith(("    ", "|")):
+                continue
+            assert not re.search(r"\S  |\s[.,;:!?](\s|$)|[^.]\.\.(\s|$)|[?!:,;]\.(\s|$)", line), (example.key, line)
+            assert not re.search(r"\{\w+\}(?!`)|\[\]|\|\]", line) or '"' in line, (example.key, line)
+            assert not re.search(r"\b([a-z]+) \1\b", line), (example.key, line)
