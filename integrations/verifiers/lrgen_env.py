@@ -81,8 +81,8 @@ class LrgenTaskset(vf.Taskset[LrgenTask, LrgenTasksetConfig]):
         config = self.config
         rows = scoring.rows_of(scoring.Selection(config.dataset, tuple(config.splits), tuple(config.tasks)))
         for row in rows.read(rows.ids).values():
-            data = LrgenData(id=row["id"], name=row["task"], prompt=scored.question(row), row=scored.text_of(row))
-            yield LrgenTask(data, config.task)
+            texts = {"system_prompt": row["system"], "prompt": scored.question(row), "row": scored.text_of(row)}
+            yield LrgenTask(LrgenData(id=row["id"], name=row["task"], **texts), config.task)
 
 
 class LrgenEnvConfig(vf.EnvConfig):

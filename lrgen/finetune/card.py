@@ -1,14 +1,15 @@
 """The dataset card: ``README.md`` with the header that the Hub reads, and the Croissant metadata."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from lrgen.finetune import formats, manifest, statistics
+from lrgen.finetune import configurations, formats, manifest, statistics
 from lrgen.finetune.decontamination import GRAM
 from lrgen.finetune.formats import parquet
+from lrgen.finetune.formats.folder_card import Configuration, header
 from lrgen.finetune.overlap import LINES, Overlap
 from lrgen.finetune.rows import FIELDS, LICENCE, SCHEMA, table
 
@@ -61,8 +62,9 @@ def write(
 ) -> None:
     """Write the card and the Croissant metadata of a folder that has its data files."""
     (folder / CROISSANT).write_text(_croissant(folder, facts), encoding="utf-8")
+    configured = configurations.of(folder, tally.preferences)
     parts = (
-        _header(folder, tally.total),
+        _header(tally, configured),
         f"# {TITLE}\n",
         _introduction(facts, tally),
         _verification(facts, tally),
@@ -70,29 +72,18 @@ def write(
         _tasks(tally, summaries),
         _splits(facts, tally),
         f"## Columns\n\nSchema {SCHEMA}; `parquet/` holds all of them.\n\n{table()}",
-        _formats(folder),
+        _formats(folder, configured),
         _limits(facts, overlaps),
         f"## Licence\n\n{LICENCE}, including the code.\n",
     )
     (folder / README).write_text("\n".join(parts), encoding="utf-8")
 
 
-def _header(folder: Path, rows: int) -> str:
-    size = next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")
-    lines = ["---", "license: mit", "language:", "- en", f"pretty_name: {TITLE}", "size_categories:", f"- {size}"]
-    lines += ["task_categories:", "- text-generation", "tags:", *(f"- {word}" for word in _KEYWORDS), "configs:"]
-    # The Hub reads one file format per folder; JSON lines are loaded by file (docs/finetuning.md).
-    lines += ["- config_name: default", "  data_files:"]
-    files = _data_files(folder, parquet.NAME)
-    lines += [line for split, path in files.items() for line in (f"  - split: {split}", f"    path: {path}")]
-    return "\n".join([*lines, "---", ""])
-
-
-def _data_files(folder: Path, name: str) -> dict[str, str]:
-    """Return the path of a format's file by split."""
-    file_of = {form.NAME: form.file_of for form in formats.LINES}.get(name, parquet.file_of)
-    paths = {split: f"{name}/{file_of(split)}" for split in _SPLITS}
-    return {split: path for split, path in paths.items() if (folder / path).is_file()}
+def _header(tally: statistics.Tally, configured: Iterable[Configuration]) -> str:
+    size = next((name for limit, name in _SIZES if tally.total < limit), "1M<n<10M")
+    lines = ["license: mit", "language:", "- en", f"pretty_name: {TITLE}", "size_categories:", f"- {size}"]
+    lines += ["task_categories:", "- text-generation", "tags:", *(f"- {word}" for word in _KEYWORDS)]
+    return header(configured, lines)
 
 
 def _introduction(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
@@ -150,10 +141,17 @@ def _splits(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     return "\n".join(lines) + (f"\n\nHeld out for testing: {', '.join(names)}.\n" if names else "\n")
 
 
-def _formats(folder: Path) -> str:
+def _formats(folder: Path, configured: Sequence[Configuration]) -> str:
     lines = [f"- `{form.NAME}/`: {form.SUMMARY}" for form in formats.FORMATS if (folder / form.NAME).is_dir()]
     lines.append(f"- `{parquet.NAME}/`: {parquet.SUMMARY}")
-    return "## Formats\n\n" + "\n".join(lines) + "\n"
+    default = next(configuration for configuration in configured if configuration.default)
+    names = ", ".join(f"`{configuration.name}`" for configuration in configured)
+    loading = (
+        f"`load_dataset(path, name)` loads a configuration: {names}. The default, `{default.name}`, is for supervised "
+        "fine-tuning: it has neither incorrect completions nor preference pairs. The folder of each format loads by "
+        "itself too, with the same splits.\n"
+    )
+    return "\n".join(["## Formats\n", *lines, "", loading])
 
 
 def _limits(facts: Mapping[str, Any], overlaps: Sequence[Overlap]) -> str:

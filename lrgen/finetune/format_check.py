@@ -7,20 +7,23 @@ from typing import Any
 
 from lrgen.errors import LrgenError
 from lrgen.finetune import formats
-from lrgen.finetune.formats import parquet
-from lrgen.finetune.formats.lines import encoded
+from lrgen.finetune.formats import folder_card, parquet
+from lrgen.finetune.formats.lines import encoded, extras_of
 
 _UNREADABLE = (LrgenError, KeyError, TypeError, AttributeError)
 
 
 def problems(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield differences between the formats and the rows; ``facts`` is the manifest."""
+    present = parquet.splits(folder)
     for form in formats.LINES:
         if _is_written(folder, form.NAME, facts):
             yield from _lines(folder, form)
     for table in formats.TABLES:
         if _is_written(folder, table.NAME, facts):
             yield from _records(folder, table)
+            yield from _text(folder, f"{table.NAME}/{folder_card.NAME}", parquet.card_of(table, present))
+    yield from _text(folder, f"{parquet.NAME}/{folder_card.NAME}", parquet.card_of(parquet, present))
 
 
 def _is_written(folder: Path, name: str, facts: Mapping[str, Any]) -> bool:
@@ -37,12 +40,17 @@ def _lines(folder: Path, form: formats.Lines) -> Iterator[str]:
             yield problem
     if differ or not tasks:
         return
-    for name, text in form.extras(dict(sorted(tasks.items()))).items():
-        path = folder / form.NAME / name
-        if not path.is_file():
-            yield f"{form.NAME}/{name}: is missing"
-        elif path.read_bytes() != text.encode():
-            yield f"{form.NAME}/{name}: differs from the file that the build writes"
+    for name, text in extras_of(form, tasks).items():
+        yield from _text(folder, f"{form.NAME}/{name}", text)
+
+
+def _text(folder: Path, name: str, text: str) -> Iterator[str]:
+    """Yield whether a file differs from a text."""
+    path = folder / name
+    if not path.is_file():
+        yield f"{name}: is missing"
+    elif path.read_bytes() != text.encode():
+        yield f"{name}: differs from the file that the build writes"
 
 
 def _lines_of(folder: Path, form: formats.Lines, split: str, tasks: dict[str, set[str]]) -> Iterator[str]:

@@ -30,6 +30,7 @@ class Tally:
         self.accuracies: dict[str, float] = {}  # by file
         self.lengths: Counter[int] = Counter()  # by bit length of the number of characters
         self.tokens: Counter[int] = Counter()  # by bit length of the number of tokens
+        self.preferences: set[str] = set()  # tasks with rejected or labelled completions
         self.chars = 0
         self._kept: dict[str, list[tuple[str, str]]] = {}
 
@@ -43,6 +44,8 @@ class Tally:
         self.architectures[row["architecture"]] += 1
         self.levels[row["level"]] += 1
         self.difficulties[row["difficulty"]] += 1
+        if row["rejected"] is not None or row["label"] is not None:
+            self.preferences.add(row["task"])
         if row["accuracy"] is not None:
             self.accuracies[row["source_sha256"]] = row["accuracy"]
         chars = row["prompt_chars"] + row["completion_chars"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from anyio import to_thread
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
@@ -100,7 +101,7 @@ def _sample(row: Row) -> Sample:
     facts = {name: row[name] for name in _FACTS}
     return Sample(
         id=row["id"],
-        input=scored.question(row),
+        input=[ChatMessageSystem(content=row["system"]), ChatMessageUser(content=scored.question(row))],
         target=grading.gold(row),
         metadata={**facts, "lrgen_row": scored.text_of(row)},
     )

@@ -407,15 +407,18 @@ def test_the_deduplicator_returns_the_first_mark(tmp_path):
 
 
 def test_the_card_lists_the_files_of_each_split(task_input, tmp_path):
-    """The header lists the Parquet files of all splits, which the Hub reads."""
+    """The header lists the files of all splits by format, which the Hub reads; each folder has a card of its own."""
     build(task_input, plan(holdout_families=("step",)), tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     header = text.split("---\n")[1]
-    paths = [line.split(": ")[1] for line in header.splitlines() if line.startswith("    path: ")]
-    there = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out" / "parquet").iterdir()}
-    assert set(paths) == there
+    paths = re.findall("path: (.*)", header)
+    assert set(paths) == {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jsonl")}
+    assert re.findall("- config_name: (.*)", header) == [form.NAME for form in formats.LINES]
+    for name in formats.NAMES:
+        folder = tmp_path / "out" / name
+        listed = re.findall("path: (.*)", (folder / "README.md").read_text().split("---\n")[1])
+        assert set(listed) == {path.name for path in folder.iterdir() if path.suffix in (".jsonl", ".parquet")}
     assert "license: mit\n" in header
-    assert header.count("- config_name: ") == header.count("- config_name: default\n") == 1
     assert "size_categories:\n- n<1K\n" in header
     assert table() in text
     assert "Held out for testing: step." in text

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 
 import orjson
 import pytest
@@ -11,7 +12,9 @@ from lrgen.finetune import formats
 from lrgen.finetune.example import Scope
 from lrgen.finetune.formats import (
     dpo,
+    dpo_messages,
     kto,
+    kto_messages,
     lm_eval,
     messages,
     nngpt,
@@ -109,21 +112,15 @@ def test_pyarrow_reads_a_file_of_many_blocks(form, rows, tmp_path):
 
 @every_format
 def test_meta_has_the_remaining_columns(form, rows):
-    """The columns of a line and ``meta`` make up the row; NNGPT's ``meta`` has the columns that are never null.
-
-    The formats for scoring hold the row as text.
-    """
+    """The columns of a line and ``meta``, a JSON string, make up the row; the formats for scoring hold it as text."""
     row = next(row for row in rows if form.takes(row) and row["accuracy"] is not None)
     line = form.line(row)
     if form in SCORED:
         assert scored.row_of(line["row" if form is lm_eval else "label"]) == row
         return
-    if form is nngpt:
-        assert line["meta"].items() <= row.items()
-        return
     meta = json.loads(line["meta"])
     assert meta.items() <= row.items()
-    texts = {"id", "task", "prompt", "completion", "reference", "rejected", "label"}
+    texts = {"id", "task", "system", "prompt", "completion", "reference", "rejected", "label"}
     assert meta.keys() == set(NAMES) - texts
 
 
@@ -137,7 +134,7 @@ def test_a_format_without_rows_has_no_folder(form, rows, tmp_path):
     assert form.file_of(other) not in there
 
 
-@pytest.mark.parametrize("form", [messages, prompt_completion, dpo, kto], ids=lambda form: form.NAME)
+@pytest.mark.parametrize("form", [messages, dpo_messages, kto_messages], ids=lambda form: form.NAME)
 def test_dataset_info_names_files_and_columns(form, rows, tmp_path):
     """``dataset_info.json`` names each file and columns that its lines have."""
     files = written(form, rows, tmp_path / "out")
@@ -146,35 +143,58 @@ def test_dataset_info_names_files_and_columns(form, rows, tmp_path):
     for entry in entries.values():
         line = orjson.loads(files[entry["file_name"]].read_bytes().splitlines()[0])
         assert set(entry["columns"].values()) <= line.keys()
-        for message in line.get("messages", ()):
+        for message in (*line["messages"], *(line[name] for name in ("chosen", "rejected") if name in line)):
             assert {entry["tags"]["role_tag"], entry["tags"]["content_tag"]} == message.keys()
             assert message["role"] in entry["tags"].values()
-        assert entry.get("ranking", False) == (form is dpo)
+        assert entry.get("ranking", False) == (form is dpo_messages)
+
+
+def chat(row, *completion):
+    """The messages of a row's question, and of an answer if one is given."""
+    texts = (row["system"], row["prompt"], *completion)
+    return [{"role": role, "content": text} for role, text in zip(("system", "user", "assistant"), texts, strict=False)]
 
 
 def test_each_format_has_the_texts_of_the_row(rows):
-    """Prompt and completion are unchanged in the keys that trainers read."""
+    """Prompts and completions are unchanged, as messages of the system, the user and the assistant, in every format."""
     plain = next(row for row in rows if messages.takes(row))
-    assert [message["role"] for message in messages.line(plain)["messages"]] == ["system", "user", "assistant"]
-    assert [message["content"] for message in messages.line(plain)["messages"]][1:] == [
-        plain["prompt"],
-        plain["completion"],
-    ]
-    assert (
-        prompt_completion.line(plain).items() >= {"prompt": plain["prompt"], "completion": plain["completion"]}.items()
-    )
+    assert messages.line(plain)["messages"] == chat(plain, plain["completion"])
+    line = prompt_completion.line(plain)
+    assert line["prompt"] == chat(plain)
+    assert line["prompt"] + line["completion"] == messages.line(plain)["messages"]
     pair = next(row for row in rows if dpo.takes(row))
-    assert (dpo.line(pair)["chosen"], dpo.line(pair)["rejected"]) == (pair["completion"], "pass\n")
-    assert [kto.line(row)["label"] for row in rows if kto.takes(row)] == [False, True] * 2
+    answers = [{"role": "assistant", "content": pair[name]} for name in ("completion", "rejected")]
+    line = dpo.line(pair)
+    assert (line["prompt"], line["chosen"], line["rejected"]) == (chat(pair), answers[:1], answers[1:])
+    line = dpo_messages.line(pair)
+    assert [line["messages"], line["chosen"], line["rejected"]] == [chat(pair), *answers]
+    for row in filter(kto.takes, rows):
+        line = kto.line(row)
+        assert line["prompt"] + line["completion"] == kto_messages.line(row)["messages"] == chat(row, row["completion"])
+        assert line["label"] == kto_messages.line(row)["label"] == row["label"]
+    assert [row["label"] for row in rows if kto.takes(row)] == [False, True] * 2
+
+
+@every_format
+def test_the_message_of_the_system_is_that_of_the_row(form, catalogue):
+    """A system's message that an example brings along reaches the model in every format."""
+    pair, labelled = {"rejected": "pass\n"}, {"label": True}
+    kinds = {dpo: pair, dpo_messages: pair, kto: labelled, kto_messages: labelled}
+    built = example([verified(catalogue, 1)], system="Answer in verse.", **kinds.get(form, {}))
+    line = form.line(Rows(seed=0).of(built, Split.TEST, "a"))
+    question = line.get("messages") or line["prompt"]
+    system = line["system"] if form is lm_eval else question[0]["content"]
+    assert system == "Answer in verse."
 
 
 def test_openrlhf_has_a_prompt_and_the_row_as_its_label(rows):
     """The prompt is the question, ``datasource`` the task, and the label a text that gives the row back."""
     for row in rows:
         line = openrlhf.line(row)
-        assert (line["prompt"], line["datasource"]) == (scored.question(row), f"lrgen/{row['task']}")
+        assert [message["content"] for message in line["prompt"]] == [row["system"], scored.question(row)]
+        assert line["datasource"] == f"lrgen/{row['task']}"
         assert scored.row_of(line["label"]) == row
-        assert (line["prompt"] == row["prompt"]) == (row["label"] is None)
+        assert (scored.question(row) == row["prompt"]) == (row["label"] is None)
 
 
 def test_verl_reads_the_columns_of_its_examples(rows, tmp_path, monkeypatch):
@@ -193,7 +213,7 @@ def test_verl_reads_the_columns_of_its_examples(rows, tmp_path, monkeypatch):
         assert len(records) == len(expected)
         for index, (record, row) in enumerate(zip(records, expected, strict=True)):
             assert list(record) == ["data_source", "prompt", "ability", "reward_model", "extra_info"]
-            assert record["prompt"] == [{"role": "user", "content": scored.question(row)}]
+            assert record["prompt"] == scored.chat(row) == openrlhf.line(row)["prompt"]
             assert (record["data_source"], record["ability"]) == (row["data_source"], row["ability"])
             assert record["reward_model"]["style"] == "rule"
             assert scored.row_of(record["reward_model"]["ground_truth"]) == row
@@ -218,6 +238,21 @@ def test_nngpt_has_tags_around_files_and_diffs(rows):
     assert definitions_digest(fenced[1]) == definitions_digest(train[2]["completion"])
 
 
+def test_nngpt_asks_for_the_form_of_the_answer(rows):
+    """The prompt names each tag of the answer, or the code block, and no other; without them it is unchanged."""
+    asked = Counter()
+    for row in filter(nngpt.takes, rows):
+        _, user, answer = (message["content"] for message in nngpt.line(row)["messages"])
+        assert user.startswith(row["prompt"])
+        request = user.removeprefix(row["prompt"])
+        for tag in ("<hp>", "<nn>", "<delta>"):
+            assert (tag in request) == (tag in answer), (request, answer[:80])
+        assert ("block" in request) == answer.startswith("```python\n")
+        assert bool(request) == (answer != row["completion"])
+        asked[request.strip()] += 1
+    assert len(asked) >= 4  # of none, a file, a diff and code
+
+
 def test_nngpt_names_validation_dev():
     """The files have the names that NNGPT reads."""
     assert [nngpt.file_of(split) for split in ("train", "validation", "test")] == [
@@ -230,7 +265,7 @@ def test_nngpt_names_validation_dev():
 def test_parquet_keeps_the_rows(rows, tmp_path):
     """Reading gives the written rows, and equal rows give equal bytes."""
     for name in ("one", "other"):
-        writer = parquet.ParquetWriter(tmp_path / name / "parquet")
+        writer = parquet.ParquetWriter(parquet, tmp_path / name / "parquet")
         (tmp_path / name).mkdir()
         for row in rows:
             writer.write(row)
@@ -252,6 +287,6 @@ def test_parquet_has_the_schema_of_the_rows():
 
 def test_an_unknown_format_is_an_error():
     """An unknown format is an error with the nearest name."""
-    with pytest.raises(UnknownNameError, match=r"^unknown format 'mesages': did you mean messages\?"):
+    with pytest.raises(UnknownNameError, match=r"^unknown format 'mesages': did you mean messages "):
         formats.named(["mesages"])
     assert [form.NAME for form in formats.named(["kto", "messages", "parquet"])] == ["messages", "kto"]

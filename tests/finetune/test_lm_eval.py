@@ -77,7 +77,7 @@ def test_the_folder_has_a_task_each_and_no_training_rows(dataset):
     names = {path.name for path in (dataset / "lm_eval").iterdir()}
     splits = {f"{split}.jsonl" for split in parquet.splits(dataset)} - {"train.jsonl"}
     assert {"test.jsonl", "test_families.jsonl"} <= splits
-    assert names == {"lrgen_utils.py", *splits, *(f"lrgen_{task}.yaml" for task in TASKS)}
+    assert names == {"README.md", "lrgen_utils.py", *splits, *(f"lrgen_{task}.yaml" for task in TASKS)}
 
 
 @pytest.mark.parametrize("split", ["test", "test_families"])
@@ -144,6 +144,9 @@ def test_the_harness_runs_the_tasks(dataset, asked):
         of_task = results["results"][f"lrgen_{task}"]
         assert (of_task["reward,all_samples"], of_task["passed,all_samples"]) == (0.25, 0.0)
         assert len(results["samples"][f"lrgen_{task}"]) == sum(row["task"] == task for row in rows)
+        for sample in results["samples"][f"lrgen_{task}"]:
+            document, context = sample["doc"], sample["arguments"][0][0]
+            assert context == f"{document['system']}\n\n{document['prompt']}"
     assert {completion for _, completion in asked} == {"lol"}
     assert sorted(row["id"] for row, _ in asked) == sorted(row["id"] for row in rows)
     json.dumps(results["results"])

@@ -13,8 +13,9 @@ from lrgen.finetune import formats
 from lrgen.finetune.build import Plan, build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Example, Scope, TaskInput
+from lrgen.finetune.formats.messages import Messages
 from lrgen.finetune.tasks import infill
-from tests import corpus
+from tests import corpus, language_model
 from tests.paths import REPOSITORY
 
 # The formats whose lines are the texts of a row; test_formats.py and test_lm_eval.py load those for scoring.
@@ -99,40 +100,27 @@ def small(task_input, tmp_path_factory) -> Path:
     return built(replace(task_input, files=task_input.files[:12]), tmp_path_factory.mktemp("small") / "data")
 
 
+@pytest.fixture(
+    scope="module", params=[("qwen2_5", language_model.QWEN), ("llama3", language_model.LLAMA)], ids=("qwen", "llama")
+)
+def any_model(request, task_input, tmp_path_factory) -> Path:
+    """A folder with a tiny model, and a tokenizer with the chat template of a real one."""
+    name, special = request.param
+    texts = (file.source for file in task_input.files)
+    return language_model.save(tmp_path_factory.mktemp(name), texts, language_model.template_of(name), special)
+
+
 @pytest.fixture(scope="module")
 def model(task_input, tmp_path_factory) -> Path:
-    """A folder with a random model of two narrow layers, and a tokenizer that was trained on the corpus."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<pad>", "<eos>", "<user>", "<assistant>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=1500, special_tokens=special, initial_alphabet=alphabet)
-    tokenizer.train_from_iterator((file.source for file in task_input.files), trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
-    fast.chat_template = (
-        "{% for message in messages %}{% if message.role == 'assistant' %}<assistant>{% generation %}"
-        "{{ message.content }}<eos>{% endgeneration %}{% else %}<user>{{ message.content }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}<assistant>{% endif %}"
-    )
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=len(fast), max_position_embeddings=8192, pad_token_id=0, eos_token_id=1, **sizes)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    """A folder with a tiny model that has the chat template of Qwen 2.5."""
+    texts = (file.source for file in task_input.files)
+    return language_model.save(tmp_path_factory.mktemp("model"), texts, language_model.template_of("qwen2_5"))
 
 
 def loaded(folder: Path, name: str, *columns: str) -> Any:
     from datasets import load_dataset
 
-    path = str(folder / name / "train.jsonl")
-    return load_dataset("json", data_files={"train": path}, split="train").select_columns(list(columns))
+    return load_dataset(str(folder), name, split="train").select_columns(list(columns))
 
 
 def options(folder: Path, steps: int = 8) -> dict[str, Any]:
@@ -147,21 +135,63 @@ def losses(trainer: Any) -> list[float]:
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def test_the_sft_loss_covers_the_completion(small, model, tmp_path):
-    """With prompts and completions the loss covers only the whole completion, and it decreases."""
-    from transformers import AutoTokenizer
+def test_no_token_is_lost_between_prompt_and_completion(small, any_model, tmp_path, caplog):
+    """The tokens are those of the whole conversation, and the loss covers the completion and the end of its turn.
+
+    TRL tokenizes the prompt and the whole text: a token over the border of both would be lost to the loss.
+    """
+    from trl import SFTConfig, SFTTrainer
+
+    data, tokenizer = loaded(small, "prompt_completion", "prompt", "completion"), tokenizer_of(any_model)
+    trainer = SFTTrainer(model=str(any_model), args=SFTConfig(**options(tmp_path)), train_dataset=data)
+    for row, tokens in zip(data, trainer.train_dataset, strict=True):
+        prompt, completion = tokens_of(tokenizer, row["prompt"], row["completion"])
+        assert tokens["input_ids"] == prompt + completion == templated(tokenizer, row["prompt"] + row["completion"])
+        assert [label for label in tokens["labels"] if label != -100] == completion
+        text, end = row["completion"][0]["content"], tokenizer.eos_token
+        assert tokenizer.decode(completion).replace("\n", "") == (text + end).replace("\n", "")
+    assert "ismatch" not in caplog.text
+
+
+def test_one_style_for_sft_dpo_and_kto(small, any_model, tmp_path):
+    """For DPO and KTO the prompt and the completion have the tokens that they have for SFT: those of the template."""
+    from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+
+    tokenizer = tokenizer_of(any_model)
+    common = {"model": str(any_model), "processing_class": tokenizer}
+    pairs = loaded(small, "dpo", "prompt", "chosen", "rejected")
+    dpo = DPOTrainer(args=DPOConfig(**options(tmp_path)), train_dataset=pairs, **common)
+    for row, tokens in zip(pairs, dpo.train_dataset, strict=True):
+        for name in ("chosen", "rejected"):
+            assert (tokens["prompt_ids"], tokens[f"{name}_ids"]) == tokens_of(tokenizer, row["prompt"], row[name])
+    labelled = loaded(small, "kto", "prompt", "completion", "label")
+    kto = KTOTrainer(args=KTOConfig(**options(tmp_path)), train_dataset=labelled, **common)
+    for row, tokens in zip(labelled, kto.train_dataset, strict=True):
+        answer = tokens_of(tokenizer, row["prompt"], row["completion"])
+        assert (tokens["prompt_ids"], tokens["completion_ids"]) == answer
+
+
+def tokens_of(tokenizer: Any, prompt: Messages, completion: Messages) -> tuple[list[int], list[int]]:
+    """Return the tokens of a prompt and those that follow in the whole conversation."""
+    start, whole = templated(tokenizer, prompt, add_generation_prompt=True), templated(tokenizer, prompt + completion)
+    assert whole[: len(start)] == start
+    return start, whole[len(start) :]
+
+
+def templated(tokenizer: Any, messages: Messages, **arguments: Any) -> list[int]:
+    """Return the tokens of messages by the chat template."""
+    tokens: list[int] = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **arguments)[
+        "input_ids"
+    ]
+    return tokens
+
+
+def test_the_sft_loss_decreases(small, model, tmp_path):
+    """With prompts and completions the loss decreases."""
     from trl import SFTConfig, SFTTrainer
 
     data = loaded(small, "prompt_completion", "prompt", "completion")
-    trainer = SFTTrainer(model=str(model), args=SFTConfig(**options(tmp_path)), train_dataset=data)
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    batch = next(iter(trainer.get_train_dataloader()))
-    texts = {(row["prompt"], row["completion"]) for row in data}
-    for tokens, labels in zip(batch["input_ids"], batch["labels"], strict=True):
-        learnt = tokenizer.decode(tokens[labels != -100], skip_special_tokens=True)
-        whole = tokenizer.decode(tokens, skip_special_tokens=True)
-        assert (whole.removesuffix(learnt), learnt) in texts
-    seen = losses(trainer)
+    seen = losses(SFTTrainer(model=str(model), args=SFTConfig(**options(tmp_path)), train_dataset=data))
     assert seen[-1] < 0.9 * seen[0]
 
 
@@ -171,14 +201,14 @@ def test_the_sft_loss_covers_the_turns_of_the_assistant(small, model, tmp_path):
     from trl import SFTConfig, SFTTrainer
 
     data = loaded(small, "messages", "messages")
-    answers = {row["messages"][-1]["content"] for row in data}
+    answers = {row["messages"][-1]["content"].strip() for row in data}
     trainer = SFTTrainer(
         model=str(model), args=SFTConfig(**options(tmp_path), assistant_only_loss=True), train_dataset=data
     )
     tokenizer = AutoTokenizer.from_pretrained(model)
     batch = next(iter(trainer.get_train_dataloader()))
     for tokens, labels in zip(batch["input_ids"], batch["labels"], strict=True):
-        assert tokenizer.decode(tokens[labels != -100], skip_special_tokens=True) in answers
+        assert tokenizer.decode(tokens[labels != -100], skip_special_tokens=True).strip() in answers
     seen = losses(trainer)
     assert seen[-1] < 0.9 * seen[0]
 
@@ -215,8 +245,8 @@ def test_the_trl_example_of_the_docs_runs(small, model, tmp_path, monkeypatch):
     document = (REPOSITORY / "docs" / "finetuning.md").read_text()
     code = re.search(r"## TRL.*?```python\n(.*?)```", document, re.DOTALL)[1]
     replaced = {
-        '"Qwen/Qwen2.5-Coder-0.5B"': repr(str(model)),
-        "data/prompt_completion": f"{small}/prompt_completion",
+        '"Qwen/Qwen2.5-Coder-0.5B-Instruct"': repr(str(model)),
+        'load_dataset("data", ': f'load_dataset("{small}", ',
         "num_train_epochs=2,": "max_steps=2, use_cpu=True, bf16=False, report_to=[], save_strategy='no',",
         "gradient_accumulation_steps=16,": "gradient_accumulation_steps=1,",
     }

@@ -44,7 +44,7 @@ def dataset_in(folder: Path, catalogue: Catalogue) -> dict[Split, list[Row]]:
     """Write a dataset that explains schedules, whose answers are graded without executing a file."""
     rows = {}
     folder.mkdir()
-    writer = parquet.ParquetWriter(folder / parquet.NAME)
+    writer = parquet.ParquetWriter(parquet, folder / parquet.NAME)
     for split, number in ((Split.TRAIN, 1), (Split.TEST, 2)):
         examples = explain.examples(corpus.task_input(catalogue, [number]))
         rows[split] = [Rows(0).of(example, split, split.value) for example in examples]

@@ -75,6 +75,8 @@ def test_a_task_asks_the_rows_of_its_splits(dataset, answering):
     log = run(answering(lambda number: number % 2 == 0), split=["train", "test"], max_connections=1)
     assert log.status == "success", log.error
     assert {sample.id for sample in log.samples} == {row["id"] for row in rows}
+    asked = {sample.id: [(message.role, message.text) for message in sample.input] for sample in log.samples}
+    assert asked == {row["id"]: [("system", row["system"]), ("user", row["prompt"])] for row in rows}
     passed = [sample.scores["verdict"].value["passed"] for sample in log.samples]
     assert sum(passed) == (len(rows) + 1) // 2
     assert means(log)["passed"] == pytest.approx(sum(passed) / len(rows))

@@ -68,7 +68,7 @@ def test_the_recipe_for_completions_runs(dataset, lrgen):
     """The file that the recipe writes is scored by its commands: here every second answer is right."""
     rows = dataset[Split.TEST]
     answers = {row["prompt"]: row["completion"] if number % 2 else "No." for number, row in enumerate(rows)}
-    execute(block("Score a file of completions", "python"), generate=answers.__getitem__)
+    execute(block("Score a file of completions", "python"), generate=lambda system, prompt: answers[prompt])
     commands = re.findall(r"^lrgen (.*?)\s*(?:#.*)?$", block("Score a file of completions", "bash"), re.MULTILINE)
     assert len(commands) == 3
     for command in commands:

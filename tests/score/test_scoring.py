@@ -30,7 +30,7 @@ def rows(catalogue_of_rows):
 def dataset(rows, tmp_path_factory) -> Path:
     """The folder of a dataset with these rows in its test split."""
     folder = tmp_path_factory.mktemp("dataset")
-    writer = parquet.ParquetWriter(folder / parquet.NAME)
+    writer = parquet.ParquetWriter(parquet, folder / parquet.NAME)
     for row in rows:
         writer.write(row)
     writer.close()
@@ -82,7 +82,7 @@ def test_the_own_answers_of_a_dataset_pass(dataset, rows, catalogue_of_rows, tmp
     scored = scoring.gold(scoring.rows_of(Selection(dataset)), scorer)
     assert (scored.problems, len(scored.verdicts)) == ((), len(rows))
     wrong = tmp_path / "wrong"
-    writer = parquet.ParquetWriter(wrong / parquet.NAME)
+    writer = parquet.ParquetWriter(parquet, wrong / parquet.NAME)
     wrong.mkdir()
     writer.write({**rows[0], "completion": "I do not know."})
     writer.close()

@@ -2,9 +2,10 @@
 
 A module that writes JSON lines has a NAME, a SUMMARY, ``takes(row)``, whether the format includes a row, and
 ``line(row)``, the line of a row. One that writes Parquet has ``schema()`` and ``record(row, index)`` instead, and
-includes each row. ``parquet`` holds all columns of all rows and is always written; ``lrgen dataset check`` compares the
-other formats with it. ``meta`` is a JSON string, because an object whose values are null in a
-whole read block, or whose keys differ, breaks ``datasets.load_dataset`` in large files.
+includes each row. Each folder has a card, by which ``datasets`` keeps its splits apart. ``parquet`` holds all columns
+of all rows and is always written; ``lrgen dataset check`` compares the other formats with it. ``meta`` is a JSON
+string, because an object whose values are null in a whole read block, or whose keys differ, breaks
+``datasets.load_dataset`` in large files.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,7 +14,19 @@ from typing import Any, Protocol
 
 from lrgen.errors import UnknownNameError
 from lrgen.finetune.example import Row
-from lrgen.finetune.formats import dpo, kto, lm_eval, messages, nngpt, openrlhf, parquet, prompt_completion, verl
+from lrgen.finetune.formats import (
+    dpo,
+    dpo_messages,
+    kto,
+    kto_messages,
+    lm_eval,
+    messages,
+    nngpt,
+    openrlhf,
+    parquet,
+    prompt_completion,
+    verl,
+)
 from lrgen.finetune.formats.lines import LinesWriter
 
 
@@ -63,7 +76,9 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-LINES: tuple[Lines, ...] = (messages, prompt_completion, dpo, kto, nngpt, openrlhf, lm_eval)
+LINES: tuple[Lines, ...] = (
+    *(messages, prompt_completion, dpo, kto, dpo_messages, kto_messages, nngpt, openrlhf, lm_eval),
+)
 TABLES: tuple[Table, ...] = (verl,)
 FORMATS: tuple[Lines | Table, ...] = (*LINES, *TABLES)
 """All formats but ``parquet``."""
@@ -87,11 +102,7 @@ def writers(formats: Iterable[Lines | Table], folder: Path) -> list[Writer]:
     """Return a writer for each format and one for parquet, each with its own folder."""
     names = {form.NAME for form in formats}
     return [
-        parquet.ParquetWriter(folder / parquet.NAME),
+        parquet.ParquetWriter(parquet, folder / parquet.NAME),
         *(LinesWriter(form, folder / form.NAME) for form in LINES if form.NAME in names),
-        *(
-            parquet.ParquetWriter(folder / table.NAME, table.schema(), table.record)
-            for table in TABLES
-            if table.NAME in names
-        ),
+        *(parquet.ParquetWriter(table, folder / table.NAME) for table in TABLES if table.NAME in names),
     ]

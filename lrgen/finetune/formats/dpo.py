@@ -1,14 +1,15 @@
-"""Pairs for direct preference optimization (TRL, LLaMA-Factory): ``{"prompt", "chosen", "rejected", …}``."""
+"""Pairs for direct preference optimization, as messages (TRL): ``{"prompt", "chosen", "rejected", …}``."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from lrgen.finetune.example import Row
-from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
+from lrgen.finetune.formats import messages
+from lrgen.finetune.formats.lines import meta, named_lines, no_extras
 
 NAME = "dpo"
-SUMMARY = "preference pairs (DPO)"
+SUMMARY = "preference pairs, as messages (TRL's DPO)"
 file_of = named_lines
+extras = no_extras
 
 
 def takes(row: Row) -> bool:
@@ -18,11 +19,5 @@ def takes(row: Row) -> bool:
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a preference pair."""
-    texts = {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["rejected"]}
-    return {"id": row["id"], "task": row["task"]} | texts | {"meta": meta(row)}
-
-
-def extras(splits: Iterable[str]) -> dict[str, str]:
-    """Return LLaMA-Factory's ``dataset_info.json``."""
-    columns = {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"}
-    return dataset_info(NAME, splits, {"ranking": True, "columns": columns})
+    answers = {"chosen": messages.reply(row["completion"]), "rejected": messages.reply(row["rejected"])}
+    return {"id": row["id"], "task": row["task"], "prompt": messages.question(row)} | answers | {"meta": meta(row)}

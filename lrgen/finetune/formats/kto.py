@@ -1,14 +1,15 @@
-"""Completions labelled correct or incorrect, for KTO (TRL, LLaMA-Factory): ``{"prompt", "completion", "label", …}``."""
+"""Completions labelled correct or incorrect, as messages, for KTO (TRL): ``{"prompt", "completion", "label", …}``."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from lrgen.finetune.example import Row
-from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
+from lrgen.finetune.formats import messages
+from lrgen.finetune.formats.lines import meta, named_lines, no_extras
 
 NAME = "kto"
-SUMMARY = "completions labelled correct or incorrect (KTO)"
+SUMMARY = "completions labelled correct or incorrect, as messages (TRL's KTO)"
 file_of = named_lines
+extras = no_extras
 
 
 def takes(row: Row) -> bool:
@@ -18,11 +19,5 @@ def takes(row: Row) -> bool:
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a labelled completion."""
-    texts = {name: row[name] for name in ("id", "task", "prompt", "completion", "label")}
-    return texts | {"meta": meta(row)}
-
-
-def extras(splits: Iterable[str]) -> dict[str, str]:
-    """Return LLaMA-Factory's ``dataset_info.json``."""
-    columns = {"prompt": "prompt", "response": "completion", "kto_tag": "label"}
-    return dataset_info(NAME, splits, {"columns": columns})
+    texts = {"prompt": messages.question(row), "completion": messages.reply(row["completion"]), "label": row["label"]}
+    return {"id": row["id"], "task": row["task"]} | texts | {"meta": meta(row)}

@@ -1,19 +1,24 @@
 """Shared parts of the JSON-lines formats."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
 from lrgen.finetune.example import Row
-from lrgen.finetune.rows import NAMES
+from lrgen.finetune.formats import folder_card
+from lrgen.finetune.rows import NAMES, SPLITS
 
 if TYPE_CHECKING:
     from lrgen.finetune.formats import Lines
 
 _TEXTS = frozenset({"id", "task", "system", "prompt", "completion", "reference", "rejected", "label"})
 _META = tuple(name for name in NAMES if name not in _TEXTS)
+# The keys and roles of a message, by LLaMA-Factory's names.
+_TAGS = {"role_tag": "role", "content_tag": "content"} | {
+    f"{role}_tag": role for role in ("user", "assistant", "system")
+}
 
 
 def meta(row: Row) -> str:
@@ -32,14 +37,21 @@ def no_extras(splits: Iterable[str]) -> dict[str, str]:
 
 
 def dataset_info(name: str, splits: Iterable[str], entry: dict[str, Any]) -> dict[str, str]:
-    """Return LLaMA-Factory's ``dataset_info.json`` with one entry per split."""
-    entries = {f"lrgen_{name}_{split}": {"file_name": named_lines(split)} | entry for split in splits}
+    """Return LLaMA-Factory's ``dataset_info.json`` with one entry per split; the column of messages is in ``entry``."""
+    common = {"formatting": "sharegpt", "tags": _TAGS}
+    entries = {f"lrgen_{name}_{split}": {"file_name": named_lines(split)} | common | entry for split in splits}
     return {"dataset_info.json": orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n"}
 
 
 def encoded(line: dict[str, Any]) -> bytes:
     """Return a line as bytes."""
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def extras_of(form: "Lines", tasks: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return the texts of all additional files of a format by name; ``tasks`` are those of each split with lines."""
+    card = folder_card.text(form, {split.value: form.file_of(split) for split in SPLITS if split in tasks})
+    return form.extras(dict(sorted(tasks.items()))) | {folder_card.NAME: card}
 
 
 class LinesWriter:
@@ -65,5 +77,5 @@ class LinesWriter:
         for file in self._files.values():
             file.close()
         if self._files:
-            for name, text in self._form.extras(dict(sorted(self._tasks.items()))).items():
+            for name, text in extras_of(self._form, self._tasks).items():
                 (self._folder / name).write_text(text, encoding="utf-8")

@@ -68,6 +68,7 @@ dataset_kwargs:
 test_split: test
 output_type: generate_until
 unsafe_code: true
+description: '{{{{ system + "\\n\\n" }}}}'
 doc_to_text: prompt
 doc_to_target: reference
 process_results: !function lrgen_utils.process_results
@@ -101,8 +102,8 @@ def takes(row: Row) -> bool:
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a document of lm-eval."""
-    texts = {"prompt": scored.question(row), "reference": grading.gold(row), "row": scored.text_of(row)}
-    return {"id": row["id"], "task": row["task"]} | texts
+    texts = {"system": row["system"], "prompt": scored.question(row), "reference": grading.gold(row)}
+    return {"id": row["id"], "task": row["task"]} | texts | {"row": scored.text_of(row)}
 
 
 def extras(splits: Mapping[str, Collection[str]]) -> dict[str, str]:

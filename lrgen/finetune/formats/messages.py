@@ -10,30 +10,34 @@ NAME = "messages"
 SUMMARY = "conversations (TRL, Axolotl, Unsloth, LLaMA-Factory)"
 file_of = named_lines
 
+Messages = list[dict[str, str]]
+
 
 def takes(row: Row) -> bool:
     """Return whether the row has a single, correct completion."""
     return row["rejected"] is None and row["label"] is None
 
 
-def question(row: Row) -> list[dict[str, str]]:
+def question(row: Row) -> Messages:
     """Return the system's and the user's message of a row."""
     return [{"role": "system", "content": row["system"]}, {"role": "user", "content": row["prompt"]}]
 
 
-def reply(completion: str) -> list[dict[str, str]]:
+def reply(completion: str) -> Messages:
     """Return a completion as the assistant's message."""
     return [{"role": "assistant", "content": completion}]
 
 
+def conversation(row: Row) -> Messages:
+    """Return a row as a conversation of three messages."""
+    return [*question(row), *reply(row["completion"])]
+
+
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a conversation."""
-    messages = [*question(row), *reply(row["completion"])]
-    return {"id": row["id"], "task": row["task"], "messages": messages, "meta": meta(row)}
+    return {"id": row["id"], "task": row["task"], "messages": conversation(row), "meta": meta(row)}
 
 
 def extras(splits: Iterable[str]) -> dict[str, str]:
     """Return LLaMA-Factory's ``dataset_info.json``."""
-    roles = {"user_tag": "user", "assistant_tag": "assistant", "system_tag": "system"}
-    tags = {"role_tag": "role", "content_tag": "content"} | roles
-    return dataset_info(NAME, splits, {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags})
+    return dataset_info(NAME, splits, {"columns": {"messages": "messages"}})

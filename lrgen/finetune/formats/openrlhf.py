@@ -1,7 +1,7 @@
 """Prompts with labels for a reward function, for OpenRLHF: ``{"id", "datasource", "prompt", "label"}``.
 
-OpenRLHF reads ``prompt`` with ``--data.input_key prompt``, ``label`` with ``--data.label_key label``, and
-``datasource`` by that name. The label is the row (``scored.text_of``).
+OpenRLHF reads ``prompt``, a list of messages, with ``--data.input_key prompt --data.apply_chat_template``, ``label``
+with ``--data.label_key label``, and ``datasource`` by that name. The label is the row (``scored.text_of``).
 """
 
 from typing import Any
@@ -23,5 +23,5 @@ def takes(row: Row) -> bool:
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a prompt and its label."""
-    texts = {"prompt": scored.question(row), "label": scored.text_of(row)}
-    return {"id": row["id"], "datasource": row["data_source"]} | texts
+    values = {"prompt": scored.chat(row), "label": scored.text_of(row)}
+    return {"id": row["id"], "datasource": row["data_source"]} | values

@@ -1,13 +1,17 @@
 """All columns of all rows; equal rows give equal bytes."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrgen.errors import DatasetError
 from lrgen.finetune.example import Row
+from lrgen.finetune.formats import folder_card
 from lrgen.finetune.rows import FIELDS, SCHEMA, SPLITS, TYPES
+
+if TYPE_CHECKING:
+    from lrgen.finetune.formats import Table
 
 NAME = "parquet"
 SUMMARY = "all columns of all rows (pandas, datasets, DuckDB)"
@@ -28,19 +32,18 @@ def schema() -> Any:
     return pyarrow.schema(fields, metadata={"lrgen_schema": str(SCHEMA)})
 
 
+def record(row: Row, index: int) -> Row:
+    """Return the columns of a row: all of them."""
+    return row
+
+
 class ParquetWriter:
-    """Writes one file per split; a split without rows has no file.
+    """Writes the rows of a format, one file per split; a split without rows has no file."""
 
-    ``columns`` is a pyarrow schema (None: that of the rows), ``record`` returns its columns of a row and the row's
-    index in its split.
-    """
-
-    def __init__(
-        self, folder: Path, columns: Any = None, record: Callable[[Row, int], Row] = lambda row, index: row
-    ) -> None:
+    def __init__(self, form: "Table", folder: Path) -> None:
+        self._form = form
         self._folder = folder
-        self._schema = columns or schema()
-        self._record = record
+        self._schema = form.schema()
         self._counts: dict[str, int] = {}
         self._files: dict[str, Any] = {}
         self._waiting: dict[str, list[Row]] = {}
@@ -50,7 +53,7 @@ class ParquetWriter:
         split = row["split"]
         waiting = self._waiting.setdefault(split, [])
         index = self._counts[split] = self._counts.get(split, -1) + 1
-        waiting.append(self._record(row, index))
+        waiting.append(self._form.record(row, index))
         self._chars[split] = self._chars.get(split, 0) + row["prompt_chars"] + row["completion_chars"]
         if len(waiting) == _ROWS or self._chars[split] > _CHARS:
             self._flush(split)
@@ -61,6 +64,9 @@ class ParquetWriter:
                 self._flush(split)
         for file in self._files.values():
             file.close()
+        if self._files:
+            path = self._folder / folder_card.NAME
+            path.write_text(card_of(self._form, self._files), encoding="utf-8")
 
     def _flush(self, split: str) -> None:
         import pyarrow
@@ -73,6 +79,11 @@ class ParquetWriter:
         self._files[split].write_table(pyarrow.Table.from_pylist(self._waiting[split], schema=self._schema))
         self._waiting[split] = []
         self._chars[split] = 0
+
+
+def card_of(form: "Table", present: Collection[str]) -> str:
+    """Return the card of a format's folder; ``present`` are the splits with rows."""
+    return folder_card.text(form, {split.value: file_of(split) for split in SPLITS if split in present})
 
 
 def splits(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import orjson
 
 from lrgen.errors import DatasetError
 from lrgen.finetune.example import Row
+from lrgen.finetune.formats import messages
 from lrgen.finetune.rows import NAMES
 from lrgen.finetune.tasks import judge
 
@@ -16,6 +17,11 @@ def question(row: Row) -> str:
     """Return the text that a model answers: the prompt, for a labelled row with the file to judge."""
     prompt: str = row["prompt"]
     return prompt if row["label"] is None else judge.question(prompt, row["completion"])
+
+
+def chat(row: Row) -> messages.Messages:
+    """Return the messages that a model answers: the system's and the question."""
+    return [{"role": "system", "content": row["system"]}, {"role": "user", "content": question(row)}]
 
 
 def text_of(row: Row) -> str:

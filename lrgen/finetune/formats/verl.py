@@ -34,7 +34,7 @@ def record(row: Row, index: int) -> dict[str, Any]:
     extra = {name: row[name] for name in ("split", "id", "task", "difficulty")}
     return {
         "data_source": row["data_source"],
-        "prompt": [{"role": "user", "content": scored.question(row)}],
+        "prompt": scored.chat(row),
         "ability": row["ability"],
         "reward_model": {"style": "rule", "ground_truth": scored.text_of(row)},
         "extra_info": extra | {"index": index},
