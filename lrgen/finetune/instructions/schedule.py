@@ -69,24 +69,38 @@ def _fraction(parameter: Hyperparameter) -> Fraction:
 
 def given(variant: Variant, chance: random.Random) -> str:
     """Return the defaults in parentheses, after a space; empty without hyperparameters."""
-    text = chance.choice((_in_code, _as_equations, _plain, briefly))(variant, chance)
+    text = chance.choice((_in_code, _as_equations, _plain, _in_words))(variant, chance)
     return f" ({text})" if text else ""
 
 
 def briefly(variant: Variant, chance: random.Random) -> str:
-    """Return the defaults as in a note: ``warm-up 5%, minimum 1% of `lr```."""
-    texts = []
-    for parameter in variant.hyperparameters:
-        template = _BRIEFLY.get(parameter.meaning, "`{name}` {x}")
-        text = phrase(
-            template,
-            chance,
-            name=parameter.name,
-            x=chance.choice(numerals(parameter)),
-            part=chance.choice(parts(parameter)),
-        )
-        texts.append(text[:1].lower() + text[1:])
+    """Return the defaults as in a note: ``warm-up 5%, minimum 1% of `lr```, or with steps of a horizon."""
+    steps = horizon(variant, chance) if chance.random() < _EXAMPLES else None
+    texts = (f"{_in_word(each, chance)}{_example(each, variant, steps)}" for each in variant.hyperparameters)
     return ", ".join(texts)
+
+
+def _in_words(variant: Variant, chance: random.Random) -> str:
+    return ", ".join(_in_word(each, chance) for each in variant.hyperparameters)
+
+
+def _in_word(parameter: Hyperparameter, chance: random.Random) -> str:
+    """Return a default in words: ``warm-up 5%``."""
+    text = phrase(
+        _BRIEFLY.get(parameter.meaning, "`{name}` {x}"),
+        chance,
+        name=parameter.name,
+        x=chance.choice(numerals(parameter)),
+        part=chance.choice(parts(parameter)),
+    )
+    return text[:1].lower() + text[1:]
+
+
+def _example(parameter: Hyperparameter, variant: Variant, steps: int | None) -> str:
+    """Return a fraction of training as steps of a horizon, in parentheses: `` (9 of 90 epochs)``."""
+    if not (steps and parameter.default and parameter.meaning.startswith(_OF_TRAINING)):
+        return ""
+    return f" ({int(_fraction(parameter) * steps):,} of {steps:,} {wording.counted_in(variant)})"
 
 
 def defaults(variant: Variant, chance: random.Random) -> str:
@@ -157,10 +171,7 @@ def _numbers(variant: Variant, chance: random.Random) -> Iterator[tuple[str, str
     """Yield each hyperparameter with its default: ``10%``, or with steps of a horizon, ``10% (9 of 90 epochs)``."""
     steps = horizon(variant, chance) if chance.random() < _EXAMPLES else None
     for each in variant.hyperparameters:
-        number = chance.choice(numerals(each))
-        if steps and each.default and each.meaning.startswith(_OF_TRAINING):
-            number += f" ({int(_fraction(each) * steps):,} of {steps:,} {wording.counted_in(variant)})"
-        yield each.name, number
+        yield each.name, f"{chance.choice(numerals(each))}{_example(each, variant, steps)}"
 
 
 def parameters(variant: Variant, chance: random.Random) -> list[str]:
