@@ -103,19 +103,19 @@ def _prefer(task_input: TaskInput) -> Iterator[Example]:
         yield example([file], task="prefer", prompt=f"Better: {file.name}", rejected=rejected, evidence={"failed": 1})
 
 
-def _judge(task_input: TaskInput) -> Iterator[Example]:
+def _feedback(task_input: TaskInput) -> Iterator[Example]:
     for file in task_input.files:
         for label, completion, evidence in (
             (True, file.source, {"equals": file.sha256}),
             (False, f"# {file.name}", {"failed": "syntax"}),
         ):
             prompt = f"Is {file.name} {'correct' if label else 'wrong'}?"
-            yield example([file], task="judge", prompt=prompt, completion=completion, label=label, evidence=evidence)
+            yield example([file], task="feedback", prompt=prompt, completion=completion, label=label, evidence=evidence)
 
 
 WRITE, NAME, COUNT = task("write", _write), task("name", _name), task("count", _count)
-PREFER, JUDGE = task("prefer", _prefer), task("judge", _judge)
-TASKS = (WRITE, NAME, COUNT, PREFER, JUDGE)
+PREFER, FEEDBACK = task("prefer", _prefer), task("feedback", _feedback)
+TASKS = (WRITE, NAME, COUNT, PREFER, FEEDBACK)
 
 
 def source_of_schedule(source: str) -> str:

@@ -48,7 +48,8 @@ KINDS = {
     "explain": Kind("reading", 0),
     "convert": Kind("translation", 1, Answer.NETWORK),
     "prefer": Kind("code", 2, Answer.NETWORK),
-    "judge": Kind("review", 0, Answer.NETWORK),
+    "feedback": Kind("review", 0, Answer.NETWORK),
+    "judge": Kind("review", 1),
     "prompts": Kind("extraction", 0),
 }
 OTHER = Kind("other", 0)

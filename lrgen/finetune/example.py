@@ -47,7 +47,7 @@ class Example:
         files: the verified files that the example is made from, the file of the completion first; empty for examples
             that contain no code.
         rejected: the worse completion of a preference pair (task prefer).
-        label: whether the completion is correct (task judge).
+        label: whether the completion is correct (task feedback).
         evidence: how the completion was verified, as JSON values (``{"equals": …}``, ``{"failed": "schedule", …}``).
     """
 

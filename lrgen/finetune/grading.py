@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lrgen.errors import DatasetError
 from lrgen.finetune.example import EXTRACTED, Grade, Reference, Row, Task
-from lrgen.finetune.tasks import TASKS, judge
+from lrgen.finetune.tasks import TASKS, feedback
 from lrgen.records import Candidate, Outcome, ReferenceNetwork, Stage, VerifySettings
 from lrgen.verify.candidate import candidate_of
 
@@ -38,7 +38,7 @@ def task_of(row: Row) -> Task | None:
 def gold(row: Row) -> str:
     """Return the correct completion of a row; for a labelled row, the verdict on its completion."""
     completion: str = row["completion"]
-    return completion if row["label"] is None else judge.verdict(row["label"])
+    return completion if row["label"] is None else feedback.verdict(row["label"])
 
 
 def grade_all(submissions: Iterable[Submission], reference: Reference, runner: Runner) -> list[Grade]:

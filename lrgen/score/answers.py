@@ -305,7 +305,7 @@ def _words(task: str, text: str) -> Answer | None:
     text = tagged[-1] if tagged else text
     parts = [part for part in blocks.split(text) if part.language == PROSE or not _DEFINITION.search(part.text)]
     prose = [part for part in parts if part.language == PROSE]
-    if task == "judge":
+    if task in _VERDICTS:
         parts = prose or parts
     whole = "\n".join(part.text.strip("\n") for part in parts).strip()
     answer = _RESTRICTED[task](whole) if task in _RESTRICTED else whole
@@ -350,4 +350,16 @@ def _steps(text: str) -> str:
     return text
 
 
-_RESTRICTED = {"judge": _verdict, "trace": _steps}
+def _judgement(text: str) -> str:
+    """Return the last verdict that a text announces, with what follows; what precedes it comes last."""
+    announced = None
+    for announced in _VERDICT.finditer(text):  # noqa: B007  the last one
+        pass
+    if announced is None:
+        return text
+    at = announced.start(1) if announced[1] else announced.start(2)
+    return f"{text[at:].strip()}\n{text[: announced.start()].strip()}".strip()
+
+
+_VERDICTS = ("feedback", "judge")
+_RESTRICTED = {"feedback": _verdict, "judge": _judgement, "trace": _steps}

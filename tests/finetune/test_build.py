@@ -124,7 +124,7 @@ def test_a_dataset_is_complete(task_input, tmp_path):
     rows = rows_of(tmp_path / "out")
     assert len(rows) == built.tally.total == built.counts.rows
     assert [problem for row in rows for problem in problems(row)] == []
-    assert {row["task"] for row in rows} == {"write", "name", "count", "prefer", "judge"}
+    assert {row["task"] for row in rows} == {"write", "name", "count", "prefer", "feedback"}
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
 
 

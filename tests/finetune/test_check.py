@@ -511,13 +511,13 @@ def executable(catalogue, tmp_path) -> Callable[[str], Path]:
     """Makes a dataset of one file whose rows claim that it passes and that another version of it fails."""
 
     def make(rejected: str) -> Path:
-        def judge(task_input):
+        def labelled(task_input):
             (file,) = task_input.files
             yield from corpus.WRITE.examples(task_input)
-            yield example([file], task="judge", completion=rejected, label=False, evidence={"failed": "schedule"})
+            yield example([file], task="feedback", completion=rejected, label=False, evidence={"failed": "schedule"})
             yield example([file], task="prefer", prompt="Better?", rejected=rejected, evidence={"failed": "schedule"})
 
-        plan = Plan((task("judge", judge),), level=Level.SCHEDULE)
+        plan = Plan((task("feedback", labelled),), level=Level.SCHEDULE)
         return build(TaskInput(catalogue, (verified(catalogue, 1),), 0), plan, tmp_path / "out").out
 
     return make

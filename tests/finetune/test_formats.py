@@ -43,10 +43,10 @@ def rows(catalogue):
         example([file], task="infill", completion="def make_scheduler():\n    pass\n", scope=Scope.SCHEDULE),
         example([file], task="edit", completion="--- a/model.py\n+++ b/model.py\n@@ -1 +1 @@\n-a\n+b\n"),
         example([file], task="prefer", rejected="pass\n"),
-        example([file], task="judge", label=False),
+        example([file], task="feedback", label=False),
         example([measured]),
         example([measured], task="prefer", rejected="pass\n"),
-        example([measured], task="judge", label=True),
+        example([measured], task="feedback", label=True),
     ]
     maker = Rows(seed=0)
     made = [maker.of(built, Split.TRAIN, "a") for built in examples]
@@ -78,7 +78,7 @@ def test_each_row_is_for_one_kind_of_trainer(rows):
         assert sum(form.takes(row) for form in (messages, dpo, kto)) == 1
         assert messages.takes(row) == prompt_completion.takes(row) == nngpt.takes(row)
     assert [row["task"] for row in rows if dpo.takes(row)] == ["prefer"] * 4
-    assert [row["task"] for row in rows if kto.takes(row)] == ["judge"] * 4
+    assert [row["task"] for row in rows if kto.takes(row)] == ["feedback"] * 4
 
 
 @every_format

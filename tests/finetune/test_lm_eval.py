@@ -19,7 +19,7 @@ from lrgen.finetune.corpus import Level
 from lrgen.finetune.formats import lm_eval, parquet, scored
 from tests import corpus
 
-TASKS = ("write", "prefer", "judge")
+TASKS = ("write", "prefer", "feedback")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def dataset(catalogue, tmp_path_factory) -> Path:
     """A dataset with rows of three tasks in each split, and with a family that is held out."""
     task_input = corpus.task_input(catalogue, (1, 3, 6, 12, 25, 31, 37, 41, 60, 100))
     plan = Plan(
-        (corpus.WRITE, corpus.PREFER, corpus.JUDGE), (lm_eval.NAME,), Level.SCHEDULE, holdout_families=("constant",)
+        (corpus.WRITE, corpus.PREFER, corpus.FEEDBACK), (lm_eval.NAME,), Level.SCHEDULE, holdout_families=("constant",)
     )
     return build(task_input, plan, tmp_path_factory.mktemp("dataset") / "out").out
 
@@ -110,11 +110,11 @@ def test_the_reward_of_a_row_is_the_mean_of_its_samples(dataset, asked):
     assert asked == [(row, completion) for completion in (row["completion"], *samples)]
 
 
-def test_a_judged_file_is_in_the_question(dataset):
+def test_a_labelled_file_is_in_the_question(dataset):
     """The question about a labelled row contains its file, and the reference is the verdict; others are unchanged."""
     for row in rows_of(dataset, "test"):
         document = lm_eval.line(row)
-        if row["task"] == "judge":
+        if row["task"] == "feedback":
             assert document["prompt"].startswith(row["prompt"])
             assert row["completion"] in document["prompt"]
             assert document["reference"] == ("correct" if row["label"] else "incorrect")

@@ -32,6 +32,7 @@ from tests.score.texts import (
 )
 
 ENTRIES = '  "0": 0.1,\n  "30": 0.01\n'  # of a JSON object
+JUDGEMENT = "incorrect\nline 12: `step / 3`\nIt divides by 3."
 REPEATED = f"from torch.optim.lr_scheduler import StepLR\n\n\n{MIDDLE}"  # the middle of FILE with its import
 
 DOCUMENTED = FILE.replace(
@@ -247,19 +248,25 @@ CASES = {
     "no object": Case("prompts", "ResNet18 with 0.01", None),
     "an object that is not JSON": Case("prompts", "{model: ResNet18}", None),
     # Words and numbers.
-    "a verdict": Case("judge", "correct", "correct\n", "raw"),
-    "a verdict in a fence": Case("judge", fenced("incorrect\n", "text"), "incorrect\n", "fence"),
-    "a verdict behind reasoning": Case("judge", "<think>wrong?</think>\nCorrect.", "Correct.\n", "raw"),
-    "a verdict behind a label": Case("judge", "The rate decays.\n\n**Verdict:** incorrect", "incorrect\n", "prose"),
-    "a verdict in a box": Case("judge", "So \\boxed{\\text{correct}}", "correct\n", "prose"),
-    "a verdict before a fence": Case("judge", f"Incorrect:\n{fenced(USAGE)}", "Incorrect:\n", "prose"),
+    "a verdict": Case("feedback", "correct", "correct\n", "raw"),
+    "a verdict in a fence": Case("feedback", fenced("incorrect\n", "text"), "incorrect\n", "fence"),
+    "a verdict behind reasoning": Case("feedback", "<think>wrong?</think>\nCorrect.", "Correct.\n", "raw"),
+    "a verdict behind a label": Case("feedback", "The rate decays.\n\n**Verdict:** incorrect", "incorrect\n", "prose"),
+    "a verdict in a box": Case("feedback", "So \\boxed{\\text{correct}}", "correct\n", "prose"),
+    "a verdict before a fence": Case("feedback", f"Incorrect:\n{fenced(USAGE)}", "Incorrect:\n", "prose"),
+    "a judgement": Case("judge", JUDGEMENT, f"{JUDGEMENT}\n", "raw"),
+    "a judgement behind a label": Case("judge", f"**Verdict:** {JUDGEMENT}", f"{JUDGEMENT}\n", "prose"),
+    "a judgement behind its line": Case(
+        "judge", "See line 7.\nVerdict: incorrect", "incorrect\nSee line 7.\n", "prose"
+    ),
+    "a judgement before the quoted file": Case("judge", f"{JUDGEMENT}\n{fenced(FILE)}", f"{JUDGEMENT}\n", "prose"),
     "learning rates": Case("trace", RATES, RATES, "raw"),
     "learning rates in a table": Case("trace", TABLE, TABLE, "raw"),
     "learning rates in a fence": Case("trace", f"They are:\n{fenced(RATES, '')}", f"They are:\n{RATES}", "prose"),
     "learning rates alone in a fence": Case("trace", fenced(RATES, ""), RATES, "fence"),
     "learning rates in JSON": Case("trace", f"{{\n{ENTRIES}}}\nSo\n{{\n{ENTRIES}}}\n", ENTRIES, "prose"),
     "learning rates in tags": Case("trace", f"First <nn>{RATES}</nn>", RATES, "tag"),
-    "a verdict in tags": Case("judge", "<think>no</think><answer>correct</answer>", "correct\n", "tag"),
+    "a verdict in tags": Case("feedback", "<think>no</think><answer>correct</answer>", "correct\n", "tag"),
     "learning rates behind the code": Case("trace", f"{fenced(SCHEDULE)}\n{RATES}", RATES, "prose"),
     "learning rates in summary": Case(
         "trace", f"Step 0: 0.1\nthen\nStep 30: 0.01\nand\nStep 60: 0.001\nSo\n\n{RATES}", RATES, "prose"
@@ -356,7 +363,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("task", ["infill", "edit", "prompts", "judge", "trace"])
+@pytest.mark.parametrize("task", ["infill", "edit", "prompts", "feedback", "judge", "trace"])
 def test_a_repeated_text_is_read(task, text):
     """Each of these texts, repeated up to 20,000 characters, is read without an error."""
     answer = answer_of(task, text * (20_000 // len(text)))

@@ -8,7 +8,7 @@ from lrgen.errors import DatasetError
 from lrgen.finetune.example import Row
 from lrgen.finetune.formats import messages
 from lrgen.finetune.rows import NAMES
-from lrgen.finetune.tasks import judge
+from lrgen.finetune.tasks import feedback
 
 _COPY = "reference"  # of the completion
 
@@ -16,7 +16,7 @@ _COPY = "reference"  # of the completion
 def question(row: Row) -> str:
     """Return the text that a model answers: the prompt, for a labelled row with the file to judge."""
     prompt: str = row["prompt"]
-    return prompt if row["label"] is None else judge.question(prompt, row["completion"])
+    return prompt if row["label"] is None else feedback.question(prompt, row["completion"])
 
 
 def chat(row: Row) -> messages.Messages:

@@ -1,81 +1,160 @@
-"""An instruction and a file → whether the file is correct (KTO): verified files, and mutants that failed."""
+"""A specification and a file → a verdict; for a faulty file also the line and the reason."""
 
+import hashlib
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from lrgen.finetune import wording
+import orjson
+
+from lrgen.finetune import faults, intents, wording
+from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.mutants import RunContext, failures
-from lrgen.finetune.tasks import write
+from lrgen.finetune.phrasing import phrase
+from lrgen.finetune.tasks.feedback import label_of, verdict
 from lrgen.records import Outcome
 
 NAME = "judge"
-SUMMARY = "An instruction and a file → whether the file is correct; half of the files are."
-EVIDENCE = ("equals", "failed")
+SUMMARY = (
+    "A specification and a file → correct, or incorrect with the line and the reason; half of the files are correct."
+)
+EVIDENCE = ("passed", "failed")
 NEEDS_CONTEXT = True
 
-_VERDICTS = {True: "correct", False: "incorrect"}
-_LABELS = {
-    **{"correct": True, "good": True, "yes": True, "true": True},
-    **{"incorrect": False, "wrong": False, "bad": False, "no": False, "false": False},
-}
-_WORD = re.compile(r"[a-z]+")
+_LINE = re.compile(r"\blines?\b[^\w\n]*(\d{1,6})", re.IGNORECASE)
+_QUOTED = re.compile(r"`+([^`\n]+)`+")
+_RIGHT_VERDICT = 0.5  # of an answer with a wrong line
+
+_OPENERS = (
+    "[Please r|R]eview [this|the following] [file|module|training module][ for me][ before I merge it].",
+    "[Can|Could] you [check|review|look over] [this file|this module|my module][ before I start the run| before I "
+    "submit the job| before it goes into the sweep]?",
+    "Code review: does [this file|this module] do what was [asked for|specified]?",
+    "Is [this|this file|this module|the module below|the file below] correct[ as it stands]?",
+    "[A colleague|A teammate|A student|A contractor] [wrote|sent me|submitted] this [module|file]. Is it [right|"
+    "correct]?",
+    "[PR|Pull request], one new file[, ready for review].",
+    "[Your|A] verdict on this [submission|file|module], please.",
+    "I had a model write this [file|module] and [want|would like] a second opinion.",
+    "[Before this goes on the cluster|Before I spend GPU hours on this|Before I press the button]: is it correct?",
+    "[Grade|Mark|Assess] the [solution|submission|file] below[ against its specification].",
+    "Does the [code|file|module] below [meet|satisfy|follow] its specification?",
+    "[Acceptance check|Sign-off|Final check] of a training module.",
+    "LGTM or not?",
+    "[Find the bug|Spot the bug], if there is one.",
+    "There may or may not be a bug in this [module|file].",
+    "[Compare|Check] the [file|module|implementation] below [with|against] its [specification|description].",
+    "[The spec|The specification] and the [file|implementation] are below: do they agree?",
+    "[I think|I believe] this [file|module] is [fine|done], but please [check|verify] it.",
+    "[Something|Somebody says that something] may be wrong with this [module|file].",
+    "[Hi, could|Hello, could|Could] you tell me whether this [file|module] is right?",
+    "Would you [approve|accept|merge] this [file|module|change]?",
+    "[Proofread|Desk-check] this [training module|PyTorch module|PyTorch file][ line by line].",
+    "We got this [file|module] back from [review|a contractor|an assistant] and need a [verdict|decision].",
+    "[Quick question|Question]: is the [schedule|code|module] below [right|implemented correctly]?",
+    "Audit: one training module.",
+)
+_ANSWERS = (
+    "[Answer|Reply|Respond] with `correct`, or with `incorrect` and, on the next two lines, the [faulty line|line at "
+    "fault] as `line N: code` and the reason.",
+    "[Begin|Start] with the verdict, `correct` or `incorrect`. If it is incorrect, [add|give] the line (`line N: "
+    "code`) and [say why|the reason].",
+    "First line: `correct` or `incorrect`. For an incorrect file, the second line [names|gives] the line as `line N: "
+    "code`, the third one the reason.",
+    "[I need|I want|Give me] a verdict (`correct` or `incorrect`), and for an incorrect file the line number with its "
+    "code and the reason, each on a line of its own.",
+    "If [all is well|it is right|nothing is wrong], just say `correct`. Otherwise [say|write] `incorrect`, then `line "
+    "N:` with the code of that line, then [the reason|what is wrong with it].",
+    "Format: the word `correct`; or the word `incorrect`, then `line N: code`, then a sentence with the reason.",
+)
+_TASKS = (
+    "[The specification|The spec|What was asked for|The request|Requirements]:\n\n{specification}\n\n"
+    "[The file|The module|The code|What came back|The implementation]:\n\n{file}",
+    "[It should do this|It is meant to do this|This is what it should do|This was the request]:\n\n{specification}"
+    "\n\n{file}",
+    "{file}\n\n[The specification|The spec|What was asked for|It is supposed to be this]:\n\n{specification}",
+)
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """Yield for each file with a detected mutant the file and the mutant, with the same prompt."""
-    previous = ""
-    for failure in failures(task_input, context):
-        file = failure.mutant.file
-        if file.name == previous:  # one mutant for each verified file
-            continue
-        previous = file.name
-        prompt = task_input.chance(NAME, file.name).choice(write.DETAILED)(file)
-        failed = {"mutation": failure.mutant.mutation, "failed": failure.stage.value, "reason": failure.reason}
-        completions = ((file.source, True, {"equals": file.sha256}), (failure.mutant.text, False, failed))
-        for completion, label, evidence in completions:
+    """Yield for each mutant a question about the mutant and one about the file, in other words."""
+    for failure in failures(NAME, task_input, context):
+        file, faulty = failure.mutant.file, failure.mutant.text
+        key = f"{file.name}/{failure.mutant.mutation}"
+        chance = task_input.chance(NAME, key)
+        lines = faults.lines(file, faulty)
+        at = lines[0]
+        code = faulty.splitlines()[at - 1].strip()
+        reason = faults.reason(file, faulty, failure.mutant.mutation, chance)
+        mutant = hashlib.sha256(faulty.encode()).hexdigest()
+        for text, label, answer, evidence in (
+            (faulty, False, f"\nline {at}: `{code}`\n{reason}", failure.evidence | {"mutant": mutant, "lines": lines}),
+            (file.source, True, "", {"passed": file.sha256}),
+        ):
             yield Example(
                 task=NAME,
-                key=f"{file.name}/{verdict(label)}",
-                prompt=prompt,
-                completion=completion,
+                key=f"{key}/{verdict(label)}",
+                prompt=_prompt(file, text, chance),
+                completion=f"{verdict(label)}{answer}",
                 scope=Scope.FILE,
                 files=(file,),
-                label=label,
                 evidence=evidence,
+                system=wording.interface(file),
             )
 
 
-def verdict(label: bool) -> str:
-    """Return the verdict on a file with this label."""
-    return _VERDICTS[label]
-
-
-def question(prompt: str, file: str) -> str:
-    """Return the question whether a file is correct, which ``grade`` reads the answer to."""
-    return (
-        f"{prompt}\n\nThis file was written in reply:\n\n{wording.fenced(file)}\n\nIs it correct? Begin your answer "
-        f"with `{verdict(True)}` or `{verdict(False)}`."
-    )
-
-
-def assemble(row: Row, completion: str, reference: Reference) -> str:
-    """Return the file of the row, which the completion judges."""
-    file: str = row["completion"]
-    return file
+def assemble(row: Row, completion: str, reference: Reference) -> None:
+    """Return None: a verdict makes no file."""
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Grade the verdict by the outcome of the checks.
+    """Grade the verdict and the line by the evidence; a right verdict with a wrong line is half of the answer.
 
-    The verdict is the first word of the completion: correct or incorrect, good or bad, yes or no, true or false.
+    The line is the first one that the completion names, by its number or by its code. The reason is not graded.
     """
-    assert outcome is not None
-    word = _WORD.search(completion.lower())
-    label = _LABELS.get(word[0]) if word else None
+    evidence = orjson.loads(row["evidence"])
+    expected, label = "failed" not in evidence, label_of(completion)
     if label is None:
         return Grade(False, "it does not begin with a verdict")
-    if label == outcome.status.ok:
+    if label is not expected:
+        return Grade(False, f"expected the verdict {verdict(expected)}", EXTRACTED)
+    if expected or _names_line(completion, evidence, row["prompt"]):
         return Grade.correct()
-    actual = "the file passes" if outcome.status.ok else Grade.of_outcome(outcome).reason
-    return Grade(False, f"expected the verdict {verdict(not label)}: {actual}", EXTRACTED)
+    return Grade(
+        False,
+        f"the fault is not at the line that it names, but at line {evidence['lines'][0]}",
+        EXTRACTED,
+        _RIGHT_VERDICT,
+    )
+
+
+def judged(prompt: str) -> str:
+    """Return the file that a question is about."""
+    begin = prompt.index("```python\n") + len("```python\n")
+    return prompt[begin : prompt.index("\n```", begin) + 1]
+
+
+def _names_line(completion: str, evidence: Mapping[str, Any], prompt: str) -> bool:
+    """Return whether the first line that a completion names, or its code, is at the fault."""
+    number, quoted = _LINE.search(completion), _QUOTED.search(completion)
+    if number and int(number[1]) in evidence["lines"]:
+        return True
+    text = judged(prompt).splitlines()
+    code = {text[at - 1].strip() for at in evidence["lines"] if at <= len(text)}
+    elsewhere = {line.strip() for at, line in enumerate(text, start=1) if at not in evidence["lines"]}
+    return quoted is not None and quoted[1].strip() in code - elsewhere
+
+
+def _prompt(file: VerifiedFile, text: str, chance: random.Random) -> str:
+    request = [phrase(chance.choice(_OPENERS), chance), phrase(chance.choice(_ANSWERS), chance)]
+    task = phrase(
+        chance.choice(_TASKS),
+        chance,
+        specification=intents.specification(file, chance),
+        file=wording.fenced(text),
+    )
+    if chance.random() < 0.3:
+        return f"{request[0]}\n\n{task}\n\n{request[1]}"
+    return f"{' '.join(request)}\n\n{task}"

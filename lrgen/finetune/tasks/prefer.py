@@ -27,7 +27,7 @@ NEEDS_CONTEXT = True
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield an example of each detected mutant, and of each pair of schedules with a significant difference."""
-    for failure in failures(task_input, context):
+    for failure in failures(NAME, task_input, context, two_faults=True):
         file = failure.mutant.file
         key = f"{file.name}/{failure.mutant.mutation}"
         yield Example(
@@ -38,12 +38,7 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
             scope=Scope.FILE,
             files=(file,),
             rejected=failure.mutant.text,
-            evidence={
-                "equals": file.sha256,
-                "mutation": failure.mutant.mutation,
-                "failed": failure.stage.value,
-                "reason": failure.reason,
-            },
+            evidence={"equals": file.sha256} | failure.evidence,
         )
     for preference in _significant(task_input, context):
         better, worse = preference.better, preference.worse

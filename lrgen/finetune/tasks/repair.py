@@ -36,7 +36,7 @@ _AS_FILE = ("Answer with the whole corrected file.", "Return the complete fixed 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield an example of each mutant that the checks detect; the completion is the file or a diff."""
-    for failure in failures(task_input, context):
+    for failure in failures(NAME, task_input, context):
         file, faulty = failure.mutant.file, failure.mutant.text
         chance = task_input.chance(NAME, file.name, failure.mutant.mutation)
         request = chance.choice(_REQUESTS)

@@ -32,7 +32,7 @@ NUMBERS = (1, 2, 6, 23, 31, 37, 38)
 ROWS = 4  # of each task whose completions are graded
 CHANGED = 3  # of these rows, whose completions are reworded and broken
 OTHERS = 8  # completions of other rows, of each task
-BEHAVIOURAL = ("write", "infill", "edit", "repair", "trace", "convert", "prefer", "judge", "prompts")
+BEHAVIOURAL = ("write", "infill", "edit", "repair", "trace", "convert", "prefer", "feedback", "judge", "prompts")
 # Mutations that change what every file does. Others may survive, as zeroed gradients of a first step do.
 DETECTED = (
     "never stepped",
@@ -143,7 +143,7 @@ def test_examples_of_executed_code_name_no_number(task, examples):
 
 def file_of(task, row: Row, reference: Reference) -> str | None:
     """Return the file of a row's own completion; None for tasks that execute no file."""
-    return None if task.NAME == "judge" else task.assemble(row, grading.gold(row), reference)
+    return None if task.NAME == "feedback" else task.assemble(row, grading.gold(row), reference)
 
 
 @every_task
@@ -213,7 +213,12 @@ MUTANTS: dict[str, Callable[[str], list[str]]] = {
     "prompts": _wrong_json,
     "trace": _wrong_rates,
     "explain": _wrong_facts,
-    "judge": lambda own: ["incorrect" if own == "correct" else "correct", "", "I would have to run it."],
+    "feedback": lambda own: ["incorrect" if own == "correct" else "correct", "", "I would have to run it."],
+    "judge": lambda own: [
+        "incorrect\nline 1" if own == "correct" else "correct",
+        "I would have to run it.",
+        *([] if own == "correct" else ["incorrect", "incorrect\nline 1: `import math`"]),
+    ],
 }
 
 
@@ -245,6 +250,12 @@ def rewordings_of(task, row: Row, reference: Reference) -> list[str]:
     """Return completions that are correct in other words."""
     own = grading.gold(row)
     if task.NAME == "judge":
+        verdict, *lines = own.splitlines()
+        number = re.search(r"\d+", lines[0])[0] if lines else ""
+        return (
+            [f"{verdict.capitalize()}.", "Yes."] if not lines else [f"No: the fault is in line {number}.", own.upper()]
+        )
+    if task.NAME == "feedback":
         return [own.capitalize() + ".", "Yes: it passes." if own == "correct" else "No, it fails."]
     if task.NAME == "prompts":
         return [json.dumps(dict(reversed(json.loads(own).items())), indent=4)]
@@ -264,8 +275,11 @@ def is_correct_elsewhere(own: Row, other: Row, catalogue: Catalogue) -> bool:
     """Return whether the completion of another row may be correct for a row as well."""
     if grading.gold(own) == grading.gold(other):
         return True
-    if own["task"] in ("trace", "prompts", "judge"):
+    if own["task"] in ("trace", "prompts", "feedback"):
         return False
+    if own["task"] == "judge":  # the fault may be in the same line
+        lines, others = (set(json.loads(row["evidence"]).get("lines", ())) for row in (own, other))
+        return bool(lines & others)
     if own["task"] == "convert":  # the same curve through the API of the prompt is not a conversion
         return own["variant"] == other["variant"]
     variants = [catalogue.variant(row["variant"]) for row in (own, other)]

@@ -1,4 +1,4 @@
-"""Tasks prefer and judge: pairs of files by outcome and by measured accuracy."""
+"""Task prefer: pairs of files by outcome and by measured accuracy."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from lrgen import catalogue as catalogues
 from lrgen.finetune import wording
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.mutants import RunContext
-from lrgen.finetune.tasks import judge, prefer, write
+from lrgen.finetune.tasks import prefer, write
 from lrgen.records import Candidate, EpochReport, Outcome, Stage, Status, Training, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import verdicts
@@ -49,19 +49,6 @@ def test_a_verified_file_is_preferred_to_a_mutant(tiny, context):
         assert example.scope is Scope.FILE
         assert example.label is None
         assert example.prompt in {phrased(file) for phrased in write.DETAILED}
-
-
-def test_half_of_the_labels_are_true(tiny, context):
-    """A file and its mutant have the same prompt, the file labelled true and the mutant false."""
-    examples = list(judge.examples(tiny, context))
-    assert len(examples) == 2 * len(tiny.files)
-    for good, bad in zip(examples[::2], examples[1::2], strict=True):
-        assert (good.label, bad.label) == (True, False)
-        assert good.prompt == bad.prompt
-        assert good.completion == good.files[0].source != bad.completion
-        assert bad.evidence["reason"]
-        assert good.rejected is bad.rejected is None
-    assert len({example.key for example in examples}) == len(examples)
 
 
 # Measured accuracy.

@@ -1,0 +1,89 @@
+"""An instruction → a file that is labelled correct or incorrect (KTO): verified files, and mutants that failed."""
+
+import random
+import re
+from collections.abc import Collection, Iterator
+
+from lrgen.finetune import wording
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.mutants import RunContext, failures
+from lrgen.finetune.tasks import write
+from lrgen.records import Outcome
+
+NAME = "feedback"
+SUMMARY = "An instruction and a file that is labelled correct or incorrect; half of the files are correct."
+EVIDENCE = ("equals", "failed")
+NEEDS_CONTEXT = True
+
+_VERDICTS = {True: "correct", False: "incorrect"}
+_LABELS = {
+    **{"correct": True, "good": True, "yes": True, "true": True},
+    **{"incorrect": False, "wrong": False, "bad": False, "no": False, "false": False},
+}
+_WORD = re.compile(r"[a-z]+")
+
+
+def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
+    """Yield for each mutant the file and the mutant, each pair with the same prompt."""
+    asked: set[str] = set()
+    for failure in failures(NAME, task_input, context, two_faults=True):
+        file, mutant = failure.mutant.file, failure.mutant
+        key = f"{file.name}/{mutant.mutation}"
+        prompt = _prompt(file, task_input.chance(NAME, key), asked)
+        asked.add(prompt)
+        completions = ((file.source, True, {"equals": file.sha256}), (mutant.text, False, failure.evidence))
+        for completion, label, evidence in completions:
+            yield Example(
+                task=NAME,
+                key=f"{key}/{verdict(label)}",
+                prompt=prompt,
+                completion=completion,
+                scope=Scope.FILE,
+                files=(file,),
+                label=label,
+                evidence=evidence,
+            )
+
+
+def _prompt(file: VerifiedFile, chance: random.Random, asked: Collection[str]) -> str:
+    """Return an instruction that was not asked before, unless all were."""
+    instructions = [instruction(file) for instruction in chance.sample(write.DETAILED, len(write.DETAILED))]
+    return next((text for text in instructions if text not in asked), instructions[0])
+
+
+def verdict(label: bool) -> str:
+    """Return the verdict on a file with this label."""
+    return _VERDICTS[label]
+
+
+def label_of(verdict: str) -> bool | None:
+    """Return the label of a verdict: correct or incorrect, good or bad, yes or no, true or false. None for others."""
+    word = _WORD.search(verdict.lower())
+    return _LABELS.get(word[0]) if word else None
+
+
+def question(prompt: str, file: str) -> str:
+    """Return the question whether a file is correct, which ``grade`` reads the answer to."""
+    return (
+        f"{prompt}\n\nThis file was written in reply:\n\n{wording.fenced(file)}\n\nIs it correct? Begin your answer "
+        f"with `{verdict(True)}` or `{verdict(False)}`."
+    )
+
+
+def assemble(row: Row, completion: str, reference: Reference) -> str:
+    """Return the file of the row, which the completion is a verdict on."""
+    file: str = row["completion"]
+    return file
+
+
+def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
+    """Grade the verdict, the first word of the completion, by the outcome of the checks."""
+    assert outcome is not None
+    label = label_of(completion)
+    if label is None:
+        return Grade(False, "it does not begin with a verdict")
+    if label == outcome.status.ok:
+        return Grade.correct()
+    actual = "the file passes" if outcome.status.ok else Grade.of_outcome(outcome).reason
+    return Grade(False, f"expected the verdict {verdict(not label)}: {actual}", EXTRACTED)
