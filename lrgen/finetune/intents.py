@@ -22,7 +22,7 @@ def network(file: VerifiedFile, chance: random.Random) -> str:
         "[{network}, trained with {title}.|{network} with {title}.|The network is {network}, its schedule {title}."
         "|It trains {network} with {title}.]",
         chance,
-        network=file.architecture.title,
+        network=wording.network(file.architecture),
         title=file.variant.title,
     )
 

@@ -14,6 +14,7 @@ from lrgen.finetune.instructions.layouts import LAYOUTS
 from lrgen.finetune.instructions.system import Part, system
 from lrgen.finetune.phrasing import phrase
 
+_SHORT = 1 / 3  # of requests of any length
 _NOTES = 0.4  # of the short requests are notes
 
 _NOTE = (
@@ -118,6 +119,11 @@ def detailed(file: VerifiedFile, chance: random.Random) -> Instruction:
     closer = phrase(chance.choice(_CLOSERS), chance)
     text = f"{opener} {closer}\n\n{body}" if chance.random() < 0.3 else f"{opener}\n\n{body}\n\n{closer}"
     return Instruction(text, system(file, set(Part)))
+
+
+def any_length(file: VerifiedFile, chance: random.Random) -> Instruction:
+    """Return a short or, twice as often, a detailed request."""
+    return short(file, chance) if chance.random() < _SHORT else detailed(file, chance)
 
 
 def _note(file: VerifiedFile, chance: random.Random) -> Instruction:

@@ -1,14 +1,12 @@
 """An instruction → a file that is labelled correct or incorrect (KTO): verified files, and mutants that failed."""
 
-import random
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from lrgen.finetune import wording
-from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.instructions import write
 from lrgen.finetune.mutants import RunContext, failures
-from lrgen.finetune.tasks import write
 from lrgen.records import Outcome
 
 NAME = "feedback"
@@ -26,30 +24,23 @@ _WORD = re.compile(r"[a-z]+")
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield for each mutant the file and the mutant, each pair with the same prompt."""
-    asked: set[str] = set()
     for failure in failures(NAME, task_input, context, two_faults=True):
         file, mutant = failure.mutant.file, failure.mutant
         key = f"{file.name}/{mutant.mutation}"
-        prompt = _prompt(file, task_input.chance(NAME, key), asked)
-        asked.add(prompt)
+        instruction = write.any_length(file, task_input.chance(NAME, key))
         completions = ((file.source, True, {"equals": file.sha256}), (mutant.text, False, failure.evidence))
         for completion, label, evidence in completions:
             yield Example(
                 task=NAME,
                 key=f"{key}/{verdict(label)}",
-                prompt=prompt,
+                prompt=instruction.prompt,
                 completion=completion,
                 scope=Scope.FILE,
                 files=(file,),
                 label=label,
                 evidence=evidence,
+                system=instruction.system,
             )
-
-
-def _prompt(file: VerifiedFile, chance: random.Random, asked: Collection[str]) -> str:
-    """Return an instruction that was not asked before, unless all were."""
-    instructions = [instruction(file) for instruction in chance.sample(write.DETAILED, len(write.DETAILED))]
-    return next((text for text in instructions if text not in asked), instructions[0])
 
 
 def verdict(label: bool) -> str:

@@ -6,15 +6,17 @@ difference is significant over seeds.
 
 import itertools
 import json
+import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import VerifiedFile
-from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.example import SYSTEM, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.instructions import write
 from lrgen.finetune.mutants import RunContext, failures
-from lrgen.finetune.tasks import write
+from lrgen.finetune.phrasing import phrase
 from lrgen.records import Outcome, Status, Training
 from lrgen.report import comparison
 from lrgen.report.comparison import CONFIDENCE, Difference, Verdict
@@ -30,15 +32,17 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     for failure in failures(NAME, task_input, context, two_faults=True):
         file = failure.mutant.file
         key = f"{file.name}/{failure.mutant.mutation}"
+        instruction = write.any_length(file, task_input.chance(NAME, key))
         yield Example(
             task=NAME,
             key=key,
-            prompt=task_input.chance(NAME, key).choice(write.DETAILED)(file),
+            prompt=instruction.prompt,
             completion=file.source,
             scope=Scope.FILE,
             files=(file,),
             rejected=failure.mutant.text,
             evidence={"equals": file.sha256} | failure.evidence,
+            system=instruction.system,
         )
     for preference in _significant(task_input, context):
         better, worse = preference.better, preference.worse
@@ -48,12 +52,13 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
         yield Example(
             task=NAME,
             key=pair,
-            prompt=_prompt(shown, preference),
+            prompt=_prompt(shown, preference, task_input.chance(NAME, pair)),
             completion=better.source,
             scope=Scope.FILE,
             files=(better, worse),
             rejected=worse.source,
             evidence=_evidence(preference),
+            system=_system(shown),
         )
 
 
@@ -125,18 +130,48 @@ def _pairs(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, Any]])
                 yield _Preference(files[better], files[worse], seeds, difference, confidence, pool.conditions, rates)
 
 
-def _prompt(shown: list[VerifiedFile], preference: _Preference) -> str:
-    network, settings = shown[0].architecture.title, preference.conditions["settings"]
-    seeds = wording.listed([str(seed) for seed in preference.seeds])
+_TRAINED = (
+    "{network} is [trained|to be trained] on {dataset} for {epochs} epochs with batch size {batch}, once for each of "
+    "the seeds {seeds}.",
+    "The setting: {network} on {dataset}, {epochs} epochs, batch size {batch}, seeds {seeds}.",
+    "[I|We] train {network} on {dataset}: {epochs} epochs, batch size {batch}, seeds {seeds}.",
+)
+_CANDIDATES = "[There are two candidate schedules|Two schedules are in question|The candidates]:\n\n{schedules}"
+_WANTED = (
+    "[Write|Give me|Please write] the whole [module|file] with the schedule that reaches the higher [mean ]held-out "
+    "accuracy.",
+    "Which one reaches the higher held-out accuracy[ on average]? Answer with the whole [module|file] that uses it.",
+    "[Take|Choose|Pick] the one with the higher [mean ]held-out accuracy and write the whole [module|file].",
+)
+
+
+def _prompt(shown: list[VerifiedFile], preference: _Preference, chance: random.Random) -> str:
+    settings = preference.conditions["settings"]
     schedules = wording.bullets(
         f"{file.variant.title}, with `lr` {preference.rates[file.variant.key]:g}: {wording.summary(file.variant)}"
         for file in shown
     )
-    return (
-        f"{network} is trained on {preference.conditions['dataset']} for {settings['epochs']} epochs with batch size "
-        f"{settings['batch_size']}, once for each of the seeds {seeds}. There are two candidate schedules:"
-        f"\n\n{schedules}\n\nWrite the whole module with the schedule that reaches the higher held-out accuracy."
+    return phrase(
+        f"{chance.choice(_TRAINED)} {_CANDIDATES}\n\n{chance.choice(_WANTED)}",
+        chance,
+        network=shown[0].architecture.title,
+        dataset=preference.conditions["dataset"],
+        epochs=str(settings["epochs"]),
+        batch=str(settings["batch_size"]),
+        seeds=wording.listed([str(seed) for seed in preference.seeds]),
+        schedules=schedules,
     )
+
+
+def _system(shown: list[VerifiedFile]) -> str:
+    """Return the system's message with the interface of both files, which does not tell the better one."""
+    contracts = [[*wording.contract(file), wording.stepping(file.variant)] for file in shown]
+    common = [line for line in contracts[0] if line in contracts[1]]
+    own = [
+        f"With {file.variant.title}: {' '.join(line for line in lines if line not in common)}"
+        for file, lines in zip(shown, contracts, strict=True)
+    ]
+    return f"{SYSTEM}\n\nThe file has the interface of every file of the project:\n\n{wording.bullets(common + own)}"
 
 
 def _evidence(preference: _Preference) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Instruction → file: a short and a detailed instruction for each file."""
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.instructions import write
 from lrgen.records import Outcome
@@ -42,11 +40,3 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     """Grade the file by the checks against the schedule of the row."""
     assert outcome is not None
     return Grade.of_outcome(outcome)
-
-
-def _wording(number: int) -> Callable[[VerifiedFile], str]:
-    return lambda file: write.detailed(file, random.Random(f"{number}:{file.name}")).prompt
-
-
-DETAILED = tuple(_wording(number) for number in range(300))
-"""Detailed instructions of a file in many wordings."""
