@@ -64,6 +64,11 @@ def summary(variant: Variant) -> str:
     return marked(variant.summary)
 
 
+def bare(variant: Variant) -> str:
+    """Return the title of a schedule without its article, as in a note."""
+    return re.sub("^(?:an?|the) ", "", variant.title)
+
+
 def counted_in(variant: Variant) -> str:
     """Return the unit of a schedule's steps: epochs or batches."""
     return "batches" if variant.per_batch else "epochs"

@@ -68,9 +68,11 @@ def _fraction(parameter: Hyperparameter) -> Fraction:
 
 
 def given(variant: Variant, chance: random.Random) -> str:
-    """Return the defaults in parentheses, after a space; empty without hyperparameters."""
+    """Return the defaults in parentheses, or after a comma if the title ends with parentheses; empty without any."""
     text = chance.choice((_in_code, _as_equations, _plain, _in_words))(variant, chance)
-    return f" ({text})" if text else ""
+    if not text:
+        return ""
+    return f", {text}" if variant.title.endswith(")") else f" ({text})"
 
 
 def briefly(variant: Variant, chance: random.Random) -> str:

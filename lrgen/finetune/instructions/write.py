@@ -18,23 +18,23 @@ _SHORT = 1 / 3  # of requests of any length
 _NOTES = 0.4  # of the short requests are notes
 
 _NOTE = (
-    "{net}, {schedule}{given}, stepped {cadence}[.|]",
+    "{net}, {bare}{given}, stepped {cadence}[.|]",
     "{net} with {schedule}{given}, one scheduler step {per}.",
-    "{net} / {schedule} / {brief} / stepped {cadence}",
-    "{net}: {schedule}. {defaults} Stepped {cadence}.",
+    "{net} / {bare} / {brief} / stepped {cadence}",
+    "{net}: {bare}. {defaults} Stepped {cadence}.",
     "[Add|New file]: {net} with {schedule}{given}, stepped {cadence}",
     "[Need|Wanted|To do|Request|Missing]: {net}, trained with {schedule}{given}. Step {cadence}.",
     "# TODO: train {net} with {schedule}{given}, stepped {cadence}",
-    "Network: {net}\nSchedule: {schedule}\nDefaults: {brief}\nStep: {cadence}",
-    "Network {net}, schedule {schedule}{given}, [unit {unit}|one step {per}].",
-    "- [network|model]: {net}\n- [schedule|learning rate]: {schedule}\n- [defaults|hyperparameters]: {brief}\n- "
+    "Network: {net}\nSchedule: {bare}\nDefaults: {brief}\nStep: {cadence}",
+    "Network {net}, schedule {bare}{given}, [unit {unit}|one step {per}].",
+    "- [network|model]: {net}\n- [schedule|learning rate]: {bare}\n- [defaults|hyperparameters]: {brief}\n- "
     "[step|unit]: "
     "{cadence}",
     "Next file: {net} with {schedule}{given}. [The unit is the {unit}.|It is stepped {cadence}.]",
-    "[Code|File|Module] for {net} + {schedule}{given}, [please, ]scheduler stepped {cadence}.",
+    "[Code|File|Module] for {net} + {bare}{given}, [please, ]scheduler stepped {cadence}.",
     "Add {net} with {schedule}\n\n{defaults} The scheduler is stepped {cadence}.",
     "Train {net} with {schedule}{given}; scheduler.step() {cadence}.",
-    "[A file that trains|Code to train] {net}. [Learning rate|Schedule]: {schedule}{given}. Unit: {unit}.",
+    "[A file that trains|Code to train] {net}. [Learning rate|Schedule]: {bare}{given}. Unit: {unit}.",
     "Same as [before|always], now {net} with {schedule}{given}, stepped {cadence}.",
 )
 """Requests of one line or a few. ``brief`` is "none" without hyperparameters, the other fields are left empty."""
@@ -88,14 +88,13 @@ _OPENERS = (
     "it.]",
     "[Could|Can] you [write|implement] {net} with {schedule} as [one|a single] file? [The details are below.|Details "
     "below.]",
-    "How would you implement {net} with {schedule} in one PyTorch file? It has to meet [these requirements|what "
-    "follows].",
+    "How would you implement {net} with {schedule} in one PyTorch file? It has to meet these requirements.",
     "I am [comparing|benchmarking] learning-rate schedules on {net} and still need {schedule}. [Please write the "
     "file.|]",
     "For [an|the] ablation of learning-rate schedules I need {net} with {schedule} in one file.",
     "[Hi|Hello], could you write a training file for {net}? The schedule is {schedule}.",
     "[Before we can merge|For the merge] we need one more file: {net} with {schedule}.",
-    "[Train|Implement and train] {net} with {schedule}. [All requirements are listed below.|The requirements follow.]",
+    "[Train|Implement] {net} with {schedule}. [All requirements are listed below.|The requirements follow.]",
     "Requirements for the file that trains {net} with {schedule}: [please implement them|write a file that meets "
     "them].",
     "[Your|The] task is [to write|writing] a file that trains {net} with {schedule}.",
@@ -134,6 +133,7 @@ def _note(file: VerifiedFile, chance: random.Random) -> Instruction:
         chance,
         net=wording.network(file.architecture),
         schedule=variant.title,
+        bare=wording.bare(variant),
         given=schedule.given(variant, chance),
         defaults=schedule.defaults(variant, chance),
         brief=schedule.briefly(variant, chance) or "none",

@@ -113,7 +113,7 @@ def test_a_short_instruction_and_its_system_message_are_complete(full_input):
     for number, file in enumerate(full_input.files):
         instruction = instructions.short(file, random.Random(number))
         assert_complete(f"{instruction.system}\n\n{instruction.prompt}", file)
-        assert file.variant.title in instruction.prompt or file.variant.title[1:] in instruction.prompt
+        assert wording.bare(file.variant)[1:] in instruction.prompt
         assert "whole file" in instruction.system or re.search(r"(file|code)", instruction.prompt)
 
 
