@@ -203,7 +203,7 @@ def _wrong_facts(own: str) -> list[str]:
     swapped = own.replace("remains", "CONTINUES").replace("continues", "remains").replace("CONTINUES", "continues")
     return [
         swapped,
-        re.sub(r"once per (?:epoch|batch)", "once per year", own),
+        re.sub(r"^.*After.*$", "", own, flags=re.MULTILINE),
         re.sub(r"default [\d./]+", "default 0.77", own) if "; default" in own else own[: len(own) // 3],
         re.sub(r"^    .*$", "    0.5 * t", own, flags=re.MULTILINE),
     ]
