@@ -11,10 +11,11 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import formats
-from lrgen.finetune.build import Plan, build
+from lrgen.finetune.build import build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.formats import parquet
+from lrgen.finetune.plan import Plan
 from tests import corpus
 
 SIZES = (1_000, 10_000, 100_000)

@@ -47,8 +47,24 @@ def dataset_build(
     level: Annotated[
         str, typer.Option(help="Last check that every file must have passed.", metavar="contract|schedule|training")
     ] = "training",
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of rows, divided among the tasks.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of wordings and splits. (default: 0)")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of rows, divided among tasks and splits.")
+    ] = None,
+    task_weight: Annotated[
+        list[str] | None,
+        typer.Option("--task-weight", help="Weight of a task; repeatable. (default: 1)", metavar="TASK=W"),
+    ] = None,
+    rows_per_file: Annotated[
+        int, typer.Option(min=1, help="Number of rows of each file, in the tasks that ask for a file.")
+    ] = 2,
+    mutants_per_file: Annotated[
+        int, typer.Option(min=1, help="Number of mutants of each file, in each task about mutants.")
+    ] = 2,
+    traces_per_file: Annotated[
+        int, typer.Option(min=1, help="Number of questions about the learning rates of each schedule.")
+    ] = 20,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of wordings and mutations. (default: 0)")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="Seed of the splits.")] = 0,
     holdout_family: Annotated[
         list[str] | None,
         typer.Option("--holdout-family", help="Family held out for testing; repeatable.", metavar="NAME"),
@@ -57,7 +73,9 @@ def dataset_build(
         list[str] | None,
         typer.Option("--holdout-model", help="Architecture held out for testing; repeatable.", metavar="NAME"),
     ] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="tokenizer.json for counting tokens.", metavar="FILE")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizer.json to count tokens with. (default: lrgen's)", metavar="FILE")
+    ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Maximum length of a row; longer rows are written to too_long.jsonl.")
     ] = None,
@@ -92,6 +110,7 @@ def dataset_build(
     from lrgen.finetune import corpus, formats
     from lrgen.finetune.example import TaskInput
     from lrgen.finetune.mutants import RunContext
+    from lrgen.finetune.plan import Plan
     from lrgen.store import Store
     from lrgen.verify import verdicts
 
@@ -99,23 +118,35 @@ def dataset_build(
         raise UnknownNameError("level", level, list(corpus.Level))
     formats.named(form or ())
     catalogue = catalogues.of(settings)
-    plan = building.Plan(
+    plan = Plan(
         tasks=_tasks(task or ()),
         formats=tuple(form or formats.NAMES),
         level=corpus.Level(level),
         seed=settings.seed,
+        split_seed=split_seed,
         limit=limit,
+        weights=dict(map(_weight, task_weight or ())),
+        rows_per_file=rows_per_file,
+        mutants_per_file=mutants_per_file,
+        traces_per_file=traces_per_file,
         holdout_families=tuple(holdout_family or ()),
         holdout_architectures=tuple(holdout_model or ()),
         tokenizer=tokenizer,
         max_tokens=max_tokens,
         benchmarks=tuple(decontaminate or ()),
     )
+    plan.validate()
     store = Store(settings.db)
     pairs = select(catalogue, settings, select_all, model, variant, family)
     verified, ineligible = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
     _require_eligible(ineligible, len(verified), skip_ineligible, level)
-    context = RunContext(cache, settings.workers or planning.cores(), accuracies=store.best_of_runs)
+    context = RunContext(
+        cache,
+        settings.workers or planning.cores(),
+        plan.mutants_per_file,
+        plan.traces_per_file,
+        accuracies=store.best_of_runs,
+    )
     with Progress("rows", 0) as progress:
         built = building.build(
             TaskInput(catalogue, verified, plan.seed),
@@ -132,7 +163,13 @@ def dataset_build(
 def dataset_check(
     folder: _Folder,
     sample: Annotated[
-        int | None, typer.Option(min=0, help="Number of files and of traces to execute again. (default: all)")
+        int | None, typer.Option(min=0, help="Number of files of the corpus to execute again. (default: all)")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="tokenizer.json that the build was given.", metavar="FILE")
+    ] = None,
+    decontaminate: Annotated[
+        list[Path] | None, typer.Option(help="Benchmark that the build was given; repeatable.", metavar="FILE.jsonl")
     ] = None,
     workers: _Workers = None,
     templates: Templates = None,
@@ -141,7 +178,7 @@ def dataset_check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset: hashes, columns, splits, formats, and completions, which are executed again.
+    """Check a dataset: build it again, compare every byte, and execute the files of its corpus.
 
     Example: lrgen dataset check out/resnet --sample 50
     """
@@ -153,10 +190,13 @@ def dataset_check(
         checked = check(
             folder,
             catalogues.of(settings),
+            tasks=_tasks(()),
             sample=sample,
             store=None if db is None else Store(db),
             workers=settings.workers or planning.cores(),
             timeout=settings.timeout,
+            tokenizer=tokenizer,
+            benchmarks=tuple(decontaminate or ()),
             advance=progress.advance,
         )
     if as_json:
@@ -165,7 +205,6 @@ def dataset_check(
                 "folder": str(folder),
                 "rows": checked.rows,
                 "executed": checked.executed,
-                "traced": checked.traced,
                 "problems": checked.problems,
             }
         )
@@ -176,8 +215,8 @@ def dataset_check(
             print(f"… and {counted(len(checked.problems) - _SHOWN, 'more problem')}")
         problems = counted(len(checked.problems), "problem") if checked.problems else "no problems"
         print(
-            f"{folder}: {counted(checked.rows, 'row')}, {counted(checked.executed, 'file')} and "
-            f"{counted(checked.traced, 'trace')} executed, {problems}"
+            f"{folder}: {counted(checked.rows, 'row')} built again, {counted(checked.executed, 'file')} of the corpus "
+            f"executed, {problems}"
         )
     if checked.problems:
         raise typer.Exit(1)
@@ -222,6 +261,15 @@ def _tasks(names: Sequence[str]) -> "tuple[Task, ...]":
     return tuple(task for task in TASKS if not names or task.NAME in names)
 
 
+def _weight(option: str) -> tuple[str, float]:
+    """Return the task and the weight of ``TASK=W``."""
+    name, _, text = option.partition("=")
+    try:
+        return name, float(text)
+    except ValueError as error:
+        raise ConfigError(f"--task-weight {option}: expected TASK=W with a number W, such as write=2") from error
+
+
 def _require_eligible(ineligible: "Sequence[IneligibleFile]", verified: int, skip: bool, level: str) -> None:
     """Raise CorpusError for ineligible files, unless they are skipped and eligible files remain."""
     from lrgen.finetune.corpus import summarise
@@ -253,10 +301,10 @@ def _print_built(built: "Built", ineligible: int, as_json: bool) -> None:
         return
     splits = ", ".join(f"{count} {split}" for split, count in tally.by_split().items())
     print(f"{counted(tally.total, 'row')} of {counted(built.files, 'file')} written to {built.out}: {splits}")
-    left_out = [f"{count} {reason}" for reason, count in counts.left_out.items()]
-    left_out += [counted(ineligible, "ineligible file")] if ineligible else []
-    if left_out:
-        print(f"left out: {', '.join(left_out)}")
+    for reason, count in sorted(counts.left_out.items()):
+        print(f"left out: {reason}: {count}")
+    if ineligible:
+        print(f"left out: {counted(ineligible, 'ineligible file')}")
     if counts.too_long:
         print(f"longer than --max-tokens: {counted(counts.too_long, 'row')}, written to too_long.jsonl")
 

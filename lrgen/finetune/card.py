@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from lrgen.finetune import configurations, formats, manifest, statistics
+from lrgen.finetune import configurations, exposure, formats, inputs, manifest, statistics
+from lrgen.finetune.claims import LINES
 from lrgen.finetune.decontamination import GRAM
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.folder_card import Configuration, header
-from lrgen.finetune.overlap import LINES, Overlap
 from lrgen.finetune.rows import FIELDS, LICENCE, SCHEMA, table
 
 README = "README.md"
@@ -45,6 +45,7 @@ _SPLITS = {
     "test": "groups for testing",
     "test_architectures": "architectures held out for testing",
     "test_families": "schedule families held out for testing",
+    "test_families_architectures": "held-out families with held-out architectures",
 }
 _LEVELS = {
     "contract": "the file was imported, its network built and trained for one step, through its public interface",
@@ -57,7 +58,7 @@ def write(
     folder: Path,
     facts: Mapping[str, Any],
     tally: statistics.Tally,
-    overlaps: Sequence[Overlap],
+    exposures: Sequence[exposure.Exposure],
     summaries: Mapping[str, str],
 ) -> None:
     """Write the card and the Croissant metadata of a folder that has its data files."""
@@ -73,7 +74,7 @@ def write(
         _splits(facts, tally),
         f"## Columns\n\nSchema {SCHEMA}; `parquet/` holds all of them.\n\n{table()}",
         _formats(folder, configured),
-        _limits(facts, overlaps),
+        _limits(facts, exposures),
         f"## Licence\n\n{LICENCE}, including the code.\n",
     )
     (folder / README).write_text("\n".join(parts), encoding="utf-8")
@@ -95,8 +96,8 @@ training modules. Each module implements a network with a learning-rate schedule
 families: {families}). Built by lrgen {facts["lrgen"]} with seed {facts["arguments"]["seed"]}; the same files, \
 arguments and versions give the same bytes. `lrgen dataset check` verifies a copy.
 
-See [{statistics.PAGE}]({statistics.PAGE}) for statistics and [{manifest.NAME}]({manifest.NAME}) for the arguments and \
-versions of the build.
+See [{statistics.PAGE}]({statistics.PAGE}) for statistics, [{manifest.NAME}]({manifest.NAME}) for the arguments and \
+versions of the build, and [{inputs.FILES}]({inputs.FILES}) for the files.
 """
 
 
@@ -154,28 +155,22 @@ def _formats(folder: Path, configured: Sequence[Configuration]) -> str:
     return "\n".join(["## Formats\n", *lines, "", loading])
 
 
-def _limits(facts: Mapping[str, Any], overlaps: Sequence[Overlap]) -> str:
+def _limits(facts: Mapping[str, Any], exposures: Sequence[exposure.Exposure]) -> str:
     lines = [
         "## Limits\n",
         "The diversity of the texts is limited: prompts are generated from templates, and files of one architecture "
         "differ only in their schedules. An accuracy is that of a single run, identified by `result_id`.\n",
     ]
-    if overlaps:
+    if exposures:
         lines += [
-            "The overlap of the other splits with training, for a sample of completions of more than "
-            f"{LINES} lines: the similarity (MinHash, five-word shingles) to the nearest sampled training completion, "
-            "and the number of completions that occur in full in a training text. The overlap is reported; nothing is "
-            "filtered by it, because files of one architecture are near-duplicates and a whole file contains the "
-            "completion of a question about a part of it.\n",
-            "| split | completions | median similarity | maximum | in a training text |\n|---|---:|---:|---:|---:|",
+            f"What stands in training of the answers of at least {LINES} lines in the other splits, for a sample of "
+            "each task: answers in full, in a prompt or a completion, and distinct runs of "
+            f"{exposure.GRAM} tokens (`\\w+|[^\\w\\s]`). It is reported; nothing is filtered by it, because files of "
+            "one network share all but their schedule.\n",
+            exposure.table(exposures),
         ]
-        for measured in overlaps:
-            similarity = f"{measured.median:.2f} | {measured.maximum:.2f}"
-            inside = f"{measured.inside} ({measured.inside / measured.completions:.0%})"
-            lines.append(f"| {measured.split} | {measured.completions} | {similarity} | {inside} |")
-        lines.append("")
     counts = facts["counts"]
-    lines += [f"- left out: {count:,} {reason}" for reason, count in counts["left_out"].items()]
+    lines += [f"- left out: {reason}: {count:,}" for reason, count in counts["left_out"].items()]
     if facts["arguments"]["max_tokens"] is not None:
         limit = facts["arguments"]["max_tokens"]
         lines.append(

@@ -6,9 +6,6 @@ They tell a reader and a trainer what is claimed. A verdict needs the checks, wh
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import orjson
-
 from lrgen import curves
 from lrgen.records import Hyperparameter, Metric, Variant
 
@@ -23,7 +20,6 @@ _SHORT = 12  # a horizon up to which all steps are listed
 _FRACTIONS = (1 / 20, 1 / 10, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 9 / 10, 5 / 4)
 _DIGITS = 9
 _ZERO = 1e-12  # of the base learning rate: rounding errors of zero
-_AGREES = 1e-8  # rounding errors of other processors, relative
 # The factors of the loss in each fifth of training: it improves, stalls, improves, stalls and increases.
 _LOSS, _FACTORS = 2.0, (0.93, 1.0, 0.95, 1.0, 1.02)
 
@@ -44,28 +40,6 @@ def cases(variant: Variant) -> list[dict[str, Any]]:
     horizons = _HORIZONS if variant.metric is None else _HORIZONS_OF_METRICS
     defaults = [_case(variant, horizon, _LR, {}) for horizon in horizons]
     return [*defaults, _case(variant, _OTHER_HORIZON, _OTHER_LR, other)]
-
-
-def agree(text: str, expected: str) -> bool:
-    """Return whether two checkers are equal, up to the rounding errors of their learning rates."""
-    if text == expected:
-        return True
-    try:
-        (claims, rates), (expected_claims, expected_rates) = map(_parts, map(orjson.loads, (text, expected)))
-        return claims == expected_claims and all(
-            np.allclose(of_case, expected_of_case, rtol=_AGREES, atol=_ZERO)
-            for of_case, expected_of_case in zip(rates, expected_rates, strict=True)
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return False
-
-
-def _parts(checker: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """Separate what a checker claims from the learning rates of its cases."""
-    listed = checker.get("cases", [])
-    claims = [{name: value for name, value in case.items() if name != "rates"} for case in listed]
-    others = {name: value for name, value in checker.items() if name != "cases"}
-    return [others, claims], [case["rates"] for case in listed]
 
 
 def _case(variant: Variant, horizon: int, lr: float, prm: dict[str, float]) -> dict[str, Any]:

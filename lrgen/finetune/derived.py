@@ -1,7 +1,6 @@
 """Columns that follow from a row and its schedule: those by which trainers select rows, and those for scoring."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,18 +73,6 @@ class Derived:
             "reference": row["completion"],
             "checker": self._checker(row, kind, variant),
         }
-
-    def problems(self, row: Row, variant: Variant | None) -> Iterator[str]:
-        """Yield the columns of a row that differ from those that follow from it."""
-        for name, expected in self.of(row, variant).items():
-            if name == "checker":
-                if not checker.agree(row[name], expected):
-                    yield "its checker differs from the curve of its schedule"
-            elif name == "reference":
-                if row[name] != expected:
-                    yield "its reference differs from its completion"
-            elif row[name] != expected:
-                yield f"its {name} is {row[name]}, expected {expected}"
 
     def _checker(self, row: Row, kind: Kind, variant: Variant | None) -> str:
         if variant is None or kind.answer is Answer.NONE:

@@ -72,11 +72,15 @@ class Example:
 
 @dataclass(frozen=True)
 class TaskInput:
-    """The files that tasks make examples from; ``seed`` selects wordings, horizons and mutations."""
+    """The files that tasks make examples from; ``seed`` selects wordings, horizons and mutations.
+
+    Tasks that ask for a file have ``rows_per_file`` examples of each.
+    """
 
     catalogue: Catalogue
     files: Sequence[VerifiedFile]
     seed: int
+    rows_per_file: int = 2
 
     def chance(self, *of: object) -> random.Random:
         """Return the random generator of an example, which depends on the seed and ``of`` alone."""

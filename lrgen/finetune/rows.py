@@ -85,11 +85,11 @@ FIELDS = (
     Field("label", bool, "whether the completion is correct, in rows for KTO", nullable=True),
     Field("evidence", str, "JSON: how the completion was verified"),
     Field("checker", str, "JSON: the schedule, the architecture if one is asked for, and cases; `{}` without a file"),
-    Field("prompt_tokens", int, "the number of tokens of the prompt, if a tokenizer was given", nullable=True),
+    Field("prompt_tokens", int, "the number of tokens of the prompt", nullable=True),
     Field(
         "completion_tokens",
         int,
-        "the number of tokens of the longer completion, if a tokenizer was given",
+        "the number of tokens of the longer completion",
         nullable=True,
     ),
     Field("prompt_chars", int, "the number of characters of the prompt"),

@@ -73,6 +73,7 @@ class Splits:
             drawn = dict.fromkeys(training, Split.TRAIN)
         self._by_group = {group: drawn.get(group, self._by_component[of]) for group, of in of_networks.items()}
         self._without_files = assign(groups, seed)
+        self.of_groups = frozenset(self._without_files.values()) or frozenset(_DRAWN)
 
     @property
     def held_out(self) -> dict[str, list[str]]:

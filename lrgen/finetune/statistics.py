@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lrgen.finetune.claims import is_claimed
 from lrgen.finetune.derived import Difficulty
 from lrgen.finetune.example import Row
-from lrgen.finetune.overlap import LINES
-from lrgen.finetune.rows import SPLITS
+from lrgen.finetune.rows import SPLITS, Split
 from lrgen.report.plots import COLOURS
 
 PAGE = "statistics.md"
 FIGURES = "figures"
-_SAMPLE = 200  # completions of each split
+_SAMPLE = 50  # completions of each split and task
 _ACCURACY_STEPS = 20
 
 
 class Tally:
-    """Counts rows and keeps a sample of the longer completions of each split."""
+    """Counts rows and keeps a sample of the longer completions outside of training."""
 
     def __init__(self) -> None:
         self.rows: Counter[tuple[str, str]] = Counter()  # by task and split
@@ -32,7 +32,7 @@ class Tally:
         self.tokens: Counter[int] = Counter()  # by bit length of the number of tokens
         self.preferences: set[str] = set()  # tasks with rejected or labelled completions
         self.chars = 0
-        self._kept: dict[str, list[tuple[str, str]]] = {}
+        self._kept: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def add(self, row: Row) -> None:
         """Count a row."""
@@ -53,18 +53,18 @@ class Tally:
         self.lengths[chars.bit_length()] += 1
         if row["prompt_tokens"] is not None:
             self.tokens[(row["prompt_tokens"] + row["completion_tokens"]).bit_length()] += 1
-        if row["completion"].count("\n") >= LINES:
-            kept = self._kept.setdefault(split, [])
+        if split != Split.TRAIN and is_claimed(row):
+            kept = self._kept.setdefault((split, row["task"]), [])
             kept.append((row["id"], row["completion"]))
             if len(kept) == 2 * _SAMPLE:
                 kept.sort()
                 del kept[_SAMPLE:]
 
     @property
-    def samples(self) -> dict[str, list[str]]:
-        """The sampled completions by split."""
-        kept = {split.value: sorted(self._kept[split])[:_SAMPLE] for split in SPLITS if split in self._kept}
-        return {split: [completion for _, completion in pairs] for split, pairs in kept.items()}
+    def samples(self) -> dict[tuple[str, str], list[str]]:
+        """The sampled completions by split and task, without training, in order."""
+        keys = [(split.value, task) for split in SPLITS for task in self.by_task() if (split.value, task) in self._kept]
+        return {key: [completion for _, completion in sorted(self._kept[key])[:_SAMPLE]] for key in keys}
 
     @property
     def total(self) -> int:

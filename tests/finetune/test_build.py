@@ -1,25 +1,30 @@
 """Builds of datasets: rows, splits, what is left out, the card, and the command line."""
 
 import dataclasses
+import functools
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lrgen.finetune.check  # noqa: F401  it lists the tasks when it is imported: before a test replaces them
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import formats, manifest, overlap
+from lrgen.finetune import exposure, formats, manifest
 from lrgen.finetune import tasks as all_tasks
-from lrgen.finetune.build import TOO_LONG, Plan, build
+from lrgen.finetune.build import TOO_LONG, build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.decontamination import Benchmarks
 from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Scope, TaskInput
 from lrgen.finetune.formats import parquet
+from lrgen.finetune.plan import Plan
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
 from lrgen.records import CheckReport, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Store
@@ -75,7 +80,7 @@ def test_a_row_of_any_example_is_valid(catalogue):
         ("checker", "[]", "checker is not a JSON object"),
         ("checker", "[" * 100_000, "checker is not a JSON object"),
         ("difficulty", "trivial", "difficulty must be one of easy, hard, medium"),
-        ("schema", 1, "schema must be 2"),
+        ("schema", 1, "schema must be 3"),
     ],
 )
 def test_a_damaged_row_has_a_problem_that_names_the_column(catalogue, column, value, problem):
@@ -241,8 +246,8 @@ def test_duplicate_rows_are_left_out(task_input, tmp_path):
 
     built = build(task_input, plan(task("count", twice)), tmp_path / "out")
     assert built.counts.rows == 30
-    assert built.counts.left_out == {"duplicate rows": 30}
-    assert manifest.read(tmp_path / "out")["counts"]["left_out"] == {"duplicate rows": 30}
+    assert built.counts.left_out == {"count: duplicate rows": 30}
+    assert manifest.read(tmp_path / "out")["counts"]["left_out"] == {"count: duplicate rows": 30}
 
 
 def test_duplicate_files_are_left_out(task_input, tmp_path):
@@ -253,16 +258,72 @@ def test_duplicate_files_are_left_out(task_input, tmp_path):
     assert (built.files, built.counts.left_out) == (len(NUMBERS), {"duplicate files": 1})
 
 
-def test_a_completion_is_in_one_split(task_input, tmp_path):
-    """Of equal completions of different groups, those of one split are kept."""
+@pytest.mark.parametrize("reverse", [False, True])
+def test_training_claims_a_completion_first(task_input, tmp_path, reverse):
+    """Equal completions of several tasks stay in training, whatever the order; the others are counted by task."""
+    long = "It falls.\nIt rises.\nIt stays.\n"
 
-    def alike(task_input):
+    def alike(task_input, name):
+        for file in sorted(task_input.files, key=lambda file: file.name, reverse=reverse):
+            yield example([file], task=name, completion=long, scope=Scope.SCHEDULE)
+
+    tasks = [task(name, functools.partial(alike, name=name)) for name in ("name", "other")]
+    built = build(task_input, plan(*tasks), tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    assert {row["split"] for row in rows} == {"train"}
+    assert {row["task"] for row in rows} == {"name", "other"}
+    reasons = {reason for reason in built.counts.left_out if "whose completion is in training" in reason}
+    places = [f"{name}: rows of {split}" for name in ("name", "other") for split in ("test", "validation")]
+    assert reasons == {f"{place} whose completion is in training" for place in places}
+    assert built.counts.left_out.total() + len(rows) == 2 * len(NUMBERS)
+    assert built.counts.rows == len(rows)
+
+
+def test_a_held_out_model_leaves_every_task_its_training_rows(catalogue, tmp_path):
+    """Holding out the first or the last network by name takes no row from the training of another."""
+    names = ("AlexNet", "ResNet", "VGG")
+    files = tuple(verified(catalogue, number, name) for name in names for number in NUMBERS)
+
+    def filled(task_input):
         for file in task_input.files:
-            yield example([file], task="name", completion="It falls.", scope=Scope.SCHEDULE)
+            middle = corpus.source_of_schedule(file.source)
+            yield example([file], task="infill", completion=middle, answer_scope=Scope.SCHEDULE)
 
-    built = build(task_input, plan(task("name", alike)), tmp_path / "out")
-    assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 1
-    assert built.counts.left_out["completions in another split"] == len(NUMBERS) - built.counts.rows > 0
+    for held_out in names:
+        chosen = plan(corpus.WRITE, corpus.NAME, task("infill", filled), holdout_architectures=(held_out,))
+        built = build(TaskInput(catalogue, files, 0), chosen, tmp_path / held_out)
+        rows = rows_of(tmp_path / held_out)
+        trained = {text for row in rows if row["split"] == "train" for text in (row["prompt"], row["completion"])}
+        for name in ("write", "name", "infill"):
+            assert built.tally.rows[name, "train"] > 0
+        assert built.tally.rows["write", "test_architectures"] == len(NUMBERS)
+        for row in rows:
+            if row["task"] == "infill" and row["split"].startswith("test"):
+                assert not any(row["completion"] in text for text in trained)
+
+
+def test_builds_with_other_seeds_join_without_leakage(task_input, tmp_path):
+    """The seed changes wordings alone, the split seed the splits."""
+    splits, prompts = [], []
+    for seed, split_seed in ((0, 0), (1, 0), (0, 1)):
+        place = tmp_path / f"{seed}{split_seed}"
+        build(dataclasses.replace(task_input, seed=seed), plan(corpus.WRITE, seed=seed, split_seed=split_seed), place)
+        rows = rows_of(place)
+        splits.append({row["variant"]: row["split"] for row in rows})
+        prompts.append({row["prompt"] for row in rows})
+    assert prompts[0] == prompts[2] != prompts[1]
+    assert splits[0] == splits[1] != splits[2]
+
+
+def test_short_completions_may_be_in_several_splits(task_input, tmp_path):
+    """Completions of a line or two coincide by chance and are not claimed."""
+
+    def brief(task_input):
+        for file in task_input.files:
+            yield example([file], task="name", completion="It falls.\nIt rises.", scope=Scope.SCHEDULE)
+
+    build(task_input, plan(task("name", brief)), tmp_path / "out")
+    assert len({row["split"] for row in rows_of(tmp_path / "out")}) == 3
 
 
 def test_completions_without_code_may_be_in_several_splits(task_input, tmp_path):
@@ -282,7 +343,7 @@ def test_rows_that_overlap_with_a_benchmark_are_left_out(task_input, tmp_path):
         row["variant"] for row in rows_of(tmp_path / "out")
     }
     assert "A0_037" in left_out
-    assert built.counts.left_out["rows that overlap with a benchmark"] == len(left_out) == 8 - built.counts.rows
+    assert built.counts.left_out["write: rows that overlap with a benchmark"] == len(left_out) == 8 - built.counts.rows
     assert whole.counts.left_out == {}
 
 
@@ -322,22 +383,63 @@ def test_a_benchmark_without_text_is_an_error(tmp_path, text):
         Benchmarks([tmp_path / "benchmark.jsonl"])
 
 
-@pytest.mark.parametrize("limit", [7, 20, 1000])
-def test_a_limit_is_divided_among_the_tasks(task_input, tmp_path, limit):
-    """Each task gets an equal part of the limit; unused rows go to the following tasks."""
+@pytest.mark.parametrize("limit", [7, 15, 30, 1000])
+def test_a_limit_is_divided_among_tasks_and_splits(task_input, tmp_path, limit):
+    """Each task gets an equal part of the limit, and each split an equal part of a task's, as far as there are rows."""
     built = build(task_input, plan(limit=limit), tmp_path / "out")
     counts = built.tally.by_task()
-    assert sum(counts.values()) == min(limit, 8 + 8 + 30 + 8 + 16)
-    if limit < 40:
-        assert max(counts.values()) - min(counts.values()) <= 1
+    assert sum(counts.values()) <= min(limit, 8 + 8 + 30 + 8 + 16)
+    for name, count in counts.items():
+        assert count <= -(-limit // 5) + 3
+        of_splits = [built.tally.rows[name, split] for split in ("train", "validation", "test")]
+        if limit == 15:
+            assert of_splits == [1, 1, 1]
+    if limit == 1000:
+        assert sum(counts.values()) == 70
+
+
+def test_weights_divide_a_limit(task_input, tmp_path):
+    """A task with twice the weight gets twice the rows of a limit; one with weight 0 gets none."""
+    chosen = plan(corpus.WRITE, corpus.COUNT, corpus.JUDGE, limit=9, weights={"count": 2.0, "judge": 0.0})
+    built = build(task_input, chosen, tmp_path / "out")
+    assert built.tally.by_task() == {"write": 3, "count": 6}
+
+
+def test_weights_thin_out_tasks_without_a_limit(task_input, tmp_path):
+    """Without a limit, a task keeps its weight's fraction of the largest weight."""
+    many = task("count", lambda task_input: (example(task="count", key=str(n)) for n in range(400)))
+    built = build(task_input, plan(corpus.WRITE, many, weights={"write": 4.0, "count": 1.0}), tmp_path / "out")
+    counts = built.tally.by_task()
+    assert counts["write"] == 8
+    assert counts["count"] == pytest.approx(100, abs=30)
+    assert built.counts.left_out["count: rows left out by weight"] == 400 - counts["count"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"write": -1.0}, r"^weight of task write: expected a number of at least 0, got -1$"),
+        ({"write": float("nan")}, r"^weight of task write: expected a number of at least 0, got nan$"),
+        ({"wite": 1.0}, r"^weight of task wite: it is not among the tasks write, name$"),
+        ({"write": 0.0, "name": 0.0}, r"^the weights of all tasks are 0: there would be no row$"),
+    ],
+)
+def test_weights_that_make_no_sense_are_errors(task_input, tmp_path, weights, message):
+    """A wrong weight is an error before anything is written."""
+    with pytest.raises(DatasetError, match=message):
+        build(task_input, plan(corpus.WRITE, corpus.NAME, weights=weights), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_limited_dataset_draws_from_all_files(catalogue, tmp_path):
-    """A small dataset has rows of all architectures."""
+    """A small dataset has rows of all architectures and splits."""
     files = tuple(verified(catalogue, number, name) for name in ("AlexNet", "ResNet", "VGG") for number in NUMBERS)
-    build(TaskInput(catalogue, files, 0), plan(corpus.WRITE, limit=12), tmp_path / "out")
+    chosen = plan(corpus.WRITE, limit=12, holdout_architectures=("VGG",))
+    build(TaskInput(catalogue, files, 0), chosen, tmp_path / "out")
     rows = rows_of(tmp_path / "out")
-    assert len(rows) == 12
+    assert Counter(row["split"] for row in rows) == dict.fromkeys(
+        ("train", "validation", "test", "test_architectures"), 3
+    )
     assert {row["architecture"] for row in rows} == {"AlexNet", "ResNet", "VGG"}
 
 
@@ -371,10 +473,15 @@ def test_rows_that_are_too_long_are_written_separately(task_input, tokenizer, tm
     assert not (tmp_path / "unlimited" / TOO_LONG).exists()
 
 
-def test_a_limit_on_tokens_requires_a_tokenizer(task_input, tmp_path):
-    """A limit without a tokenizer, or with a damaged one, is an error."""
-    with pytest.raises(DatasetError, match=r"^max_tokens 5: a limit on tokens requires a tokenizer$"):
-        build(task_input, plan(max_tokens=5), tmp_path / "out")
+def test_tokens_are_counted_by_default(task_input, tmp_path):
+    """Without a tokenizer, tokens are counted with the one in the package: some characters each."""
+    build(task_input, plan(corpus.WRITE), tmp_path / "out")
+    for row in rows_of(tmp_path / "out"):
+        assert 2 < row["completion_chars"] / row["completion_tokens"] < 8
+
+
+def test_a_damaged_tokenizer_is_an_error(task_input, tmp_path):
+    """A file that is no tokenizer is named."""
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(DatasetError, match=r"/broken\.json: not a tokenizer\.json: "):
         build(task_input, plan(tokenizer=tmp_path / "broken.json"), tmp_path / "out")
@@ -446,23 +553,36 @@ def test_the_manifest_has_the_arguments(task_input, tokenizer, tmp_path):
     """The manifest has the arguments, with files by name and hash, and the counts of files."""
     build(task_input, plan(tokenizer=tokenizer, limit=10), tmp_path / "out", ineligible=3)
     facts = manifest.read(tmp_path / "out")
-    assert facts["arguments"]["tokenizer"] == {"name": "tokenizer.json", "sha256": manifest.entry(tokenizer)["sha256"]}
+    assert facts["arguments"]["tokenizer"] == {"name": "tokenizer.json"} | manifest.entry(tokenizer)
     assert (facts["arguments"]["limit"], facts["arguments"]["level"]) == (10, "schedule")
     assert (facts["corpus"]["files"], facts["corpus"]["ineligible"]) == (8, 3)
     assert facts["counts"]["rows"] == sum(facts["counts"]["splits"].values()) == 10
 
 
-def test_text_overlap_is_measured(task_input, tmp_path):
-    """A completion that occurs in a training text is counted; equal texts have similarity 1."""
-    build(task_input, plan(corpus.NAME), tmp_path / "out")
-    trained = next(row for row in rows_of(tmp_path / "out") if row["split"] == "train")
-    part = "\n".join(trained["prompt"].splitlines()[10:40]) + "\n"
-    others = [part.replace("self", "selves"), "\n".join(reversed(part.splitlines())) + "\n"]
-    overlaps = overlap.measure(tmp_path / "out", {"train": [part], "test": [part, *others], "validation": []})
-    assert [(measured.split, measured.completions, measured.inside, measured.maximum) for measured in overlaps] == [
-        ("test", 3, 1, 1.0)
-    ]
-    assert overlaps[0].median < 1
+def test_exposure_is_measured():
+    """Answers and runs of tokens that stand in a training text are counted by split and task."""
+    words = [f"word{number}" for number in range(120)]
+    text = "\n".join(words)
+    half = "\n".join(words[:70] + [f"new{number}" for number in range(50)])
+    samples = {("test", "write"): [text, half], ("test", "count"): ["1\n2\n3"], ("validation", "write"): []}
+    wrapped = ["before", f"x = 1\n{text}\nafter", "1 2 3"]
+    of_write, of_count = exposure.measure(samples, wrapped)
+    assert (of_write.split, of_write.task, of_write.answers, of_write.inside) == ("test", "write", 2, 1)
+    assert (of_write.grams, of_write.known) == (71 + 50, 71)
+    assert (of_count.inside, of_count.grams, of_count.known) == (0, 0, 0)
+    assert "| test | write | 2 | 1 (50%) | 121 | 59% |" in exposure.table([of_write, of_count])
+
+
+@given(st.lists(st.integers(0, 5), min_size=45, max_size=90), st.lists(st.integers(0, 5), max_size=90))
+def test_runs_of_tokens_are_those_of_a_plain_count(answer, trained):
+    """The hashes count what a comparison of all runs of tokens counts."""
+
+    def runs(tokens):
+        return {tuple(tokens[at : at + exposure.GRAM]) for at in range(len(tokens) - exposure.GRAM + 1)}
+
+    trained = [*trained, *answer[: len(answer) // 2], *answer]
+    (measured,) = exposure.measure({("test", "a"): [" ".join(map(str, answer))]}, [" ".join(map(str, trained))])
+    assert (measured.grams, measured.known) == (len(runs(answer)), len(runs(answer) & runs(trained)))
 
 
 # The command.
@@ -560,7 +680,11 @@ def test_the_default_level_is_training(place, lrgen):
         (["--level", "syntax"], "unknown level 'syntax'"),
         (["--holdout-family", "cosin"], "unknown family 'cosin'"),
         (["--holdout-model", "VGG"], "held-out model VGG: no selected file belongs to it"),
-        (["--max-tokens", "5"], "a limit on tokens requires a tokenizer"),
+        (["--max-tokens", "5"], "give no row: 32 too long"),
+        (["--task-weight", "write"], "--task-weight write: expected TASK=W with a number W"),
+        (["--task-weight", "wite=2"], "weight of task wite: it is not among the tasks write, count"),
+        (["--task-weight", "write=0", "--task-weight", "count=0"], "the weights of all tasks are 0"),
+        (["--holdout-model", "ResNet"], "no file is left for training: ResNet hold out all 2 selected files"),
         (["--tokenizer", "none.json"], "none.json"),
         (["--decontaminate", "none.jsonl"], "none.jsonl: cannot be read"),
         (["--variant", "999"], "unknown variant '999'"),

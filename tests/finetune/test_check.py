@@ -1,10 +1,8 @@
-"""``lrgen dataset check`` detects each kind of damage, also when the hashes are updated afterwards."""
+"""``lrgen dataset check`` builds a dataset again and detects each difference, also when the hashes are signed anew."""
 
 import dataclasses
-import functools
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,22 +11,24 @@ from typing import Any
 import pytest
 
 from lrgen.errors import DatasetError
-from lrgen.finetune import formats, manifest, wording
-from lrgen.finetune.build import TOO_LONG, Plan, build
+from lrgen.finetune import formats, inputs, manifest, wording
+from lrgen.finetune.build import TOO_LONG, build
 from lrgen.finetune.check import Checked, check
 from lrgen.finetune.corpus import Level
-from lrgen.finetune.example import Example, Grade, Scope, TaskInput
+from lrgen.finetune.differences import between
+from lrgen.finetune.example import Scope, TaskInput
 from lrgen.finetune.formats import parquet, verl
 from lrgen.finetune.formats.lines import encoded
+from lrgen.finetune.plan import Plan
 from lrgen.finetune.rows import Row, id_of
 from lrgen.finetune.sample import sample
-from lrgen.finetune.tasks import convert
-from lrgen.finetune.tasks import trace as trace_task
+from lrgen.records import Outcome, Stage, Status
 from lrgen.source import diffs, sections
+from lrgen.store import Store
+from lrgen.verify import run as verify
 from tests import corpus
-from tests.corpus import example, source, task, verified
+from tests.corpus import example, task, verified
 
-AT_ONCE = 18  # changed files: the check lists 20 problems of a kind
 NUMBERS = (1, 6, 12, 25, 31, 37, 41, 60, 100)
 
 
@@ -57,46 +57,38 @@ def _edit(task_input):
         )
 
 
-def _trace(task_input):
-    (file,) = (file for file in task_input.files if file.variant.number == 1)
-    prm = {"lr": 0.1, "step_fraction": 0.5, "gamma": 0.1}
-    yield Example(
-        "trace",
-        "1",
-        "What are the rates?",
-        "0: 0.1\n5: 0.01\n",
-        Scope.SCHEDULE,
-        (file,),
-        evidence={"traced": file.sha256, "horizon": 10, "prm": prm, "steps": [0, 5]},
-    )
-
-
 def _long(task_input):
     yield example(task="long", prompt="word " * 1000)
 
 
-TASKS = (*corpus.TASKS, task("long", _long), task("infill", _infill), task("edit", _edit), task("trace", _trace))
+TASKS = (*corpus.TASKS, task("long", _long), task("infill", _infill), task("edit", _edit))
 
 
 @pytest.fixture(scope="module")
-def whole(catalogue, tmp_path_factory) -> Path:
-    """A dataset without a fault, with something held out, and with rows that are too long; not to be changed."""
+def tokenizer(tmp_path_factory) -> Path:
+    """One that counts words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    place = tmp_path_factory.mktemp("whole")
     words = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    words.save(str(place / "tokenizer.json"))
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    words.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(catalogue, tokenizer, tmp_path_factory) -> Path:
+    """A dataset without a fault, with something held out, and with rows that are too long; not to be changed."""
     files = tuple(verified(catalogue, number) for number in NUMBERS)
     plan = Plan(
         TASKS,
         formats.NAMES,
         Level.SCHEDULE,
         holdout_families=("constant",),
-        tokenizer=place / "tokenizer.json",
+        tokenizer=tokenizer,
         max_tokens=900,
     )
-    return build(TaskInput(catalogue, files, 0), plan, place / "out").out
+    return build(TaskInput(catalogue, files, 0), plan, tmp_path_factory.mktemp("whole") / "out").out
 
 
 @pytest.fixture
@@ -112,8 +104,8 @@ def seal(folder: Path) -> None:
     manifest.write(folder, facts)
 
 
-def rewrite(folder: Path, change: Callable[[list[Row]], Any], sealed: bool = True) -> None:
-    """Change the rows, and write every format of them again, so that each agrees with the others."""
+def rewrite(folder: Path, change: Callable[[list[Row]], Any]) -> None:
+    """Change the rows, write every format of them again, so that each agrees with the others, and seal the folder."""
     rows = [row for split in parquet.splits(folder) for row in parquet.read(folder, split)]
     change(rows)
     for name in formats.NAMES:
@@ -124,8 +116,7 @@ def rewrite(folder: Path, change: Callable[[list[Row]], Any], sealed: bool = Tru
             writer.write(row)
     for writer in writers:
         writer.close()
-    if sealed:
-        seal(folder)
+    seal(folder)
 
 
 def reworded(row: Row, **changes: Any) -> None:
@@ -147,35 +138,42 @@ def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None
     (folder / "manifest.json").write_text(json.dumps(facts))
 
 
-def look(folder: Path, catalogue: Any) -> Checked:
+def replace_in(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def look(folder: Path, catalogue: Any, tokenizer: Path | None, **options: Any) -> Checked:
     """Check a dataset without executing files."""
-    return check(folder, catalogue, sample=0)
+    return check(folder, catalogue, tasks=TASKS, tokenizer=tokenizer, **{"sample": 0} | options)
 
 
-def test_an_undamaged_dataset_has_no_problems(whole, catalogue):
+def test_an_undamaged_dataset_has_no_problems(whole, catalogue, tokenizer):
     """A dataset as it was built passes the check."""
-    checked = look(whole, catalogue)
+    checked = look(whole, catalogue, tokenizer)
     assert checked.problems == []
     assert len((whole / TOO_LONG).read_bytes().splitlines()) == 1
     assert checked.rows == manifest.read(whole)["counts"]["rows"] > 50
 
 
-# Files.
+def test_a_changed_byte_of_any_file_is_detected(folder, catalogue, tokenizer):
+    """A changed byte in any file differs from the manifest, and from the file that the build writes."""
+    paths = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.name not in (manifest.NAME, inputs.FILES)
+    )
+    for path in paths:
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    checked = Checked(problems=look(folder, catalogue, tokenizer).problems)
+    named = "\n".join(checked.problems)
+    assert f"{min(path.relative_to(folder).as_posix() for path in paths)}: its sha256 or size differs" in named
+    listed = sum("its sha256 or size differs" in problem for problem in checked.problems)
+    others = next(problem for problem in checked.problems if problem.startswith("… and "))
+    assert listed + int(others.split()[2]) == len(paths)
 
 
-def test_a_changed_byte_is_detected(folder, catalogue):
-    """A changed byte in any file is a difference from the manifest."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
-    for start in range(0, len(paths), AT_ONCE):
-        contents = {path: path.read_bytes() for path in paths[start : start + AT_ONCE]}
-        for path, data in contents.items():
-            path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        problems = look(folder, catalogue).problems
-        for path, data in contents.items():
-            assert f"{path.relative_to(folder)}: its sha256 or size differs from the manifest" in problems
-            path.write_bytes(data)
-    assert look(folder, catalogue).problems == []
-
+# Damage with the hashes signed anew: what differs, and how it is told.
 
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {}
 
@@ -188,77 +186,100 @@ def damage(problem: str) -> Callable[[Callable[[Path], Any]], Callable[[Path], A
     return keep
 
 
-@damage("messages/train.jsonl: is missing")
-def a_file_is_gone(folder: Path) -> None:
-    (folder / "messages" / "train.jsonl").unlink()
+@damage("prompt is 'Please")
+def an_instruction_is_that_of_another_row(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        one, other = (first(rows, task="write", variant=key) for key in ("A0_006", "A0_025"))
+        for row, prompt in ((one, other["prompt"]), (other, one["prompt"])):
+            reworded(row, prompt=prompt.replace("Write", "Please").replace("I need", "Please"))
+
+    rewrite(folder, change)
 
 
-@damage("messages/train.jsonl: is missing, but parquet has rows for it")
-def a_file_is_gone_without_a_trace(folder: Path) -> None:
-    (folder / "messages" / "train.jsonl").unlink()
+@damage("source_sha256 is")
+def answers_are_swapped_with_their_evidence(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        one, other = (first(rows, task="write", variant=key) for key in ("A0_006", "A0_025"))
+        names = ("completion", "evidence", "checker", "source_sha256")
+        given = [{name: row[name] for name in names} for row in (one, other)]
+        reworded(one, **given[1])
+        reworded(other, **given[0])
+
+    rewrite(folder, change)
+
+
+@damage("completion is")
+def a_horizon_is_doubled(folder: Path) -> None:
+    def change(rows: list[Row]) -> None:
+        row = first(rows, task="infill", variant="A0_037")
+        reworded(row, completion=row["completion"].replace("total_steps", "2 * total_steps"))
+
+    rewrite(folder, change)
+
+
+@damage("completion is '9'")
+def an_answer_is_wrong(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="count"), completion="9"))
+
+
+@damage('rejected is \'print("hello")')
+def a_rejected_answer_is_of_another_kind(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="prefer"), rejected='print("hello")\n'))
+
+
+@damage("accuracy is 0.999, but the build makes None")
+def an_accuracy_is_made_up(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(accuracy=0.999))
+
+
+@damage("level is 'training', but the build makes 'schedule'")
+def a_level_is_raised(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(level="training"))
+
+
+@damage("README.md: differs from the one that the build writes, from line")
+def the_card_counts_more_rows(folder: Path) -> None:
+    rows = manifest.read(folder)["counts"]["rows"]
+    replace_in(folder / "README.md", f"{rows} rows", "9,000 rows")
     seal(folder)
 
 
-@damage("notes.txt: is not in the manifest")
-def a_file_is_added(folder: Path) -> None:
-    (folder / "notes.txt").write_text("mine")
+@damage("manifest.json: counts is")
+def the_manifest_counts_more_rows(folder: Path) -> None:
+    edit_manifest(folder, lambda facts: facts["counts"].update(rows=9000))
 
 
-@damage("README.md: is not in the manifest")
-def the_card_is_gone(folder: Path) -> None:
-    (folder / "README.md").unlink()
-    seal(folder)
+@damage("manifest.json: held_out is")
+def the_manifest_holds_nothing_out(folder: Path) -> None:
+    edit_manifest(folder, lambda facts: facts["held_out"].update(families=[]))
 
 
-@damage("cannot be read as Parquet")
-def the_rows_are_no_parquet(folder: Path) -> None:
-    (folder / "parquet" / "train.parquet").write_bytes(b"PAR1 not at all")
-    seal(folder)
+@damage("test: has more rows than the build makes")
+def a_row_moves_to_the_tests(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, split="train").update(split="test"))
 
 
-@damage("the columns differ from schema 2")
-def a_column_is_gone(folder: Path) -> None:
-    from pyarrow import parquet as files
-
-    path = folder / "parquet" / "test.parquet"
-    files.write_table(files.read_table(path).drop_columns(["licence"]), path)
-    seal(folder)
+@damage("group is")
+def a_group_is_renamed(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(group="ResNet/other"))
 
 
-@damage("the counts of splits are")
-def a_row_is_gone(folder: Path) -> None:
-    rewrite(folder, lambda rows: rows.remove(first(rows, task="count")))
-
-
-# Rows.
-
-
-@damage("the id does not match the texts and the label")
-def an_answer_is_changed(folder: Path) -> None:
-    rewrite(folder, lambda rows: first(rows, task="count").update(completion="9", completion_chars=1))
-
-
-@damage("is a duplicate")
-def a_row_is_repeated(folder: Path) -> None:
-    rewrite(folder, lambda rows: rows.append(first(rows, task="count")))
-
-
-@damage("its reference differs from its completion")
+@damage("reference is 'pass")
 def a_reference_is_another(folder: Path) -> None:
     rewrite(folder, lambda rows: first(rows, task="write").update(reference="pass\n"))
 
 
-@damage("its difficulty is easy, expected hard")
-def a_difficulty_is_another(folder: Path) -> None:
+@damage("system is 'You are a pirate.'")
+def a_system_message_is_another(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(system="You are a pirate."))
+
+
+@damage("difficulty is 'easy', but the build makes 'hard'")
+def a_difficulty_is_lowered(folder: Path) -> None:
     rewrite(folder, lambda rows: first(rows, task="write", difficulty="hard").update(difficulty="easy"))
 
 
-@damage("its ability is review, expected code")
-def an_ability_is_another(folder: Path) -> None:
-    rewrite(folder, lambda rows: first(rows, task="write").update(ability="review"))
-
-
-@damage("its checker differs from the curve of its schedule")
+@damage("checker is")
 def a_published_rate_is_wrong(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
         row = first(rows, task="write")
@@ -267,142 +288,71 @@ def a_published_rate_is_wrong(folder: Path) -> None:
     rewrite(folder, change)
 
 
-@damage("its checker differs from the curve of its schedule")
-def a_checker_is_that_of_another_schedule(folder: Path) -> None:
+@damage("label is True, but the build makes False")
+def a_label_is_flipped(folder: Path) -> None:
+    rewrite(folder, lambda rows: reworded(first(rows, task="feedback", label=False), label=True))
+
+
+@damage("evidence is")
+def evidence_names_another_file(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write").update(evidence='{"equals": "0"}'))
+
+
+@damage("prompt_tokens is 1, but the build makes")
+def a_number_of_tokens_is_wrong(folder: Path) -> None:
+    rewrite(folder, lambda rows: first(rows, task="write", prompt_tokens=2).update(prompt_tokens=1))
+
+
+@damage("has fewer rows than the build makes")
+def a_row_is_gone(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows.remove([row for row in rows if row["split"] == "train"][-1]))
+
+
+@damage("has more rows than the build makes")
+def a_row_is_repeated(folder: Path) -> None:
+    rewrite(folder, lambda rows: rows.append([row for row in rows if row["split"] == "test_families"][-1]))
+
+
+@damage("train, row")
+def two_rows_change_places(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
-        row, other = first(rows, task="write", variant="A0_006"), first(rows, task="write", variant="A0_025")
-        row["checker"] = other["checker"]
+        one, other = (rows.index(row) for row in [row for row in rows if row["split"] == "train"][:2])
+        rows[one], rows[other] = rows[other], rows[one]
 
     rewrite(folder, change)
 
 
-@damage("its checker differs from the curve of its schedule")
-def a_checker_asks_for_another_network(folder: Path) -> None:
-    def change(rows: list[Row]) -> None:
-        row = first(rows, task="write")
-        row["checker"] = row["checker"].replace('"ResNet"', '"VGG"', 1)
-
-    rewrite(folder, change)
-
-
-@damage("its checker differs from the curve of its schedule")
-def a_checker_has_no_rates(folder: Path) -> None:
-    rewrite(folder, lambda rows: first(rows, task="write").update(checker='{"cases": [{"steps": []}]}'))
-
-
-@damage("licence must be one of MIT")
-def the_licence_is_another(folder: Path) -> None:
-    rewrite(folder, lambda rows: rows[0].update(licence="GPL-3.0"))
-
-
-@damage("its split is train, but it is in the file of validation")
-def the_files_of_two_splits_are_swapped(folder: Path) -> None:
-    (folder / "parquet" / "train.parquet").rename(folder / "parquet" / "validation.parquet")
+@damage("too_long.jsonl: differs from the one that the build writes")
+def a_short_row_is_put_aside(folder: Path) -> None:
+    (folder / TOO_LONG).write_bytes(encoded(next(parquet.read(folder, "train"))))
     seal(folder)
 
 
-@damage("is in two splits")
-def a_group_is_torn_apart(folder: Path) -> None:
-    rewrite(folder, lambda rows: first(rows, task="write", split="train").update(split="test"))
-
-
-@damage("its completion is in training and in tests")
-def a_test_is_learnt_from(folder: Path) -> None:
-    def copy(rows: list[Row]) -> None:
-        tested = first(rows, task="name", split="test")
-        reworded(first(rows, task="name", split="train"), completion=tested["completion"])
-
-    rewrite(folder, copy)
-
-
-@damage("the family constant is held out")
-def what_is_held_out_is_learnt_from(folder: Path) -> None:
-    rewrite(folder, lambda rows: [row.update(split="train") for row in rows if row["family"] == "constant"])
-
-
-@damage("has two names")
-def a_file_has_two_names(folder: Path) -> None:
-    rewrite(folder, lambda rows: first(rows, task="write").update(variant="A0_099"))
-
-
-@damage("names no verified file")
-def a_row_names_no_file(folder: Path) -> None:
-    rewrite(folder, lambda rows: first(rows, task="write").update(level="", source_sha256=""))
-
-
-@damage("its file was verified up to contract, but the build required schedule")
-def a_level_is_lower(folder: Path) -> None:
-    rewrite(folder, lambda rows: rows[0].update(level="contract"))
-
-
-@damage("its seed is 7, but that of the build is 0")
-def a_seed_is_another(folder: Path) -> None:
-    rewrite(folder, lambda rows: rows[0].update(seed=7))
-
-
-@damage("has more than 900 tokens")
-def a_row_is_too_long(folder: Path) -> None:
-    rewrite(folder, lambda rows: rows[0].update(completion_tokens=901))
-
-
-@damage(f"{TOO_LONG}: is missing")
+@damage("too_long.jsonl: is missing")
 def the_long_rows_are_gone(folder: Path) -> None:
     (folder / TOO_LONG).unlink()
     seal(folder)
 
 
-@damage(f"{TOO_LONG}, line 1: is not too long")
-def a_short_row_is_put_aside(folder: Path) -> None:
-    row = next(parquet.read(folder, "train"))
-    (folder / TOO_LONG).write_bytes(encoded(row))
+@damage("messages/train.jsonl: differs from the one that the build writes, from line 1 on")
+def a_line_of_a_format_is_changed(folder: Path) -> None:
+    replace_in(folder / "messages" / "train.jsonl", '"role":"user"', '"role":"User"')
     seal(folder)
 
 
-@damage(f"{TOO_LONG}, line 1: its data_source is lrgen/short, expected lrgen/long")
-def a_long_row_is_of_another_source(folder: Path) -> None:
-    row = json.loads((folder / TOO_LONG).read_bytes())
-    (folder / TOO_LONG).write_bytes(encoded(row | {"data_source": "lrgen/short"}))
+@damage("kto/train.jsonl: is missing")
+def a_file_of_a_format_is_gone(folder: Path) -> None:
+    (folder / "kto" / "train.jsonl").unlink()
     seal(folder)
 
 
-# Formats.
-
-
-@damage("messages/train.jsonl, line 1: differs from the row in parquet")
-def a_line_is_changed(folder: Path) -> None:
-    path = folder / "messages" / "train.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"role":"user"', b'"role":"User"', 1))
-    seal(folder)
-
-
-@damage("kto/train.jsonl, line")
-def a_line_is_gone(folder: Path) -> None:
-    path = folder / "kto" / "train.jsonl"
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
-    seal(folder)
-
-
-@damage("openrlhf/train.jsonl, line 1: differs from the row in parquet")
-def a_label_is_changed(folder: Path) -> None:
-    path = folder / "openrlhf" / "train.jsonl"
-    path.write_bytes(path.read_bytes().replace(b"A0_0", b"A0_1", 1))
-    seal(folder)
-
-
-@damage("lm_eval/lrgen_utils.py: differs from the file that the build writes")
+@damage("lm_eval/lrgen_utils.py: differs from the one that the build writes")
 def the_scoring_of_lm_eval_is_another(folder: Path) -> None:
-    path = folder / "lm_eval" / "lrgen_utils.py"
-    path.write_text(path.read_text().replace("verdict.reward for", "1.0 for"))
+    replace_in(folder / "lm_eval" / "lrgen_utils.py", "verdict.reward for", "1.0 for")
     seal(folder)
 
 
-@damage("lm_eval/lrgen_write.yaml: is missing")
-def a_task_of_lm_eval_is_gone(folder: Path) -> None:
-    (folder / "lm_eval" / "lrgen_write.yaml").unlink()
-    seal(folder)
-
-
-@damage("verl/train.parquet, row 1: differs from the row in parquet")
+@damage("verl/train.parquet: differs from the one that the build writes")
 def a_ground_truth_is_changed(folder: Path) -> None:
     from pyarrow import Table
     from pyarrow import parquet as files
@@ -414,81 +364,111 @@ def a_ground_truth_is_changed(folder: Path) -> None:
     seal(folder)
 
 
-@damage("verl/train.parquet: its columns differ from those of the format")
-def a_column_of_verl_is_gone(folder: Path) -> None:
+@damage("statistics.md: differs from the one that the build writes")
+def the_statistics_are_changed(folder: Path) -> None:
+    replace_in(folder / "statistics.md", "| write |", "| wrote |")
+    seal(folder)
+
+
+@damage("croissant.json: differs from the one that the build writes")
+def the_metadata_are_changed(folder: Path) -> None:
+    replace_in(folder / "croissant.json", "MIT", "ISC")
+    seal(folder)
+
+
+@damage("cannot be read as Parquet")
+def the_rows_are_no_parquet(folder: Path) -> None:
+    (folder / "parquet" / "train.parquet").write_bytes(b"PAR1 not at all")
+    seal(folder)
+
+
+@damage("licence is None, but the build makes 'MIT'")
+def a_column_is_gone(folder: Path) -> None:
     from pyarrow import parquet as files
 
-    path = folder / "verl" / "train.parquet"
-    files.write_table(files.read_table(path).drop_columns(["ability"]), path)
+    path = folder / "parquet" / "test.parquet"
+    files.write_table(files.read_table(path).drop_columns(["licence"]), path)
     seal(folder)
 
 
-@damage("verl/test.parquet: is missing, but parquet has rows for it")
-def a_file_of_verl_is_gone(folder: Path) -> None:
-    (folder / "verl" / "test.parquet").unlink()
+@damage("parquet/train.parquet: its bytes differ from those that the build writes")
+def the_rows_are_compressed_in_another_way(folder: Path) -> None:
+    from pyarrow import parquet as files
+
+    path = folder / "parquet" / "train.parquet"
+    files.write_table(files.read_table(path), path, compression="gzip")
     seal(folder)
-
-
-# Completions.
-
-
-@damage("its completion does not match its evidence: it does not make the file")
-def a_file_is_not_the_one_that_was_verified(folder: Path) -> None:
-    rewrite(folder, lambda rows: reworded(first(rows, task="write"), completion=source(2)))
-
-
-@damage("it does not make the file")
-def a_gap_is_filled_with_something_else(folder: Path) -> None:
-    rewrite(folder, lambda rows: reworded(first(rows, task="infill"), completion="pass\n"))
-
-
-@damage("does not match the diff")
-def a_diff_does_not_apply(folder: Path) -> None:
-    def change(rows: list[Row]) -> None:
-        row = first(rows, task="edit")
-        reworded(row, prompt=row["prompt"].replace("impulse", "impetus"))
-
-    rewrite(folder, change)
-
-
-@damage("the learning rate at step 5 must be 0.01, got 0.02")
-def a_rate_is_wrong(folder: Path) -> None:
-    rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n5: 0.02\n"))
-
-
-@damage("expected the steps [0, 5], got [0]")
-def a_rate_is_missing(folder: Path) -> None:
-    rewrite(folder, lambda rows: reworded(first(rows, task="trace"), completion="0: 0.1\n"))
 
 
 @pytest.mark.parametrize("name", sorted(DAMAGE))
-def test_damage_is_detected(folder, catalogue, name):
-    """Each kind of damage is reported by its own problem."""
+def test_damage_is_detected(folder, whole, name):
+    """Each kind of damage is told by its own sentence, which names the file or the row and its column."""
     inflict, problem = DAMAGE[name]
     inflict(folder)
-    assert any(problem in reported for reported in look(folder, catalogue).problems), look(folder, catalogue).problems
+    problems = list(between(folder, whole))
+    assert any(problem in reported for reported in problems), problems
 
 
-def test_another_schema_is_refused(folder, catalogue):
+def test_signed_damage_fails_the_check(folder, catalogue, tokenizer):
+    """Hashes signed anew do not help: the rows are made again, without the ones in the folder."""
+    an_answer_is_wrong(folder)
+    problems = look(folder, catalogue, tokenizer).problems
+    assert any("completion is '9', but the build makes" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"accuracy":null', '"accuracy":0.999', "accuracy is None, but the build makes 0.999"),
+        ('"level":"schedule"', '"level":"training"', "level is 'schedule', but the build makes 'training'"),
+        ('"variant":"A0_001"', '"variant":"A0_002"', "ResNet/A0_002 is not the file that the catalogue renders"),
+        ('"architecture":"ResNet"', '"architecture":"Nothing"', "unknown"),
+    ],
+)
+def test_the_list_of_files_decides_the_rows(folder, catalogue, tokenizer, old, new, problem):
+    """A changed list of files gives other rows, or cannot be rendered."""
+    replace_in(folder / inputs.FILES, old, new)
+    seal(folder)
+    problems = look(folder, catalogue, tokenizer).problems
+    assert any(problem in reported for reported in problems), problems
+
+
+def test_many_problems_of_one_kind_are_counted(folder, whole):
+    """After the first problems of a kind the others are counted."""
+    rewrite(folder, lambda rows: [row.update(seed=7) for row in rows])
+    checked = Checked()
+    checked.add(between(folder, whole))
+    assert len(checked.problems) == 21
+    others = int(checked.problems[-1].split()[2])
+    assert others + 20 >= manifest.read(folder)["counts"]["rows"]
+
+
+# What cannot be checked.
+
+
+def test_another_schema_is_refused(folder, catalogue, tokenizer):
     """A dataset whose rows have another schema is refused with the command that helps."""
     edit_manifest(folder, lambda facts: facts.update(schema=1))
     with pytest.raises(
-        DatasetError, match=r"rows have schema 1, but .* schema 2: build it again with lrgen dataset build$"
+        DatasetError, match=r"rows have schema 1, but .* schema 3: build it again with lrgen dataset build$"
     ):
-        look(folder, catalogue)
+        look(folder, catalogue, tokenizer)
     with pytest.raises(DatasetError, match="rows have schema 1"):
         sample(folder, 1)
 
 
-def test_many_problems_of_one_kind_are_counted(folder, catalogue):
-    """After the first problems of a kind the others are counted."""
-    rewrite(folder, lambda rows: [row.update(seed=7) for row in rows])
-    problems = look(folder, catalogue).problems
-    rows = manifest.read(folder)["counts"]["rows"]
-    assert len(problems) < rows
-    listed = sum("its seed is 7" in problem for problem in problems)
-    others = sum(int(problem.split()[2]) for problem in problems if problem.startswith("… and "))
-    assert listed + others == rows
+@pytest.mark.parametrize(("name", "shown"), [("lrgen", "version of lrgen"), ("code", "code or catalogue")])
+def test_a_dataset_of_other_code_is_refused(folder, catalogue, tokenizer, name, shown):
+    """Rows of other code cannot be made again, and nothing is claimed about them."""
+    edit_manifest(folder, lambda facts: facts.update({name: "another"}))
+    with pytest.raises(DatasetError, match=rf"with another {shown}, so its rows cannot be made again"):
+        look(folder, catalogue, tokenizer)
+
+
+def test_the_files_of_the_build_are_needed(folder, catalogue):
+    """Without the tokenizer of the build, the rows cannot be counted as it did."""
+    with pytest.raises(DatasetError, match=r"was built with tokenizer\.json: pass --tokenizer tokenizer\.json$"):
+        look(folder, catalogue, None)
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"files": {}}'])
@@ -500,123 +480,53 @@ def test_a_folder_without_a_manifest_is_an_error(tmp_path, catalogue, text):
         DatasetError,
         match=r"/manifest\.json: (.*: not an lrgen dataset|not JSON: .*)$",
     ):
-        look(tmp_path, catalogue)
+        look(tmp_path, catalogue, None)
 
 
-# Execution.
+# Execution and the database.
 
 
 @pytest.fixture
-def executable(catalogue, tmp_path) -> Callable[[str], Path]:
-    """Makes a dataset of one file whose rows claim that it passes and that another version of it fails."""
-
-    def make(rejected: str) -> Path:
-        def labelled(task_input):
-            (file,) = task_input.files
-            yield from corpus.WRITE.examples(task_input)
-            yield example([file], task="feedback", completion=rejected, label=False, evidence={"failed": "schedule"})
-            yield example([file], task="prefer", prompt="Better?", rejected=rejected, evidence={"failed": "schedule"})
-
-        plan = Plan((task("feedback", labelled),), level=Level.SCHEDULE)
-        return build(TaskInput(catalogue, (verified(catalogue, 1),), 0), plan, tmp_path / "out").out
-
-    return make
+def small(catalogue, tmp_path) -> Path:
+    """A dataset of one file."""
+    files = (verified(catalogue, 1),)
+    return build(TaskInput(catalogue, files, 0), Plan((corpus.WRITE,), level=Level.SCHEDULE), tmp_path / "out").out
 
 
-def test_completions_are_executed(executable, catalogue):
-    """The verified file passes, and the rejected one fails, as their rows claim."""
-    broken = source(1).replace('prm.get("gamma", 0.1)', "0.2")
-    assert broken != source(1)
-    checked = check(executable(broken), catalogue)
-    assert (checked.problems, checked.executed) == ([], 2)
+def test_the_files_of_the_corpus_are_executed(small, catalogue):
+    """The file of an undamaged dataset is executed and passes."""
+    checked = look(small, catalogue, None, sample=None)
+    assert (checked.problems, checked.executed) == ([], 1)
 
 
-def test_a_file_with_another_schedule_is_detected(executable, catalogue):
-    """A completion with another schedule is detected although all hashes match."""
-    folder = executable("pass\n")
-    wrong = source(1).replace('prm.get("gamma", 0.1)', 'prm.get("gamma", 0.2)')
+def test_a_file_that_fails_is_a_problem(small, catalogue, monkeypatch):
+    """A file that does not pass up to the schedule is named with the reason."""
 
-    def change(rows: list[Row]) -> None:
-        evidence = json.dumps({"equals": hashlib.sha256(wrong.encode()).hexdigest()})
-        reworded(first(rows, task="write"), completion=wrong, evidence=evidence)
+    def failing(candidates, *arguments, **options):
+        return [Outcome(each, Status.FAILED, Stage.SCHEDULE, "too high", 0.1) for each in candidates]
 
-    rewrite(folder, change)
-    problems = check(folder, catalogue).problems
-    assert any("after execution, the file failed in schedule" in problem for problem in problems)
+    monkeypatch.setattr(verify, "verify", failing)
+    assert look(small, catalogue, None, sample=1).problems == ["ResNet/A0_001.py: failed in schedule: too high"]
 
 
-def test_a_rejected_completion_that_passes_is_detected(executable, catalogue):
-    """A rejected completion that differs only in a comment is a problem."""
-    problems = check(executable(source(1) + "# the same\n"), catalogue).problems
-    assert any("after execution, the file passes, but its row claims that it fails" in problem for problem in problems)
-
-
-# The database.
-
-
-def test_missing_runs_are_detected(executable, catalogue, tmp_path):
-    """A row whose run is not in the database is a problem."""
-    from lrgen.store import Store
-
-    folder = executable("pass\n")
+def test_missing_runs_are_detected(small, catalogue, tmp_path):
+    """A file whose run is not in the database is a problem."""
     store = Store(f"sqlite:///{tmp_path}/empty.db")
     store.prepare()
-    problems = check(folder, catalogue, sample=0, store=store).problems
+    problems = look(small, catalogue, None, store=store).problems
     store.close()
-    assert len(problems) == 1
-    assert "the run 1 of the file" in problems[0]
+    assert problems == ["ResNet/A0_001: the run 1 is not in the database or did not pass"]
 
 
-def test_a_converted_schedule_is_executed(catalogue, tmp_path):
-    """A standalone schedule is executed within its file; a wrong one is detected."""
-    files = [verified(catalogue, number) for number in (6, 23)]
-    for name, wrong in (("right", False), ("wrong", True)):
-
-        def damaged(task_input, wrong=wrong):
-            for conversion in convert.examples(task_input):
-                if "schedule_of" in conversion.evidence:
-                    completion = conversion.completion.replace("math.pi", "3.0").replace("T_max=total_steps", "T_max=1")
-                    yield dataclasses.replace(conversion, completion=completion if wrong else conversion.completion)
-
-        plan = Plan(tasks=(task("convert", damaged),), level=Level.SCHEDULE)
-        build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
-        checked = check(tmp_path / name, catalogue)
-        assert checked.executed >= 1
-        assert bool(checked.problems) == wrong
-        assert all(re.search(r"the learning rate at step .+, expected ", problem) for problem in checked.problems)
-
-
-def test_traces_are_executed(catalogue, tmp_path, monkeypatch):
-    """The code of a trace's prompt is executed again, independently of the curve."""
-    (file,) = files = [verified(catalogue, 1)]
-    evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
-
-    def tracing(task_input, completion):
-        prompt = f"What are the rates?\n\n{wording.fenced(sections.parse(file.source).standalone)}"
-        yield Example("trace", "1", prompt, completion, Scope.SCHEDULE, (file,), evidence=evidence)
-
-    monkeypatch.setattr(trace_task, "grade", lambda *_: Grade.correct())
-    for name, last, expected in (("right", "0.05", []), ("wrong", "0.1", ["step 5 must be 0.05, got 0.1"])):
-        completion = f"0: 0.1\n5: {last}\n"
-        plan = Plan((task("trace", functools.partial(tracing, completion=completion)),), level=Level.SCHEDULE)
-        build(TaskInput(catalogue, files, 0), plan, tmp_path / name)
-        checked = check(tmp_path / name, catalogue)
-        assert checked.traced == 1
-        assert len(checked.problems) == len(expected)
-        assert all(part in problem for part, problem in zip(expected, checked.problems, strict=True))
-
-
-def test_code_that_is_not_rendered_is_not_executed(catalogue, tmp_path):
-    """A trace whose code is not the rendered file is a problem and is not executed."""
-    (file,) = files = [verified(catalogue, 1)]
-    evidence = {"traced": file.sha256, "horizon": 10, "prm": {"lr": 0.1, "gamma": 0.5}, "steps": [0, 5]}
-
-    def changed(task_input):
-        code = sections.parse(file.source).standalone.replace("gamma=", "gamma=0.5 * ")
-        yield Example(
-            "trace", "1", wording.fenced(code), "0: 0.1\n5: 0.05\n", Scope.SCHEDULE, (file,), evidence=evidence
-        )
-
-    build(TaskInput(catalogue, files, 0), Plan((task("trace", changed),), level=Level.SCHEDULE), tmp_path / "out")
-    (problem,) = check(tmp_path / "out", catalogue).problems
-    assert "is not the rendered A0_001, and was not executed" in problem
+def test_a_build_reads_back_its_inputs(catalogue, tmp_path):
+    """The list of files and runs gives the files and the runs of the build."""
+    files = [verified(catalogue, number, accuracy=0.5) for number in NUMBERS[:3]]
+    run = {"training": "full", "source_sha256": files[0].sha256, "accuracy": 0.5}
+    other = {"training": "full", "source_sha256": "another", "accuracy": 0.5}
+    inputs.write(tmp_path, files, lambda network: [run, other] if network == "ResNet" else [])
+    read = inputs.files_of(tmp_path, catalogue)
+    assert [dataclasses.replace(file, path=Path()) for file in read] == [
+        dataclasses.replace(file, path=Path()) for file in files
+    ]
+    assert list(inputs.accuracies_of(tmp_path)("ResNet")) == [{"architecture": "ResNet"} | run]
+    assert list(inputs.accuracies_of(tmp_path)("VGG")) == []

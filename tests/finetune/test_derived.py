@@ -131,28 +131,6 @@ def test_a_row_whose_answer_makes_no_file_has_an_empty_checker(catalogue):
     assert Rows(0).of(example(task="write"), Split.TRAIN, "group")["checker"] == "{}"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "agrees"),
-    [
-        ("0.0475528258", "0.0475528259", True),
-        ("0.0475528258", "0.0475528358", False),
-        ('"horizon": 10', '"horizon": 11', False),
-        ('"claim": "A0_006"', '"claim": "A0_007"', False),
-        ('"rates"', '"rate"', False),
-        ("0.0475528258", '"0.0475528258"', False),
-        ("0.0475528258", "NaN", False),
-        ("0.0475528258", "[0.0475528258]", False),
-        ("{", "[", False),
-        ("{", "[" * 100_000, False),
-    ],
-)
-def test_checkers_agree_up_to_rounding_errors(catalogue, old, new, agrees):
-    """A difference in the last digit of a rate is a rounding error of another processor; any other is damage."""
-    text = row_of(catalogue, "write", 6)["checker"].replace("0.0975528258", "0.0475528258")
-    assert old in text
-    assert checker.agree(text.replace(old, new, 1), text) == agrees
-
-
 # Difficulty and ability.
 
 

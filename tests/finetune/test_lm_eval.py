@@ -14,9 +14,10 @@ import pytest
 import lrgen
 from lrgen.errors import DatasetError
 from lrgen.finetune import grading
-from lrgen.finetune.build import Plan, build
+from lrgen.finetune.build import build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.formats import lm_eval, parquet, scored
+from lrgen.finetune.plan import Plan
 from tests import corpus
 
 TASKS = ("write", "prefer", "feedback")

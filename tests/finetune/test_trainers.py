@@ -10,10 +10,11 @@ import pytest
 
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import formats
-from lrgen.finetune.build import Plan, build
+from lrgen.finetune.build import build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.formats.messages import Messages
+from lrgen.finetune.plan import Plan
 from lrgen.finetune.tasks import infill
 from tests import corpus, language_model
 from tests.paths import REPOSITORY

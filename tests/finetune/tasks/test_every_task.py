@@ -14,11 +14,11 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import grading, mutations, wording
-from lrgen.finetune.build import examples_of
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.grading import Submission
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import Rows, Split
+from lrgen.finetune.shards import examples_of
 from lrgen.finetune.tasks import TASKS, trace
 from lrgen.records import Policy
 from lrgen.source import diffs, sections
