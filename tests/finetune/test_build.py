@@ -519,7 +519,7 @@ def test_the_card_lists_the_files_of_each_split(task_input, tmp_path):
     text = (tmp_path / "out" / "README.md").read_text()
     header = text.split("---\n")[1]
     paths = re.findall("path: (.*)", header)
-    assert set(paths) == {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jsonl")}
+    assert set(paths) == {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").glob("*/*.jsonl")}
     assert re.findall("- config_name: (.*)", header) == [form.NAME for form in formats.LINES]
     for name in formats.NAMES:
         folder = tmp_path / "out" / name
