@@ -400,7 +400,7 @@ def test_a_limit_is_divided_among_tasks_and_splits(task_input, tmp_path, limit):
 
 def test_weights_divide_a_limit(task_input, tmp_path):
     """A task with twice the weight gets twice the rows of a limit; one with weight 0 gets none."""
-    chosen = plan(corpus.WRITE, corpus.COUNT, corpus.JUDGE, limit=9, weights={"count": 2.0, "judge": 0.0})
+    chosen = plan(corpus.WRITE, corpus.COUNT, corpus.FEEDBACK, limit=9, weights={"count": 2.0, "feedback": 0.0})
     built = build(task_input, chosen, tmp_path / "out")
     assert built.tally.by_task() == {"write": 3, "count": 6}
 
