@@ -56,6 +56,16 @@ _CHANGES = (
     "{old} -> {new}, please.",
     "The learning rate of this file follows {old}. Make it follow {new}.",
     "[Could|Would] you try {new} in this file, in place of {old}?",
+    "Here is a file with {old}. I need it with {new}.",
+    "[Please ]update the schedule of this file: {new} instead of {old}.",
+    "This file should train with {new}[, not {old}].",
+    "[Make|Write] a version of this file with {new}.",
+    "We are moving on from {old}; [update|change] this file for {new}.",
+    "What would this file look like with {new}?",
+    "The plan says {new}, but this file trains with {old}. [Fix|Correct] the file.",
+    "Let's replace {old} by {new}.",
+    "Next experiment: {net} with {new}. Start from this file.",
+    "Our paper uses {new}; this file still has {old}. Bring it up to date.",
 )
 
 _NEW_DEFAULTS = (
