@@ -15,11 +15,10 @@ from lrgen.source import diffs
 NAME = "edit"
 SUMMARY = "A file and the requested schedule → a unified diff or the whole new file."
 EVIDENCE = ("equals", "patched")
-PER_FILE = 2
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """Yield up to ``PER_FILE`` examples that end in each file, alternating between diffs and whole files.
+    """Yield up to ``rows_per_file`` examples that end in each file, alternating between diffs and whole files.
 
     The file to change has the same architecture and family.
     """
@@ -28,13 +27,14 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
         relatives.setdefault((file.architecture.name, file.variant.family), []).append(file)
     for after in task_input.files:
         others = [file for file in relatives[after.architecture.name, after.variant.family] if file is not after]
-        chance = task_input.chance(NAME, after.name)
-        for turn, before in enumerate(chance.sample(others, min(PER_FILE, len(others))), start=1):
+        shuffled = task_input.chance(NAME, after.name).sample(others, len(others))
+        for turn, before in enumerate(shuffled[: task_input.rows_per_file], start=1):
+            key = f"{after.name}/{turn}"
             as_diff = turn % 2 == 1
-            instruction = edit.instruction(before, after, as_diff, chance)
+            instruction = edit.instruction(before, after, as_diff, task_input.chance(NAME, key))
             yield Example(
                 task=NAME,
-                key=f"{after.name}/{turn}",
+                key=key,
                 prompt=instruction.prompt,
                 completion=diffs.unified(before.source, after.source) if as_diff else after.source,
                 scope=Scope.FILE,

@@ -14,19 +14,22 @@ EVIDENCE = ("infilled",)
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """Yield one example of each file."""
+    """Yield ``rows_per_file`` examples of each file, which differ in the request."""
     for file in task_input.files:
-        instruction = infill.instruction(file, task_input.chance(NAME, file.name))
-        yield Example(
-            task=NAME,
-            key=file.name,
-            prompt=instruction.prompt,
-            completion=sections.parse(file.source).middle,
-            scope=Scope.FILE,
-            files=(file,),
-            evidence={"infilled": file.sha256},
-            system=instruction.system,
-        )
+        for turn in range(1, task_input.rows_per_file + 1):
+            key = f"{file.name}/{turn}"
+            instruction = infill.instruction(file, task_input.chance(NAME, key))
+            yield Example(
+                task=NAME,
+                key=key,
+                prompt=instruction.prompt,
+                completion=sections.parse(file.source).middle,
+                scope=Scope.FILE,
+                files=(file,),
+                evidence={"infilled": file.sha256},
+                system=instruction.system,
+                answer_scope=Scope.SCHEDULE,
+            )
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:

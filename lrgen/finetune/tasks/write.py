@@ -1,4 +1,4 @@
-"""Instruction → file: a short and a detailed instruction for each file."""
+"""Instruction → file: short and detailed instructions for each file."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,12 @@ from lrgen.records import Outcome
 NAME = "write"
 SUMMARY = "A short or detailed instruction → the whole file."
 EVIDENCE = ("equals",)
-PER_FILE = 2
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """Yield ``PER_FILE`` examples of each file, alternating between short and detailed instructions."""
+    """Yield ``rows_per_file`` examples of each file, alternating between short and detailed instructions."""
     for file in task_input.files:
-        for turn in range(1, PER_FILE + 1):
+        for turn in range(1, task_input.rows_per_file + 1):
             key = f"{file.name}/{turn}"
             instruct = write.short if turn % 2 else write.detailed
             instruction = instruct(file, task_input.chance(NAME, key))

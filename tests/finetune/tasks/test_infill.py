@@ -14,7 +14,7 @@ from lrgen.source import sections
 def test_the_completion_completes_the_file(full_input):
     """The incomplete file of the prompt has no make_scheduler; with the completion it is the verified file."""
     examples = list(infill.examples(full_input))
-    assert len(examples) == len(full_input.files)
+    assert len(examples) == full_input.rows_per_file * len(full_input.files)
     for example in examples:
         incomplete = wording.quoted(example.prompt)
         assert "def make_scheduler" not in incomplete

@@ -33,16 +33,15 @@ def test_the_completion_is_the_file(examples):
 
 def test_each_file_has_a_short_and_a_detailed_instruction(examples, full_input):
     """Each file has two instructions; the detailed one is longer and leaves nothing to the system's message."""
-    assert len(examples) == write.PER_FILE * len(full_input.files)
+    assert len(examples) == full_input.rows_per_file * len(full_input.files)
     for short, detailed in zip(examples[::2], examples[1::2], strict=True):
         assert len(short.prompt) < len(detailed.prompt)
         assert detailed.system == SYSTEM
 
 
-def test_any_number_of_instructions_of_a_file_differ(full_input, monkeypatch):
+def test_any_number_of_instructions_of_a_file_differ(full_input):
     """With more rows a file, no instruction of a file is repeated."""
-    monkeypatch.setattr(write, "PER_FILE", 20)
-    few = replace(full_input, files=full_input.files[::40])
+    few = replace(full_input, files=full_input.files[::40], rows_per_file=20)
     examples = list(write.examples(few))
     assert len({example.prompt for example in examples}) == len(examples) == 20 * len(few.files)
 
