@@ -131,14 +131,14 @@ class Renderer:
             ("schedule", str(variant.number)),
             template,
             {"prm": prm, "has": parameters.__contains__, "title": variant.title, **variant.constants},
-            _formatted,
+            formatted,
         )
 
     def _network(self, architecture: Architecture) -> Fragment:
         if self._limits and is_own(architecture):
             return self._in_limits(architecture.template, ("network", architecture.name), architecture)
         values = {"title": architecture.title, "config": architecture.config, "recipe": architecture.recipe}
-        return self._fragment(("network", architecture.name), architecture.template, values, _formatted)
+        return self._fragment(("network", architecture.name), architecture.template, values, formatted)
 
     def _training(self, architecture: Architecture, variant: Variant, schedule: str, network: str) -> Fragment:
         if self._limits and is_own(architecture, variant):
@@ -288,8 +288,12 @@ def _one_or_all(suffixes: tuple[str, ...]) -> str:
     return repr(suffixes[0] if len(suffixes) == 1 else suffixes) if suffixes else ""
 
 
-def _formatted(code: str) -> str:
-    """The code with each class and function formatted on its own: many schedules have the same ones."""
+def formatted(code: str) -> str:
+    """The code with each class and function formatted on its own: many schedules have the same ones.
+
+    Raises:
+        ValueError: if it is not Python.
+    """
     blocks = re.split(r"^(?=(?:class|def) )", code, flags=re.MULTILINE)
     return "\n\n\n".join(_black(block) for block in blocks if block.strip())
 

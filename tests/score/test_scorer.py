@@ -144,7 +144,7 @@ def test_a_right_answer_in_other_words_passes(tiny, scorer, number):
 
 def test_another_api_with_the_same_curve_passes(tiny, scorer):
     """The file of an equivalent schedule passes for the row of the other."""
-    examples = [e for e in convert.examples(corpus.task_input(tiny, (1, 2, 6, 23), "Tiny")) if e.scope == "file"]
+    examples = [e for e in convert.of_equivalents(corpus.task_input(tiny, (1, 2, 6, 23), "Tiny")) if e.scope == "file"]
     verdicts = scorer.batch([samples_of(row_of(each), [each.completion])[0] for each in examples[:2]])
     assert [verdict.passed for verdict in verdicts] == [True] * len(verdicts) != []
 

@@ -10,7 +10,7 @@ from lrgen.finetune.phrasing import forms, numeral, phrase
 
 _MAX_EPOCHS = 12
 _MIN_BATCHES = 5
-_HEADER = "| step | learning rate |"
+_COLUMNS = ("step", "learning rate")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def question(code: str, call: Call, form: Form, chance: random.Random) -> str:
         stepping=_stepping(call, chance),
         counting=_sentence(chance.choice(_COUNTING), chance),
         request=_sentence(chance.choice(_REQUESTS), chance, steps=_steps(call, chance), group=_group(call)),
-        answer=_sentence(chance.choice(form.requests), chance, header=_HEADER),
+        answer=_sentence(chance.choice(form.requests), chance, header=_header()),
         horizon=str(call.horizon),
         prm=json.dumps(dict(call.prm)),
         lr=_value("lr", call.prm["lr"], chance),
@@ -285,9 +285,13 @@ def _assigned(answer: Mapping[int, str]) -> str:
     return "".join(f"lr({step}) = {rate}\n" for step, rate in answer.items())
 
 
+def _header() -> str:
+    return f"| {' | '.join(_COLUMNS)} |"
+
+
 def _table(answer: Mapping[int, str]) -> str:
     rows = "".join(f"| {step} | {rate} |\n" for step, rate in answer.items())
-    return f"{_HEADER}\n| ---: | ---: |\n{rows}"
+    return f"{_header()}\n| ---: | ---: |\n{rows}"
 
 
 def _csv(answer: Mapping[int, str]) -> str:

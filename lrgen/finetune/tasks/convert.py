@@ -1,38 +1,57 @@
-"""Conversion of a schedule to another API with the same learning rates; both files are verified."""
+"""Conversion of a schedule to another API or another form of code with the same learning rates.
+
+Equivalents of the catalogue are verified files. The forms of a schedule are made from its code, and executed.
+"""
 
 import dataclasses
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lrgen import curves
-from lrgen.errors import DatasetError
-from lrgen.finetune import wording
+from lrgen.errors import CorpusError, DatasetError
+from lrgen.finetune import forms, wording
 from lrgen.finetune.corpus import VerifiedFile
-from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.example import SYSTEM, Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.forms import Form
+from lrgen.finetune.instructions import convert as instructions
+from lrgen.finetune.mutants import RunContext
 from lrgen.records import Outcome, Variant
 from lrgen.source import normalise, sections
+from lrgen.verify import trace
+from lrgen.verify.trace import TraceSpec
 
 NAME = "convert"
-SUMMARY = "A schedule or a whole file → the same learning rates through another API."
+SUMMARY = "A schedule or a whole file → the same learning rates through another API, or in another form of code."
 EVIDENCE = ("equals", "schedule_of")
+NEEDS_CONTEXT = True
 _EXACT = 1e-9
 HORIZONS = (1, 2, 3, 10, 90, 391, 1000)
 
-_OF_SCHEDULES = (
-    "Write the same schedule with {api}. The learning rate must be the same at every step.",
-    "Rewrite this `make_scheduler` to use {api} without changing the learning rate at any step.",
-    "Convert this schedule to {api}. Keep the hyperparameters and the learning rates.",
-)
-_OF_FILES = (
-    "Make this module use {api} for its schedule. The learning rate must stay the same at every step. Show the whole "
-    "file.",
-    "Port the schedule of this file to {api} without changing any learning rate. Answer with the whole file.",
-)
+_HORIZON_OF_FORMS = 40
+_STEPS_OF_FORMS = 50
 
 
-def examples(task_input: TaskInput) -> Iterator[Example]:
-    """Yield each ordered pair of equivalents as whole files of each architecture, and once as a schedule."""
+def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
+    """Yield conversions between equivalents, and between the forms of each schedule (lrgen.finetune.forms).
+
+    Each ordered pair of equivalents occurs as whole files of each architecture, and once as a schedule; each ordered
+    pair of forms occurs once as a schedule.
+
+    Raises:
+        CorpusError: when the learning rates of a form differ from the curve.
+    """
+    yield from of_equivalents(task_input)
+    yield from _of_forms(task_input, context)
+
+
+def of_equivalents(task_input: TaskInput) -> Iterator[Example]:
+    """Yield the conversions between equivalents, which are verified files."""
     equivalents: dict[tuple[int, str], list[VerifiedFile]] = {}
     for file in task_input.files:
         equivalents.setdefault((_root(file.variant), file.architecture.name), []).append(file)
@@ -40,10 +59,83 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
     for files in equivalents.values():
         for before, after in permutations(files, 2):
             schedules.setdefault((before.variant.number, after.variant.number), []).append((before, after))
-            yield _example(task_input, before, after, _OF_FILES, Scope.FILE)
+            yield _example(task_input, before, after, Scope.FILE)
     for pairs in schedules.values():
         before, after = task_input.chance(NAME, pairs[0][0].variant.key, pairs[0][1].variant.key).choice(pairs)
-        yield _example(task_input, before, after, _OF_SCHEDULES, Scope.SCHEDULE)
+        yield _example(task_input, before, after, Scope.SCHEDULE)
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """The code of a schedule in a form, as lrgen.verify.trace executes it."""
+
+    file: VerifiedFile
+    form: Form
+    source: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.key}/{self.form}"
+
+    @property
+    def variant(self) -> Variant:
+        return self.file.variant
+
+    @property
+    def path(self) -> Path:
+        return self.file.path
+
+
+def _of_forms(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
+    schedules: dict[int, list[VerifiedFile]] = {}
+    for file in task_input.files:
+        schedules.setdefault(file.variant.number, []).append(file)
+    chosen = [task_input.chance(NAME, files[0].variant.key).choice(files) for files in schedules.values()]
+    requests = ((coded, _specs(coded.variant)) for file in chosen for coded in _forms(file))
+    codes: dict[str, list[_Coded]] = {}
+    for coded, specs, traces in trace.run(requests, context.workers):
+        for spec, rates in zip(specs, traces, strict=True):
+            _compare(coded, spec, rates)
+        codes.setdefault(coded.variant.key, []).append(coded)
+    for of_schedule in codes.values():
+        for before, after in permutations(of_schedule, 2):
+            yield _example_of_forms(task_input, before, after)
+
+
+def _forms(file: VerifiedFile) -> Iterator[_Coded]:
+    yield from (_Coded(file, form, code) for form, code in forms.of(file.source).items())
+
+
+def _specs(variant: Variant) -> tuple[TraceSpec, ...]:
+    """Return the traces of a form: with the defaults, and with other hyperparameters."""
+    steps = tuple(range(_STEPS_OF_FORMS))
+    other = {
+        parameter.name: max(parameter.low, round(0.4 * parameter.high, 3)) for parameter in variant.hyperparameters
+    }
+    return tuple(TraceSpec(_HORIZON_OF_FORMS, {"lr": 0.1, **prm}, steps) for prm in ({}, other))
+
+
+def _compare(coded: _Coded, spec: TraceSpec, rates: trace.Rates) -> None:
+    variant = coded.variant
+    prm = {name: value for name, value in spec.prm.items() if name != "lr"}
+    expected = curves.rates(variant, spec.at, spec.horizon, spec.prm["lr"], prm)
+    if not (abs(np.asarray(rates[0]) - expected) <= variant.tolerance * spec.prm["lr"]).all():
+        raise CorpusError(f"{coded.name}: the learning rates of this form differ from the curve")
+
+
+def _example_of_forms(task_input: TaskInput, before: _Coded, after: _Coded) -> Example:
+    key = f"{before.name}-{after.form}"
+    chance = task_input.chance(NAME, key)
+    target = instructions.form(after.form, chance)
+    return Example(
+        task=NAME,
+        key=key,
+        prompt=instructions.of_schedule(before.source, target, instructions.kept(chance), chance),
+        completion=after.source,
+        scope=Scope.SCHEDULE,
+        files=(after.file,),
+        evidence={"schedule_of": after.file.sha256, "form": after.form.value},
+    )
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
@@ -73,6 +165,9 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
 
 def _not_converted(row: Row, completion: str) -> str:
     """Return why code with correct learning rates is not a conversion; empty when it is one."""
+    form = json.loads(row["evidence"]).get("form")
+    if form is not None and form != forms.form_of(completion):
+        return f"expected the form {form}, got {forms.form_of(completion) or 'another one'}"
     wanted, used = (sections.torch_schedulers(text) for text in (row["completion"], completion))
     if used != wanted:
         names = [wording.listed([f"`{name}`" for name in sorted(names)]) or "none" for names in (wanted, used)]
@@ -112,21 +207,21 @@ def _difference(before: Variant, after: Variant, horizon: int) -> float:
     return float(abs(first - second).max()) / base_lr
 
 
-def _example(
-    task_input: TaskInput, before: VerifiedFile, after: VerifiedFile, requests: tuple[str, ...], scope: Scope
-) -> Example:
+def _example(task_input: TaskInput, before: VerifiedFile, after: VerifiedFile, scope: Scope) -> Example:
     whole = scope is Scope.FILE
     key = f"{before.name if whole else before.variant.key}-{after.variant.key}"
+    chance = task_input.chance(NAME, key)
     given, answer = (file.source if whole else sections.parse(file.source).standalone for file in (before, after))
-    request = task_input.chance(NAME, key).choice(requests).format(api=_api(before, after))
-    request += f' `make_scheduler` sets `scheduler.schedule = ("{after.variant.title}", total_steps)`.'
+    notes = instructions.title(after.variant.title, chance)
     within = _within(before, after)
     if within > _EXACT:
-        request += f" Differences up to {within:g} of the base learning rate are acceptable."
+        notes += f" Differences up to {within:g} of the base learning rate are acceptable."
+    request = instructions.of_file if whole else instructions.of_schedule
     return Example(
         task=NAME,
         key=key,
-        prompt=f"{request}\n\n{wording.fenced(given)}",
+        prompt=request(given, _api(before, after), notes, chance),
+        system=wording.interface(after) if whole else SYSTEM,
         completion=answer,
         scope=scope,
         files=(after, before),

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from lrgen.finetune.instructions import contract, edit, infill, schedule, write
+from lrgen.finetune.instructions import contract, convert, edit, explain, infill, schedule, trace, write
 from lrgen.finetune.phrasing import phrase
 
 FIELD = re.compile(r"\{(\w+)\}")
@@ -24,7 +24,9 @@ def templates_of(module: ModuleType) -> Iterator[str]:
 
 
 every_module = pytest.mark.parametrize(
-    "module", [contract, edit, infill, schedule, write], ids=lambda module: module.__name__.rpartition(".")[2]
+    "module",
+    [contract, convert, edit, explain, infill, schedule, trace, write],
+    ids=lambda module: module.__name__.rpartition(".")[2],
 )
 
 
@@ -62,7 +64,7 @@ def test_every_text_of_a_template_is_well_formed(module):
     templates = list(templates_of(module))
     assert len(templates) >= 10
     for text in (text for template in templates for text in texts_of(template)):
-        assert text[0].isupper() or text[0] in "`#-<", text
+        assert text[0].isupper() or text[0] in "`#-<(", text
         assert not re.search(r"\S  |\s[.,;:!?](\s|$)|\.\.|[?!:,;]\.", text), text
         assert not re.search(r"[\[\]|]", text), text
         assert not re.search(r"\b([A-Za-z]+) \1\b", text), text

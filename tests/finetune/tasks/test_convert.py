@@ -1,20 +1,31 @@
 """Task convert: the same learning rates through another API."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
 
-from lrgen.errors import DatasetError
-from lrgen.finetune import wording
+from lrgen.errors import CorpusError, DatasetError
+from lrgen.finetune import forms, wording
 from lrgen.finetune.example import Scope
+from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.tasks import convert
 from lrgen.source import sections
+from tests import corpus
 
 
 @pytest.fixture(scope="module")
 def examples(full_input):
-    return list(convert.examples(full_input))
+    return list(convert.of_equivalents(full_input))
+
+
+@pytest.fixture(scope="module")
+def of_forms(catalogue, tmp_path_factory):
+    """The conversions between the forms of step decay (none), cosine decay, warm-up, 1-cycle and noise."""
+    task_input = corpus.task_input(catalogue, (1, 23, 37, 34, 129, 167))
+    context = RunContext(tmp_path_factory.mktemp("cache"), workers=1)
+    return [example for example in convert.examples(task_input, context) if "form" in example.evidence]
 
 
 def test_conversions_are_between_equivalents_in_both_directions(examples, full_input):
@@ -42,11 +53,19 @@ def test_a_conversion_is_from_a_verified_file_to_another(examples):
         assert given != expected
 
 
+def test_examples_of_a_model_do_not_depend_on_other_models(examples, full_input):
+    """The conversions of whole files of a model are the same when it is built without others."""
+    single = replace(full_input, files=[file for file in full_input.files if file.architecture.name == "SqueezeNet"])
+    expected = [example for example in examples if example.key.startswith("SqueezeNet")]
+    assert [example for example in convert.of_equivalents(single) if example.scope is Scope.FILE] == expected
+
+
 def test_a_request_gives_the_recorded_schedule(examples):
     """The prompt has the title that the completion records, which no other text of the prompt determines."""
     for example in examples:
-        request = example.prompt.split("```")[0]
+        request = re.sub(r"```.*?```", "", example.prompt, flags=re.DOTALL)
         assert f'scheduler.schedule = ("{example.files[0].variant.title}", total_steps)' in request
+        assert (example.system == wording.interface(example.files[0])) == (example.scope is Scope.FILE)
 
 
 def test_the_evidence_is_the_trace_or_the_curve(full_input):
@@ -57,3 +76,39 @@ def test_the_evidence_is_the_trace_or_the_curve(full_input):
     assert convert.compared(native, closed_form)["same_curve_within"] == 1e-9
     with pytest.raises(DatasetError, match=r"^ResNet/A0_006 and ResNet/A0_007: the curves .* differ by [\d.e-]+$"):
         convert.compared(native, other)
+
+
+# Forms of code.
+
+
+def test_each_form_of_a_schedule_is_converted_to_each_other(of_forms):
+    """A schedule with a callable class has up to six conversions, from the code of a form to that of another."""
+    pairs = {}
+    for example in of_forms:
+        given, answer = forms.form_of(wording.quoted(example.prompt)), forms.form_of(example.completion)
+        pairs.setdefault(example.files[0].variant.number, set()).add((given, answer))
+        assert answer == example.evidence["form"]
+    assert pairs.keys() == {23, 37, 34, 129, 167}
+    assert pairs[37] == set(itertools.permutations(forms.Form, 2))
+    assert pairs[34] == set(itertools.permutations((forms.Form.CALLABLE, forms.Form.SUBCLASS), 2))  # two methods
+
+
+def test_a_request_for_a_form_names_it(of_forms):
+    """The request says which form is asked for and that the recorded schedule stays."""
+    words = {"callable": "class|__call__", "closure": "function|closure", "subclass": "LRScheduler.*get_lr"}
+    for example in of_forms:
+        request = re.sub(r"```.*?```", "", example.prompt, flags=re.DOTALL)
+        assert re.search(words[example.evidence["form"]], request)
+        assert "`scheduler.schedule`" in request
+
+
+def test_a_form_with_other_learning_rates_is_an_error(catalogue, tmp_path, monkeypatch):
+    """Each form is executed; one whose learning rates differ from the curve ends the build."""
+    made = forms.of
+
+    def wrong(source):
+        return {form: code.replace("0.5 * (1 +", "0.5 * (1.01 +") for form, code in made(source).items()}
+
+    monkeypatch.setattr(forms, "of", wrong)
+    with pytest.raises(CorpusError, match=r"^A0_023/\w+: the learning rates of this form differ from the curve$"):
+        list(convert.examples(corpus.task_input(catalogue, (23,)), RunContext(tmp_path)))

@@ -8,7 +8,7 @@ import pytest
 
 from lrgen.finetune import wording
 from lrgen.finetune.example import SYSTEM, Scope
-from lrgen.finetune.tasks import convert, edit, explain, infill, write
+from lrgen.finetune.tasks import edit, explain, infill, write
 
 
 def test_the_wording_of_a_file_agrees_with_its_code(full_input):
@@ -51,7 +51,7 @@ def test_the_interface_begins_with_the_usual_message_and_states_each_requirement
         assert all(f"\n- {line}" in interface for line in [*wording.contract(file), wording.stepping(file.variant)])
 
 
-@pytest.mark.parametrize("task", [write, infill, edit, explain, convert], ids=lambda task: task.NAME)
+@pytest.mark.parametrize("task", [write, infill, edit, explain], ids=lambda task: task.NAME)
 def test_examples_of_a_model_do_not_depend_on_other_models(task, full_input):
     """The examples of a model are the same when it is built without others."""
     single = replace(full_input, files=[file for file in full_input.files if file.architecture.name == "SqueezeNet"])
