@@ -49,13 +49,13 @@ def marked(text: str) -> str:
 def network(architecture: Architecture) -> str:
     """Return the title of a network as in a sentence: ``ResNet-20``, ``the ICNet classifier``."""
     title = architecture.title
-    return f"the {title}" if title.split()[-1] in _NOUNS else title
+    return f"the {title}" if title.split(" ")[-1] in _NOUNS else title
 
 
 def described(architecture: Architecture) -> str:
     """Return a sentence on a network: ``The network is the ResNet-20 of He et al. for CIFAR: …``."""
     text = architecture.summary
-    article = text.split()[0] in ("A", "An", "The")
+    article = text.split(" ")[0] in ("A", "An", "The")
     return f"The network is {text[:1].lower()}{text[1:]}" if article else f"The network: {text}"
 
 

@@ -144,7 +144,8 @@ def _table(file: VerifiedFile, chance: random.Random) -> str:
         ("Hyperparameters", "; ".join(facts.parameters) or "none"),
         ("Training", facts.training),
     ]
-    table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])
+    head = chance.choice(("| Item | Requirement |", "| Part | Specification |", "| Topic | Value |", "| | |"))
+    table = "\n".join([head, "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])
     return f"{table}\n\n{facts.law}\n\n{bullets(facts.requirements.all)}"
 
 
@@ -178,7 +179,7 @@ def _dialogue(file: VerifiedFile, chance: random.Random) -> str:
     answers = [
         ("[Which network|What is the network|Which model]?", facts.network),
         ("[Which schedule|What does the learning rate do|What is the schedule]?", f"{facts.title}. {facts.does}"),
-        ("[What is the formula|What exactly is the learning rate|And as a formula]?", facts.law),
+        ("[What exactly is the learning rate|And exactly|How is it computed]?", facts.law),
         ("[When is it stepped|What is a step|Per epoch or per batch]?", facts.stepped),
         ("[What happens after the last step|And after the end|Past the end]?", facts.ending),
         ("[Which scheduler class|How is it implemented|Built with what]?", facts.implemented),

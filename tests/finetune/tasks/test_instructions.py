@@ -97,11 +97,11 @@ def test_the_instructions_of_a_task_differ(task, examples, full_input):
 @pytest.mark.parametrize("task", [write, infill, edit], ids=lambda task: task.NAME)
 def test_more_rows_per_file_keep_the_first_ones(task, full_input):
     """With more rows of each file, those of a smaller dataset stay as they are."""
-    some = replace(full_input, files=full_input.files[:40])
-    fewer, more = (list(task.examples(replace(some, rows_per_file=count))) for count in (1, 3))
-    assert len(fewer) < len(more)
-    kept = {example.key: example for example in more}
-    assert [kept[example.key] for example in fewer] == fewer
+    forty = replace(full_input, files=full_input.files[:40])
+    single, triple = (list(task.examples(replace(forty, rows_per_file=count))) for count in (1, 3))
+    assert len(single) < len(triple)
+    kept = {example.key: example for example in triple}
+    assert [kept[example.key] for example in single] == single
 
 
 @every_task
