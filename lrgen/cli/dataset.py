@@ -59,7 +59,7 @@ def dataset_build(
     ] = 2,
     mutants_per_file: Annotated[
         int, typer.Option(min=1, help="Number of mutants of each file, in each task about mutants.")
-    ] = 2,
+    ] = 1,
     traces_per_file: Annotated[
         int, typer.Option(min=1, help="Number of questions about the learning rates of each schedule.")
     ] = 20,

@@ -42,7 +42,7 @@ class Plan:
     limit: int | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
     rows_per_file: int = 2
-    mutants_per_file: int = 2
+    mutants_per_file: int = 1
     traces_per_file: int = 20
     holdout_families: tuple[str, ...] = ()
     holdout_architectures: tuple[str, ...] = ()
