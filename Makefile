@@ -12,6 +12,13 @@ VERIFIERS_VERSION = 0.4.0
 TRAINERS_VENV = .venv-trainers
 TRAINERS = verl==0.9.1 openrlhf==0.11.2 ms-swift==4.6.0
 TRAINERS_NEED = codetiming json_repair modelscope omegaconf peft pylatexenc tensordict
+# The clients that read datasets, each in an environment .venv-NAME of its own (6 GB, most of it Axolotl's torch).
+DATASETS_VERSION = 5.2.0
+TRL_VERSION = 1.16.0
+LLAMAFACTORY_VERSION = 0.9.5
+AXOLOTL_VERSION = 0.19.0
+MLCROISSANT_VERSION = 1.1.1
+CLIENTS = datasets mlcroissant trl llamafactory axolotl
 BIN = $(VENV)/bin
 VARIANTS ?= 1-50
 DATASET ?= dataset
@@ -26,7 +33,7 @@ FAST = -m "not slow" --max-worker-restart 0 -o faulthandler_exit_on_timeout=true
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify verify-grid dataset test test-all lemur integrations lint bench bench-gpu gpu-wheels docs golden lock clean
+.PHONY: setup verify verify-grid dataset test test-all lemur integrations clients lint bench bench-gpu gpu-wheels docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -74,9 +81,25 @@ $(LEMUR_VENV)/.ready: | setup
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(LEMUR_VENV)/bin/python nn-dataset==$(LEMUR_VERSION) pylint
 	@touch $@
 
-integrations: $(VERIFIERS_VENV)/.ready $(TRAINERS_VENV)/.ready
+integrations: $(VERIFIERS_VENV)/.ready $(TRAINERS_VENV)/.ready clients
 	PYTHONPATH=. $(VERIFIERS_VENV)/bin/python -m pytest integrations/verifiers
 	PYTHONPATH=. $(TRAINERS_VENV)/bin/python -m pytest integrations/trainers
+
+# The environments of LLaMA-Factory and Axolotl have older versions of datasets.
+clients: $(CLIENTS:%=.venv-%/.ready)
+	PYTHONPATH=. $(BIN)/python -m integrations.clients.dataset build/clients
+	for client in $(CLIENTS); do PYTHONPATH=. .venv-$$client/bin/python -m pytest integrations/clients/test_$$client.py || exit 1; done
+	for client in llamafactory axolotl; do PYTHONPATH=. .venv-$$client/bin/python -m pytest integrations/clients/test_datasets.py || exit 1; done
+
+.venv-datasets/.ready: PACKAGES = datasets==$(DATASETS_VERSION)
+.venv-trl/.ready: PACKAGES = -c requirements.lock --editable . trl==$(TRL_VERSION)
+.venv-llamafactory/.ready: PACKAGES = llamafactory==$(LLAMAFACTORY_VERSION)
+.venv-axolotl/.ready: PACKAGES = axolotl==$(AXOLOTL_VERSION)
+.venv-mlcroissant/.ready: PACKAGES = "mlcroissant[parquet]==$(MLCROISSANT_VERSION)"
+$(CLIENTS:%=.venv-%/.ready): .venv-%/.ready: requirements.lock | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python $(PACKAGES) pytest
+	@touch $@
 
 $(VERIFIERS_VENV)/.ready: integrations/verifiers/pyproject.toml requirements.lock | setup
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VERIFIERS_VENV)
@@ -120,4 +143,4 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) $(TRAINERS_VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) $(TRAINERS_VENV) $(CLIENTS:%=.venv-%) .pytest_cache .mypy_cache .ruff_cache build dist

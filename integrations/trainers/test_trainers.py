@@ -80,7 +80,8 @@ def test_verl_gets_the_score(row, is_right):
 
 @pytest.mark.parametrize("is_right", [True, False])
 def test_openrlhf_gets_the_reward(row, is_right):
-    """OpenRLHF loads ``reward_func`` from the file, and hands it the query with the end of the text."""
+    """OpenRLHF makes a text of the messages, loads ``reward_func``, and hands it the query with the end of the text."""
+    from openrlhf.datasets.prompts_dataset import preprocess_data
     from openrlhf.utils.agent import SingleTurnAgentExecutor
 
     class Engine:
@@ -88,11 +89,14 @@ def test_openrlhf_gets_the_reward(row, is_right):
             tokens = [*map(ord, row["completion"] if is_right else WRONG), 0]
             return SimpleNamespace(outputs=[SimpleNamespace(token_ids=tokens, finish_reason="stop", logprobs=None)])
 
-    line = openrlhf.line(row)
+    def template(messages: list[dict[str, str]], **_: object) -> str:
+        return "".join(f"<{message['role']}>{message['content']}" for message in messages)
+
+    keys = {"input_key": "prompt", "label_key": "label", "apply_chat_template": template}
+    prompt, label = preprocess_data(openrlhf.line(row), **keys)
+    assert prompt == f"<system>{row['system']}<user>{row['prompt']}"
     sampling = SimpleNamespace(max_tokens=10_000, logprobs=None)
-    run = SingleTurnAgentExecutor(FILE).execute(
-        line["prompt"], line["label"], sampling, 1_000_000, Tokenizer(), Engine()
-    )
+    run = SingleTurnAgentExecutor(FILE).execute(prompt, label, sampling, 1_000_000, Tokenizer(), Engine())
     output = asyncio.run(run)
     assert output["extra_logs"]["passed"].item() == is_right
     assert output["scores"].item() == output["reward"].item()

@@ -124,22 +124,23 @@ def test_the_answers_of_the_dataset_are_valid(rows, tmp_path):
 def test_a_wrong_answer_is_repaired(rows, serving, tmp_path):
     """The model receives the reason why its first answer does not pass; its second one is graded."""
     right = {scored.question(row): row["completion"] for row in rows}
-    model = serving(lambda messages: WRONG if len(messages) == 1 else right[messages[0]["content"]])
+    model = serving(lambda messages: WRONG if len(messages) == 2 else right[messages[1]["content"]])
     traces = evaluate(tmp_path, model, turns=3)
     assert len(traces) == len(rows)
     for trace in traces:
         assert not trace["errors"]
         assert trace["metrics"]["passed"] == 1.0
         assert trace["rewards"]["reward"]["score"] == 1.0
-    repairs = [messages for messages in model.asked if len(messages) > 1]
+    repairs = [messages for messages in model.asked if len(messages) > 2]
     assert len(repairs) == len(rows)
     assert all(messages[-1]["content"].startswith("This does not pass: ") for messages in repairs)
 
 
 def test_one_turn_is_one_answer(rows, serving, tmp_path):
-    """By default the first answer is the last one."""
+    """By default the first answer is the last one; the model gets the system's message and the question of the row."""
     model = serving(lambda messages: WRONG)
     traces = evaluate(tmp_path, model, turns=1)
-    assert len(model.asked) == len(rows)
+    asked = sorted([(message["role"], message["content"]) for message in messages] for messages in model.asked)
+    assert asked == sorted([("system", row["system"]), ("user", scored.question(row))] for row in rows)
     assert [trace["metrics"]["passed"] for trace in traces] == [0.0] * len(rows)
     assert all(trace["rewards"]["reward"]["score"] < 0.5 for trace in traces)

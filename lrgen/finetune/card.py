@@ -4,41 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from lrgen.finetune import configurations, exposure, formats, inputs, manifest, statistics
+from lrgen.finetune import configurations, croissant, exposure, formats, inputs, manifest, statistics
 from lrgen.finetune.claims import LINES
 from lrgen.finetune.decontamination import GRAM
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.folder_card import Configuration, header
-from lrgen.finetune.rows import FIELDS, LICENCE, SCHEMA, table
+from lrgen.finetune.rows import LICENCE, SCHEMA, table
 
 README = "README.md"
-CROISSANT = "croissant.json"
-TITLE = "Verified PyTorch learning-rate schedules"
-_KEYWORDS = ("code", "pytorch", "learning-rate", "verified")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_CROISSANT_TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float", bool: "sc:Boolean"}
-_MEDIA_TYPES = {".parquet": "application/x-parquet", ".jsonl": "application/jsonlines"}
-# The terms of Croissant 1.0, appendix 1, that are used here.
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "dct": "http://purl.org/dc/terms/",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "includes": "cr:includes",
-    "key": "cr:key",
-    "recordSet": "cr:recordSet",
-    "source": "cr:source",
-}
 _SPLITS = {
     "train": "training",
     "validation": "groups for model selection",
@@ -62,11 +36,11 @@ def write(
     summaries: Mapping[str, str],
 ) -> None:
     """Write the card and the Croissant metadata of a folder that has its data files."""
-    (folder / CROISSANT).write_text(_croissant(folder, facts), encoding="utf-8")
+    (folder / croissant.NAME).write_text(croissant.text(folder, facts), encoding="utf-8")
     configured = configurations.of(folder, tally.preferences)
     parts = (
         _header(tally, configured),
-        f"# {TITLE}\n",
+        f"# {croissant.TITLE}\n",
         _introduction(facts, tally),
         _verification(facts, tally),
         f"## Tasks and splits\n\n{statistics.split_table(tally)}",
@@ -82,8 +56,8 @@ def write(
 
 def _header(tally: statistics.Tally, configured: Iterable[Configuration]) -> str:
     size = next((name for limit, name in _SIZES if tally.total < limit), "1M<n<10M")
-    lines = ["license: mit", "language:", "- en", f"pretty_name: {TITLE}", "size_categories:", f"- {size}"]
-    lines += ["task_categories:", "- text-generation", "tags:", *(f"- {word}" for word in _KEYWORDS)]
+    lines = ["license: mit", "language:", "- en", f"pretty_name: {croissant.TITLE}", "size_categories:", f"- {size}"]
+    lines += ["task_categories:", "- text-generation", "tags:", *(f"- {word}" for word in croissant.KEYWORDS)]
     return header(configured, lines)
 
 
@@ -180,64 +154,3 @@ def _limits(facts: Mapping[str, Any], exposures: Sequence[exposure.Exposure]) ->
         names = ", ".join(benchmark["name"] for benchmark in benchmarks)
         lines.append(f"- decontaminated against {names}: no row shares {GRAM} consecutive words with them")
     return "\n".join(lines) + "\n"
-
-
-def _croissant(folder: Path, facts: Mapping[str, Any]) -> str:
-    """Return the Croissant 1.0 metadata; the publisher adds ``url`` and ``datePublished``."""
-    data = [path for path in sorted(folder.rglob("*")) if path.suffix in _MEDIA_TYPES]
-    files = [_file_object(path.relative_to(folder).as_posix(), manifest.entry(path), path.suffix) for path in data]
-    parquet_set = {
-        "@type": "cr:FileSet",
-        "@id": parquet.NAME,
-        "name": parquet.NAME,
-        "description": "all columns of all rows, one file per split",
-        "encodingFormat": _MEDIA_TYPES[".parquet"],
-        "includes": f"{parquet.NAME}/*.parquet",
-    }
-    whole = {
-        "@context": _CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": "lrgen",
-        "description": f"{TITLE}: {facts['counts']['rows']} rows for fine-tuning language models on PyTorch code.",
-        "license": f"https://spdx.org/licenses/{LICENCE}.html",
-        "version": f"{SCHEMA}.0.0",
-        "inLanguage": "en",
-        "keywords": list(_KEYWORDS),
-        "distribution": [*files, parquet_set],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "rows",
-                "name": "rows",
-                "key": {"@id": "rows/id"},
-                "field": [
-                    _croissant_field(field.name, field.meaning, _CROISSANT_TYPES[field.type]) for field in FIELDS
-                ],
-            }
-        ],
-    }
-    return orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode() + "\n"
-
-
-def _file_object(name: str, entry: Mapping[str, Any], suffix: str) -> dict[str, Any]:
-    return {
-        "@type": "cr:FileObject",
-        "@id": name,
-        "name": name,
-        "contentUrl": name,
-        "contentSize": f"{entry['bytes']} B",
-        "encodingFormat": _MEDIA_TYPES[suffix],
-        "sha256": entry["sha256"],
-    }
-
-
-def _croissant_field(name: str, meaning: str, kind: str) -> dict[str, Any]:
-    return {
-        "@type": "cr:Field",
-        "@id": f"rows/{name}",
-        "name": name,
-        "description": meaning,
-        "dataType": kind,
-        "source": {"fileSet": {"@id": parquet.NAME}, "extract": {"column": name}},
-    }
