@@ -13,6 +13,8 @@ from lrgen.finetune.wording import listed
 from lrgen.records import Hyperparameter
 from lrgen.source import diffs, sections
 
+_NAMED = 0.8  # of the requests name the new schedule
+
 _AS_DIFF = (
     "[Answer|Reply] with a unified diff of `{name}`.",
     "[Give|Send] me the change as a patch [to|of] `{name}` [for|that applies with] `git apply`.",
@@ -67,6 +69,18 @@ _CHANGES = (
     "Next experiment: {net} with {new}. Start from this file.",
     "Our paper uses {new}; this file still has {old}. Bring it up to date.",
 )
+
+_UNNAMED = (
+    "Change the [learning-rate ]schedule of this [file|module].",
+    "This file needs another schedule.",
+    "[Can|Could] you give this file another schedule?",
+    "The learning rate of this file should follow another rule.",
+    "[Replace|Rewrite] the schedule of this file[ as follows].",
+    "Keep the network of this file[,] but not its schedule.",
+    "I would like another schedule in this file[, in place of {old}].",
+    "The next run of {net} has another schedule[; change this file].",
+)
+"""Requests for a change that describe the new schedule without its name."""
 
 _NEW_DEFAULTS = (
     "Keep the schedule of this file but change its default{s}: {changes}.",
@@ -144,8 +158,9 @@ def _defaults(after: VerifiedFile, changed: dict[str, str], chance: random.Rando
 
 
 def _change(before: VerifiedFile, after: VerifiedFile, chance: random.Random, stated: set[Part]) -> str:
-    templates: Sequence[str] = _CHANGES
-    if re.search(r", | to ", before.variant.title):
+    named = chance.random() < _NAMED
+    templates: Sequence[str] = _CHANGES if named else _UNNAMED
+    if named and re.search(r", | to ", before.variant.title):
         templates = [text for text in _CHANGES if not re.search(r"\{old\} (by|in|to|with|for)\b", text)]
     request = phrase(
         chance.choice(templates),
@@ -154,13 +169,15 @@ def _change(before: VerifiedFile, after: VerifiedFile, chance: random.Random, st
         old=before.variant.title,
         new=after.variant.title,
     )
-    return " ".join([request, *_sentences(before, after, chance, stated)])
+    return " ".join([request, *_sentences(before, after, chance, stated, named)])
 
 
-def _sentences(before: VerifiedFile, after: VerifiedFile, chance: random.Random, stated: set[Part]) -> Iterator[str]:
+def _sentences(
+    before: VerifiedFile, after: VerifiedFile, chance: random.Random, stated: set[Part], named: bool
+) -> Iterator[str]:
     """Yield sentences on the new schedule, and add what they state: the defaults, the differences, or all of it."""
     variant = after.variant
-    level = chance.choice(("defaults", "differences", "all"))
+    level = chance.choice(("defaults", "differences", "all") if named else ("differences", "all"))
     stated.add(Part.DEFAULTS)
     if level != "defaults":
         yield wording.summary(variant)

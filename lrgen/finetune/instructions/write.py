@@ -13,9 +13,12 @@ from lrgen.finetune.instructions import Instruction, schedule
 from lrgen.finetune.instructions.layouts import LAYOUTS
 from lrgen.finetune.instructions.system import Part, system
 from lrgen.finetune.phrasing import phrase
+from lrgen.records import Unit
 
 _SHORT = 1 / 3  # of requests of any length
 _NOTES = 0.4  # of the short requests are notes
+_NAMED = 0.8  # of the notes, and of the brief requests, name the schedule
+_LONGEST = 90  # characters of a formula in a note
 
 _NOTE = (
     "{net}, {bare}{given}, stepped {cadence}[.|]",
@@ -67,6 +70,29 @@ _BRIEF = (
     "Train {net} with {schedule}, in one self-contained file.",
 )
 """The first sentences of brief requests."""
+
+_UNNAMED = (
+    "[Write|Implement] a PyTorch [file|module] that trains {net}. [The schedule is this.|]",
+    "I [need|want] {net} in [one|a single] file, with [this learning rate|the following schedule].",
+    "[Can|Could] you write a training file for {net}? [This is what the learning rate should do.|The schedule is "
+    "this.]",
+    "Train {net} with this schedule[, in one file].",
+    "How do I train {net} in plain PyTorch with this schedule? [Please show|Show me] the complete file.",
+    "We train {net} like this[; please write the file].",
+    "[New|Next] file: {net}, with a schedule that does this.",
+    "[Please ]write {net} in PyTorch[, in one file]; the learning rate is as follows.",
+)
+"""The first sentences of brief requests that describe the schedule without its name."""
+
+_BY_FORMULA = (
+    "{net}, `lr` times `{formula}`, t and T in {steps}{given}",
+    "{net}. Factor on `lr` after t of T {steps}: `{formula}`. {defaults}",
+    "[Train|Code for] {net}, learning rate = `lr` * f with f = `{formula}`, where t counts {steps} and T is their "
+    "total{given}.",
+    "[Need|Wanted]: {net} with the factor `{formula}` on `lr` (t: completed {steps}, T: `total_steps`). {defaults}",
+    "Network: {net}\nFactor on `lr`: `{formula}`\nt, T: {steps}\nDefaults: {brief}",
+)
+"""Notes that give the formula of the schedule instead of its name."""
 
 _CLOSERS = (
     "[Answer|Reply] with the [whole|complete] file[ only| and nothing else].",
@@ -128,8 +154,9 @@ def any_length(file: VerifiedFile, chance: random.Random) -> Instruction:
 def _note(file: VerifiedFile, chance: random.Random) -> Instruction:
     variant = file.variant
     cadence = schedule.cadence(variant, chance)
+    by_formula = variant.unit is not Unit.METRIC and len(variant.formula) <= _LONGEST and chance.random() > _NAMED
     text = phrase(
-        chance.choice(_NOTE),
+        chance.choice(_BY_FORMULA if by_formula else _NOTE),
         chance,
         net=wording.network(file.architecture),
         schedule=variant.title,
@@ -137,31 +164,38 @@ def _note(file: VerifiedFile, chance: random.Random) -> Instruction:
         given=schedule.given(variant, chance),
         defaults=schedule.defaults(variant, chance),
         brief=schedule.briefly(variant, chance) or "none",
+        formula=variant.formula,
+        steps=wording.counted_in(variant),
         cadence=cadence,
         per=f"{'per batch' if variant.per_batch else 'per epoch'}{wording.driven(variant)}",
         unit="batch" if variant.per_batch else "epoch",
     )
-    return Instruction(text.replace("  ", " "), system(file, {Part.DEFAULTS}))
+    return Instruction(text.replace("  ", " ").strip(), system(file, {Part.DEFAULTS}))
 
 
 def _brief(file: VerifiedFile, chance: random.Random) -> Instruction:
     stated = {Part.DEFAULTS}
-    opener = phrase(chance.choice(_BRIEF), chance, net=wording.network(file.architecture), schedule=file.variant.title)
-    sentences = list(_sentences(file, chance, stated))
+    named = chance.random() < _NAMED
+    opener = phrase(
+        chance.choice(_BRIEF if named else _UNNAMED),
+        chance,
+        net=wording.network(file.architecture),
+        schedule=file.variant.title,
+    )
+    sentences = list(_sentences(file, chance, stated, named))
     if chance.random() < 0.5:
         stated.add(Part.ANSWER)
         sentences.append(phrase(chance.choice(_CLOSERS), chance))
     return Instruction(" ".join([opener, *sentences]), system(file, stated))
 
 
-def _sentences(file: VerifiedFile, chance: random.Random, stated: set[Part]) -> Iterator[str]:
+def _sentences(file: VerifiedFile, chance: random.Random, stated: set[Part], named: bool) -> Iterator[str]:
     """Yield the sentences of a brief request after the first, and add what they state."""
     variant = file.variant
-    if chance.random() < 0.4:
-        stated.add(Part.NETWORK)
+    network, formula = chance.random() < 0.4, chance.random() < 0.3
+    if network and named:
         yield wording.described(file.architecture)
-    formula = chance.random() < 0.3
-    if formula or chance.random() < 0.6:
+    if not named or formula or chance.random() < 0.6:
         yield wording.summary(variant)
     classes = wording.implementation(file.source)
     yield phrase(
@@ -177,6 +211,10 @@ def _sentences(file: VerifiedFile, chance: random.Random, stated: set[Part]) -> 
     if formula:
         stated.add(Part.SCHEDULE)
         yield f"{schedule.law(variant, chance)}\n\n{schedule.ending(variant, chance)}"
+    if network:
+        stated.add(Part.NETWORK)
+        if not named:
+            yield wording.described(file.architecture)
     if chance.random() < 0.3:
         stated.add(Part.TRAINING)
         yield wording.training(file)

@@ -40,12 +40,12 @@ def test_both_files_of_an_edit_share_a_group(examples):
 
 
 def test_request_and_system_message_define_the_new_schedule(examples):
-    """The request has title and changed defaults; it or the system's message has the rest of the schedule."""
+    """The request names or describes the schedule, with changed defaults; it or the system's message has the rest."""
     for example in examples:
         after, before = example.files
         request, new = example.prompt.partition("\n```")[0], after.variant
         text = f"{example.system}\n{request}"
-        assert new.title in request or new.title[1:] in request
+        assert new.title[1:] in request or wording.summary(new) in request
         changed = [parameter for parameter in new.hyperparameters if parameter not in before.variant.hyperparameters]
         assert all(any(form in request for form in schedule.numerals(parameter)) for parameter in changed)
         assert new.formula in text or new.formula == before.variant.formula
