@@ -36,7 +36,7 @@ def cases(variant: Variant) -> list[dict[str, Any]]:
     """
     if not curves.exists(variant):
         return []
-    other = {parameter.name: _other(parameter) for parameter in variant.hyperparameters}
+    other = {parameter.name: other_value(parameter) for parameter in variant.hyperparameters}
     horizons = _HORIZONS if variant.metric is None else _HORIZONS_OF_METRICS
     defaults = [_case(variant, horizon, _LR, {}) for horizon in horizons]
     return [*defaults, _case(variant, _OTHER_HORIZON, _OTHER_LR, other)]
@@ -71,7 +71,7 @@ def _metrics(metric: Metric, horizon: int) -> Iterator[float]:
         yield round(loss if metric is Metric.LOSS else 1 - loss / 4, 4)
 
 
-def _other(parameter: Hyperparameter) -> float:
+def other_value(parameter: Hyperparameter) -> float:
     """Return a value of a hyperparameter in its range, a quarter of the way from its default to the farther end."""
     end = max(parameter.low, parameter.high, key=lambda end: abs(end - parameter.default))
     value = float(f"{parameter.default + (end - parameter.default) / 4:.3g}")

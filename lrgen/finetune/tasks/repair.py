@@ -1,57 +1,39 @@
-"""A mutant and the reason why it fails → the original file or the diff; each mutant was run."""
+"""A faulty file with its traceback or its log → the original file or the diff; each mutant was run."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from lrgen.finetune import wording
+from lrgen.errors import DatasetError
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.instructions import repair as reports
 from lrgen.finetune.mutants import Failure, RunContext, failures
+from lrgen.finetune.scenarios import KINDS, scenarios
+from lrgen.finetune.symptoms import Request, Symptom, observe
 from lrgen.records import Outcome
 from lrgen.source import diffs
 
 NAME = "repair"
-SUMMARY = "A faulty file and the reason why it fails → the corrected file or a unified diff."
+SUMMARY = "A faulty file with its traceback or its log → the corrected file or a unified diff."
 EVIDENCE = ("equals", "patched")
 NEEDS_CONTEXT = True
 
-_REQUESTS = (
-    "This training module fails its checks. Please fix it.",
-    "My training file fails. What is wrong? Please fix it.",
-    "There is a bug in this module. Please fix it.",
-    "Fix the module below without changing code that works.",
-    "Find and fix the bug in this file.",
-)
-_VERDICTS = (
-    "The {stage} check fails: {reason}",
-    "FAILED in the {stage} check: {reason}",
-    "stage: {stage}\nreason: {reason}",
-)
-_AS_DIFF = (
-    f"Answer with a unified diff of `{diffs.FILE_NAME}`.",
-    f"Show only the patch to `{diffs.FILE_NAME}`, in a form that `git apply` accepts.",
-)
-_AS_FILE = ("Answer with the whole corrected file.", "Return the complete fixed file.")
+_BATCH = 64  # mutants whose symptoms are observed in one call
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """Yield an example of each mutant that the checks detect; the completion is the file or a diff."""
-    for failure in failures(NAME, task_input, context):
-        file, faulty = failure.mutant.file, failure.mutant.text
-        chance = task_input.chance(NAME, file.name, failure.mutant.mutation)
-        request = chance.choice(_REQUESTS)
-        verdict = chance.choice(_VERDICTS).format(stage=failure.stage, reason=_reason(failure))
-        as_diff = chance.random() < 0.5
-        answer = chance.choice(_AS_DIFF if as_diff else _AS_FILE)
-        yield Example(
-            task=NAME,
-            key=f"{file.name}/{failure.mutant.mutation}",
-            prompt=f"{request} {answer}\n\n{verdict}\n\n{wording.fenced(faulty)}",
-            completion=diffs.unified(faulty, file.source) if as_diff else file.source,
-            scope=Scope.FILE,
-            files=(file,),
-            evidence=_evidence(failure, as_diff),
-        )
+    """Yield an example of each mutant that the checks detect and a script shows; the completion is the file or a diff.
+
+    Mutations that no question could tell how to repair are not used (``scenarios.KINDS``).
+    """
+    detected = failures(NAME, task_input, context, kinds=KINDS)
+    while batch := list(itertools.islice(detected, _BATCH)):
+        requests = [_request(task_input, failure) for failure in batch]
+        symptoms = observe(requests, context.cache, context.workers)
+        for failure, symptom in zip(batch, symptoms, strict=True):
+            if symptom is not None:
+                yield _example(task_input, failure, symptom)
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
@@ -60,7 +42,11 @@ def assemble(row: Row, completion: str, reference: Reference) -> str:
     Raises:
         DatasetError: when the diff does not apply to the file of the prompt.
     """
-    return diffs.patched(completion, wording.quoted(row["prompt"]))
+    try:
+        text = reports.faulty_file(row["prompt"])
+    except ValueError as error:
+        raise DatasetError("the prompt has no file") from error
+    return diffs.patched(completion, text)
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
@@ -69,20 +55,32 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     return Grade.of_outcome(outcome)
 
 
-def _reason(failure: Failure) -> str:
-    """Return the reason of a failure with the title of the schedule instead of its number."""
-    variant = failure.mutant.file.variant
-    return failure.reason.replace(variant.label, variant.title)
+def _request(task_input: TaskInput, failure: Failure) -> Request:
+    mutant = failure.mutant
+    chance = task_input.chance(NAME, "scenarios", mutant.file.name, mutant.mutation)
+    return Request(mutant.text, mutant.file.source, scenarios(mutant.file, mutant.mutation, chance))
 
 
-def _evidence(failure: Failure, as_diff: bool) -> dict[str, Any]:
+def _example(task_input: TaskInput, failure: Failure, symptom: Symptom) -> Example:
+    file, faulty, mutation = failure.mutant.file, failure.mutant.text, failure.mutant.mutation
+    digest = hashlib.sha256(faulty.encode()).hexdigest()
+    key = f"{file.name}/{mutation}/{digest[:8]}"
+    chance = task_input.chance(NAME, key)
+    as_diff = chance.random() < 0.5
+    instruction = reports.report(file, faulty, mutation, symptom, as_diff, chance)
+    return Example(
+        task=NAME,
+        key=key,
+        prompt=instruction.prompt,
+        completion=diffs.unified(faulty, file.source) if as_diff else file.source,
+        scope=Scope.FILE,
+        files=(file,),
+        evidence=_evidence(failure, digest, as_diff),
+        system=instruction.system,
+    )
+
+
+def _evidence(failure: Failure, mutant: str, as_diff: bool) -> dict[str, Any]:
     original = failure.mutant.file.sha256
-    mutant = hashlib.sha256(failure.mutant.text.encode()).hexdigest()
     completion = {"applies_to": mutant, "patched": original} if as_diff else {"equals": original}
-    return {
-        **completion,
-        "mutation": failure.mutant.mutation,
-        "mutant": mutant,
-        "failed": failure.stage.value,
-        "reason": failure.reason,
-    }
+    return {**completion, **failure.evidence, "mutant": mutant}

@@ -16,6 +16,7 @@ from lrgen.catalogue import Catalogue
 from lrgen.finetune import grading, mutations, wording
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.grading import Submission
+from lrgen.finetune.instructions.repair import faulty_file
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import Rows, Split
 from lrgen.finetune.shards import examples_of
@@ -157,7 +158,8 @@ def test_the_file_of_every_own_answer_passes_the_strict_policy(task, rows, catal
 def completion_for(row: Row, text: str) -> str:
     """Return the completion of a row that makes a given file."""
     if row["completion"].startswith("--- "):
-        return diffs.unified(wording.quoted(row["prompt"]), text)
+        quoted = faulty_file if row["task"] == "repair" else wording.quoted
+        return diffs.unified(quoted(row["prompt"]), text)
     if row["task"] == "infill":
         return sections.parse(text).middle
     return sections.parse(text).standalone if row["scope"] == Scope.SCHEDULE else text

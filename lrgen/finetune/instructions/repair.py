@@ -1,0 +1,261 @@
+"""Reports of faults: a request, the traceback or the log, and what was intended where the file does not say it."""
+
+import random
+import re
+from collections.abc import Callable
+
+from lrgen.finetune import intents, wording
+from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.instructions import Instruction
+from lrgen.finetune.phrasing import phrase
+from lrgen.finetune.symptoms import Symptom
+from lrgen.source import diffs
+
+_RAISED = (
+    "[My|This] training [script|run] [crashes|fails] with [this traceback|the traceback below].",
+    "I get [this error|the following error|this exception] [from|with] [this module|my module|the module below].",
+    "`train.py` [stops|fails|ends] with [a|an exception of the type] {error}.",
+    "[Help|Please help]: {error}[ in my training module].",
+    "What does this {error} [mean|come from], and how do I fix it?",
+    "[Bug report|Issue|Bug]: {error} [in|from] `model.py`.",
+    "Traceback below[, file below that].",
+    "CI is red: {error}.",
+    "[The|My] job [failed|died|did not get far].",
+    "[Debug|Please debug] this[ for me].",
+    "Can you [see|tell me] why this [raises|fails with] {error}?",
+    "{error}, and I do not [see|understand] why.",
+    "Why does [this|my module|the module below] raise {error}?",
+    "[I am|We are] stuck with {error} [in|from] this [file|module].",
+    "[This file|The module below] used to work; after a [refactoring|cleanup] it raises {error}.",
+    "[A|One] line of this file is [wrong|broken], and Python says {error}.",
+    "[Hi, my|Hello, my|My] module [does not run|no longer runs].",
+    "Regression: `model.py` [fails|raises {error}].",
+    "[Please find|Find] the cause of this {error}.",
+    "Fails for me with {error}[; any idea?|.]",
+)
+_WRONG_RATES = (
+    "The learning rate [in my log|that I log] is [wrong|not what I expect].",
+    "[My|The|This] schedule does not do what [its docstring|the docstring] says.",
+    "Something is [wrong|off] with the learning rate [in this module|of this module|here].",
+    "No error, but the learning rate is wrong.",
+    "I [logged|printed|recorded] the learning rate, and it [looks wrong|is not the schedule that I wanted].",
+    "Why does [the learning rate|my schedule] look like this from {place} on?",
+    "From {place} on, the learning rate is wrong.",
+    "The learning rate [departs from|leaves] the plan at {place}.",
+    "[Ticket|Issue|Bug]: learning rate wrong from {place} on.",
+    "[Review comment|Review]: this schedule is not what the docstring describes.",
+    "[It runs|Training runs], but the schedule is [wrong|off].",
+    "[I think|I suspect] there is a bug in the learning-rate schedule [of this file|below].",
+    "Can you [see|tell me] why the learning rate is [off|wrong] at {place}?",
+    "[Wrong|Unexpected] learning rate at {place}.",
+    "[Please check|Check] the schedule in this [file|module]; the log [disagrees with|does not match] the docstring.",
+    "Our [monitoring|dashboard] shows [a strange|an unexpected] learning rate for this [model|module].",
+    "[Plotted|I plotted] the learning rate: not the curve of the docstring.",
+    "[Find|Please find] the bug: the learning rate at {place} [is not right|cannot be right].",
+)
+_WRONG_OPTIONS = (
+    "[The run|My run|Training] does not [use|follow] the hyperparameters that I pass.",
+    "A hyperparameter [seems to be|is] ignored.",
+    "[I change|I changed|Changing] a hyperparameter [and nothing happens|, without any effect].",
+    "[Bug|Issue]: a value in `prm` is ignored.",
+    "Why is one of my hyperparameters [ignored|not used]?",
+    "The [log|run] does not show the values that I passed.",
+    "[The hyperparameter search|My sweep] finds no difference between values of one hyperparameter.",
+    "`prm` is not [respected|honoured] everywhere in this file.",
+    "[Check|Please check] where this file [loses|ignores] a hyperparameter.",
+    "One entry of `prm` has no effect.",
+)
+_WRONG_RESULTS = (
+    "[The results|The numbers] of `learn` are wrong.",
+    "Training [does not work|is broken] with this module.",
+    "Something is wrong with the training loop [of this file|below].",
+    "[The log|My log] of this module makes no sense.",
+    "[Why|Can you see why] does this network not train properly?",
+    "No exception, but [the training|training] [goes wrong|is not right].",
+    "[Please look|Look] at the log: [this cannot be right|what is wrong here]?",
+    "[Bug|Issue]: `learn` does not train as it should.",
+    "I [suspect|think there is] a bug in `learn`.",
+    "The network [trains badly|does not train] since [the last change|I cleaned the file up].",
+)
+_FIX = (
+    "[Please fix it|Please fix the file|Fix it][, without changing code that works|, and nothing else].",
+    "What is wrong? [Please fix|Fix] it.",
+    "[Find and fix the bug|Find the bug and fix it].",
+    "[Can|Could] you [fix|correct|repair] it?",
+    "[Correct|Repair] the file.",
+    "What [is|would be] the fix?",
+    "[I need|I would like] a [minimal|small] fix.",
+    "",
+)
+_AS_DIFF = (
+    f"[Answer|Reply] with a unified diff of `{diffs.FILE_NAME}`.",
+    f"[Show|Send] only the patch to `{diffs.FILE_NAME}`, in a form that `git apply` accepts.",
+    f"[Give me|I need] the diff (`--- a/{diffs.FILE_NAME}`, `+++ b/{diffs.FILE_NAME}`) and nothing else.",
+    f"[A patch|A unified diff] of `{diffs.FILE_NAME}` [is enough|will do].",
+)
+_AS_FILE = (
+    "Answer with the [whole|complete] corrected file.",
+    "Return the [complete|whole] fixed file.",
+    "[Send|Show|Give] me the whole file[ again], [corrected|fixed].",
+    "[I want to paste it over the old one, so please|Please] answer with the whole file.",
+)
+_RAN = (
+    "[I ran|The run:|It was a run of] {conditions}.",
+    "[Run|Setting|Conditions]: {conditions}.",
+    "[I trained for|This is a run of] {conditions}.",
+)
+_CALLED = (
+    "[I called|The call:|The call was] {conditions}.",
+    "[Call|Setting]: {conditions}.",
+    "[I tried|This is for] {conditions}.",
+)
+_LOGGED = ("[The log has|The log:|It logs|Below is the log,] {logs}:", "[Output|Log] ({logs}):")
+_EXPECTED = (
+    "At {place} [I expect|I expected|it should be] `{line}`.",
+    "[Expected|Should be] at {place}: `{line}`.",
+    "[With the right schedule|By the docstring], {place} should [read|be] `{line}`.",
+)
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
+
+
+def _training(file: VerifiedFile, chance: random.Random) -> str:
+    return wording.training(file)
+
+
+# The intention that the fix of a mutation needs and the file does not state.
+_NEEDED: dict[str, Callable[[VerifiedFile, random.Random], str]] = {
+    "wrong default": intents.defaults,
+    "hyperparameter without default": intents.defaults,
+    "number of steps used as a fraction": intents.defaults,
+    "fraction used as a number of steps": intents.defaults,
+    "not held after the horizon": intents.end,
+    "missing criterion": _training,
+}
+
+
+def report(
+    file: VerifiedFile, faulty: str, mutation: str, symptom: Symptom, as_diff: bool, chance: random.Random
+) -> Instruction:
+    """Return the report of a person who sees the symptom of a mutant."""
+    places = _difference(symptom)
+    fields = {"error": _error(symptom), "place": places[0], "line": places[1]}
+    opener = phrase(chance.choice(_openers(symptom)), chance, **fields)
+    observation = _observation(symptom, chance)
+    fix = phrase(chance.choice(_FIX), chance)
+    answer = phrase(chance.choice(_AS_DIFF if as_diff else _AS_FILE), chance)
+    intent = _intent(file, mutation, symptom, chance)
+    expected = phrase(chance.choice(_EXPECTED), chance, **fields) if places[1] and chance.random() < 0.6 else ""
+    shown = symptom.traceback or symptom.printed
+    log = f"```text\n{shown.rstrip()}\n```"
+    if not symptom.traceback:
+        log = f"{phrase(chance.choice(_LOGGED), chance, logs=symptom.scenario.logs)}\n\n{log}"
+    first = " ".join(filter(None, (opener, observation)))
+    request = " ".join(filter(None, (fix, answer)))
+    parts = [_conditions(symptom, chance), log, " ".join(filter(None, (expected, intent)))]
+    body = [*parts, wording.fenced(faulty)]
+    if chance.random() < 0.3:
+        body = [wording.fenced(faulty), *parts]
+    texts = [f"{first} {request}", *body] if chance.random() < 0.6 else [first, *body, request]
+    return Instruction("\n\n".join(filter(None, texts)), wording.interface(file))
+
+
+def faulty_file(prompt: str) -> str:
+    """Return the faulty file of a report.
+
+    Raises:
+        ValueError: when it has none.
+    """
+    begin = prompt.index('```python\n"""') + len("```python\n")
+    return prompt[begin : prompt.index("\n```", begin) + 1]
+
+
+def _openers(symptom: Symptom) -> tuple[str, ...]:
+    if symptom.traceback:
+        return _RAISED
+    return {"results": _WRONG_RESULTS, "options": _WRONG_OPTIONS}.get(symptom.scenario.name, _WRONG_RATES)
+
+
+def _error(symptom: Symptom) -> str:
+    """Return the name of the exception of a traceback."""
+    last = symptom.traceback.rstrip().rpartition("\n")[2]
+    return f"`{last.partition(':')[0]}`" if last else ""
+
+
+def _difference(symptom: Symptom) -> tuple[str, str]:
+    """Return the place of the first line that differs, and what it should be: ``epoch 3`` and ``0.1 0.1``."""
+    if symptom.traceback:
+        return "", ""
+    printed, expected = symptom.printed.splitlines(), symptom.expected.splitlines()
+    for line, other in zip(printed, expected, strict=False):
+        if line != other:
+            place, _, rest = other.partition(": ")
+            return place, "" if symptom.scenario.name == "results" else rest
+    place = (expected if len(expected) > len(printed) else printed)[-1].partition(": ")[0]
+    return place, ""
+
+
+def _observation(symptom: Symptom, chance: random.Random) -> str:
+    """Return what a person notes in a log: a learning rate that never changes, one that is 0, a flat loss, a jump."""
+    if symptom.traceback:
+        return ""
+    if symptom.scenario.name == "results":
+        return _of_results(symptom.printed, chance)
+    lines = symptom.printed.splitlines()
+    rates = [[float(number) for number in _NUMBER.findall(line.partition(": ")[2])] for line in lines]
+    expected = [
+        [float(number) for number in _NUMBER.findall(line.partition(": ")[2])] for line in symptom.expected.splitlines()
+    ]
+    if symptom.scenario.name == "options" or not rates or not all(rates) or len(rates) != len(expected):
+        return ""
+    places = [line.partition(": ")[0] for line in lines]
+    if len({tuple(of_line) for of_line in rates}) == 1 and len(set(rates[0])) == 1:
+        return phrase("[It never changes.|The learning rate is constant.|It stays at one value.]", chance)
+    zero = next((at for at in range(len(rates)) if not any(map(any, rates[at:]))), None)
+    if zero and any(map(any, expected[zero:])):
+        return phrase(
+            "[It is 0 from {place} on.|From {place} on it is 0, so the weights do not change.|Nothing is learned from "
+            "{place} on: the learning rate is 0.]",
+            chance,
+            place=places[zero],
+        )
+    for at in range(1, len(rates)):
+        before, after = rates[at - 1][0], rates[at][0]
+        if before > 0 and after > 2 * before and expected[at][0] <= expected[at - 1][0]:
+            return phrase(
+                "[It jumps from {before} to {after} at {place}.|At {place} it jumps up to {after}.|There is a jump at "
+                "{place}.]",
+                chance,
+                before=f"{before:.4g}",
+                after=f"{after:.4g}",
+                place=places[at],
+            )
+    return ""
+
+
+def _of_results(printed: str, chance: random.Random) -> str:
+    losses = re.findall(r"loss (\S+),", printed)
+    weights = re.findall(r"weights (\S+)", printed)
+    accuracies = [float(value) for value in re.findall(r"accuracy (\S+),", printed)]
+    if any(accuracy > 1 for accuracy in accuracies):
+        return phrase("[An accuracy above 1?|The accuracy should be a fraction.|The accuracy exceeds 1.]", chance)
+    if len(set(losses)) == 1:
+        return phrase("[The loss is flat.|The loss does not move.|Loss and weights stay the same.]", chance)
+    if len(set(weights)) == 1:
+        return phrase("[The weights never change.|No weight changes.]", chance)
+    return ""
+
+
+def _conditions(symptom: Symptom, chance: random.Random) -> str:
+    if chance.random() < 0.3:
+        introduction = phrase("[My script|The script|`train.py`|This is `train.py`]:", chance)
+        return f"{introduction}\n\n{wording.fenced(symptom.scenario.text)}"
+    templates = _CALLED if symptom.scenario.name == "curve" else _RAN
+    return phrase(chance.choice(templates), chance, conditions=symptom.scenario.conditions)
+
+
+def _intent(file: VerifiedFile, mutation: str, symptom: Symptom, chance: random.Random) -> str:
+    if needed := _NEEDED.get(mutation):
+        return needed(file, chance)
+    if not symptom.traceback and chance.random() < 0.5:
+        return chance.choice((intents.network, intents.unit, intents.end))(file, chance)
+    return ""
