@@ -18,7 +18,7 @@ def made() -> dict[Form, str]:
 
 
 def test_a_schedule_with_a_callable_class_has_three_forms(made):
-    """The forms are told apart by their code, and each has imports, helpers and make_scheduler."""
+    """The code of a form shows which one it is; each has imports, helpers and make_scheduler."""
     assert list(made) == list(Form)
     for form, code in made.items():
         assert forms.form_of(code) is form

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from lrgen.finetune.instructions import contract, convert, edit, explain, infill, schedule, trace, write
+from lrgen.finetune.instructions import contract, convert, edit, explain, infill, prompts, schedule, trace, write
 from lrgen.finetune.phrasing import phrase
 
 FIELD = re.compile(r"\{(\w+)\}")
@@ -25,7 +25,7 @@ def templates_of(module: ModuleType) -> Iterator[str]:
 
 every_module = pytest.mark.parametrize(
     "module",
-    [contract, convert, edit, explain, infill, schedule, trace, write],
+    [contract, convert, edit, explain, infill, prompts, schedule, trace, write],
     ids=lambda module: module.__name__.rpartition(".")[2],
 )
 

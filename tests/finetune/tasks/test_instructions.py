@@ -24,8 +24,6 @@ OF_MUTANTS = ("repair", "prefer", "judge", "feedback")
 EVERY = 6  # one in so many files, for the tasks of mutants, which are costly
 AT_WORK = {
     "repair": "owner B works on it",
-    "convert": "owner C works on it",
-    "prompts": "owner C works on it",
 }
 INTERNAL = re.compile(
     r"\b(variants?|catalogue|harness|mutants?|mutations?|nursery|examiner|contract check|schedule check|trace digest"

@@ -7,7 +7,10 @@ import pytest
 
 from lrgen.errors import DatasetError
 from lrgen.extraction import detect_model, extract_lr
-from lrgen.finetune.example import Scope
+from lrgen.finetune.example import Reference, Scope
+from lrgen.finetune.instructions import prompts as instructions
+from lrgen.finetune.patterns import Pattern
+from lrgen.finetune.rows import Rows, Split
 from lrgen.finetune.tasks import prompts
 
 
@@ -25,7 +28,7 @@ def test_a_completion_has_a_model_and_a_learning_rate(full_input):
     """Completions are JSON objects with two keys; the model is a name or null, the learning rate within the range."""
     examples = list(prompts.examples(full_input))
     answers = [json.loads(example.completion) for example in examples]
-    assert len(prompts.PATTERNS) >= 30
+    assert len(prompts.PATTERNS) >= 70
     assert len(answers) > 0.95 * prompts.PER_PATTERN * len(prompts.PATTERNS)
     low, high = prompts.SETTINGS.prompt.lr_extraction.lr_range
     for answer in answers:
@@ -37,6 +40,39 @@ def test_a_completion_has_a_model_and_a_learning_rate(full_input):
 
 def test_a_text_that_extraction_reads_differently_is_an_error(full_input, monkeypatch):
     """A pattern with an ambiguous model ends the build with the text."""
-    monkeypatch.setattr(prompts, "PATTERNS", (prompts.Pattern("{active} and {other}, lr={lr}"),))
+    monkeypatch.setattr(prompts, "PATTERNS", (Pattern("{active} and {other}, lr={lr}"),))
     with pytest.raises(DatasetError, match=r"^pattern 1 of task prompts: expected .*, extraction returns \(None, "):
         next(prompts.examples(full_input))
+
+
+def test_the_examples_of_a_pattern_are_a_group(full_input):
+    """Each example has the group of its pattern, all of which are listed: a pattern is in one split."""
+    examples = list(prompts.examples(full_input))
+    assert {example.group for example in examples} == set(prompts.GROUPS)
+    assert all(example.key.startswith(f"{example.group}/") for example in examples)
+    assert len(prompts.GROUPS) == len(prompts.PATTERNS)
+
+
+def test_the_text_of_a_prompt_is_read_again(full_input):
+    """Whether the text stands behind the request or in a fence, it is that of the pattern."""
+    fenced = set()
+    for example in prompts.examples(full_input):
+        text, answer = instructions.text_of(example.prompt), json.loads(example.completion)
+        assert detect_model(text, prompts.SETTINGS) == answer["model"]
+        assert extract_lr(text, prompts.SETTINGS) == answer["learning_rate"]
+        assert text in example.prompt
+        assert "JSON" in example.prompt.replace(text, "") or '{"model"' in example.prompt
+        fenced.add("```text" in example.prompt)
+    assert fenced == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("model", "passed"), [("ResNet18", True), ("resnet-18", True), ("ResNet34", False), (18, False)]
+)
+def test_the_spelling_of_a_model_makes_no_difference(full_input, model, passed):
+    """Case and separators of a name do not count, the name does."""
+    example = next(iter(prompts.examples(full_input)))
+    prompt = "Which?\n\nTrain resnet-18 with lr 0.01"
+    row = Rows(0).of(example, Split.TRAIN, "") | {"prompt": prompt}
+    answer = json.dumps({"model": model, "learning_rate": 0.01})
+    assert prompts.grade(row, answer, Reference(full_input.catalogue), None).passed is passed
