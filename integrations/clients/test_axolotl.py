@@ -44,7 +44,9 @@ def test_pairs_have_the_style_of_the_conversations(dataset, model, tmp_path):
     [rows] = prepared(1, dataset, model, tmp_path)
     expected = lines(dataset, "dpo_messages", "train")
     assert len(rows) == len(expected)
-    for row, line in zip(rows, expected, strict=True):
+    by_id = {row["id"]: row for row in rows}  # Axolotl shuffles
+    for line in expected:
+        row = by_id[line["id"]]
         prompt = tokenizer.apply_chat_template(line["messages"], tokenize=False, add_generation_prompt=True)
         assert row["prompt"] == prompt
         assert row["chosen"].removesuffix(tokenizer.eos_token) == line["chosen"]["content"]

@@ -85,7 +85,7 @@ FIELDS = (
     Field("label", bool, "whether the completion is correct, in rows for KTO", nullable=True),
     Field("evidence", str, "JSON: how the completion was verified"),
     Field("checker", str, "JSON: the schedule, the architecture if one is asked for, and cases; `{}` without a file"),
-    Field("prompt_tokens", int, "the number of tokens of the prompt", nullable=True),
+    Field("prompt_tokens", int, "the number of tokens of the system's message and the prompt", nullable=True),
     Field(
         "completion_tokens",
         int,

@@ -183,11 +183,13 @@ class ShardMaker:
         return ""
 
     def _count_tokens(self, batch: Sequence[Row]) -> None:
+        systems = list({row["system"] for row in batch})  # often the same
+        of_system = dict(zip(systems, self._counter.count(systems), strict=True))
         prompts = self._counter.count([row["prompt"] for row in batch])
         completions = self._counter.count([row["completion"] for row in batch])
         rejected = self._counter.count([row["rejected"] or "" for row in batch])
         for row, prompt, *lengths in zip(batch, prompts, completions, rejected, strict=True):
-            row["prompt_tokens"], row["completion_tokens"] = prompt, max(lengths)
+            row["prompt_tokens"], row["completion_tokens"] = of_system[row["system"]] + prompt, max(lengths)
 
     def _is_long(self, row: Row) -> bool:
         limit = self._plan.max_tokens

@@ -456,11 +456,12 @@ def tokenizer(tmp_path) -> Path:
 
 
 def test_tokens_are_counted(task_input, tokenizer, tmp_path):
-    """Tokens of the prompt and of the longer completion are counted without truncation."""
+    """Tokens of the system's message, the prompt and the longer completion are counted without truncation."""
     build(task_input, plan(tokenizer=tokenizer), tmp_path / "out")
     for row in rows_of(tmp_path / "out"):
         longest = max(len(row["completion"].split()), len((row["rejected"] or "").split()))
-        assert (row["prompt_tokens"], row["completion_tokens"]) == (len(row["prompt"].split()), longest)
+        question = len(f"{row['system']} {row['prompt']}".split())
+        assert (row["prompt_tokens"], row["completion_tokens"]) == (question, longest)
 
 
 def test_rows_that_are_too_long_are_written_separately(task_input, tokenizer, tmp_path):

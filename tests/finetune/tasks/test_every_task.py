@@ -127,6 +127,14 @@ def test_examples_are_distinct(task, examples):
 
 
 @every_task
+def test_no_answer_begins_with_white_space(task, examples):
+    """A line break at the beginning would become one token with that of a chat template, and be lost to the loss."""
+    for example in examples[task.NAME]:
+        for answer in filter(None, (example.completion, example.rejected)):
+            assert not answer[:1].isspace(), example.key
+
+
+@every_task
 def test_evidence_has_a_key_of_the_task(task, examples):
     """The evidence of each example says how its completion was verified."""
     assert all(example.evidence.keys() & set(task.EVIDENCE) for example in examples[task.NAME])
