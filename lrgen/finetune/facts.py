@@ -13,6 +13,7 @@ _NUMBER = re.compile(rf"(?<![\w.]){_VALUE}(?![\w/]|\.\d)")
 _WORDS = {"half": 0.5, "halv": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1, "doubl": 2.0}
 _WRITTEN = re.compile(rf"\b(?:{'|'.join(_WORDS)})|{_NUMBER.pattern}", re.IGNORECASE)
 _CLOSE = 5e-3  # relative: 0.333 is 1/3
+_WIDTH = 300  # characters between the name of a hyperparameter and its default
 _TRIVIAL = (0.0, 1.0, 2.0)
 
 _PAST_END = {
@@ -118,7 +119,7 @@ def _states_default(parameter: Hyperparameter, variant: Variant, text: str) -> b
     others = "|".join(re.escape(other.name) for other in variant.hyperparameters if other.name != parameter.name)
     for line in text.splitlines():
         for match in re.finditer(rf"\b{re.escape(parameter.name)}\b", line):
-            behind = line[match.end() :]
+            behind = line[match.end() : match.end() + _WIDTH]
             if others:
                 behind = re.split(rf"\b(?:{others})\b(?=[`\"*]*(?: ?[:=|(]| is|,? default))", behind)[0]
             given = [

@@ -33,6 +33,8 @@ _MAX_LENGTH = 20_000  # characters of a text
 _MAX_CANDIDATES = 200
 _MAX_NODES = 400  # of an expression
 _MAX_DEPTH = 12  # definitions that use each other
+_MAX_STEPS = 5000  # nodes that the evaluation of an expression visits, in its definitions as well
+_MAX_CLAUSE = 400  # characters of a formula with cases
 
 _STEP_NAMES = ("t", "step", "epoch", "batch", "n_steps", "current_step", "last_epoch", "iteration")
 _HORIZON_NAMES = ("T", "total_steps", "horizon", "T_max", "total", "num_steps", "max_steps")
@@ -195,7 +197,7 @@ def _parts(text: str) -> Iterator[str]:
     """Yield the parts of a text that may be expressions or equations: lines, sentences, and what commas separate."""
     for line in text.split("\n"):
         for clause in _CLAUSES.split(line):
-            joined = _PIECEWISE.match(clause.strip(" .,"))
+            joined = _PIECEWISE.match(clause.strip(" .,")) if len(clause) <= _MAX_CLAUSE else None
             if joined:
                 other = joined["rest"] or joined["second"]
                 yield f"{joined['head'] or ''}({joined['first']}) if ({joined['condition']}) else ({other})"
@@ -245,6 +247,7 @@ class _Scope:
     used: set[str] = field(default_factory=set)
     numbers: set[float] = field(default_factory=set)
     depth: int = 0
+    visited: list[None] = field(default_factory=list)
 
     def inner(self, values: Mapping[str, Any]) -> "_Scope":
         if self.depth >= _MAX_DEPTH:
@@ -253,6 +256,9 @@ class _Scope:
 
 
 def _value(node: ast.expr, scope: _Scope) -> Any:
+    scope.visited.append(None)
+    if len(scope.visited) > _MAX_STEPS:
+        raise _Unknown
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             scope.numbers.add(float(number))

@@ -41,6 +41,10 @@ WRONG = [
     (COSINE, "9 ** 9 ** 9 ** 9 ** 9 * t"),
     (COSINE, "((((((" * 500 + "t"),
     (COSINE, ""),
+    (COSINE, ", ".join(["a0", *(f"a{n} = {'+'.join([f'a{n + 1}'] * 50)}" for n in range(11)), "a11 = t"])),
+    (COSINE, "t if t, " * 2000),
+    (COSINE, "(1 where " * 2000),
+    (COSINE, "\\frac{" * 2000),
     (LINEAR_WARMUP, "t / W if t < W else (1 + cos(pi * t / T)) / 2, W = round(warmup_fraction * T)"),
     (CONSTANT, "There is 1 group."),
 ]
