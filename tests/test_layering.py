@@ -30,6 +30,7 @@ FLOORS = {
 MAX_FLOORS = 10
 MAX_MODULES = 9  # directly in lrgen/, besides __init__ and __main__
 SENT_AS_TEXT = {"verify.sandbox", "verify.nursery"}
+WORKBENCH = "finetune.workbench"  # a module that is sent as text, too
 HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray", "pyarrow"}
 
 every_module = pytest.mark.parametrize("name", sorted(MODULES))
@@ -159,6 +160,8 @@ def test_what_is_sent_as_text_stands_alone():
             packages = {f"lrgen.{sent}" for sent in SENT_AS_TEXT}
             inside = {full for full in imports(name) if full.split(".")[0] == "lrgen"}
             foreign |= {full for full in inside if not {full, full.rpartition(".")[0]} & packages}
+    assert not any(full.split(".")[0] == "lrgen" for full in imports(WORKBENCH))
+    assert not any(f"lrgen.{WORKBENCH}" in imports(name) for name in MODULES)
     assert relative <= SENT_AS_TEXT
     assert foreign == set()
 
@@ -203,8 +206,8 @@ def test_curves_import_numpy_alone(name):
     ],
 )
 def test_a_library_is_imported_in_its_rooms_only(name, package, rooms):
-    """Each of these libraries is imported only in the rooms listed for it."""
-    assert package not in libraries_of(name) or room_of(name) in rooms
+    """Each of these libraries is imported only in the rooms listed for it, and by what is sent to other processes."""
+    assert package not in libraries_of(name) or room_of(name) in rooms or name == WORKBENCH
 
 
 CLI = sorted(name for name in MODULES if name.split(".")[0] == "cli")

@@ -14,7 +14,8 @@ from lrgen.finetune import diversity, mutants, mutations
 from lrgen.finetune.example import Example, TaskInput
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.shards import examples_of
-from lrgen.finetune.tasks import TASKS, edit, infill, trace, write
+from lrgen.finetune.symptoms import Symptom
+from lrgen.finetune.tasks import TASKS, edit, infill, repair, trace, write
 from lrgen.records import Outcome, Stage, Status
 
 OPENERS, INSTRUCTIONS = 40, 200
@@ -22,9 +23,6 @@ ENOUGH = 390  # examples of a task
 SEEDS = 8
 OF_MUTANTS = ("repair", "prefer", "judge", "feedback")
 EVERY = 6  # one in so many files, for the tasks of mutants, which are costly
-AT_WORK = {
-    "repair": "owner B works on it",
-}
 INTERNAL = re.compile(
     r"\b(variants?|catalogue|harness|mutants?|mutations?|nursery|examiner|contract check|schedule check|trace digest"
     r"|scheduler_type|equivalent_to|lrgen)\b"
@@ -34,15 +32,7 @@ NUMBER = re.compile(r"\bA0[_-]?\d+|\b(schedule|number|no\.|variant) ?#?\d{1,3}\b
 ARTICLE = re.compile(r"\ba `?(?=[aeio])(?!one\b|one-)\w+|\ban `?(?=[bcdgjkpqtvwyz])\w+")
 CODE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
-every_task = pytest.mark.parametrize(
-    "task",
-    [
-        pytest.param(task, id=task.NAME, marks=pytest.mark.xfail(strict=False, reason=AT_WORK[task.NAME]))
-        if task.NAME in AT_WORK
-        else pytest.param(task, id=task.NAME)
-        for task in TASKS
-    ],
-)
+every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +47,16 @@ def unexecuted(tmp_path_factory) -> Iterator[RunContext]:
         reason = "at step 3 of 10 the learning rate must be 0.05, got 0.1"
         return [Outcome(mutants.candidate(mutant), Status.FAILED, Stage.SCHEDULE, reason, 0.1) for mutant in faulty]
 
+    def observed(requests, cache, workers):
+        for number, request in enumerate(requests):
+            raised = number % 3 // 2 * 'Traceback (most recent call last):\n  File "model.py", line 9\nValueError: no\n'
+            printed = "".join(f"epoch {at}: {rate}\n" for at, rate in enumerate(f"1{number:03}", start=1))
+            yield Symptom(
+                request.scenarios[0], printed, raised, "epoch 1: 1\nepoch 2: 0.5\nepoch 3: 0.2\nepoch 4: 0.1\n"
+            )
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repair, "observe", observed)
         patch.setattr(trace.trace, "run", curves)
         patch.setattr(mutants, "outcomes_of", failed)
         patch.setattr(mutations, "mutate", functools.cache(mutations.mutate))

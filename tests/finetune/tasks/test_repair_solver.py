@@ -7,13 +7,11 @@ import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
-from lrgen.finetune import diversity, mutations
+from lrgen.finetune import mutations
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import Example, TaskInput
-from lrgen.finetune.instructions.repair import faulty_file
 from lrgen.finetune.mutants import Failure, Mutant, RunContext
-from lrgen.finetune.scenarios import KINDS, Scenario
-from lrgen.finetune.symptoms import Symptom
+from lrgen.finetune.scenarios import KINDS
 from lrgen.finetune.tasks import repair
 from lrgen.records import Stage
 from tests import corpus
@@ -80,28 +78,3 @@ def test_every_kind_of_question_is_answerable(files, tmp_path):
     examples = questions(files, KINDS, tmp_path)
     assert len(examples) >= len(KINDS) - 4
     assert_solved(examples)
-
-
-def test_repair_asks_in_many_words(catalogue, monkeypatch, tmp_path):
-    """The reports about 150 files have at least 40 openers and 200 instructions."""
-
-    def undetected(task, task_input, context, **_):
-        for file in task_input.files:
-            for mutation in ("wrong default", "never stepped"):
-                faulty = file.source.replace("scheduler.step(", "scheduler.stop(")
-                yield Failure(Mutant(file, mutation, faulty), Stage.SCHEDULE, "no")
-
-    def shown(requests, cache, workers):
-        for number, _ in enumerate(requests):
-            raised = number % 2 * "Traceback (most recent call last):\nValueError: no\n"
-            scenario = Scenario("curve", "`make_scheduler(optimizer, 3, {})`", "a line for each step", "import torch\n")
-            yield Symptom(scenario, "step 0: 0.1\nstep 1: 0.1\n", raised, "step 0: 0.1\nstep 1: 0.05\n")
-
-    monkeypatch.setattr(repair, "failures", undetected)
-    monkeypatch.setattr(repair, "observe", shown)
-    task_input = corpus.task_input(catalogue, range(1, 151))
-    examples = list(repair.examples(task_input, RunContext(tmp_path)))
-    asked = [example.prompt.replace(faulty_file(example.prompt), "") for example in examples]
-    measured = diversity.measure(asked, diversity.names_of(catalogue))
-    assert measured.openers >= 40
-    assert measured.instructions >= 200
