@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from lrgen.finetune import diversity, mutants, mutations
-from lrgen.finetune.example import Example, TaskInput
+from lrgen.finetune.derived import KINDS, Answer
+from lrgen.finetune.example import Example, Scope, TaskInput
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.shards import examples_of
 from lrgen.finetune.symptoms import Symptom
@@ -26,6 +27,16 @@ EVERY = 6  # one in so many files, for the tasks of mutants, which are costly
 INTERNAL = re.compile(
     r"\b(variants?|catalogue|harness|mutants?|mutations?|nursery|examiner|contract check|schedule check|trace digest"
     r"|scheduler_type|equivalent_to|lrgen)\b"
+)
+INTERFACE = (
+    "`supported_hyperparameters()`",
+    "`make_scheduler(optimizer, total_steps, prm)`",
+    "`scheduler.schedule = (",
+    "another schedule or horizon",
+    "`Net(in_shape, out_shape, prm, device)`",
+    "train_setup(prm)`",
+    "`learn(train_data)`",
+    "`prm['epoch_max']`",
 )
 NUMBER = re.compile(r"\bA0[_-]?\d+|\b(schedule|number|no\.|variant) ?#?\d{1,3}\b", re.IGNORECASE)
 # "a" instead of "an", or vice versa.
@@ -110,6 +121,15 @@ def test_an_instruction_has_no_number_or_name_of_the_catalogue(task, examples, f
         text = f"{example.system}\n{example.prompt}"
         assert not NUMBER.search(text), (example.key, NUMBER.search(text))
         assert not named.search(CODE.sub("", text)), (example.key, named.search(CODE.sub("", text)))
+
+
+@every_task
+def test_the_interface_of_a_file_is_stated(task, examples):
+    """Where an answer makes a whole file, prompt or system's message states the interface of that file."""
+    for example in examples(task):
+        if example.scope is Scope.FILE and KINDS[task.NAME].answer is not Answer.NONE:
+            text = " ".join(re.sub(r"^ *# ", "", f"{example.system}\n{example.prompt}", flags=re.MULTILINE).split())
+            assert [part for part in INTERFACE if part not in text] == [], example.key
 
 
 @every_task
