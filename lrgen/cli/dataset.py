@@ -163,7 +163,7 @@ def dataset_build(
 def dataset_check(
     folder: _Folder,
     sample: Annotated[
-        int | None, typer.Option(min=0, help="Number of files of the corpus to execute again. (default: all)")
+        int | None, typer.Option(min=0, help="Number of files and of mutants to execute again. (default: all)")
     ] = None,
     tokenizer: Annotated[
         Path | None, typer.Option(help="tokenizer.json that the build was given.", metavar="FILE")

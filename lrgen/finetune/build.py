@@ -21,7 +21,7 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import card, exposure, formats, inputs, manifest, statistics
+from lrgen.finetune import card, exposure, formats, inputs, manifest, observations, statistics
 from lrgen.finetune.claims import Claims
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import Row, TaskInput
@@ -90,6 +90,7 @@ def build(
                 tally = _publish(_unclaimed(shards, claims, counts), plan, folder, advance)
             if tally.total:
                 _publish_long(shards, plan, folder)
+                observations.merge(folder / observations.FILE, (shard.observed for shard in shards))
                 _describe(folder, task_input, plan, splits, tally, counts, ineligible, context)
                 os.replace(folder, target)
             shutil.rmtree(partial)

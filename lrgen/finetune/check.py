@@ -5,6 +5,7 @@ again, mutants and traces are executed again, and each file of the folder must b
 then verified by their parts, with newly drawn cases.
 """
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,12 +15,13 @@ from typing import Any
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import grading, inputs, manifest
+from lrgen.finetune import grading, inputs, manifest, observations
 from lrgen.finetune.build import build, facts_of_code
 from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.differences import between
 from lrgen.finetune.example import Task, TaskInput
 from lrgen.finetune.mutants import RunContext
+from lrgen.finetune.observations import Observations
 from lrgen.finetune.plan import Plan
 from lrgen.finetune.tasks import TASKS
 from lrgen.records import Candidate, Status
@@ -69,9 +71,9 @@ def check(
 ) -> Checked:
     """Check a dataset.
 
-    At most ``sample`` of the files of the corpus are executed (None: all). ``tasks`` are those that exist,
-    ``tokenizer`` and ``benchmarks`` the files that the build was given. With a store, the runs of the files are looked
-    up.
+    At most ``sample`` files of the corpus and ``sample`` mutants are executed (None: all). ``tasks`` are those that
+    exist, ``tokenizer`` and ``benchmarks`` the files that the build was given. With a store, the runs of the files are
+    looked up.
 
     Raises:
         DatasetError: when the folder has no manifest of lrgen, or was built by other code, from another catalogue or
@@ -94,6 +96,7 @@ def check(
                 plan.mutants_per_file,
                 plan.traces_per_file,
                 inputs.accuracies_of(folder),
+                observations=Observations(_believed(folder, sample)),
             )
             built = build(
                 TaskInput(catalogue, tuple(files), plan.seed),
@@ -115,6 +118,16 @@ def check(
             checked.executed = len(chosen)
             checked.add(_executed(chosen, Renderer(catalogue), run_folder, workers, timeout, advance))
     return checked
+
+
+def _believed(folder: Path, sample: int | None) -> dict[str, Any]:
+    """Return the observations of mutants that are not made again: none, or all but a sample."""
+    observed = observations.read(folder) if sample is not None else {}
+    return {key: observed[key] for key in sorted(observed, key=_drawn)[sample:]}
+
+
+def _drawn(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
 
 
 def _require_same_code(facts: Mapping[str, Any], own: Mapping[str, Any]) -> None:

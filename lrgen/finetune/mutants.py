@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from lrgen.finetune import mutations
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import TaskInput
+from lrgen.finetune.observations import Observations
 from lrgen.records import Candidate, Outcome, Stage, Status, VerifySettings
 from lrgen.store import Store
 from lrgen.verify import run, verdicts
@@ -42,6 +43,7 @@ class RunContext:
         traces: the number of questions about each schedule.
         accuracies: returns the rows of ``Store.best_of_runs`` for an architecture.
         surviving: the number of mutants that passed the checks, by mutation; updated while mutants are run.
+        observations: what is known of mutants, and what was observed; updated while mutants are run.
     """
 
     cache: Path
@@ -50,6 +52,7 @@ class RunContext:
     traces: int = 20
     accuracies: Callable[[str], Iterable[Mapping[str, Any]]] = lambda architecture: ()
     surviving: Counter[str] = field(default_factory=Counter)
+    observations: Observations = field(default_factory=Observations)
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,23 @@ def failures(
     )
     with contextlib.closing(verdicts.cache_in(context.cache)) as known:
         while batch := list(itertools.islice(mutants, _BATCH)):
-            for mutant, outcome in zip(batch, outcomes_of(batch, known, context.workers), strict=True):
-                if outcome.status is Status.FAILED and outcome.stage:
-                    yield Failure(mutant, outcome.stage, outcome.reason)
-                elif outcome.status.ok:
+            for mutant, (status, stage, reason) in zip(batch, _observed(batch, known, context), strict=True):
+                if status is Status.FAILED and stage:
+                    yield Failure(mutant, Stage(stage), reason)
+                elif status.ok:
                     context.surviving[mutant.mutation] += 1
+
+
+def _observed(batch: Sequence[Mutant], known: Store, context: RunContext) -> Iterator[tuple[Status, str, str]]:
+    """Yield the status, the stage and the reason of each mutant; those that are not known are executed."""
+    keys = [f"verdict/{candidate(mutant).sha256}" for mutant in batch]
+    unknown = [(key, mutant) for key, mutant in zip(keys, batch, strict=True) if not context.observations.get(key)]
+    outcomes = outcomes_of([mutant for _, mutant in unknown], known, context.workers)
+    for (key, _), outcome in zip(unknown, outcomes, strict=True):
+        context.observations.note(key, [outcome.status.value, outcome.stage.value, outcome.reason])
+    for key in keys:
+        status, stage, reason = context.observations.used(key)
+        yield Status(status), stage, reason
 
 
 def outcomes_of(mutants: Iterable[Mutant], known: Store, workers: int) -> list[Outcome]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from lrgen.files import write_atomically
-from lrgen.finetune import claims
+from lrgen.finetune import claims, observations
 from lrgen.finetune.decontamination import Benchmarks
 from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Example, Row, Task, TaskInput
@@ -56,6 +56,11 @@ class Shard:
     def claims(self) -> Path:
         """The file of the claims of the rows."""
         return self.rows.with_suffix(".claims")
+
+    @property
+    def observed(self) -> Path:
+        """The file of the observations of mutants."""
+        return self.rows.with_suffix(".mutants.jsonl")
 
     @property
     def marker(self) -> Path:
@@ -135,6 +140,8 @@ class ShardMaker:
     def _make(self, task: Task, shard: Shard, quota: Quota, advance: Callable[[int], None]) -> None:
         counts = Counts()
         surviving = self._context.surviving.total() if self._context else 0
+        if self._context:
+            self._context.observations.take()  # of an interrupted shard
         with contextlib.ExitStack() as stack:
             rows, long, claimed = (
                 stack.enter_context(path.open("wb")) for path in (shard.rows, shard.long, shard.claims)
@@ -153,8 +160,10 @@ class ShardMaker:
                         claims.write(row, claimed)
                         counts.rows += 1
                 advance(len(batch))
-        if self._context and (passed := self._context.surviving.total() - surviving):
-            counts.left_out[f"{task.NAME}: surviving mutants"] = passed
+        if self._context:
+            observations.write(shard.observed, self._context.observations.take())
+            if passed := self._context.surviving.total() - surviving:
+                counts.left_out[f"{task.NAME}: surviving mutants"] = passed
         write_atomically(shard.marker, orjson.dumps(vars(counts)).decode())
 
     def _new_rows(self, task: Task, seen: Deduplicator, quota: Quota, counts: Counts) -> Generator[Row, None, None]:

@@ -6,12 +6,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lrgen.errors import DatasetError
-from lrgen.finetune import formats, inputs, manifest, wording
+from lrgen.finetune import formats, inputs, manifest, mutants, observations, wording
 from lrgen.finetune.build import TOO_LONG, build
 from lrgen.finetune.check import Checked, check
 from lrgen.finetune.corpus import Level
@@ -530,3 +531,58 @@ def test_a_build_reads_back_its_inputs(catalogue, tmp_path):
     ]
     assert list(inputs.accuracies_of(tmp_path)("ResNet")) == [{"architecture": "ResNet"} | run]
     assert list(inputs.accuracies_of(tmp_path)("VGG")) == []
+
+
+# Mutants.
+
+
+@pytest.fixture
+def executed(monkeypatch) -> list[str]:
+    """The mutants that were executed; each fails in the schedule check."""
+    texts: list[str] = []
+
+    def outcomes_of(chosen, known, workers):
+        texts.extend(mutant.text for mutant in chosen)
+        return [Outcome(mutants.candidate(mutant), Status.FAILED, Stage.SCHEDULE, "too high", 0.1) for mutant in chosen]
+
+    monkeypatch.setattr(mutants, "outcomes_of", outcomes_of)
+    return texts
+
+
+def _mutants(task_input, context):
+    for failure in mutants.failures("judge", task_input, context):
+        file, text = failure.mutant.file, failure.mutant.text
+        yield example([file], key=text, task="judge", prompt=f"Judge.\n{text}", completion=failure.reason)
+
+
+MUTANTS = SimpleNamespace(NAME="judge", SUMMARY="Mutants.", examples=_mutants, NEEDS_CONTEXT=True)
+
+
+def test_a_sample_of_the_mutants_is_executed_again(catalogue, tmp_path, executed):
+    """All mutants are executed again, or a sample; a false observation of an executed mutant is a difference."""
+    files = tuple(verified(catalogue, number) for number in (1, 37))
+    plan = Plan((MUTANTS,), level=Level.SCHEDULE)
+    folder = build(
+        TaskInput(catalogue, files, 0), plan, tmp_path / "out", context=mutants.RunContext(tmp_path / "cache")
+    ).out
+    made = len(executed)
+    assert made == len(observations.read(folder)) > 1
+    for count, expected in ((0, 0), (1, 1), (None, made)):
+        executed.clear()
+        checked = check(folder, catalogue, tasks=[MUTANTS], sample=count)
+        assert len(executed) == expected
+        assert not [problem for problem in checked.problems if "differs" in problem or "row" in problem]
+    false = observations.read(folder)
+    key = next(iter(false))
+    observations.write(folder / observations.FILE, false | {key: ["passed", "schedule", ""]})
+    seal(folder)
+    checked = check(folder, catalogue, tasks=[MUTANTS])
+    assert any("mutants.jsonl: differs" in problem for problem in checked.problems)
+
+
+def test_damaged_observations_are_an_error(tmp_path):
+    """A file that holds no observations is named; without a file there are none."""
+    assert observations.read(tmp_path) == {}
+    (tmp_path / observations.FILE).write_text('{"answer": 1}\n')
+    with pytest.raises(DatasetError, match=r"mutants\.jsonl: not the observations of mutants: KeyError"):
+        observations.read(tmp_path)
