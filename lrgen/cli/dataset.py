@@ -317,7 +317,7 @@ def _print_row(row: dict[str, Any]) -> None:
     facts = ("architecture", "variant", "variant_name", "level", "accuracy", "evidence")
     shown = (f"{name}: {row[name]}" for name in facts if row[name] not in (None, ""))
     out.print(escape("  ".join(shown)), soft_wrap=True)
-    for name in ("prompt", "completion", "rejected", "label"):
+    for name in ("system", "prompt", "completion", "rejected", "label"):
         if row[name] is not None:
             out.print(f"\n[bold]{name}[/]\n{escape(str(row[name]))}", soft_wrap=True)
     out.print()

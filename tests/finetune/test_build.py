@@ -22,7 +22,7 @@ from lrgen.finetune.build import TOO_LONG, build
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.decontamination import Benchmarks
 from lrgen.finetune.dedup import Deduplicator
-from lrgen.finetune.example import Scope, TaskInput
+from lrgen.finetune.example import SYSTEM, Scope, TaskInput
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.plan import Plan
 from lrgen.finetune.rows import FIELDS, NAMES, Rows, Split, id_of, problems, table
@@ -628,6 +628,7 @@ def test_the_commands_print_tables_and_json(place, lrgen):
     code, out, _ = lrgen("dataset", "sample", "data", "-n", 1, "--task", "count")
     assert code == 0
     assert "Count to" in out
+    assert SYSTEM in out
 
 
 def test_check_exits_with_1_and_prints_problems(place, lrgen):

@@ -19,8 +19,10 @@ from lrgen.finetune.tasks import infill
 from tests import corpus, language_model
 from tests.paths import REPOSITORY
 
-# The formats whose lines are the texts of a row; test_formats.py and test_lm_eval.py load those for scoring.
-NAMES = tuple(name for name in formats.NAMES if name not in ("openrlhf", "lm_eval", "verl"))
+# Formats whose lines are the texts of a row. test_configurations.py loads all; two have the texts of dpo and kto.
+NAMES = tuple(
+    name for name in formats.NAMES if name not in ("openrlhf", "lm_eval", "verl", "dpo_messages", "kto_messages")
+)
 LARGE = 33 << 20  # bytes: more than one read block of pyarrow, which guesses the types by the first
 
 

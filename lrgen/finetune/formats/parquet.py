@@ -91,16 +91,6 @@ def splits(folder: Path) -> list[str]:
     return [split.value for split in SPLITS if (folder / NAME / file_of(split)).is_file()]
 
 
-def is_current(folder: Path, split: str, columns: Any = None, name: str = NAME) -> bool:
-    """Return whether the file of a split has the columns of a schema (None: that of the rows).
-
-    Raises:
-        DatasetError: when the file is missing or is not Parquet.
-    """
-    with _opened(folder, split, name) as file:
-        return bool(file.schema_arrow.equals(columns or schema()))
-
-
 def read(folder: Path, split: str, columns: tuple[str, ...] | None = None, name: str = NAME) -> Iterator[Row]:
     """Yield the rows of a split, of this or of another format with Parquet files.
 
