@@ -4,9 +4,10 @@ Leakage is prevented by groups (``splits``) and claims. What remains is what fil
 interfaces.
 """
 
+import functools
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,8 @@ class Exposure:
 
 def measure(samples: Samples, trained: Iterable[str]) -> list[Exposure]:
     """Return the exposure of samples to the texts of training, which are read once."""
+    if not any(samples.values()):
+        return []
     answers = {key: [text.strip() for text in texts] for key, texts in samples.items() if texts}
     by_line = _by_longest_line({text for texts in answers.values() for text in texts})
     grams = {key: np.unique(np.concatenate([_grams(text) for text in texts])) for key, texts in answers.items()}
@@ -90,14 +93,17 @@ def _mark(of_text: Any, wanted: Any, known: Any) -> None:
 
 def _grams(text: str) -> Any:
     """Return the hashes of the runs of ``GRAM`` tokens in a text; tokens are words and single other characters."""
-    tokens = np.fromiter(_hashes(text), dtype=np.uint64)
+    tokens = np.concatenate([_hashes(line) for line in text.split("\n")])
     if len(tokens) < GRAM:
         return np.empty(0, np.uint64)
     return np.lib.stride_tricks.sliding_window_view(tokens, GRAM) @ _FACTORS
 
 
-def _hashes(text: str) -> Iterator[int]:
-    return (zlib.crc32(token.encode("utf-8", "surrogatepass")) for token in _TOKEN.findall(text))
+@functools.lru_cache(1 << 16)
+def _hashes(line: str) -> Any:
+    """Return the hashes of the tokens of a line; lines repeat in most texts."""
+    tokens = _TOKEN.findall(line)
+    return np.fromiter((zlib.crc32(token.encode("utf-8", "surrogatepass")) for token in tokens), dtype=np.uint64)
 
 
 def _by_longest_line(answers: Iterable[str]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import lrgen.finetune.check  # noqa: F401  it lists the tasks when it is imported: before a test replaces them
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import exposure, formats, manifest
+from lrgen.finetune import exposure, formats, manifest, tokens
 from lrgen.finetune import tasks as all_tasks
 from lrgen.finetune.build import TOO_LONG, build
 from lrgen.finetune.corpus import Level
@@ -35,6 +35,7 @@ from tests import corpus
 from tests.corpus import example, source, task, verified
 from tests.paths import REPOSITORY
 
+COUNTER = tokens.TokenCounter()
 NUMBERS = (1, 6, 25, 31, 37, 41, 60, 100)
 
 
@@ -479,6 +480,15 @@ def test_tokens_are_counted_by_default(task_input, tmp_path):
     build(task_input, plan(corpus.WRITE), tmp_path / "out")
     for row in rows_of(tmp_path / "out"):
         assert 2 < row["completion_chars"] / row["completion_tokens"] < 8
+
+
+@given(st.lists(st.text("ab \n\t_(1é", max_size=30), max_size=5))
+def test_counting_by_line_counts_the_tokens_of_the_text(texts):
+    """Lines are counted once, and their sum is what the tokenizer gives for the whole text."""
+    from tokenizers import Tokenizer
+
+    whole = Tokenizer.from_file(str(tokens.DEFAULT))
+    assert COUNTER.count(texts) == [len(whole.encode(text, add_special_tokens=False).ids) for text in texts]
 
 
 def test_a_damaged_tokenizer_is_an_error(task_input, tmp_path):
