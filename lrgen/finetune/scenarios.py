@@ -26,6 +26,8 @@ class Scenario:
 
 _BATCHES, _BATCH = 4, 2
 _LR = 0.1
+_LR_OF_REGRESSION = 0.02
+_REGRESSIONS = 0.4  # of the schedules whose curve is wrong
 _NO_OPTIONS: Mapping[str, float] = {}
 _RATES = "a line for each epoch with the learning rate of each update"
 
@@ -83,6 +85,25 @@ scheduler = make_scheduler(optimizer, {horizon}, {prm})
     optimizer.step()
     scheduler.step({metric})
 """
+_REGRESSION = """\
+import torch
+from model import make_scheduler
+
+torch.manual_seed(0)
+inputs = torch.randn(64, 8)
+targets = inputs @ torch.randn(8, 1)
+layer = torch.nn.Linear(8, 1)
+groups = [{{"params": [layer.weight]{first}}}, {{"params": [layer.bias]{second}}}]
+optimizer = torch.optim.SGD(groups, lr={lr})
+scheduler = make_scheduler(optimizer, {horizon}, {prm})
+for {unit} in range({steps}):
+    optimizer.zero_grad()
+    loss = torch.nn.functional.mse_loss(layer(inputs), targets)
+    loss.backward()
+    optimizer.step()
+    print(f"{unit} {{{unit}}}: lr {{optimizer.param_groups[1]['lr']:.4g}}, loss {{loss.item():.4f}}")
+    scheduler.step({metric})
+"""
 
 _WIRING = (
     *("stepped once per batch", "stepped once per epoch", "stepped before the optimizer", "stepped before the epoch"),
@@ -120,6 +141,8 @@ def scenarios(file: VerifiedFile, mutation: str, chance: random.Random) -> list[
     epochs = chance.choice((4, 5, 6, 8, 10))
     training = _training(file, "training", epochs)
     curves = [_curve(file, horizon) for horizon in (*chance.sample((16, 20, 24), 1), 3, 1)]
+    if chance.random() < _REGRESSIONS and file.variant.metric is not Metric.ACCURACY:
+        curves.insert(0, _regression(file, chance.choice((20, 25, 30))))
     match mutation:
         case "state not restored" | "schedule not recorded":
             return [_training(file, "resumed", epochs, resumed=True)]
@@ -198,6 +221,22 @@ def _curve(file: VerifiedFile, horizon: int, prm: dict[str, float] | None = None
     conditions += ", at depths 0 and 2" if variant.layerwise else ""
     conditions += f", stepped with {_metrics(variant, steps)}" if metrics else ""
     return Scenario("curve", conditions, "a line for each step with the learning rate of both groups", text)
+
+
+def _regression(file: VerifiedFile, horizon: int) -> Scenario:
+    unit = "step" if file.variant.per_batch else "epoch"
+    text = _REGRESSION.format(
+        horizon=horizon,
+        steps=horizon + 3,
+        unit=unit,
+        lr=_LR_OF_REGRESSION,
+        prm=json.dumps({"lr": _LR_OF_REGRESSION}),
+        metric="" if file.variant.metric is None else "loss.item()",
+        first=', "depth": 0' if file.variant.layerwise else "",
+        second=', "depth": 1' if file.variant.layerwise else "",
+    )
+    conditions = f"a linear regression with `make_scheduler` over {horizon} {unit}s and `lr` {_LR_OF_REGRESSION}"
+    return Scenario("regression", conditions, f"a line for each {unit} with learning rate and loss", text)
 
 
 def _metrics(variant: Variant, steps: int) -> list[float]:

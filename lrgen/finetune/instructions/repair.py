@@ -65,20 +65,34 @@ _WRONG_OPTIONS = (
     "[Check|Please check] where this file [loses|ignores] a hyperparameter.",
     "One entry of `prm` has no effect.",
 )
-_WRONG_RESULTS = (
-    "[The results|The numbers] of `learn` are wrong.",
+_WRONG_NUMBERS = (
+    "[The results|The numbers|The accuracies] of `learn` are wrong.",
+    "[The log|My log] of this module makes no sense.",
+    "[Please look|Look] at the log: [this cannot be right|what is wrong here]?",
+    "[Bug|Issue]: `learn` does not return what it should.",
+    "I [suspect|think there is] a bug in what `learn` returns.",
+    "Can you see what is wrong with the numbers of this log?",
+)
+_FLAT_LOSS = (
     "Training [does not work|is broken] with this module.",
     "Something is wrong with the training loop [of this file|below].",
-    "[The log|My log] of this module makes no sense.",
-    "[Why|Can you see why] does this network not train properly?",
-    "No exception, but [the training|training] [goes wrong|is not right].",
-    "[Please look|Look] at the log: [this cannot be right|what is wrong here]?",
-    "[Bug|Issue]: `learn` does not train as it should.",
+    "[Why|Can you see why] does this network not train?",
+    "No exception, but [the training|training] [does nothing|has no effect].",
+    "[Bug|Issue]: `learn` does not train the network.",
     "I [suspect|think there is] a bug in `learn`.",
-    "The network [trains badly|does not train] since [the last change|I cleaned the file up].",
+    "The network does not [train|learn] since [the last change|I cleaned the file up].",
+)
+_OTHER_RESULTS = (
+    "[Since|After] [my cleanup|the last change|a refactoring], the same run gives other results.",
+    "The results [changed|are different] [after|since] [my cleanup|the last change].",
+    "[Regression|Issue]: [the same seed, other|other] results than before.",
+    "[I|We] cannot reproduce our earlier results with this file.",
+    "Something in the training loop is [off|not right].",
+    "[Find|Please find] what changed the results of this file.",
+    "This run no longer matches the earlier one.",
 )
 _FIX = (
-    "[Please fix it|Please fix the file|Fix it][, without changing code that works|, and nothing else].",
+    "[Please fix it|Please fix the file|Fix it][, without changing code that works].",
     "What is wrong? [Please fix|Fix] it.",
     "[Find and fix the bug|Find the bug and fix it].",
     "[Can|Could] you [fix|correct|repair] it?",
@@ -115,8 +129,14 @@ _EXPECTED = (
     "[Expected|Should be] at {place}: `{line}`.",
     "[With the right schedule|By the docstring], {place} should [read|be] `{line}`.",
 )
+_ASKS = re.compile(r"[Ff]ix|[Ff]ind|[Dd]ebug")
+_FLAT = 4  # losses
 _STATES_EXPECTED = 0.6
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
+
+
+def _formula(file: VerifiedFile, chance: random.Random) -> str:
+    return wording.formula(file.variant)
 
 
 def _training(file: VerifiedFile, chance: random.Random) -> str:
@@ -131,6 +151,8 @@ _NEEDED: dict[str, Callable[[VerifiedFile, random.Random], str]] = {
     "fraction used as a number of steps": intents.defaults,
     "not held after the horizon": intents.end,
     "missing criterion": _training,
+    "off-by-one boundary": _formula,
+    "missing guard against zero steps": _formula,
 }
 
 
@@ -142,10 +164,10 @@ def report(
     fields = {"error": _error(symptom), "place": places[0], "line": places[1]}
     opener = phrase(chance.choice(_openers(symptom)), chance, **fields)
     observation = _observation(symptom, chance)
-    fix = phrase(chance.choice(_FIX), chance)
+    fix = "" if _ASKS.search(opener) else phrase(chance.choice(_FIX), chance)
     answer = phrase(chance.choice(_AS_DIFF if as_diff else _AS_FILE), chance)
     intent = _intent(file, mutation, symptom, chance)
-    is_certain = symptom.scenario.name == "curve"  # the boundaries of a curve stand in no docstring
+    is_certain = symptom.scenario.name in ("curve", "regression")  # the boundaries of a curve stand in no docstring
     states_expected = places[1] and (is_certain or chance.random() < _STATES_EXPECTED)
     expected = phrase(chance.choice(_EXPECTED), chance, **fields) if states_expected else ""
     shown = symptom.traceback or symptom.printed
@@ -175,7 +197,11 @@ def faulty_file(prompt: str) -> str:
 def _openers(symptom: Symptom) -> tuple[str, ...]:
     if symptom.traceback:
         return _RAISED
-    return {"results": _WRONG_RESULTS, "options": _WRONG_OPTIONS}.get(symptom.scenario.name, _WRONG_RATES)
+    if symptom.scenario.name == "results":
+        if _exceeds_one(symptom.printed):
+            return _WRONG_NUMBERS
+        return _FLAT_LOSS if _never_changes(symptom.printed) else _OTHER_RESULTS
+    return _WRONG_OPTIONS if symptom.scenario.name == "options" else _WRONG_RATES
 
 
 def _error(symptom: Symptom) -> str:
@@ -192,7 +218,7 @@ def _difference(symptom: Symptom) -> tuple[str, str]:
     for line, other in zip(printed, expected, strict=False):
         if line != other:
             place, _, rest = other.partition(": ")
-            return place, "" if symptom.scenario.name == "results" else rest
+            return place, "" if symptom.scenario.name == "results" else rest.partition(", loss")[0]
     place = (expected if len(expected) > len(printed) else printed)[-1].partition(": ")[0]
     return place, ""
 
@@ -202,12 +228,16 @@ def _observation(symptom: Symptom, chance: random.Random) -> str:
     if symptom.traceback:
         return ""
     if symptom.scenario.name == "results":
-        return _of_results(symptom.printed, chance)
+        return _of_results(symptom, chance)
+    if flat := _flat_loss(symptom):
+        return phrase(
+            "[The loss is flat from {place} on.|The loss stops [falling|moving] at {place}.|After {place} the loss is "
+            "flat.]",
+            chance,
+            place=flat,
+        )
     lines = symptom.printed.splitlines()
-    rates = [[float(number) for number in _NUMBER.findall(line.partition(": ")[2])] for line in lines]
-    expected = [
-        [float(number) for number in _NUMBER.findall(line.partition(": ")[2])] for line in symptom.expected.splitlines()
-    ]
+    rates, expected = (_rates(text.splitlines()) for text in (symptom.printed, symptom.expected))
     if symptom.scenario.name == "options" or not rates or not all(rates) or len(rates) != len(expected):
         return ""
     places = [line.partition(": ")[0] for line in lines]
@@ -235,17 +265,42 @@ def _observation(symptom: Symptom, chance: random.Random) -> str:
     return ""
 
 
-def _of_results(printed: str, chance: random.Random) -> str:
-    losses = re.findall(r"loss (\S+),", printed)
-    weights = re.findall(r"weights (\S+)", printed)
-    accuracies = [float(value) for value in re.findall(r"accuracy (\S+),", printed)]
-    if any(accuracy > 1 for accuracy in accuracies):
+def _rates(lines: list[str]) -> list[list[float]]:
+    """Return the learning rates of each line of a log."""
+    return [
+        [float(number) for number in _NUMBER.findall(line.partition(": ")[2].partition(", loss")[0])] for line in lines
+    ]
+
+
+def _flat_loss(symptom: Symptom) -> str:
+    """Return the place from which on the loss of a regression stays the same, unlike that of the correct file."""
+    lines = symptom.printed.splitlines()
+    losses, expected = (re.findall(r"loss (\S+)$", text, re.MULTILINE) for text in (symptom.printed, symptom.expected))
+    if not losses or len(losses) != len(expected):
+        return ""
+    begin = next(at for at in range(len(losses)) if len(set(losses[at:])) == 1)
+    is_long = 2 <= begin <= len(losses) - _FLAT and len(set(expected[begin:])) >= _FLAT
+    return lines[begin].partition(": ")[0] if is_long else ""
+
+
+def _of_results(symptom: Symptom, chance: random.Random) -> str:
+    if _exceeds_one(symptom.printed):
         return phrase("[An accuracy above 1?|The accuracy should be a fraction.|The accuracy exceeds 1.]", chance)
-    if len(set(losses)) == 1:
+    if _never_changes(symptom.printed):
         return phrase("[The loss is flat.|The loss does not move.|Loss and weights stay the same.]", chance)
-    if len(set(weights)) == 1:
-        return phrase("[The weights never change.|No weight changes.]", chance)
-    return ""
+    return phrase(
+        "[It used to end with|The last line was|Before, it ended with] `{line}`.",
+        chance,
+        line=symptom.expected.splitlines()[-1],
+    )
+
+
+def _exceeds_one(printed: str) -> bool:
+    return any(float(accuracy) > 1 for accuracy in re.findall(r"accuracy (\S+),", printed))
+
+
+def _never_changes(printed: str) -> bool:
+    return len(set(re.findall(r"weights (\S+)", printed))) == 1
 
 
 def _conditions(symptom: Symptom, chance: random.Random) -> str:
