@@ -11,7 +11,7 @@ from lrgen.finetune import manifest
 from lrgen.finetune.formats import parquet
 
 _SHOWN = 60  # characters of a value
-# Columns that follow from others, which are told first.
+# Columns that follow from others, which are reported first.
 _FOLLOWING = ("id", "reference", "prompt_chars", "completion_chars", "prompt_tokens", "completion_tokens")
 
 
@@ -51,8 +51,8 @@ def _rows(folder: Path, expected: Path, split: str) -> Iterator[str]:
                 columns = [column for column in {**own, **row} if row.get(column) != own.get(column)]
                 columns.sort(key=_FOLLOWING.__contains__)
                 shown = _value(row.get(columns[0])), _value(own.get(columns[0]))
-                more = f", and {', '.join(columns[1:])}" if len(columns) > 1 else ""
-                yield f"{split}, row {own['id']}: {columns[0]} is {shown[0]}, but the build makes {shown[1]}{more}"
+                others = f", and {', '.join(columns[1:])}" if len(columns) > 1 else ""
+                yield f"{split}, row {own['id']}: {columns[0]} is {shown[0]}, but the build makes {shown[1]}{others}"
         if not differs:
             yield f"{parquet.NAME}/{name}: its bytes differ from those that the build writes"
     except DatasetError as error:
@@ -70,7 +70,7 @@ def _first_line(path: Path, expected: Path) -> str:
         pairs = itertools.zip_longest(*(each.read_text(encoding="utf-8").splitlines() for each in (path, expected)))
     except UnicodeDecodeError:
         return ""
-    number = next((number for number, (one, other) in enumerate(pairs, start=1) if one != other), None)
+    number = next((number for number, pair in enumerate(pairs, start=1) if len(set(pair)) > 1), None)
     return f", from line {number} on" if number else ""
 
 

@@ -1,4 +1,4 @@
-"""How much of the answers of each split stands in training: it is reported by task, and nothing is filtered by it.
+"""The share of the answers of each split that stands in training: reported by task, and nothing is filtered by it.
 
 Leakage is prevented by groups (``splits``) and claims. What remains is what files share: networks, training loops and
 interfaces.
@@ -52,9 +52,9 @@ def measure(samples: Samples, trained: Iterable[str]) -> list[Exposure]:
     inside: set[str] = set()
     for text in trained:
         for line in by_line.keys() & set(text.splitlines()):
-            found = {answer for answer in by_line[line] if answer in text}
-            inside |= found
-            by_line[line] = [answer for answer in by_line[line] if answer not in found]
+            contained = {answer for answer in by_line[line] if answer in text}
+            inside |= contained
+            by_line[line] = [answer for answer in by_line[line] if answer not in contained]
         if len(wanted):
             _mark(_grams(text), wanted, known)
     return [

@@ -1,4 +1,4 @@
-"""What executed mutants did, by a key of all that decides it.
+"""Observations of executed mutants, each by a key of all that decides it.
 
 A dataset keeps its observations, so that a check makes the rows again without executing every mutant.
 """

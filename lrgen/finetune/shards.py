@@ -49,22 +49,22 @@ class Shard:
 
     @property
     def long(self) -> Path:
-        """The file of the rows that are too long."""
+        """Path of the rows that are too long."""
         return self.rows.with_suffix(".long.jsonl")
 
     @property
     def claims(self) -> Path:
-        """The file of the claims of the rows."""
+        """Path of the claims of the rows."""
         return self.rows.with_suffix(".claims")
 
     @property
     def observed(self) -> Path:
-        """The file of the observations of mutants."""
+        """Path of the observations of mutants."""
         return self.rows.with_suffix(".mutants.jsonl")
 
     @property
     def marker(self) -> Path:
-        """The file of the counts."""
+        """Path of the counts."""
         return self.rows.with_suffix(".done.json")
 
     def counts(self) -> Counts:
@@ -85,9 +85,9 @@ class Quota:
     """
 
     def __init__(self, total: int | None, splits: Collection[Split]) -> None:
-        each, more = divmod(total or 0, max(1, len(splits)))
+        each, rest = divmod(total or 0, max(1, len(splits)))
         names = [split.value for split in SPLITS if split in splits]
-        self._rest = None if total is None else {name: each + (at < more) for at, name in enumerate(names)}
+        self._rest = None if total is None else {name: each + (at < rest) for at, name in enumerate(names)}
 
     def rest(self, at_most: int) -> int:
         """Return the number of rows that all splits together may still have, up to a maximum."""

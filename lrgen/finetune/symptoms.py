@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lrgen.errors import CorpusError, StoreError
+from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.scenarios import Scenario
 from lrgen.verify import messages
 from lrgen.verify.limits import Limits
@@ -61,27 +62,38 @@ class Request:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def observe(requests: Iterable[Request], cache: Path, workers: int) -> Iterator[Symptom | None]:
+def observe(requests: Iterable[Request], context: RunContext) -> Iterator[Symptom | None]:
     """Yield the symptom of each mutant in order: that of the first script that fails or prints something else.
 
-    None for a mutant that no script shows. Symptoms are kept in the folder ``cache``.
+    None for a mutant that no script shows. Symptoms are observed unless the context knows them, and are kept in its
+    cache.
 
     Raises:
         CorpusError: if the process of a mutant ends or takes too long.
         EngineError: if no nursery can be started.
         StoreError: if the cache cannot be read or written.
     """
-    pending = list(requests)
+    pending, kept = list(requests), context.observations
+    keys = [f"symptom/{request.key}" for request in pending]
+    unknown = [(key, each) for key, each in zip(keys, pending, strict=True) if kept.get(key) is None]
+    answers = _answers([request for _, request in unknown], context.cache, context.workers)
+    for (key, _), answer in zip(unknown, answers, strict=True):
+        kept.note(key, answer)
+    for key, request in zip(keys, pending, strict=True):
+        answer = kept.used(key)
+        yield _symptom(request, answer) if answer else None
+
+
+def _answers(requests: Sequence[Request], cache: Path, workers: int) -> list[dict[str, Any]]:
+    """Return the answer of the workbench to each request; those that are not in the cache are executed."""
     with _Cache(cache) as known, contextlib.ExitStack() as stack:
-        missing = [request for request in pending if known.get(request.key) is None]
+        missing = [request for request in requests if known.get(request.key) is None]
         if missing:
             nursery = stack.enter_context(leased())
             pool = stack.enter_context(ThreadPoolExecutor(workers))
             for request, answer in zip(missing, pool.map(lambda each: _executed(nursery, each), missing), strict=True):
                 known.put(request.key, answer)
-        for request in pending:
-            kept = known.get(request.key)
-            yield _symptom(request, kept) if kept else None
+        return [known.get(request.key) or {} for request in requests]
 
 
 def _symptom(request: Request, answer: dict[str, Any]) -> Symptom:

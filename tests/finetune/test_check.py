@@ -174,7 +174,7 @@ def test_a_changed_byte_of_any_file_is_detected(folder, catalogue, tokenizer):
     assert listed + int(others.split()[2]) == len(paths)
 
 
-# Damage with the hashes signed anew: what differs, and how it is told.
+# Damage with the hashes signed anew: what differs, and how it is reported.
 
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {}
 
@@ -190,8 +190,8 @@ def damage(problem: str) -> Callable[[Callable[[Path], Any]], Callable[[Path], A
 @damage("prompt is 'Please")
 def an_instruction_is_that_of_another_row(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
-        one, other = (first(rows, task="write", variant=key) for key in ("A0_006", "A0_025"))
-        for row, prompt in ((one, other["prompt"]), (other, one["prompt"])):
+        left, right = (first(rows, task="write", variant=key) for key in ("A0_006", "A0_025"))
+        for row, prompt in ((left, right["prompt"]), (right, left["prompt"])):
             reworded(row, prompt=prompt.replace("Write", "Please").replace("I need", "Please"))
 
     rewrite(folder, change)
@@ -200,11 +200,11 @@ def an_instruction_is_that_of_another_row(folder: Path) -> None:
 @damage("source_sha256 is")
 def answers_are_swapped_with_their_evidence(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
-        one, other = (first(rows, task="write", variant=key) for key in ("A0_006", "A0_025"))
+        left, right = (first(rows, task="write", variant=key) for key in ("A0_006", "A0_025"))
         names = ("completion", "evidence", "checker", "source_sha256")
-        given = [{name: row[name] for name in names} for row in (one, other)]
-        reworded(one, **given[1])
-        reworded(other, **given[0])
+        given = [{name: row[name] for name in names} for row in (left, right)]
+        reworded(left, **given[1])
+        reworded(right, **given[0])
 
     rewrite(folder, change)
 
@@ -317,8 +317,8 @@ def a_row_is_repeated(folder: Path) -> None:
 @damage("train, row")
 def two_rows_change_places(folder: Path) -> None:
     def change(rows: list[Row]) -> None:
-        one, other = (rows.index(row) for row in [row for row in rows if row["split"] == "train"][:2])
-        rows[one], rows[other] = rows[other], rows[one]
+        left, right = (rows.index(row) for row in [row for row in rows if row["split"] == "train"][:2])
+        rows[left], rows[right] = rows[right], rows[left]
 
     rewrite(folder, change)
 
@@ -403,7 +403,7 @@ def the_rows_are_compressed_in_another_way(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(DAMAGE))
 def test_damage_is_detected(folder, whole, name):
-    """Each kind of damage is told by its own sentence, which names the file or the row and its column."""
+    """Each kind of damage has its own sentence, which names the file or the row and its column."""
     inflict, problem = DAMAGE[name]
     inflict(folder)
     problems = list(between(folder, whole))

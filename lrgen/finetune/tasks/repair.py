@@ -25,12 +25,12 @@ _BATCH = 64  # mutants whose symptoms are observed in one call
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield an example of each mutant that the checks detect and a script shows; the completion is the file or a diff.
 
-    Mutations that no question could tell how to repair are not used (``scenarios.KINDS``).
+    Mutations whose repair no question could state are not used (``scenarios.KINDS``).
     """
     detected = failures(NAME, task_input, context, kinds=KINDS)
     while batch := list(itertools.islice(detected, _BATCH)):
         requests = [_request(task_input, failure) for failure in batch]
-        symptoms = observe(requests, context.cache, context.workers)
+        symptoms = observe(requests, context)
         for failure, symptom in zip(batch, symptoms, strict=True):
             if symptom is not None:
                 yield _example(task_input, failure, symptom)
