@@ -43,6 +43,7 @@ class RunContext:
         traces: the number of questions about each schedule.
         accuracies: returns the rows of ``Store.best_of_runs`` for an architecture.
         surviving: the number of mutants that passed the checks, by mutation; updated while mutants are run.
+        hidden: the number of mutants whose fault no script shows, by mutation; updated likewise.
         observations: what is known of mutants, and what was observed; updated while mutants are run.
     """
 
@@ -52,6 +53,7 @@ class RunContext:
     traces: int = 20
     accuracies: Callable[[str], Iterable[Mapping[str, Any]]] = lambda architecture: ()
     surviving: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
     observations: Observations = field(default_factory=Observations)
 
 

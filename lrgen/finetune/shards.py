@@ -139,7 +139,7 @@ class ShardMaker:
 
     def _make(self, task: Task, shard: Shard, quota: Quota, advance: Callable[[int], None]) -> None:
         counts = Counts()
-        surviving = self._context.surviving.total() if self._context else 0
+        surviving, hidden = self._without_rows()
         if self._context:
             self._context.observations.take()  # of an interrupted shard
         with contextlib.ExitStack() as stack:
@@ -162,9 +162,16 @@ class ShardMaker:
                 advance(len(batch))
         if self._context:
             observations.write(shard.observed, self._context.observations.take())
-            if passed := self._context.surviving.total() - surviving:
-                counts.left_out[f"{task.NAME}: surviving mutants"] = passed
+            passed, unseen = self._without_rows()
+            if passed > surviving:
+                counts.left_out[f"{task.NAME}: surviving mutants"] = passed - surviving
+            if unseen > hidden:
+                counts.left_out[f"{task.NAME}: mutants without a symptom"] = unseen - hidden
         write_atomically(shard.marker, orjson.dumps(vars(counts)).decode())
+
+    def _without_rows(self) -> tuple[int, int]:
+        """Return the numbers of mutants so far that passed the checks, and whose fault no script shows."""
+        return (self._context.surviving.total(), self._context.hidden.total()) if self._context else (0, 0)
 
     def _new_rows(self, task: Task, seen: Deduplicator, quota: Quota, counts: Counts) -> Generator[Row, None, None]:
         """Yield the rows of a task that are new and in no benchmark, as many of each split as its quota allows."""

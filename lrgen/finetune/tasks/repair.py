@@ -25,14 +25,17 @@ _BATCH = 64  # mutants whose symptoms are observed in one call
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield an example of each mutant that the checks detect and a script shows; the completion is the file or a diff.
 
-    Mutations whose repair no question could state are not used (``scenarios.KINDS``).
+    Mutations whose repair no question could state are not used (``scenarios.KINDS``); mutants that no script shows are
+    counted.
     """
     detected = failures(NAME, task_input, context, kinds=KINDS)
     while batch := list(itertools.islice(detected, _BATCH)):
         requests = [_request(task_input, failure) for failure in batch]
         symptoms = observe(requests, context)
         for failure, symptom in zip(batch, symptoms, strict=True):
-            if symptom is not None:
+            if symptom is None:
+                context.hidden[failure.mutant.mutation] += 1
+            else:
                 yield _example(task_input, failure, symptom)
 
 

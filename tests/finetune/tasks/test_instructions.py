@@ -58,7 +58,7 @@ def unexecuted(tmp_path_factory) -> Iterator[RunContext]:
         reason = "at step 3 of 10 the learning rate must be 0.05, got 0.1"
         return [Outcome(mutants.candidate(mutant), Status.FAILED, Stage.SCHEDULE, reason, 0.1) for mutant in faulty]
 
-    def observed(requests, cache, workers):
+    def observed(requests, context):
         for number, request in enumerate(requests):
             raised = number % 3 // 2 * 'Traceback (most recent call last):\n  File "model.py", line 9\nValueError: no\n'
             printed = "".join(f"epoch {at}: {rate}\n" for at, rate in enumerate(f"1{number:03}", start=1))

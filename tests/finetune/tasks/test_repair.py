@@ -4,6 +4,7 @@ import ast
 import difflib
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -261,6 +262,15 @@ def test_a_surviving_mutant_is_counted_and_not_used(task_input, tmp_path, monkey
     few = replace(task_input, files=task_input.files[:1])
     assert [list(task.examples(few, context)) for task in (repair, prefer, judge, feedback)] == [[], [], [], []]
     assert context.surviving == {"missing import": 1}
+
+
+def test_a_mutant_without_a_symptom_is_counted(task_input, context, tmp_path, monkeypatch):
+    """A mutant that fails the checks, and that no script shows, gives no example."""
+    monkeypatch.setattr(repair, "observe", lambda requests, context: [None for _ in requests])
+    few = replace(task_input, files=task_input.files[:1])
+    hiding = replace(context, hidden=Counter())
+    assert list(repair.examples(few, hiding)) == []
+    assert 3 <= hiding.hidden.total() <= context.mutations
 
 
 def test_a_mutation_that_no_question_explains_is_not_asked(task_input, tmp_path, monkeypatch):
