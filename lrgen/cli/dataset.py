@@ -163,7 +163,11 @@ def dataset_build(
 def dataset_check(
     folder: _Folder,
     sample: Annotated[
-        int | None, typer.Option(min=0, help="Number of files and of mutants to execute again. (default: all)")
+        int, typer.Option(min=0, help="Number of drawn files and of drawn mutants to execute again.")
+    ] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="Execute all files and mutants again.")] = False,
+    case_seed: Annotated[
+        int | None, typer.Option(help="Seed of what is drawn; it repeats an earlier check. (default: a new one)")
     ] = None,
     tokenizer: Annotated[
         Path | None, typer.Option(help="tokenizer.json that the build was given.", metavar="FILE")
@@ -191,7 +195,8 @@ def dataset_check(
             folder,
             catalogues.of(settings),
             tasks=_tasks(()),
-            sample=sample,
+            sample=None if everything else sample,
+            case_seed=case_seed,
             store=None if db is None else Store(db),
             workers=settings.workers or planning.cores(),
             timeout=settings.timeout,
@@ -205,6 +210,7 @@ def dataset_check(
                 "folder": str(folder),
                 "rows": checked.rows,
                 "executed": checked.executed,
+                "case_seed": checked.case_seed,
                 "problems": checked.problems,
             }
         )
@@ -216,7 +222,7 @@ def dataset_check(
         problems = counted(len(checked.problems), "problem") if checked.problems else "no problems"
         print(
             f"{folder}: {counted(checked.rows, 'row')} built again, {counted(checked.executed, 'file')} of the corpus "
-            f"executed, {problems}"
+            f"executed, {problems}; case seed {checked.case_seed}"
         )
     if checked.problems:
         raise typer.Exit(1)

@@ -30,6 +30,7 @@ from lrgen.store import Store
 from lrgen.verify import nursery_process, scratch
 from lrgen.verify import run as verify
 from lrgen.verify.candidate import candidate_of
+from lrgen.verify.case_seed import new_case_seed
 
 _MAX_PROBLEMS = 20  # of one kind
 
@@ -41,11 +42,13 @@ class Checked:
     Attributes:
         rows: the number of rows that were built again.
         executed: the number of files of the corpus that were executed.
+        case_seed: the seed that drew the files, the mutants and the cases.
         problems: the problems, one sentence each.
     """
 
     rows: int = 0
     executed: int = 0
+    case_seed: int = 0
     problems: list[str] = field(default_factory=list)
 
     def add(self, problems: Iterable[str]) -> None:
@@ -67,13 +70,14 @@ def check(
     timeout: float = 900.0,
     tokenizer: Path | None = None,
     benchmarks: Sequence[Path] = (),
+    case_seed: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Checked:
     """Check a dataset.
 
-    At most ``sample`` files of the corpus and ``sample`` mutants are executed (None: all). ``tasks`` are those that
-    exist, ``tokenizer`` and ``benchmarks`` the files that the build was given. With a store, the runs of the files are
-    looked up.
+    At most ``sample`` files of the corpus and ``sample`` mutants are executed (None: all); ``case_seed`` draws them,
+    and the cases of the files (None: a new one). ``tasks`` are those that exist, ``tokenizer`` and ``benchmarks`` the
+    files that the build was given. With a store, the runs of the files are looked up.
 
     Raises:
         DatasetError: when the folder has no manifest of lrgen, or was built by other code, from another catalogue or
@@ -83,7 +87,7 @@ def check(
     facts = manifest.read(folder)
     _require_same_code(facts, facts_of_code(catalogue))
     plan = Plan.of_arguments(facts["arguments"], tasks, tokenizer, benchmarks)
-    checked = Checked()
+    checked = Checked(case_seed=new_case_seed() if case_seed is None else case_seed)
     checked.add(_files(folder, facts))
     with ExitStack() as stack:
         stack.enter_context(nursery_process.kept())
@@ -96,7 +100,7 @@ def check(
                 plan.mutants_per_file,
                 plan.traces_per_file,
                 inputs.accuracies_of(folder),
-                observations=Observations(_believed(folder, sample)),
+                observations=Observations(_believed(folder, sample, checked.case_seed)),
             )
             built = build(
                 TaskInput(catalogue, tuple(files), plan.seed),
@@ -114,20 +118,22 @@ def check(
         if store is not None:
             checked.add(_runs(store, files))
         if not checked.problems:  # a damaged dataset is not executed
-            chosen = sorted(files, key=lambda file: file.sha256)[:sample]
+            chosen = sorted(files, key=lambda file: _drawn(file.sha256, checked.case_seed))[:sample]
             checked.executed = len(chosen)
-            checked.add(_executed(chosen, Renderer(catalogue), run_folder, workers, timeout, advance))
+            candidates = [_candidate(file, Renderer(catalogue)) for file in chosen]
+            checked.add(_executed(candidates, run_folder, workers, timeout, checked.case_seed, advance))
     return checked
 
 
-def _believed(folder: Path, sample: int | None) -> dict[str, Any]:
+def _believed(folder: Path, sample: int | None, case_seed: int) -> dict[str, Any]:
     """Return the observations of mutants that are not made again: none, or all but a sample."""
     observed = observations.read(folder) if sample is not None else {}
-    return {key: observed[key] for key in sorted(observed, key=_drawn)[sample:]}
+    return {key: observed[key] for key in sorted(observed, key=lambda key: _drawn(key, case_seed))[sample:]}
 
 
-def _drawn(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+def _drawn(key: str, case_seed: int) -> bytes:
+    """Return a place in the order in which files and mutants are drawn."""
+    return hashlib.sha256(f"{case_seed}:{key}".encode()).digest()
 
 
 def _require_same_code(facts: Mapping[str, Any], own: Mapping[str, Any]) -> None:
@@ -168,17 +174,17 @@ def _runs(store: Store, files: Iterable[VerifiedFile]) -> Iterator[str]:
 
 
 def _executed(
-    files: Iterable[VerifiedFile],
-    renderer: Renderer,
+    candidates: Sequence[Candidate],
     run_folder: Path,
     workers: int,
     timeout: float,
+    case_seed: int,
     advance: Callable[[int], None],
 ) -> Iterator[str]:
     """Yield the files that do not pass the checks up to the schedule."""
     store = Store(f"sqlite:///{run_folder}/runs.db")
-    candidates = [_candidate(file, renderer) for file in files]
-    for outcome in verify.verify(candidates, grading.SETTINGS, store, workers=workers, timeout=timeout):
+    options: dict[str, Any] = {"workers": workers, "timeout": timeout, "case_seed": case_seed}
+    for outcome in verify.verify(candidates, grading.SETTINGS, store, **options):
         advance(1)
         if not outcome.status.ok:
             yield f"{outcome.candidate.path}: {outcome.status} in {outcome.stage}: {outcome.reason}"

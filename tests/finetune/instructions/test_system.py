@@ -22,11 +22,11 @@ def test_a_prompt_that_states_all_leaves_the_short_message(files):
     assert {system(file, set(Part)) for file in files} == {SYSTEM}
 
 
-@pytest.mark.parametrize("stated", [set(pair) for pair in itertools.combinations(Part, 2)], ids=str)
+@pytest.mark.parametrize("stated", itertools.combinations(Part, 2), ids=" and ".join)
 def test_each_part_that_is_not_stated_is_in_the_message_and_no_other(files, stated):
     """Interface, network, schedule, defaults, training and the form of the answer come and go on their own."""
     for file in files:
-        message, variant = system(file, stated), file.variant
+        message, variant = system(file, set(stated)), file.variant
         assert message.startswith(SYSTEM)
         assert (Part.INTERFACE not in stated) == message.startswith(wording.interface(file))
         assert (Part.NETWORK not in stated) == (file.architecture.summary in message)
