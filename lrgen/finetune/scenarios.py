@@ -36,7 +36,8 @@ import torch
 from model import Net, supported_hyperparameters
 
 prm = {prm}
-unknown = set(prm) - supported_hyperparameters() - {{"epoch_max", "dropout"}}
+unknown = set(prm) - supported_hyperparameters() - {{"momentum", "dropout", "epoch_max"}}
+assert not unknown, unknown
 torch.manual_seed(0)
 images, labels = torch.randn({images}, {channels}, {size}, {size}), torch.arange({images}) % {classes}
 train_data = list(zip(images.split({batch}), labels.split({batch})))
@@ -153,10 +154,12 @@ def scenarios(file: VerifiedFile, mutation: str, chance: random.Random) -> list[
         case "hard-coded number of classes":
             return [_training(file, "classes", 2, classes=20, images=40)]
         case _ if mutation in _RESULTS:
-            return [_training(file, "results", 3, report=_REPORT_RESULTS)]
+            return [_training(file, "results", 3, report=_REPORT_RESULTS, batch=4, options={"lr": 0.01})]
         case _ if mutation in _OPTIONS:
             own = {each.name: checker.other_value(each) for each in file.variant.hyperparameters}
-            options = {"lr": 0.05, "momentum": 0.5, "weight_decay": 0.001}
+            options = {"lr": 0.05, "momentum": 0.5}
+            if '"weight_decay"' in file.source:
+                options["weight_decay"] = 0.001
             return [
                 _training(file, "options", epochs, report=_REPORT_OPTIONS, options=options),
                 *([_training(file, "options", 8, options=own), _curve(file, 24, own)] if own else []),
@@ -178,13 +181,14 @@ def _training(
     channels: int = 3,
     classes: int = 10,
     images: int = _BATCH * _BATCHES,
+    batch: int = _BATCH,
     options: Mapping[str, float] = _NO_OPTIONS,
 ) -> Scenario:
     prm = {"lr": _LR, "momentum": 0.9, "dropout": 0.2, "epoch_max": epochs, **options}
     size = max(32, file.architecture.smallest_input)
-    sizes = {"batch": _BATCH, "channels": channels, "size": size, "classes": classes}
+    sizes = {"batch": batch, "channels": channels, "size": size, "classes": classes}
     text = _TRAINING.format(prm=json.dumps(prm), images=images, last=epochs + 1, report=report, **sizes)
-    batches = images // _BATCH
+    batches = images // batch
     conditions = f"{epochs} epochs of {batches} batches with `prm = {json.dumps(prm)}`"
     if resumed:
         total = epochs * batches if file.variant.per_batch else epochs

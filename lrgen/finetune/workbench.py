@@ -15,6 +15,7 @@ import random
 import sys
 import traceback
 import zlib
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -79,6 +80,23 @@ def _lighten(net: Any) -> None:
     net.forward = light
 
 
+@contextlib.contextmanager
+def _uninitialised() -> Iterator[None]:
+    """Let the weights of networks be zero: drawing those of a large network takes longer than its training."""
+    drawing = {name: getattr(torch.Tensor, name) for name in ("normal_", "uniform_")}
+
+    def zero(tensor: Any, *_: Any, **__: Any) -> Any:
+        return tensor.zero_()
+
+    for name in drawing:
+        setattr(torch.Tensor, name, zero)
+    try:
+        yield
+    finally:
+        for name, draw in drawing.items():
+            setattr(torch.Tensor, name, draw)
+
+
 def _run(source: str, script: str, light: bool) -> tuple[str, str]:
     """Return what a script prints, and the traceback of the exception that ends it."""
     finder: Any = _Finder(source, light)
@@ -90,7 +108,7 @@ def _run(source: str, script: str, light: bool) -> tuple[str, str]:
     torch.manual_seed(0)
     printed, raised = io.StringIO(), ""
     try:
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed), _uninitialised() if light else contextlib.nullcontext():
             exec(compile(script, _TRAIN, "exec"), {"__name__": "__main__"})
     except Exception as error:  # noqa: BLE001  the faulty file may raise anything
         raised = _shown(error)
