@@ -1,19 +1,15 @@
 """What the clients read, which ``make integrations`` builds; no test here needs lrgen, but for that of TRL."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from integrations.clients import FOLDER
 
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without network access, telemetry, a GPU or a cache in the home folder."""
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK", "AXOLOTL_DO_NOT_TRACK"):
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+# Without network access, telemetry, a GPU or a cache in the home folder; read when the clients are imported.
+os.environ |= dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK", "AXOLOTL_DO_NOT_TRACK"), "1")
+os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HF_DATASETS_CACHE": str((FOLDER / "cache").absolute())}
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 
 from lrgen.finetune import formats
 from lrgen.finetune.formats import messages, parquet, prompt_completion
-from lrgen.finetune.formats.folder_card import Configuration
+from lrgen.finetune.formats.folder_card import NAME, Configuration, digest_of
 from lrgen.finetune.rows import SPLITS
 
 DEFAULT = "default"
@@ -27,13 +27,18 @@ def of(folder: Path, preferences: Collection[str]) -> list[Configuration]:
     present = {form.NAME: files for form in formats.LINES if (files := _files(folder, form))}
     default = next((name for name in _FOR_SFT if name in present), None)
     if default is None:
-        rows = _files(folder, parquet)
+        rows, digest = _files(folder, parquet), _digest(folder, parquet.NAME)
         return [
-            Configuration(DEFAULT, rows, default=True, without=sorted(preferences)),
-            Configuration(parquet.NAME, rows),
+            Configuration(DEFAULT, rows, digest, default=True, without=sorted(preferences)),
+            Configuration(parquet.NAME, rows, digest),
         ]
     names = sorted(present, key=lambda name: name != default)
-    return [Configuration(name, present[name], default=name == default) for name in names]
+    return [Configuration(name, present[name], _digest(folder, name), default=name == default) for name in names]
+
+
+def _digest(folder: Path, name: str) -> str:
+    """Return the digest of a format's folder: that of its card, which has one of its files."""
+    return digest_of(folder / name / NAME)
 
 
 def _files(folder: Path, form: Any) -> dict[str, str]:

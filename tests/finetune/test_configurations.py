@@ -1,5 +1,6 @@
 """``datasets`` loads a dataset by configuration and by folder: with the splits of the rows, and safe by default."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     """Without network access or a cache in the home folder."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    # The variable counts only until datasets is imported.
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-def built(catalogue: Any, out: Path, *names: str) -> Path:
+def built(catalogue: Any, out: Path, *names: str, holdout: str = "constant") -> Path:
     """Build a dataset with rows of all kinds and a hard test in some formats."""
-    plan = Plan(corpus.TASKS, names, Level.SCHEDULE, holdout_families=("constant",))
+    plan = Plan(corpus.TASKS, names, Level.SCHEDULE, holdout_families=(holdout,))
     return build(corpus.task_input(catalogue, NUMBERS), plan, out).out
 
 
@@ -103,6 +105,20 @@ def test_a_dataset_of_parquet_files_alone_has_a_configuration_with_all_rows(cata
     """``parquet`` names all rows of all tasks."""
     folder = built(catalogue, tmp_path / "out")
     assert loaded(str(folder), "parquet") == expected(folder, "parquet")
+
+
+@pytest.mark.parametrize("names", [("messages",), ()])
+def test_a_dataset_that_replaces_another_is_not_taken_from_the_cache(catalogue, tmp_path, names):
+    """A dataset with the path and the splits of one that was loaded before gives its own rows, as do its folders."""
+    from datasets import load_dataset
+
+    for family in ("constant", "step"):
+        folder = built(catalogue, tmp_path / "data", *names, holdout=family)
+        for path in (folder, folder / (names or ("parquet",))[0]):
+            rows = load_dataset(str(path))["test_families"]
+            expected_rows = [row for row in parquet.read(folder, "test_families") if messages.takes(row)]
+            assert {row["id"] for row in expected_rows} <= set(rows["id"])
+        shutil.rmtree(folder)
 
 
 def test_meta_has_one_type_in_all_formats(dataset):

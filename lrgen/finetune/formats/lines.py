@@ -48,9 +48,9 @@ def encoded(line: dict[str, Any]) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def extras_of(form: "Lines", tasks: Mapping[str, Collection[str]]) -> dict[str, str]:
+def extras_of(form: "Lines", folder: Path, tasks: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return the texts of all additional files of a format by name; ``tasks`` are those of each split with lines."""
-    card = folder_card.text(form, {split.value: form.file_of(split) for split in SPLITS if split in tasks})
+    card = folder_card.text(form, folder, {split.value: form.file_of(split) for split in SPLITS if split in tasks})
     return form.extras(dict(sorted(tasks.items()))) | {folder_card.NAME: card}
 
 
@@ -77,5 +77,5 @@ class LinesWriter:
         for file in self._files.values():
             file.close()
         if self._files:
-            for name, text in extras_of(self._form, self._tasks).items():
+            for name, text in extras_of(self._form, self._folder, self._tasks).items():
                 (self._folder / name).write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """All columns of all rows; equal rows give equal bytes."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,11 @@ class ParquetWriter:
             file.close()
         if self._files:
             path = self._folder / folder_card.NAME
-            path.write_text(card_of(self._form, self._files), encoding="utf-8")
+            path.write_text(self._card(), encoding="utf-8")
+
+    def _card(self) -> str:
+        files = {split.value: file_of(split) for split in SPLITS if split in self._files}
+        return folder_card.text(self._form, self._folder, files)
 
     def _flush(self, split: str) -> None:
         import pyarrow
@@ -79,11 +83,6 @@ class ParquetWriter:
         self._files[split].write_table(pyarrow.Table.from_pylist(self._waiting[split], schema=self._schema))
         self._waiting[split] = []
         self._chars[split] = 0
-
-
-def card_of(form: "Table", present: Collection[str]) -> str:
-    """Return the card of a format's folder; ``present`` are the splits with rows."""
-    return folder_card.text(form, {split.value: file_of(split) for split in SPLITS if split in present})
 
 
 def splits(folder: Path) -> list[str]:
