@@ -165,7 +165,7 @@ def dataset_check(
     sample: Annotated[
         int, typer.Option(min=0, help="Number of drawn files and of drawn mutants to execute again.")
     ] = 50,
-    everything: Annotated[bool, typer.Option("--all", help="Execute all files and mutants again.")] = False,
+    execute_all: Annotated[bool, typer.Option("--all", help="Execute all files and mutants again.")] = False,
     case_seed: Annotated[
         int | None, typer.Option(help="Seed of what is drawn; it repeats an earlier check. (default: a new one)")
     ] = None,
@@ -195,7 +195,7 @@ def dataset_check(
             folder,
             catalogues.of(settings),
             tasks=_tasks(()),
-            sample=None if everything else sample,
+            sample=None if execute_all else sample,
             case_seed=case_seed,
             store=None if db is None else Store(db),
             workers=settings.workers or planning.cores(),

@@ -1,5 +1,6 @@
 """Rows of a small dataset, and a scorer for them."""
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def row_of(example: Example) -> Row:
 
 
 def rows_of(catalogue: Catalogue, task: str, numbers: Iterable[int], model: str = "Tiny") -> list[Row]:
-    """Return the rows of a task from files of a model."""
-    task_input = corpus.task_input(catalogue, numbers, model)
+    """Return the rows of a task from files of a model, one of each file if it asks for a file."""
+    task_input = dataclasses.replace(corpus.task_input(catalogue, numbers, model), rows_per_file=1)
     tasks = {each.NAME: each for each in (write, infill, convert, explain, trace)}
     return [row_of(example) for example in tasks[task].examples(task_input)]
 
