@@ -85,12 +85,13 @@ def test_the_wheel_has_every_template(installed):
 
 
 def test_the_wheel_has_every_module_and_no_other_file(installed):
-    """The wheel has the modules, py.typed, the templates and the page of the report, and nothing else."""
+    """The wheel has the modules, py.typed, the templates, the report's page and the tokenizer, and nothing else."""
     expected = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "lrgen").rglob("*.py")}
     shipped = [path.relative_to(installed) for path in installed.rglob("*") if path.is_file()]
     others = {path for path in shipped if path.suffix != ".pyc" and "dist-info" not in path.parts[0]}
     assert {path for path in others if path.suffix == ".py"} == expected
     assert {path.parts[:2] for path in others if path.suffix != ".py"} == {
+        ("lrgen", "finetune"),
         ("lrgen", "py.typed"),
         ("lrgen", "report"),
         ("lrgen", "templates"),

@@ -47,13 +47,15 @@ class Pairs:
     NAME = "pairs"
     SUMMARY = "Correct and wrong schedules."
 
-    def __init__(self, copies: int) -> None:
+    def __init__(self, task_input: TaskInput, copies: int) -> None:
         self.copies = copies
+        self.GROUPS = [file.name for file in task_input.files]  # which share completions
 
     def examples(self, task_input: TaskInput) -> Iterator[Example]:
         for copy in range(self.copies):
             for example in infill.examples(task_input):
-                values = {"task": self.NAME, "scope": Scope.NONE, "files": example.files}
+                group = example.files[0].name
+                values = {"task": self.NAME, "scope": Scope.NONE, "files": example.files, "group": group}
                 prompt, key = f"{example.prompt}\n\nThis is number {copy}.", f"{example.key}/{copy}"
                 good, bad = example.completion, example.completion.replace("total_steps", "1")
                 yield Example(key=f"{key}/a", prompt=prompt, completion=good, **values)
@@ -68,7 +70,7 @@ def built(task_input: TaskInput, out: Path, copies: int = 1) -> Path:
 
     counter = out.with_name("tokenizer.json")  # each text is one token: quick
     Tokenizer(models.WordLevel({"?": 0}, unk_token="?")).save(str(counter))
-    plan = Plan((Pairs(copies),), NAMES, level=Level.SCHEDULE, tokenizer=counter)
+    plan = Plan((Pairs(task_input, copies),), NAMES, level=Level.SCHEDULE, tokenizer=counter)
     return build(task_input, plan, out).out
 
 

@@ -47,9 +47,10 @@ def test_the_columns_that_a_trainer_hands_on_are_enough(pool, explained):
     assert verdict.passed
 
 
-def test_no_verdict_after_the_deadline(pool, explained):
+def test_no_verdict_after_the_deadline(pool, catalogue, explained):
     """What is not graded in time is None, and the next call is not answered by the results of the former."""
-    assert pool.score([explained], [explained["completion"]], deadline=0.0) == [None]
+    [executed] = rows_of(catalogue, "infill", [6], "ResNet")
+    assert pool.score([executed], [executed["completion"]], deadline=0.0) == [None]
     assert [verdict.passed for verdict in pool.score([explained], ["I do not know."])] == [False]
 
 
