@@ -218,8 +218,9 @@ def gold(
     advance: Callable[[int], None] = lambda count: None,
 ) -> Scored:
     """Score the dataset's own answers, which all must pass; a rejected answer of a preference row must not."""
-    started(len(rows.ids), 0)
     wanted, graded, problems = set(rows.ids), [], []
+    answers = (row for split in rows.splits for row in parquet.read(rows.folder, split, ("id", "rejected")))
+    started(sum(1 + (row["rejected"] is not None) for row in answers if row["id"] in wanted), 0)
     for row, verdict in _own(rows, scorer, wanted, advance):
         if verdict.sample == 0:
             graded.append(verdict)
