@@ -38,17 +38,15 @@ class TokenCounter:
         if self._by_line is None:
             return self._encoded(texts)
         lines = [text.split("\n") for text in texts]
-        new = list({line for of_text in lines for line in of_text} - self._by_line.keys())
-        if len(self._by_line) + len(new) > _LINES:
+        distinct = {line for of_text in lines for line in of_text[:-1]}
+        if len(self._by_line) > _LINES:
             self._by_line.clear()
-            new = list({line for of_text in lines for line in of_text})
+        new = [line for line in distinct if line not in self._by_line]
         # Each line has its newline, except the last one of a text.
         self._by_line.update(zip(new, self._encoded([f"{line}\n" for line in new]), strict=True))
-        last = self._encoded([of_text[-1] for of_text in lines])
-        return [
-            sum(map(self._by_line.__getitem__, of_text[:-1])) + ending
-            for of_text, ending in zip(lines, last, strict=True)
-        ]
+        last = list({of_text[-1] for of_text in lines})
+        of_last = dict(zip(last, self._encoded(last), strict=True))
+        return [sum(map(self._by_line.__getitem__, of_text[:-1])) + of_last[of_text[-1]] for of_text in lines]
 
     def _encoded(self, texts: Sequence[str]) -> list[int]:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
