@@ -133,7 +133,7 @@ def score_completions(
     begun = time.monotonic()
     with Progress("scoring", len(rows.ids)) as progress:
         if request.completions is None:
-            scored = scoring.gold(rows, scorer, started=progress.restart, advance=progress.advance)
+            scored = scoring.gold(rows, request.out, scorer, started=progress.restart, advance=progress.advance)
         else:
             scored = scoring.score(
                 rows,
@@ -283,8 +283,7 @@ def _print_scored(scored: "Scored", request: _Request, seconds: float) -> None:
         print(f"{counted(scored.left, 'sample')} left when the deadline came: the same command goes on with them")
     _print_some("skipped", [f"{skipped.place}: {skipped.reason}" for skipped in scored.skipped])
     _print_some("problems", scored.problems)
-    if request.completions is not None:
-        print(f"results in {request.out}")
+    print(f"results in {request.out}")
 
 
 def _print_some(what: str, lines: Sequence[str]) -> None:

@@ -212,34 +212,56 @@ def score(
 
 def gold(
     rows: Rows,
+    out: Path,
     scorer: Scorer,
     *,
     started: Callable[[int, int], None] = lambda total, reused: None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Scored:
-    """Score the dataset's own answers, which all must pass; a rejected answer of a preference row must not."""
-    wanted, graded, problems = set(rows.ids), [], []
-    answers = (row for split in rows.splits for row in parquet.read(rows.folder, split, ("id", "rejected")))
-    started(sum(1 + (row["rejected"] is not None) for row in answers if row["id"] in wanted), 0)
-    for row, verdict in _own(rows, scorer, wanted, advance):
-        if verdict.sample == 0:
-            graded.append(verdict)
-            if not verdict.passed:
-                problems.append(f"row {row['id']} ({row['task']}): its own answer does not pass: {verdict.reason}")
-        elif verdict.passed:
-            problems.append(f"row {row['id']} ({row['task']}): its rejected answer passes")
-    numbers = summary.summarise(graded, conditions_of(rows, scorer), len(rows.ids), rows.seen)
-    return Scored(tuple(graded), numbers, problems=tuple(problems))
+    """Score the dataset's own answers, which all must pass; a rejected answer of a preference row must not.
+
+    The verdicts are written to ``out`` as they come, a rejected answer as the second sample of its row: a run that was
+    stopped is continued.
+
+    Raises:
+        ScoreError: if ``out`` has other results.
+    """
+    conditions = conditions_of(rows, scorer)
+    with results.Results(out, conditions) as written:
+        total = reused = 0
+        for _, completion in _own(rows):
+            total += 1
+            reused += written.verdict(completion.row_id, completion.sample, sha256_of(completion.text)) is not None
+        started(total, reused)
+        waiting = (
+            (row, completion)
+            for row, completion in _own(rows)
+            if written.verdict(completion.row_id, completion.sample, sha256_of(completion.text)) is None
+        )
+        for verdict in scorer.score(waiting, advance):
+            written.add(verdict)
+        verdicts = written.finish((completion.row_id, completion.sample) for _, completion in _own(rows))
+        graded = [verdict for verdict in verdicts if verdict.sample == 0]
+        numbers = summary.summarise(graded, conditions, len(rows.ids), rows.seen)
+        written.write(results.SUMMARY, numbers)
+    return Scored(tuple(graded), numbers, problems=tuple(filter(None, map(_problem, verdicts))))
 
 
-def _own(rows: Rows, scorer: Scorer, wanted: set[str], advance: Callable[[int], None]) -> Iterator[tuple[Row, Verdict]]:
-    """Yield a verdict on each answer of the dataset; a rejected one is the second sample of its row."""
+def _own(rows: Rows) -> Iterator[tuple[Row, Completion]]:
+    """Yield each answer of the dataset with its row; a rejected one is the second sample of its row."""
+    wanted = set(rows.ids)
     for split in rows.splits:
-        samples: list[tuple[Row, Completion]] = []
         for row in parquet.read(rows.folder, split):
             if row["id"] in wanted:
-                samples.append((row, Completion(row["id"], 0, grading.gold(row), f"row {row['id']}")))
+                yield row, Completion(row["id"], 0, grading.gold(row), f"row {row['id']}")
                 if row["rejected"] is not None:
-                    samples.append((row, Completion(row["id"], 1, row["rejected"], f"row {row['id']}")))
-        graded = scorer.score(samples, advance)
-        yield from ((row, verdict) for (row, _), verdict in zip(samples, graded, strict=True))
+                    yield row, Completion(row["id"], 1, row["rejected"], f"row {row['id']}")
+
+
+def _problem(verdict: Verdict) -> str | None:
+    """Return what is wrong with an answer of the dataset; None if nothing is."""
+    if verdict.sample == 0 and not verdict.passed:
+        return f"row {verdict.row_id} ({verdict.task}): its own answer does not pass: {verdict.reason}"
+    if verdict.sample == 1 and verdict.passed:
+        return f"row {verdict.row_id} ({verdict.task}): its rejected answer passes"
+    return None

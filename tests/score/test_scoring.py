@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 
 from lrgen import catalogue as catalogues
+from lrgen import config
 from lrgen.errors import ScoreError, UnknownNameError
 from lrgen.finetune import manifest
 from lrgen.finetune.formats import parquet
+from lrgen.records import Stage
 from lrgen.score import results, scoring
 from lrgen.score.scoring import Selection
+from lrgen.verify import plan as planning
+from lrgen.verify.plan import VerifyRequest
 from tests.paths import TINY
 from tests.score.rows import rows_of, scorer_in
 
@@ -79,7 +83,7 @@ def test_what_comes_after_the_deadline_is_left(dataset, rows, catalogue_of_rows,
 def test_the_own_answers_of_a_dataset_pass(dataset, rows, catalogue_of_rows, tmp_path):
     """Gold has no problem; a dataset whose answer is wrong has one, which names the row."""
     scorer = scorer_in(tmp_path, catalogue_of_rows)
-    scored = scoring.gold(scoring.rows_of(Selection(dataset)), scorer)
+    scored = scoring.gold(scoring.rows_of(Selection(dataset)), tmp_path / "own", scorer)
     assert (scored.problems, len(scored.verdicts)) == ((), len(rows))
     wrong = tmp_path / "wrong"
     writer = parquet.ParquetWriter(parquet, wrong / parquet.NAME)
@@ -87,8 +91,28 @@ def test_the_own_answers_of_a_dataset_pass(dataset, rows, catalogue_of_rows, tmp
     writer.write({**rows[0], "completion": "I do not know."})
     writer.close()
     manifest.write(wrong, {"schema": rows[0]["schema"], "arguments": {}, "counts": {}, "held_out": {}})
-    [problem] = scoring.gold(scoring.rows_of(Selection(wrong)), scorer).problems
+    [problem] = scoring.gold(scoring.rows_of(Selection(wrong)), tmp_path / "false", scorer).problems
     assert problem.startswith(f"row {rows[0]['id']} (explain): its own answer does not pass: ")
+
+
+def test_a_run_over_the_own_answers_goes_on_where_it_was_stopped(dataset, rows, catalogue_of_rows, tmp_path):
+    """The next run in the folder grades only the answers without a verdict, under the case seed of the first."""
+    out = tmp_path / "own"
+    scorer = scorer_in(out, catalogue_of_rows)
+    whole = scoring.gold(scoring.rows_of(Selection(dataset)), out, scorer)
+    lines = (out / results.LINES).read_bytes().splitlines(keepends=True)
+    (out / results.LINES).write_bytes(b"".join(lines[:2]))
+    plan = planning.plan(config.load({"device": "cpu"}), VerifyRequest(stage=Stage.SCHEDULE, isolation="process"))
+    begun = []
+    again = scoring.gold(
+        scoring.rows_of(Selection(dataset)),
+        out,
+        scoring.scorer_of(catalogue_of_rows, plan, out),
+        started=lambda total, reused: begun.append((total, reused)),
+    )
+    assert begun == [(len(rows), 2)]
+    assert again.summary["case_seed"] == scorer.settings.case_seed
+    assert [verdict.passed for verdict in again.verdicts] == [verdict.passed for verdict in whole.verdicts]
 
 
 def test_a_selection_of_nothing_is_an_error(dataset, tmp_path):
