@@ -1,0 +1,6 @@
+"""Compositions: schedules of phases, drawn without end, with their curves."""
+
+from lrgen.curves.compositions.composition import Composition
+from lrgen.curves.compositions.phases import Phase, Shape
+
+__all__ = ["Composition", "Phase", "Shape"]
