@@ -47,6 +47,10 @@ class ParameterError(LrgenError, ValueError):
     """A horizon, a step or a hyperparameter is out of its range; the message names it, its value and the variant."""
 
 
+class StyleError(LrgenError):
+    """A style cannot express a composition; the message names both and the reason."""
+
+
 class ConfigError(LrgenError):
     """A value in lrgen.toml, in the environment or in a flag cannot be used."""
 

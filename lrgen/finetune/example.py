@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from lrgen.catalogue import Catalogue
+from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.corpus import VerifiedFile
+from lrgen.realisations import Interface, Style
 from lrgen.records import Architecture, Comparison, Outcome, Stage, Variant
 from lrgen.render.renderer import Renderer
 
@@ -49,6 +51,10 @@ class Example:
         rejected: the worse completion of a preference pair (task prefer).
         label: whether the completion is correct (task feedback).
         evidence: how the completion was verified, as JSON values (``{"equals": …}``, ``{"failed": "schedule", …}``).
+        composition: the composition that a correct completion has; None: that of its files.
+        styles: the styles of the code in prompt and completion, for an example of a composition.
+        interface: how the code of a completion is called, for an example of a composition that asks for code.
+        history: the turns before the prompt, each a message of the user with the answer to it.
     """
 
     task: str
@@ -63,6 +69,10 @@ class Example:
     system: str = SYSTEM
     answer_scope: Scope | None = None
     group: str = ""
+    composition: RealisedComposition | None = None
+    styles: tuple[Style, ...] = ()
+    interface: Interface | None = None
+    history: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_shared(self) -> bool:
@@ -74,13 +84,15 @@ class Example:
 class TaskInput:
     """The files that tasks make examples from; ``seed`` selects wordings, horizons and mutations.
 
-    Tasks that ask for a file have ``rows_per_file`` examples of each.
+    Tasks that ask for a file have ``rows_per_file`` examples of each. Tasks about a schedule also make examples from
+    the compositions.
     """
 
     catalogue: Catalogue
     files: Sequence[VerifiedFile]
     seed: int
     rows_per_file: int = 2
+    compositions: Sequence[RealisedComposition] = ()
 
     def chance(self, *of: object) -> random.Random:
         """Return the random generator of an example, which depends on the seed and ``of`` alone."""

@@ -158,7 +158,7 @@ def _half_cosine(progress: Rates) -> Rates:
 def _cycles(phase: Phase, u: Steps, n: int) -> tuple[Rates, Rates]:
     """The progress within the cycle, and the factor of the cycle."""
     cycle, rest = np.divmod(u * phase.count, n)
-    return rest / n, float(phase.decay) ** cycle
+    return rest / n, float(phase.decay) ** cycle.astype(np.float64)
 
 
 def _hold(phase: Phase, u: Steps, n: int) -> Rates:
@@ -182,16 +182,19 @@ def _exponential(phase: Phase, u: Steps, n: int) -> Rates:
 
 
 def _one_minus_sqrt(phase: Phase, u: Steps, n: int) -> Rates:
-    return _between(phase, 1 - np.sqrt(u / n))
+    root: Rates = np.sqrt(u / n)
+    return _between(phase, 1 - root)
 
 
 def _inverse_sqrt(phase: Phase, u: Steps, n: int) -> Rates:
     growth = float((phase.start / phase.end) ** 2 - 1)
-    return float(phase.start) / np.sqrt(1 + growth * (u / n))
+    root: Rates = np.sqrt(1 + growth * (u / n))
+    return float(phase.start) / root
 
 
 def _steps(phase: Phase, u: Steps, n: int) -> Rates:
-    return float(phase.start) * float(phase.decay) ** (u * phase.count // n)
+    stage = u * phase.count // n
+    return float(phase.start) * float(phase.decay) ** stage.astype(np.float64)
 
 
 def _triangular(phase: Phase, u: Steps, n: int) -> Rates:
