@@ -349,11 +349,23 @@ class PartEvidence:
 
 
 @dataclass(frozen=True)
+class CompositionClaim:
+    """What the code of a schedule alone is checked against.
+
+    Both are JSON texts: a composition (lrgen.curves.compositions), and how the code is called (lrgen.realisations).
+    """
+
+    composition: str
+    interface: str
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A file that is to be verified, and the variant that it is checked against (None: there is no claim).
 
     ``rendered`` says that the catalogue renders exactly these bytes, from these ``parts`` where all are lrgen's own.
-    ``reference`` is the network that its own is compared with (None: no architecture is claimed).
+    ``reference`` is the network that its own is compared with (None: no architecture is claimed). With a ``claim`` it
+    is no file of a network but the code of a schedule alone.
     """
 
     path: Path
@@ -367,6 +379,7 @@ class Candidate:
     rendered: bool = False
     reference: ReferenceNetwork | None = None
     parts: Parts | None = None
+    claim: CompositionClaim | None = None
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,8 @@ def settings_of(candidate: Candidate, conditions: Conditions) -> str:
     compared = {"settings": conditions.settings, "prm": candidate.prm, "curve": _curve_of(candidate)}
     compared["budget"] = asdict(candidate.budget) if candidate.budget else None
     compared["reference"] = _digest(candidate.reference.source) if candidate.reference else None
+    if candidate.claim:
+        compared["claim"] = asdict(candidate.claim)
     return json.dumps(compared, sort_keys=True)
 
 

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lrgen import curves
-from lrgen.records import Architecture, Candidate, Parts, Recipe, Variant
+from lrgen.records import Architecture, Candidate, CompositionClaim, Parts, Recipe, Variant
 
 # The recipe of a file whose architecture is unknown.
 _FOREIGN = Recipe(optimizer="sgd", lr=0.01, batch=64, source="", dropout=0.2)
@@ -43,3 +43,10 @@ def candidate_of(
         rendered=rendered,
         parts=parts if rendered else None,
     )
+
+
+def schedule_of(path: Path, content: bytes, name: str, claim: CompositionClaim) -> Candidate:
+    """The candidate of the code of a schedule alone; ``name`` identifies the claim that it is checked against."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    source = content.decode("utf-8", "surrogateescape")
+    return Candidate(path, source, sha256, model_name="", scheduler_type=name, variant=None, prm={}, claim=claim)

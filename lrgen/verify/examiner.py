@@ -72,7 +72,7 @@ class Examiner:
         )
         stage, status, reason = Stage.SYNTAX, Status.PASSED, ""
         try:
-            for check in up_to(self.settings.stage):
+            for check in up_to(self.settings.stage, candidate):
                 stage = check.STAGE
                 status, reason = self._run(check, examination, parts)
                 if status is not Status.PASSED:
@@ -82,7 +82,12 @@ class Examiner:
         passed = status is Status.PASSED
         if passed and examination.orphans:
             status, reason = Status.FAILED, "the file leaves processes of its own running"
-        elif passed and candidate.variant is None and stage in (Stage.SCHEDULE, Stage.TRAINING):
+        elif (
+            passed
+            and candidate.variant is None
+            and candidate.claim is None
+            and stage in (Stage.SCHEDULE, Stage.TRAINING)
+        ):
             status, reason = Status.UNCLAIMED, "there is no variant to compare its schedule with"
         elif passed and stage is Stage.TRAINING:
             status = Status.VERIFIED

@@ -131,9 +131,10 @@ def check(realisation: Realisation, composition: Composition, chance: random.Ran
     """
     interface = realisation.interface
     namespace = load(realisation.code)
-    for number, horizon in enumerate(horizons.drawn(composition, chance)):
+    loop = interface.call is Call.LOOP  # whose updates cost more than the steps of a schedule
+    for number, horizon in enumerate(horizons.drawn(composition, chance, 1 if loop else horizons.COUNT)):
         lr = float(composition.base_lr) if not interface.takes_lr else chance.choice((0.5, 0.1, 0.03, 0.001, 3e-4))
-        steps = _steps(composition, horizon, chance, ends=interface.call is Call.LOOP)
+        steps = _steps(composition, horizon, chance, ends=loop)
         long = len(steps) < horizon
         jumps = long and realisation.style is not Style.SEQUENTIAL
         resume = (chance.randrange(1, horizon + 1),) if number == 0 and not jumps else ()

@@ -10,13 +10,13 @@ import random
 
 from lrgen.curves.compositions import Composition
 
-_COUNT = 2  # of a scaling composition
+COUNT = 2  # of a scaling composition
 _TRIED = 100  # multiples, of which nearly always one of the first is fair
 _SHORT, _LONG = 240, 4000  # steps, of which the second is about the longest
 
 
-def drawn(composition: Composition, chance: random.Random, count: int = _COUNT) -> list[int]:
-    """Return some horizons, the shortest first; the only one of a fixed composition."""
+def drawn(composition: Composition, chance: random.Random, count: int = COUNT) -> list[int]:
+    """Return some horizons, the shortest first, most of them short; the only one of a fixed composition."""
     if composition.fixed:
         return [composition.horizon]
     unit = whole(composition)
@@ -24,9 +24,9 @@ def drawn(composition: Composition, chance: random.Random, count: int = _COUNT) 
     shortest = next((multiple for multiple in multiples if is_fair(composition, multiple)), unit)
     found = [shortest * chance.randint(1, max(1, _SHORT // shortest))]
     while len(found) < count:
-        found.append(shortest * chance.randint(1, max(1, _LONG // shortest)))
+        found.append(shortest * round(max(1.0, _LONG / shortest) ** chance.random()))
     fair = [horizon if is_fair(composition, horizon) else shortest for horizon in found]
-    return sorted(set(fair))
+    return sorted(fair)
 
 
 def whole(composition: Composition) -> int:

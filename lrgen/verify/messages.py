@@ -288,6 +288,13 @@ class Trace(Message):
     raised: Raised | None = None
 
 
+class ScheduleRates(Message):
+    """The learning rates of the code of a schedule alone; ``wrong_form`` says why it has not the form asked for."""
+
+    raised: Raised | None = None
+    wrong_form: Text = ""
+
+
 class ObservedScheduler(Message):
     """A scheduler in an observed training.
 

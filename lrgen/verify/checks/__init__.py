@@ -6,8 +6,8 @@ the file's process commands (lrgen.verify.session) and compares the answers here
 
 from typing import TYPE_CHECKING, Protocol, cast
 
-from lrgen.records import Stage
-from lrgen.verify.checks import contract, policy, schedule, syntax, training
+from lrgen.records import Candidate, Stage
+from lrgen.verify.checks import composition, contract, policy, schedule, syntax, training
 
 if TYPE_CHECKING:
     from lrgen.verify.checks.examination import Examination
@@ -27,6 +27,13 @@ class Check(Protocol):
 CHECKS = cast(tuple[Check, ...], (syntax, policy, contract, schedule, training))
 
 
-def up_to(stage: Stage) -> tuple[Check, ...]:
-    """The checks up to and including a stage."""
-    return CHECKS[: list(Stage).index(stage) + 1]
+OF_SCHEDULES = cast(tuple[Check, ...], (syntax, policy, composition))
+"""The checks of the code of a schedule alone."""
+
+
+def up_to(stage: Stage, candidate: Candidate) -> tuple[Check, ...]:
+    """The checks of a file up to and including a stage."""
+    if candidate.claim is None:
+        return CHECKS[: list(Stage).index(stage) + 1]
+    stages = list(Stage)
+    return tuple(check for check in OF_SCHEDULES if stages.index(check.STAGE) <= stages.index(stage))

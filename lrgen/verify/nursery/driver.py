@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import wire
+from . import interfaces, wire
 from .describe import (
     criterion_of,
     criterion_report,
@@ -165,6 +165,29 @@ class Driver(Training, Traces, GivenWeights, Observations, Functions):
         if isinstance(names, (set, frozenset, list, tuple)) and all(isinstance(name, str) for name in names):
             return sorted(names)
         return None
+
+    # The code of a schedule alone.
+
+    def do_load_schedule(self, arrays: Arrays, source: str, path: str) -> Answer:
+        """Execute the code; classes of Lightning are there whether it is installed or not."""
+        interfaces.provide_lightning()
+        self.path = path
+        module = ModuleType(_MODULE)
+        sys.modules[_MODULE] = module
+        exec(compile(source, path, "exec"), module.__dict__)  # the code is what is examined
+        self.module = module
+        return {}
+
+    def do_schedule_rates(self, arrays: Arrays, **arguments: Any) -> Answer:
+        """The learning rates that come of calling the code (``interfaces.rates``)."""
+        assert self.module is not None
+        try:
+            rows = interfaces.rates(vars(self.module), **arguments)
+        except interfaces.WrongForm as error:
+            return {"wrong_form": str(error)}
+        except Exception as error:  # noqa: BLE001  the code may raise anything
+            return {"raised": explained(error, self.path)}
+        return {}, [np.array(rows, dtype=np.float64).T]
 
     # Networks.
 

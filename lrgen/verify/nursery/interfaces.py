@@ -6,6 +6,7 @@ The code is a function, a class or a training loop (``call``); its steps are epo
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from .saved import loaded, saved
 
 _UPDATED_STEPS = 3  # after a start or a resume: an update costs more than a step of a schedule
 _LIGHTNING = ("lightning", "lightning.pytorch", "pytorch_lightning")
-_BATCHES = 4  # of an epoch, for a loop whose unit is an epoch
+_SHORT = 120  # epochs
+_BATCHES = 2  # of an epoch, for a loop whose unit is an epoch
 
 Rows = list[list[float]]
 """Learning rates: steps × parameter groups."""
@@ -73,6 +75,15 @@ class LightningModule(nn.Module):
 
     def log(self, *_: Any, **__: Any) -> None:
         """Log nothing."""
+
+    @classmethod
+    def with_parameters(cls, lr: float) -> "LightningModule":
+        """A module for a ``configure_optimizers`` that stands alone: two layers, and the learning rate."""
+        module = cls()
+        module.backbone, module.head = nn.Linear(2, 2), nn.Linear(2, 2)
+        module.__dict__.update(lr=lr, learning_rate=lr)
+        module.__dict__["_hparams"] = {"lr": lr, "learning_rate": lr}
+        return module
 
 
 class _Network(nn.Module):
@@ -142,7 +153,11 @@ def rates(
     if call == "lightning":
 
         def configured() -> tuple[Optimizer, Any]:
-            return _configured(function(), horizon, per_batch)
+            own = isinstance(function, type)
+            module: Any = function() if own else LightningModule.with_parameters(lr)
+            return _configured(
+                module, module.configure_optimizers if own else partial(function, module), horizon, per_batch
+            )
 
         return list(_stepped(configured, steps, groups, resume, jumps))
 
@@ -180,7 +195,7 @@ def _set(
         yield [float(group["lr"]) for group in optimizer.param_groups]
 
 
-def _configured(module: Any, horizon: int, per_batch: bool) -> tuple[Optimizer, Any]:
+def _configured(module: Any, configure: Callable[[], Any], horizon: int, per_batch: bool) -> tuple[Optimizer, Any]:
     """The optimizer and the scheduler of ``configure_optimizers``, which must be stepped in the unit."""
     module.trainer = types.SimpleNamespace(
         max_epochs=horizon,
@@ -189,7 +204,7 @@ def _configured(module: Any, horizon: int, per_batch: bool) -> tuple[Optimizer, 
         num_training_batches=horizon,
         accumulate_grad_batches=1,
     )
-    answer = module.configure_optimizers()
+    answer = configure()
     if isinstance(answer, dict):
         optimizer, scheduler = answer["optimizer"], answer["lr_scheduler"]
     else:
@@ -245,7 +260,7 @@ def _looped(
     per_batch: bool,
 ) -> Rows:
     """The learning rates of a training loop: those of its updates, or of its epochs, which have several equal ones."""
-    epochs, batches = _epochs(horizon) if per_batch else (horizon, _BATCHES if horizon <= 100 else 1)
+    epochs, batches = _epochs(horizon) if per_batch else (horizon, _BATCHES if horizon <= _SHORT else 1)
     seen: Rows = []
 
     def record(optimizer: Optimizer, *_: Any) -> None:

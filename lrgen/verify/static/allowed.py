@@ -85,8 +85,11 @@ STRICT_MODULES: dict[str, frozenset[str]] = {
     "fractions": _words("Fraction"),
     "functools": _words("cache cached_property lru_cache partial reduce wraps"),
     "itertools": _words("[a-z]*"),
+    "lightning": _words("LightningModule"),
+    "lightning.pytorch": _words("LightningModule"),
     "math": _words("[a-z]*"),
     "numbers": _words("[A-Z]*"),
+    "pytorch_lightning": _words("LightningModule"),
     "statistics": _words("fmean mean median pstdev stdev"),
     "typing": _words("[A-Z]* cast final overload override"),
 }
@@ -114,7 +117,8 @@ STRICT_DECORATORS = _words(
 STRICT_BASES = _words(
     """
     abc.ABC builtins.Exception builtins.RuntimeError builtins.ValueError builtins.object enum.Enum enum.IntEnum
-    enum.StrEnum torch.nn.Module torch.optim.Optimizer torch.optim.optimizer.Optimizer typing.Generic
+    enum.StrEnum lightning.LightningModule lightning.pytorch.LightningModule pytorch_lightning.LightningModule
+    torch.nn.Module torch.optim.Optimizer torch.optim.optimizer.Optimizer typing.Generic
     typing.NamedTuple typing.Protocol typing.TypedDict
     """
 )
