@@ -81,7 +81,7 @@ class LrgenTaskset(vf.Taskset[LrgenTask, LrgenTasksetConfig]):
         config = self.config
         rows = scoring.rows_of(scoring.Selection(config.dataset, tuple(config.splits), tuple(config.tasks)))
         for row in rows.read(rows.ids).values():
-            texts = {"system_prompt": row["system"], "prompt": scored.question(row), "row": scored.text_of(row)}
+            texts = {"system_prompt": row["system"], "prompt": scored.transcript(row), "row": scored.text_of(row)}
             yield LrgenTask(LrgenData(id=row["id"], name=row["task"], **texts), config.task)
 
 

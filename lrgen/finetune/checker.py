@@ -3,10 +3,12 @@
 They tell a reader and a trainer what is claimed. A verdict needs the checks, whose cases are drawn anew.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 from lrgen import curves
+from lrgen.curves.compositions import Composition
 from lrgen.records import Hyperparameter, Metric, Variant
 
 DEPTHS = (0, 1, 2, 3)
@@ -19,6 +21,7 @@ _LR, _OTHER_LR = 0.1, 0.05
 _SHORT = 12  # a horizon up to which all steps are listed
 _FRACTIONS = (1 / 20, 1 / 10, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 9 / 10, 5 / 4)
 _DIGITS = 9
+_LISTED = 16  # steps of the case of a composition
 _ZERO = 1e-12  # of the base learning rate: rounding errors of zero
 # The factors of the loss in each fifth of training: it improves, stalls, improves, stalls and increases.
 _LOSS, _FACTORS = 2.0, (0.93, 1.0, 0.95, 1.0, 1.02)
@@ -40,6 +43,18 @@ def cases(variant: Variant) -> list[dict[str, Any]]:
     horizons = _HORIZONS if variant.metric is None else _HORIZONS_OF_METRICS
     defaults = [_case(variant, horizon, _LR, {}) for horizon in horizons]
     return [*defaults, _case(variant, _OTHER_HORIZON, _OTHER_LR, other)]
+
+
+def cases_of(composition: Composition) -> list[dict[str, Any]]:
+    """Return the case of a composition: its horizon, some steps, and the rates of each parameter group."""
+    horizon, lr = composition.horizon, float(composition.base_lr)
+    bounds = composition.bounds(horizon)
+    near = {bound + offset for bound in bounds for offset in (0, 1)} | {
+        (before + after) // 2 for before, after in itertools.pairwise(bounds)
+    }
+    steps = sorted(near)[:_LISTED]
+    rates = [[_rounded(rate, lr) for rate in group] for group in composition.rates(steps).tolist()]
+    return [{"horizon": horizon, "lr": lr, "steps": steps, "rates": rates if len(rates) > 1 else rates[0]}]
 
 
 def _case(variant: Variant, horizon: int, lr: float, prm: dict[str, float]) -> dict[str, Any]:

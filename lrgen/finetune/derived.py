@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lrgen.curves.compositions import Composition, Shape
 from lrgen.finetune import checker
 from lrgen.finetune.example import Row, Scope
+from lrgen.realisations import Interface
 from lrgen.records import Variant
 
 
@@ -50,6 +52,10 @@ KINDS = {
     "feedback": Kind("review", 0, Answer.NETWORK),
     "judge": Kind("review", 1),
     "prompts": Kind("extraction", 0),
+    "schedule": Kind("code", 1),
+    "worked": Kind("reasoning", 1),
+    "inject": Kind("editing", 2),
+    "critique": Kind("review", 1),
 }
 OTHER = Kind("other", 0)
 """The kind of a task that a program adds."""
@@ -72,6 +78,18 @@ class Derived:
             "difficulty": difficulty(row["task"], variant).value,
             "reference": row["completion"],
             "checker": self._checker(row, kind, variant),
+        }
+
+    def of_composition(self, row: Row, composition: Composition, interface: Interface | None) -> Row:
+        """Return the columns of a row about a composition; ``interface`` is that of the code of its answer."""
+        kind = KINDS.get(row["task"], OTHER)
+        claim = {"composition": composition.to_json(), "interface": interface.to_json() if interface else None}
+        return {
+            "data_source": f"lrgen/{row['task']}",
+            "ability": kind.ability,
+            "difficulty": _graded(kind.points + _points_of(composition)).value,
+            "reference": row["completion"],
+            "checker": json.dumps(claim | {"cases": checker.cases_of(composition)}),
         }
 
     def _checker(self, row: Row, kind: Kind, variant: Variant | None) -> str:
@@ -104,4 +122,14 @@ def difficulty(task: str, variant: Variant | None) -> Difficulty:
                 variant.layerwise or variant.metric is not None,
             )
         )
+    return _graded(points)
+
+
+def _points_of(composition: Composition) -> int:
+    """The points of a composition: for three phases or more, for repeats, for groups, and for an unusual shape."""
+    unusual = any(phase.shape not in (Shape.HOLD, Shape.LINEAR, Shape.COSINE) for phase in composition.phases)
+    return sum((len(composition.phases) > 2, composition.repeats > 1, len(composition.groups) > 1, unusual))
+
+
+def _graded(points: int) -> Difficulty:
     return Difficulty.EASY if points < _MEDIUM else Difficulty.MEDIUM if points < _HARD else Difficulty.HARD

@@ -1,6 +1,7 @@
 """Tasks and their examples, and the grades of completions."""
 
 import functools
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from lrgen.catalogue import Catalogue
+from lrgen.curves.compositions import Composition
 from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.realisations import Interface, Style
@@ -114,6 +116,16 @@ class Reference:
         """Return the architecture of a row."""
         return self.catalogue.architecture(row["architecture"])
 
+    def composition(self, row: Row) -> Composition | None:
+        """Return the composition that a row is about; None for a row about a schedule of the catalogue."""
+        claim = json.loads(row["checker"])
+        return Composition.from_json(claim["composition"]) if "composition" in claim else None
+
+    def interface(self, row: Row) -> Interface | None:
+        """Return how the code of an answer is called, of a row about a composition whose answer is code."""
+        claim = json.loads(row["checker"]).get("interface")
+        return Interface.from_json(claim) if claim else None
+
     def variant(self, row: Row) -> Variant:
         """Return the variant whose schedule a correct completion has."""
         return self.catalogue.variant(row["variant"])
@@ -161,8 +173,9 @@ class Task(Protocol):
     row has at least one of the keys ``EVIDENCE``.
 
     ``assemble(row, completion, reference)`` returns the source of the file that a completion makes, which is then
-    verified against the row's schedule; None for a task that is graded without executing a file. It raises DatasetError
-    when the completion does not fit the prompt.
+    verified against the row's schedule; None for a task that is graded without executing a file. Of a row about a
+    composition it returns the code that is called as the row's interface says. It raises DatasetError when the
+    completion does not fit the prompt.
 
     ``grade(row, completion, reference, outcome)`` grades a completion; ``outcome`` is the outcome of the assembled
     file, None when there is none. No completion makes it raise. lrgen.finetune.grading calls both functions for many

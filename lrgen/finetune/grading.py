@@ -1,5 +1,7 @@
 """Grading of completions; the files that they make are verified in one call."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,8 +9,8 @@ from pathlib import Path
 from lrgen.errors import DatasetError
 from lrgen.finetune.example import EXTRACTED, Grade, Reference, Row, Task
 from lrgen.finetune.tasks import TASKS, feedback
-from lrgen.records import Candidate, Outcome, ReferenceNetwork, Stage, VerifySettings
-from lrgen.verify.candidate import candidate_of
+from lrgen.records import Candidate, CompositionClaim, Outcome, ReferenceNetwork, Stage, VerifySettings
+from lrgen.verify.candidate import candidate_of, schedule_of
 
 SETTINGS = VerifySettings(stage=Stage.SCHEDULE)
 """Files are graded by all checks up to the schedule."""
@@ -19,6 +21,7 @@ Runner = Callable[[Sequence[Candidate]], Iterable[Outcome]]
 Key = tuple[str, str, str]
 """The sha256 of a file, its architecture and its schedule."""
 
+_PATH = Path("schedule.py")  # of the code of a schedule alone
 _BY_NAME = {task.NAME: task for task in TASKS}
 
 
@@ -107,6 +110,11 @@ def _candidate(row: Row, content: bytes, reference: Reference) -> Candidate:
 
     The bytes that the catalogue renders are recognised: their parts are executed once.
     """
+    claim = json.loads(row["checker"])
+    if claim.get("interface"):
+        composition, interface = json.dumps(claim["composition"]), json.dumps(claim["interface"])
+        name = f"{row['variant']}-{hashlib.sha256(interface.encode()).hexdigest()[:8]}"
+        return schedule_of(_PATH, content, name, CompositionClaim(composition, interface))
     architecture, variant = reference.architecture(row), reference.variant(row)
     path = Path(architecture.name) / f"{variant.key}.py"
     if reference.renderer.render(architecture, variant).text.encode() == content:

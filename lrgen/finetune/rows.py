@@ -2,19 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
 
+from lrgen.curves.compositions import Composition
 from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.derived import ABILITIES, Derived, Difficulty
 from lrgen.finetune.example import Example, Row, Scope
 from lrgen.records import Unit
 from lrgen.version import __version__
 
-SCHEMA = 3
+SCHEMA = 4
+COMPOSITION = "composition"
+"""The family of the rows of compositions."""
 LICENCE = "MIT"
 _ID_DIGITS = 24
 
@@ -25,6 +28,10 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+    TEST_NUMBERS = "test_numbers"
+    TEST_STYLES = "test_styles"
+    TEST_PAIRS = "test_pairs"
+    TEST_PHASES = "test_phases"
     TEST_ARCHITECTURES = "test_architectures"
     TEST_FAMILIES = "test_families"
     TEST_FAMILIES_ARCHITECTURES = "test_families_architectures"
@@ -54,17 +61,23 @@ class Field:
 
 
 FIELDS = (
-    Field("id", str, "the first 24 hexadecimal digits of the sha256 of task, prompt, completion, rejected and label"),
+    Field(
+        "id",
+        str,
+        "the first 24 hexadecimal digits of the sha256 of task, prompt, completion, rejected, label and history",
+    ),
     Field("task", str, "the name of the task"),
     Field("data_source", str, "`lrgen/` and the name of the task"),
     Field("ability", str, f"what the task exercises, one word: {', '.join(f'`{word}`' for word in ABILITIES)}"),
     Field("difficulty", str, "`easy`, `medium` or `hard`, by the points of the task and of the schedule"),
     Field("split", str, "the split of the row"),
-    Field("group", str, "rows of a group share a split: architecture/families, families, or the example itself"),
+    Field(
+        "group", str, "rows of a group share a split: architecture/families, families, phases, or the example itself"
+    ),
     Field("architecture", str, "the architecture of the file of the completion"),
-    Field("variant", str, "the schedule of that file, `A0_001` …"),
+    Field("variant", str, "the schedule: of that file, `A0_001` …, or the id of a composition"),
     Field("variant_name", str, "the name of the schedule"),
-    Field("family", str, "the family of the schedule"),
+    Field("family", str, "the family of the schedule, or `composition`"),
     Field("unit", str, "the unit that advances the schedule: `epoch`, `batch` or `metric`"),
     Field("scope", str, "the code in prompt and completion: a whole `file`, a `schedule` only, or `none`"),
     Field("level", str, "the last check that all files of the row passed: `contract`, `schedule` or `training`"),
@@ -78,13 +91,16 @@ FIELDS = (
     ),
     Field("hyperparameters", str, "JSON: the training hyperparameters of that file and the defaults of its schedule"),
     Field("system", str, "the system's message: what the prompt leaves unsaid about the form of the answer"),
+    Field("history", str, "JSON: the turns before the prompt, each a user's message with its answer; `[]` without any"),
     Field("prompt", str, "the user's message"),
     Field("completion", str, "the completion"),
     Field("reference", str, "the completion again: trainers do not hand on a column of that name to a reward"),
     Field("rejected", str, "the rejected completion of a preference pair", nullable=True),
     Field("label", bool, "whether the completion is correct, in rows for KTO", nullable=True),
     Field("evidence", str, "JSON: how the completion was verified"),
-    Field("checker", str, "JSON: the schedule, the architecture if one is asked for, and cases; `{}` without a file"),
+    Field(
+        "checker", str, "JSON: the schedule, the architecture if one is asked for, and cases; `{}` without a schedule"
+    ),
     Field("prompt_tokens", int, "the number of tokens of the system's message and the prompt", nullable=True),
     Field(
         "completion_tokens",
@@ -141,7 +157,9 @@ class Rows:
         """Return the row of an example, with the columns in schema order and tokens not yet counted."""
         longest = max(len(example.completion), len(example.rejected or ""))
         values = {
-            "id": id_of(example.task, example.prompt, example.completion, example.rejected, example.label),
+            "id": id_of(
+                example.task, example.prompt, example.completion, example.rejected, example.label, example.history
+            ),
             "task": example.task,
             "split": split.value,
             "group": group,
@@ -157,10 +175,16 @@ class Rows:
             "completion_tokens": None,
             "prompt_chars": len(example.prompt),
             "completion_chars": longest,
+            "history": orjson.dumps(example.history).decode(),
             **(self._of_file(example.files[0]) if example.files else _WITHOUT_FILE),
             **self._common,
         }
-        values |= self._derived.of(values, example.files[0].variant if example.files else None)
+        if example.composition is not None:
+            composition = example.composition.composition
+            values |= _of_composition(composition)
+            values |= self._derived.of_composition(values, composition, example.interface)
+        else:
+            values |= self._derived.of(values, example.files[0].variant if example.files else None)
         return {name: values[name] for name in NAMES}
 
     def _of_file(self, file: VerifiedFile) -> Row:
@@ -181,9 +205,17 @@ class Rows:
         return known
 
 
-def id_of(task: str, prompt: str, completion: str, rejected: str | None, label: bool | None) -> str:
+def id_of(
+    task: str,
+    prompt: str,
+    completion: str,
+    rejected: str | None,
+    label: bool | None,
+    history: Iterable[Iterable[str]] = (),
+) -> str:
     """Return the id of a row; rows with equal ids have equal texts and labels."""
-    parts = (task, prompt, completion, rejected or "", "" if label is None else str(label))
+    turns = (text for turn in history for text in turn)
+    parts = (task, prompt, completion, rejected or "", "" if label is None else str(label), *turns)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_ID_DIGITS]
 
 
@@ -202,7 +234,10 @@ def problems(row: Row) -> Iterator[str]:
             yield f"{field.name} must be one of {', '.join(sorted(filter(None, _VALUES[field.name])))}, got {value!r}"
     if row["schema"] != SCHEMA:
         yield f"schema must be {SCHEMA}, got {row['schema']}"
-    if row["id"] != id_of(*(row[name] for name in ("task", "prompt", "completion", "rejected", "label"))):
+    texts = [row[name] for name in ("task", "prompt", "completion", "rejected", "label")]
+    if not _is_history(row["history"]):
+        yield "history is not a JSON list of turns"
+    elif row["id"] != id_of(*texts, orjson.loads(row["history"])):
         yield "the id does not match the texts and the label"
     if not row["prompt"].strip() or not row["completion"].strip():
         yield "the prompt or the completion is empty"
@@ -234,6 +269,26 @@ def _hyperparameters(file: VerifiedFile) -> dict[str, float]:
     """Return the recipe of the architecture and the defaults of the schedule."""
     recipe = file.architecture.recipe
     return {"batch": recipe.batch} | recipe.prm_for(file.variant) | file.variant.defaults
+
+
+def _of_composition(composition: Composition) -> Row:
+    return {
+        "variant": composition.id,
+        "family": COMPOSITION,
+        "unit": composition.unit.value,
+        "level": Level.SCHEDULE.value,
+    }
+
+
+def _is_history(text: str) -> bool:
+    try:
+        turns = orjson.loads(text)
+    except ValueError:
+        return False
+    return isinstance(turns, list) and all(
+        isinstance(turn, list) and len(turn) == 2 and all(isinstance(message, str) for message in turn)
+        for turn in turns
+    )
 
 
 def _is_object(text: str) -> bool:

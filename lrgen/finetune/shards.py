@@ -201,7 +201,8 @@ class ShardMaker:
     def _count_tokens(self, batch: Sequence[Row]) -> None:
         systems = list({row["system"] for row in batch})  # often the same
         of_system = dict(zip(systems, self._counter.count(systems), strict=True))
-        prompts = self._counter.count([row["prompt"] for row in batch])
+        earlier = [row["history"] if row["history"] != "[]" else "" for row in batch]
+        prompts = self._counter.count([before + row["prompt"] for row, before in zip(batch, earlier, strict=True)])
         completions = self._counter.count([row["completion"] for row in batch])
         rejected = self._counter.count([row["rejected"] or "" for row in batch])
         for row, prompt, *lengths in zip(batch, prompts, completions, rejected, strict=True):

@@ -6,11 +6,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessageSystem, ChatMessageUser
+from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
@@ -27,6 +28,11 @@ from lrgen.score.pool import Pool, PoolSettings
 pools: dict[PoolSettings, Pool] = {}
 """The pools of this process, which scorers with the same settings share."""
 
+_MESSAGES: dict[str, Any] = {
+    "system": ChatMessageSystem,
+    "user": ChatMessageUser,
+    "assistant": ChatMessageAssistant,
+}
 _FACTS = ("task", "split", "family", "architecture", "variant", "difficulty")  # to filter and to group by
 
 
@@ -101,7 +107,7 @@ def _sample(row: Row) -> Sample:
     facts = {name: row[name] for name in _FACTS}
     return Sample(
         id=row["id"],
-        input=[ChatMessageSystem(content=row["system"]), ChatMessageUser(content=scored.question(row))],
+        input=[_MESSAGES[message["role"]](content=message["content"]) for message in scored.chat(row)],
         target=grading.gold(row),
         metadata={**facts, "lrgen_row": scored.text_of(row)},
     )

@@ -13,7 +13,7 @@ from lrgen.finetune.rows import NAMES, SPLITS
 if TYPE_CHECKING:
     from lrgen.finetune.formats import Lines
 
-_TEXTS = frozenset({"id", "task", "system", "prompt", "completion", "reference", "rejected", "label"})
+_TEXTS = frozenset({"id", "task", "system", "history", "prompt", "completion", "reference", "rejected", "label"})
 _META = tuple(name for name in NAMES if name not in _TEXTS)
 # The keys and roles of a message, by LLaMA-Factory's names.
 _TAGS = {"role_tag": "role", "content_tag": "content"} | {

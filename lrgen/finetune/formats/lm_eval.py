@@ -102,7 +102,7 @@ def takes(row: Row) -> bool:
 
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a document of lm-eval."""
-    texts = {"system": row["system"], "prompt": scored.question(row), "reference": grading.gold(row)}
+    texts = {"system": row["system"], "prompt": scored.transcript(row), "reference": grading.gold(row)}
     return {"id": row["id"], "task": row["task"]} | texts | {"row": scored.text_of(row)}
 
 

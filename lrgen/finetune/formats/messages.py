@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from lrgen.finetune.example import Row
 from lrgen.finetune.formats.lines import dataset_info, meta, named_lines
 
@@ -11,6 +13,7 @@ SUMMARY = "conversations (TRL, Axolotl, Unsloth, LLaMA-Factory)"
 file_of = named_lines
 
 Messages = list[dict[str, str]]
+_ROLES = ("user", "assistant")
 
 
 def takes(row: Row) -> bool:
@@ -19,8 +22,15 @@ def takes(row: Row) -> bool:
 
 
 def question(row: Row) -> Messages:
-    """Return the system's and the user's message of a row."""
-    return [{"role": "system", "content": row["system"]}, {"role": "user", "content": row["prompt"]}]
+    """Return the system's message, the turns before the prompt, and the prompt of a row."""
+    return asked(row, row["prompt"])
+
+
+def asked(row: Row, prompt: str) -> Messages:
+    """Return the messages of a row with another prompt."""
+    turns = orjson.loads(row["history"]) if row["history"] != "[]" else ()
+    earlier = [{"role": role, "content": text} for turn in turns for role, text in zip(_ROLES, turn, strict=True)]
+    return [{"role": "system", "content": row["system"]}, *earlier, {"role": "user", "content": prompt}]
 
 
 def reply(completion: str) -> Messages:
@@ -29,7 +39,7 @@ def reply(completion: str) -> Messages:
 
 
 def conversation(row: Row) -> Messages:
-    """Return a row as a conversation of three messages."""
+    """Return a row as a conversation."""
     return [*question(row), *reply(row["completion"])]
 
 

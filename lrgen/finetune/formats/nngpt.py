@@ -41,11 +41,11 @@ def file_of(split: str) -> str:
 def line(row: Row) -> dict[str, Any]:
     """Return the row as a conversation in NNGPT's format."""
     requests, answer = _form(row)
-    system, user = messages.question(row)
+    *earlier, user = messages.question(row)
     if requests:
         request = requests[int(row["id"], 16) % len(requests)]
         user = user | {"content": f"{user['content']}\n\n{request}"}
-    conversation = [system, user, *messages.reply(answer)]
+    conversation = [*earlier, user, *messages.reply(answer)]
     return {"id": row["id"], "messages": conversation, "meta": meta(row)}
 
 

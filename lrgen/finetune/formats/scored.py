@@ -11,6 +11,7 @@ from lrgen.finetune.rows import NAMES
 from lrgen.finetune.tasks import feedback
 
 _COPY = "reference"  # of the completion
+_SPEAKERS = {"user": "Earlier question", "assistant": "Earlier answer"}
 
 
 def question(row: Row) -> str:
@@ -20,8 +21,14 @@ def question(row: Row) -> str:
 
 
 def chat(row: Row) -> messages.Messages:
-    """Return the messages that a model answers: the system's and the question."""
-    return [{"role": "system", "content": row["system"]}, {"role": "user", "content": question(row)}]
+    """Return the messages that a model answers: the system's, the turns before the question, and the question."""
+    return messages.asked(row, question(row))
+
+
+def transcript(row: Row) -> str:
+    """Return the question as one text, after the turns before it."""
+    *turns, last = chat(row)[1:]
+    return "".join(f"{_SPEAKERS[turn['role']]}:\n{turn['content']}\n\n" for turn in turns) + last["content"]
 
 
 def text_of(row: Row) -> str:

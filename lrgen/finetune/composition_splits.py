@@ -1,0 +1,60 @@
+"""Assignment of examples of compositions to splits, by what is unseen in training.
+
+A composition is tested if training has none like it: with more phases, with a pair of successive phases that is held
+out, with numbers outside of the trained ranges, or in a style that is held out. Others are assigned by their id, so all
+examples of a composition are in one split, but for those in a held-out style.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+
+from lrgen.curves.compositions import Composition, drawing
+from lrgen.finetune.example import Example
+from lrgen.finetune.rows import Split
+from lrgen.realisations import Style
+
+TRAINED_PHASES = 4
+"""The largest number of phases in training."""
+
+_PAIRS = 0.04  # of the pairs of kinds of phases are held out
+_TESTED = 0.02  # of the compositions like those of training
+_VALIDATED = 0.02
+
+
+class CompositionSplits:
+    """Assigns compositions to splits by a seed; ``styles`` are held out."""
+
+    def __init__(self, seed: int, styles: Iterable[Style]) -> None:
+        self._seed = seed
+        self._styles = frozenset(styles)
+
+    def of(self, example: Example) -> Split:
+        """Return the split of an example of a composition."""
+        assert example.composition is not None
+        split = self.of_composition(example.composition.composition)
+        if split in (Split.TRAIN, Split.VALIDATION, Split.TEST) and self._styles & set(example.styles):
+            return Split.TEST_STYLES
+        return split
+
+    def of_composition(self, composition: Composition) -> Split:
+        """Return the split of a composition in styles that are not held out."""
+        structure = composition.structure
+        if len(structure) > TRAINED_PHASES:
+            return Split.TEST_PHASES
+        if any(map(self.is_held_out, itertools.pairwise(structure))):
+            return Split.TEST_PAIRS
+        if drawing.is_outside(composition):
+            return Split.TEST_NUMBERS
+        position = self._position(composition.id)
+        if position < _TESTED:
+            return Split.TEST
+        return Split.VALIDATION if position < _TESTED + _VALIDATED else Split.TRAIN
+
+    def is_held_out(self, pair: tuple[str, str]) -> bool:
+        """Return whether no composition of training has this pair of successive phases."""
+        return self._position("+".join(pair)) < _PAIRS
+
+    def _position(self, name: str) -> float:
+        """Return a number from 0 to 1 that depends on the seed and the name alone."""
+        return int.from_bytes(hashlib.sha256(f"{self._seed}:{name}".encode()).digest()[:8]) / 2**64
