@@ -66,12 +66,12 @@ class Composition:
                 f"{self.repeats}, {self.repeat_decay}, {self.base_lr} and {', '.join(map(str, self.groups))}"
             )
         self.bounds(self.horizon)
-        ends = [cumulated * self.horizon / self.repeats for cumulated in self._cumulated]
-        if self.fixed and (self.horizon % self.repeats or any(end.denominator != 1 for end in ends)):
-            raise ParameterError(f"phases of a fixed composition must have whole steps, got ends {ends}")
+        last = [end * self.horizon / self.repeats for end in self.ends]
+        if self.fixed and (self.horizon % self.repeats or any(end.denominator != 1 for end in last)):
+            raise ParameterError(f"phases of a fixed composition must have whole steps, got ends {last}")
 
     @functools.cached_property
-    def _cumulated(self) -> tuple[Fraction, ...]:
+    def ends(self) -> tuple[Fraction, ...]:
         """The fraction of a repeat at which each phase ends."""
         ends, total = [], Fraction(0)
         for phase in self.phases:
@@ -93,7 +93,7 @@ class Composition:
         if self.fixed and horizon != self.horizon:
             raise ParameterError(f"horizon of this composition must be {self.horizon}, got {horizon}")
         length = horizon // self.repeats
-        bounds = (0, *(round(end * length) for end in self._cumulated))
+        bounds = (0, *(round(end * length) for end in self.ends))
         if any(after <= before for before, after in itertools.pairwise(bounds)):
             count = len(self.phases) * self.repeats
             raise ParameterError(f"horizon must give each of {count} phases a step, got {horizon}")
