@@ -237,7 +237,7 @@ def problems(row: Row) -> Iterator[str]:
     texts = [row[name] for name in ("task", "prompt", "completion", "rejected", "label")]
     if not _is_history(row["history"]):
         yield "history is not a JSON list of turns"
-    elif row["id"] != id_of(*texts, orjson.loads(row["history"])):
+    elif row["id"] != id_of(*texts, history=orjson.loads(row["history"])):
         yield "the id does not match the texts and the label"
     if not row["prompt"].strip() or not row["completion"].strip():
         yield "the prompt or the completion is empty"
