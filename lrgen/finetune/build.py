@@ -21,15 +21,16 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import card, exposure, formats, inputs, manifest, observations, statistics
+from lrgen.finetune import card, exposure, formats, inputs, manifest, observations, statistics, stream
 from lrgen.finetune.claims import Claims
 from lrgen.finetune.corpus import VerifiedFile
+from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Row, TaskInput
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.plan import Plan
 from lrgen.finetune.rows import SCHEMA, Split
-from lrgen.finetune.shards import Counts, Shard, ShardMaker
+from lrgen.finetune.shards import DUPLICATE, Counts, Shard, ShardMaker
 from lrgen.finetune.splits import Splits, distinct
 from lrgen.verify import nursery_process, verdicts
 from lrgen.version import __version__
@@ -55,9 +56,12 @@ def build(
     *,
     context: RunContext | None = None,
     ineligible: int = 0,
+    workers: int = 1,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Built:
     """Build the dataset; ``ineligible`` is the number of files that were left out.
+
+    Compositions are made in ``workers`` processes, or in this one if it is 1.
 
     Raises:
         DatasetError: when the plan cannot be built or gives no row.
@@ -80,14 +84,21 @@ def build(
     try:
         partial.mkdir(parents=True, exist_ok=True)
         with _exclusive(partial), nursery_process.kept():
-            shards = list(maker.shards(partial, advance))
+            shards = list(maker.shards(partial, advance)) if task_input.files or not plan.compositions else []
+            streamed = list(stream.shards(task_input.catalogue, plan, partial, context, workers, advance))
+            alone = stream.verify_alone(plan, partial, workers) if streamed else 0
+            shards += streamed
             for shard in shards:
                 counts.add(shard.counts())
             folder = partial / "dataset"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            with Claims((shard.claims for shard in shards), partial / "claims") as claims:
-                tally = _publish(_unclaimed(shards, claims, counts), plan, folder, advance)
+            with (
+                Claims((shard.claims for shard in shards), partial / "claims") as claims,
+                Deduplicator(partial / "seen") as seen,
+            ):
+                rows = _unclaimed(_distinct(shards, seen, counts), claims, counts)
+                tally = _publish(rows, plan, folder, advance)
             if tally.total:
                 _publish_long(shards, plan, folder)
                 observations.merge(folder / observations.FILE, (shard.observed for shard in shards))
@@ -141,15 +152,25 @@ def _summary(counts: Counts) -> str:
     )
 
 
-def _unclaimed(shards: Iterable[Shard], claims: Claims, counts: Counts) -> Iterator[Row]:
-    """Yield the rows whose completion belongs to their split, and count the others."""
+def _distinct(shards: Iterable[Shard], seen: Deduplicator, counts: Counts) -> Iterator[Row]:
+    """Yield the rows of all shards whose id is new, and count the others."""
     for shard in shards:
         for row in shard.read():
-            if place := claims.elsewhere(row):
-                counts.rows -= 1
-                counts.left_out[f"{row['task']}: rows of {row['split']} whose completion is in {place}"] += 1
-            else:
+            if seen.record(bytes.fromhex(row["id"]), 0) is None:
                 yield row
+            else:
+                counts.rows -= 1
+                counts.left_out[f"{row['task']}: {DUPLICATE}"] += 1
+
+
+def _unclaimed(rows: Iterable[Row], claims: Claims, counts: Counts) -> Iterator[Row]:
+    """Yield the rows whose completion belongs to their split, and count the others."""
+    for row in rows:
+        if place := claims.elsewhere(row):
+            counts.rows -= 1
+            counts.left_out[f"{row['task']}: rows of {row['split']} whose completion is in {place}"] += 1
+        else:
+            yield row
 
 
 def _publish(rows: Iterable[Row], plan: Plan, folder: Path, advance: Callable[[int], None]) -> statistics.Tally:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from lrgen.curves.compositions import Composition, drawing
 from lrgen.finetune.example import Example
 from lrgen.finetune.rows import Split
+from lrgen.finetune.splits import Assignment
 from lrgen.realisations import Style
 
 TRAINED_PHASES = 4
@@ -29,13 +30,14 @@ class CompositionSplits:
         self._seed = seed
         self._styles = frozenset(styles)
 
-    def of(self, example: Example) -> Split:
-        """Return the split of an example of a composition."""
+    def of(self, example: Example) -> Assignment:
+        """Return the split of an example of a composition; its group is the kinds of the phases."""
         assert example.composition is not None
-        split = self.of_composition(example.composition.composition)
+        composition = example.composition.composition
+        split = self.of_composition(composition)
         if split in (Split.TRAIN, Split.VALIDATION, Split.TEST) and self._styles & set(example.styles):
-            return Split.TEST_STYLES
-        return split
+            split = Split.TEST_STYLES
+        return Assignment(split, "+".join(composition.structure))
 
     def of_composition(self, composition: Composition) -> Split:
         """Return the split of a composition in styles that are not held out."""

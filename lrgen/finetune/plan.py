@@ -8,10 +8,11 @@ from typing import Any
 
 import orjson
 
-from lrgen.errors import DatasetError
+from lrgen.errors import DatasetError, UnknownNameError
 from lrgen.finetune import manifest
 from lrgen.finetune.corpus import Level
 from lrgen.finetune.example import Task
+from lrgen.realisations import Style
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Plan:
         tokenizer: a ``tokenizer.json`` to count tokens with; None: the one in the package.
         max_tokens: the maximum number of tokens of a row.
         benchmarks: JSONL files; rows that overlap with them are left out.
+        compositions: the number of drawn compositions, of which the tasks about a schedule make examples.
+        styles: the styles that compositions are written in; none: all.
+        holdout_styles: the styles that are tested alone.
     """
 
     tasks: tuple[Task, ...]
@@ -49,6 +53,9 @@ class Plan:
     tokenizer: Path | None = None
     max_tokens: int | None = None
     benchmarks: tuple[Path, ...] = ()
+    compositions: int = 0
+    styles: tuple[str, ...] = ()
+    holdout_styles: tuple[str, ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments for the manifest: files by name and hash, without paths."""
@@ -68,6 +75,9 @@ class Plan:
             "tokenizer": identity(self.tokenizer) if self.tokenizer else None,
             "max_tokens": self.max_tokens,
             "decontaminate": sorted(map(identity, self.benchmarks), key=orjson.dumps),
+            "compositions": self.compositions,
+            "styles": sorted(self.styles),
+            "holdout_styles": sorted(self.holdout_styles),
         }
 
     @classmethod
@@ -89,6 +99,8 @@ class Plan:
                 tasks=tuple(by_name[name] for name in values.pop("tasks")),
                 level=Level(values.pop("level")),
                 formats=tuple(values.pop("formats")),
+                styles=tuple(values.pop("styles")),
+                holdout_styles=tuple(values.pop("holdout_styles")),
                 holdout_families=tuple(values.pop("holdout_families")),
                 holdout_architectures=tuple(values.pop("holdout_architectures")),
                 tokenizer=tokenizer,
@@ -121,6 +133,18 @@ class Plan:
                 raise DatasetError(f"weight of task {name}: expected a number of at least 0, got {weight:g}")
         if not self.heaviest:
             raise DatasetError("the weights of all tasks are 0: there would be no row")
+        if self.compositions < 0:
+            raise DatasetError(f"compositions: expected a number of at least 0, got {self.compositions}")
+        if self.compositions and self.limit is not None:
+            raise DatasetError(
+                f"limit {self.limit} with {self.compositions} compositions: a limit is for the rows of files; the "
+                "number of compositions decides how many rows they give"
+            )
+        for style in (*self.styles, *self.holdout_styles):
+            if style not in list(Style):
+                raise UnknownNameError("style", style, list(Style))
+        if self.holdout_styles and not set(self.styles or Style) - set(self.holdout_styles):
+            raise DatasetError(f"held-out styles {', '.join(sorted(self.holdout_styles))}: none is left for training")
 
 
 def _require_same(option: str, given: Sequence[Path], wanted: Sequence[Mapping[str, Any]]) -> None:

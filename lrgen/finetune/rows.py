@@ -219,6 +219,13 @@ def id_of(
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_ID_DIGITS]
 
 
+def _id(row: Row) -> str:
+    task, prompt, completion, rejected, label = (
+        row[name] for name in ("task", "prompt", "completion", "rejected", "label")
+    )
+    return id_of(task, prompt, completion, rejected, label, orjson.loads(row["history"]))
+
+
 def problems(row: Row) -> Iterator[str]:
     """Yield the problems of a single row."""
     if tuple(row) != NAMES:
@@ -234,10 +241,9 @@ def problems(row: Row) -> Iterator[str]:
             yield f"{field.name} must be one of {', '.join(sorted(filter(None, _VALUES[field.name])))}, got {value!r}"
     if row["schema"] != SCHEMA:
         yield f"schema must be {SCHEMA}, got {row['schema']}"
-    texts = [row[name] for name in ("task", "prompt", "completion", "rejected", "label")]
     if not _is_history(row["history"]):
         yield "history is not a JSON list of turns"
-    elif row["id"] != id_of(*texts, history=orjson.loads(row["history"])):
+    elif row["id"] != _id(row):
         yield "the id does not match the texts and the label"
     if not row["prompt"].strip() or not row["completion"].strip():
         yield "the prompt or the completion is empty"

@@ -19,8 +19,11 @@ from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.plan import Plan
 from lrgen.finetune.rows import SPLITS, Rows, Split
-from lrgen.finetune.splits import Splits
+from lrgen.finetune.splits import Assignment, Splits
 from lrgen.finetune.tokens import TokenCounter
+
+DUPLICATE = "duplicate rows"
+"""The reason why a row is left out that has the id of another one."""
 
 _BATCH = 256  # rows tokenized at a time
 _HEX_DIGITS = 12  # of an id, which decide whether a row is kept by weight
@@ -72,6 +75,10 @@ class Shard:
         values = orjson.loads(self.marker.read_bytes())
         return Counts(**values | {"left_out": Counter(values["left_out"])})
 
+    def complete(self, counts: Counts) -> None:
+        """Write the counts, which say that the other files are complete."""
+        write_atomically(self.marker, orjson.dumps(vars(counts)).decode())
+
     def read(self) -> Iterator[Row]:
         """Yield the rows."""
         with self.rows.open("rb") as lines:
@@ -112,15 +119,53 @@ class Quota:
             self._rest[split] += 1
 
 
+class RowMaker:
+    """Makes rows of examples, and decides which are left out."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rows = Rows(plan.seed)
+        self._counter = TokenCounter(plan.tokenizer)
+        self._benchmarks = Benchmarks(plan.benchmarks) if plan.benchmarks else None
+
+    def row(self, example: Example, assignment: Assignment) -> Row:
+        """Return the row of an example, whose tokens are not counted."""
+        return self._rows.of(example, assignment.split, assignment.group)
+
+    def reason(self, row: Row) -> str:
+        """Return why a row is left out; empty when it is kept."""
+        if self._benchmarks and self._benchmarks.overlaps(row):
+            return "rows that overlap with a benchmark"
+        if self._plan.limit is None:
+            share = self._plan.weight(row["task"]) / self._plan.heaviest
+            if int(row["id"][:_HEX_DIGITS], 16) >= share * 16**_HEX_DIGITS:
+                return "rows left out by weight"
+        return ""
+
+    def count_tokens(self, batch: Sequence[Row]) -> None:
+        """Count the tokens of some rows, which is faster for many at once."""
+        systems = list({row["system"] for row in batch})  # often the same
+        of_system = dict(zip(systems, self._counter.count(systems), strict=True))
+        earlier = [row["history"] if row["history"] != "[]" else "" for row in batch]
+        prompts = self._counter.count([before + row["prompt"] for row, before in zip(batch, earlier, strict=True)])
+        completions = self._counter.count([row["completion"] for row in batch])
+        rejected = self._counter.count([row["rejected"] or "" for row in batch])
+        for row, prompt, *lengths in zip(batch, prompts, completions, rejected, strict=True):
+            row["prompt_tokens"], row["completion_tokens"] = of_system[row["system"]] + prompt, max(lengths)
+
+    def is_long(self, row: Row) -> bool:
+        """Return whether a row has more tokens than a row may have."""
+        limit = self._plan.max_tokens
+        return limit is not None and row["prompt_tokens"] + row["completion_tokens"] > limit
+
+
 class ShardMaker:
     """Makes the shards of a plan, from files whose order is that of the examples."""
 
     def __init__(self, task_input: TaskInput, plan: Plan, splits: Splits, context: RunContext | None) -> None:
         self._task_input, self._plan, self._splits, self._context = task_input, plan, splits, context
         self._present = {splits.of_file(file) for file in task_input.files} or set(splits.of_groups)
-        self._rows = Rows(plan.seed)
-        self._counter = TokenCounter(plan.tokenizer)
-        self._benchmarks = Benchmarks(plan.benchmarks) if plan.benchmarks else None
+        self._rows = RowMaker(plan)
 
     def shards(self, folder: Path, advance: Callable[[int], None]) -> Iterator[Shard]:
         """Yield the shard of each task; complete shards are not made again."""
@@ -149,9 +194,9 @@ class ShardMaker:
             seen = stack.enter_context(Deduplicator(shard.rows.with_suffix(".seen")))
             new_rows = stack.enter_context(contextlib.closing(self._new_rows(task, seen, quota, counts)))
             while batch := list(itertools.islice(new_rows, quota.rest(_BATCH))):
-                self._count_tokens(batch)
+                self._rows.count_tokens(batch)
                 for row in batch:
-                    if self._is_long(row):
+                    if self._rows.is_long(row):
                         quota.return_one(row["split"])
                         counts.too_long += 1
                         long.write(encoded(row))
@@ -167,7 +212,7 @@ class ShardMaker:
                 counts.left_out[f"{task.NAME}: surviving mutants"] = passed - surviving
             if unseen > hidden:
                 counts.left_out[f"{task.NAME}: mutants without a symptom"] = unseen - hidden
-        write_atomically(shard.marker, orjson.dumps(vars(counts)).decode())
+        shard.complete(counts)
 
     def _without_rows(self) -> tuple[int, int]:
         """Return the numbers of mutants so far that passed the checks, and whose fault no script shows."""
@@ -180,37 +225,12 @@ class ShardMaker:
             if assignment is None:
                 counts.left_out[f"{task.NAME}: rows whose completion belongs to another split than their network"] += 1
             elif quota.allows(assignment.split):
-                row = self._rows.of(example, assignment.split, assignment.group)
-                if reason := self._reason(row, seen):
+                row = self._rows.row(example, assignment)
+                is_known = seen.record(bytes.fromhex(row["id"]), 0) is not None
+                if reason := DUPLICATE if is_known else self._rows.reason(row):
                     counts.left_out[f"{task.NAME}: {reason}"] += 1
                 elif quota.takes(assignment.split):
                     yield row
-
-    def _reason(self, row: Row, seen: Deduplicator) -> str:
-        """Return why a row is left out; empty when it is kept."""
-        if seen.record(bytes.fromhex(row["id"]), 0) is not None:
-            return "duplicate rows"
-        if self._benchmarks and self._benchmarks.overlaps(row):
-            return "rows that overlap with a benchmark"
-        if self._plan.limit is None:
-            share = self._plan.weight(row["task"]) / self._plan.heaviest
-            if int(row["id"][:_HEX_DIGITS], 16) >= share * 16**_HEX_DIGITS:
-                return "rows left out by weight"
-        return ""
-
-    def _count_tokens(self, batch: Sequence[Row]) -> None:
-        systems = list({row["system"] for row in batch})  # often the same
-        of_system = dict(zip(systems, self._counter.count(systems), strict=True))
-        earlier = [row["history"] if row["history"] != "[]" else "" for row in batch]
-        prompts = self._counter.count([before + row["prompt"] for row, before in zip(batch, earlier, strict=True)])
-        completions = self._counter.count([row["completion"] for row in batch])
-        rejected = self._counter.count([row["rejected"] or "" for row in batch])
-        for row, prompt, *lengths in zip(batch, prompts, completions, rejected, strict=True):
-            row["prompt_tokens"], row["completion_tokens"] = of_system[row["system"]] + prompt, max(lengths)
-
-    def _is_long(self, row: Row) -> bool:
-        limit = self._plan.max_tokens
-        return limit is not None and row["prompt_tokens"] + row["completion_tokens"] > limit
 
 
 def examples_of(task: Task, task_input: TaskInput, context: RunContext | None) -> Iterator[Example]:

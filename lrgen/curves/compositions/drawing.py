@@ -134,6 +134,12 @@ def draw(chance: Random, *, phases: int | None = None, unit: Unit | None = None,
             return composition
 
 
+def is_outside(composition: Composition) -> bool:
+    """Return whether a composition is drawn ``outside``: its greatest level is above that of all others."""
+    peaks = (max(phase.start, phase.end, _peak(phase)) for phase in composition.phases)
+    return max(peaks) > TRAINED_LEVELS[1]
+
+
 def _composition(chance: Random, count: int, unit: Unit, outside: bool) -> Composition:
     repeats = pick(chance, _REPEATS)
     warms_up = count > 1 and chance.random() < 0.78
