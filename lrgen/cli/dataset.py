@@ -11,7 +11,7 @@ from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import All, AsJson, Database, Families, Models, Templates, Variants, select
 from lrgen.cli.printing import Progress, console, counted, print_json
-from lrgen.errors import ConfigError, CorpusError, UnknownNameError
+from lrgen.errors import ConfigError, CorpusError, DatasetError, UnknownNameError
 from lrgen.verify import plan as planning
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _Workers = Annotated[
     int | None, typer.Option(help="Number of files to execute in parallel. (default: number of cores)")
 ]
 _SHOWN = 20
+_HELD_OUT = ("lightning",)  # styles of compositions
 
 
 @dataset.command("build")
@@ -73,6 +74,18 @@ def dataset_build(
         list[str] | None,
         typer.Option("--holdout-model", help="Architecture held out for testing; repeatable.", metavar="NAME"),
     ] = None,
+    compositions: Annotated[
+        int, typer.Option(min=0, help="Number of drawn compositions for the tasks about a schedule.")
+    ] = 0,
+    style: Annotated[
+        list[str] | None,
+        typer.Option("--style", help="Style that compositions are written in; repeatable. (default: all)"),
+    ] = None,
+    holdout_style: Annotated[
+        list[str] | None,
+        typer.Option("--holdout-style", help="Style held out for testing; repeatable. (default: lightning)"),
+    ] = None,
+    no_files: Annotated[bool, typer.Option("--no-files", help="Make rows of compositions alone.")] = False,
     tokenizer: Annotated[
         Path | None, typer.Option(help="tokenizer.json to count tokens with. (default: lrgen's)", metavar="FILE")
     ] = None,
@@ -103,6 +116,8 @@ def dataset_build(
     Example: lrgen dataset build --out out/resnet --level schedule
 
     Example: lrgen dataset build --out out/all --all --holdout-family wsd --holdout-model VGG --format messages
+
+    Example: lrgen dataset build --out out/compositions --no-files --compositions 10000
     """
     flags = {"db": db, "out": files, "seed": seed, "workers": workers}
     settings = _settings(flags | {"templates": tuple(templates) if templates else None})
@@ -134,19 +149,23 @@ def dataset_build(
         tokenizer=tokenizer,
         max_tokens=max_tokens,
         benchmarks=tuple(decontaminate or ()),
+        compositions=compositions,
+        styles=tuple(style or ()),
+        holdout_styles=tuple(holdout_style or (_HELD_OUT if compositions else ())),
     )
     plan.validate()
-    store = Store(settings.db)
-    pairs = select(catalogue, settings, select_all, model, variant, family)
-    verified, ineligible = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
-    _require_eligible(ineligible, len(verified), skip_ineligible, level)
-    context = RunContext(
-        cache,
-        settings.workers or planning.cores(),
-        plan.mutants_per_file,
-        plan.traces_per_file,
-        accuracies=store.best_of_runs,
-    )
+    workers = settings.workers or planning.cores()
+    verified: list[corpus.VerifiedFile] = []
+    ineligible: list[IneligibleFile] = []
+    context = RunContext(cache, workers)
+    if no_files:
+        _require_compositions(compositions, select_all, model, variant, family)
+    else:
+        store = Store(settings.db)
+        pairs = select(catalogue, settings, select_all, model, variant, family)
+        verified, ineligible = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
+        _require_eligible(ineligible, len(verified), skip_ineligible, level)
+        context = RunContext(cache, workers, plan.mutants_per_file, plan.traces_per_file, accuracies=store.best_of_runs)
     with Progress("rows", 0) as progress:
         built = building.build(
             TaskInput(catalogue, verified, plan.seed),
@@ -154,6 +173,7 @@ def dataset_build(
             out,
             context=context,
             ineligible=len(ineligible),
+            workers=workers,
             advance=progress.advance,
         )
     _print_built(built, len(ineligible), as_json)
@@ -274,6 +294,16 @@ def _weight(option: str) -> tuple[str, float]:
         return name, float(text)
     except ValueError as error:
         raise ConfigError(f"--task-weight {option}: expected TASK=W with a number W, such as write=2") from error
+
+
+def _require_compositions(count: int, *selections: object) -> None:
+    """Raise DatasetError if no rows of files are wanted, and there is nothing else or files are selected."""
+    if not count:
+        raise DatasetError("--no-files without --compositions N: there would be no row")
+    if any(selections):
+        raise DatasetError(
+            "--no-files makes rows of compositions alone: it takes no --all, --model, --variant, --family"
+        )
 
 
 def _require_eligible(ineligible: "Sequence[IneligibleFile]", verified: int, skip: bool, level: str) -> None:

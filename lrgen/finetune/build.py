@@ -102,7 +102,7 @@ def build(
             if tally.total:
                 _publish_long(shards, plan, folder)
                 observations.merge(folder / observations.FILE, (shard.observed for shard in shards))
-                _describe(folder, task_input, plan, splits, tally, counts, ineligible, context)
+                _describe(folder, task_input, plan, splits, tally, counts, ineligible, context, alone)
                 os.replace(folder, target)
             shutil.rmtree(partial)
         if not tally.total:
@@ -207,6 +207,7 @@ def _describe(
     counts: Counts,
     ineligible: int,
     context: RunContext | None,
+    alone: int,
 ) -> None:
     """Write the inputs, the statistics, the card, the Croissant metadata and the manifest."""
     facts = {
@@ -218,6 +219,8 @@ def _describe(
             "files": len(task_input.files) - counts.left_out["duplicate files"],
             "ineligible": ineligible,
             "sha256": inputs.digest(task_input.files),
+            "compositions": plan.compositions,
+            "verified_alone": alone,
         },
         "counts": tally.counts() | {"too_long": counts.too_long, "left_out": dict(sorted(counts.left_out.items()))},
     }
@@ -237,7 +240,8 @@ def _trained(folder: Path) -> Iterator[str]:
 def facts_of_code(catalogue: Catalogue) -> dict[str, Any]:
     """Return the version of lrgen, a digest of the code and the catalogue, and the versions that decide the bytes."""
     code = hashlib.sha256(f"{catalogue.digest} {verdicts.check_version()}".encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    own = Path(__file__).parent
+    for path in sorted([*own.rglob("*.py"), *(own.parent / "realisations").rglob("*.py")]):
         code.update(path.read_bytes())
     versions = {name: metadata.version(name) for name in ("pyarrow", "matplotlib", "tokenizers", "torch")}
     return {"lrgen": __version__, "code": code.hexdigest()[:16], "versions": versions}

@@ -108,6 +108,7 @@ def check(
                 run_folder / "dataset",
                 context=context,
                 ineligible=facts["corpus"].get("ineligible", 0),
+                workers=workers,
                 advance=advance,
             )
         except (DatasetError, OutputError) as error:

@@ -6,6 +6,7 @@ missing chunks.
 """
 
 import contextlib
+import json
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -27,11 +28,17 @@ from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.plan import Plan
 from lrgen.finetune.shards import Counts, RowMaker, Shard, examples_of
 from lrgen.realisations import Realisation, Style
-from lrgen.verify import generated
+from lrgen.records import Candidate, CompositionClaim, Policy, Stage, VerifySettings
+from lrgen.verify import generated, run, verdicts
+from lrgen.verify.candidate import schedule_of
 
 CHUNK = 200
 """Compositions."""
 
+ALONE = 1000
+"""One in so many compositions is verified alone."""
+
+_SECONDS = 60.0
 _REALISATIONS = 3  # of a composition
 _UNSEEN = 25  # one in so many compositions has more phases, and one has numbers outside of the trained ranges
 _PHASES = {1: 1, 2: 7, 3: 9, 4: 6}  # of the others, with their weights
@@ -209,9 +216,32 @@ def _make(chunk: int, shard: Shard) -> None:
     _maker.make(chunk, shard)
 
 
-def drawn_alone(stream: Stream, every: int) -> Iterator[tuple[Composition, Realisation]]:
-    """Yield the realisations of one in ``every`` compositions, which are verified each in a process of its own."""
-    for number in range(0, stream.plan.compositions, every):
-        realised = stream.realised(number)
-        for each in realised.realisations:
-            yield realised.composition, each
+def verify_alone(plan: Plan, folder: Path, workers: int) -> int:
+    """Verify the realisations of one in ``ALONE`` compositions, each in a process of its own, and return their number.
+
+    Raises:
+        CorpusError: when one does not pass.
+        IsolationError: when this machine has no sandbox.
+    """
+    stream = Stream(plan)
+    candidates = [
+        candidate_of(realised.composition, each)
+        for realised in map(stream.realised, range(0, plan.compositions, ALONE))
+        for each in realised.realisations
+    ]
+    settings = VerifySettings(stage=Stage.SCHEDULE, policy=Policy.STRICT)
+    with contextlib.closing(verdicts.cache_in(folder)) as store:
+        for outcome in run.verify(candidates, settings, store, workers=workers, timeout=_SECONDS, case_seed=plan.seed):
+            if not outcome.status.ok:
+                raise CorpusError(
+                    f"composition {outcome.candidate.scheduler_type} is {outcome.status} in {outcome.stage} when it "
+                    f"is verified alone: {outcome.reason}"
+                )
+    return len(candidates)
+
+
+def candidate_of(composition: Composition, realisation: Realisation) -> Candidate:
+    """Return a realisation as the code of a schedule alone."""
+    claim = CompositionClaim(json.dumps(composition.to_json()), json.dumps(realisation.interface.to_json()))
+    name = f"{composition.id}-{realisation.style}"
+    return schedule_of(Path(f"{name}.py"), realisation.code.encode(), name, claim)
