@@ -146,7 +146,7 @@ class Composition:
                 phases[-1] = joined
             else:
                 phases.append(phase)
-        return replace(self, phases=tuple(phases))
+        return replace(self, phases=tuple(phases), repeat_decay=self.repeat_decay if self.repeats > 1 else ONE)
 
     def to_json(self) -> dict[str, Any]:
         """The composition as JSON values; numbers are exact, as texts of fractions."""
@@ -200,10 +200,7 @@ class Composition:
 def _normal_phase(phase: Phase) -> Phase:
     """A phase in the simplest shape with the same values, without numbers that its shape does not use."""
     shape = phase.shape
-    flat = shape is not Shape.TRIANGULAR and phase.start == phase.end
-    if flat and (not shape.is_cyclic) and (shape is not Shape.STEPS or phase.decay == 1 or phase.count == 1):
-        return hold(phase.start, phase.length)
-    if shape.is_cyclic and phase.start == (phase.peak if shape is Shape.TRIANGULAR else phase.end):
+    if phase.start == (phase.peak if shape is Shape.TRIANGULAR else phase.end):
         return hold(phase.start, phase.length)
     if shape is Shape.POLYNOMIAL and phase.power == 1:
         shape = Shape.LINEAR

@@ -71,8 +71,7 @@ def scaling(
     while True:
         grid = pick(chance, _GRIDS)
         if warms_up and count > 1:
-            percent = chance.choice(_OUTER_WARMUP_PERCENT) if outside else pick(chance, _WARMUP_PERCENT)
-            first = [Fraction(percent, 100)]
+            first = [_warmup_fraction(chance, grid, outside)]
         points = [Fraction(point, grid) for point in range(1, grid)]
         ends = _ends(chance, points, first, count, Fraction(1, 20), ONE)
         if ends is None:
@@ -127,9 +126,17 @@ def _horizons(unit: Unit, outside: bool) -> tuple[int, ...]:
     return _OUTER_HORIZONS[unit] if outside else _HORIZONS[unit]
 
 
+def _warmup_fraction(chance: Random, grid: int, outside: bool) -> Fraction:
+    if outside:
+        return Fraction(chance.choice(_OUTER_WARMUP_PERCENT), 100)
+    if 100 % grid == 0:
+        return Fraction(pick(chance, _WARMUP_PERCENT), 100)
+    return Fraction(1, chance.choice((10, 12, 20, 30) if grid % 3 == 0 else (8, 10, 16, 20)))
+
+
 def _warmup_steps(chance: Random, total: int, unit: Unit, outside: bool) -> int:
     if outside:
-        return max(2, total * chance.choice(_OUTER_WARMUP_PERCENT) // 100)
+        return math.ceil(total * chance.choice(_OUTER_WARMUP_PERCENT) / 100)
     steps = [steps for steps in _WARMUPS[unit] if total <= 150 * steps and steps <= total * TRAINED_WARMUP]
     return chance.choice(steps) if steps else 1
 
