@@ -1,5 +1,6 @@
 """Compositions drawn at random, with phases, levels and lengths as engineers choose them."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +19,11 @@ MAX_PHASES = 20
 TRAINED_LEVELS = (Fraction(1, 10_000), ONE)
 """The least level above zero and the greatest one of compositions that are not drawn ``outside``."""
 
-ZERO = Fraction(0)
+_LOWEST = Fraction(1, 500)
+"""The level below which a schedule goes up again, or stays."""
+
+_LEAST_CYCLES = 8
+"""Steps of a phase with cycles."""
 
 
 def _fractions(weights: Mapping[str, float]) -> Weights[Fraction]:
@@ -57,6 +62,9 @@ _CYCLE_DECAYS = _fractions({"1": 45, "0.5": 15, "0.8": 9, "0.9": 7, "0.7": 7, "0
 _REPEATS: Weights[int] = {1: 84, 2: 6, 3: 5, 4: 3, 5: 2}
 _REPEAT_DECAYS = _fractions({"1": 50, "0.5": 18, "0.8": 8, "0.7": 6, "0.9": 6, "0.75": 5, "0.6": 3})
 _OUTER_PEAKS = _fractions({"1.25": 1, "1.5": 2, "1.6": 1, "2": 2, "2.5": 2, "3": 2, "4": 2, "5": 2, "8": 1})
+_LOWS = _fractions({"0.1": 8, "0.01": 4, "0.2": 4, "0": 2, "0.25": 2, "0.05": 2, "0.001": 1})
+_OTHER_GROUPS = _fractions({"0.1": 30, "0.01": 6, "0.5": 12, "0.2": 10, "0.25": 5, "2": 10, "5": 5, "10": 12})
+_GROUP_DECAYS = _fractions({"0.1": 14, "0.5": 24, "0.75": 10, "0.8": 14, "0.9": 12, "0.65": 6, "0.3": 5})
 _BASE_RATES = {
     Unit.EPOCH: _fractions(
         {"0.1": 20, "0.05": 10, "0.2": 6, "0.4": 4, "0.01": 12, "0.02": 5, "0.025": 4, "0.001": 16, "3e-4": 6, "0.5": 3}
@@ -95,7 +103,6 @@ _MAINS: Weights[Shape] = {
     Shape.ONE_MINUS_SQRT: 5,
     Shape.INVERSE_SQRT: 8,
     Shape.STEPS: 10,
-    Shape.TRIANGULAR: 5,
     Shape.SAWTOOTH: 4,
     Shape.COSINE_CYCLES: 6,
 }
@@ -130,14 +137,9 @@ def draw(chance: Random, *, phases: int | None = None, unit: Unit | None = None,
     while True:
         count = pick(chance, _COUNTS) if phases is None else phases
         composition = _composition(chance, count, unit or chance.choice((Unit.EPOCH, Unit.BATCH)), outside).normal
-        if len(composition.phases) == count and composition.structure != ("hold",):
+        shapes = [phase.shape for phase in composition.phases]
+        if len(shapes) == count and shapes != [Shape.HOLD]:
             return composition
-
-
-def is_outside(composition: Composition) -> bool:
-    """Return whether a composition is drawn ``outside``: its greatest level is above that of all others."""
-    peaks = (max(phase.start, phase.end, _peak(phase)) for phase in composition.phases)
-    return max(peaks) > TRAINED_LEVELS[1]
 
 
 def _composition(chance: Random, count: int, unit: Unit, outside: bool) -> Composition:
@@ -164,7 +166,7 @@ def _composition(chance: Random, count: int, unit: Unit, outside: bool) -> Compo
 
 
 def _peak(phase: Phase) -> Fraction:
-    return phase.peak if phase.shape is Shape.TRIANGULAR else ZERO
+    return phase.peak if phase.shape is Shape.TRIANGULAR else phase.start
 
 
 def _scaled(phase: Phase, factor: Fraction) -> Phase:
@@ -175,16 +177,14 @@ def _scaled(phase: Phase, factor: Fraction) -> Phase:
 
 def _phases(chance: Random, fractions: tuple[Fraction, ...], steps: list[int], warms_up: bool) -> list[Phase]:
     phases: list[Phase] = []
-    level: Fraction | None = ONE
-    for index, (length, count) in enumerate(zip(fractions, steps, strict=True)):
-        is_last = index == len(fractions) - 1
-        if index == 0 and warms_up:
-            phase = _warmup(chance, length)
-            level = ONE
+    for length, count in zip(fractions, steps, strict=True):
+        is_last = len(phases) == len(fractions) - 1
+        if not phases:
+            phase = _warmup(chance, length) if warms_up else _first(chance, length, count, is_last)
+        elif len(phases) == 1 and warms_up:
+            phase = _decay(chance, ONE, length, count, is_last)
         else:
-            may_jump = index > (1 if warms_up else 0)
-            phase = _next(chance, level, length, count, is_first=index == 0, is_last=is_last, may_jump=may_jump)
-            level = phase.end if _is_round(phase.end) else None
+            phase = _next(chance, phases[-1], length, count, is_last)
         phases.append(phase)
     return phases
 
@@ -196,40 +196,31 @@ def _warmup(chance: Random, length: Fraction) -> Phase:
         start = Fraction(1, 10)
     if shape is Shape.HOLD:
         return hold(start, length)
-    power = Fraction(2) if shape is Shape.POLYNOMIAL else ONE
-    return Phase(shape, length, start, ONE, power=power)
+    return Phase(shape, length, start, ONE, power=Fraction(2) if shape is Shape.POLYNOMIAL else ONE)
 
 
-def _next(
-    chance: Random,
-    level: Fraction | None,
-    length: Fraction,
-    steps: int,
-    *,
-    is_first: bool,
-    is_last: bool,
-    may_jump: bool,
-) -> Phase:
-    """The phase after one that approaches ``level`` (None: a level from which nobody would go on)."""
-    lowest = TRAINED_LEVELS[0] * 20
-    if level is None or level <= lowest or (may_jump and chance.random() < 0.16):
+def _first(chance: Random, length: Fraction, steps: int, is_last: bool) -> Phase:
+    """The first phase of a composition without warm-up."""
+    if steps >= _LEAST_CYCLES and chance.random() < 0.12:
+        return _triangular(chance, pick(chance, _LOWS), ONE, length, steps)
+    return _decay(chance, ONE, length, steps, is_last)
+
+
+def _next(chance: Random, before: Phase, length: Fraction, steps: int, is_last: bool) -> Phase:
+    """The phase after another: from its end, or with a jump."""
+    level = before.end
+    if level <= _LOWEST or not _is_round(level) or chance.random() < 0.16:
         start = pick(chance, _RESTARTS)
-        if level is not None and level < start and not is_last and chance.random() < 0.5:
+        if level < start and _is_round(level) and not is_last and chance.random() < 0.5:
             return _rise(chance, level, start, length)
-        if level is not None and level > lowest and start == level:
-            start = level / 2
-        return _decay(chance, start, length, steps, is_last)
-    if is_first or level <= Fraction(3, 10):
-        low = level if not is_first else pick(chance, _fractions({"0": 1, "0.1": 4, "0.01": 2, "0.2": 2, "0.25": 1}))
-        if steps >= 8 and chance.random() < 0.12:
-            peaks = [peak for peak in _RESTARTS if peak > low]
-            peak = ONE if is_first else chance.choice(peaks)
-            return triangular(low, peak, _count(chance, steps, 8), length, pick(chance, _CYCLE_DECAYS))
-        if not is_last and not is_first and level <= Fraction(1, 20) and chance.random() < 0.3:
-            return _rise(
-                chance, level, pick(chance, {peak: w for peak, w in _RESTARTS.items() if peak > level}), length
-            )
-    return _decay(chance, level, length, steps, is_last)
+        return _decay(chance, start / 2 if start == level else start, length, steps, is_last)
+    if level <= Fraction(3, 10):
+        peak = pick(chance, _RESTARTS)
+        if steps >= _LEAST_CYCLES and peak > level and chance.random() < 0.16:
+            return _triangular(chance, level, peak, length, steps)
+        if level <= Fraction(1, 20) and peak > level and not is_last and chance.random() < 0.3:
+            return _rise(chance, level, peak, length)
+    return _decay(chance, level, length, steps, is_last, may_hold=before.shape is not Shape.HOLD)
 
 
 def _rise(chance: Random, level: Fraction, peak: Fraction, length: Fraction) -> Phase:
@@ -238,29 +229,42 @@ def _rise(chance: Random, level: Fraction, peak: Fraction, length: Fraction) -> 
     return Phase(Shape.EXPONENTIAL if level > 0 and chance.random() < 0.3 else Shape.COSINE, length, level, peak)
 
 
-def _decay(chance: Random, start: Fraction, length: Fraction, steps: int, is_last: bool) -> Phase:
+def _triangular(chance: Random, low: Fraction, peak: Fraction, length: Fraction, steps: int) -> Phase:
+    return triangular(low, peak, _count(chance, steps, 8), length, pick(chance, _CYCLE_DECAYS))
+
+
+def _decay(
+    chance: Random, start: Fraction, length: Fraction, steps: int, is_last: bool, *, may_hold: bool = True
+) -> Phase:
+    """A phase that decreases from ``start``, at once or in cycles, or holds it."""
     shape = pick(chance, _LASTS if is_last and chance.random() < 0.7 else _MAINS)
-    if shape is Shape.HOLD or start <= TRAINED_LEVELS[0] * 10:
+    if (shape is Shape.HOLD and may_hold) or start <= _LOWEST:
         return hold(start, length)
     if shape is Shape.STEPS:
         count, decay = _stages(chance, start, steps)
         return stages(start, decay, count, length)
-    ends = {end: w for end, w in (_FINALS if is_last else _MIDDLES).items() if end <= start * Fraction(4, 5)}
-    if shape in (Shape.EXPONENTIAL, Shape.INVERSE_SQRT):
-        ends = {end: w for end, w in ends.items() if end > 0 and (shape is Shape.EXPONENTIAL or end * 50 >= start)}
-    if not ends:
-        return hold(start, length) if shape is not Shape.INVERSE_SQRT else linear(start, start / 2, length)
+    ends = _ends_below(start, is_last, shape)
+    if shape is Shape.HOLD or not ends or (shape.is_cyclic and steps < _LEAST_CYCLES):
+        return linear(start, start / 2, length)
     end = pick(chance, ends)
-    if shape in (Shape.SAWTOOTH, Shape.COSINE_CYCLES):
-        if steps < 8:
-            return linear(start, end, length)
+    if shape.is_cyclic:
         return Phase(shape, length, start, end, _count(chance, steps, 6), decay=pick(chance, _CYCLE_DECAYS))
-    if shape is Shape.TRIANGULAR:
-        return linear(start, end, length)
     return Phase(shape, length, start, end, power=pick(chance, _POWERS) if shape is Shape.POLYNOMIAL else ONE)
 
 
+@functools.lru_cache(maxsize=1024)
+def _ends_below(start: Fraction, is_last: bool, shape: Shape) -> Weights[Fraction]:
+    """The levels that a phase can approach from ``start``."""
+    ends = {end: weight for end, weight in (_FINALS if is_last else _MIDDLES).items() if end <= start * Fraction(4, 5)}
+    if shape is Shape.EXPONENTIAL:
+        return {end: weight for end, weight in ends.items() if end > 0}
+    if shape is Shape.INVERSE_SQRT:
+        return {end: weight for end, weight in ends.items() if end * 50 >= start}
+    return ends
+
+
 def _stages(chance: Random, start: Fraction, steps: int) -> tuple[int, Fraction]:
+    """The number of stages, and the factor from one to the next."""
     decay = pick(chance, _DECAYS)
     most = 2
     while most < 8 and start * decay**most >= TRAINED_LEVELS[0]:
@@ -277,17 +281,15 @@ def _count(chance: Random, steps: int, most: int) -> int:
 
 def _is_round(level: Fraction) -> bool:
     """Whether somebody would write it as a level to go on from."""
-    return (level * 1000).denominator == 1
+    return 1000 % level.denominator == 0
 
 
 def _groups(chance: Random) -> tuple[Fraction, ...]:
     if chance.random() < 0.76:
         return (ONE,)
     if chance.random() < 0.7:
-        other = pick(
-            chance, _fractions({"0.1": 30, "0.01": 6, "0.5": 12, "0.2": 10, "0.25": 5, "2": 10, "5": 5, "10": 12})
-        )
+        other = pick(chance, _OTHER_GROUPS)
         return (other, ONE) if chance.random() < 0.5 else (ONE, other)
-    decay = pick(chance, _fractions({"0.1": 14, "0.5": 24, "0.75": 10, "0.8": 14, "0.9": 12, "0.65": 6, "0.3": 5}))
+    decay = pick(chance, _GROUP_DECAYS)
     count = chance.choice((3, 3, 4)) if decay > Fraction(1, 10) else 3
     return tuple(decay**power for power in reversed(range(count)))

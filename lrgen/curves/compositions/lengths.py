@@ -1,5 +1,6 @@
 """Horizons and lengths of phases, as people choose them."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from fractions import Fraction
@@ -7,12 +8,10 @@ from random import Random
 from types import MappingProxyType
 from typing import TypeVar
 
-from lrgen.curves.compositions.phases import ONE
 from lrgen.errors import ParameterError
 from lrgen.records import Unit
 
 Value = TypeVar("Value")
-Point = TypeVar("Point", int, Fraction)
 Weights = Mapping[Value, float]
 
 TRAINED_HORIZONS: Mapping[Unit, tuple[int, int]] = MappingProxyType({Unit.EPOCH: (10, 600), Unit.BATCH: (200, 200_000)})
@@ -46,6 +45,11 @@ _OUTER_HORIZONS = {
 _BATCHES_PER_EPOCH = (98, 118, 196, 235, 313, 391, 469, 500, 625, 782, 938)
 """Of datasets of 50,000, 60,000 and 80,000 images in batches of 64 to 512."""
 
+_COUNTED_IN_BATCHES = 0.12
+"""The fraction of schedules by batch that are planned in epochs."""
+
+_ATTEMPTS = 4
+
 _GRIDS: Weights[int] = {20: 45, 10: 25, 100: 14, 12: 5, 6: 2, 3: 2, 8: 4, 16: 3}
 _WARMUP_PERCENT: Weights[int] = {1: 6, 2: 9, 3: 9, 4: 5, 5: 20, 6: 5, 7: 2, 8: 6, 10: 24, 12: 3, 15: 6, 20: 5}
 _OUTER_WARMUP_PERCENT = (22, 24, 25, 28, 30, 32, 35, 36, 38, 40, 45)
@@ -67,54 +71,44 @@ def scaling(
     chance: Random, count: int, unit: Unit, repeats: int, *, warms_up: bool, outside: bool
 ) -> tuple[tuple[Fraction, ...], int]:
     """The lengths of ``count`` phases as fractions of a repeat, and a horizon in which they are whole steps."""
-    first: list[Fraction] = []
     while True:
         grid = pick(chance, _GRIDS)
-        if warms_up and count > 1:
-            first = [_warmup_fraction(chance, grid, outside)]
-        points = [Fraction(point, grid) for point in range(1, grid)]
-        ends = _ends(chance, points, first, count, Fraction(1, 20), ONE)
+        first = _warmup_fraction(chance, grid, outside) if warms_up else Fraction(0)
+        total = math.lcm(grid, first.denominator)
+        ends = _ends(chance, total, total // grid, int(first * total), count)
         if ends is None:
-            ends = _ends(chance, [Fraction(point, 100) for point in range(1, 100)], first, count, Fraction(1, 100), ONE)
+            total = math.lcm(total, 100)
+            ends = _ends(chance, total, total // 100, int(first * total), count)
         if ends is None:
             raise ParameterError(f"phases must be fewer than the percents that their lengths are drawn in, got {count}")
-        step = math.lcm(*(end.denominator for end in ends)) * repeats
+        step = total // math.gcd(total, *ends) * repeats
         horizons = [horizon for horizon in _horizons(unit, outside) if horizon % step == 0]
         if not horizons:
             horizons = [horizon for factor in range(1, 9) if _is_drawn(horizon := factor * step, unit, outside)]
         if horizons:
-            return _differences(ends), chance.choice(horizons)
+            return _lengths(ends, total), chance.choice(horizons)
 
 
 def fixed(
     chance: Random, count: int, unit: Unit, repeats: int, *, warms_up: bool, outside: bool
 ) -> tuple[tuple[Fraction, ...], int]:
     """The lengths of ``count`` phases as fractions of a repeat of a round number of steps, and the horizon."""
-    if unit is Unit.BATCH and not outside and chance.random() < 0.12:
-        # Epochs, counted in batches.
-        batches = chance.choice(_BATCHES_PER_EPOCH)
-        while True:
-            lengths, epochs = fixed(chance, count, Unit.EPOCH, repeats, warms_up=warms_up, outside=False)
-            if epochs * batches <= TRAINED_HORIZONS[unit][1]:
-                return lengths, epochs * batches
-            batches = min(batches, _BATCHES_PER_EPOCH[chance.randrange(4)])
+    if unit is Unit.BATCH and not outside and chance.random() < _COUNTED_IN_BATCHES:
+        lengths, epochs = fixed(chance, count, Unit.EPOCH, repeats, warms_up=warms_up, outside=False)
+        batches = [number for number in _BATCHES_PER_EPOCH if _is_drawn(epochs * number, unit, outside=False)]
+        return lengths, epochs * chance.choice(batches)
     if outside:
         totals = [horizon // repeats for horizon in _OUTER_HORIZONS[unit] if horizon % repeats == 0]
     else:
         totals = [steps for steps in _HORIZONS[unit] if _is_drawn(steps * repeats, unit, outside)]
+    totals = [total for total in totals if total > 2 * count]
     while True:
         total = chance.choice(totals)
-        first: list[int] = []
-        if warms_up and count > 1:
-            first = [_warmup_steps(chance, total, unit, outside)]
-        for spacing in chance.sample(_spacings(total), len(_spacings(total))):
-            ends = _ends(chance, list(range(spacing, total, spacing)), first, count, max(1, total // 20), total)
-            if ends is not None:
-                return _differences([Fraction(end, total) for end in ends]), total * repeats
-        if count >= total // 2:
-            totals = [steps for steps in totals if steps > 2 * count]
-            if not totals:
-                raise ParameterError(f"phases must be fewer than the steps of a horizon, got {count}")
+        first = _warmup_steps(chance, total, unit, outside) if warms_up else 0
+        spacings = _spacings(total)
+        ends = _ends(chance, total, chance.choice(spacings), first, count) or _ends(chance, total, 1, first, count)
+        if ends is not None:
+            return _lengths(ends, total), total * repeats
 
 
 def _is_drawn(horizon: int, unit: Unit, outside: bool) -> bool:
@@ -148,17 +142,24 @@ def _spacings(total: int) -> list[int]:
     return [number for number in round_numbers if total % number == 0 and 4 <= total // number <= 50] or [1]
 
 
-def _ends(
-    chance: Random, points: list[Point], first: list[Point], count: int, least: Point, total: Point
-) -> list[Point] | None:
-    """The ends of the phases: ``first``, then points of a grid at least ``least`` after it, then the total."""
-    begin: Point = first[0] if first else total - total
-    missing: int = count - len(first) - 1
-    later: list[Point] = [point for point in points if point >= begin + least]
-    if len(later) < missing:
-        later = [point for point in points if point > begin]
-    return None if len(later) < missing else first + sorted(chance.sample(later, missing)) + [total]
+def _ends(chance: Random, total: int, spacing: int, first: int, count: int) -> list[int] | None:
+    """The ends of the phases: that of the warm-up if there is one, multiples of the spacing, and the total.
+
+    A phase after the warm-up has a twentieth of the total, if that is possible; None if there are too few multiples.
+    """
+    begin = [first] if first else []
+    missing = count - len(begin) - 1
+    least = max(1, total // 20)
+    points = range(-(-(first + least) // spacing) * spacing, total - least + 1, spacing)
+    points = points if len(points) >= 2 * missing else range((first // spacing + 1) * spacing, total, spacing)
+    if len(points) < missing:
+        return None
+    for _ in range(_ATTEMPTS):
+        ends = [*begin, *sorted(chance.sample(points, missing)), total]
+        if all(after - before >= least for before, after in itertools.pairwise(ends)):
+            break
+    return ends
 
 
-def _differences(ends: list[Fraction]) -> tuple[Fraction, ...]:
-    return tuple(Fraction(end - before) for before, end in zip([Fraction(0), *ends], ends, strict=False))
+def _lengths(ends: list[int], total: int) -> tuple[Fraction, ...]:
+    return tuple(Fraction(end - begin, total) for begin, end in itertools.pairwise((0, *ends)))

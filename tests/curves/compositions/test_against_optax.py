@@ -88,9 +88,7 @@ def test_some_compositions_against_optax():
 
 
 @pytest.mark.slow
-def test_many_compositions_against_optax(record_property):
+def test_many_compositions_against_optax():
     """Ten thousand drawn compositions agree with optax wherever it can express them."""
     comparison = compare(MANY, rates, longest=500)
-    record_property("expressed", comparison.expressed)
-    record_property("largest difference", comparison.difference)
-    assert comparison.expressed >= 0.5 * MANY
+    assert comparison.expressed >= 0.5 * MANY, comparison

@@ -100,9 +100,7 @@ def test_some_compositions_against_torch():
 
 
 @pytest.mark.slow
-def test_many_compositions_against_torch(record_property):
+def test_many_compositions_against_torch():
     """Ten thousand drawn compositions agree with torch wherever its schedulers can express them."""
     comparison = compare(MANY, rates, longest=240)
-    record_property("expressed", comparison.expressed)
-    record_property("largest difference", comparison.difference)
-    assert comparison.expressed >= 0.1 * MANY
+    assert comparison.expressed >= 0.1 * MANY, comparison
