@@ -12,7 +12,7 @@ grades.
 | OpenRLHF | ``lrgen/rewards.py``, whose ``reward_func`` it calls |
 | ms-swift | ``lrgen.rewards.Swift`` |
 
-The rows are those of a dataset of schema 3, whose columns the trainer hands on.
+The rows are those of a dataset of schema 4, whose columns the trainer hands on.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ def trl(
     Completions and prompts are texts or lists of messages. The last check that each passed is logged as ``check``.
 
     Raises:
-        ScoreError: if the pool cannot be started, or the columns are not those of a dataset of schema 3.
+        ScoreError: if the pool cannot be started, or the columns are not those of a dataset of schema 4.
     """
     rows = [
         {**{name: values[index] for name, values in columns.items()}, "prompt": text_of(prompt, "user")}
@@ -167,7 +167,7 @@ class Swift:
         """The rewards of a batch.
 
         Raises:
-            ScoreError: if the pool cannot be started, or the columns are not those of a dataset of schema 3.
+            ScoreError: if the pool cannot be started, or the columns are not those of a dataset of schema 4.
         """
         prompts = columns.pop("prompt", None) or columns.pop("messages", None) or [""] * len(completions)
         names = {name: values for name, values in columns.items() if len(values) == len(completions)}

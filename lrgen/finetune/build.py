@@ -21,7 +21,7 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import card, exposure, formats, inputs, manifest, observations, statistics, stream
+from lrgen.finetune import card, exposure, formats, inputs, manifest, observations, repetition, statistics, stream
 from lrgen.finetune.claims import Claims
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.dedup import Deduplicator
@@ -102,7 +102,12 @@ def build(
             if tally.total:
                 _publish_long(shards, plan, folder)
                 observations.merge(folder / observations.FILE, (shard.observed for shard in shards))
-                _describe(folder, task_input, plan, splits, tally, counts, ineligible, context, alone)
+                streamed_facts = {
+                    "compositions": plan.compositions,
+                    "traces": stream.distinct_traces(streamed, partial / "traces"),
+                    "verified_alone": alone,
+                }
+                _describe(folder, task_input, plan, splits, tally, counts, ineligible, context, streamed_facts)
                 os.replace(folder, target)
             shutil.rmtree(partial)
         if not tally.total:
@@ -207,7 +212,7 @@ def _describe(
     counts: Counts,
     ineligible: int,
     context: RunContext | None,
-    alone: int,
+    streamed: dict[str, int],
 ) -> None:
     """Write the inputs, the statistics, the card, the Croissant metadata and the manifest."""
     facts = {
@@ -219,15 +224,18 @@ def _describe(
             "files": len(task_input.files) - counts.left_out["duplicate files"],
             "ineligible": ineligible,
             "sha256": inputs.digest(task_input.files),
-            "compositions": plan.compositions,
-            "verified_alone": alone,
-        },
+        }
+        | streamed,
         "counts": tally.counts() | {"too_long": counts.too_long, "left_out": dict(sorted(counts.left_out.items()))},
     }
-    exposures = exposure.measure(tally.samples, _trained(folder)) if Split.TRAIN in tally.by_split() else []
+    exposures: list[exposure.Exposure] = []
+    repeated = None
+    if Split.TRAIN in tally.by_split():
+        exposures = exposure.measure(tally.samples, _trained(folder))
+        repeated = repetition.measure(row["reference"] for row in parquet.read(folder, Split.TRAIN, ("reference",)))
     inputs.write(folder, task_input.files, context.accuracies if context else lambda network: ())
     statistics.write(folder, tally)
-    card.write(folder, facts, tally, exposures, {task.NAME: task.SUMMARY for task in plan.tasks})
+    card.write(folder, facts, tally, exposures, repeated, {task.NAME: task.SUMMARY for task in plan.tasks})
     manifest.write(folder, facts)
 
 

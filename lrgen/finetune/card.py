@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrgen.finetune import configurations, croissant, exposure, formats, inputs, manifest, statistics
+from lrgen.finetune import configurations, croissant, exposure, formats, inputs, manifest, repetition, statistics
 from lrgen.finetune.claims import LINES
 from lrgen.finetune.decontamination import GRAM
 from lrgen.finetune.formats import parquet
@@ -17,6 +17,10 @@ _SPLITS = {
     "train": "training",
     "validation": "groups for model selection",
     "test": "groups for testing",
+    "test_numbers": "compositions with numbers outside of the trained ranges",
+    "test_styles": "compositions in styles that are held out",
+    "test_pairs": "compositions with a pair of successive phases that is held out",
+    "test_phases": "compositions of more phases than those of training",
     "test_architectures": "architectures held out for testing",
     "test_families": "schedule families held out for testing",
     "test_families_architectures": "held-out families with held-out architectures",
@@ -33,6 +37,7 @@ def write(
     facts: Mapping[str, Any],
     tally: statistics.Tally,
     exposures: Sequence[exposure.Exposure],
+    repeated: repetition.Repetition | None,
     summaries: Mapping[str, str],
 ) -> None:
     """Write the card and the Croissant metadata of a folder that has its data files."""
@@ -48,6 +53,7 @@ def write(
         _splits(facts, tally),
         f"## Columns\n\nSchema {SCHEMA}; `parquet/` holds all of them.\n\n{table()}",
         _formats(folder, configured),
+        _diversity(repeated),
         _limits(facts, exposures),
         f"## Licence\n\n{LICENCE}, including the code.\n",
     )
@@ -64,10 +70,17 @@ def _header(tally: statistics.Tally, configured: Iterable[Configuration]) -> str
 def _introduction(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     networks = len(tally.architectures.keys() - {""})
     families = len(tally.families.keys() - {""})
+    count = facts["corpus"]["compositions"]
+    drawn = ""
+    if count:
+        drawn = (
+            f" Beside them are {count:,} compositions, schedules drawn from a grammar of phases and written in code in "
+            f"several styles, with {facts['corpus']['traces']:,} distinct courses of the learning rate."
+        )
     return f"""\
 {tally.total:,} rows for fine-tuning language models on PyTorch code, made from {facts["corpus"]["files"]:,} \
 training modules. Each module implements a network with a learning-rate schedule (architectures: {networks}, schedule \
-families: {families}). Built by lrgen {facts["lrgen"]} with seed {facts["arguments"]["seed"]}; the same files, \
+families: {families}).{drawn} Built by lrgen {facts["lrgen"]} with seed {facts["arguments"]["seed"]}; the same files, \
 arguments and versions give the same bytes. `lrgen dataset check` verifies a copy.
 
 See [{statistics.PAGE}]({statistics.PAGE}) for statistics, [{manifest.NAME}]({manifest.NAME}) for the arguments and \
@@ -88,6 +101,12 @@ def _verification(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     ]
     if none := tally.levels[""]:
         lines.append(f"- {none:,} rows contain no code; their completions are computed")
+    if facts["corpus"]["compositions"]:
+        lines.append(
+            "- the code of compositions was executed in the process that generated it and compared with its formula "
+            "at drawn horizons and base learning rates, within 1e-9; "
+            f"{facts['corpus']['verified_alone']:,} pieces were verified alone in a sandbox as well, and agreed"
+        )
     ineligible = facts["corpus"]["ineligible"]
     left_out = f"; {ineligible:,} ineligible files were left out" if ineligible else ""
     lines.append(
@@ -105,7 +124,8 @@ def _tasks(tally: statistics.Tally, summaries: Mapping[str, str]) -> str:
 def _splits(facts: Mapping[str, Any], tally: statistics.Tally) -> str:
     lines = [
         "Rows are split by group to prevent leakage. A group is an architecture with a family, or a family when the "
-        "completion is the same for every architecture. Families that share a schedule form one group.\n"
+        "completion is the same for every architecture. Families that share a schedule form one group. The group of a "
+        "composition is the kinds of its phases.\n"
     ]
     lines += [
         f"- `{split}` ({_SPLITS[split]}): {count:,} rows of {len(tally.groups.get(split, ())):,} groups"
@@ -127,6 +147,15 @@ def _formats(folder: Path, configured: Sequence[Configuration]) -> str:
         "itself too, with the same splits.\n"
     )
     return "\n".join(["## Formats\n", *lines, "", loading])
+
+
+def _diversity(repeated: repetition.Repetition | None) -> str:
+    if repeated is None:
+        return "## Diversity\n\nNo row is for training.\n"
+    return (
+        "## Diversity\n\nHow much the answers of training repeat each other, and 400 modules of torch itself "
+        "(2.15) beside them:\n\n" + repetition.table({"training answers": repeated, "torch": repetition.TORCH})
+    )
 
 
 def _limits(facts: Mapping[str, Any], exposures: Sequence[exposure.Exposure]) -> str:

@@ -46,7 +46,7 @@ def measure(samples: Samples, trained: Iterable[str]) -> list[Exposure]:
         return []
     answers = {key: [text.strip() for text in texts] for key, texts in samples.items() if texts}
     by_line = _by_longest_line({text for texts in answers.values() for text in texts})
-    grams = {key: np.unique(np.concatenate([_grams(text) for text in texts])) for key, texts in answers.items()}
+    grams = {key: np.unique(np.concatenate([grams_of(text) for text in texts])) for key, texts in answers.items()}
     wanted = np.unique(np.concatenate([*grams.values(), np.empty(0, np.uint64)]))
     known = np.zeros(len(wanted), dtype=bool)
     inside: set[str] = set()
@@ -56,7 +56,7 @@ def measure(samples: Samples, trained: Iterable[str]) -> list[Exposure]:
             inside |= contained
             by_line[line] = [answer for answer in by_line[line] if answer not in contained]
         if len(wanted):
-            _mark(_grams(text), wanted, known)
+            _mark(grams_of(text), wanted, known)
     return [
         Exposure(
             split,
@@ -91,12 +91,25 @@ def _mark(of_text: Any, wanted: Any, known: Any) -> None:
     known[at[wanted[at] == of_text]] = True
 
 
-def _grams(text: str) -> Any:
+def grams_of(text: str) -> Any:
     """Return the hashes of the runs of ``GRAM`` tokens in a text; tokens are words and single other characters."""
-    tokens = np.concatenate([_hashes(line) for line in text.split("\n")])
+    return _runs(np.concatenate([_hashes(line) for line in text.split("\n")]))
+
+
+def hashes_of(tokens: Sequence[str]) -> Any:
+    """Return the hashes of the runs of ``GRAM`` tokens, of which few are distinct."""
+    return _runs(np.fromiter(map(_hash, tokens), dtype=np.uint64, count=len(tokens)))
+
+
+def _runs(tokens: Any) -> Any:
     if len(tokens) < GRAM:
         return np.empty(0, np.uint64)
     return np.lib.stride_tricks.sliding_window_view(tokens, GRAM) @ _FACTORS
+
+
+@functools.lru_cache(1 << 12)
+def _hash(token: str) -> int:
+    return zlib.crc32(token.encode("utf-8", "surrogatepass"))
 
 
 @functools.lru_cache(1 << 16)

@@ -25,6 +25,8 @@ from lrgen.finetune.tokens import TokenCounter
 DUPLICATE = "duplicate rows"
 """The reason why a row is left out that has the id of another one."""
 
+TRACE_BYTES = 10
+
 _BATCH = 256  # rows tokenized at a time
 _HEX_DIGITS = 12  # of an id, which decide whether a row is kept by weight
 
@@ -64,6 +66,11 @@ class Shard:
     def observed(self) -> Path:
         """Path of the observations of mutants."""
         return self.rows.with_suffix(".mutants.jsonl")
+
+    @property
+    def traces(self) -> Path:
+        """Path of the digests of the traces of compositions, ``TRACE_BYTES`` each."""
+        return self.rows.with_suffix(".traces")
 
     @property
     def marker(self) -> Path:

@@ -6,14 +6,17 @@ missing chunks.
 """
 
 import contextlib
+import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+
+import numpy as np
 
 from lrgen import realisations
 from lrgen.catalogue import Catalogue
@@ -22,11 +25,12 @@ from lrgen.errors import CorpusError
 from lrgen.finetune import claims
 from lrgen.finetune.composition_splits import TRAINED_PHASES, CompositionSplits
 from lrgen.finetune.compositions import RealisedComposition
+from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Task, TaskInput
 from lrgen.finetune.formats.lines import encoded
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.plan import Plan
-from lrgen.finetune.shards import Counts, RowMaker, Shard, examples_of
+from lrgen.finetune.shards import TRACE_BYTES, Counts, RowMaker, Shard, examples_of
 from lrgen.realisations import Realisation, Style
 from lrgen.records import Candidate, CompositionClaim, Policy, Stage, VerifySettings
 from lrgen.verify import generated, run, verdicts
@@ -38,7 +42,10 @@ CHUNK = 200
 ALONE = 1000
 """One in so many compositions is verified alone."""
 
+ALONE_SETTINGS = VerifySettings(stage=Stage.SCHEDULE, policy=Policy.STRICT)
+
 _SECONDS = 60.0
+_TRACED = 400  # steps of a trace that are compared with others
 _REALISATIONS = 3  # of a composition
 _UNSEEN = 25  # one in so many compositions has more phases, and one has numbers outside of the trained ranges
 _PHASES = {1: 1, 2: 7, 3: 9, 4: 6}  # of the others, with their weights
@@ -132,7 +139,29 @@ class ChunkMaker:
                     rows.write(encoded(row))
                     claims.write(row, claimed)
                     counts.rows += 1
+        shard.traces.write_bytes(b"".join(trace_of(each.composition) for each in compositions))
         shard.complete(counts)
+
+
+def trace_of(composition: Composition) -> bytes:
+    """Return a digest of the learning rates over the planned number of steps, in fractions of the base rate.
+
+    Rates that agree to seven digits at ``_TRACED`` steps have the same digest.
+    """
+    steps = np.unique(np.linspace(0, composition.horizon, _TRACED).astype(np.int64))
+    rates = np.round(composition.rates(steps, base_lr=1.0), 7) + 0.0
+    return hashlib.sha256(rates.tobytes()).digest()[:TRACE_BYTES]
+
+
+def distinct_traces(shards: Iterable[Shard], scratch: Path) -> int:
+    """Return the number of distinct traces of the compositions of some shards."""
+    count = 0
+    with Deduplicator(scratch) as seen:
+        for shard in shards:
+            content = shard.traces.read_bytes()
+            for at in range(0, len(content), TRACE_BYTES):
+                count += seen.record(content[at : at + TRACE_BYTES], 0) is None
+    return count
 
 
 def shards(
@@ -201,11 +230,9 @@ _maker: ChunkMaker | None = None  # of a worker process
 def _begin(catalogue: Catalogue, plan: Plan, names: tuple[str, ...], cache: Path | None) -> None:
     """Prepare a worker process; tasks are modules, which it imports itself."""
     global _maker  # noqa: PLW0603  the state of the process
-    import torch
-
     from lrgen.finetune.tasks import TASKS
 
-    torch.set_num_threads(1)
+    generated.prepare()
     by_name: dict[str, Task] = {task.NAME: task for task in TASKS}
     context = None if cache is None else RunContext(cache)
     _maker = ChunkMaker(catalogue, replace(plan, tasks=tuple(by_name[name] for name in names)), context)
@@ -229,9 +256,10 @@ def verify_alone(plan: Plan, folder: Path, workers: int) -> int:
         for realised in map(stream.realised, range(0, plan.compositions, ALONE))
         for each in realised.realisations
     ]
-    settings = VerifySettings(stage=Stage.SCHEDULE, policy=Policy.STRICT)
     with contextlib.closing(verdicts.cache_in(folder)) as store:
-        for outcome in run.verify(candidates, settings, store, workers=workers, timeout=_SECONDS, case_seed=plan.seed):
+        for outcome in run.verify(
+            candidates, ALONE_SETTINGS, store, workers=workers, timeout=_SECONDS, case_seed=plan.seed
+        ):
             if not outcome.status.ok:
                 raise CorpusError(
                     f"composition {outcome.candidate.scheduler_type} is {outcome.status} in {outcome.stage} when it "

@@ -221,6 +221,6 @@ def _handed(row: Row) -> dict[str, Any]:
     if missing:
         raise ScoreError(
             f"row {shown(str(row.get('id')))}: the column {missing[0]} is missing or no text; rows have the "
-            "columns of a dataset of schema 3"
+            "columns of a dataset of schema 4"
         )
     return handed

@@ -12,6 +12,7 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lrgen.curves.compositions import Composition
@@ -40,6 +41,11 @@ class Raised(Exception):
     def __init__(self, error: BaseException, text: str) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
         self.text = text
+
+
+def prepare() -> None:
+    """Prepare a worker process: one thread, because the tensors of a schedule are small."""
+    torch.set_num_threads(1)
 
 
 def load(code: str | CodeType, path: str = PATH) -> dict[str, Any]:

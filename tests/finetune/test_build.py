@@ -81,7 +81,7 @@ def test_a_row_of_any_example_is_valid(catalogue):
         ("checker", "[]", "checker is not a JSON object"),
         ("checker", "[" * 100_000, "checker is not a JSON object"),
         ("difficulty", "trivial", "difficulty must be one of easy, hard, medium"),
-        ("schema", 1, "schema must be 3"),
+        ("schema", 1, "schema must be 4"),
     ],
 )
 def test_a_damaged_row_has_a_problem_that_names_the_column(catalogue, column, value, problem):

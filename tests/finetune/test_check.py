@@ -451,7 +451,7 @@ def test_another_schema_is_refused(folder, catalogue, tokenizer):
     """A dataset whose rows have another schema is refused with the command that helps."""
     edit_manifest(folder, lambda facts: facts.update(schema=1))
     with pytest.raises(
-        DatasetError, match=r"rows have schema 1, but .* schema 3: build it again with lrgen dataset build$"
+        DatasetError, match=r"rows have schema 1, but .* schema 4: build it again with lrgen dataset build$"
     ):
         look(folder, catalogue, tokenizer)
     with pytest.raises(DatasetError, match="rows have schema 1"):
