@@ -127,6 +127,14 @@ STRICT_METHODS = _words(
     "__call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__ __str__"
 )
 STRICT_ATTRIBUTES = _words("_last_lr __name__")
+# Classes that may have private attributes of their own, and the private names that those have already.
+OWNERS = _words("builtins.object torch.optim.lr_scheduler.LRScheduler torch.optim.lr_scheduler.LambdaLR")
+PRIVATE_OF_OWNERS = _words(
+    """
+    _get_closed_form_lr _get_lr_called_within_step _initial_step _is_initial _last_lr _step_count _update_lr
+    _wrapped_by_lr_sched
+    """
+)
 # Attributes of other objects than self that may be assigned: data, and no methods.
 STRICT_TARGETS = _words("bias eps grad inplace last_epoch momentum p requires_grad schedule training weight")
 STRICT_NODES: tuple[type[ast.AST], ...] = (

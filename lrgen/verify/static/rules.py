@@ -74,11 +74,17 @@ class Text:
 
     def is_self(self, node: ast.AST) -> bool:
         """Whether a name is the first parameter of a method."""
+        return self.class_of(node) is not None
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        """The class of the method whose first parameter a name is; None for any other expression."""
         function = self.names.function_of(node)
-        if not isinstance(function, _FUNCTIONS) or not isinstance(self.parents.get(function), ast.ClassDef):
-            return False
+        owner = self.parents.get(function) if isinstance(function, _FUNCTIONS) else None
+        if not isinstance(function, _FUNCTIONS) or not isinstance(owner, ast.ClassDef):
+            return None
         parameters = [*function.args.posonlyargs, *function.args.args]
-        return bool(parameters) and isinstance(node, ast.Name) and parameters[0].arg == node.id
+        is_first = bool(parameters) and isinstance(node, ast.Name) and parameters[0].arg == node.id
+        return owner if is_first else None
 
 
 Rule: TypeAlias = Callable[[Text], Iterator[Refusal]]
@@ -239,7 +245,7 @@ def attributes(text: Text) -> Iterator[Refusal]:
                 yield Refusal("attribute", _line(node), f"{name} reaches memory or files past the interface of tensors")
             elif not text.strict and name in allowed.LEMUR_DENIED_ATTRIBUTES:
                 yield Refusal("attribute", _line(node), f"{name} reaches files, which no training file needs")
-            elif text.strict and name.startswith("_") and not _is_usual(node, name):
+            elif text.strict and name.startswith("_") and not (_is_usual(node, name) or _is_own(node, name, text)):
                 yield Refusal("attribute", _line(node), f"{name} is private: only the usual methods may be used")
     for value, line in text.texts():
         hidden = next((word for word in _WORD.findall(value) if word in allowed.DENIED_ATTRIBUTES), None)
@@ -252,6 +258,23 @@ def _is_usual(node: ast.AST, name: str) -> bool:
         owner = node.value
         return isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "super"
     return name in allowed.STRICT_ATTRIBUTES
+
+
+def _is_own(node: ast.AST, name: str, text: Text) -> bool:
+    """Whether a name is private to a plain class or a scheduler that defines it, and that is no name of its base."""
+    if name.startswith("__") or name in allowed.PRIVATE_OF_OWNERS or not isinstance(node, ast.Attribute):
+        return False
+    owner = text.class_of(node.value)
+    if owner is None or not all(
+        text.names.paths(base) <= allowed.OWNERS and text.names.paths(base) for base in owner.bases
+    ):
+        return False
+    assigned = {
+        part.attr
+        for part in ast.walk(owner)
+        if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store) and text.class_of(part.value) is owner
+    }
+    return name in assigned or name in {defined for defined, _ in _defined(owner)}
 
 
 def special_methods(text: Text) -> Iterator[Refusal]:

@@ -5,12 +5,14 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from lrgen.records import Policy, Stage, VerifySettings
 from lrgen.render import output
 from lrgen.verify.candidate import candidate_of
 from lrgen.verify.checks import policy
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.static import allowed
 from lrgen.verify.static.rules import RULES, reason_for, refusals
 from tests.paths import FIXTURES
 from tests.verify.static.snippets import snippets
@@ -570,6 +572,32 @@ STRICT = snippets(
     # the type passed on
     def f(xs):
         return list(map(type, xs))
+    ---
+    # a private method of the base
+    from torch.optim.lr_scheduler import LRScheduler
+    class Mine(LRScheduler):
+        def _update_lr(self, values):
+            return None
+        def get_lr(self):
+            return self._update_lr([])
+    ---
+    # a private name of a network
+    from torch import nn
+    class Net(nn.Module):
+        def f(self):
+            self._parameters = {}
+    ---
+    # a private name that the class does not define
+    class Part:
+        def f(self):
+            return self._kept
+    ---
+    # a private name of another object
+    class Part:
+        def __init__(self):
+            self._kept = 1
+        def f(self, other):
+            return other._kept
     """
 )
 # Accepted by lemur: people write it.
@@ -722,6 +750,27 @@ PEOPLE = snippets(
 # Accepted by strict.
 ANSWERS = snippets(
     """
+    # private names of its own
+    from torch.optim.lr_scheduler import LRScheduler
+    class Mine(LRScheduler):
+        def __init__(self, optimizer, total):
+            self._total = total
+            super().__init__(optimizer)
+        def _factor(self, step):
+            return 1 - step / self._total
+        def get_lr(self):
+            return [lr * self._factor(self.last_epoch) for lr in self.base_lrs]
+    class Part:
+        _scale = 2
+        def f(self):
+            return self._scale
+    ---
+    # a module of Lightning
+    import lightning as L
+    class Lit(L.LightningModule):
+        def configure_optimizers(self):
+            return []
+    ---
     # classes and functions of torch
     import copy
     import math
@@ -844,6 +893,14 @@ def test_every_rule_refuses_a_file_of_these_tests():
         *("assignment", "dynamic-name", "decorator", "annotation"),
     }
     assert len(RULES) == 12
+
+
+def test_the_private_names_of_schedulers_are_listed():
+    """Each private attribute of a scheduler of torch is on the list of those that no file may define."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    private = {name for name in dir(scheduler) if name.startswith("_") and not name.startswith("__")}
+    assert private <= allowed.PRIVATE_OF_OWNERS
 
 
 def test_every_refusal_names_a_line_of_the_file():
