@@ -260,7 +260,7 @@ _COUNTING = (
 _REQUESTS = (
     "What is the learning rate{group} at {steps}?",
     "[Give|State] the learning rate{group} at {steps}.",
-    "[Which learning rate do you get|What learning rate do you get|Which learning rate does that give]{group} at {steps}?",
+    "[[Which|What] learning rate do you get|Which learning rate does that give]{group} at {steps}?",
     "[I need|We need] the learning rate{group} at {steps}.",
     "[Compute|Calculate|Work out] the learning rate{group} at {steps}.",
     "[How large|How high] is the learning rate{group} at {steps}?",
@@ -274,8 +274,8 @@ _DIGITS = (
 )
 _ROUNDED = f"[{'|'.join(_DIGITS)}]"
 _SCIENTIFIC = (
-    "[in scientific notation with five decimal places, such as 3.50000e-03|in the form `3.50000e-03`, with five decimal "
-    "places]"
+    "[in scientific notation with five decimal places, such as 3.50000e-03|in the form `3.50000e-03`, with five "
+    "decimal places]"
 )
 
 
