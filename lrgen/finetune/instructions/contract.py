@@ -62,9 +62,8 @@ def _attributes(variant: Variant) -> list[str]:
 _TEMPLATES = {
     "imports": "[The file imports only torch and the standard library.|Only torch and the standard library are "
     "imported."
-    "|The file imports nothing but torch and the standard library.|No other packages than torch and the standard "
-    "library "
-    "are imported.]",
+    "|The file imports nothing but torch and the standard library.|No packages other than torch and the standard "
+    "library are imported.]",
     "hyperparameters": "[`supported_hyperparameters()` returns the literal set {names}.|A function "
     "`supported_hyperparameters()` returns {names}, written as a set literal.|`supported_hyperparameters()` consists "
     "of "
@@ -95,15 +94,13 @@ _TEMPLATES = {
     "`learn(train_data)` is one epoch; it returns the mean training accuracy and the mean loss.|The method "
     "`learn(train_data)` runs one epoch and returns a pair, the mean accuracy and the mean loss.]",
     "epochs": "[The number of epochs is {epoch_max}, or {epoch} if that is missing, or 90.|Training lasts {epoch_max} "
-    "epochs; without that key {epoch} epochs, and without both 90.|{epoch_max} is the number of epochs. If it is "
-    "missing, "
-    "{epoch} is; if both are, there are 90.]",
+    "epochs; without that key, {epoch} epochs; without either, 90.|{epoch_max} is the number of epochs; if it is "
+    "missing, {epoch} is used, and 90 if that is missing, too.]",
     "prm": "[`prm` always contains `lr`, `momentum` and `dropout`; all other hyperparameters have defaults in the file."
     "|Callers always pass `lr`, `momentum` and `dropout` in `prm`. Every other hyperparameter has a default in the "
     "file."
-    "|Of the hyperparameters only `lr`, `momentum` and `dropout` are sure to be in `prm`; the file has defaults for "
-    "the "
-    "others.]",
+    "|Of the hyperparameters only `lr`, `momentum` and `dropout` are guaranteed to be in `prm`; the file has defaults "
+    "for the others.]",
 }
 
 _PER_BATCH = (

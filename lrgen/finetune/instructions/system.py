@@ -27,7 +27,7 @@ def system(file: VerifiedFile, stated: Collection[Part], answer: str = WHOLE_FIL
     """Return a system's message with the parts of a file that the prompt does not state."""
     begin = SYSTEM if Part.INTERFACE in stated else wording.interface(file)
     parts = {
-        Part.NETWORK: f"Network: {file.architecture.title}. {file.architecture.summary}",
+        Part.NETWORK: f"Network: {wording.specified(file.architecture)}",
         Part.SCHEDULE: "\n\n".join(_definition(file)),
         Part.DEFAULTS: _defaults(file),
         Part.TRAINING: f"Training: {wording.training(file)}",
@@ -50,7 +50,7 @@ def _definition(file: VerifiedFile) -> Iterator[str]:
             f"`{parameter.name}`: {wording.marked(parameter.meaning)}, from {parameter.low:g} to {parameter.high:g}"
             for parameter in variant.hyperparameters
         )
-        yield f"Its hyperparameters:\n\n{bullets(lines)}"
+        yield f"The hyperparameters of the schedule:\n\n{bullets(lines)}"
 
 
 def _defaults(file: VerifiedFile) -> str:

@@ -21,18 +21,17 @@ _NAMED = 0.8  # of the notes, and of the brief requests, name the schedule
 _LONGEST = 90  # characters of a formula in a note
 
 _NOTE = (
-    "{net}, {bare}{given}, stepped {cadence}[.|]",
+    "{net}: {bare}{given}, stepped {cadence}[.|]",
     "{net} with {schedule}{given}, one scheduler step {per}.",
     "{net} / {bare} / {brief} / stepped {cadence}",
     "{net}: {bare}. {defaults} Stepped {cadence}.",
     "[Add|New file]: {net} with {schedule}{given}, stepped {cadence}",
-    "[Need|Wanted|To do|Request|Missing]: {net}, trained with {schedule}{given}. Step {cadence}.",
+    "[Need|Wanted|To do|Request|Missing]: {net}, trained with {schedule}{given}. Step the scheduler {cadence}.",
     "# TODO: train {net} with {schedule}{given}, stepped {cadence}",
-    "Network: {net}\nSchedule: {bare}\nDefaults: {brief}\nStep: {cadence}",
+    "Network: {net}\nSchedule: {bare}\nDefaults: {brief}\nScheduler step: {cadence}",
     "Network {net}, schedule {bare}{given}, [unit {unit}|one step {per}].",
     "- [network|model]: {net}\n- [schedule|learning rate]: {bare}\n- [defaults|hyperparameters]: {brief}\n- "
-    "[step|unit]: "
-    "{cadence}",
+    "[scheduler step|stepped]: {cadence}",
     "Next file: {net} with {schedule}{given}. [The unit is the {unit}.|It is stepped {cadence}.]",
     "[Code|File|Module] for {net} + {bare}{given}, [please, ]scheduler stepped {cadence}.",
     "Add {net} with {schedule}\n\n{defaults} The scheduler is stepped {cadence}.",
@@ -49,23 +48,23 @@ _BRIEF = (
     "I [need|want] {net} in [one|a single] [PyTorch ]file, trained with {schedule}.",
     "I [need|want|would like] to train {net} with {schedule}. [Please write the file.|Can you write the file?]",
     "How do I train {net} in plain PyTorch with {schedule}? [Please show|Show me] the complete file.",
-    "Can you [write|implement] {net} [in plain PyTorch ]and train it with {schedule}?",
+    "Can you write a [PyTorch ][file|module] that trains {net} with {schedule}?",
     "[Could|Would] you [please ]write a [training file|module] for {net} with {schedule}?",
     "We [are going to|want to|plan to] train {net} with {schedule}[, and the file is still missing].",
     "[Our benchmark|The benchmark|The comparison] still lacks {net} with {schedule}.",
-    "Now {net}: [this time it is trained|it is to be trained] with {schedule}.",
+    "Now {net}, [this time ]trained with {schedule}.",
     "[Same|The same] interface as always, this time {net} with {schedule}.",
     "[Add|Contribute] {net}, trained with {schedule}, to [the project|our model zoo|the repository].",
     "[Add|Write] a file for {net}. The learning-rate schedule is {schedule}.",
-    "For [the next run|an experiment|a comparison of schedules|an ablation] I need {net} with {schedule}.",
+    "For [the next run|an experiment|a comparison of schedules|an ablation], I need {net} with {schedule}.",
     "Let's train {net} with {schedule}.",
     "[Task|To do|Request]: {net}, trained with {schedule}.",
-    "What [would|does] a file that trains {net} with {schedule} look like?",
+    "What [would|does] a file look like that trains {net} with {schedule}?",
     "Show me {net} in PyTorch, trained with {schedule}.",
     "[Give|Send] me the [file|module|code] that trains {net} with {schedule}.",
     "I am comparing learning-rate schedules on {net}; the next one is {schedule}.",
-    "There is no file for {net} with {schedule} yet. Please write it.",
-    "The network is {net}, the schedule {schedule}. [Please write|Write] the file for it.",
+    "There is no file yet for {net} with {schedule}. Please write it.",
+    "{net} is the network and {schedule} the schedule. [Please write|Write] the file[ for them].",
     "[Hi|Hello], could you write the file for {net} with {schedule}? [Here is what matters.|]",
     "Train {net} with {schedule}, in one self-contained file.",
 )
@@ -79,7 +78,7 @@ _UNNAMED = (
     "Train {net} with this schedule[, in one file].",
     "How do I train {net} in plain PyTorch with this schedule? [Please show|Show me] the complete file.",
     "We train {net} like this[; please write the file].",
-    "[New|Next] file: {net}, with a schedule that does this.",
+    "[New|Next] file: {net}, with this schedule.",
     "[Please ]write {net} in PyTorch[, in one file]; the learning rate is as follows.",
 )
 """The first sentences of brief requests that describe the schedule without its name."""
@@ -105,25 +104,25 @@ _OPENERS = (
     "[Write|Implement] [a|one] Python file that [meets|satisfies|follows] this specification.",
     "[Please ][implement|write] {net} in PyTorch, in [one|a single] file, trained with {schedule}.",
     "[Write|Implement] a [module|file] that trains {net} with {schedule}.",
-    "Add {net} with {schedule} to the [model zoo|benchmark|repository].",
+    "Add to the [model zoo|benchmark|repository]: {net} with {schedule}.",
     "We [want|need|would like] to train {net} with {schedule}; [please ]write the file[ for it].",
     "Please write the next file of our benchmark: it trains {net} with {schedule}.",
     "The next file of our benchmark trains {net} with {schedule}.",
     "[Task|Request|To do]: {net}, trained with {schedule}.",
     "[Below|Here] is the specification of a [training ]file for {net} with {schedule}. [Please implement it.|Implement "
     "it.]",
-    "[Could|Can] you [write|implement] {net} with {schedule} as [one|a single] file? [The details are below.|Details "
+    "[Could|Can] you [write|implement], as [one|a single] file, {net} with {schedule}? [The details are below.|Details "
     "below.]",
-    "How would you implement {net} with {schedule} in one PyTorch file? It has to meet these requirements.",
+    "How would you implement, in one PyTorch file, {net} with {schedule}? It has to meet these requirements.",
     "I am [comparing|benchmarking] learning-rate schedules on {net} and still need {schedule}. [Please write the "
     "file.|]",
-    "For [an|the] ablation of learning-rate schedules I need {net} with {schedule} in one file.",
+    "For [an|the] ablation of learning-rate schedules, I need {net} in one file, trained with {schedule}.",
     "[Hi|Hello], could you write a training file for {net}? The schedule is {schedule}.",
-    "[Before we can merge|For the merge] we need one more file: {net} with {schedule}.",
+    "[Before we can merge,|For the merge,] we need one more file: {net} with {schedule}.",
     "[Train|Implement] {net} with {schedule}. [All requirements are listed below.|The requirements follow.]",
     "Requirements for the file that trains {net} with {schedule}: [please implement them|write a file that meets "
     "them].",
-    "[Your|The] task is [to write|writing] a file that trains {net} with {schedule}.",
+    "[Your|The] task is to write a file that trains {net} with {schedule}.",
     "Please implement this [design|specification] of {net} with {schedule}.",
     "We only have a stub for {net} with {schedule}; [please ]write the [complete|whole] file.",
 )
