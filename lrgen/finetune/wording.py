@@ -95,19 +95,19 @@ def driven(variant: Variant) -> str:
 
 def stepping(variant: Variant) -> str:
     """Describe where a file creates the scheduler and where it calls its ``step``."""
-    step = "`scheduler.step()`"
+    step, metric = "`scheduler.step()`", ""
     if variant.metric and variant.cadence:
-        step = f"`scheduler.step(metric)` with {DRIVEN_BY[variant.cadence, variant.metric]}"
+        step, metric = "`scheduler.step(metric)`", f" with {DRIVEN_BY[variant.cadence, variant.metric]}"
     if variant.per_batch:
         return (
-            f"`learn` calls {step} after each `optimizer.step()`. The first call of `learn` creates the scheduler, "
-            "because the number of batches per epoch is not known earlier; until then it is None. `total_steps` is the "
-            "number of epochs times `len(train_data)`. If the optimizer was resumed without the scheduler, `learn` "
-            "raises a `RuntimeError`."
+            f"`learn` calls {step}{metric} after each `optimizer.step()`. The first call of `learn` creates the "
+            "scheduler, because the number of batches per epoch is not known earlier; until then it is None. "
+            "`total_steps` is the number of epochs times `len(train_data)`. If the optimizer was resumed without the "
+            "scheduler, `learn` raises a `RuntimeError`."
         )
     return (
-        f"`learn` calls {step} once, after the last batch. `train_setup` creates the scheduler with the number of "
-        "epochs as `total_steps`."
+        f"After the last batch, `learn` calls {step} once{metric and ','}{metric}. `train_setup` creates the scheduler "
+        "with the number of epochs as `total_steps`."
     )
 
 

@@ -49,10 +49,12 @@ def requirements(file: VerifiedFile, chance: random.Random) -> Requirements:
 
 def stepping(variant: Variant, chance: random.Random) -> str:
     """Describe where a file creates the scheduler and where it calls its ``step``."""
-    step = "`scheduler.step()`"
+    step, metric = "`scheduler.step()`", ""
     if variant.metric and variant.cadence:
-        step = f"`scheduler.step(metric)` with {wording.DRIVEN_BY[variant.cadence, variant.metric]}"
-    return phrase(_PER_BATCH if variant.per_batch else _PER_EPOCH, chance, step=step, length="`len(train_data)`")
+        step, metric = "`scheduler.step(metric)`", f" with {wording.DRIVEN_BY[variant.cadence, variant.metric]}"
+    once = f" once,{metric}" if metric else " once"
+    template = _PER_BATCH if variant.per_batch else _PER_EPOCH
+    return phrase(template, chance, step=step, metric=metric, once=once, length="`len(train_data)`")
 
 
 def _attributes(variant: Variant) -> list[str]:
@@ -104,7 +106,8 @@ _TEMPLATES = {
 }
 
 _PER_BATCH = (
-    "[`learn` calls {step} after each `optimizer.step()`.|After each `optimizer.step()`, `learn` calls {step}.] [The "
+    "[`learn` calls {step}{metric} after each `optimizer.step()`.|After each `optimizer.step()`, `learn` calls "
+    "{step}{metric}.] [The "
     "first "
     "call of `learn` creates the scheduler, because the number of batches per epoch is not known earlier; until then "
     "it is "
@@ -116,7 +119,8 @@ _PER_BATCH = (
     "scheduler.]"
 )
 _PER_EPOCH = (
-    "[`learn` calls {step} once, after the last batch.|After the last batch, `learn` calls {step} once.] "
+    "[Once per call, after the last batch, `learn` calls {step}{metric}.|After the last batch, `learn` calls "
+    "{step}{once}.] "
     "[`train_setup` "
     "creates the scheduler with the number of epochs as `total_steps`.|The scheduler is created in `train_setup`; "
     "`total_steps` is the number of epochs.]"

@@ -119,7 +119,7 @@ def _json(file: VerifiedFile, chance: random.Random) -> str:
 def _yaml(file: VerifiedFile, chance: random.Random) -> str:
     lines: list[str] = []
     for section, content in _fields(file, chance).items():
-        lines.append(f"{section}:")
+        lines.append(f"{section}:" if content else f"{section}: {{}}")
         if isinstance(content, list):
             lines += [f"  - {json.dumps(item)}" for item in content]
             continue

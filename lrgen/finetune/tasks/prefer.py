@@ -131,17 +131,17 @@ def _pairs(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, Any]])
 
 
 _TRAINED = (
-    "{network} is [trained|to be trained] on {dataset} for {epochs} epochs with batch size {batch}, once for each of "
+    "{network} is [trained|to be trained] on {dataset} for {epochs} epochs with batch size {batch}, once with each of "
     "the seeds {seeds}.",
-    "The setting: {network} on {dataset}, {epochs} epochs, batch size {batch}, seeds {seeds}.",
+    "[The setting|Setting|Experiment]: {network} on {dataset}, {epochs} epochs, batch size {batch}, seeds {seeds}.",
     "[I|We] train {network} on {dataset}: {epochs} epochs, batch size {batch}, seeds {seeds}.",
 )
-_CANDIDATES = "[There are two candidate schedules|Two schedules are in question|The candidates]:\n\n{schedules}"
+_CANDIDATES = "[There are two candidate schedules|Two schedules are being considered|The candidates]:\n\n{schedules}"
 _WANTED = (
     "[Write|Give me|Please write] the whole [module|file] with the schedule that reaches the higher [mean ]held-out "
     "accuracy.",
     "Which one reaches the higher held-out accuracy[ on average]? Answer with the whole [module|file] that uses it.",
-    "[Take|Choose|Pick] the one with the higher [mean ]held-out accuracy and write the whole [module|file].",
+    "[Take|Choose|Pick] the one that reaches the higher [mean ]held-out accuracy, and write the whole [module|file].",
 )
 
 
@@ -154,7 +154,7 @@ def _prompt(shown: list[VerifiedFile], preference: _Preference, chance: random.R
     return phrase(
         f"{chance.choice(_TRAINED)} {_CANDIDATES}\n\n{chance.choice(_WANTED)}",
         chance,
-        network=shown[0].architecture.title,
+        network=wording.network(shown[0].architecture),
         dataset=preference.conditions["dataset"],
         epochs=str(settings["epochs"]),
         batch=str(settings["batch_size"]),
