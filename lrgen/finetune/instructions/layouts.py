@@ -84,7 +84,7 @@ def _prose(file: VerifiedFile, chance: random.Random) -> str:
     facts = _facts(file, chance)
     paragraphs = [
         _network(file),
-        f"{phrase('[The schedule is|As the schedule we use|It is trained with]', chance)} {file.variant.title}. "
+        f"{phrase('[The schedule is|The network is trained with]', chance)} {file.variant.title}. "
         f"{facts.does} {facts.implemented} {facts.stepped}",
         facts.law,
         " ".join([facts.ending, *facts.hyperparameters]),

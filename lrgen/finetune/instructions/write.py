@@ -120,8 +120,7 @@ _OPENERS = (
     "[Hi|Hello], could you write a training file for {net}? The schedule is {schedule}.",
     "[Before we can merge,|For the merge,] we need one more file: {net} with {schedule}.",
     "[Train|Implement] {net} with {schedule}. [All requirements are listed below.|The requirements follow.]",
-    "Requirements for the file that trains {net} with {schedule}: [please implement them|write a file that meets "
-    "them].",
+    "[Please write|Write] a file that trains {net} with {schedule} and meets these requirements.",
     "[Your|The] task is to write a file that trains {net} with {schedule}.",
     "Please implement this [design|specification] of {net} with {schedule}.",
     "We only have a stub for {net} with {schedule}; [please ]write the [complete|whole] file.",

@@ -87,7 +87,7 @@ def _as_prose(variant: Variant) -> str:
     own = _hyperparameters(variant)
     parameters = f"Its hyperparameters are:\n\n{bullets(own)}" if own else "It has no hyperparameters."
     return f"""\
-This is {variant.title}. {summary(variant)} It advances {wording.advances(variant)}.
+This is {variant.title}. {summary(variant)} The schedule advances {wording.advances(variant)}.
 
 {wording.formula(variant)}
 
