@@ -60,10 +60,10 @@ REASONS = {
     "horizon one step too short": "The scheduler gets a horizon that is one step shorter than `total_steps`.",
     "hard-coded horizon": "The horizon is hard-coded as 100 instead of `total_steps`.",
     "fraction used as a number of steps": (
-        "A fraction of training is used as a number of steps; it must be multiplied by `total_steps`."
+        "{name} is a fraction of training, but it is used as a number of steps; it must be multiplied by `total_steps`."
     ),
     "number of steps used as a fraction": (
-        "The hyperparameter is a fraction of training, but it is read as a number of steps[, with a count as default]."
+        "{name} is a fraction of training, but it is [read|used] as a number of steps[, with a count as its default]."
     ),
     # What the schedule computes.
     "missing guard against zero steps": (
@@ -80,8 +80,10 @@ REASONS = {
     "default learning rate for every group": (
         "The default learning rate of the optimizer is used for all parameter groups instead of that of each group."
     ),
-    "one minimum for all groups": "All parameter groups get one minimum instead of a ratio of their own learning rate.",
-    "warm-up one step early": "The warm-up is one step early: it counts `step + 1`.",
+    "one minimum for all groups": (
+        "All parameter groups share one minimum; each must have a minimum relative to its own learning rate."
+    ),
+    "warm-up one step early": "The warm-up is one step ahead: it uses `step + 1` instead of `step`.",
     "warm-up over all of training": (
         "The warm-up is divided by `total_steps` instead of `warmup_steps`[, so the learning rate jumps when it ends]."
     ),
@@ -94,33 +96,33 @@ REASONS = {
     "floor division": "`//` rounds the quotient down; the schedule needs `/`.",
     "caret instead of power": "`^` is exclusive or in Python; the power is `**`.",
     "full cosine period": "The cosine runs over a full period (2 pi) instead of half a period.",
-    "cosine without pi": "The argument of the cosine lacks the factor pi.",
+    "cosine without pi": "The argument of the cosine lacks a factor of pi.",
     "wrong mode": "The scheduler is created in the wrong mode.",
     "multiplies the previous learning rate": (
-        "`MultiplicativeLR` multiplies the previous learning rate; the factor is relative to the base learning rate."
+        "`MultiplicativeLR` multiplies the previous learning rate, but the factor is relative to the base learning "
+        "rate."
     ),
     "chained instead of sequential": (
-        "The schedulers are chained, so all act at once; the schedule runs them one after the other."
+        "The schedulers are chained, so they all act at once; they must run one after the other."
     ),
     "state not restored": "`load_state_dict` does not load the state[, so a resumed run starts over].",
     "schedule not recorded": "`scheduler.schedule` is not set, but `load_state_dict` compares it.",
     "scheduler not returned": "`make_scheduler` does not return the scheduler.",
-    "wrong default": "The default of the hyperparameter is [wrong|not the one that was asked for].",
+    "wrong default": "The default of {name} is [wrong|not the one in the specification].",
     "hyperparameter without default": (
-        "The hyperparameter is read without a default, so a `prm` that omits it [raises a `KeyError`|fails with a "
-        "`KeyError`]."
+        "{name} is read without a default, so a `prm` [that omits it|without it] [raises|fails with] a `KeyError`."
     ),
-    "misspelt hyperparameter": "The name of the hyperparameter is misspelt, so the caller's value is ignored.",
-    "hyperparameter not read": "The hyperparameter is hard-coded; `prm` is not read.",
+    "misspelt hyperparameter": "The name of {name} is misspelt, so the caller's value is ignored.",
+    "hyperparameter not read": "{name} is hard-coded[; `prm` is not read|: its value in `prm` is ignored].",
     # The code around the schedule.
     "hard-coded learning rate": "The learning rate is hard-coded as 0.01 instead of `{lr}`.",
     "hard-coded momentum": "The momentum is hard-coded as 0.9 instead of `{momentum}`.",
     "hard-coded weight decay": "The weight decay is hard-coded; `weight_decay` in `prm` is ignored.",
-    "Nesterov without momentum": "Nesterov momentum is on even if the momentum is 0, which SGD refuses.",
+    "Nesterov without momentum": "Nesterov momentum is on even if the momentum is 0, which `SGD` rejects.",
     "list instead of set": "`supported_hyperparameters` returns a list instead of a set.",
-    "gradients not zeroed": "The gradients are not zeroed, so they add up over the batches.",
-    "missing backward pass": "`loss.backward()` is missing, so there are no gradients.",
-    "optimizer never stepped": "`optimizer.step()` is missing, so the weights never change.",
+    "gradients not zeroed": "The gradients are not zeroed, so they accumulate over the batches.",
+    "missing backward pass": "[No gradients are computed|There is no backward pass], so nothing is learned.",
+    "optimizer never stepped": "The optimizer is never stepped, so the weights never change.",
     "return after the first batch": "`learn` returns inside the loop, after the first batch.",
     "loss not returned": "`learn` returns the accuracy alone, without the mean loss.",
     "accuracy in percent": "The accuracy is returned in percent instead of as a fraction.",
@@ -131,8 +133,8 @@ REASONS = {
     "hard-coded number of classes": "The number of classes is hard-coded as 10 instead of `{classes}`.",
     "arguments swapped": "`in_shape` and `out_shape` are swapped in the constructor.",
     "missing super().__init__()": "`Net.__init__` does not call `super().__init__()`.",
-    "missing import": "A name is used that is not imported.",
-    "numpy instead of math": "It imports numpy, but only torch and the standard library are allowed.",
+    "missing import": "A name is used but not imported.",
+    "numpy instead of math": "The file imports numpy, but only torch and the standard library are allowed.",
     "missing colon": "A colon is missing at the end of the line, which is a syntax error.",
     "missing parenthesis": "A closing parenthesis is missing, which is a syntax error.",
 }
@@ -142,12 +144,13 @@ REASONS = {
 _CODE = {"lr": 'prm["lr"]', "momentum": 'prm["momentum"]', "channels": "in_shape[1]", "classes": "out_shape[0]"}
 _MISSING = "[`{line}` is missing.|The line `{line}` is missing.]"
 _CHANGED = "[It should be `{line}`.|The line should be `{line}`.|Expected: `{line}`.]"
+_READ = re.compile(r'(prm\.get\("(\w+)"[^)\n]*\)+[^,\n]*)')  # to the end of the term
 _BOUND = re.compile(r"^\s*(?:from [\w.]+ )?import (.+)$|^\s*((?:self|scheduler)\.\w+)\b[^=(]*=", re.MULTILINE)
 
 
 def reason(file: VerifiedFile, faulty: str, mutation: str, chance: random.Random) -> str:
     """Return the reason why a mutant is incorrect, in a part of the cases with the line of the correct file."""
-    sentence = phrase(REASONS[mutation], chance, **_CODE)
+    sentence = phrase(REASONS[mutation], chance, name=_hyperparameter(file.source, faulty), **_CODE)
     opcodes = [each for each in _opcodes(file.source, faulty) if each[0] != "equal"]
     if len(opcodes) != 1:
         return sentence
@@ -157,6 +160,12 @@ def reason(file: VerifiedFile, faulty: str, mutation: str, chance: random.Random
         return sentence
     template = f"{{sentence}}[ {_MISSING if kind == 'delete' else _CHANGED}]"
     return phrase(template, chance, sentence=sentence, line=missing[0].strip())
+
+
+def _hyperparameter(text: str, faulty: str) -> str:
+    """Return the hyperparameter that a mutant reads in another way, or not at all; in words if there are several."""
+    names = {name for read, name in (set(_READ.findall(text)) - set(_READ.findall(faulty)))}
+    return f"`{names.pop()}`" if len(names) == 1 else "the hyperparameter"
 
 
 def lines(file: VerifiedFile, faulty: str) -> list[int]:

@@ -144,7 +144,7 @@ PATTERNS = (
         "batch size 256."
     ),
     Pattern("cfg = dict(model='{active}', lr='{lr}', epochs={epochs})"),
-    Pattern("optimizer = torch.optim.SGD({active}().parameters(), lr={lr}, momentum=0.9, nesterov=True)"),
+    Pattern("{active}, torch.optim.SGD with lr={lr}, momentum=0.9 and nesterov=True"),
     Pattern("Meeting notes\n- baseline: {active}\n- learning rate: {lr}\n- next: a longer warm-up"),
     Pattern("{active} again, same seed, lr → {lr}"),
     Pattern(

@@ -13,6 +13,7 @@ from lrgen.errors import DatasetError
 _PIECE = re.compile(r"[][|]|[^][|]+")
 _FIELD = re.compile(r"\{(\w+)\}")
 _LARGEST_DENOMINATOR = 20
+_LARGEST_OF_SEVERAL_PARTS = 5  # 4/5 is a usual fraction, 17/20 is not
 
 
 def phrase(template: str, chance: random.Random, **fields: str) -> str:
@@ -64,14 +65,15 @@ def numeral(value: float, chance: random.Random) -> str:
 def forms(value: float) -> list[str]:
     """Return the exact forms of a number, the decimal one first.
 
-    A number between 0 and 1 is also a percentage, if it has at most four digits, and a fraction, if its denominator is
-    small; one below 0.01 has an exponent, too.
+    A number between 0 and 1 is also a percentage, if it has at most four digits, and a fraction that people write,
+    such as 2/3 or 1/20; one below 0.01 has an exponent, too.
     """
     decimal = f"{value:.12g}"
     texts = [decimal if float(decimal) == value else repr(value)]
     if 0 < abs(value) < 1:
         fraction = Fraction(value).limit_denominator(_LARGEST_DENOMINATOR)
-        if float(fraction) == value:
+        usual = abs(fraction.numerator) == 1 or fraction.denominator <= _LARGEST_OF_SEVERAL_PARTS
+        if usual and float(fraction) == value:
             texts.append(str(fraction))
         percent = f"{100 * value:.4g}"
         if float(f"{float(percent) / 100:.12g}") == value:

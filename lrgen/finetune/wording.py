@@ -10,6 +10,7 @@ from lrgen.records import Architecture, Hyperparameter, Metric, PastEnd, Unit, V
 from lrgen.source import sections
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_NAME_AT_END = re.compile(r"(?<= )(lr|gamma)$")
 _NOUNS = ("CNN", "classifier", "network")  # at the end of a title: it has an article
 DRIVEN_BY = {
     (Unit.EPOCH, Metric.LOSS): "the mean training loss of the epoch",
@@ -42,8 +43,8 @@ def listed(items: Sequence[str]) -> str:
 
 
 def marked(text: str) -> str:
-    """Return a text of the catalogue with its code in Markdown."""
-    return text.replace("``", "`")
+    """Return a text of the catalogue with its code in Markdown, also at the end of a meaning: ``ratio … to `lr```."""
+    return _NAME_AT_END.sub(r"`\1`", text.replace("``", "`"))
 
 
 def network(architecture: Architecture) -> str:
@@ -56,7 +57,13 @@ def described(architecture: Architecture) -> str:
     """Return a sentence on a network: ``The network is the ResNet-20 of He et al. for CIFAR: …``."""
     text = architecture.summary
     article = text.split(" ")[0] in ("A", "An", "The")
-    return f"The network is {text[:1].lower()}{text[1:]}" if article else f"The network: {text}"
+    return f"The network is {text[:1].lower() if article else text[:1]}{text[1:]}"
+
+
+def specified(architecture: Architecture) -> str:
+    """Return the description of a network, behind its title if the description does not have it."""
+    text = architecture.summary
+    return text if architecture.title in text else f"{architecture.title}. {text}"
 
 
 def summary(variant: Variant) -> str:
@@ -88,19 +95,19 @@ def driven(variant: Variant) -> str:
 
 def stepping(variant: Variant) -> str:
     """Describe where a file creates the scheduler and where it calls its ``step``."""
-    step = "`scheduler.step()`"
+    step, metric = "`scheduler.step()`", ""
     if variant.metric and variant.cadence:
-        step = f"`scheduler.step(metric)` with {DRIVEN_BY[variant.cadence, variant.metric]}"
+        step, metric = "`scheduler.step(metric)`", f" with {DRIVEN_BY[variant.cadence, variant.metric]}"
     if variant.per_batch:
         return (
-            f"`learn` calls {step} after each `optimizer.step()`. The first call of `learn` creates the scheduler, "
-            "because the number of batches per epoch is not known earlier; until then it is None. `total_steps` is the "
-            "number of epochs times `len(train_data)`. If the optimizer was resumed without the scheduler, `learn` "
-            "raises a `RuntimeError`."
+            f"`learn` calls {step}{metric} after each `optimizer.step()`. The first call of `learn` creates the "
+            "scheduler, because the number of batches per epoch is not known earlier; until then it is None. "
+            "`total_steps` is the number of epochs times `len(train_data)`. If the optimizer was resumed without the "
+            "scheduler, `learn` raises a `RuntimeError`."
         )
     return (
-        f"`learn` calls {step} once, after the last batch. `train_setup` creates the scheduler with the number of "
-        "epochs as `total_steps`."
+        f"After the last batch, `learn` calls {step} once{metric and ','}{metric}. `train_setup` creates the scheduler "
+        "with the number of epochs as `total_steps`."
     )
 
 

@@ -148,6 +148,8 @@ def test_a_numeral_is_one_of_the_forms(value, seed):
         (0.0, ["0"]),
         (90.0, ["90"]),
         (0.0025, ["0.0025", "0.25%", "2.5e-3"]),
+        (0.8, ["0.8", "4/5", "80%"]),
+        (0.85, ["0.85", "85%"]),
     ],
 )
 def test_a_number_has_the_usual_forms(value, expected):

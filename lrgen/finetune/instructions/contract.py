@@ -49,10 +49,12 @@ def requirements(file: VerifiedFile, chance: random.Random) -> Requirements:
 
 def stepping(variant: Variant, chance: random.Random) -> str:
     """Describe where a file creates the scheduler and where it calls its ``step``."""
-    step = "`scheduler.step()`"
+    step, metric = "`scheduler.step()`", ""
     if variant.metric and variant.cadence:
-        step = f"`scheduler.step(metric)` with {wording.DRIVEN_BY[variant.cadence, variant.metric]}"
-    return phrase(_PER_BATCH if variant.per_batch else _PER_EPOCH, chance, step=step, length="`len(train_data)`")
+        step, metric = "`scheduler.step(metric)`", f" with {wording.DRIVEN_BY[variant.cadence, variant.metric]}"
+    once = f" once,{metric}" if metric else " once"
+    template = _PER_BATCH if variant.per_batch else _PER_EPOCH
+    return phrase(template, chance, step=step, metric=metric, once=once, length="`len(train_data)`")
 
 
 def _attributes(variant: Variant) -> list[str]:
@@ -62,9 +64,8 @@ def _attributes(variant: Variant) -> list[str]:
 _TEMPLATES = {
     "imports": "[The file imports only torch and the standard library.|Only torch and the standard library are "
     "imported."
-    "|The file imports nothing but torch and the standard library.|No other packages than torch and the standard "
-    "library "
-    "are imported.]",
+    "|The file imports nothing but torch and the standard library.|No packages other than torch and the standard "
+    "library are imported.]",
     "hyperparameters": "[`supported_hyperparameters()` returns the literal set {names}.|A function "
     "`supported_hyperparameters()` returns {names}, written as a set literal.|`supported_hyperparameters()` consists "
     "of "
@@ -95,19 +96,18 @@ _TEMPLATES = {
     "`learn(train_data)` is one epoch; it returns the mean training accuracy and the mean loss.|The method "
     "`learn(train_data)` runs one epoch and returns a pair, the mean accuracy and the mean loss.]",
     "epochs": "[The number of epochs is {epoch_max}, or {epoch} if that is missing, or 90.|Training lasts {epoch_max} "
-    "epochs; without that key {epoch} epochs, and without both 90.|{epoch_max} is the number of epochs. If it is "
-    "missing, "
-    "{epoch} is; if both are, there are 90.]",
+    "epochs; without that key, {epoch} epochs; without either, 90.|{epoch_max} is the number of epochs; if it is "
+    "missing, {epoch} is used, and 90 if that is missing, too.]",
     "prm": "[`prm` always contains `lr`, `momentum` and `dropout`; all other hyperparameters have defaults in the file."
     "|Callers always pass `lr`, `momentum` and `dropout` in `prm`. Every other hyperparameter has a default in the "
     "file."
-    "|Of the hyperparameters only `lr`, `momentum` and `dropout` are sure to be in `prm`; the file has defaults for "
-    "the "
-    "others.]",
+    "|Of the hyperparameters only `lr`, `momentum` and `dropout` are guaranteed to be in `prm`; the file has defaults "
+    "for the others.]",
 }
 
 _PER_BATCH = (
-    "[`learn` calls {step} after each `optimizer.step()`.|After each `optimizer.step()`, `learn` calls {step}.] [The "
+    "[`learn` calls {step}{metric} after each `optimizer.step()`.|After each `optimizer.step()`, `learn` calls "
+    "{step}{metric}.] [The "
     "first "
     "call of `learn` creates the scheduler, because the number of batches per epoch is not known earlier; until then "
     "it is "
@@ -119,7 +119,8 @@ _PER_BATCH = (
     "scheduler.]"
 )
 _PER_EPOCH = (
-    "[`learn` calls {step} once, after the last batch.|After the last batch, `learn` calls {step} once.] "
+    "[Once per call, after the last batch, `learn` calls {step}{metric}.|After the last batch, `learn` calls "
+    "{step}{once}.] "
     "[`train_setup` "
     "creates the scheduler with the number of epochs as `total_steps`.|The scheduler is created in `train_setup`; "
     "`total_steps` is the number of epochs.]"

@@ -59,7 +59,7 @@ _OPENERS = (
     "Convert [this schedule|the scheduler] to {target}.",
     "Port this scheduler to {target}.",
     "[Refactor|Refactoring]: [use|build the schedule with] {target}.",
-    "[Please |]replace the implementation of this scheduler by {target}.",
+    "[Please |]replace the implementation of this scheduler with {target}.",
     "[Can|Could] you [write|rewrite] this schedule with {target}?",
     "How would this schedule look with {target}?",
     "[We|I] want to [build|write] this schedule with {target}.",
@@ -68,7 +68,7 @@ _OPENERS = (
     "[The scheduler|This scheduler] has to be [rewritten|implemented] with {target}.",
     "[For consistency with|To match] our other schedulers, [this one has to use|use] {target}.",
     "[I need|We need] an equivalent of this scheduler [that is built with|based on] {target}.",
-    "[Express|Formulate] the schedule of this code with {target}.",
+    "Express the schedule of this code with {target}.",
     "Same schedule, other implementation: {target}.",
     "Translate [this|the] scheduler code [to|into] {target}.",
     "[Migrate|Move] this scheduler to {target}.",
@@ -96,18 +96,18 @@ _OPENERS_OF_FILES = (
 _SAME = (
     "The learning rate must [be|stay] the same at every step.",
     "Do not change the learning rate at any step.",
-    "[Every|Each] learning rate [stays|must stay] [as it is|the same].",
+    "The learning rate at every step [stays|must stay] the same.",
     "[All learning rates|The learning rates at all steps] must stay unchanged.",
     "[The curve|The schedule itself] must not change[, also past `total_steps`|].",
     "[Keep|Preserve] the learning rates, the hyperparameters and their defaults.",
     "Hyperparameters, defaults and learning rates stay [the same|as they are].",
-    "It must give [exactly|] the same learning rates, [with any hyperparameters|whatever the hyperparameters].",
-    "The behaviour [must not|may not] change: same learning rates, same errors, same checks of a loaded state.",
+    "The new code must give the same learning rates[ for any hyperparameters|, whatever the hyperparameters].",
+    "The behaviour must not change: same learning rates, same errors, same checks of a loaded state.",
 )
 
 _CODE_ONLY = (
     "[Answer|Reply] with the code[ only|, imports included].",
-    "[Show|Give] [the imports, helpers and `make_scheduler`|all of the code, imports included].",
+    "Show [the imports, helpers and `make_scheduler`|all of the code, imports included].",
     "[Return|Send] the whole snippet.",
     "[Just|Only] the [code|new code], please.",
     "No explanation[, just the code|; the code is enough].",
@@ -123,27 +123,27 @@ _WHOLE_FILE = (
 
 _TITLES = (
     "`make_scheduler` sets {schedule}.",
-    "[Record|It records] it as {schedule}.",
-    "The new code has {schedule}.",
-    "[Set|It must set] {schedule}.",
+    "Record the schedule as {schedule}.",
+    "The new code sets {schedule}.",
+    "[Set|The new code must set] {schedule}.",
 )
 
 _KEPT = (
-    "`scheduler.schedule` [stays as it is|does not change].",
+    "`scheduler.schedule` does not change.",
     "[Keep|Do not change] what `scheduler.schedule` records.",
     "The new code records the same `scheduler.schedule`.",
 )
 
 _FORMS = {
     "callable": (
-        "`LambdaLR` and a callable class",
+        "`LambdaLR` and an instance of a callable class",
         "`LambdaLR` and an object of a class [that has|with] `__call__`",
         "`LambdaLR` and a small class whose `__call__` [returns|computes] the factor",
     ),
     "closure": (
         "`LambdaLR` and a local function instead of a class",
         "`LambdaLR` and a function [nested in|inside] `make_scheduler` (no [callable|] class for the factor)",
-        "`LambdaLR` and a closure (no callable object)",
+        "`LambdaLR` and a closure (no callable class)",
     ),
     "subclass": (
         "a subclass of `LRScheduler` that [overrides|implements] `get_lr`",

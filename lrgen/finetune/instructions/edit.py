@@ -10,14 +10,14 @@ from lrgen.finetune.instructions import Instruction, contract, schedule
 from lrgen.finetune.instructions.system import Part, system
 from lrgen.finetune.phrasing import phrase
 from lrgen.finetune.wording import listed
-from lrgen.records import Hyperparameter
+from lrgen.records import Hyperparameter, Variant
 from lrgen.source import diffs, sections
 
 _NAMED = 0.8  # of the requests name the new schedule
 
 _AS_DIFF = (
     "[Answer|Reply] with a unified diff of `{name}`.",
-    "[Give|Send] me the change as a patch [to|of] `{name}` [for|that applies with] `git apply`.",
+    "[Give|Send] me the change as a patch to `{name}` [for|that applies with] `git apply`.",
     "I only need the diff (`--- a/{name}`, `+++ b/{name}`).",
     "[Only|Just] a unified diff, please; the file is `{name}`.",
     "[Return|Write] a patch for `{name}`[, nothing else].",
@@ -32,7 +32,7 @@ _AS_FILE = (
 )
 
 _CHANGES = (
-    "Replace {old} in this file by {new}.",
+    "Replace {the_old} in this file by {new}.",
     "This file trains {net} with {old}. [Use|I want|Switch it to] {new} instead.",
     "[Change|Switch] the schedule [of this file ]to {new}.",
     "[Switch|Move] this [file|module] from {old} to {new}.",
@@ -47,25 +47,25 @@ _CHANGES = (
     "{net}: {new} instead of {old}.",
     "What has to change in this file to train with {new}?",
     "How do I change this file from {old} to {new}?",
-    "[Task|To do|Ticket]: replace {old} by {new} in this file.",
-    "[Drop|Remove] {old}[ here]; the schedule should be {new}.",
+    "[Task|To do|Ticket]: replace {the_old} by {new} in this file.",
+    "[Drop|Remove] {the_old}[ here]; the schedule should be {new}.",
     "[Port|Convert] this [file|module] to {new}.",
     "Same network, other schedule: {new}.",
     "Keep the network and [change|replace] the schedule: {new} [instead of|rather than] {old}.",
     "[Hi|Hello], this file uses {old}. Could you make it {new}?",
-    "I took {old} for this file by mistake; it should be {new}.",
-    "For the ablation I need this file with {new}[ instead of {old}].",
-    "{old} -> {new}, please.",
+    "I used {old} in this file by mistake; it should be {new}.",
+    "For the ablation, I need this file with {new}[ instead of {old}].",
+    "{bare_old} -> {bare_new}, please.",
     "The learning rate of this file follows {old}. Make it follow {new}.",
     "[Could|Would] you try {new} in this file, in place of {old}?",
     "Here is a file with {old}. I need it with {new}.",
     "[Please ]update the schedule of this file: {new} instead of {old}.",
     "This file should train with {new}[, not {old}].",
     "[Make|Write] a version of this file with {new}.",
-    "We are moving on from {old}; [update|change] this file for {new}.",
+    "We are moving on from {the_old}; [switch|move] this file to {new}.",
     "What would this file look like with {new}?",
     "The plan says {new}, but this file trains with {old}. [Fix|Correct] the file.",
-    "Let's replace {old} by {new}.",
+    "Let's replace {the_old} by {new}.",
     "Next experiment: {net} with {new}. Start from this file.",
     "Our paper uses {new}; this file still has {old}. Bring it up to date.",
 )
@@ -84,17 +84,17 @@ _UNNAMED = (
 
 _NEW_DEFAULTS = (
     "Keep the schedule of this file but change its default{s}: {changes}.",
-    "[Change|Set] the default{s} in this file: {changes}.",
+    "Change the default{s} [in|of] this file: {changes}.",
     "[Please ]change {changes} in this file.",
     "[Only the defaults change|Same schedule, other defaults]: {changes}.",
     "We want [other|different] defaults in this file: {changes}.",
     "[Review comment|From the review|Ticket]: change {changes}.",
     "[Can|Could] you move {changes} in this file?",
-    "[Tune|Adjust] this file: {changes}.",
+    "[Tune|Adjust] this file: change {changes}.",
     "For the next run, change {changes}.",
-    "The default{s} of this file should be different: {changes}.",
+    "The default{s} of this file should change: {changes}.",
     "I am comparing values of {names}. Change {changes}.",
-    "[Task|To do]: {changes}, everything else as it is.",
+    "[Task|To do]: change {changes}[ and|,] leave everything else as it is.",
 )
 """Requests for other defaults, ``changes`` being "`gamma` from 0.1 to 0.2"."""
 
@@ -103,7 +103,7 @@ _RESULTS = (
     "This makes it {new}.",
     'The schedule is then called "{new}".',
     'Call the result "{new}" in the docstring and in `scheduler.schedule`.',
-    'In the docstring and in `scheduler.schedule` it is then "{new}".',
+    'In the docstring and in `scheduler.schedule`, it is then called "{new}".',
 )
 
 
@@ -135,7 +135,7 @@ def changed_defaults(before: VerifiedFile, after: VerifiedFile, chance: random.R
 
 def _from_to(old: Hyperparameter, new: Hyperparameter, chance: random.Random) -> str:
     """Return two numbers in the same notation: ``from 10% to 5%``."""
-    texts = [[wording.number(each) for each in (old, new)]]
+    texts = [[schedule.numerals(each)[0] for each in (old, new)]]
     for mark in ("%", "/", "."):
         forms = [[text for text in schedule.numerals(each) if mark in text] for each in (old, new)]
         if all(forms):
@@ -161,13 +161,16 @@ def _change(before: VerifiedFile, after: VerifiedFile, chance: random.Random, st
     named = chance.random() < _NAMED
     templates: Sequence[str] = _CHANGES if named else _UNNAMED
     if named and re.search(r", | to ", before.variant.title):
-        templates = [text for text in _CHANGES if not re.search(r"\{old\} (by|in|to|with|for)\b", text)]
+        templates = [text for text in _CHANGES if not re.search(r"old\} (by|in|to|with|for)\b", text)]
     request = phrase(
         chance.choice(templates),
         chance,
         net=wording.network(after.architecture),
         old=before.variant.title,
         new=after.variant.title,
+        the_old=re.sub("^an? ", "the ", before.variant.title),
+        bare_old=wording.bare(before.variant),
+        bare_new=wording.bare(after.variant),
     )
     return " ".join([request, *_sentences(before, after, chance, stated, named)])
 
@@ -200,15 +203,10 @@ def _differences(before: VerifiedFile, after: VerifiedFile, chance: random.Rando
         yield phrase("[Implement it with {classes}.|Use {classes} for it.]", chance, classes=classes)
     if wording.stepping(new) != wording.stepping(old):
         yield contract.stepping(new, chance)
-    if wording.advances(new) != wording.advances(old):
-        yield phrase(
-            "[It advances {unit}, not {other}.|So it is stepped {unit}, no longer {other}.]",
-            chance,
-            unit=wording.advances(new),
-            other=wording.advances(old),
-        )
+    yield from _advances(before.variant, after.variant, chance)
     if wording.training(after) != wording.training(before):
-        yield wording.training(after)
+        lead = phrase("[The training setup changes, too.|Training changes as well.]", chance)
+        yield f"{lead} {wording.training(after)}"
     names = sections.parse(after.source).hyperparameters
     removed = [f"`{name}`" for name in sections.parse(before.source).hyperparameters if name not in names]
     if removed:
@@ -217,4 +215,32 @@ def _differences(before: VerifiedFile, after: VerifiedFile, chance: random.Rando
             chance,
             names=listed(removed),
             they="they are" if len(removed) > 1 else "it is",
+        )
+
+
+def _advances(old: Variant, new: Variant, chance: random.Random) -> Iterator[str]:
+    """Yield a sentence on the unit of the new schedule, or else on its metric, if it differs."""
+    unit, other = (f"once per {each.cadence or each.unit}" for each in (new, old))
+    if unit != other:
+        template = (
+            "[The schedule advances {unit}{driven}, not {other}.|The scheduler is now stepped {unit}{driven}, no "
+            "longer {other}.]"
+        )
+        driven = wording.driven(new)
+        yield phrase(template, chance, unit=unit, other=other, driven=driven)
+        return
+    metric, former = (wording.driven(each).removeprefix(", driven by ") for each in (new, old))
+    if metric == former:
+        return
+    if not metric:
+        yield f"The schedule is no longer driven by {former}."
+    elif not former:
+        yield f"The schedule is now driven by {metric}."
+    else:
+        yield phrase(
+            "[The schedule is now driven by {metric}, no longer by {former}.|It is {metric} that counts now, not "
+            "{former}.]",
+            chance,
+            metric=metric,
+            former=former,
         )

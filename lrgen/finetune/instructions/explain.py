@@ -58,38 +58,38 @@ _UNITS = (
 # What is asked for, as phrases.
 _ITEMS = {
     "name": (
-        "[the|its] name as recorded in `scheduler.schedule`",
-        "the name that the code gives [the schedule|it]",
+        "the [schedule's name|name of the schedule] as recorded in `scheduler.schedule`",
+        "the name that the code gives the schedule",
         "the name of the schedule [from|in] `scheduler.schedule`",
         "[what the code calls the schedule|what the schedule is called in the code]",
     ),
     "formula": (
-        "the formula of the learning rate [in terms of|with] the step `t` and the horizon `T`",
+        "the formula of the learning rate in terms of the step `t` and the horizon `T`",
         "a formula for the learning rate at step `t` of `T`",
         "the learning rate as a formula (`t`: completed steps, `T`: `total_steps`)",
         "the multiplier of `lr` as a formula in `t` and `T` (`total_steps`)",
     ),
     "rule": (
-        "the rule by which the learning rate changes [with all its numbers|(factor, threshold, patience)]",
+        "the rule by which the learning rate changes, with all its numbers",
         "when the learning rate changes and by how much (all numbers, please)",
         "the exact update rule of the learning rate with its constants",
     ),
     "hyperparameters": (
-        "[the|its] hyperparameters with their [meanings and defaults|meaning and default]",
-        "each hyperparameter that it reads from `prm` with its default",
-        "the meaning and the default of each hyperparameter",
-        "the hyperparameters [in|of] `prm` with their defaults",
+        "the hyperparameters of the schedule with their meanings and defaults",
+        "each hyperparameter that the schedule reads from `prm` (with its default)",
+        "the meaning and the default of each hyperparameter of the schedule",
+        "the schedule's hyperparameters and their defaults",
     ),
     "end": (
         "[what happens|what the learning rate does] after `total_steps`",
         "the behaviour [past|after] `total_steps`",
         "the learning rate [past|beyond] the horizon",
-        "what it does if training goes on after `total_steps`",
+        "what the schedule does if training goes on after `total_steps`",
     ),
 }
 
 _SENTENCES = (
-    "[I need|I want|Please give|Give|State] {items}.",
+    "[I need|Tell me|Please state|State] {items}.",
     "[Include|Cover|The answer should have] {items}.",
     "[I am interested in|What I am after is] {items}.",
     "[Needed|Required|Wanted]: {items}.",
@@ -98,41 +98,44 @@ _SENTENCES = (
 
 _QUESTIONS = {
     "name": (
-        "[What is the schedule called in the code?|What does the code call it?]",
-        "Which name does `scheduler.schedule` have?",
-        "What is its name in `scheduler.schedule`?",
+        "[What is the schedule called in the code?|What does the code call the schedule?]",
+        "Which name does `scheduler.schedule` record?",
+        "What is the schedule's name in `scheduler.schedule`?",
     ),
     "formula": (
         "What is the formula of the learning rate in `t` and `T`?",
         "Which formula gives the learning rate at step `t` of `T`?",
-        "How does the learning rate follow from `t` and `T`, as a formula?",
+        "Which formula gives the learning rate as a function of `t` and `T`?",
     ),
     "rule": (
         "By which rule does the learning rate change, with which numbers?",
         "When exactly does the learning rate change, and by which factor?",
     ),
     "hyperparameters": (
-        "Which hyperparameters does it [read|have], and what are their defaults?",
-        "What are the hyperparameters and [their defaults|the default of each]?",
+        "Which hyperparameters does the schedule [read|have], and what are their defaults?",
+        "What are the schedule's hyperparameters and [their defaults|the default of each]?",
     ),
     "end": (
         "What happens after `total_steps`?",
         "What does the learning rate do past the [end|horizon]?",
-        "And after `total_steps`?",
+        "And what happens after `total_steps`?",
     ),
 }
 
 _TERSE = {
     "formula": (
         "Name in `scheduler.schedule`, formula in t and T, `prm` defaults, behaviour past `total_steps`?",
-        "[Which schedule|What schedule] is this (name from the code)? Formula, defaults, end.",
-        "Name from the code, formula, hyperparameters with defaults, end of the schedule[, please|].",
+        "[Which schedule|What schedule] is this (name from the code)? Formula, defaults, behaviour after "
+        "`total_steps`?",
+        "Name from the code, formula, hyperparameters with defaults, behaviour past the end[, please|].",
         "Schedule → name [as in the code|recorded by the code]; lr(t) with T steps; defaults; after T?",
     ),
     "rule": (
         "Name in `scheduler.schedule`, update rule with all numbers, `prm` defaults, behaviour past `total_steps`?",
-        "[Which schedule|What schedule] is this (name from the code)? Rule, constants, defaults, end.",
-        "Name from the code, rule with its constants, hyperparameters with defaults, end[, please|].",
+        "[Which schedule|What schedule] is this (name from the code)? Rule, constants, defaults, behaviour after "
+        "`total_steps`?",
+        "Name from the code, rule with its constants, hyperparameters with defaults, behaviour past the "
+        "end[, please|].",
     ),
 }
 
@@ -145,22 +148,22 @@ _OPENINGS = (
     "Which schedule is this?",
     "[Could|Can] you [explain|walk me through] this scheduler?",
     "[I inherited|We inherited] this [scheduler|code] and [would like|need] to understand it.",
-    "[Write|I need] [a docstring|documentation|a README section] for this schedule.",
+    "[Write|I need] [documentation|a README section|a wiki page] for this schedule.",
     "What is this code doing to the learning rate?",
     "[Code review|Review question]: what does this scheduler do?",
     "[I am reviewing|I'm looking at] a pull request with this scheduler.",
     "Turn this code into a description [of the schedule|of what it does].",
-    "[Read|Look at] [this|the] `make_scheduler` and [tell me|say] which schedule it [builds|is].",
+    "[Read|Look at] this `make_scheduler` and [tell me|say] which schedule it builds.",
     "For [our|the] wiki: [describe|explain] this schedule.",
     "We are writing [a paper|a report|a model card] and must state the [learning-rate|] schedule that was used.",
-    "New [on|to] this [project|code base]: what does [this|the] scheduler do?",
+    "New to this [project|code base]: what does [this|the] scheduler do?",
     "[Help me|Please help me] understand this scheduler.",
     "The code below sets the learning rate.",
-    "This is [the scheduler|how we schedule the learning rate] [in|of] an older [experiment|run].",
+    "This is [the scheduler of|how we scheduled the learning rate in] an older [experiment|run].",
     "Reverse-engineer this schedule.",
-    "[In short|Briefly]: what is this schedule?",
+    "What exactly is this schedule?",
     "[Give|Write] a precise description of this schedule.",
-    "What would [I|one] write in the methods section about this schedule?",
+    "What would you write in the methods section about this schedule?",
     "[I want|I would like] to reimplement this schedule in [JAX|another framework] and need [its definition|a "
     "specification].",
     "Specify the schedule that this code implements.",
@@ -189,7 +192,7 @@ _NETWORK = (
     "Say which network is trained with which optimizer, and when the schedule advances.",
     "[Begin|Start] with the network and the optimizer; say how often the schedule advances.",
     "Which network and which optimizer is it, and is the schedule stepped per epoch or per batch?",
-    "Also name the network, [its|the] optimizer and the unit in which the schedule advances.",
+    "Name the network, its optimizer and the unit in which the schedule advances.",
 )
 
 _OPENINGS_OF_FILES = (
@@ -198,7 +201,7 @@ _OPENINGS_OF_FILES = (
     "Explain how this network is trained, in particular its learning-rate schedule.",
     "[Summarize|Describe] the training setup of this [file|module].",
     "[I am new to|I don't know] this [code base|file].",
-    "[Write|Draft] the [training|optimization] paragraph of a [model card|report] for this [file|module].",
+    "[Write|Draft] the [training|optimization] section of a [model card|report] for this [file|module].",
     "[Document|Please document] this [training file|module].",
     "What would you write about this file in a [methods section|paper]?",
     "[Review|Code review]: how is this network trained?",

@@ -1,5 +1,6 @@
-"""Requests for the code at a TODO. The docstring of the file names the schedule; request and system's message define "
-"it."""
+"""Requests for the code at a TODO. The docstring of the file names the schedule; request and system's message
+define it.
+"""
 
 import random
 
@@ -28,7 +29,7 @@ _OPENERS = (
     "The TODO in this file [is still open|has to go before we merge|blocks the review].",
     "[Review comment|From the review]: the TODO has to be implemented[ before the merge].",
     "Fill in the middle of this file, the code at the TODO.",
-    "Replace the TODO [comment|line] by a working [scheduler|implementation].",
+    "Replace the TODO [comment|line] with a working [scheduler|implementation].",
     "[Here|Below] is a training file without its scheduler.",
     "The training file below lacks its scheduler.",
     "[I|We] need the [scheduler|code] for the TODO in this file.",
@@ -36,11 +37,11 @@ _OPENERS = (
     "This file calls `make_scheduler` but does not define it.",
     "[Task|To do|Next]: implement `make_scheduler` in this file.",
     "Restore `make_scheduler`[ and the helpers that it needs].",
-    "Write the [part|code] of this file that creates the [learning-rate ]scheduler.",
+    "Write the part of this file that creates the [learning-rate ]scheduler.",
     "Complete this file at the TODO.",
     "The docstring of this file names the schedule; write the code for it.",
     "Make this file run: [implement|write] `make_scheduler`.",
-    "[Before the run can start|For the next run] I need the scheduler of this file.",
+    "[Before the run can start|For the next run], I need the scheduler of this file.",
     "How would you implement the TODO in this file?",
     "Code completion: the file stops at the TODO and goes on after it.",
 )
@@ -87,7 +88,7 @@ def _definition(file: VerifiedFile, chance: random.Random, stated: set[Part]) ->
         "cadence": schedule.cadence(variant, chance),
     }
     named = phrase(
-        "[The schedule is|What is wanted is|The file trains with|We use|Schedule:] {schedule}.", chance, **fields
+        "[The schedule is|The schedule should be|The file trains with|We use|Schedule:] {schedule}.", chance, **fields
     )
     defaults = schedule.defaults(variant, chance)
     if level == "defaults":

@@ -47,7 +47,7 @@ class _Facts:
 def _facts(file: VerifiedFile, chance: random.Random) -> _Facts:
     variant = file.variant
     return _Facts(
-        network=f"{file.architecture.title}. {file.architecture.summary}",
+        network=wording.specified(file.architecture),
         title=f"{variant.title[:1].upper()}{variant.title[1:]}",
         classes=wording.implementation(file.source),
         does=wording.summary(variant),
@@ -83,9 +83,8 @@ def _sections(file: VerifiedFile, chance: random.Random) -> str:
 def _prose(file: VerifiedFile, chance: random.Random) -> str:
     facts = _facts(file, chance)
     paragraphs = [
-        f"{phrase('[The network is|We use]', chance)} {wording.network(file.architecture)}. "
-        f"{file.architecture.summary}",
-        f"{phrase('[The schedule is|As the schedule we use|It is trained with]', chance)} {file.variant.title}. "
+        _network(file),
+        f"{phrase('[The schedule is|The network is trained with]', chance)} {file.variant.title}. "
         f"{facts.does} {facts.implemented} {facts.stepped}",
         facts.law,
         " ".join([facts.ending, *facts.hyperparameters]),
@@ -120,7 +119,7 @@ def _json(file: VerifiedFile, chance: random.Random) -> str:
 def _yaml(file: VerifiedFile, chance: random.Random) -> str:
     lines: list[str] = []
     for section, content in _fields(file, chance).items():
-        lines.append(f"{section}:")
+        lines.append(f"{section}:" if content else f"{section}: {{}}")
         if isinstance(content, list):
             lines += [f"  - {json.dumps(item)}" for item in content]
             continue
@@ -182,8 +181,8 @@ def _dialogue(file: VerifiedFile, chance: random.Random) -> str:
         ("[What exactly is the learning rate|And exactly|How is it computed]?", facts.law),
         ("[When is it stepped|What is a step|Per epoch or per batch]?", facts.stepped),
         ("[What happens after the last step|And after the end|Past the end]?", facts.ending),
-        ("[Which scheduler class|How is it implemented|Built with what]?", facts.implemented),
-        ("[Which hyperparameters|Which defaults|What can be set]?", " ".join(facts.hyperparameters)),
+        ("[Which scheduler class|How is it implemented|What is it built with]?", facts.implemented),
+        ("[Which hyperparameters|Which defaults|What can be set]?", _joined(facts.parameters)),
         ("[How is it trained|Optimizer and loss|Which optimizer]?", facts.training),
         ("[What is the interface|Which interface|What else has to hold]?", "\n\n" + bullets(facts.requirements.all)),
     ]
@@ -227,7 +226,7 @@ def _fields(file: VerifiedFile, chance: random.Random) -> dict[str, dict[str, ob
         },
         "hyperparameters": {
             parameter.name: {
-                "default": chance.choice(schedule.numerals(parameter)),
+                "default": _as_data(chance.choice(schedule.numerals(parameter))),
                 "range": [parameter.low, parameter.high],
                 "meaning": wording.marked(parameter.meaning),
             }
@@ -236,6 +235,22 @@ def _fields(file: VerifiedFile, chance: random.Random) -> dict[str, dict[str, ob
         "training": [facts.training, facts.requirements.stepping],
         "interface": [line for line in facts.requirements.all if line != facts.requirements.stepping],
     }
+
+
+def _as_data(numeral: str) -> float | str:
+    """Return a decimal as a number; a fraction or a percentage as it is."""
+    return numeral if numeral.endswith("%") or "/" in numeral else float(numeral)
+
+
+def _network(file: VerifiedFile) -> str:
+    """Return sentences on the network that have its title."""
+    described = wording.described(file.architecture)
+    named = file.architecture.title in described
+    return described if named else f"We train {wording.network(file.architecture)}. {described}"
+
+
+def _joined(parameters: list[str]) -> str:
+    return f"{'; '.join(parameters)}." if parameters else "The schedule has no hyperparameters."
 
 
 def _docstring(*paragraphs: str) -> str:

@@ -14,11 +14,11 @@ from lrgen.source import diffs
 _RAISED = (
     "[My|This] training [script|run] [crashes|fails] with [this traceback|the traceback below].",
     "I get [this error|the following error|this exception] [from|with] [this module|my module|the module below].",
-    "`train.py` [stops|fails|ends] with [a|an exception of the type] {error}.",
+    "`train.py` [stops|fails|ends] with {an} {error}.",
     "[Help|Please help]: {error}[ in my training module].",
-    "What does this {error} [mean|come from], and how do I fix it?",
+    "[What does this {error} mean|Where does this {error} come from], and how do I fix it?",
     "[Bug report|Issue|Bug]: {error} [in|from] `model.py`.",
-    "Traceback below[, file below that].",
+    "[Traceback and file are below|The traceback and the file are below].",
     "CI is red: {error}.",
     "[The|My] job [failed|died|did not get far].",
     "[Debug|Please debug] this[ for me].",
@@ -26,8 +26,8 @@ _RAISED = (
     "{error}, and I do not [see|understand] why.",
     "Why does [this|my module|the module below] raise {error}?",
     "[I am|We are] stuck with {error} [in|from] this [file|module].",
-    "[This file|The module below] used to work; after a [refactoring|cleanup] it raises {error}.",
-    "[A|One] line of this file is [wrong|broken], and Python says {error}.",
+    "[This file|The module below] used to work; [since|after] a [refactoring|cleanup], it raises {error}.",
+    "Something in this file is [wrong|broken]: {error}.",
     "[Hi, my|Hello, my|My] module [does not run|no longer runs].",
     "Regression: `model.py` [fails|raises {error}].",
     "[Please find|Find] the cause of this {error}.",
@@ -38,10 +38,10 @@ _WRONG_RATES = (
     "[My|The|This] schedule does not do what [its docstring|the docstring] says.",
     "Something is [wrong|off] with the learning rate [in this module|of this module|here].",
     "No error, but the learning rate is wrong.",
-    "I [logged|printed|recorded] the learning rate, and it [looks wrong|is not the schedule that I wanted].",
+    "I [logged|printed|recorded] the learning rate, and it [looks wrong|does not follow the schedule that I wanted].",
     "Why does [the learning rate|my schedule] look like this from {place} on?",
     "From {place} on, the learning rate is wrong.",
-    "The learning rate [departs from|leaves] the plan at {place}.",
+    "The learning rate [departs from|stops following] the schedule at {place}.",
     "[Ticket|Issue|Bug]: learning rate wrong from {place} on.",
     "[Review comment|Review]: this schedule is not what the docstring describes.",
     "[It runs|Training runs], but the schedule is [wrong|off].",
@@ -49,14 +49,22 @@ _WRONG_RATES = (
     "Can you [see|tell me] why the learning rate is [off|wrong] at {place}?",
     "[Wrong|Unexpected] learning rate at {place}.",
     "[Please check|Check] the schedule in this [file|module]; the log [disagrees with|does not match] the docstring.",
-    "Our [monitoring|dashboard] shows [a strange|an unexpected] learning rate for this [model|module].",
-    "[Plotted|I plotted] the learning rate: not the curve of the docstring.",
+    "Our [monitoring|dashboard] shows [a strange|an unexpected] learning rate for this model.",
+    "I plotted the learning rate: [it is not|that is not] the curve [in|of] the docstring.",
     "[Find|Please find] the bug: the learning rate at {place} [is not right|cannot be right].",
+)
+_TOO_FEW_UPDATES = (
+    "The log [has|shows] only one update per epoch, but there are {updates} batches.",
+    "[Bug|Issue|Ticket]: one update per epoch instead of {updates}.",
+    "Why is there only one update per epoch, with {updates} batches?",
+    "[Each|An] epoch should have {updates} updates, but the log [has|shows] only one.",
+    "[My|The] model learns very little: one update per epoch, although there are {updates} batches.",
 )
 _WRONG_OPTIONS = (
     "[The run|My run|Training] does not [use|follow] the hyperparameters that I pass.",
     "A hyperparameter [seems to be|is] ignored.",
-    "[I change|I changed|Changing] a hyperparameter [and nothing happens|, without any effect].",
+    "[I change a hyperparameter and nothing happens|I changed a hyperparameter and nothing happened|Changing a "
+    "hyperparameter has no effect].",
     "[Bug|Issue]: a value in `prm` is ignored.",
     "Why is one of my hyperparameters [ignored|not used]?",
     "The [log|run] does not show the values that I passed.",
@@ -66,9 +74,9 @@ _WRONG_OPTIONS = (
     "One entry of `prm` has no effect.",
 )
 _WRONG_NUMBERS = (
-    "[The results|The numbers|The accuracies] of `learn` are wrong.",
+    "The [results|numbers|accuracies] that `learn` returns are wrong.",
     "[The log|My log] of this module makes no sense.",
-    "[Please look|Look] at the log: [this cannot be right|what is wrong here]?",
+    "[Please look|Look] at the log[: this cannot be right.|. What is wrong here?]",
     "[Bug|Issue]: `learn` does not return what it should.",
     "I [suspect|think there is] a bug in what `learn` returns.",
     "Can you see what is wrong with the numbers of this log?",
@@ -76,24 +84,24 @@ _WRONG_NUMBERS = (
 _FLAT_LOSS = (
     "Training [does not work|is broken] with this module.",
     "Something is wrong with the training loop [of this file|below].",
-    "[Why|Can you see why] does this network not train?",
-    "No exception, but [the training|training] [does nothing|has no effect].",
+    "[Why does this network not train|Can you see why this network does not train]?",
+    "No exception, but training has no effect.",
     "[Bug|Issue]: `learn` does not train the network.",
     "I [suspect|think there is] a bug in `learn`.",
-    "The network does not [train|learn] since [the last change|I cleaned the file up].",
+    "The network [does not train any more|has stopped learning] since [the last change|I cleaned up the file].",
 )
 _OTHER_RESULTS = (
-    "[Since|After] [my cleanup|the last change|a refactoring], the same run gives other results.",
+    "[Since|After] [my cleanup|the last change|a refactoring], the same run gives different results.",
     "The results [changed|are different] [after|since] [my cleanup|the last change].",
-    "[Regression|Issue]: [the same seed, other|other] results than before.",
+    "[Regression|Issue]: same seed, different results.",
     "[I|We] cannot reproduce our earlier results with this file.",
     "Something in the training loop is [off|not right].",
     "[Find|Please find] what changed the results of this file.",
     "This run no longer matches the earlier one.",
 )
 _FIX = (
-    "[Please fix it|Please fix the file|Fix it][, without changing code that works].",
-    "What is wrong? [Please fix|Fix] it.",
+    "[Please fix it|Please fix the file|Fix it][ without changing code that works].",
+    "[Please find|Find] the cause and fix it.",
     "[Find and fix the bug|Find the bug and fix it].",
     "[Can|Could] you [fix|correct|repair] it?",
     "[Correct|Repair] the file.",
@@ -111,25 +119,28 @@ _AS_FILE = (
     "Answer with the [whole|complete] corrected file.",
     "Return the [complete|whole] fixed file.",
     "[Send|Show|Give] me the whole file[ again], [corrected|fixed].",
-    "[I want to paste it over the old one, so please|Please] answer with the whole file.",
+    "I will paste your answer over the old file, so [please send all of it|send the whole file].",
 )
 _RAN = (
-    "[I ran|The run:|It was a run of] {conditions}.",
+    "[I ran|The run:|This was a run of] {conditions}.",
     "[Run|Setting|Conditions]: {conditions}.",
     "[I trained for|This is a run of] {conditions}.",
 )
 _CALLED = (
     "[I called|The call:|The call was] {conditions}.",
     "[Call|Setting]: {conditions}.",
-    "[I tried|This is for] {conditions}.",
+    "I [tried|used] {conditions}.",
 )
-_LOGGED = ("[The log has|The log:|It logs|Below is the log,] {logs}:", "[Output|Log] ({logs}):")
+_LOGGED = ("[The log has|It logs|Below is the log,] {logs}:", "[Output|Log|The log] ({logs}):")
 _EXPECTED = (
-    "At {place} [I expect|I expected|it should be] `{line}`.",
-    "[Expected|Should be] at {place}: `{line}`.",
-    "[With the right schedule|By the docstring], {place} should [read|be] `{line}`.",
+    "At {place} [I expect|I expected|the log should have] `{line}`.",
+    "[Expected|Correct] at {place}: `{line}`.",
+    "{reason}, {place} should [read|be] `{line}`.",
 )
+_BY_SCHEDULE = ("With the right schedule", "By the docstring", "According to the docstring")
+_BY_OPTIONS = ("With these hyperparameters", "With these values", "With this `prm`")
 _ASKS = re.compile(r"[Ff]ix|[Ff]ind|[Dd]ebug")
+_VOWELS = tuple("AEIOU")
 _FLAT = 4  # losses
 _STATES_EXPECTED = 0.6
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
@@ -161,15 +172,23 @@ def report(
 ) -> Instruction:
     """Return the report of a person who sees the symptom of a mutant."""
     places = _difference(symptom)
-    fields = {"error": _error(symptom), "place": places[0], "line": places[1]}
+    error = _error(symptom)
+    fields = {
+        "updates": str(_missed_updates(symptom)),
+        "error": error,
+        "an": "an" if error[1:2] in _VOWELS else "a",
+        "place": places[0],
+        "line": places[1],
+    }
     opener = phrase(chance.choice(_openers(symptom)), chance, **fields)
-    observation = _observation(symptom, chance)
+    observation = _observation(symptom, "It" if "learning rate" in opener else "The learning rate", chance)
     fix = "" if _ASKS.search(opener) else phrase(chance.choice(_FIX), chance)
     answer = phrase(chance.choice(_AS_DIFF if as_diff else _AS_FILE), chance)
     intent = _intent(file, mutation, symptom, chance)
     is_certain = symptom.scenario.name in ("curve", "regression")  # the boundaries of a curve stand in no docstring
     states_expected = places[1] and (is_certain or chance.random() < _STATES_EXPECTED)
-    expected = phrase(chance.choice(_EXPECTED), chance, **fields) if states_expected else ""
+    reason = chance.choice(_BY_OPTIONS if symptom.scenario.name == "options" else _BY_SCHEDULE)
+    expected = phrase(chance.choice(_EXPECTED), chance, reason=reason, **fields) if states_expected else ""
     shown = symptom.traceback or symptom.printed
     log = f"```text\n{shown.rstrip()}\n```"
     if not symptom.traceback:
@@ -201,7 +220,17 @@ def _openers(symptom: Symptom) -> tuple[str, ...]:
         if _exceeds_one(symptom.printed):
             return _WRONG_NUMBERS
         return _FLAT_LOSS if _never_changes(symptom.printed) else _OTHER_RESULTS
+    if _missed_updates(symptom):
+        return _TOO_FEW_UPDATES
     return _WRONG_OPTIONS if symptom.scenario.name == "options" else _WRONG_RATES
+
+
+def _missed_updates(symptom: Symptom) -> int:
+    """Return how many updates an epoch should have if each epoch of a log has only one; otherwise 0."""
+    rates, expected = (_rates(text.splitlines()) for text in (symptom.printed, symptom.expected))
+    counts = {len(of_line) for of_line in expected}
+    is_short = {len(of_line) for of_line in rates} == {1} and len(counts) == 1 and len(rates) == len(expected)
+    return max(counts) if is_short and max(counts) > 1 else 0
 
 
 def _error(symptom: Symptom) -> str:
@@ -223,7 +252,7 @@ def _difference(symptom: Symptom) -> tuple[str, str]:
     return place, ""
 
 
-def _observation(symptom: Symptom, chance: random.Random) -> str:
+def _observation(symptom: Symptom, it: str, chance: random.Random) -> str:
     """Return what a person notes in a log: a learning rate that never changes, one that is 0, a flat loss, a jump."""
     if symptom.traceback:
         return ""
@@ -242,22 +271,23 @@ def _observation(symptom: Symptom, chance: random.Random) -> str:
         return ""
     places = [line.partition(": ")[0] for line in lines]
     if len({tuple(of_line) for of_line in rates}) == 1 and len(set(rates[0])) == 1:
-        return phrase("[It never changes.|The learning rate is constant.|It stays at one value.]", chance)
+        return phrase("{it} [never changes|is constant|stays at one value].", chance, it=it)
     zero = next((at for at in range(len(rates)) if not any(map(any, rates[at:]))), None)
     if zero and any(map(any, expected[zero:])):
         return phrase(
-            "[It is 0 from {place} on.|From {place} on it is 0, so the weights do not change.|Nothing is learned from "
-            "{place} on: the learning rate is 0.]",
+            "[{it} is 0 from {place} on.|{it} is 0 from {place} on, so the weights do not change.|Nothing is learned "
+            "from {place} on: the learning rate is 0.]",
             chance,
+            it=it,
             place=places[zero],
         )
     for at in range(1, len(rates)):
         before, after = rates[at - 1][0], rates[at][0]
         if before > 0 and after > 2 * before and expected[at][0] <= expected[at - 1][0]:
             return phrase(
-                "[It jumps from {before} to {after} at {place}.|At {place} it jumps up to {after}.|There is a jump at "
-                "{place}.]",
+                "[{it} jumps[ from {before}] to {after} at {place}.|There is a jump at {place}.]",
                 chance,
+                it=it,
                 before=f"{before:.4g}",
                 after=f"{after:.4g}",
                 place=places[at],
@@ -287,9 +317,9 @@ def _of_results(symptom: Symptom, chance: random.Random) -> str:
     if _exceeds_one(symptom.printed):
         return phrase("[An accuracy above 1?|The accuracy should be a fraction.|The accuracy exceeds 1.]", chance)
     if _never_changes(symptom.printed):
-        return phrase("[The loss is flat.|The loss does not move.|Loss and weights stay the same.]", chance)
+        return phrase("[The loss is flat.|The loss does not change.|Loss and weights stay the same.]", chance)
     return phrase(
-        "[It used to end with|The last line was|Before, it ended with] `{line}`.",
+        "[The log used to end with|The last line used to be|Before, the log ended with] `{line}`.",
         chance,
         line=symptom.expected.splitlines()[-1],
     )
@@ -315,5 +345,15 @@ def _intent(file: VerifiedFile, mutation: str, symptom: Symptom, chance: random.
     if needed := _NEEDED.get(mutation):
         return needed(file, chance)
     if not symptom.traceback and chance.random() < 0.5:
-        return chance.choice((intents.network, intents.unit, intents.end))(file, chance)
+        return chance.choice((_meant, intents.unit, intents.end))(file, chance)
     return ""
+
+
+def _meant(file: VerifiedFile, chance: random.Random) -> str:
+    return phrase(
+        "[The schedule is meant to be {title}.|I want to train {network} with {title}.|The file should train {network} "
+        "with {title}.]",
+        chance,
+        network=wording.network(file.architecture),
+        title=file.variant.title,
+    )

@@ -20,7 +20,7 @@ _OF_TRAINING = "fraction of training"
 _BRIEFLY = {
     "fraction of training spent in warm-up": "[warm-up {part}|warm-up over the first {part} of training|warm-up for "
     "{part} of training|{part} of training as warm-up]",
-    "fraction of training spent in the decay": "decay [over|in] the last {part} of training",
+    "fraction of training spent in the decay": "decay over the last {part} of training",
     "fraction of training spent in the final decay": "final decay {part} of training",
     "fraction of training spent in each cycle": "[cycles of {part} of training|cycle length {part} of training]",
     "fraction of training spent in each half-cycle": "half-cycles of {part} of training",
@@ -38,8 +38,9 @@ _BRIEFLY = {
 
 
 def numerals(parameter: Hyperparameter) -> list[str]:
-    """Return the exact forms of a default: as in the file, decimal, as a fraction, as a percentage of a whole."""
-    texts = [wording.number(parameter), *phrasing.forms(parameter.default)]
+    """Return the exact forms of a default: decimal, as a fraction in lowest terms, as a percentage of a whole."""
+    written = str(_fraction(parameter)) if "/" in parameter.text else parameter.text
+    texts = [written, *phrasing.forms(parameter.default)]
     whole = parameter.name.endswith(("_fraction", "_ratio"))
     return [
         text for text in dict.fromkeys(texts) if len(text) <= _LONGEST and (whole or not text.endswith("%"))
@@ -47,9 +48,12 @@ def numerals(parameter: Hyperparameter) -> list[str]:
 
 
 def parts(parameter: Hyperparameter) -> list[str]:
-    """Return the forms that may stand before "of training": ``10%``, ``1/10``; any form if there is none of these."""
+    """Return the forms that may stand before "of training": ``10%``, ``1/10``; any form if there is none of these.
+
+    "The last 1/2 of training" is not among them.
+    """
     texts = numerals(parameter)
-    return [text for text in texts if text.endswith("%") or "/" in text] or texts
+    return [text for text in texts if text.endswith("%") or ("/" in text and text != "1/2")] or texts
 
 
 def horizon(variant: Variant, chance: random.Random) -> int | None:
@@ -112,21 +116,21 @@ def defaults(variant: Variant, chance: random.Random) -> str:
     several = len(variant.hyperparameters) > 1
     template, notation = chance.choice(
         (
-            (f"[Defaults|Default value{'s' * several}|By default]: {{values}}.", _in_code),
-            ("[Defaults|By default]: {values}.", _as_equations),
+            (f"[Default{'s' * several}|Default value{'s' * several}|By default]: {{values}}.", _in_code),
+            (f"[Default{'s' * several}|By default]: {{values}}.", _as_equations),
             (
                 f"[Default to|The code defaults to|Let the default{'s' * several} be|Without a value in `prm`, use] "
                 "{values}.",
                 _in_code,
             ),
-            ("[By default|Unless `prm` says otherwise|If `prm` has no value], {values}.", _with_is),
+            ("[By default|Unless `prm` says otherwise|Unless set in `prm`], {values}.", _with_is),
             ("[[Use|Take] {values} [by default|unless `prm` has another value]|Default to {values}].", _with_of),
             (
                 f"The hyperparameter{'s' * several} of the schedule {'have' if several else 'has'} "
                 f"{'these defaults' if several else 'this default'}: {{values}}.",
                 _with_meaning,
             ),
-            ("[Defaults|By default]: {values}.", briefly),
+            (f"[Default{'s' * several}|By default]: {{values}}.", briefly),
         )
     )
     return phrase(template, chance, values=notation(variant, chance))
@@ -218,8 +222,7 @@ def stepped(variant: Variant, chance: random.Random) -> str:
     template = (
         "[Step the scheduler {cadence}.|The scheduler is stepped {cadence}.|`scheduler.step` is called {cadence}."
         "|The schedule advances {cadence}.|Call `scheduler.step` {cadence}.|One step of the schedule is one {unit}: "
-        "step "
-        "it {cadence}.]"
+        "call `scheduler.step` {cadence}.]"
     )
     unit = "batch" if variant.per_batch else "epoch"
     return phrase(template, chance, cadence=cadence(variant, chance), unit=unit)
@@ -243,11 +246,11 @@ def law(variant: Variant, chance: random.Random) -> str:
         "|After t of T {steps} (T is `total_steps`), the learning rate is `lr` times{formula}"
         "|The learning rate is `lr` multiplied by{formula}\n\nwhere t is the number of completed {steps} and T is "
         "`total_steps`."
-        "|[As a formula|In symbols|Formula], with t the completed {steps}, T = `total_steps` and the value a factor on "
-        "`lr`:{formula}"
+        "|[As a formula|In symbols], where t counts the completed {steps} and T = `total_steps`, the factor on `lr` is"
+        "{formula}"
         "|The factor on `lr` is{formula}\n\nHere t counts the completed {steps}, and T is their total number, "
         "`total_steps`."
-        "|Let t be the number of {steps} [done|completed] so far and T = `total_steps`. Then `lr` is multiplied by"
+        "|Let t be the number of {steps} [done|completed] so far and let T = `total_steps`. Then `lr` is multiplied by"
         "{formula}]",
         chance,
         **fields,
@@ -268,7 +271,7 @@ def ending(variant: Variant, chance: random.Random) -> str:
     return phrase(
         "[[After|Past|Beyond] `total_steps` the learning rate [remains|stays] at its final value."
         "|[Steps|Further steps] [after|past|beyond] `total_steps` [leave|keep] the learning rate at its final value."
-        "|From `total_steps` on[,] the learning rate is constant[, at its final value]."
+        "|From `total_steps` on, the learning rate is constant[ at its final value]."
         "|The learning rate keeps its final value [after|past|beyond] `total_steps`.]",
         chance,
     )

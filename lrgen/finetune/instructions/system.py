@@ -27,22 +27,22 @@ def system(file: VerifiedFile, stated: Collection[Part], answer: str = WHOLE_FIL
     """Return a system's message with the parts of a file that the prompt does not state."""
     begin = SYSTEM if Part.INTERFACE in stated else wording.interface(file)
     parts = {
-        Part.NETWORK: f"Network: {file.architecture.title}. {file.architecture.summary}",
-        Part.SCHEDULE: "\n\n".join(_definition(file)),
-        Part.DEFAULTS: _defaults(file),
+        Part.NETWORK: f"Network: {wording.specified(file.architecture)}",
+        Part.SCHEDULE: "\n\n".join(definition(file)),
+        Part.DEFAULTS: defaults(file),
         Part.TRAINING: f"Training: {wording.training(file)}",
         Part.ANSWER: answer,
     }
     return "\n\n".join([begin, *(text for part, text in parts.items() if part not in stated and text)])
 
 
-def _definition(file: VerifiedFile) -> Iterator[str]:
+def definition(file: VerifiedFile) -> Iterator[str]:
     """Yield the paragraphs that define a schedule."""
     variant = file.variant
     title = f"{variant.title[:1].upper()}{variant.title[1:]}"
     yield (
-        f"Schedule: {title}, implemented with {wording.implementation(file.source)}. {wording.summary(variant)} It "
-        f"advances {wording.advances(variant)}. {wording.formula(variant)}"
+        f"Schedule: {title}, implemented with {wording.implementation(file.source)}. {wording.summary(variant)} The "
+        f"schedule advances {wording.advances(variant)}. {wording.formula(variant)}"
     )
     yield wording.past_end(variant)
     if variant.hyperparameters:
@@ -50,9 +50,10 @@ def _definition(file: VerifiedFile) -> Iterator[str]:
             f"`{parameter.name}`: {wording.marked(parameter.meaning)}, from {parameter.low:g} to {parameter.high:g}"
             for parameter in variant.hyperparameters
         )
-        yield f"Its hyperparameters:\n\n{bullets(lines)}"
+        yield f"The hyperparameters of the schedule:\n\n{bullets(lines)}"
 
 
-def _defaults(file: VerifiedFile) -> str:
-    defaults = wording.defaults(file.variant)
-    return f"Defaults of the schedule: {defaults}." if defaults else ""
+def defaults(file: VerifiedFile) -> str:
+    """Return a sentence with the defaults of a schedule; empty without hyperparameters."""
+    listed = wording.defaults(file.variant)
+    return f"Defaults of the schedule: {listed}." if listed else ""

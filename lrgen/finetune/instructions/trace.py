@@ -52,6 +52,9 @@ class Form:
 def question(code: str, call: Call, form: Form, chance: random.Random) -> str:
     """Return a question about code."""
     template = chance.choice(_LAYOUTS)
+    asked = _steps(call, chance)
+    if "{steps}" in template:  # which names them in a list
+        asked = "these steps" if len(call.steps) > 1 else "this step"
     return phrase(
         template,
         chance,
@@ -61,12 +64,12 @@ def question(code: str, call: Call, form: Form, chance: random.Random) -> str:
         call=_called(call, chance),
         stepping=_stepping(call, chance),
         counting=_sentence(chance.choice(_COUNTING), chance),
-        request=_sentence(chance.choice(_REQUESTS), chance, steps=_steps(call, chance), group=_group(call)),
+        request=_sentence(chance.choice(_REQUESTS), chance, steps=asked, group=_group(call)),
         answer=_sentence(chance.choice(form.requests), chance, header=_header()),
         horizon=str(call.horizon),
         prm=json.dumps(dict(call.prm)),
         lr=_value("lr", call.prm["lr"], chance),
-        steps=_steps(call, chance),
+        steps=_numbers(call, chance),
         setting=f"{_groups(call, chance)} {_stepping(call, chance)}".strip(),
     )
 
@@ -76,6 +79,11 @@ def _sentence(template: str, chance: random.Random, **fields: str) -> str:
 
 
 def _steps(call: Call, chance: random.Random) -> str:
+    """Return the steps as in a sentence: ``steps 3, 6 and 9``."""
+    return f"step{'s' if len(call.steps) > 1 else ''} {_numbers(call, chance)}"
+
+
+def _numbers(call: Call, chance: random.Random) -> str:
     texts = [str(step) for step in call.steps]
     return chance.choice((wording.listed(texts), wording.listed(texts), ", ".join(texts)))
 
@@ -152,7 +160,7 @@ _LAYOUTS = (
 
 # A request before the code that does not name the steps.
 _OPENINGS = (
-    "What [learning rates does this code produce|does the learning rate do under this code]?",
+    "What [learning rates does this code produce|does the learning rate do with this code]?",
     "Read the code [below|] and [work out|determine] the learning rate that it sets.",
     "I want to [check|verify] [a|this] schedule [by calculation|on paper] before [training with it|I train with it].",
     "Trace the scheduler [below|].",
@@ -161,13 +169,13 @@ _OPENINGS = (
     "[We|I] need [a few|some] values of this schedule for a unit test.",
     "I am writing a [regression|unit] test for the scheduler [below|] and need the expected [learning rates|values].",
     "Predict the learning rate [without running the code|; do not run the code].",
-    "The [training log|log] of a run shows learning rates that I [do not|can't] [explain|understand]. This is the "
+    "The [training log|log] of a run shows learning rates that I [cannot explain|do not understand]. This is the "
     "scheduler [that it used|of that run].",
     "[Quick|A quick] [check|sanity check] of a scheduler [before the run starts|before I launch the job].",
     "[Before|Prior to] merging this scheduler, I would like to see [the numbers|a few of its values].",
-    "[Reviewing|While reviewing] this [change|pull request], I [want|would like] to know [the learning rates that it "
-    "gives|which learning rates it gives].",
-    "Simulate [this|the] schedule[ below|].",
+    "I am reviewing [this change|this pull request] and [want|would like] to know which learning rates [it gives|the "
+    "new scheduler sets].",
+    "Simulate [this schedule|the schedule below].",
     "[Suppose|Assume] that the following scheduler is used [for a run|in training].",
     "Here is [the|a] scheduler [from our training code|that a colleague wrote|from an old project].",
     "Given [this|the following] code, compute the learning rate [at some steps|at the steps listed below].",
@@ -177,9 +185,9 @@ _OPENINGS = (
     "[I would like to|I want to] plot this schedule and need some points [of it|on the curve].",
     "Follow the scheduler step by step.",
     "[Task|Exercise]: evaluate a learning-rate schedule.",
-    "Apply the schedule below to the given settings.",
-    "Does the learning rate [behave|develop] as I expect? [Please give|Give] me the numbers.",
-    "[Code reading|Reading exercise]: learning rates.",
+    "Apply the schedule below to these settings.",
+    "I am not sure that I understand this schedule. [Please give|Give] me some numbers.",
+    "[Code reading|A code reading exercise]: what does this scheduler do to the learning rate?",
     "Please [compute|calculate] the learning rates that [this function|`make_scheduler`] [yields|gives].",
     "Determine the learning rate from the source alone.",
     "I am porting this scheduler to another framework and need reference values[ to compare with|].",
@@ -191,17 +199,17 @@ _OPENINGS = (
 
 # A request that names the steps, before the code.
 _SHORT = (
-    "LR{group} at steps {steps}?",
-    "Learning rate{group} at steps {steps}[, please|]:",
-    "What is the [lr|learning rate]{group} at steps {steps}?",
-    "Give me the [lr|learning rate]{group} at steps {steps}.",
-    "[Need|I need] the learning rates{group} at steps {steps}.",
-    "At steps {steps}, [what is|which value has] the learning rate{group}?",
-    "Compute the learning rate{group} at steps {steps}.",
-    "Evaluate this schedule at steps {steps} and report the learning rate{group}.",
-    "Steps {steps}: [what|which] is the learning rate{group}?",
-    "Which learning rate{group} does the scheduler below set at steps {steps}?",
-    "[Tabulate|List] the learning rate{group} at steps {steps}.",
+    "LR{group} at {steps}?",
+    "Learning rate{group} at {steps}[, please|].",
+    "What is the [lr|learning rate]{group} at {steps}?",
+    "Give me the [lr|learning rate]{group} at {steps}.",
+    "[Need|I need] the learning rate{group} at {steps}.",
+    "At {steps}, [what is the learning rate{group}|which value does the learning rate{group} have]?",
+    "Compute the learning rate{group} at {steps}.",
+    "Evaluate this schedule at {steps} and report the learning rate{group}.",
+    "{steps}: what is the learning rate{group}?",
+    "Which learning rate{group} does the scheduler below set at {steps}?",
+    "[Tabulate|List] the learning rate{group} at {steps}.",
 )
 
 _CALLS = (
@@ -211,20 +219,19 @@ _CALLS = (
     "optimizer [was created with|has] lr={lr}.",
     "`total_steps` is {horizon} and `prm` is `{prm}`; the optimizer starts with a learning rate of {lr}.",
     "I call `make_scheduler(optimizer, {number}, {prm})` with an optimizer at a learning rate of {lr}.",
-    "[Assume|Suppose|Take] `total_steps` = {horizon}, a `prm` with {values} [only|and nothing else], and an optimizer "
-    "with [that|the same] learning rate.",
-    "[Settings|The settings]: {values} in `prm`, `total_steps` = {horizon}; the optimizer's learning rate is that of "
+    "[Assume|Suppose|Take] `total_steps` = {horizon}, a `prm` with [only {values}|{values} and nothing else], and an "
+    "optimizer with the same learning rate.",
+    "[Settings|The settings]: {values} in `prm`, `total_steps` = {horizon}; the optimizer has the learning rate of "
     "`prm`.",
     "The run has `total_steps` = {horizon} and `prm = {prm}`; its optimizer starts at {lr}.",
     "[I use|We use] `total_steps={number}` and `prm={prm}`; the optimizer's own learning rate is {lr}.",
-    "The horizon is {horizon} steps, `prm` sets {values} and no other hyperparameter, and the optimizer has the same "
-    "`lr`.",
+    "`total_steps` is {horizon}, `prm` sets {values} and no other hyperparameter, and the optimizer has the same `lr`.",
 )
 
 _GROUPS = (
     "The optimizer has {count} parameter groups with `depth` {depths}.",
-    "There are {count} parameter groups, with a `depth` of {depths}.",
-    "The {count} parameter groups of the optimizer have a `depth` of {depths}[, respectively|].",
+    "There are {count} parameter groups, with a `depth` of {depths}[, respectively|].",
+    "The {count} parameter groups of the optimizer have the `depth` {depths}[, respectively|].",
 )
 
 _STEPPING = (
@@ -251,22 +258,25 @@ _COUNTING = (
 )
 
 _REQUESTS = (
-    "What is the learning rate{group} at steps {steps}?",
-    "[Give|State] the learning rate{group} at steps {steps}.",
-    "[Which|What] learning rate [results|do you get]{group} at steps {steps}?",
-    "[I need|We need] the learning rate{group} at steps {steps}.",
-    "[Compute|Calculate|Work out] the learning rate{group} at steps {steps}.",
-    "[How large|How high] is the learning rate{group} at steps {steps}?",
-    "[Please report|Report] the learning rate{group} at steps {steps}.",
+    "What is the learning rate{group} at {steps}?",
+    "[Give|State] the learning rate{group} at {steps}.",
+    "[[Which|What] learning rate do you get|Which learning rate does that give]{group} at {steps}?",
+    "[I need|We need] the learning rate{group} at {steps}.",
+    "[Compute|Calculate|Work out] the learning rate{group} at {steps}.",
+    "[How large|How high] is the learning rate{group} at {steps}?",
+    "[Please report|Report] the learning rate{group} at {steps}.",
 )
 
 _DIGITS = (
-    "[at most|up to] six significant digits, without trailing zeros",
-    "[at most|up to] six significant digits and no trailing zeros",
+    "[at most|up to] six significant digits[ (no trailing zeros)| and no trailing zeros]",
+    "six significant digits or fewer, and no trailing zeros",
     "six significant digits or fewer (no trailing zeros)",
 )
 _ROUNDED = f"[{'|'.join(_DIGITS)}]"
-_SCIENTIFIC = "[in scientific notation with five decimals, such as 3.50000e-03|as `3.50000e-03`, with five decimals]"
+_SCIENTIFIC = (
+    "[in scientific notation with five decimal places, such as 3.50000e-03|in the form `3.50000e-03`, with five "
+    "decimal places]"
+)
 
 
 def _lines(answer: Mapping[int, str]) -> str:
@@ -307,8 +317,8 @@ FORMS = (
         (
             f"Answer with one line per step, `step: learning rate`, with {_ROUNDED}.",
             f"[Write|Give] one line per step in the form `step: learning rate`, [each value|each] with {_ROUNDED}.",
-            f"Format: `step: learning rate`, one per line, {_ROUNDED}.",
-            f"[Just|Only] the lines `step: value`, please, with {_ROUNDED}.",
+            f"Format: `step: learning rate`, one per line; {_ROUNDED}.",
+            f"[Just|Only] lines of the form `step: value`, please, with {_ROUNDED}.",
             f"Output: one `step: learning rate` per line; {_ROUNDED}.",
         ),
         _lines,
@@ -317,7 +327,7 @@ FORMS = (
         (
             f"Answer with a table, `{{header}}`, with {_ROUNDED}.",
             f"Give a Markdown table with the columns step and learning rate; {_ROUNDED}.",
-            f"Put [the values|them] into a Markdown table (step, learning rate) with {_ROUNDED}.",
+            f"Put [the values|the learning rates] into a Markdown table (step, learning rate), with {_ROUNDED}.",
             f"A Markdown table of step and learning rate is [fine|what I need], with {_ROUNDED}.",
         ),
         _table,
@@ -326,7 +336,7 @@ FORMS = (
         (
             f"Answer in CSV with the header `step,learning_rate`; {_ROUNDED}.",
             f"[Return|Give] the values as CSV (`step,learning_rate`) with {_ROUNDED}.",
-            f"CSV with a header line, `step,learning_rate`, {_ROUNDED}.",
+            f"Output: CSV with the header line `step,learning_rate`; {_ROUNDED}.",
         ),
         _csv,
     ),
@@ -335,29 +345,29 @@ FORMS = (
             f"Answer with a JSON object from step to learning rate, with {_ROUNDED}.",
             f"[Return|Give] one JSON object whose keys are the steps and whose values are the learning rates, with "
             f"{_ROUNDED}.",
-            f"JSON only, step → learning rate, {_ROUNDED}.",
+            f"JSON only: an object from step to learning rate; {_ROUNDED}.",
         ),
         _json,
     ),
     Form(
         (
             f"Answer with a list, `- step N: learning rate`, with {_ROUNDED}.",
-            f"List them as `- step N: learning rate`, with {_ROUNDED}.",
-            f"One bullet per step (`- step N: learning rate`), {_ROUNDED}.",
+            f"List the [values|learning rates] as `- step N: learning rate`, with {_ROUNDED}.",
+            f"One bullet per step (`- step N: learning rate`), with {_ROUNDED}.",
         ),
         _named,
     ),
     Form(
         (
             f"Write `lr(step) = value`, one per line, with {_ROUNDED}.",
-            f"Answer in the form `lr(step) = value`, a line for each step, {_ROUNDED}.",
+            f"Answer in the form `lr(step) = value`, one line per step, with {_ROUNDED}.",
         ),
         _assigned,
     ),
     Form(
         (
-            f"Answer with one line per step, `step: learning rate`, {_SCIENTIFIC}.",
-            f"[Give|Write] `step: learning rate` lines, the learning rate {_SCIENTIFIC}.",
+            f"Answer with one line per step, `step: learning rate`, [each value|the learning rate] {_SCIENTIFIC}.",
+            f"[Give|Write] one line per step, `step: learning rate`, with the learning rate {_SCIENTIFIC}.",
         ),
         _scientific,
     ),

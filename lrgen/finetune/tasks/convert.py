@@ -15,7 +15,7 @@ import numpy as np
 
 from lrgen import curves
 from lrgen.errors import CorpusError, DatasetError
-from lrgen.finetune import forms, wording
+from lrgen.finetune import forms, phrasing, wording
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import SYSTEM, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.forms import Form
@@ -215,7 +215,7 @@ def _example(task_input: TaskInput, before: VerifiedFile, after: VerifiedFile, s
     notes = instructions.title(after.variant.title, chance)
     within = _within(before, after)
     if within > _EXACT:
-        notes += f" Differences up to {within:g} of the base learning rate are acceptable."
+        notes += f" Differences up to {phrasing.forms(within)[-1]} of the base learning rate are acceptable."
     request = instructions.of_file if whole else instructions.of_schedule
     return Example(
         task=NAME,

@@ -87,7 +87,7 @@ def _as_prose(variant: Variant) -> str:
     own = _hyperparameters(variant)
     parameters = f"Its hyperparameters are:\n\n{bullets(own)}" if own else "It has no hyperparameters."
     return f"""\
-This is {variant.title}. {summary(variant)} It advances {wording.advances(variant)}.
+This is {variant.title}. {summary(variant)} The schedule advances {wording.advances(variant)}.
 
 {wording.formula(variant)}
 
@@ -102,7 +102,7 @@ def _as_bullets(variant: Variant) -> str:
         f"**Unit:** advances {wording.advances(variant)}; `total_steps` counts {wording.counted_in(variant)}.",
         *(f"**Hyperparameter** {line}." for line in _hyperparameters(variant)),
         *(() if variant.hyperparameters else ("**Hyperparameters:** none.",)),
-        f"**After the horizon:** {wording.past_end(variant)}",
+        f"**End:** {wording.past_end(variant)}",
     ]
     return f"{bullets(lines)}\n\n{wording.formula(variant)}"
 
@@ -131,7 +131,7 @@ def _formula_first(variant: Variant) -> str:
 
 {parameters}
 
-In words: {summary(variant)} This is {variant.title}. It advances {wording.advances(variant)}. \
+In words: {_uncapitalized(summary(variant))} This is {variant.title}. It advances {wording.advances(variant)}. \
 {wording.past_end(variant)}"""
 
 
@@ -142,6 +142,11 @@ def summary(variant: Variant) -> str:
     """Return the description of a schedule without its origin and its use."""
     sentences = re.split(r"(?<=\.) ", wording.summary(variant))
     return _ORIGIN.sub("", " ".join(sentence for sentence in sentences if not _BESIDE.match(sentence)))
+
+
+def _uncapitalized(text: str) -> str:
+    """Return a text that goes on behind a colon: ``the learning rate …``."""
+    return f"t{text[1:]}" if text.startswith("The ") else text
 
 
 def _hyperparameters(variant: Variant) -> list[str]:

@@ -36,7 +36,7 @@ _OPENERS = (
     "[A colleague|A teammate|A student|A contractor] [wrote|sent me|submitted] this [module|file]. Is it [right|"
     "correct]?",
     "[PR|Pull request], one new file[, ready for review].",
-    "[Your|A] verdict on this [submission|file|module], please.",
+    "Your opinion on this [submission|file|module], please.",
     "I had a model write this [file|module] and [want|would like] a second opinion.",
     "[Before this goes on the cluster|Before I spend GPU hours on this|Before I press the button]: is it correct?",
     "[Grade|Mark|Assess] the [solution|submission|file] below[ against its specification].",
@@ -45,36 +45,44 @@ _OPENERS = (
     "LGTM or not?",
     "[Find the bug|Spot the bug], if there is one.",
     "There may or may not be a bug in this [module|file].",
-    "[Compare|Check] the [file|module|implementation] below [with|against] its [specification|description].",
+    "[Compare the [file|module|implementation] below with|Check the [file|module|implementation] below against] its "
+    "[specification|description].",
     "[The spec|The specification] and the [file|implementation] are below: do they agree?",
     "[I think|I believe] this [file|module] is [fine|done], but please [check|verify] it.",
-    "[Something|Somebody says that something] may be wrong with this [module|file].",
+    "[Something|Someone says that something] may be wrong with this [module|file].",
     "[Hi, could|Hello, could|Could] you tell me whether this [file|module] is right?",
     "Would you [approve|accept|merge] this [file|module|change]?",
-    "[Proofread|Desk-check] this [training module|PyTorch module|PyTorch file][ line by line].",
-    "We got this [file|module] back from [review|a contractor|an assistant] and need a [verdict|decision].",
+    "[Go through|Read through] this [training module|PyTorch module|PyTorch file][ line by line].",
+    "We got this [file|module] back from [review|a contractor|an assistant]; [can we use it|is it usable]?",
     "[Quick question|Question]: is the [schedule|code|module] below [right|implemented correctly]?",
     "Audit: one training module.",
 )
 _ANSWERS = (
     "[Answer|Reply|Respond] with `correct`, or with `incorrect` and, on the next two lines, the [faulty line|line at "
     "fault] as `line N: code` and the reason.",
-    "[Begin|Start] with the verdict, `correct` or `incorrect`. If it is incorrect, [add|give] the line (`line N: "
-    "code`) and [say why|the reason].",
-    "First line: `correct` or `incorrect`. For an incorrect file, the second line [names|gives] the line as `line N: "
-    "code`, the third one the reason.",
-    "[I need|I want|Give me] a verdict (`correct` or `incorrect`), and for an incorrect file the line number with its "
-    "code and the reason, each on a line of its own.",
-    "If [all is well|it is right|nothing is wrong], just say `correct`. Otherwise [say|write] `incorrect`, then `line "
-    "N:` with the code of that line, then [the reason|what is wrong with it].",
-    "Format: the word `correct`; or the word `incorrect`, then `line N: code`, then a sentence with the reason.",
+    "[Begin|Start] with the verdict, `correct` or `incorrect`. If the file is incorrect, [add|give] the faulty line "
+    "(`line N: code`) and the reason on [the next two lines|two more lines].",
+    "First line: `correct` or `incorrect`. For an incorrect file, the second line [is|gives] the faulty line as `line "
+    "N: code`, and the third line the reason.",
+    "[State|Give] the verdict (`correct` or `incorrect`), and for an incorrect file the faulty line (`line N: code`) "
+    "and the reason, each on its own line.",
+    "If [all is well|the file is right|nothing is wrong], just [say|write] `correct`. Otherwise write `incorrect`, "
+    "then the faulty line as `line N: code`, then [the reason|what is wrong with it], one per line.",
+    "Format: `correct` alone; or `incorrect`, then `line N: code` for the faulty line, then a sentence with the "
+    "reason, each on its own line.",
+)
+_MISSING = (
+    "If a line is missing, [name|give] the line before it.",
+    "For a missing line, [name|give] the line before it.",
+    "[Report a missing line|A missing line is reported] at the line before it.",
+    "Where a line is missing, N is the line before it.",
 )
 _TASKS = (
     "[The specification|The spec|What was asked for|The request|Requirements]:\n\n{specification}\n\n"
     "[The file|The module|The code|What came back|The implementation]:\n\n{file}",
     "[It should do this|It is meant to do this|This is what it should do|This was the request]:\n\n{specification}"
     "\n\n{file}",
-    "{file}\n\n[The specification|The spec|What was asked for|It is supposed to be this]:\n\n{specification}",
+    "{file}\n\n[The specification|The spec|What was asked for|It is supposed to do this]:\n\n{specification}",
 )
 
 
@@ -148,7 +156,8 @@ def _names_line(completion: str, evidence: Mapping[str, Any], prompt: str) -> bo
 
 
 def _prompt(file: VerifiedFile, text: str, chance: random.Random) -> str:
-    request = [phrase(chance.choice(_OPENERS), chance), phrase(chance.choice(_ANSWERS), chance)]
+    answer = f"{phrase(chance.choice(_ANSWERS), chance)} {phrase(chance.choice(_MISSING), chance)}"
+    request = [phrase(chance.choice(_OPENERS), chance), answer]
     task = phrase(
         chance.choice(_TASKS),
         chance,

@@ -14,7 +14,7 @@ from typing import Any
 from lrgen.finetune import wording
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import SYSTEM, Example, Grade, Reference, Row, Scope, TaskInput
-from lrgen.finetune.instructions import write
+from lrgen.finetune.instructions import system, write
 from lrgen.finetune.mutants import RunContext, failures
 from lrgen.finetune.phrasing import phrase
 from lrgen.records import Outcome, Status, Training
@@ -131,17 +131,17 @@ def _pairs(files: Mapping[str, VerifiedFile], rows: Iterable[Mapping[str, Any]])
 
 
 _TRAINED = (
-    "{network} is [trained|to be trained] on {dataset} for {epochs} epochs with batch size {batch}, once for each of "
+    "{network} is [trained|to be trained] on {dataset} for {epochs} epochs with batch size {batch}, once with each of "
     "the seeds {seeds}.",
-    "The setting: {network} on {dataset}, {epochs} epochs, batch size {batch}, seeds {seeds}.",
+    "[The setting|Setting|Experiment]: {network} on {dataset}, {epochs} epochs, batch size {batch}, seeds {seeds}.",
     "[I|We] train {network} on {dataset}: {epochs} epochs, batch size {batch}, seeds {seeds}.",
 )
-_CANDIDATES = "[There are two candidate schedules|Two schedules are in question|The candidates]:\n\n{schedules}"
+_CANDIDATES = "[There are two candidate schedules|Two schedules are being considered|The candidates]:\n\n{schedules}"
 _WANTED = (
     "[Write|Give me|Please write] the whole [module|file] with the schedule that reaches the higher [mean ]held-out "
     "accuracy.",
     "Which one reaches the higher held-out accuracy[ on average]? Answer with the whole [module|file] that uses it.",
-    "[Take|Choose|Pick] the one with the higher [mean ]held-out accuracy and write the whole [module|file].",
+    "[Take|Choose|Pick] the one that reaches the higher [mean ]held-out accuracy, and write the whole [module|file].",
 )
 
 
@@ -154,7 +154,7 @@ def _prompt(shown: list[VerifiedFile], preference: _Preference, chance: random.R
     return phrase(
         f"{chance.choice(_TRAINED)} {_CANDIDATES}\n\n{chance.choice(_WANTED)}",
         chance,
-        network=shown[0].architecture.title,
+        network=wording.network(shown[0].architecture),
         dataset=preference.conditions["dataset"],
         epochs=str(settings["epochs"]),
         batch=str(settings["batch_size"]),
@@ -164,14 +164,21 @@ def _prompt(shown: list[VerifiedFile], preference: _Preference, chance: random.R
 
 
 def _system(shown: list[VerifiedFile]) -> str:
-    """Return the system's message with the interface of both files, which does not tell the better one."""
+    """Return the system's message with the interface and the definition of both files; it does not tell the better."""
     contracts = [[*wording.contract(file), wording.stepping(file.variant)] for file in shown]
     common = [line for line in contracts[0] if line in contracts[1]]
     own = [
         f"With {file.variant.title}: {' '.join(line for line in lines if line not in common)}"
         for file, lines in zip(shown, contracts, strict=True)
     ]
-    return f"{SYSTEM}\n\nThe file has the interface of every file of the project:\n\n{wording.bullets(common + own)}"
+    interface = f"The file has the interface of every file of the project:\n\n{wording.bullets(common + own)}"
+    network = f"Network: {wording.specified(shown[0].architecture)}"
+    schedules = [text for file in shown for text in (*system.definition(file), system.defaults(file)) if text]
+    recipes = [wording.training(file) for file in shown]
+    training = [f"Training with {file.variant.title}: {text}" for file, text in zip(shown, recipes, strict=True)]
+    if recipes[0] == recipes[1]:
+        training = [f"Training: {recipes[0]}"]
+    return "\n\n".join([SYSTEM, interface, network, *schedules, *training])
 
 
 def _evidence(preference: _Preference) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
             yield Example(
                 task=NAME,
                 key=key,
-                prompt=instructions.request(text, SETTINGS.prompt.lr_extraction, chance),
+                prompt=instructions.request(text, SETTINGS.prompt, chance),
                 completion=json.dumps({"model": model, "learning_rate": rate}),
                 scope=Scope.NONE,
                 group=f"{number:02d}",

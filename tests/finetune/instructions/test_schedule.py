@@ -37,6 +37,19 @@ def test_each_form_of_a_default_is_exact_and_short(variant):
         assert schedule.parts(parameter)
 
 
+def test_a_fraction_is_in_lowest_terms():
+    """A default that the file writes as 3 / 90 is 1/30 in a request."""
+    fractions = [
+        numeral
+        for variant in VARIANTS
+        for parameter in variant.hyperparameters
+        for numeral in schedule.numerals(parameter)
+        if "/" in numeral
+    ]
+    assert fractions
+    assert [text for text in fractions if text != str(Fraction(text))] == []
+
+
 @given(A_VARIANT, CHANCE)
 def test_the_defaults_of_a_schedule_are_stated_in_every_form(variant, chance):
     """A sentence with the defaults has one number for each hyperparameter, which is its default."""

@@ -6,8 +6,21 @@ from types import ModuleType
 
 import pytest
 
-from lrgen.finetune.instructions import contract, convert, edit, explain, infill, prompts, schedule, trace, write
+from lrgen.finetune import faults
+from lrgen.finetune.instructions import (
+    contract,
+    convert,
+    edit,
+    explain,
+    infill,
+    prompts,
+    repair,
+    schedule,
+    trace,
+    write,
+)
 from lrgen.finetune.phrasing import phrase
+from lrgen.finetune.tasks import judge
 
 FIELD = re.compile(r"\{(\w+)\}")
 MOST = 5000  # texts of a template
@@ -25,7 +38,7 @@ def templates_of(module: ModuleType) -> Iterator[str]:
 
 every_module = pytest.mark.parametrize(
     "module",
-    [contract, convert, edit, explain, infill, prompts, schedule, trace, write],
+    [contract, convert, edit, explain, faults, infill, judge, prompts, repair, schedule, trace, write],
     ids=lambda module: module.__name__.rpartition(".")[2],
 )
 

@@ -55,7 +55,9 @@ class Question:
     def default(self, name: str) -> str:
         """The stated default of a hyperparameter, as Python."""
         number = r"(\d[\d.,/e-]*%?)"
-        match = re.search(rf"`{name}(?:=|` ){number}", self.report) or re.search(rf"{number} for `{name}`", self.report)
+        match = re.search(rf"`{name}(?:=|` |` defaults to ){number}", self.report) or re.search(
+            rf"{number} for `{name}`", self.report
+        )
         text = match[1].rstrip(".,")
         return f"{float(text[:-1]) / 100:.12g}" if text.endswith("%") else text.replace("/", " / ")
 

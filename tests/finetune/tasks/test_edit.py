@@ -45,7 +45,7 @@ def test_request_and_system_message_define_the_new_schedule(examples):
         after, before = example.files
         request, new = example.prompt.partition("\n```")[0], after.variant
         text = f"{example.system}\n{request}"
-        assert new.title[1:] in request or wording.summary(new) in request
+        assert wording.bare(new)[1:] in request or wording.summary(new) in request
         changed = [parameter for parameter in new.hyperparameters if parameter not in before.variant.hyperparameters]
         assert all(any(form in request for form in schedule.numerals(parameter)) for parameter in changed)
         assert new.formula in text or new.formula == before.variant.formula
@@ -78,3 +78,17 @@ def test_a_change_of_defaults_is_described_as_such(full_input):
         assert "floor" not in after + before
         notations.add(after.partition("from ")[2][:3])
     assert notations == {"0.5", "1/2"}
+
+
+def test_only_what_changes_is_contrasted(full_input):
+    """Units are contrasted if they differ; for the same unit, the metrics are. A sentence never contrasts equals."""
+    resnet = [file for file in full_input.files if file.architecture.name == "ResNet"]
+    plateaus = replace(full_input, files=[file for file in resnet if file.variant.metric], rows_per_file=9)
+    contrasts = set()
+    for seed in range(4):
+        for example in edit.examples(replace(plateaus, seed=seed)):
+            request = example.prompt.partition("\n```")[0]
+            assert not re.search(r"(once per (?:epoch|batch))\b[^.]*, (?:not|no longer) \1", request), request
+            contrasts |= set(re.findall(r"no longer by the|that counts now|no longer once|, not once", request))
+    assert {"no longer by the", "that counts now"} <= contrasts
+    assert contrasts & {"no longer once", ", not once"}

@@ -36,7 +36,8 @@ def test_request_and_system_message_define_the_schedule(full_input):
         assert f'scheduler.schedule = ("{variant.title}", total_steps)' in text
         assert wording.contract(file)[2] in text
         for parameter in variant.hyperparameters:
-            assert any(form in text for form in schedule.numerals(parameter)), parameter
+            forms = (wording.number(parameter), *schedule.numerals(parameter))
+            assert any(form in text for form in forms), parameter
 
 
 def test_a_request_asks_for_the_missing_code_alone(full_input):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -127,6 +128,20 @@ def test_every_mutation_has_a_reason(catalogue):
             assert text[0].isupper() or text[0] == "`", text
             assert text.endswith("."), text
             assert not set(text) & set("{}|"), text
+
+
+@pytest.mark.parametrize("mutation", [name for name, reason in faults.REASONS.items() if "{name}" in reason])
+def test_a_reason_names_the_hyperparameter_at_fault(catalogue, mutation):
+    """It is the one that the changed line reads in the correct file, also where a line reads several."""
+    named = set()
+    for file in (corpus.verified(catalogue, number) for number in (31, 37, 165)):
+        for text in mutations.mutate(file.source).get(mutation, ()):
+            line = faults.lines(file, text)[0]
+            reason = faults.reason(file, text, mutation, random.Random(4))
+            (name,) = re.findall(r"`(\w+)`", reason.partition(" is ")[0])
+            assert name in file.source.splitlines()[line - 1]
+            named.add(name)
+    assert named
 
 
 # Feedback.

@@ -101,6 +101,8 @@ def test_the_more_accurate_schedule_is_preferred(measured):
     assert all(f"- With {file.variant.title}: " in example.system for file in (step, cosine))
     for file in (step, cosine):
         assert f"{file.variant.title}, with `lr` 0.1: {wording.summary(file.variant)}" in example.prompt
+        for part in (file.variant.formula, wording.defaults(file.variant), wording.training(file)):
+            assert part in example.system
     evidence = example.evidence
     assert evidence["equals"] == step.sha256
     assert evidence["rejected"] == cosine.sha256

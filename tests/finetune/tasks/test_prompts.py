@@ -76,3 +76,13 @@ def test_the_spelling_of_a_model_makes_no_difference(full_input, model, passed):
     row = Rows(0).of(example, Split.TRAIN, "") | {"prompt": prompt}
     answer = json.dumps({"model": model, "learning_rate": 0.01})
     assert prompts.grade(row, answer, Reference(full_input.catalogue), None).passed is passed
+
+
+def test_a_request_says_which_of_several_models_is_meant(full_input):
+    """The mark, the prefix and the words that decide between models stand in the request, not in the text alone."""
+    for example in prompts.examples(full_input):
+        request = example.prompt.replace(instructions.text_of(example.prompt), "")
+        detection = prompts.SETTINGS.prompt.model_detection
+        named = [word.rstrip("e") for word in detection.keywords if word != "ResNet"]  # "fine-tuning", too
+        stated = (f"`{detection.active_indicator}`", f"`{detection.prefix}`", *named)
+        assert [part for part in stated if part not in request] == []

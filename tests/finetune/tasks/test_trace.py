@@ -259,7 +259,7 @@ def test_a_prompt_asks_for_the_form_of_its_completion(examples):
         digits = [
             re.sub(r"e.*|\.|^0\.0*", "", rate) for rate in re.findall(r"[:,|=] ?([\d.]+\S*?)[,}]?(?:\s|$)", completion)
         ]
-        if "five decimals" in text:
+        if "five decimal places" in text:
             assert all(re.fullmatch(r"\S+ \d\.\d{5}e[-+]\d\d", line) for line in completion.splitlines())
         else:
             assert "significant digits" in text
