@@ -114,8 +114,10 @@ def _bullets(terms: Terms, chance: random.Random) -> str:
 
 
 def _numbered(terms: Terms, chance: random.Random) -> str:
-    style = chance.choice(("{}. ", "{}) ", "Phase {}: ", "({}) ", "{}. "))
-    return "\n".join(style.format(index) + line for index, line in enumerate(_items(terms, chance), start=1))
+    lines = _items(terms, chance)
+    styles = ("{}. ", "{}) ", "({}) ", "{}. ", *(() if any(":" in line for line in lines) else ("Phase {}: ",)))
+    style = chance.choice(styles)
+    return "\n".join(style.format(index) + line for index, line in enumerate(lines, start=1))
 
 
 def _ranges(terms: Terms, chance: random.Random) -> str:

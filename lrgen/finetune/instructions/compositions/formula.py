@@ -59,12 +59,12 @@ def expression(phase: Phase, terms: Terms, caret: str, times: str) -> str:
         case Shape.ONE_MINUS_SQRT:
             return _between(phase, terms, "(1 - sqrt(p))", times)
         case Shape.EXPONENTIAL:
-            return f"{a} * {_power(phase.end / phase.start, caret)}p"
+            return _scaled(a, f"{_power(phase.end / phase.start, caret)}p")
         case Shape.INVERSE_SQRT:
             growth = numbers.plain((phase.start / phase.end) ** 2 - 1)
             return f"{a} / sqrt(1 + {_factor(growth)}{times}p)"
         case Shape.STEPS:
-            return f"{a} * {_power(phase.decay, caret)}floor({phase.count}{times}p)"
+            return _scaled(a, f"{_power(phase.decay, caret)}floor({phase.count}{times}p)")
     shrinking = "" if phase.decay == 1 else f" * {_power(phase.decay, caret)}floor({phase.count}{times}p)"
     x = f"frac({phase.count}{times}p)" if phase.count > 1 else "p"
     if phase.shape is Shape.TRIANGULAR:
@@ -98,6 +98,10 @@ def _number(level: Fraction, terms: Terms) -> str:
 
 def _factor(text: str) -> str:
     return f"({text})" if "/" in text else text
+
+
+def _scaled(level: str, text: str) -> str:
+    return text if level == "1" else f"{level} * {text}"
 
 
 def _power(base: Fraction, caret: str) -> str:

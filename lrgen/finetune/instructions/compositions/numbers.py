@@ -3,7 +3,7 @@
 import functools
 from fractions import Fraction
 
-_DIGITS = 6
+_DIGITS = 7
 _SMALL = Fraction(1, 1000)  # below it a number has an exponent
 _SPOKEN = {Fraction(1, 2): "half", Fraction(1, 3): "a third", Fraction(2, 3): "two thirds", Fraction(1, 4): "a quarter"}
 _SPOKEN |= {Fraction(3, 4): "three quarters", Fraction(1, 5): "a fifth", Fraction(1, 10): "a tenth"}
@@ -13,7 +13,7 @@ _TIMES = {1: "once", 2: "twice"}
 
 @functools.lru_cache(maxsize=4096)
 def decimal(value: Fraction) -> str | None:
-    """Return the decimal form of a number, ``0.05`` or ``5e-4``; None when it has more than six digits."""
+    """Return the decimal form of a number, ``0.05`` or ``5e-4``; None when it has more than seven digits."""
     text = f"{float(value):.{_DIGITS}g}"
     if Fraction(text) != value:
         return None

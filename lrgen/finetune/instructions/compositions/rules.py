@@ -173,7 +173,10 @@ def end(terms: Terms, chance: random.Random) -> str:
     """Return a sentence on the learning rate after the last step."""
     composition = terms.composition
     final = composition.phases[-1].end * composition.repeat_decay ** (composition.repeats - 1)
-    return phrase(chance.choice(_ENDS), chance, step=terms.step, steps=terms.steps, final=terms.level(final))
+    text = terms.level(final)
+    if composition.phases[-1].shape is Shape.STEPS and "/" in text:
+        text = "the level of the last stage"
+    return phrase(chance.choice(_ENDS), chance, step=terms.step, steps=terms.steps, final=text)
 
 
 def horizon(terms: Terms, chance: random.Random) -> str:
@@ -184,10 +187,10 @@ def horizon(terms: Terms, chance: random.Random) -> str:
         return phrase("[Training has|The horizon is|There are|Total:] {total}[ in all|].", chance, total=total)
     if terms.lengths is Lengths.STEPS:
         return phrase(
-            "[These lengths are for|The lengths are those of|Numbers are given for] [a run of|] {total}; for another "
-            "`total_steps` they scale in proportion.",
+            "Lengths are [given for|those of] [a run of|] {total}; for another {argument} they scale in proportion.",
             chance,
             total=total,
+            argument=terms.total,
         )
     return ""
 
@@ -196,7 +199,7 @@ def rounding(terms: Terms, chance: random.Random) -> str:
     """Return a sentence on boundaries between steps, for code that takes the number of steps."""
     if not terms.scales:
         return ""
-    fields = {"total": "`total_steps`", "step": terms.step, "period": terms.period}
+    fields = {"total": terms.total, "step": terms.step, "period": terms.period}
     if terms.composition.repeats > 1:
         return phrase(chance.choice(_PERIODS), chance, repeats=str(terms.composition.repeats), **fields)
     if len(terms.composition.phases) == 1:
@@ -212,8 +215,7 @@ def base_lr(terms: Terms, chance: random.Random, inside: bool) -> str:
         return phrase("[{base} is|With {inner} =|{base}:] {lr}.", chance, base=base, inner=terms.base, lr=lr)
     if terms.levels is Levels.ABSOLUTE:
         return phrase(
-            "[These learning rates are|The values are] for [a base learning rate of|a base LR of] {lr}, and scale with "
-            "it.",
+            "[Learning rates|Values] are [given|stated] for a base [learning rate|LR] of {lr}, and scale with it.",
             chance,
             lr=lr,
         )

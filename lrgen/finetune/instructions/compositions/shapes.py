@@ -36,15 +36,21 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
     ),
     "linear_up": (
         "[rises|increases|grows] linearly {range}",
-        "[is warmed up|is ramped up|warms up] linearly {range}",
+        "is ramped up linearly {range}",
         "goes up in a straight line {range}",
+    ),
+    "linear_first": (
+        "[rises|increases|grows] linearly {range}",
+        "[is warmed up|warms up] linearly {range}",
+        "[is warmed up|is ramped up] in a straight line {range}",
     ),
     "cosine": (
         "[decays|decreases|falls|is annealed] along a cosine {range}",
         "follows a cosine {range}",
         "[decays|anneals] with a cosine {range}",
     ),
-    "cosine_up": ("[rises|increases|is warmed up] along a cosine {range}", "follows a rising cosine {range}"),
+    "cosine_up": ("[rises|increases] along a cosine {range}", "follows a rising cosine {range}"),
+    "cosine_first": ("[rises|increases|is warmed up] along a cosine {range}", "warms up along a cosine {range}"),
     "polynomial": (
         "[decays|decreases] polynomially with power {power} {range}",
         "[decays|falls] as a polynomial of power {power} {range}",
@@ -63,6 +69,7 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
         "[rises|grows|increases] exponentially {range}",
         "is multiplied by a constant factor at each {step}, {range}",
     ),
+    "exponential_first": ("is warmed up exponentially {range}", "[rises|grows] exponentially {range}"),
     "one_minus_sqrt": (
         "[decays|falls|is cooled down] as 1 - sqrt {range}",
         "follows a 1-sqrt [cooldown|decay] {range}",
@@ -104,9 +111,11 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
 _NOUNS: dict[str, tuple[str, ...]] = {
     "hold": ("constant at {start}", "plateau at {start}", "hold at {start}", "constant learning rate, {start}"),
     "linear": ("linear decay {range}", "linear decrease {range}", "linear annealing {range}"),
-    "linear_up": ("linear warm-up {range}", "linear increase {range}", "linear ramp {range}"),
+    "linear_up": ("linear increase {range}", "linear ramp {range}", "linear rise {range}"),
+    "linear_first": ("linear warm-up {range}", "linear warmup {range}", "linear ramp {range}"),
     "cosine": ("cosine decay {range}", "cosine annealing {range}", "cosine {range}"),
-    "cosine_up": ("cosine warm-up {range}", "cosine increase {range}", "cosine ramp {range}"),
+    "cosine_up": ("cosine increase {range}", "cosine ramp {range}"),
+    "cosine_first": ("cosine warm-up {range}", "cosine-shaped warm-up {range}", "cosine ramp {range}"),
     "polynomial": (
         "polynomial decay {range} (power {power})",
         "polynomial decay, power {power}, {range}",
@@ -114,7 +123,8 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "polynomial_up": ("polynomial increase {range} (power {power})", "polynomial of power {power} {range}"),
     "exponential": ("exponential decay {range}", "geometric decay {range}"),
-    "exponential_up": ("exponential increase {range}", "exponential warm-up {range}"),
+    "exponential_up": ("exponential increase {range}", "geometric increase {range}"),
+    "exponential_first": ("exponential warm-up {range}", "geometric warm-up {range}"),
     "one_minus_sqrt": ("1-sqrt decay {range}", "1-sqrt cooldown {range}", "1 - sqrt(progress) decay {range}"),
     "one_minus_sqrt_up": ("square-root increase {range}", "1-sqrt curve upwards, {range}"),
     "inverse_sqrt": ("inverse-square-root decay {range}", "inverse square root {range}"),
@@ -186,6 +196,9 @@ def _kind(terms: Terms, index: int) -> str:
     phase = terms.composition.phases[index]
     if phase.shape is Shape.TRIANGULAR:
         return "triangular_down" if phase.peak < phase.start else "triangular"
+    first = f"{phase.shape}_first"
+    if index == 0 and phase.rises and first in _NOUNS:
+        return first
     return phase.kind if phase.kind in _NOUNS else phase.shape.value
 
 

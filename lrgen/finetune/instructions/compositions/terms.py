@@ -50,6 +50,7 @@ class Terms:
         whole: that of which the lengths are fractions: training, or a period of a composition that repeats.
         separator: of thousands.
         scales: whether the code that is described takes the number of steps.
+        total: the name of that argument.
     """
 
     composition: Composition
@@ -60,9 +61,18 @@ class Terms:
     whole: str
     separator: str
     scales: bool
+    total: str = "`total_steps`"
 
     @classmethod
-    def drawn(cls, composition: Composition, chance: random.Random, scales: bool, absolute: bool) -> Self:
+    def drawn(
+        cls,
+        composition: Composition,
+        chance: random.Random,
+        *,
+        scales: bool,
+        absolute: bool,
+        total: str = "`total_steps`",
+    ) -> Self:
         """Choose terms; ``absolute``: the code contains the base learning rate, so levels are mostly absolute."""
         is_epoch = composition.unit is Unit.EPOCH
         return cls(
@@ -74,6 +84,7 @@ class Terms:
             "training" if composition.repeats == 1 else chance.choice(("each period", "each cycle", "each round")),
             chance.choice((",", ",", "", "_")) if composition.horizon >= 10_000 else chance.choice((",", "")),
             scales,
+            total,
         )
 
     @property

@@ -18,6 +18,7 @@ def words(
     *,
     form: Form | None = None,
     counting: bool = True,
+    total: str = "`total_steps`",
 ) -> str:
     """Return a composition in words, which determine the learning rate at each step.
 
@@ -26,10 +27,11 @@ def words(
             default is code that takes both, the first only of a composition that is not fixed.
         form: drawn by default.
         counting: whether they say how steps and progress are counted; else a message of the system does (``SYSTEM``).
+        total: the name of the number of steps, where the code takes it.
     """
     scales = (interface.takes_horizon if interface else True) and not composition.fixed
     inside = interface is not None and not interface.takes_lr
-    terms = Terms.drawn(composition, chance, scales, inside)
+    terms = Terms.drawn(composition, chance, scales=scales, absolute=inside, total=total)
     possible = forms.possible(composition)
     chosen = form or chance.choices(possible, [_WEIGHTS.get(each, 1) for each in possible])[0]
     return text(chosen, terms, chance, inside=inside, counting=counting)
