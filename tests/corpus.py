@@ -9,8 +9,10 @@ from typing import Any
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
+from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.corpus import Level, VerifiedFile
 from lrgen.finetune.example import Example, Scope, TaskInput
+from lrgen.finetune.stream import Stream
 from lrgen.render.renderer import Renderer
 from lrgen.source import sections
 
@@ -41,6 +43,17 @@ def verified(catalogue: Catalogue, number: int, model: str = "ResNet", **fields:
 def task_input(catalogue: Catalogue, numbers: Iterable[int], model: str = "ResNet", seed: int = 0) -> TaskInput:
     """Return verified files of a model as the input of tasks."""
     return TaskInput(catalogue, tuple(verified(catalogue, number, model) for number in numbers), seed)
+
+
+def realised(numbers: Iterable[int], seed: int = 0) -> tuple[RealisedComposition, ...]:
+    """Return compositions of a stream, with their realisations."""
+    return tuple(_realised(seed, number) for number in numbers)
+
+
+@functools.cache
+def _realised(seed: int, number: int) -> RealisedComposition:
+    plan: Any = SimpleNamespace(seed=seed, styles=(), compositions=1_000_000)
+    return Stream(plan).realised(number)
 
 
 @functools.cache

@@ -1,6 +1,32 @@
 """The tasks, one in each module; ``TASKS`` lists them in build order."""
 
 from lrgen.finetune.example import Task
-from lrgen.finetune.tasks import convert, edit, explain, feedback, infill, judge, prefer, prompts, repair, trace, write
+from lrgen.finetune.tasks import (
+    convert,
+    edit,
+    explain,
+    feedback,
+    infill,
+    judge,
+    prefer,
+    prompts,
+    repair,
+    schedule,
+    trace,
+    write,
+)
 
-TASKS: tuple[Task, ...] = (write, infill, edit, repair, trace, explain, convert, prefer, feedback, judge, prompts)
+TASKS: tuple[Task, ...] = (
+    write,
+    infill,
+    edit,
+    repair,
+    trace,
+    explain,
+    convert,
+    prefer,
+    feedback,
+    judge,
+    prompts,
+    schedule,
+)

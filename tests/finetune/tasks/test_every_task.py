@@ -61,7 +61,11 @@ NONSENSE = (
     "0: nan\n",
 )
 
-every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
+OF_COMPOSITIONS = ("schedule",)
+"""Tasks without examples of files (test_every_composition.py)."""
+OF_FILES = [task for task in TASKS if task.NAME not in OF_COMPOSITIONS]
+
+every_task = pytest.mark.parametrize("task", OF_FILES, ids=lambda task: task.NAME)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +89,7 @@ def context(tmp_path_factory) -> RunContext:
 @pytest.fixture(scope="module")
 def examples(task_input, context) -> dict[str, list[Example]]:
     """All examples by task."""
-    return {task.NAME: list(examples_of(task, task_input, context)) for task in TASKS}
+    return {task.NAME: list(examples_of(task, task_input, context)) for task in OF_FILES}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +113,7 @@ def test_examples_are_made_on_demand(task, task_input, context, examples):
     assert task.SUMMARY
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task.NAME != "trace"], ids=lambda task: task.NAME)
+@pytest.mark.parametrize("task", [task for task in OF_FILES if task.NAME != "trace"], ids=lambda task: task.NAME)
 def test_the_seed_determines_the_examples(task, task_input, context, examples):
     """Equal files and seeds give equal examples, another seed gives others (trace: see test_trace.py)."""
     expected = examples[task.NAME]
@@ -301,7 +305,7 @@ def graded(rows, catalogue) -> dict[tuple[str, str], list[tuple[Submission, Grad
     """The graded completions of all tasks by task and claim; each file is executed once."""
     reference = Reference(catalogue)
     claims: dict[tuple[str, str], list[Submission]] = {}
-    for task in TASKS:
+    for task in OF_FILES:
         task_rows = rows[task.NAME]
         for number, row in enumerate(task_rows):
             changed = number < CHANGED

@@ -1,0 +1,103 @@
+"""The contract of the tasks that have examples of compositions."""
+
+import dataclasses
+import re
+
+import pytest
+
+from lrgen.finetune import diversity, grading
+from lrgen.finetune.example import Example, Reference, Scope, TaskInput
+from lrgen.finetune.grading import Submission
+from lrgen.finetune.rows import Rows, Split
+from lrgen.finetune.tasks import schedule
+from lrgen.verify.engines import local
+from tests import corpus
+
+TASKS = (schedule,)
+COUNT = 24  # compositions
+GRADED = 5  # examples of each task
+
+every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.NAME)
+
+
+@pytest.fixture(scope="module")
+def task_input(catalogue) -> TaskInput:
+    """The first compositions of a stream."""
+    return TaskInput(catalogue, (), 0, compositions=corpus.realised(range(COUNT)))
+
+
+@pytest.fixture(scope="module")
+def examples(task_input) -> dict[str, list[Example]]:
+    """All examples by task."""
+    return {task.NAME: list(task.examples(task_input)) for task in TASKS}
+
+
+@every_task
+def test_the_seed_determines_the_examples(task, task_input, examples):
+    """Equal compositions and seeds give equal examples, another seed gives others."""
+    assert list(task.examples(task_input)) == examples[task.NAME]
+    assert list(task.examples(dataclasses.replace(task_input, seed=1))) != examples[task.NAME]
+
+
+@every_task
+def test_examples_of_a_composition_do_not_depend_on_others(task, task_input, examples):
+    """A chunk of some compositions has the examples that they have among all."""
+    some = dataclasses.replace(task_input, compositions=task_input.compositions[3:6])
+    numbers = {realised.number for realised in some.compositions}
+    expected = [example for example in examples[task.NAME] if example.composition.number in numbers]
+    assert list(task.examples(some)) == expected
+
+
+@every_task
+def test_examples_are_distinct_and_complete(task, examples):
+    """Keys are unique; each example has its composition, the evidence of its task and an answer without a gap."""
+    of_task = examples[task.NAME]
+    assert len(of_task) >= COUNT
+    assert len({example.key for example in of_task}) == len(of_task)
+    assert len({(example.prompt, example.completion) for example in of_task}) == len(of_task)
+    for example in of_task:
+        assert example.task == task.NAME
+        assert example.composition is not None
+        assert example.evidence.keys() & set(task.EVIDENCE)
+        assert example.completion == example.completion.lstrip()
+        assert not re.search(r"\0|  +$|\n{4}", example.prompt, re.MULTILINE)
+
+
+@every_task
+def test_code_is_called_as_its_row_says(task, examples):
+    """An example whose answer is code has the interface; its entry is in the prompt."""
+    for example in examples[task.NAME]:
+        if example.interface is not None:
+            assert example.scope is Scope.SCHEDULE
+            assert re.search(rf"\b{example.interface.entry}\b", example.prompt)
+
+
+@every_task
+def test_instructions_are_diverse(task, catalogue):
+    """Some hundred examples have at least 40 openers and 200 instructions, names and numbers apart."""
+    task_input = TaskInput(catalogue, (), 0, compositions=corpus.realised(range(240)))
+    measured = diversity.measure(example.prompt for example in task.examples(task_input))
+    assert measured.openers >= 40
+    assert measured.instructions >= 200
+
+
+@every_task
+def test_the_own_completion_is_correct_and_that_of_another_composition_is_not(task, catalogue, examples):
+    """Grades of an example's completion, of another example's completion, and of nonsense."""
+    reference = Reference(catalogue)
+    chosen = examples[task.NAME][:: len(examples[task.NAME]) // GRADED][:GRADED]
+    rows = [Rows(seed=0).of(example, Split.TRAIN, "group") for example in chosen]
+    own = [Submission(row, row["completion"]) for row in rows]
+    others = [
+        Submission(row, other["completion"])
+        for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)
+        if row["variant"] != other["variant"]
+    ]
+    nonsense = [Submission(rows[0], text) for text in ("", "pass\n", "{", "\ud800", "0.1")]
+    grades = grading.grade_all(
+        [*own, *others, *nonsense],
+        reference,
+        lambda candidates: local.run(candidates, grading.SETTINGS, None, workers=2),
+    )
+    assert all(grade.passed for grade in grades[: len(own)]), [grade.reason for grade in grades[: len(own)]]
+    assert not any(grade.passed for grade in grades[len(own) :])
