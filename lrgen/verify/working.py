@@ -59,8 +59,8 @@ class Executed:
 
     @property
     def is_variable(self) -> bool:
-        """Whether a variable gets the value, rather than an item or an attribute."""
-        return self.kind is Kind.ASSIGNED and self.target.isidentifier()
+        """Whether a variable or an attribute gets the value, rather than an item."""
+        return self.kind is Kind.ASSIGNED and all(part.isidentifier() for part in self.target.split("."))
 
 
 @dataclass(frozen=True)

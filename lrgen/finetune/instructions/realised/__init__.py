@@ -1,0 +1,1 @@
+"""Instructions about the code of compositions."""

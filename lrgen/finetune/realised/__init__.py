@@ -1,0 +1,1 @@
+"""Examples of compositions, for the tasks that also have examples of files."""
