@@ -15,7 +15,7 @@ from typing import Any
 
 from lrgen.curves.compositions import Composition
 from lrgen.errors import CorpusError
-from lrgen.realisations import Call, Interface
+from lrgen.realisations import Call, Interface, Realisation, Style
 from lrgen.records import Unit
 from lrgen.verify import generated
 from lrgen.verify.nursery import interfaces
@@ -26,7 +26,6 @@ DIGITS = 6
 """The significant digits of a value that is no whole number."""
 
 _MAX_EVENTS = 400  # lines of a call
-_UNTRACED = (Call.LOOP,)  # one call makes all steps
 _INNER = ("<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 _ZERO = 1e-12  # of a value: rounding errors of zero
 
@@ -75,9 +74,9 @@ class Working:
     rate: float
 
 
-def is_possible(interface: Interface) -> bool:
-    """Whether code that is called like this computes one step after another, on request."""
-    return interface.call not in _UNTRACED
+def is_possible(realisation: Realisation) -> bool:
+    """Whether code computes a learning rate by statements of its own, on request."""
+    return realisation.interface.call is not Call.LOOP and realisation.style is not Style.SEQUENTIAL
 
 
 def of(
@@ -89,11 +88,11 @@ def of(
     group: int = 0,
     horizon: int | None = None,
     base_lr: float | None = None,
-) -> Working:
-    """Execute code up to a step, and return the working of that step for a parameter group.
+) -> Working | None:
+    """Execute code up to a step, and return the working of that step for a parameter group; None if it is too long.
 
     Raises:
-        CorpusError: if the code raises, or executes too many lines.
+        CorpusError: if the code raises.
     """
     groups = len(composition.groups)
     try:
@@ -117,7 +116,7 @@ def of(
     except Exception as error:
         raise CorpusError(f"composition {composition.id}: its code raises {type(error).__name__}: {error}") from error
     if watch.is_full:
-        raise CorpusError(f"composition {composition.id}: its code executes more than {_MAX_EVENTS} lines for a step")
+        return None
     source = _Source(code, namespace)
     once = interface.call in (Call.SCHEDULER, Call.LIGHTNING)
     first, calls = ([watch.calls[0]] if once and watch.calls else []), watch.calls[1 if once else 0 :]

@@ -24,6 +24,8 @@ from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Sc
 from lrgen.finetune.instructions import trace as instructions
 from lrgen.finetune.instructions.trace import FORMS, Call
 from lrgen.finetune.mutants import RunContext
+from lrgen.finetune.realised import settings
+from lrgen.finetune.realised import trace as realised
 from lrgen.records import Metric, Outcome, Unit, Variant
 from lrgen.source import sections
 from lrgen.verify import trace
@@ -61,7 +63,7 @@ _ENTRY = re.compile(rf"[{{,]\s*\"(?:step )?(\d{{1,9}})\"\s*:\s*({_NUMBER})\s*(?=
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """Yield ``context.traces`` examples of each schedule, in the code of randomly chosen networks.
+    """Yield ``context.traces`` examples of each schedule, in the code of randomly chosen networks, and compositions.
 
     Examples with a constant learning rate, which are those of constant schedules, come last: at most one in
     ``CONSTANT`` examples.
@@ -82,6 +84,7 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
             changing += len(examples)
             yield from examples
     yield from constant[: changing // (CONSTANT - 1)]
+    yield from realised.examples(task_input, NAME)
 
 
 def is_constant(completion: str) -> bool:
@@ -96,6 +99,9 @@ def assemble(row: Row, completion: str, reference: Reference) -> None:
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
     """Grade the learning rates by the curve, to ``TOLERANCE``; exactly the requested steps must be given."""
+    composition = reference.composition(row)
+    if composition is not None:
+        return compared(row, completion, settings.rates_of(composition, json.loads(row["evidence"])))
     spec, group = _spec_of(row)
     expected = _expected(reference.variant(row), spec)
     return compared(row, completion, expected[group].tolist())
@@ -108,7 +114,7 @@ def compared(row: Row, completion: str, rates: Sequence[float]) -> Grade:
     given = stated(completion)
     if not given:
         return Grade(False, "it gives no learning rate at any step")
-    near = TOLERANCE**2 * evidence["prm"]["lr"]  # of zero
+    near = TOLERANCE**2 * evidence.get("prm", evidence)["lr"]  # of zero
     by_step = dict(given)
     wrong = [
         (step, rate)
