@@ -146,7 +146,9 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     last = _NUMBER.findall(lines[-1]) if lines else []
     if not last:
         return Grade(False, "its last line has no learning rate")
-    (expected,) = settings.rates_of(reference.composition(row), evidence)
+    composition = reference.composition(row)
+    assert composition is not None
+    (expected,) = settings.rates_of(composition, evidence)
     stated = _stated(lines[:-1], values)
     right = {name for name, numbers in stated.items() if all(_is_one_of(number, values[name]) for number in numbers)}
     is_right = abs(float(last[-1]) - expected) <= TOLERANCE * abs(expected) + TOLERANCE**2 * evidence["lr"]
