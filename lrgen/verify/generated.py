@@ -75,6 +75,7 @@ def rates(
     base_lr: float | None = None,
     resume: Sequence[int] = (),
     namespace: dict[str, Any] | None = None,
+    jumps: bool = False,
 ) -> Rates:
     """The learning rates of code (groups × steps), by execution.
 
@@ -82,6 +83,7 @@ def rates(
         composition: the unit, the groups and the defaults of ``horizon`` and ``base_lr``; its curve is not used.
         steps: the steps to report; by default 0 to the horizon, which a loop does not reach.
         namespace: of ``load``, where the code was executed before.
+        jumps: whether a scheduler is set to a step, rather than stepped up to it; chained schedulers cannot be.
 
     Raises:
         Raised: if the code raises, or has another form.
@@ -89,7 +91,7 @@ def rates(
     horizon = composition.horizon if horizon is None else horizon
     last = horizon if interface.call is not Call.LOOP else horizon - 1
     wanted = list(range(last + 1)) if steps is None else [step for step in steps if step <= last or last == horizon]
-    return _rates(code, interface, composition, horizon, wanted, base_lr, resume, namespace, jumps=False)
+    return _rates(code, interface, composition, horizon, wanted, base_lr, resume, namespace, jumps=jumps)
 
 
 def _rates(

@@ -26,7 +26,9 @@ DIGITS = 6
 """The significant digits of a value that is no whole number."""
 
 _MAX_EVENTS = 400  # lines of a call
+_CREATING = ("__init__", "configure_optimizers")  # functions that are called once
 _INNER = ("<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
+_RATE_OF_GROUP = ('["lr"]', "['lr']")
 _ZERO = 1e-12  # of a value: rounding errors of zero
 
 
@@ -118,12 +120,11 @@ def of(
     if watch.is_full:
         return None
     source = _Source(code, namespace)
-    once = interface.call in (Call.SCHEDULER, Call.LIGHTNING)
-    first, calls = ([watch.calls[0]] if once and watch.calls else []), watch.calls[1 if once else 0 :]
-    own = _of_group(calls, group, groups) if calls else None
-    before = [executed for call in first for executed in source.statements(call)]
-    at_step = list(source.statements(own)) if own else []
-    return Working(tuple(before), tuple(at_step), float(rows[0][group]))
+    created = {interface.entry, *_CREATING} if interface.call in (Call.SCHEDULER, Call.LIGHTNING) else set()
+    calls = [call for call in watch.calls if call.name not in created]
+    before = [executed for call in watch.calls if call.name in created for executed in source.statements(call)]
+    at_step = list(source.statements(_of_group(calls, group, groups))) if calls else []
+    return Working(tuple(before), tuple(_without_other_groups(at_step, group)), float(rows[0][group]))
 
 
 def text(value: Number | bool) -> str:
@@ -215,6 +216,15 @@ def _of_group(calls: Sequence[_Call], group: int, groups: int) -> _Call:
     """The last call; where the code is called for each parameter group, that of the group."""
     last = calls[-groups:]
     return last[group] if len(last) == groups and len({call.name for call in last}) == 1 and groups > 1 else calls[-1]
+
+
+def _without_other_groups(at_step: list[Executed], group: int) -> list[Executed]:
+    """Return the statements of a loop over parameter groups for one of them."""
+    ends = [at for at, executed in enumerate(at_step) if executed.target.endswith(_RATE_OF_GROUP)]
+    if len(ends) < 2:
+        return at_step
+    begin = ends[0] - (ends[1] - ends[0])
+    return at_step[: begin + 1] + at_step[(begin if group == 0 else ends[group - 1]) + 1 : ends[group] + 1]
 
 
 class _Source:
@@ -320,17 +330,38 @@ class _Source:
         try:
             load = ast.Expression(_loaded(node))
             return eval(compile(load, generated.PATH, "eval"), self._namespace, dict(variables))  # our own code
-        except Exception:
+        except Exception:  # noqa: BLE001  an expression that has no value here, as one of a comprehension
             return None
 
     def _texts(self, node: ast.expr, variables: Mapping[str, Any]) -> tuple[str, str]:
         """Return an expression on one line, as written and with numbers in place of names."""
         replaced = [
             (name, text(number))
-            for name in _references(node)
+            for name in self._references(node, variables)
             if (number := _number(self._value(name, variables))) is not None and not self._is_constant(name, variables)
         ]
         return self._text(node, ()), self._text(node, replaced)
+
+    def _references(self, node: ast.AST, variables: Mapping[str, Any]) -> Iterator[ast.expr]:
+        """Yield what may be a number in an expression: names, attributes, items, and calls of functions of the code.
+
+        The names in a comprehension are not among them.
+        """
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            yield node
+        elif isinstance(node, ast.Call):
+            if self._is_own(self._value(node.func, variables)):
+                yield node
+                return
+            for inner in (*node.args, *(keyword.value for keyword in node.keywords)):
+                yield from self._references(inner, variables)
+        elif not isinstance(node, _OWN_NAMES):
+            for inner in ast.iter_child_nodes(node):
+                yield from self._references(inner, variables)
+
+    def _is_own(self, function: Any) -> bool:
+        code = getattr(function, "__code__", None)
+        return code is not None and code.co_filename == generated.PATH
 
     def _is_constant(self, node: ast.expr, variables: Mapping[str, Any]) -> bool:
         """Whether a name is that of a module: ``math.pi``."""
@@ -348,6 +379,7 @@ class _Source:
         return joined.replace("( ", "(").replace(", )", ")").replace(" )", ")").replace("[ ", "[").replace(" ]", "]")
 
 
+_OWN_NAMES = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda)
 _SYMBOLS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
@@ -367,18 +399,6 @@ def _loaded(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.Subscript):
         return ast.copy_location(ast.Subscript(node.value, node.slice, ast.Load()), node)
     return node
-
-
-def _references(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield the names, attributes and items in an expression that may be numbers, without those of a comprehension."""
-    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-        yield node
-    elif isinstance(node, ast.Call):
-        for inner in (*node.args, *(keyword.value for keyword in node.keywords)):
-            yield from _references(inner)
-    elif not isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp | ast.Lambda):
-        for inner in ast.iter_child_nodes(node):
-            yield from _references(inner)
 
 
 def _entered(event: _Event) -> Iterator[Executed]:

@@ -119,9 +119,7 @@ def _expression(lines: list[str], node: ast.expr, chance: random.Random) -> Hole
     return Hole(Kind.EXPRESSION, "".join(own), blank, f"{answer}\n")
 
 
-def _block(
-    lines: list[str], kind: Kind, place: "ast.AST | tuple[ast.stmt, ast.stmt]", chance: random.Random
-) -> Hole:
+def _block(lines: list[str], kind: Kind, place: "ast.AST | tuple[ast.stmt, ast.stmt]", chance: random.Random) -> Hole:
     first, last = place if isinstance(place, tuple) else (place, place)
     assert isinstance(first, ast.stmt)
     assert isinstance(last, ast.stmt)

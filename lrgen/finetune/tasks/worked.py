@@ -18,7 +18,7 @@ from lrgen.finetune.instructions.realised.calls import Setting
 from lrgen.finetune.realised import settings
 from lrgen.records import Outcome
 from lrgen.verify import working
-from lrgen.verify.working import Executed, Kind, Working
+from lrgen.verify.working import Kind, Working
 
 NAME = "worked"
 SUMMARY = "The code of a schedule and one step → the working: variables, conditions, and the learning rate."
@@ -154,9 +154,7 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     is_right = abs(float(last[-1]) - expected) <= TOLERANCE * abs(expected) + TOLERANCE**2 * evidence["lr"]
     fraction = (len(right) + is_right) / (len(values) + 1)
     if not is_right:
-        return Grade(
-            False, f"the learning rate must be {expected:.6g}, got {last[-1]}", EXTRACTED, min(fraction, 0.99)
-        )
+        return Grade(False, f"the learning rate must be {expected:.6g}, got {last[-1]}", EXTRACTED, min(fraction, 0.99))
     for name in values:
         if name not in stated:
             return Grade(False, f"it does not state {name}", EXTRACTED, fraction)

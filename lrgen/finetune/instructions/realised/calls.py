@@ -98,7 +98,7 @@ def parameters(code: str, name: str) -> list[str]:
 
 def _call(setting: Setting, step: str, epochs: int) -> str:
     """Return the call of the code, as written in Python."""
-    interface, lr = setting.interface, f"{setting.lr:.12g}"
+    interface, lr = setting.interface, repr(setting.lr)
     total = [str(setting.horizon)] if interface.takes_horizon else []
     base = [lr] if interface.takes_lr else []
     match interface.call:
@@ -119,11 +119,11 @@ def _call(setting: Setting, step: str, epochs: int) -> str:
 
 
 def _optimizer(setting: Setting) -> str:
-    """Return the optimizer of a call: ``an optimizer with lr=0.1 and two parameter groups``."""
-    lr = f"lr={setting.lr:.12g}" if setting.interface.takes_lr else ""
+    """Return the optimizer of a call: ``an optimizer (lr=0.1, 2 parameter groups)``."""
+    lr = f"lr={setting.lr!r}" if setting.interface.takes_lr else ""
     count = f"{len(setting.composition.groups)} parameter groups" if setting.has_groups else ""
-    own = " and ".join(filter(None, (lr, count)))
-    return f"an optimizer with {own}" if own else "an optimizer"
+    own = ", ".join(filter(None, (lr, count)))
+    return f"an optimizer ({own})" if own else "an optimizer"
 
 
 def _loop(setting: Setting, chance: random.Random) -> tuple[int, int]:

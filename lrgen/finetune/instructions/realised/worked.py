@@ -128,40 +128,47 @@ def _true(value: object, words: tuple[str, str]) -> str:
     return words[0 if value else 1]
 
 
-def _assignment(executed: Executed, *, both: bool, sign: str) -> str:
-    """Return ``progress = (step - warmup) / decay = (620 - 50) / 950 = 0.6``, without what would repeat itself."""
+def _parts(executed: Executed, *, both: bool) -> list[str]:
+    """Return the expression (with ``both``), its numbers and its value, without what would repeat itself."""
     value = text(executed.value)
-    parts = [executed.expression] if both else []
-    if executed.numbers not in (executed.expression if both else "", value):
-        parts.append(executed.numbers)
-    parts = [part for part in parts if part and part != value]
-    return sign.join([executed.target, *parts, value])
+    parts = [executed.expression, executed.numbers] if both else [executed.numbers]
+    return [*(part for part in dict.fromkeys(parts) if part and not _is_number(part, value)), value]
 
 
-def _returned(executed: Executed, *, both: bool, sign: str) -> str:
-    value = text(executed.value)
-    parts = [part for part in dict.fromkeys((executed.expression if both else "", executed.numbers)) if part]
-    return sign.join([part for part in parts if part != value] + [value])
+def _is_number(part: str, value: str) -> bool:
+    """Return whether an expression is a number, that of the value."""
+    try:
+        return float(part) == float(value)
+    except ValueError:
+        return False
+
+
+def _assignment(executed: Executed, *, both: bool) -> str:
+    """Return ``progress = (step - warmup) / decay = (620 - 50) / 950 = 0.6``."""
+    return " = ".join([executed.target, *_parts(executed, both=both)])
+
+
+def _returned(executed: Executed, *, both: bool) -> str:
+    return " = ".join(_parts(executed, both=both))
 
 
 def _lines(before: Statements, at_step: Statements, rate: str, how: str, chance: random.Random) -> str:
     """One line for each statement."""
     both = chance.random() < 0.5
-    words = chance.choice((("true", "false"), ("True", "False"), ("yes", "no: false"), ("true", "false, skipped")))
-    words = words if words[0] != "yes" else ("true", "false")
+    words = chance.choice((("true", "false"), ("True", "False"), ("true", "false, skipped")))
     arrow = chance.choice((": ", " → ", " is "))
     lines = []
     for executed in (*before, *at_step):
         match executed.kind:
             case Kind.ASSIGNED:
-                lines.append(_assignment(executed, both=both, sign=" = "))
+                lines.append(_assignment(executed, both=both))
             case Kind.BRANCH:
                 given = f"{executed.expression}: {executed.numbers}" if both else executed.numbers
                 lines.append(f"{given}{arrow}{_true(executed.value, words)}")
             case Kind.ENTERED:
                 lines.append(f"{executed.target}({executed.numbers}):")
             case Kind.RETURNED:
-                lines.append(f"{executed.target} returns {_returned(executed, both=both, sign=' = ')}")
+                lines.append(f"{executed.target} returns {_returned(executed, both=both)}")
     return "\n".join([*lines, f"lr = {how}{rate}"]) + "\n"
 
 
@@ -177,11 +184,10 @@ def _numbered(before: Statements, at_step: Statements, rate: str, how: str, chan
     mark = chance.choice(("{}. ", "{}) ", "- ", "* "))
     lines = []
     for executed in (*before, *at_step):
-        numbers, value = executed.numbers, text(executed.value)
+        numbers = executed.numbers
         match executed.kind:
             case Kind.ASSIGNED:
-                own = f" = {numbers}" if numbers and numbers != value else ""
-                lines.append(f"`{executed.target}`{own} = {value}")
+                lines.append(" = ".join([f"`{executed.target}`", *_parts(executed, both=False)]))
             case Kind.BRANCH:
                 truth = "true" if executed.value else "false"
                 ending = "" if taken == "true" else f", {taken if executed.value else skipped}"
@@ -189,7 +195,7 @@ def _numbered(before: Statements, at_step: Statements, rate: str, how: str, chan
             case Kind.ENTERED:
                 lines.append(f"`{executed.target}` is called with {numbers}")
             case Kind.RETURNED:
-                lines.append(f"`{executed.target}` returns {_returned(executed, both=False, sign=' = ')}")
+                lines.append(f"`{executed.target}` returns {_returned(executed, both=False)}")
     own_lines = [f"{mark.format(number)}{line}" for number, line in enumerate(lines, start=1)]
     return "\n".join([*own_lines, "", f"lr = {how}{rate}"]) + "\n"
 
@@ -227,13 +233,13 @@ def _sections(before: Statements, at_step: Statements, rate: str, how: str, chan
         for executed in statements:
             match executed.kind:
                 case Kind.ASSIGNED:
-                    line = _assignment(executed, both=True, sign=" = ")
+                    line = _assignment(executed, both=True)
                 case Kind.BRANCH:
                     line = f"{executed.numbers} ({executed.expression}): {str(executed.value).lower()}"
                 case Kind.ENTERED:
                     line = f"{executed.target} with {executed.numbers}"
                 case Kind.RETURNED:
-                    line = f"{executed.target} gives {_returned(executed, both=False, sign=' = ')}"
+                    line = f"{executed.target} gives {_returned(executed, both=False)}"
             lines.append(f"{indent}{line}")
     return "\n".join([*lines, f"lr = {how}{rate}"]) + "\n"
 
@@ -247,15 +253,17 @@ def _commented(before: Statements, at_step: Statements, rate: str, how: str, cha
             case Kind.ASSIGNED if not executed.expression:
                 line = f"{executed.target} = {value}"
             case Kind.ASSIGNED:
-                line = f"{executed.target} = {executed.expression}  # {executed.numbers} = {value}"
-                if executed.numbers == value:
-                    line = f"{executed.target} = {executed.expression}  # {value}"
+                line = f"{executed.target} = {executed.expression}"
+                if not _is_number(executed.expression, value):
+                    line += f"  # {' = '.join(_parts(executed, both=False))}"
             case Kind.BRANCH:
                 line = f"{executed.expression}  # {executed.numbers}: {executed.value}"
             case Kind.ENTERED:
                 line = f"# {executed.target}: {executed.numbers}"
             case Kind.RETURNED:
-                line = f"return {executed.expression}  # {_returned(executed, both=False, sign=' = ')}"
+                line = f"return {executed.expression}"
+                if not _is_number(executed.expression, value):
+                    line += f"  # {_returned(executed, both=False)}"
         lines.append(line)
     return "\n".join([*lines, f"lr = {how}{rate}"]) + "\n"
 
