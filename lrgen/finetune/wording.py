@@ -37,6 +37,11 @@ def quoted(text: str) -> str:
     return match[1]
 
 
+def blocks(text: str) -> list[str]:
+    """Return the code blocks of a text, as written by ``fenced``."""
+    return _FENCE.findall(text)
+
+
 def listed(items: Sequence[str]) -> str:
     """Join items as in ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

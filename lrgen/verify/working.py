@@ -356,8 +356,8 @@ class _Source:
             for inner in (*node.args, *(keyword.value for keyword in node.keywords)):
                 yield from self._references(inner, variables)
         elif not isinstance(node, _OWN_NAMES):
-            for inner in ast.iter_child_nodes(node):
-                yield from self._references(inner, variables)
+            for child in ast.iter_child_nodes(node):
+                yield from self._references(child, variables)
 
     def _is_own(self, function: Any) -> bool:
         code = getattr(function, "__code__", None)

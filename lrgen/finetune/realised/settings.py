@@ -1,6 +1,8 @@
 """Settings in which the code of a composition is asked about: horizon, base learning rate, parameter group, steps."""
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 from lrgen.curves.compositions import Composition
 from lrgen.finetune.compositions import RealisedComposition
@@ -66,8 +68,8 @@ def digits(rate: float, lr: float) -> str:
     return f"{rate if abs(rate) > _ZERO * lr else 0:.{DIGITS}g}"
 
 
-def rates_of(composition: Composition, evidence: dict[str, object]) -> list[float]:
+def rates_of(composition: Composition, evidence: Mapping[str, Any]) -> list[float]:
     """Return the learning rates of the curve at the steps in the evidence of a row."""
-    rates = composition.rates(evidence["steps"], evidence["horizon"], evidence["lr"])  # type: ignore[arg-type]
+    rates = composition.rates(evidence["steps"], evidence["horizon"], evidence["lr"])
     of_group: list[float] = rates[evidence["group"]].tolist()
     return of_group

@@ -21,6 +21,8 @@ from lrgen.finetune.example import SYSTEM, Example, Grade, Reference, Row, Scope
 from lrgen.finetune.forms import Form
 from lrgen.finetune.instructions import convert as instructions
 from lrgen.finetune.mutants import RunContext
+from lrgen.finetune.realised import convert as realised
+from lrgen.finetune.rows import COMPOSITION
 from lrgen.records import Outcome, Variant
 from lrgen.source import normalise, sections
 from lrgen.verify import trace
@@ -41,13 +43,14 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     """Yield conversions between equivalents, and between the forms of each schedule (lrgen.finetune.forms).
 
     Each ordered pair of equivalents occurs as whole files of each architecture, and once as a schedule; each ordered
-    pair of forms occurs once as a schedule.
+    pair of forms occurs once as a schedule. Compositions are converted to another style, horizon or unit.
 
     Raises:
         CorpusError: when the learning rates of a form differ from the curve.
     """
     yield from of_equivalents(task_input)
     yield from _of_forms(task_input, context)
+    yield from realised.examples(task_input, NAME)
 
 
 def of_equivalents(task_input: TaskInput) -> Iterator[Example]:
@@ -140,7 +143,7 @@ def _example_of_forms(task_input: TaskInput, before: _Coded, after: _Coded) -> E
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
     """Return the completion, or the rendered file with the completion as its schedule."""
-    if row["scope"] != Scope.SCHEDULE:
+    if row["scope"] != Scope.SCHEDULE or row["family"] == COMPOSITION:
         return completion
     rendered = reference.renderer.render(reference.architecture(row), reference.variant(row))
     around = sections.parse(rendered.text)
@@ -157,7 +160,8 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     if not grade.passed:
         return grade
     try:
-        reason = _not_converted(row, completion)
+        of_composition = row["family"] == COMPOSITION
+        reason = realised.reason(row, completion) if of_composition else _not_converted(row, completion)
     except (SyntaxError, KeyError):  # it is code only within the file
         reason = "it does not define make_scheduler by itself"
     return dataclasses.replace(grade, passed=False, reason=reason, fraction=0.0) if reason else grade
