@@ -80,8 +80,9 @@ def lr_text(lr: float, chance: random.Random) -> str:
 
 
 def parameters(code: str, name: str) -> list[str]:
-    """Return the names of the parameters of a function of some code, in order."""
-    found = re.search(rf"^def {name}\(", code, re.MULTILINE)
+    """Return the names of the parameters of a function or class of some code, in order."""
+    pattern = rf"^def {name}\(|^class {name}\b(?:(?!^\S).*\n)*?    def __init__\(self,? ?"
+    found = re.search(pattern, code, re.MULTILINE)
     names, depth, word = [], 0, ""
     for character in code[found.end() :] if found else "":
         if character in ")" and depth == 0:

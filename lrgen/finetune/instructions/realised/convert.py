@@ -14,12 +14,12 @@ from lrgen.records import Unit
 def to_style(before: Realisation, after: Realisation, composition: Composition, chance: random.Random) -> str:
     """Return a request to write a schedule in another style."""
     target = phrase(chance.choice(_STYLES[after.style]), chance)
-    target = f"{target[0].lower()}{target[1:]}" if target[1].islower() else target
+    target = target if target.startswith("PyTorch") else f"{target[0].lower()}{target[1:]}"
     opener = phrase(chance.choice(_OPENERS), chance, target=target)
     details = [phrase(chance.choice(_SAME), chance), interface.sentence(after, composition, chance)]
     if not before.interface.takes_lr and after.interface.takes_lr:
         details.append("The base learning rate is now the caller's.")
-    if "{unit}" not in details[1] and composition.unit.value not in details[1]:
+    if composition.unit.value not in details[1]:
         details.append(phrase(chance.choice(_STEPS), chance, unit=composition.unit.value))
     return _request(before, opener, " ".join(details), chance)
 
@@ -130,6 +130,7 @@ _STYLES = {
         "[a function|a callable] for `LambdaLR`",
         "a `LambdaLR` with a function of the step",
         "`LambdaLR` with [a callable|a function] that returns the multiplier",
+        "a [multiplier|factor] function in a `LambdaLR`",
     ),
     Style.SEQUENTIAL: (
         "a `SequentialLR` of PyTorch's own schedulers",

@@ -19,8 +19,14 @@ def request(realisation: Realisation, composition: Composition, hole: Hole, chan
     closer = phrase(chance.choice(_CLOSERS_OF_EXPRESSIONS if is_expression else _CLOSERS), chance, mark=mark)
     words = compositions.words(composition, chance, realisation.interface)
     lead = phrase(chance.choice(_LEADS), chance)
-    fields = {"code": wording.fenced(hole.code), "opener": opener, "closer": closer, "schedule": f"{lead}{words}"}
-    return phrase(chance.choice(_LAYOUTS), chance, **fields)
+    return phrase(
+        chance.choice(_LAYOUTS),
+        chance,
+        code=wording.fenced(hole.code),
+        opener=opener,
+        closer=closer,
+        schedule=f"{lead}\n\n{words}".strip(),
+    )
 
 
 _LAYOUTS = (
@@ -35,10 +41,10 @@ _LAYOUTS = (
 _LEADS = (
     "",
     "",
-    "[The schedule|Schedule]:\n\n",
-    "[What it has to do|What is wanted|The specification]:\n\n",
-    "[The learning rate|Learning rate]:\n\n",
-    "[For reference|For context], the schedule:\n\n",
+    "[The schedule|Schedule]:",
+    "[What it has to do|What is wanted|The specification]:",
+    "[The learning rate|Learning rate]:",
+    "[For reference|For context], the schedule:",
 )
 
 _OPENERS_OF_ALL = (
