@@ -28,6 +28,7 @@ DIGITS = 6
 _MAX_EVENTS = 400  # lines of a call
 _CREATING = ("__init__", "configure_optimizers")  # functions that are called once
 _INNER = ("<lambda>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
+_OF_ALL_GROUPS = "get_lr"  # a method that returns the learning rates of all groups
 _RATE_OF_GROUP = ('["lr"]', "['lr']")
 _ZERO = 1e-12  # of a value: rounding errors of zero
 
@@ -213,9 +214,10 @@ class _Watch:
 
 
 def _of_group(calls: Sequence[_Call], group: int, groups: int) -> _Call:
-    """The last call; where the code is called for each parameter group, that of the group."""
+    """The last call; that of the group where LambdaLR calls the code for one parameter group after the other."""
     last = calls[-groups:]
-    return last[group] if len(last) == groups and len({call.name for call in last}) == 1 and groups > 1 else calls[-1]
+    is_each = len(last) == groups and {call.name for call in last} == {last[0].name} != {_OF_ALL_GROUPS}
+    return last[group] if is_each else calls[-1]
 
 
 def _without_other_groups(at_step: list[Executed], group: int) -> list[Executed]:

@@ -24,7 +24,7 @@ _ZERO = 1e-12  # of the base learning rate: rounding errors of zero
 
 def key_of(realised: RealisedComposition, turn: int = 1) -> str:
     """Return the key of an example of a composition."""
-    return f"composition/{realised.number}/{turn}"
+    return f"{realised.number}/{turn}"
 
 
 def drawn(realised: RealisedComposition, realisation: Realisation, chance: random.Random) -> Setting:

@@ -182,7 +182,11 @@ def _stated(lines: Sequence[str], values: Mapping[str, Any]) -> dict[str, list[f
 
 
 def _is_one_of(number: float, values: Sequence[float]) -> bool:
-    return any(abs(number - value) <= TOLERANCE * abs(value) + TOLERANCE**2 for value in values)
+    """Return whether a number is one of some values: a whole number exactly."""
+    return any(
+        number == value if isinstance(value, int) else abs(number - value) <= TOLERANCE * abs(value) + TOLERANCE**2
+        for value in values
+    )
 
 
 def _wrong_condition(lines: Sequence[str], conditions: Mapping[str, Sequence[bool]]) -> str:

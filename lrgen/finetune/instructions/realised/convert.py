@@ -1,7 +1,6 @@
 """Requests of task convert about the code of compositions: another way to write it, or another unit."""
 
 import random
-from collections.abc import Mapping
 
 from lrgen.curves.compositions import Composition
 from lrgen.finetune import wording
@@ -66,7 +65,7 @@ def _request(before: Realisation, opener: str, details: str, chance: random.Rand
     )
 
 
-def _fields(composition: Composition) -> Mapping[str, str]:
+def _fields(composition: Composition) -> dict[str, str]:
     unit = composition.unit
     return {
         "horizon": str(composition.horizon),
