@@ -67,7 +67,7 @@ class Executed:
 
 @dataclass(frozen=True)
 class Working:
-    """What was executed for the learning rate of a step.
+    """The statements that were executed for the learning rate of a step.
 
     ``before`` is what the code does once, when it is called; ``at_step`` what it does for the step.
     """

@@ -77,13 +77,13 @@ def shown(statements):
 
 def test_a_callable_is_worked_out_from_its_setup_to_the_factor():
     """What is computed once comes first; then the branch, the progress and the factor of a later step."""
-    found = of(LAMBDA, Call.SCHEDULER, "make_scheduler")
-    assert shown(found.before) == [
+    own = of(LAMBDA, Call.SCHEDULER, "make_scheduler")
+    assert shown(own.before) == [
         (Kind.ASSIGNED, "warmup_steps", "round(0.05 * total_steps)", "round(0.05 * 1000)", 50),
         (Kind.ASSIGNED, "decay_steps", "total_steps - warmup_steps", "1000 - 50", 950),
     ]
     factor = pytest.approx(0.34549150281)
-    assert shown(found.at_step) == [
+    assert shown(own.at_step) == [
         (Kind.BRANCH, "", "step < warmup_steps", "620 < 50", False),
         (
             Kind.ASSIGNED,
@@ -102,21 +102,21 @@ def test_a_callable_is_worked_out_from_its_setup_to_the_factor():
         ),
         (Kind.RETURNED, "factor", "cosine(progress)", "0.345492", factor),
     ]
-    assert found.rate == pytest.approx(0.034549150281)
+    assert own.rate == pytest.approx(0.034549150281)
 
 
 def test_the_learning_rate_is_that_of_the_parameter_group():
     """The second group has a tenth of the learning rate; the statements are those of its own call."""
-    found = of(LAMBDA, Call.SCHEDULER, "make_scheduler", group=1)
-    assert found.rate == pytest.approx(0.0034549150281)
-    assert [each.value for each in found.at_step if each.kind is Kind.BRANCH] == [False]
+    own = of(LAMBDA, Call.SCHEDULER, "make_scheduler", group=1)
+    assert own.rate == pytest.approx(0.0034549150281)
+    assert [each.value for each in own.at_step if each.kind is Kind.BRANCH] == [False]
 
 
 def test_a_conditional_expression_is_a_branch():
     """Its condition is stated, then the arm that is taken; an augmented assignment is the operation that it is."""
-    found = of(SUBCLASS, Call.SCHEDULER, "Warmup", step=20)
-    assert shown(found.before) == [(Kind.ASSIGNED, "self.warmup", "total_steps // 20", "1000 // 20", 50)]
-    assert shown(found.at_step) == [
+    own = of(SUBCLASS, Call.SCHEDULER, "Warmup", step=20)
+    assert shown(own.before) == [(Kind.ASSIGNED, "self.warmup", "total_steps // 20", "1000 // 20", 50)]
+    assert shown(own.at_step) == [
         (Kind.ASSIGNED, "step", "self.last_epoch", "20", 20),
         (Kind.BRANCH, "", "step < self.warmup", "20 < 50", True),
         (Kind.ASSIGNED, "scale", "step / self.warmup", "20 / 50", 0.4),
@@ -127,9 +127,9 @@ def test_a_conditional_expression_is_a_branch():
 @pytest.mark.parametrize(("group", "scale", "rate"), [(0, 1.0, 0.04), (1, 0.1, 0.004)])
 def test_the_loop_over_parameter_groups_is_shown_for_one(group, scale, rate):
     """Of a loop over parameter groups, the statements for the group in question are left."""
-    found = of(SETTER, Call.SETTER, "set_lr", step=20, group=group)
-    assert found.before == ()
-    assert [(each.target, each.value) for each in found.at_step] == [
+    own = of(SETTER, Call.SETTER, "set_lr", step=20, group=group)
+    assert own.before == ()
+    assert [(each.target, each.value) for each in own.at_step] == [
         ("low", 0),
         ("high", 50),
         ("lr", pytest.approx(0.04)),

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 
-from lrgen.finetune import wording
+from lrgen.finetune import holes, wording
 from lrgen.finetune.example import Example, Row, Scope, TaskInput
 from lrgen.finetune.instructions.realised import infill as instructions
-from lrgen.finetune.realised import holes, settings
+from lrgen.finetune.realised import settings
 from lrgen.realisations import write
 from lrgen.verify import generated
 

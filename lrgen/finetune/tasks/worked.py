@@ -57,7 +57,7 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
 
 def _example(realised: RealisedComposition, setting: Setting, step: int, chance: random.Random) -> Example | None:
     """Return the example of a step; None if its working is too short or too long."""
-    found = working.of(
+    execution = working.of(
         setting.realisation.code,
         setting.interface,
         setting.composition,
@@ -66,15 +66,15 @@ def _example(realised: RealisedComposition, setting: Setting, step: int, chance:
         horizon=setting.horizon,
         base_lr=setting.lr,
     )
-    if found is None or len(found.before) + len(found.at_step) not in _STATEMENTS or not found.at_step:
+    if execution is None or len(execution.before) + len(execution.at_step) not in _STATEMENTS or not execution.at_step:
         return None
     (expected,) = settings.curve(setting, [step])
-    if not abs(found.rate - expected) <= _EXACT * setting.lr:
+    if not abs(execution.rate - expected) <= _EXACT * setting.lr:
         raise CorpusError(
             f"composition {setting.composition.id} as {setting.realisation.style}: at step {step} of horizon "
-            f"{setting.horizon} the rate is {found.rate:g}, but its curve gives {expected:g}"
+            f"{setting.horizon} the rate is {execution.rate:g}, but its curve gives {expected:g}"
         )
-    rate = settings.digits(found.rate, setting.lr)
+    rate = settings.digits(execution.rate, setting.lr)
     if rate != settings.digits(expected, setting.lr):
         return None
     form = chance.choices(instructions.FORMS, _WEIGHTS)[0]
@@ -82,7 +82,7 @@ def _example(realised: RealisedComposition, setting: Setting, step: int, chance:
         task=NAME,
         key=settings.key_of(realised),
         prompt=instructions.question(setting, step, form, chance),
-        completion=form.write(found.before, found.at_step, rate, _product(found, setting, rate), chance),
+        completion=form.write(execution.before, execution.at_step, rate, _product(execution, setting, rate), chance),
         scope=Scope.SCHEDULE,
         evidence={
             "worked": setting.composition.id,
@@ -90,16 +90,16 @@ def _example(realised: RealisedComposition, setting: Setting, step: int, chance:
             "lr": setting.lr,
             "group": setting.group,
             "steps": [step],
-            **_stated_values(found),
+            **_stated_values(execution),
         },
         composition=realised,
         styles=(setting.realisation.style,),
     )
 
 
-def _product(found: Working, setting: Setting, rate: str) -> str:
+def _product(execution: Working, setting: Setting, rate: str) -> str:
     """Return the product that the learning rate is, with its equals sign; empty if the last value is the rate."""
-    last = next((each for each in reversed(found.at_step) if each.kind in (Kind.ASSIGNED, Kind.RETURNED)), None)
+    last = next((each for each in reversed(execution.at_step) if each.kind in (Kind.ASSIGNED, Kind.RETURNED)), None)
     if last is None or settings.digits(float(last.value), setting.lr) == rate:
         return ""
     multiplier = float(setting.composition.groups[setting.group])
@@ -107,16 +107,16 @@ def _product(found: Working, setting: Setting, rate: str) -> str:
         product = 1.0
         for factor in factors:
             product *= factor
-        if abs(product - found.rate) <= _EXACT * setting.lr:
+        if abs(product - execution.rate) <= _EXACT * setting.lr:
             return f"{' * '.join(working.text(factor) for factor in factors)} = "
     return ""
 
 
-def _stated_values(found: Working) -> dict[str, Any]:
+def _stated_values(execution: Working) -> dict[str, Any]:
     """Return the values of each variable and the truth of each condition, as evidence."""
     values: dict[str, list[float]] = {}
     conditions: dict[str, list[bool]] = {}
-    for executed in (*found.before, *found.at_step):
+    for executed in (*execution.before, *execution.at_step):
         if executed.is_variable:
             _add(values, executed.target, executed.value)
         elif executed.kind is Kind.BRANCH:

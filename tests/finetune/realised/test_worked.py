@@ -53,14 +53,14 @@ def test_a_wrong_value_is_incorrect(rows, graded):
 
 def test_a_wrong_condition_is_incorrect(rows, graded):
     """A working that states a condition with the other truth value is graded below 1."""
-    found = 0
+    swaps = 0
     for row in rows:
         evidence = json.loads(row["evidence"])
         swapped = re.sub("true|false", lambda match: "false" if match[0] == "true" else "true", row["completion"])
         if swapped != row["completion"] and all(condition in swapped for condition in evidence["conditions"]):
-            found += 1
+            swaps += 1
             assert "wrong condition" in graded(row, swapped).reason
-    assert found > 20
+    assert swaps > 20
 
 
 def test_a_working_in_other_words_is_correct(rows, graded):

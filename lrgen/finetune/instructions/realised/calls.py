@@ -16,7 +16,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 @dataclass(frozen=True)
 class Setting:
-    """How code is called: the horizon, the base learning rate, and the parameter group in question."""
+    """A call of code: the horizon, the base learning rate, and the parameter group in question."""
 
     realisation: Realisation
     composition: Composition
@@ -26,12 +26,12 @@ class Setting:
 
     @property
     def interface(self) -> Interface:
-        """How the code is called."""
+        """The form of the call."""
         return self.realisation.interface
 
     @property
     def unit(self) -> str:
-        """What a step is: epoch or batch."""
+        """The unit of a step: epoch or batch."""
         return self.composition.unit.value
 
     @property
@@ -82,9 +82,9 @@ def lr_text(lr: float, chance: random.Random) -> str:
 def parameters(code: str, name: str) -> list[str]:
     """Return the names of the parameters of a function or class of some code, in order."""
     pattern = rf"^def {name}\(|^class {name}\b(?:(?!^\S).*\n)*?    def __init__\(self,? ?"
-    found = re.search(pattern, code, re.MULTILINE)
+    signature = re.search(pattern, code, re.MULTILINE)
     names, depth, word = [], 0, ""
-    for character in code[found.end() :] if found else "":
+    for character in code[signature.end() :] if signature else "":
         if character in ")" and depth == 0:
             break
         depth += (character in "([{") - (character in ")]}")

@@ -4,9 +4,9 @@ import random
 
 from lrgen.curves.compositions import Composition
 from lrgen.finetune import wording
+from lrgen.finetune.holes import Hole, Kind
 from lrgen.finetune.instructions import compositions
 from lrgen.finetune.phrasing import phrase
-from lrgen.finetune.realised.holes import Hole, Kind
 from lrgen.realisations import Realisation
 
 

@@ -152,7 +152,7 @@ def _returned(executed: Executed, *, both: bool) -> str:
     return " = ".join(_parts(executed, both=both))
 
 
-def _lines(before: Statements, at_step: Statements, rate: str, how: str, chance: random.Random) -> str:
+def _lines(before: Statements, at_step: Statements, rate: str, product: str, chance: random.Random) -> str:
     """One line for each statement."""
     both = chance.random() < 0.5
     words = chance.choice((("true", "false"), ("True", "False"), ("true", "false, skipped")))
@@ -169,10 +169,10 @@ def _lines(before: Statements, at_step: Statements, rate: str, how: str, chance:
                 lines.append(f"{executed.target}({executed.numbers}):")
             case Kind.RETURNED:
                 lines.append(f"{executed.target} returns {_returned(executed, both=both)}")
-    return "\n".join([*lines, f"lr = {how}{rate}"]) + "\n"
+    return "\n".join([*lines, f"lr = {product}{rate}"]) + "\n"
 
 
-def _numbered(before: Statements, at_step: Statements, rate: str, how: str, chance: random.Random) -> str:
+def _numbered(before: Statements, at_step: Statements, rate: str, product: str, chance: random.Random) -> str:
     """A numbered list in sentences."""
     taken, skipped = chance.choice(
         (
@@ -197,10 +197,10 @@ def _numbered(before: Statements, at_step: Statements, rate: str, how: str, chan
             case Kind.RETURNED:
                 lines.append(f"`{executed.target}` returns {_returned(executed, both=False)}")
     own_lines = [f"{mark.format(number)}{line}" for number, line in enumerate(lines, start=1)]
-    return "\n".join([*own_lines, "", f"lr = {how}{rate}"]) + "\n"
+    return "\n".join([*own_lines, "", f"lr = {product}{rate}"]) + "\n"
 
 
-def _table(before: Statements, at_step: Statements, rate: str, how: str, chance: random.Random) -> str:
+def _table(before: Statements, at_step: Statements, rate: str, product: str, chance: random.Random) -> str:
     """A table of expressions, their numbers and values."""
     heads = chance.choice((("expression", "with numbers", "value"), ("code", "numbers", "result")))
     lines = [f"| {' | '.join(heads)} |", "|---|---|---|"]
@@ -217,10 +217,10 @@ def _table(before: Statements, at_step: Statements, rate: str, how: str, chance:
         value = str(executed.value).lower() if executed.kind is Kind.BRANCH else text(executed.value)
         cells = [f"`{expression}`" if "|" not in expression else expression, executed.numbers or value, value]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"lr = {how}{rate}"]) + "\n"
+    return "\n".join([*lines, "", f"lr = {product}{rate}"]) + "\n"
 
 
-def _sections(before: Statements, at_step: Statements, rate: str, how: str, chance: random.Random) -> str:
+def _sections(before: Statements, at_step: Statements, rate: str, product: str, chance: random.Random) -> str:
     """Two parts: what is computed once, and what for the step."""
     first, second = chance.choice(
         (("Once:", "At this step:"), ("Set-up", "This step"), ("When it is created:", "For the step:"))
@@ -241,10 +241,10 @@ def _sections(before: Statements, at_step: Statements, rate: str, how: str, chan
                 case Kind.RETURNED:
                     line = f"{executed.target} gives {_returned(executed, both=False)}"
             lines.append(f"{indent}{line}")
-    return "\n".join([*lines, f"lr = {how}{rate}"]) + "\n"
+    return "\n".join([*lines, f"lr = {product}{rate}"]) + "\n"
 
 
-def _commented(before: Statements, at_step: Statements, rate: str, how: str, chance: random.Random) -> str:
+def _commented(before: Statements, at_step: Statements, rate: str, product: str, chance: random.Random) -> str:
     """Python with the values in comments."""
     lines = []
     for executed in (*before, *at_step):
@@ -265,7 +265,7 @@ def _commented(before: Statements, at_step: Statements, rate: str, how: str, cha
                 if not _is_number(executed.expression, value):
                     line += f"  # {_returned(executed, both=False)}"
         lines.append(line)
-    return "\n".join([*lines, f"lr = {how}{rate}"]) + "\n"
+    return "\n".join([*lines, f"lr = {product}{rate}"]) + "\n"
 
 
 FORMS = (

@@ -40,14 +40,14 @@ class Hole:
 
 def cut(code: str, chance: random.Random) -> Hole | None:
     """Return code with a hole; None if there is nothing to ask for."""
-    found: dict[Kind, list[ast.AST | tuple[ast.stmt, ast.stmt]]] = {}
+    places: dict[Kind, list[ast.AST | tuple[ast.stmt, ast.stmt]]] = {}
     for kind, place in _places(ast.parse(code)):
-        found.setdefault(kind, []).append(place)
-    if not found:
+        places.setdefault(kind, []).append(place)
+    if not places:
         return None
-    kinds = sorted(found)
+    kinds = sorted(places)
     kind = chance.choices(kinds, [_WEIGHTS[each] for each in kinds])[0]
-    place = chance.choice(found[kind])
+    place = chance.choice(places[kind])
     lines = code.splitlines(keepends=True)
     hole = _expression(lines, place, chance) if isinstance(place, ast.expr) else _block(lines, kind, place, chance)
     return hole if len(hole.answer.strip()) >= _LEAST else None
@@ -61,8 +61,8 @@ def filled(code: str, placeholder: str, answer: str) -> str:
     Raises:
         DatasetError: if the code has no such placeholder.
     """
-    before, found, after = code.partition(placeholder)
-    if not found:
+    before, mark, after = code.partition(placeholder)
+    if not mark:
         raise DatasetError("the code of the prompt has no placeholder")
     line = before[before.rfind("\n") + 1 :]
     if line.strip() or not placeholder.startswith("#"):

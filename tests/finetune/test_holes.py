@@ -7,8 +7,8 @@ import textwrap
 import pytest
 
 from lrgen.errors import DatasetError
-from lrgen.finetune.realised import holes
-from lrgen.finetune.realised.holes import Kind
+from lrgen.finetune import holes
+from lrgen.finetune.holes import Kind
 
 CODE = '''import math
 
