@@ -13,6 +13,7 @@ from lrgen.finetune.tasks import (
     repair,
     schedule,
     trace,
+    worked,
     write,
 )
 
@@ -29,4 +30,5 @@ TASKS: tuple[Task, ...] = (
     judge,
     prompts,
     schedule,
+    worked,
 )
