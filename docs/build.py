@@ -25,6 +25,7 @@ COMMANDS = (
     ("audit",),
     ("show",),
     ("plot",),
+    ("compose",),
     ("list", "models"),
     ("list", "schedules"),
     ("list", "families"),

@@ -71,7 +71,7 @@ def test_every_command_is_in_the_reference():
     assert set(commands_of(app)) == set(build.COMMANDS) - {()}
 
 
-PAGES = ("results", "scoring", "comparing", "finetuning", "dataset", "running", "lemur")
+PAGES = ("compositions", "results", "scoring", "comparing", "finetuning", "dataset", "running", "lemur")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)])

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lrgen.cli.audit import audit
+from lrgen.cli.compose import compose
 from lrgen.cli.database import database
 from lrgen.cli.dataset import dataset
 from lrgen.cli.doctor import doctor
@@ -46,6 +47,7 @@ app.command()(verify)
 app.command()(audit)
 app.command()(show)
 app.command()(plot)
+app.command()(compose)
 app.command()(report)
 app.command()(doctor)
 app.add_typer(lists, name="list")

@@ -31,15 +31,10 @@ _DECADES = 1e-6
 
 
 @dataclass(frozen=True)
-class Curve:
-    """The sampled curve of a variant.
+class Sampled:
+    """A sampled curve: learning rates of shape (groups, steps)."""
 
-    ``rates`` are learning rates of shape (groups, steps); ``metrics`` is the example metric of a metric-driven variant.
-    """
-
-    variant: Variant
     rates: NDArray[np.float64]
-    metrics: NDArray[np.float64] | None = None
 
     @property
     def lowest(self) -> float:
@@ -53,6 +48,14 @@ class Curve:
         peak = float(self.rates.max())
         highest = self.rates.max(axis=0)
         return peak > 0 and float(np.mean(highest < _LOG_BELOW * peak)) > _LOG_FRACTION
+
+
+@dataclass(frozen=True)
+class Curve(Sampled):
+    """The sampled curve of a variant; ``metrics`` is the example metric of a metric-driven one."""
+
+    variant: Variant
+    metrics: NDArray[np.float64] | None = None
 
 
 def example_metrics(variant: Variant, count: int) -> NDArray[np.float64]:
@@ -73,10 +76,10 @@ def sample(variant: Variant, horizon: int = HORIZON, prm: Mapping[str, float] | 
     metrics = example_metrics(variant, horizon) if variant.unit is Unit.METRIC else None
     values = None if metrics is None else metrics.tolist()
     depths = DEPTHS if variant.layerwise else (0,)
-    return Curve(variant, curves.rates(variant, None, horizon, 1.0, prm, metrics=values, depths=depths), metrics)
+    return Curve(curves.rates(variant, None, horizon, 1.0, prm, metrics=values, depths=depths), variant, metrics)
 
 
-def chart(curve: Curve, width: int = 64, height: int = 8) -> str:
+def chart(curve: Sampled, width: int = 64, height: int = 8) -> str:
     """Return the curve as text: a filled area, or for a layer-wise schedule the digit of each depth.
 
     The axis is logarithmic where the learning rates span decades, and shows at most six of them.

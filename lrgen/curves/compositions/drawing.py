@@ -14,10 +14,10 @@ from lrgen.errors import ParameterError
 from lrgen.records import Unit
 
 MAX_PHASES = 20
-"""The greatest number of phases that can be asked for."""
+"""The maximum number of phases that can be asked for."""
 
 TRAINED_LEVELS = (Fraction(1, 10_000), ONE)
-"""The least level above zero and the greatest one of compositions that are not drawn ``outside``."""
+"""The minimum level above zero and the maximum level of compositions that are not drawn ``outside``."""
 
 _LOWEST = Fraction(1, 500)
 """The level below which a schedule goes up again, or stays."""
@@ -126,7 +126,7 @@ def draw(chance: Random, *, phases: int | None = None, unit: Unit | None = None,
         phases: their number; drawn from 1 to 6 by default.
         unit: drawn by default.
         outside: whether its numbers lie outside of those of all other compositions: its horizon outside of
-            ``lengths.TRAINED_HORIZONS``, its warm-up above ``lengths.TRAINED_WARMUP``, its greatest level above that of
+            ``lengths.TRAINED_HORIZONS``, its warm-up above ``lengths.TRAINED_WARMUP``, its maximum level above that of
             ``TRAINED_LEVELS``.
 
     Raises:

@@ -4,6 +4,7 @@ With ``t`` the step and ``T`` the number of steps, ``cos``, ``sqrt``, ``floor`` 
 be evaluated as it is read.
 """
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ from lrgen.curves.compositions.composition import Composition
 from lrgen.curves.compositions.phases import Phase, Shape
 
 _MAX_DECIMALS = 10
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,22 @@ class Formula:
     cases: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        """The formula on several lines, the cases aligned."""
+        """The formula on lines of at most 100 characters, the conditions aligned if there is space for them."""
         lines = [f"{name} = {expression}" for name, expression in self.definitions]
-        head = "m(t) = " if self.factor == "1" else f"m(t) = {self.factor} * "
+        head = "m(t) = "
+        if self.factor != "1":
+            lines.append(f"m(t) = {self.factor} * f(s)")
+            head = "f(s) = "
         width = max(len(expression) for _, expression in self.cases)
+        aligned = len(head) + width + max(len(condition) for condition, _ in self.cases) + 7 <= _WIDTH
         for index, (condition, expression) in enumerate(self.cases):
             begin = head if index == 0 else " " * len(head)
-            lines.append(f"{begin}{expression:<{width}}   for {condition}")
+            if aligned:
+                lines.append(f"{begin}{expression:<{width}}   for {condition}")
+            else:
+                further = " " * (len(head) + 4)
+                lines += textwrap.wrap(expression, _WIDTH, initial_indent=begin, subsequent_indent=further)
+                lines.append(f"{further}for {condition}")
         return "\n".join(lines)
 
 
@@ -91,7 +102,7 @@ def _steps(fraction: Fraction, whole: Fraction | None, horizon: str) -> str:
         return number(fraction * whole)
     if fraction == 0:
         return "0"
-    if (fraction * 10**4).denominator == 1:
+    if (fraction * 100).denominator == 1:
         return horizon if fraction == 1 else f"{number(fraction)} * {horizon}"
     numerator = "" if fraction.numerator == 1 else f"{fraction.numerator} * "
     return f"{numerator}{horizon} / {fraction.denominator}"
@@ -102,8 +113,6 @@ def _progress(step: str, begin: Fraction, length: Fraction, whole: Fraction | No
     first = _steps(begin, whole, horizon)
     passed = step if begin == 0 else f"({step} - {first})"
     total = _steps(length, whole, horizon)
-    if whole is None and length.denominator > 12 and (length * 1000).denominator != 1:
-        total = f"{_steps(begin + length, whole, horizon)} - {first}"
     return f"{passed} / {total}" if total.isalnum() else f"{passed} / ({total})"
 
 

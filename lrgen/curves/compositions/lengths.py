@@ -15,10 +15,10 @@ Value = TypeVar("Value")
 Weights = Mapping[Value, float]
 
 TRAINED_HORIZONS: Mapping[Unit, tuple[int, int]] = MappingProxyType({Unit.EPOCH: (10, 600), Unit.BATCH: (200, 200_000)})
-"""The least and the greatest number of steps, in each unit, of compositions that are not drawn ``outside``."""
+"""The minimum and maximum number of steps, in each unit, of compositions that are not drawn ``outside``."""
 
 TRAINED_WARMUP = Fraction(1, 5)
-"""The greatest length of a warm-up, as a fraction of a repeat, in compositions that are not drawn ``outside``."""
+"""The maximum length of a warm-up, as a fraction of a repeat, in compositions that are not drawn ``outside``."""
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -33,9 +33,8 @@ def warmup(composition):
 
 def levels(composition):
     """The levels above 0 of the phases."""
-    found = {level for phase in composition.phases for level in (phase.start, phase.end)}
-    found |= {phase.peak for phase in composition.phases if phase.shape is Shape.TRIANGULAR}
-    return found - {Fraction(0)}
+    peaks = {phase.peak for phase in composition.phases if phase.shape is Shape.TRIANGULAR}
+    return {level for phase in composition.phases for level in (phase.start, phase.end, *peaks)} - {Fraction(0)}
 
 
 def test_what_is_drawn_follows_from_the_chance():

@@ -8,8 +8,10 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 
-from lrgen.curves.compositions import draw
+from lrgen.curves.compositions import Composition, draw
 from lrgen.curves.compositions.formula import formula, number
+from lrgen.curves.compositions.phases import hold, linear
+from lrgen.records import Unit
 from tests.curves.compositions.strategies import compositions
 
 NUMBERS = re.compile(r"\d+(?:\.\d+)?")
@@ -62,8 +64,30 @@ def test_numbers_are_decimal_where_that_is_exact(value, text):
 
 
 def test_a_formula_in_lines():
-    """The text has one case a line, aligned."""
-    lines = str(formula(draw(Random("lines 0"), phases=3))).splitlines()
-    cases = [line for line in lines if " for " in line]
-    assert len({line.index(" for ") for line in cases}) == 1
-    assert cases[0].startswith("m(t) = ")
+    """The text has one case a line, with the conditions aligned, and the factor of a repeat before all of them."""
+    third = Fraction(1, 3)
+    phases = (
+        linear(Fraction(0), Fraction(1), third),
+        hold(Fraction(1), third),
+        linear(Fraction(1), Fraction(0), third),
+    )
+    composition = Composition(phases, Unit.BATCH, 60, repeats=2, repeat_decay=Fraction(1, 2))
+    assert str(formula(composition)) == (
+        "R = T / 2\n"
+        "k = min(floor(t / R), 1)\n"
+        "s = t - k * R\n"
+        "m(t) = 0.5 ** k * f(s)\n"
+        "f(s) = s / (R / 3)                     for s < R / 3\n"
+        "       1                               for R / 3 <= s < 2 * R / 3\n"
+        "       1 - (s - 2 * R / 3) / (R / 3)   for 2 * R / 3 <= s < R\n"
+        "       0                               for s >= R"
+    )
+
+
+def test_a_formula_fits_a_terminal():
+    """No line of a formula is longer than 100 characters, and nothing of it is left out."""
+    for seed in range(200):
+        text = formula(draw(Random(f"lines {seed}")))
+        assert max(map(len, str(text).splitlines())) <= 100
+        words = " ".join(str(text).split())
+        assert all(f"{expression} for {condition}" in words for condition, expression in text.cases)
