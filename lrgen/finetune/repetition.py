@@ -9,6 +9,7 @@ import keyword
 import lzma
 import re
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from lrgen.finetune.exposure import GRAM, grams_of, hashes_of
 
 _KEPT = 1 << 24  # runs in memory
 _PRESET = 6  # of xz
+_BLOCK = 1 << 20  # bytes
 _LEXEME = re.compile(
     r"""(?P<comment>\#[^\n]*)
     |(?P<text>[rbfuRBFU]{0,2}(?:\"{3}(?:.|\n)*?\"{3}|'{3}(?:.|\n)*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
@@ -95,18 +97,27 @@ class _Distinct:
 
 
 def measure(answers: Iterable[str]) -> Repetition:
-    """Return the repetition of some answers, which are read once."""
+    """Return the repetition of some answers, which are read once; a thread compresses them meanwhile."""
     runs, structures = _Distinct(), _Distinct()
     compressor = lzma.LZMACompressor(preset=_PRESET)
-    count = characters = compressed = 0
-    for answer in answers:
-        text = answer.encode("utf-8", "surrogatepass") + b"\n"
-        count += 1
-        characters += len(text)
-        compressed += len(compressor.compress(text))
-        runs.add(grams_of(answer))
-        structures.add(hashes_of(lexemes(answer)))
-    compressed += len(compressor.flush())
+    count = characters = compressed = size = 0
+    block: list[bytes] = []
+    with ThreadPoolExecutor(1) as thread:
+        last: Future[bytes] | None = None
+        for answer in answers:
+            text = answer.encode("utf-8", "surrogatepass") + b"\n"
+            count += 1
+            characters += len(text)
+            size += len(text)
+            block.append(text)
+            if size > _BLOCK:
+                compressed += len(last.result()) if last else 0
+                last = thread.submit(compressor.compress, b"".join(block))
+                block, size = [], 0
+            runs.add(grams_of(answer))
+            structures.add(hashes_of(lexemes(answer)))
+        compressed += len(last.result()) if last else 0
+    compressed += len(compressor.compress(b"".join(block))) + len(compressor.flush())
     return Repetition(
         count,
         characters,
