@@ -8,8 +8,10 @@ examples of a composition are in one split, but for those in a held-out style.
 import hashlib
 import itertools
 from collections.abc import Iterable
+from fractions import Fraction
 
-from lrgen.curves.compositions import Composition, drawing
+from lrgen.curves.compositions import Composition, Shape
+from lrgen.curves.compositions.drawing import TRAINED_LEVELS
 from lrgen.finetune.example import Example
 from lrgen.finetune.rows import Split
 from lrgen.finetune.splits import Assignment
@@ -46,7 +48,7 @@ class CompositionSplits:
             return Split.TEST_PHASES
         if any(map(self.is_held_out, itertools.pairwise(structure))):
             return Split.TEST_PAIRS
-        if drawing.is_outside(composition):
+        if _greatest_level(composition) > TRAINED_LEVELS[1]:
             return Split.TEST_NUMBERS
         position = self._position(composition.id)
         if position < _TESTED:
@@ -60,3 +62,9 @@ class CompositionSplits:
     def _position(self, name: str) -> float:
         """Return a number from 0 to 1 that depends on the seed and the name alone."""
         return int.from_bytes(hashlib.sha256(f"{self._seed}:{name}".encode()).digest()[:8]) / 2**64
+
+
+def _greatest_level(composition: Composition) -> Fraction:
+    """Return the greatest multiplier of a composition: only those drawn outside of the trained ranges exceed 1."""
+    peaks = [phase.peak for phase in composition.phases if phase.shape is Shape.TRIANGULAR]
+    return max(*(max(phase.start, phase.end) for phase in composition.phases), *peaks, Fraction(0))
