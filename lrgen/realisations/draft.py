@@ -1,6 +1,8 @@
 """What a writer decides about a composition before writing a line: names, numbers, and the ends of phases."""
 
 import functools
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -11,10 +13,6 @@ from lrgen.curves.compositions.composition import MAX_HORIZON
 from lrgen.realisations import naming
 from lrgen.realisations.choices import Choices
 from lrgen.realisations.expressions import Expr, Numbers, div, mul, name, sub
-from lrgen.realisations.formulas import Piece, Writer, piece_of
-
-WIDTH = 88
-"""Black's line length."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -28,126 +26,167 @@ def rounds_alike(fraction: Fraction) -> bool:
 
 @dataclass
 class Draft:
-    """Decisions about one realisation.
+    """Decisions about one realisation, and what its lines have needed so far.
 
     Attributes:
         composition: in the order of its own phases.
         phases: its phases, with levels times the base learning rate where the code has absolute levels.
+        absolute: whether it has.
         step, total, noun: the names of the step and the horizon, and the noun of other names ("steps").
         takes_total: whether the code takes the horizon; else it is a number.
         prefix: ``self.`` where ends are attributes.
+        place: where settings stand: "module", "local", "default" (of parameters) or "self".
+        settings: name → (text, type) of numbers that have a name.
+        helpers: name → lines of functions beside the one that is asked for.
+        used: names that are taken.
+        locals: the names of local variables, by what they are.
     """
 
     composition: Composition
     choices: Choices
     phases: tuple[Phase, ...]
+    absolute: bool
     step: str
     total: str
     noun: str
     takes_total: bool
     numbers: Numbers
+    hints: bool
     prefix: str = ""
+    place: str = "local"
     labels: tuple[str, ...] = ()
     end_names: tuple[str, ...] = ()
-    constants: dict[str, str] = field(default_factory=dict)
+    level_names: dict[Fraction, str] = field(default_factory=dict)
+    settings: dict[str, tuple[str, str]] = field(default_factory=dict)
+    helpers: dict[str, list[str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    locals: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the lengths are written as numbers of steps."""
-        return not self.takes_total
+    def fresh(self, key: str, options: Sequence[str]) -> str:
+        """A name that is not taken, and from now on is."""
+        free = [option for option in options if option not in self.used] or [f"{options[0]}_"]
+        chosen = self.choices.pick(key, free)
+        self.used.add(chosen)
+        return chosen
+
+    def setting(self, setting: str, value: Expr, kind: str) -> Expr:
+        """A number by its name."""
+        own = setting.upper() if self.place == "module" else setting
+        self.settings[own] = value.text, kind
+        return name(f"self.{own}" if self.place == "self" else own)
+
+    def level(self, value: Fraction) -> Expr:
+        """A level: by its name, if it has one."""
+        if value in self.level_names:
+            return self.setting(self.level_names[value], self.numbers.real(value), "float")
+        return self.numbers.real(value)
 
     @functools.cached_property
     def bounds(self) -> tuple[int, ...]:
-        """The ends of phases in steps of the composition's own horizon."""
+        """The first step of each phase, and the last end, in steps of the composition's own horizon."""
         return self.composition.bounds(self.composition.horizon)
-
-    @functools.cached_property
-    def writer(self) -> Writer:
-        choices = self.choices
-        taken = {self.step, self.total}
-        progress = [p for p in ("progress", "progress", "p", "frac", "t", "x", "pct", "s") if p not in taken]
-        position = [x for x in ("x", "pos", "within", "phase", "frac") if x not in taken]
-        chosen = choices.pick("name.progress", progress)
-        return Writer(
-            choices=choices,
-            numbers=self.numbers,
-            level=self.numbers.level,
-            progress=chosen,
-            cycle=choices.pick("name.cycle", ("cycle", "cycle", "k", "n_cycle")),
-            position=choices.pick("name.position", [x for x in position if x != chosen]),
-            stage=choices.pick("name.stage", ("stage", "stage", "drops", "k", "level")),
-        )
 
     @property
     def length(self) -> Expr:
         """The number of steps of a repeat."""
-        if self.is_whole:
+        if not self.takes_total:
+            if self.names_ends and self.choices.odds("length.named", 0.5):
+                own = self.total if self.composition.repeats == 1 else f"cycle_{self.noun}"
+                return self.setting(own, self.numbers.integer(self.bounds[-1]), "int")
             return self.numbers.integer(self.bounds[-1])
         return name(self.prefix + (self.total if self.composition.repeats == 1 else f"cycle_{self.noun}"))
 
     @functools.cached_property
     def ends(self) -> tuple[Expr, ...]:
         """The end of each phase within a repeat."""
-        if self.is_whole and not self.names_ends:
+        if self.takes_total:
+            return (*(name(self.prefix + end) for end in self.end_names), self.length)
+        if not self.names_ends:
             return tuple(map(self.numbers.integer, self.bounds[1:]))
-        return (*(name(self.prefix + end) for end in self.end_names), self.length)
+        inner = zip(self.end_names, self.bounds[1:], strict=False)
+        return (*(self.setting(end, self.numbers.integer(bound), "int") for end, bound in inner), self.length)
 
     @functools.cached_property
     def names_ends(self) -> bool:
         """Whether the ends of a fixed composition have names."""
-        return self.takes_total or self.choices.odds("ends.named", 0.6)
+        return self.choices.odds("ends.named", 0.55)
 
-    def begin(self, i: int) -> Expr | None:
-        """The begin of a phase; None for the first."""
-        return self.ends[i - 1] if i else None
+    @functools.cached_property
+    def names_fractions(self) -> bool:
+        """Whether the fractions at which phases end have names."""
+        return self.choices.odds("fractions.named", 0.3)
 
     def since(self, i: int, step: Expr) -> Expr:
         """The steps since the begin of a phase."""
-        begin = self.begin(i)
-        return step if begin is None else sub(step, begin)
+        return sub(step, self.ends[i - 1]) if i else step
 
     def span(self, i: int) -> Expr:
         """The number of steps of a phase."""
-        begin = self.begin(i)
-        if begin is None:
-            return self.ends[i]
-        if self.is_whole and not self.names_ends:
+        if i == 0:
+            return self.ends[0]
+        if self.ends[i].text.replace("_", "").isdigit() and self.ends[i - 1].text.replace("_", "").isdigit():
             return self.numbers.integer(self.bounds[i + 1] - self.bounds[i])
-        return sub(self.ends[i], begin)
+        return sub(self.ends[i], self.ends[i - 1])
 
-    def piece(self, i: int, step: Expr) -> Piece:
-        """A phase in code."""
-        return piece_of(self.writer, self.phases[i], self.since(i, step), self.span(i), f"phase.{self.phases[i].kind}")
+    @functools.cached_property
+    def spans(self) -> tuple[Expr, ...]:
+        """The number of steps of each phase, by names of their own where the code takes the horizon."""
+        if not self.takes_total:
+            lengths = [after - before for before, after in itertools.pairwise(self.bounds)]
+            named = self.names_ends and not self.level_names
+            return tuple(
+                self.setting(f"{label}_{self.noun}", self.numbers.integer(length), "int")
+                if named
+                else self.numbers.integer(length)
+                for label, length in zip(self.labels, lengths, strict=True)
+            )
+        spans: list[Expr] = []
+        lines: list[str] = []
+        length = name(self.total) if self.composition.repeats == 1 else name(self.prefix + f"cycle_{self.noun}")
+        if self.composition.repeats > 1:
+            lines.append(f"{length.text} = {self.total} // {self.composition.repeats}")
+        for i, (label, end) in enumerate(zip(self.labels, self.composition.ends, strict=True)):
+            own = name(f"{self.prefix}{label}_{self.noun}")
+            last = i == len(self.labels) - 1
+            value = length if last else self.fraction_of(end, length, f"{label}_end")
+            for span in spans:
+                value = sub(value, span)
+            if last and not spans:
+                own = length
+            else:
+                lines.append(f"{own.text} = {value.text}")
+            spans.append(own)
+        self.setup = lines
+        return tuple(spans)
 
-    def fraction_of(self, fraction: Fraction, length: Expr, key: str) -> Expr:
+    def fraction_of(self, fraction: Fraction, length: Expr, end: str) -> Expr:
         """``round(fraction * length)``, exact at every horizon."""
         real = self.numbers.real(fraction)
         form = self.choices.pick("fraction", ("first", "first", "last", "over"))
         if not rounds_alike(fraction) or not real.is_simple or form == "over":
             top, bottom = Expr(str(fraction.numerator)), self.numbers.integer(fraction.denominator)
+            if 100 % fraction.denominator == 0 and self.choices.odds("percent", 0.5):
+                top, bottom = Expr(str(int(fraction * 100))), Expr("100")
+                if self.names_fractions:
+                    top = self.setting(_renamed(end, self.noun, "percent"), top, "int")
             if form == "last":
                 return Expr(f"round({div(mul(length, top), bottom).text})")
             return Expr(f"round({div(mul(top, length), bottom).text})")
+        if self.names_fractions:
+            real = self.setting(_renamed(end, self.noun, "fraction"), real, "float")
         product = mul(length, real) if form == "last" else mul(real, length)
         return Expr(f"round({product.text})")
 
-    @property
+    @functools.cached_property
     def setup(self) -> list[str]:
         """Statements that compute the ends of phases from the horizon."""
         lines: list[str] = []
-        if self.is_whole:
-            if self.names_ends:
-                lines += [
-                    f"{self.prefix}{end} = {self.numbers.integer(bound).text}"
-                    for end, bound in zip(self.end_names, self.bounds[1:], strict=False)
-                ]
-            return lines
-        if self.composition.repeats > 1:
-            count = self.numbers.integer(self.composition.repeats).text
-            lines.append(f"{self.length.text} = {self.total} // {count}")
-        ends = self.composition.ends
-        for end, fraction in zip(self.end_names, ends, strict=False):
-            lines.append(f"{self.prefix}{end} = {self.fraction_of(fraction, self.length, end).text}")
+        if self.takes_total:
+            if self.composition.repeats > 1:
+                lines.append(f"{self.length.text} = {self.total} // {self.composition.repeats}")
+            plain = name(self.total) if self.composition.repeats == 1 else self.length
+            for end, fraction in zip(self.end_names, self.composition.ends, strict=False):
+                lines.append(f"{self.prefix}{end} = {self.fraction_of(fraction, plain, end).text}")
         return lines
 
     @property
@@ -155,30 +194,76 @@ class Draft:
         """The level past the horizon, without the decay of repeats."""
         return self.phases[-1].end
 
+    @property
+    def clamps(self) -> bool:
+        """Whether the formula of the last phase gives the level past the horizon at progress 1."""
+        last = self.phases[-1]
+        return last.shape is not Shape.STEPS and not (last.shape.is_cyclic and last.count > 1)
 
-def draft(composition: Composition, choices: Choices, *, absolute: bool = False, fixed: bool | None = None) -> Draft:
+    def lines_of_settings(self) -> list[str]:
+        """Assignments of the settings."""
+        prefix = "self." if self.place == "self" else ""
+        return [f"{prefix}{setting} = {text}" for setting, (text, _) in self.settings.items()]
+
+    def defaults(self) -> list[str]:
+        """Parameters with the settings as their defaults."""
+        if self.place != "default":
+            return []
+        if self.hints:
+            return [f"{setting}: {kind} = {text}" for setting, (text, kind) in self.settings.items()]
+        return [f"{setting}={text}" for setting, (text, _) in self.settings.items()]
+
+    def parameter(self, own: str, kind: str) -> str:
+        """A parameter, with its type where this writer gives types."""
+        return f"{own}: {kind}" if self.hints else own
+
+
+def _renamed(end: str, noun: str, suffix: str) -> str:
+    """``warmup_steps`` → ``warmup_fraction``; ``decay_start`` → ``decay_start_fraction``."""
+    return f"{end.removesuffix(f'_{noun}')}_{suffix}"
+
+
+def draft(
+    composition: Composition,
+    choices: Choices,
+    *,
+    absolute: bool = False,
+    places: Sequence[str] = ("local", "module", "default"),
+    prefix: str = "",
+    takes_total: bool | None = None,
+) -> Draft:
     """The decisions about a composition.
 
     Args:
         absolute: whether levels are learning rates; else multiples of the base learning rate.
-        fixed: whether the code is written for the composition's own horizon; as the composition by default.
+        places: where settings may stand.
+        prefix: of the names of ends.
+        takes_total: whether the code takes the horizon; unless the composition is fixed by default.
     """
     step, total, noun = choices.pick("names.steps", naming.STEPS[composition.unit])
     phases = composition.phases
     if absolute:
         phases = tuple(_scaled(phase, composition.base_lr) for phase in phases)
     labels = naming.labels(choices, phases)
+    ends = naming.ends(choices, labels, noun)
+    levels = naming.levels(choices, phases, labels, absolute) if choices.odds("levels.named", 0.35) else {}
     return Draft(
         composition=composition,
         choices=choices,
         phases=phases,
+        absolute=absolute,
         step=step,
         total=total,
         noun=noun,
-        takes_total=not (composition.fixed if fixed is None else fixed),
+        takes_total=not composition.fixed if takes_total is None else takes_total,
         numbers=Numbers(choices),
+        hints=choices.odds("hints", 0.6),
+        prefix=prefix,
+        place=choices.pick("place", places),
         labels=labels,
-        end_names=naming.ends(choices, labels, noun),
+        end_names=ends,
+        level_names=levels,
+        used={step, total, f"cycle_{noun}", *ends, *levels.values()},
     )
 
 

@@ -28,6 +28,10 @@ class Expr(NamedTuple):
         return _SIMPLE.fullmatch(self.text) is not None
 
 
+ONE = Expr("1")
+TWO = Expr("2")
+
+
 def add(left: Expr, right: Expr) -> Expr:
     return Expr(f"{left.text} + {right.within(SUM)}", SUM)
 

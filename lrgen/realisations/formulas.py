@@ -1,275 +1,310 @@
 """The multiplier within a phase as an expression, in the several ways that people write it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lrgen.curves.compositions import Phase, Shape
-from lrgen.realisations.choices import Choices
-from lrgen.realisations.expressions import (
-    Expr,
-    Numbers,
-    add,
-    call,
-    div,
-    floordiv,
-    mod,
-    mul,
-    name,
-    power,
-    sub,
-)
+from lrgen.realisations.draft import Draft
+from lrgen.realisations.expressions import ONE, TWO, Expr, add, call, div, floordiv, mod, mul, name, power, sub
+from lrgen.realisations.layout import WIDTH
 
-Level = Callable[[Fraction], Expr]
+HALF = Fraction(1, 2)
 
 
 @dataclass
 class Piece:
-    """A phase in code.
+    """A phase in code: statements, and then its value."""
 
-    Attributes:
-        u: the steps since its begin; n: the number of its steps.
-        lines: statements before the value.
-        value: the multiplier.
-    """
-
-    u: Expr
-    n: Expr
     value: Expr
     lines: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Writer:
-    """How a writer writes formulas.
-
-    Attributes:
-        choices: drawn once for a realisation.
-        numbers: how numbers are written.
-        level: a level as an expression, perhaps by name.
-        names: the names of progress, cycle, position in the cycle and stage.
-    """
-
-    choices: Choices
-    numbers: Numbers
-    level: Level
-    progress: str = "progress"
-    cycle: str = "cycle"
-    position: str = "x"
-    stage: str = "stage"
-    clamp: str = ""
+def _one(d: Draft) -> Expr:
+    return d.numbers.real(Fraction(1))
 
 
-def affine(writer: Writer, constant: Fraction, slope: Fraction, x: Expr) -> Expr:
+def affine(d: Draft, constant: Fraction, slope: Fraction, x: Expr) -> Expr:
     """``constant + slope x``, with the numbers as they are."""
-    real = writer.numbers.real
+    real = d.numbers.real
     if slope == 0:
-        return writer.level(constant)
+        return d.level(constant)
     if constant == 0:
         return mul(real(slope), x)
     if slope < 0:
-        return sub(writer.level(constant), mul(real(-slope), x))
-    return add(writer.level(constant), mul(real(slope), x))
+        return sub(d.level(constant), mul(real(-slope), x))
+    return add(d.level(constant), mul(real(slope), x))
 
 
-def between(writer: Writer, a: Fraction, b: Fraction, weight: Expr, key: str) -> Expr:
+def _difference(d: Draft, a: Fraction, b: Fraction) -> Expr:
+    return sub(d.level(a), d.level(b)) if b else d.level(a)
+
+
+def _form(d: Draft, key: str, options: tuple[str, ...], a: Fraction, b: Fraction) -> str:
+    """Levels that have names are not folded into other numbers."""
+    if a in d.level_names or b in d.level_names:
+        options = tuple(option for option in options if option != "folded")
+    return d.choices.pick(key, options)
+
+
+def between(d: Draft, a: Fraction, b: Fraction, weight: Expr, key: str) -> Expr:
     """From ``a`` at weight 1 to ``b`` at weight 0."""
     if b == 0:
-        return mul(writer.level(a), weight) if a != 1 else weight
-    form = writer.choices.pick(f"{key}.between", ("folded", "open", "folded", "swapped"))
+        return mul(d.level(a), weight)
+    form = _form(d, f"{key}.between", ("folded", "open", "folded", "swapped"), a, b)
     if form == "folded":
-        return affine(writer, b, a - b, weight)
-    if form == "swapped" and a > b:
-        return add(mul(_difference(writer, a, b), weight), writer.level(b))
-    return add(writer.level(b), mul(_difference(writer, a, b), weight))
+        return affine(d, b, a - b, weight)
+    if a < b:
+        return sub(d.level(b), mul(_difference(d, b, a), weight))
+    if form == "swapped" and len(weight.text) < 36:
+        return add(mul(_difference(d, a, b), weight), d.level(b))
+    return add(d.level(b), mul(_difference(d, a, b), weight))
 
 
-def _difference(writer: Writer, a: Fraction, b: Fraction) -> Expr:
-    return sub(writer.level(a), writer.level(b)) if b else writer.level(a)
-
-
-def rising(writer: Writer, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
+def straight(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
     """From ``a`` at progress 0 to ``b`` at 1, on a straight line."""
-    real = writer.numbers.real
     if a == 0:
-        return p if b == 1 else mul(writer.level(b), p)
+        return mul(d.level(b), p)
     if b == 0:
-        return mul(writer.level(a), sub(real(Fraction(1)), p))
-    form = writer.choices.pick(f"{key}.line", ("folded", "open", "folded", "weights"))
-    if form == "open":
-        return add(writer.level(a), mul(_difference(writer, b, a), p))
-    if form == "weights":
-        return add(mul(writer.level(a), sub(real(Fraction(1)), p)), mul(writer.level(b), p))
-    return affine(writer, a, b - a, p)
+        return mul(d.level(a), sub(_one(d), p))
+    form = _form(d, f"{key}.line", ("folded", "open", "folded", "weights"), a, b)
+    if form == "weights" and 1 not in (a, b):
+        return add(mul(d.level(a), sub(_one(d), p)), mul(d.level(b), p))
+    if form == "folded":
+        return affine(d, a, b - a, p)
+    if b < a:
+        return sub(d.level(a), mul(_difference(d, a, b), p))
+    return add(d.level(a), mul(_difference(d, b, a), p))
 
 
-def _half_cosine(writer: Writer, p: Expr, key: str) -> Expr:
-    one, two = writer.numbers.real(Fraction(1)), writer.numbers.real(Fraction(2))
-    form = writer.choices.pick("cosine", ("half", "half", "over", "square", "minus"))
+def _half_cosine(d: Draft, p: Expr) -> Expr:
+    form = d.choices.pick("cosine", ("half", "half", "over", "over", "square", "minus"))
     cosine = call("math.cos", mul(name("math.pi"), p))
+    one = _one(d)
     if form == "half":
         return mul(Expr("0.5"), add(one, cosine))
     if form == "square":
-        return power(call("math.cos", div(mul(name("math.pi"), p), two)), Expr("2"))
+        return power(call("math.cos", div(mul(name("math.pi"), p), TWO)), TWO)
     if form == "minus":
-        return sub(one, mul(Expr("0.5"), sub(one, cosine)))
-    return div(add(one, cosine), two)
+        return sub(one, div(sub(one, cosine), TWO))
+    return div(add(one, cosine), TWO)
 
 
-def _root(writer: Writer, x: Expr) -> Expr:
-    return power(x, Expr("0.5")) if writer.choices.odds("root.power", 0.3) else call("math.sqrt", x)
+def _cosine(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
+    """``between`` on a half cosine; some fold the half into the levels."""
+    named = a in d.level_names or b in d.level_names
+    form = d.choices.pick(f"{key}.mean", ("", "", "", "mean", "rise"))
+    cosine = call("math.cos", mul(name("math.pi"), p))
+    if form == "mean" and not named:
+        middle, swing = (a + b) / 2, (a - b) / 2
+        if middle == swing:
+            return mul(d.numbers.real(middle), add(_one(d), cosine))
+        return affine(d, middle, swing, cosine)
+    if form == "rise" and b > a:
+        weight = mul(Expr("0.5"), sub(_one(d), cosine))
+        return straight(d, a, b, weight, key)
+    return between(d, a, b, _half_cosine(d, p), key)
 
 
-def _power(writer: Writer, x: Expr, exponent: Fraction) -> Expr:
-    if exponent == Fraction(1, 2):
-        return _root(writer, x)
-    return power(x, Expr(str(exponent)) if exponent.denominator == 1 else writer.numbers.real(exponent))
+def _root(d: Draft, x: Expr) -> Expr:
+    return power(x, Expr("0.5")) if d.choices.odds("root.power", 0.3) else call("math.sqrt", x)
 
 
-def needs_progress(phase: Phase) -> bool:
-    """Whether the value depends on the progress as a real number."""
-    return phase.shape not in (Shape.HOLD, Shape.STEPS) and not (phase.shape.is_cyclic and phase.count > 1)
+def _power(d: Draft, x: Expr, exponent: Fraction) -> Expr:
+    if exponent == HALF:
+        return _root(d, x)
+    return power(x, Expr(str(exponent)) if exponent.denominator == 1 else d.numbers.real(exponent))
 
 
-def value_of(writer: Writer, phase: Phase, p: Expr, key: str) -> Expr:
-    """The multiplier of a phase without stages, at progress p."""
-    a, b = phase.start, phase.end
-    one = writer.numbers.real(Fraction(1))
-    match phase.shape:
-        case Shape.HOLD:
-            return writer.level(a)
-        case Shape.LINEAR:
-            return rising(writer, a, b, p, key)
-        case Shape.COSINE | Shape.COSINE_CYCLES:
-            return between(writer, a, b, _half_cosine(writer, p, key), key)
-        case Shape.POLYNOMIAL:
-            return between(writer, a, b, _power(writer, sub(one, p), phase.power), key)
-        case Shape.ONE_MINUS_SQRT:
-            return between(writer, a, b, sub(one, _root(writer, p)), key)
-        case Shape.SAWTOOTH:
-            return between(writer, a, b, sub(one, p), key)
-        case Shape.TRIANGULAR:
-            return between(writer, phase.peak, a, _tent(writer, p), key)
-        case Shape.EXPONENTIAL:
-            return _exponential(writer, a, b, p, key)
-        case Shape.INVERSE_SQRT:
-            return _inverse_sqrt(writer, a, b, p)
-    raise AssertionError(phase.shape)
+def _tent(d: Draft, p: Expr) -> Expr:
+    if d.choices.odds("tent.min", 0.35):
+        return mul(TWO, call("min", p, sub(_one(d), p)))
+    return sub(_one(d), call("abs", sub(mul(TWO, p), _one(d))))
 
 
-def _tent(writer: Writer, p: Expr) -> Expr:
-    one, two = writer.numbers.real(Fraction(1)), Expr("2")
-    form = writer.choices.pick("tent", ("abs", "min", "abs"))
-    if form == "min":
-        return mul(two, call("min", p, sub(one, p)))
-    return sub(one, call("abs", sub(mul(two, p), one)))
-
-
-def _exponential(writer: Writer, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
-    form = writer.choices.pick("exponential", ("power", "power", "exp", "weights"))
-    ratio = _quotient(writer, b, a)
-    if form == "exp":
-        return mul(writer.level(a), call("math.exp", mul(p, call("math.log", ratio))))
-    if form == "weights" and a != 1:
-        one = writer.numbers.real(Fraction(1))
-        return mul(power(writer.level(a), sub(one, p)), power(writer.level(b), p))
-    return mul(writer.level(a), power(ratio, p))
-
-
-def _quotient(writer: Writer, a: Fraction, b: Fraction) -> Expr:
+def _quotient(d: Draft, a: Fraction, b: Fraction) -> Expr:
     """``a / b``: as a number if that is short."""
-    quotient = writer.numbers.real(a / b)
+    quotient = d.numbers.real(a / b)
     if b == 1:
-        return writer.level(a)
-    if len(quotient.text) <= 6 and quotient.is_simple and writer.choices.odds("quotient", 0.5):
+        return d.level(a)
+    if quotient.is_simple and len(quotient.text) <= 6 and d.choices.odds("quotient", 0.5):
         return quotient
-    return div(writer.level(a), writer.level(b))
+    return div(d.level(a), d.level(b))
 
 
-def _inverse_sqrt(writer: Writer, a: Fraction, b: Fraction, p: Expr) -> Expr:
-    one = writer.numbers.real(Fraction(1))
+def _exponential(d: Draft, a: Fraction, b: Fraction, p: Expr) -> Expr:
+    form = d.choices.pick("exponential", ("power", "power", "exp", "weights", "power"))
+    ratio = _quotient(d, b, a)
+    if form == "exp":
+        return mul(d.level(a), call("math.exp", mul(p, call("math.log", ratio))))
+    if form == "weights" and a != 1:
+        last = p if b == 1 else power(d.level(b), p)
+        first = power(d.level(a), sub(_one(d), p))
+        return first if b == 1 else mul(first, last)
+    return mul(d.level(a), power(ratio, p))
+
+
+def _inverse_sqrt(d: Draft, a: Fraction, b: Fraction, p: Expr) -> Expr:
     growth = (a / b) ** 2 - 1
-    inner = mul(writer.numbers.real(growth), p)
-    form = writer.choices.pick("inverse_sqrt", ("over", "over", "power"))
-    if form == "power":
-        return mul(writer.level(a), power(add(one, inner), Expr("-0.5")))
-    root = _root(writer, add(one, inner))
-    return div(writer.level(a), root)
+    inner = add(_one(d), mul(d.numbers.real(growth), p))
+    if a in d.level_names or b in d.level_names or not d.numbers.real(growth).is_simple:
+        ratio = power(Expr(_quotient(d, a, b).within(3)), TWO)
+        inner = add(_one(d), mul(sub(ratio, _one(d)), p))
+    if d.choices.odds("inverse_sqrt.power", 0.25):
+        return mul(d.level(a), power(inner, Expr("-0.5")))
+    return div(d.level(a), _root(d, inner))
 
 
-def piece_of(writer: Writer, phase: Phase, u: Expr, n: Expr, key: str) -> Piece:
-    """A phase at step u of n."""
-    piece = Piece(u, n, n)
-    if phase.shape is Shape.HOLD:
-        piece.value = writer.level(phase.start)
-    elif phase.shape is Shape.STEPS:
-        _stages(writer, phase, piece, key)
-    elif phase.shape.is_cyclic and phase.count > 1:
-        _cycles(writer, phase, piece, key)
-    else:
-        p = div(u, n)
-        if writer.clamp:
-            p = call("min", p, writer.numbers.real(Fraction(1)))
-        inline = phase.shape is Shape.LINEAR and u.is_simple and writer.choices.odds(f"{key}.inline", 0.6)
-        if not inline:
-            piece.lines.append(f"{writer.progress} = {p.text}")
-            p = name(writer.progress)
-        piece.value = value_of(writer, phase, p, key)
-    return piece
+def needs_steps(phase: Phase) -> bool:
+    """Whether the value needs the step and the number of steps, not the progress alone."""
+    return (phase.shape is Shape.STEPS or phase.shape.is_cyclic) and phase.count > 1
 
 
-def _stages(writer: Writer, phase: Phase, piece: Piece, key: str) -> None:
-    count = writer.numbers.integer(phase.count)
-    if phase.decay == 1 or phase.count == 1:
-        piece.value = writer.level(phase.start)
-        return
-    form = writer.choices.pick(f"{key}.stages", ("name", "inline", "levels"))
-    order = writer.choices.odds(f"{key}.stages.order", 0.5)
-    scaled = mul(piece.u, count) if order else mul(count, piece.u)
-    stage = floordiv(scaled, piece.n)
-    decay = writer.numbers.real(phase.decay)
-    if form == "levels" and phase.count <= 4:
-        levels = [writer.numbers.real(phase.start * phase.decay**k).text for k in range(phase.count)]
-        piece.lines.append(f"{writer.stage} = {stage.text}")
-        piece.value = Expr(f"({', '.join(levels)})[{writer.stage}]")
-        return
-    if form == "inline":
-        piece.value = mul(writer.level(phase.start), power(decay, stage))
-        return
-    piece.lines.append(f"{writer.stage} = {stage.text}")
-    piece.value = mul(writer.level(phase.start), power(decay, name(writer.stage)))
+def value_of(d: Draft, phase: Phase, p: Expr, key: str) -> Expr:
+    """The multiplier at progress p, or at the position p within a cycle that does not decay."""
+    a, b = phase.start, phase.end
+    match phase.shape:
+        case Shape.HOLD | Shape.STEPS:
+            return d.level(a)
+        case Shape.LINEAR:
+            return straight(d, a, b, p, key)
+        case Shape.COSINE | Shape.COSINE_CYCLES:
+            return _cosine(d, a, b, p, key)
+        case Shape.POLYNOMIAL:
+            return between(d, a, b, _power(d, sub(_one(d), p), phase.power), key)
+        case Shape.ONE_MINUS_SQRT:
+            if d.choices.odds(f"{key}.root", 0.3) and a > b:
+                return sub(d.level(a), mul(_difference(d, a, b), _root(d, p)))
+            return between(d, a, b, sub(_one(d), _root(d, p)), key)
+        case Shape.SAWTOOTH:
+            return straight(d, a, b, p, key)
+        case Shape.TRIANGULAR:
+            return between(d, phase.peak, a, _tent(d, p), key)
+        case Shape.EXPONENTIAL:
+            return _exponential(d, a, b, p)
+        case Shape.INVERSE_SQRT:
+            return _inverse_sqrt(d, a, b, p)
 
 
-def _cycles(writer: Writer, phase: Phase, piece: Piece, key: str) -> None:
-    count = writer.numbers.integer(phase.count)
-    scaled = mul(count, piece.u) if writer.choices.odds(f"{key}.order", 0.5) else mul(piece.u, count)
-    x, cycle = name(writer.position), name(writer.cycle)
+def piece_of(d: Draft, phase: Phase, u: Expr, n: Expr, key: str, *, clamp: bool = False, local: bool = True) -> Piece:
+    """A phase at step u of n.
+
+    Args:
+        key: of choices.
+        clamp: whether progress stops at 1.
+        local: whether steps since the begin may get a name.
+    """
+    if phase.shape is Shape.HOLD or (phase.shape is Shape.STEPS and not needs_steps(phase)):
+        return Piece(d.level(phase.start))
+    lines: list[str] = []
+    long = len(u.text) + len(n.text) > WIDTH - 36
+    if local and not u.is_simple and (long or d.choices.odds("u.named", 0.2)):
+        own = _name(d, "name.u", ("elapsed", "since", "done", "offset", "u", "k", f"local_{d.step}"))
+        lines.append(f"{own} = {u.text}")
+        u = name(own)
+        if not n.is_simple:
+            own = _name(d, "name.n", ("span", "length", "duration", "n", "width"))
+            lines.append(f"{own} = {n.text}")
+            n = name(own)
+    elif needs_steps(phase) and not n.is_simple and d.choices.odds("n.named", 0.6):
+        own = _name(d, "name.n", ("span", "length", "duration", "n", "width"))
+        lines.append(f"{own} = {n.text}")
+        n = name(own)
+    if needs_steps(phase):
+        staged = _stages(d, phase, u, n, key) if phase.shape is Shape.STEPS else _cycles(d, phase, u, n, key)
+        return Piece(staged.value, [*lines, *staged.lines])
+    p = div(u, n)
+    if clamp:
+        p = call("min", p, _one(d)) if d.choices.odds("clamp.order", 0.4) else call("min", _one(d), p)
+    inline = phase.shape in (Shape.LINEAR, Shape.EXPONENTIAL) and len(p.text) < 30 and not clamp
+    if not (inline and d.choices.odds(f"inline.{u.is_simple}", 0.65 if u.is_simple else 0.3)):
+        own = _name(d, "name.progress", ("progress", "progress", "p", "frac", "t", "x", "pct", "s", "ratio"))
+        value = value_of(d, phase, name(own), key)
+        return Piece(p, lines) if value.text == own else Piece(value, [*lines, f"{own} = {p.text}"])
+    return Piece(value_of(d, phase, p, key), lines)
+
+
+def _name(d: Draft, key: str, options: tuple[str, ...]) -> str:
+    """A name of a local variable: the same in all branches."""
+    own = f"{key}!"
+    if own not in d.locals:
+        d.locals[own] = d.fresh(key, options)
+    return d.locals[own]
+
+
+def progress_name(d: Draft) -> str:
+    """The name of the progress within a phase."""
+    return _name(d, "name.progress", ("progress", "progress", "p", "frac", "t", "x", "pct", "s", "ratio"))
+
+
+def _scaled(d: Draft, phase: Phase, u: Expr, key: str) -> Expr:
+    count = d.numbers.integer(phase.count)
+    if d.numbers.integer(phase.count).text == "1":
+        return u
+    return mul(count, u) if d.choices.odds("count.first", 0.5) else mul(u, count)
+
+
+def _stages(d: Draft, phase: Phase, u: Expr, n: Expr, key: str) -> Piece:
     if phase.decay == 1:
-        piece.lines.append(f"{x.text} = {div(mod(scaled, piece.n), piece.n).text}")
-        piece.value = value_of(writer, phase, x, key)
-        return
-    form = writer.choices.pick(f"{key}.cycles", ("divmod", "floor", "divmod"))
+        return Piece(d.level(phase.start))
+    stage = floordiv(_scaled(d, phase, u, key), n)
+    if n.text.isdigit() and int(n.text) % phase.count == 0 and d.choices.odds("stage.size", 0.8):
+        stage = floordiv(u, d.numbers.integer(int(n.text) // phase.count))
+    form = d.choices.pick("stages", ("name", "inline", "levels", "name"))
+    decay = d.numbers.real(phase.decay)
+    own = _name(d, "name.stage", ("stage", "stage", "drops", "k", "n_drops", "level"))
+    if form == "levels" and phase.count <= 4:
+        levels = ", ".join(d.numbers.real(phase.start * phase.decay**k).text for k in range(phase.count))
+        if len(levels) < 40:
+            if d.choices.odds("levels.list", 0.4):
+                return Piece(Expr(f"[{levels}][{own}]"), [f"{own} = {stage.text}"])
+            return Piece(Expr(f"({levels})[{own}]"), [f"{own} = {stage.text}"])
+    if form == "inline":
+        return Piece(mul(d.level(phase.start), power(decay, stage)))
+    return Piece(mul(d.level(phase.start), power(decay, name(own))), [f"{own} = {stage.text}"])
+
+
+def _cycles(d: Draft, phase: Phase, u: Expr, n: Expr, key: str) -> Piece:
+    lines: list[str] = []
+    position = _name(d, "name.position", ("x", "pos", "within", "phase", "position", "r"))
+    whole = n.text.isdigit() and int(n.text) % phase.count == 0 and d.choices.odds("cycle.size", 0.8)
+    scaled = u if whole else _scaled(d, phase, u, key)
+    if whole:
+        n = d.numbers.integer(int(n.text) // phase.count)
+    if phase.decay == 1:
+        lines.append(f"{position} = {div(mod(scaled, n), n).text}")
+        return Piece(value_of(d, phase, name(position), key), lines)
+    cycle = _name(d, "name.cycle", ("cycle", "cycle", "k", "n_cycle", "c", "index"))
+    form = d.choices.pick("cycles", ("divmod", "floor", "mod", "divmod"))
     if form == "divmod":
-        piece.lines.append(f"{cycle.text}, rest = divmod({scaled.text}, {piece.n.text})")
-        piece.lines.append(f"{x.text} = {div(name('rest'), piece.n).text}")
+        rest = _name(d, "name.rest", ("rest", "offset", "remainder", "left", "r"))
+        lines.append(f"{cycle}, {rest} = divmod({scaled.text}, {n.text})")
+        lines.append(f"{position} = {div(name(rest), n).text}")
+    elif form == "floor":
+        lines.append(f"{cycle} = {floordiv(scaled, n).text}")
+        lines.append(f"{position} = {sub(div(scaled, n), name(cycle)).text}")
     else:
-        piece.lines.append(f"{cycle.text} = {floordiv(scaled, piece.n).text}")
-        piece.lines.append(f"{x.text} = {sub(div(scaled, piece.n), cycle).text}")
-    decay = power(writer.numbers.real(phase.decay), cycle)
-    low = phase.start if phase.shape is Shape.TRIANGULAR else phase.end
-    high = phase.peak if phase.shape is Shape.TRIANGULAR else phase.start
-    weight = {
-        Shape.TRIANGULAR: lambda: _tent(writer, x),
-        Shape.SAWTOOTH: lambda: sub(writer.numbers.real(Fraction(1)), x),
-        Shape.COSINE_CYCLES: lambda: _half_cosine(writer, x, key),
-    }[phase.shape]()
-    if writer.choices.odds(f"{key}.amplitude", 0.5) and low != high:
-        amplitude = mul(_difference(writer, high, low), decay) if high != 1 or low else decay
-        piece.lines.append(f"amplitude = {amplitude.text}")
-        product = mul(name("amplitude"), weight)
+        lines.append(f"{cycle} = {floordiv(scaled, n).text}")
+        lines.append(f"{position} = {div(mod(scaled, n), n).text}")
+    decay = power(d.numbers.real(phase.decay), name(cycle))
+    low, high = (phase.start, phase.peak) if phase.shape is Shape.TRIANGULAR else (phase.end, phase.start)
+    x = name(position)
+    if phase.shape is Shape.TRIANGULAR:
+        weight = _tent(d, x)
     else:
-        product = mul(mul(writer.numbers.real(abs(high - low)), decay), weight)
-        if low > high:
-            piece.value = sub(writer.level(low), product)
-            return
-    piece.value = add(writer.level(low), product) if low else product
+        weight = sub(_one(d), x) if phase.shape is Shape.SAWTOOTH else _half_cosine(d, x)
+    size = abs(high - low)
+    if high in d.level_names or low in d.level_names:
+        amplitude = mul(_difference(d, max(high, low), min(high, low)), decay)
+    else:
+        amplitude = mul(d.numbers.real(size), decay)
+    if d.choices.odds("amplitude", 0.5):
+        own = _name(d, "name.amplitude", ("amplitude", "height", "swing", "amp"))
+        lines.append(f"{own} = {amplitude.text}")
+        amplitude = name(own)
+    product = mul(amplitude, weight)
+    if low > high:
+        return Piece(sub(d.level(low), product), lines)
+    return Piece(add(d.level(low), product) if low else product, lines)
+
+
+__all__ = ["ONE", "Piece", "affine", "between", "needs_steps", "piece_of", "progress_name", "straight", "value_of"]

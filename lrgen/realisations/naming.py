@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from fractions import Fraction
 
 from lrgen.curves.compositions import Phase, Shape
 from lrgen.realisations.choices import Choices
@@ -94,3 +95,37 @@ def ends(choices: Choices, labels: Sequence[str], noun: str) -> tuple[str, ...]:
         else:
             names.append(f"{label}_end")
     return tuple(names)
+
+
+def levels(
+    choices: Choices, phases: Sequence[Phase], labels: Sequence[str], absolute: bool
+) -> dict[Fraction, str]:
+    """Names of the levels that a reader would look for; 0 and 1 have none."""
+    suffix = "lr" if absolute else choices.pick("level.suffix", ("factor", "factor", "ratio", "scale", "level"))
+    named: dict[Fraction, str] = {}
+    values = [value for phase in phases for value in (phase.start, phase.end)]
+    values += [phase.peak for phase in phases if phase.shape is Shape.TRIANGULAR]
+    top, last = max(values), phases[-1].end
+
+    def add(value: Fraction, name: str) -> None:
+        if value not in named and value != 0 and (absolute or value != 1) and name not in named.values():
+            named[value] = name
+
+    if absolute or top != 1:
+        add(top, f"{choices.pick('level.top', ('peak', 'max', 'peak'))}_{suffix}")
+    add(last, f"{choices.pick('level.last', ('min', 'final', 'end', 'min'))}_{suffix}")
+    if phases[0].rises:
+        add(phases[0].start, f"{choices.pick('level.first', ('start', 'init', 'initial', 'warmup_start'))}_{suffix}")
+    for phase, label in zip(phases, labels, strict=True):
+        if phase.shape is Shape.HOLD:
+            add(phase.start, f"{label}_{suffix}")
+    return named
+
+
+def class_name(choices: Choices, labels: Sequence[str], suffixes: Sequence[str]) -> str:
+    """A class named for its first phases, or plainly."""
+    suffix = choices.pick("class.suffix", suffixes)
+    if choices.odds("class.plain", 0.3):
+        return choices.pick("class.prefix", ("Phased", "Piecewise", "Custom", "Staged", "Training")) + suffix
+    own = labels[: choices.pick("class.length", (1, 2, 2, 3))]
+    return "".join(part.capitalize() for label in own for part in label.split("_")) + suffix

@@ -1,11 +1,36 @@
 """A closed function, and a loop over param_groups."""
 
 from lrgen.curves.compositions import Composition
+from lrgen.realisations.bodies import body
+from lrgen.realisations.branches import assigning
 from lrgen.realisations.choices import Choices
-from lrgen.realisations.draft import draft
-from lrgen.realisations.factors import body
+from lrgen.realisations.comments import docstring
+from lrgen.realisations.containers import (
+    FACTORS,
+    RATES,
+    arguments,
+    constants,
+    free,
+    groups_of,
+    local_settings,
+    returns,
+    sequence,
+)
+from lrgen.realisations.draft import Draft, draft
+from lrgen.realisations.expressions import mul, name
 from lrgen.realisations.layout import assembled, indented, signature
 from lrgen.realisations.realisation import Call, Interface, Realisation, Style
+
+SETTERS = (
+    "set_lr",
+    "adjust_learning_rate",
+    "update_lr",
+    "apply_lr",
+    "set_learning_rate",
+    "adjust_lr",
+    "update_learning_rate",
+    "schedule_lr",
+)
 
 
 def check(composition: Composition) -> None:
@@ -13,31 +38,118 @@ def check(composition: Composition) -> None:
 
 
 def write(composition: Composition, choices: Choices) -> Realisation:
-    """A function of the step, and one that sets the learning rate of each parameter group."""
-    d = draft(composition, choices)
-    entry = choices.pick("entry", ("set_lr", "adjust_learning_rate", "update_lr", "apply_lr"))
-    inner = choices.pick("inner", ("factor", "lr_factor", "multiplier", "schedule"))
-    total = [d.total] if d.takes_total else []
-    lines = [*signature(inner, [d.step, *total]), *indented([*d.setup, *body(d)])]
-    setter = signature(entry, ["optimizer", d.step, *total, "base_lr"])
-    arguments = ", ".join([d.step, *total])
-    setter += indented([f"lr = base_lr * {inner}({arguments})"])
-    groups = composition.groups
-    if groups == (1,):
-        setter += indented(["for group in optimizer.param_groups:", '    group["lr"] = lr'])
+    """A function of the step that gives the learning rate, or sets that of each parameter group."""
+    absolute = choices.odds("absolute", 0.35)
+    d = draft(composition, choices, absolute=absolute)
+    form = choices.pick("function.form", ("rate", "setter", "two", "two", "factor"))
+    if form == "rate" and groups_of(d) is None:
+        return _rate(d)
+    if form == "setter":
+        return _setter(d)
+    return _two(d)
+
+
+def _base(d: Draft) -> str:
+    return d.fresh("name.base", ("base_lr", "base_lr", "lr", "max_lr", "peak_lr", "initial_lr"))
+
+
+def _rate(d: Draft) -> Realisation:
+    """The learning rate at a step."""
+    entry = d.fresh("entry.rate", RATES)
+    interface = Interface(Call.RATE, entry, takes_horizon=d.takes_total, takes_lr=not d.absolute)
+    if d.absolute:
+        function = free(d, entry)
+        return Realisation(Style.FUNCTION, assembled([constants(d), function]), interface)
+    base = _base(d)
+    value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
+    lines = body(d, assigning(value))
+    parameters = [d.parameter(own, "int") for own in arguments(d)] + [d.parameter(base, "float"), *d.defaults()]
+    last = f"return {base} * {value}" if d.choices.odds("order", 0.7) else f"return {value} * {base}"
+    function = [
+        *signature(entry, parameters, returns(d, "float")),
+        *indented([*docstring(d), *local_settings(d), *d.setup, *lines, last]),
+    ]
+    return Realisation(Style.FUNCTION, assembled([constants(d), function]), interface)
+
+
+def loop_over_groups(d: Draft, lr: str) -> list[str]:
+    """Statements that give each parameter group its learning rate; ``lr`` is an expression."""
+    group = d.fresh("name.group", ("group", "group", "param_group", "g", "pg"))
+    multipliers = groups_of(d)
+    if multipliers is None:
+        return [f"for {group} in optimizer.param_groups:", f'    {group}["lr"] = {lr}']
+    values = sequence(d, multipliers)
+    own = d.fresh("name.m", ("m", "multiplier", "mult", "ratio", "scale"))
+    scaled = mul(name(lr), name(own)).text if d.choices.odds("groups.order", 0.6) else mul(name(own), name(lr)).text
+    form = d.choices.pick("groups", ("zip", "zip", "named", "enumerate", "index"))
+    if form == "zip":
+        return [f"for {group}, {own} in zip(optimizer.param_groups, {values}):", f'    {group}["lr"] = {scaled}']
+    all_of = d.fresh("name.multipliers", ("multipliers", "group_multipliers", "lr_mults", "scales"))
+    if form == "named":
+        return [
+            f"{all_of} = {values}",
+            f"for {group}, {own} in zip(optimizer.param_groups, {all_of}):",
+            f'    {group}["lr"] = {scaled}',
+        ]
+    if form == "enumerate":
+        return [
+            f"{all_of} = {values}",
+            f"for i, {group} in enumerate(optimizer.param_groups):",
+            f'    {group}["lr"] = {lr} * {all_of}[i]',
+        ]
+    return [
+        f'optimizer.param_groups[{i}]["lr"] = {lr if group == 1 else f"{text} * {lr}"}'
+        for i, (group, text) in enumerate(zip(d.composition.groups, multipliers, strict=True))
+    ]
+
+
+def _two(d: Draft) -> Realisation:
+    """A function of the step, and one that sets the learning rate of each group."""
+    entry = d.fresh("entry.setter", SETTERS)
+    inner = d.fresh("inner", RATES if d.absolute else FACTORS)
+    function = free(d, inner)
+    own = arguments(d)
+    parameters = [d.parameter("optimizer", "Optimizer"), *(d.parameter(each, "int") for each in own)]
+    call = f"{inner}({', '.join(own)})"
+    lines: list[str] = []
+    if d.absolute:
+        lr, value = d.fresh("name.lr", ("lr", "lr", "new_lr", "rate")), call
     else:
-        values = ", ".join(d.numbers.real(group).text for group in groups)
-        comma = "," if len(groups) == 1 else ""
-        setter += indented(
-            [
-                f"multipliers = ({values}{comma})",
-                "for group, scale in zip(optimizer.param_groups, multipliers):",
-                '    group["lr"] = lr * scale',
-            ]
-        )
-    imports = ["import math"] if "math." in "\n".join(lines) else []
-    return Realisation(
-        Style.FUNCTION,
-        assembled(imports, [lines, setter]),
-        Interface(Call.SETTER, entry, takes_horizon=d.takes_total),
-    )
+        base = _base(d)
+        parameters.append(d.parameter(base, "float"))
+        lr = d.fresh("name.lr", ("lr", "lr", "new_lr", "rate", "current_lr"))
+        value = f"{base} * {call}" if d.choices.odds("order", 0.7) else f"{call} * {base}"
+    if groups_of(d) is None and not d.choices.odds("lr.named", 0.7):
+        lines += loop_over_groups(d, value)
+    else:
+        lines += [f"{lr} = {value}", *loop_over_groups(d, lr)]
+        if d.choices.odds("lr.returned", 0.15):
+            lines.append(f"return {lr}")
+    kind = returns(d, "float" if lines[-1].startswith("return") else "None")
+    setter = [*signature(entry, parameters, kind), *indented(lines)]
+    interface = Interface(Call.SETTER, entry, takes_horizon=d.takes_total, takes_lr=not d.absolute)
+    return Realisation(Style.FUNCTION, assembled([constants(d), function, setter]), interface)
+
+
+def _setter(d: Draft) -> Realisation:
+    """One function that computes the learning rate and sets it."""
+    entry = d.fresh("entry.setter", SETTERS)
+    parameters = [d.parameter("optimizer", "Optimizer"), *(d.parameter(own, "int") for own in arguments(d))]
+    if d.absolute:
+        lr = d.fresh("name.lr", ("lr", "lr", "new_lr", "rate"))
+        lines = [*body(d, assigning(lr)), *loop_over_groups(d, lr)]
+    else:
+        base = _base(d)
+        parameters.append(d.parameter(base, "float"))
+        value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
+        lines = body(d, assigning(value))
+        if groups_of(d) is None:
+            lines += loop_over_groups(d, f"{base} * {value}")
+        else:
+            lr = d.fresh("name.lr", ("lr", "new_lr", "rate", "current_lr"))
+            lines += [f"{lr} = {base} * {value}", *loop_over_groups(d, lr)]
+    parameters += d.defaults()
+    inner = [*docstring(d), *local_settings(d), *d.setup, *lines]
+    setter = [*signature(entry, parameters, returns(d, "None")), *indented(inner)]
+    interface = Interface(Call.SETTER, entry, takes_horizon=d.takes_total, takes_lr=not d.absolute)
+    return Realisation(Style.FUNCTION, assembled([constants(d), setter]), interface)

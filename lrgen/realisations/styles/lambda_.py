@@ -1,11 +1,34 @@
 """A callable for LambdaLR."""
 
 from lrgen.curves.compositions import Composition
+from lrgen.realisations import naming
 from lrgen.realisations.choices import Choices
-from lrgen.realisations.draft import draft
-from lrgen.realisations.factors import body
-from lrgen.realisations.layout import assembled, indented, signature
+from lrgen.realisations.comments import docstring
+from lrgen.realisations.containers import (
+    FACTORS,
+    arguments,
+    closure,
+    constants,
+    free,
+    functor,
+    groups_of,
+    lambdas,
+    returns,
+)
+from lrgen.realisations.draft import Draft, draft
+from lrgen.realisations.layout import assembled, called, indented, signature
 from lrgen.realisations.realisation import Call, Interface, Realisation, Style
+
+BUILDERS = (
+    "make_scheduler",
+    "build_scheduler",
+    "get_scheduler",
+    "create_scheduler",
+    "make_lr_scheduler",
+    "get_lr_scheduler",
+    "configure_scheduler",
+    "scheduler_for",
+)
 
 
 def check(composition: Composition) -> None:
@@ -13,41 +36,79 @@ def check(composition: Composition) -> None:
 
 
 def write(composition: Composition, choices: Choices) -> Realisation:
-    """A function that builds the scheduler, with the multiplier as a closure."""
-    d = draft(composition, choices)
-    entry = choices.pick("entry", ("make_scheduler", "build_scheduler", "get_scheduler", "create_scheduler"))
-    inner = choices.pick("inner", ("factor", "lr_lambda", "multiplier", "schedule", "lr_factor"))
-    hints = choices.odds("hints", 0.7)
-    parameters = ["optimizer: Optimizer" if hints else "optimizer"]
+    """A function that builds the scheduler, or the callable alone."""
+    form = choices.pick("lambda.form", ("closure", "closure", "closure", "free", "class", "factory", "alone"))
+    if form == "class":
+        d = draft(composition, choices, prefix="self.", places=("self", "module", "self"))
+    else:
+        places = ("local", "module", "default") if form in ("free", "alone") else ("local", "module")
+        d = draft(composition, choices, places=places)
+    if form == "alone" and groups_of(d) is None:
+        entry = d.fresh("inner", FACTORS)
+        function = free(d, entry)
+        code = assembled([constants(d), function])
+        return Realisation(Style.LAMBDA, code, Interface(Call.FACTOR, entry, takes_horizon=d.takes_total))
+    entry = d.fresh("entry", BUILDERS)
+    above: list[list[str]] = []
+    within: list[str] = []
+    if form == "class":
+        own = naming.class_name(choices, d.labels, ("Schedule", "Factor", "Multiplier", "Lambda"))
+        above = [functor(d, own)]
+        function = d.fresh("instance", ("schedule", "factor", "lr_lambda", "curve"))
+        within = [f"{function} = {own}({d.total if d.takes_total else ''})"]
+        if groups_of(d) is None and choices.odds("instance.inline", 0.6):
+            function, within = within[0].split(" = ", 1)[1], []
+    elif form in ("free", "alone"):
+        own = d.fresh("inner", FACTORS)
+        above = [free(d, own)]
+        function = own
+        if d.takes_total:
+            if choices.odds("partial", 0.4):
+                function = f"partial({own}, {d.total}={d.total})"
+            else:
+                function = f"lambda {d.step}: {own}({', '.join(arguments(d))})"
+            if groups_of(d) is not None:
+                if function.startswith("lambda"):
+                    bound = d.fresh("bound", ("base", "shared", "curve", "common"))
+                    within = [f"def {bound}({d.step}):", f"    return {own}({', '.join(arguments(d))})", ""]
+                else:
+                    bound = d.fresh("bound", ("base", "shared", "curve", "common"))
+                    within = [f"{bound} = {function}"]
+                function = bound
+    elif form == "factory":
+        own = d.fresh("inner", FACTORS)
+        factory = d.fresh("factory", ("make_lambda", "make_factor", "build_lambda", "schedule_fn", "get_lambda"))
+        inner = closure(d, own)
+        kind = "Callable[[int], float]" if d.hints else ""
+        above = [
+            [
+                *signature(factory, [d.parameter(d.total, "int")] if d.takes_total else [], kind),
+                *indented([*docstring(d), *inner, f"return {own}"]),
+            ]
+        ]
+        function = f"{factory}({d.total if d.takes_total else ''})"
+        if groups_of(d) is not None:
+            bound = d.fresh("bound", ("base", "shared", "curve", "common"))
+            within = [f"{bound} = {function}"]
+            function = bound
+    else:
+        function = d.fresh("inner", FACTORS)
+        within = closure(d, function)
+    return _built(d, entry, above, within, function)
+
+
+def _built(d: Draft, entry: str, above: list[list[str]], within: list[str], function: str) -> Realisation:
+    parameters = [d.parameter("optimizer", "Optimizer")]
     if d.takes_total:
-        parameters.append(f"{d.total}: int" if hints else d.total)
-    lines = signature(entry, parameters, "LambdaLR" if hints else "")
-    lines += indented(d.setup)
-    if d.setup:
-        lines.append("")
-    head = f"def {inner}({d.step}: int) -> float:" if hints else f"def {inner}({d.step}):"
-    lines += indented([head, *indented(body(d)), "", *_returned(d, inner)])
-    imports = ["from torch.optim.lr_scheduler import LambdaLR"]
-    if hints:
-        imports.append("from torch.optim import Optimizer")
-    text = "\n".join(lines)
-    if "math." in text:
-        imports.append("import math")
+        parameters.append(d.parameter(d.total, "int"))
+    more, argument = lambdas(d, function)
+    last = called("return LambdaLR", ["optimizer", argument], depth=1)
+    if d.choices.odds("keyword", 0.25):
+        last = called("return LambdaLR", ["optimizer", f"lr_lambda={argument}"], depth=1)
+    documented = docstring(d, "docstring.build") if not above else []
+    lines = [*signature(entry, parameters, returns(d, "LambdaLR")), *indented([*documented, *within, *more, *last])]
     return Realisation(
         Style.LAMBDA,
-        assembled(imports, [lines]),
+        assembled([constants(d), *above, lines]),
         Interface(Call.SCHEDULER, entry, takes_horizon=d.takes_total),
     )
-
-
-def _returned(d, inner):
-    groups = d.composition.groups
-    if groups == (1,):
-        return [f"return LambdaLR(optimizer, {inner})"]
-    values = ", ".join(d.numbers.real(group).text for group in groups)
-    comma = "," if len(groups) == 1 else ""
-    return [
-        f"multipliers = ({values}{comma})",
-        f"lambdas = [lambda {d.step}, m=m: m * {inner}({d.step}) for m in multipliers]",
-        "return LambdaLR(optimizer, lambdas)",
-    ]

@@ -1,0 +1,47 @@
+"""The body of a function of the step, in one of its forms."""
+
+from collections.abc import Callable
+
+from lrgen.realisations import branches, dispatch
+from lrgen.realisations.branches import Emit, repeated, returning
+from lrgen.realisations.draft import Draft
+from lrgen.realisations.expressions import name
+
+Form = Callable[[Draft, Emit], list[str]]
+
+_RETURNING: tuple[Form, ...] = (
+    branches.early,
+    branches.early,
+    branches.early,
+    branches.descending,
+    branches.chain,
+    branches.consuming,
+    branches.consuming,
+    dispatch.bisecting,
+    dispatch.by_progress,
+    dispatch.looping,
+    dispatch.helping,
+)
+_ASSIGNING: tuple[Form, ...] = (branches.chain, branches.chain, dispatch.bisecting)
+
+
+def body(d: Draft, out: Emit = returning) -> list[str]:
+    """Statements that compute the multiplier at ``d.step`` and return it, or give it to ``out``."""
+    if out is not returning:
+        form = d.choices.pick("form.assigning", _ASSIGNING if len(d.phases) > 1 else _ASSIGNING[:1])
+    elif branches.can_clamp(d) and d.choices.odds("form.clamped", 0.3):
+        form = branches.clamped
+    elif dispatch.can_ternary(d) and d.choices.odds("form.ternary", 0.5):
+        form = dispatch.ternary
+    elif len(d.phases) == 1:
+        form = d.choices.pick("form.single", (branches.early, branches.early, branches.chain))
+    else:
+        form = d.choices.pick("form", _RETURNING)
+    lines, own = repeated(d, out)
+    if out is returning and form is branches.chain and d.choices.odds("chain.assigned", 0.5):
+        target = d.fresh("name.value", ("factor", "scale", "value", "multiplier", "mult"))
+        lines += [*form(d, branches.assigning(target)), *own(name(target))]
+    else:
+        lines += form(d, own)
+    assert d.setup is not None  # its settings are known before they are written
+    return lines

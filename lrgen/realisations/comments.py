@@ -1,0 +1,111 @@
+"""Comments and docstrings, in the words of the field."""
+
+import textwrap
+from collections.abc import Sequence
+from fractions import Fraction
+
+from lrgen.curves.compositions import Phase, Shape
+from lrgen.realisations.draft import Draft
+from lrgen.realisations.expressions import decimal
+
+_WORDS = {
+    Shape.HOLD: ("constant", "hold", "plateau"),
+    Shape.LINEAR: ("linear decay", "linear", "linear anneal"),
+    Shape.COSINE: ("cosine decay", "cosine", "cosine annealing"),
+    Shape.POLYNOMIAL: ("polynomial decay", "polynomial"),
+    Shape.EXPONENTIAL: ("exponential decay", "exponential"),
+    Shape.ONE_MINUS_SQRT: ("1 - sqrt decay", "1 - sqrt"),
+    Shape.INVERSE_SQRT: ("inverse square root decay", "inverse square root"),
+    Shape.STEPS: ("step decay", "staircase"),
+    Shape.TRIANGULAR: ("triangular cycles", "triangular wave"),
+    Shape.SAWTOOTH: ("sawtooth", "linear decay with restarts"),
+    Shape.COSINE_CYCLES: ("cosine with restarts", "cosine annealing with restarts"),
+}
+_RISES = {
+    Shape.LINEAR: ("linear increase", "linear ramp"),
+    Shape.COSINE: ("cosine increase", "cosine ramp"),
+    Shape.POLYNOMIAL: ("polynomial increase", "polynomial ramp"),
+    Shape.EXPONENTIAL: ("exponential increase", "exponential ramp"),
+    Shape.ONE_MINUS_SQRT: ("square root increase", "square root ramp"),
+    Shape.STEPS: ("steps up", "increasing steps"),
+}
+_WARMUPS = {
+    Shape.LINEAR: ("linear warm-up", "warm-up"),
+    Shape.COSINE: ("cosine warm-up", "warm-up along a cosine"),
+    Shape.POLYNOMIAL: ("polynomial warm-up", "warm-up"),
+    Shape.EXPONENTIAL: ("exponential warm-up", "warm-up"),
+}
+
+
+def number(value: Fraction) -> str:
+    """A level in a sentence."""
+    return decimal(value) or str(value)
+
+
+def words(d: Draft, i: int, key: str) -> str:
+    """A phase in two or three words."""
+    phase = d.phases[i]
+    options: Sequence[str] = _WORDS[phase.shape]
+    if phase.rises:
+        options = _RISES.get(phase.shape, options)
+        if i == 0:
+            options = _WARMUPS.get(phase.shape, options)
+    elif i and i == len(d.phases) - 1 and phase.shape in (Shape.LINEAR, Shape.ONE_MINUS_SQRT):
+        options = (*options, "cooldown")
+    if phase.shape is Shape.COSINE_CYCLES and phase.count == 1:
+        options = _WORDS[Shape.COSINE]
+    return d.choices.pick(f"{key}.{phase.kind}.{i == 0}", options)
+
+
+def _levels(phase: Phase) -> str:
+    if phase.shape is Shape.HOLD:
+        return f"at {number(phase.start)}"
+    if phase.shape is Shape.STEPS:
+        return f"by {number(phase.decay)}, {phase.count} stages"
+    if phase.shape is Shape.TRIANGULAR:
+        return f"between {number(phase.start)} and {number(phase.peak)}"
+    return f"from {number(phase.start)} to {number(phase.end)}"
+
+
+def of_phase(d: Draft, i: int) -> str:
+    """A comment above the lines of a phase; empty for most writers."""
+    if not d.choices.odds("comments", 0.3):
+        return ""
+    text = words(d, i, "comment")
+    form = d.choices.pick("comment.form", ("words", "words", "levels"))
+    if form == "levels":
+        text = f"{text} {_levels(d.phases[i])}"
+    if d.choices.odds("comment.capital", 0.4):
+        text = f"{text[0].upper()}{text[1:]}" + ("." if d.choices.odds("comment.stop", 0.5) else "")
+    return f"# {text}"
+
+
+def sentence(d: Draft, key: str) -> str:
+    """The phases in a sentence."""
+    phases = d.phases
+    with_levels = d.choices.odds(f"{key}.levels", 0.4)
+    parts = [words(d, i, key) + (f" {_levels(phases[i])}" if with_levels else "") for i in range(len(phases))]
+    if len(parts) == 1:
+        text = parts[0]
+    else:
+        joint = d.choices.pick(f"{key}.joint", (", then ", " and then ", ", followed by "))
+        text = f"{', '.join(parts[:-1])}{joint}{parts[-1]}"
+    if d.composition.repeats > 1:
+        text += f", {d.choices.pick(f'{key}.times', ('repeated', 'played'))} {d.composition.repeats} times"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def docstring(d: Draft, key: str = "docstring", depth: int = 1, lead: str = "", odds: float = 0.4, title: str = "") -> list[str]:
+    """A docstring, or nothing."""
+    if not d.choices.odds(key, odds):
+        return []
+    text = lead + (sentence(d, key) if not lead else f"{sentence(d, key)[0].lower()}{sentence(d, key)[1:]}")
+    width = 88 - 4 * depth
+    if len(text) + 6 <= width:
+        return [f'"""{text}"""']
+    kind = title or d.choices.pick(f"{key}.title", ("Learning rate schedule.", "Multiplier of the base learning rate."))
+    if d.absolute and not title:
+        kind = "Learning rate schedule."
+    text = text.removeprefix(lead)
+    text = f"{text[0].upper()}{text[1:]}"
+    return [f'"""{kind}', "", *textwrap.wrap(text, width), '"""']
