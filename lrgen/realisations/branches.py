@@ -196,7 +196,8 @@ def can_clamp(d: Draft) -> bool:
     return (
         2 <= len(phases) <= 3
         and first.shape is Shape.LINEAR
-        and (first.start, first.end) == (0, 1)
+        and first.start == 0
+        and first.end == 1
         and not needs_steps(last)
         and last.start == 1
         and (len(phases) == 2 or (phases[1].shape is Shape.HOLD and phases[1].start == 1))

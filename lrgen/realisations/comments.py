@@ -95,7 +95,9 @@ def sentence(d: Draft, key: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def docstring(d: Draft, key: str = "docstring", depth: int = 1, lead: str = "", odds: float = 0.4, title: str = "") -> list[str]:
+def docstring(
+    d: Draft, key: str = "docstring", depth: int = 1, lead: str = "", odds: float = 0.4, title: str = ""
+) -> list[str]:
     """A docstring, or nothing."""
     if not d.choices.odds(key, odds):
         return []

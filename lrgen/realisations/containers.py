@@ -1,6 +1,7 @@
 """What the body of a schedule stands in: a function, a closure, a class that is called; and the groups' multipliers."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from lrgen.realisations.bodies import body
 from lrgen.realisations.comments import docstring
@@ -93,7 +94,7 @@ def functor(d: Draft, own: str) -> list[str]:
 
 def groups_of(d: Draft) -> list[str] | None:
     """The multipliers of the groups as texts; None for a single group at 1."""
-    if d.composition.groups == (1,):
+    if d.composition.groups == (Fraction(1),):
         return None
     return [d.numbers.real(group).text for group in d.composition.groups]
 

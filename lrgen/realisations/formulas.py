@@ -6,7 +6,7 @@ from fractions import Fraction
 from lrgen.curves.compositions import Phase, Shape
 from lrgen.realisations.draft import Draft
 from lrgen.realisations.expressions import ONE, TWO, Expr, add, call, div, floordiv, mod, mul, name, power, sub
-from lrgen.realisations.layout import WIDTH
+from lrgen.realisations.folding import WIDTH
 
 HALF = Fraction(1, 2)
 

@@ -97,9 +97,7 @@ def ends(choices: Choices, labels: Sequence[str], noun: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def levels(
-    choices: Choices, phases: Sequence[Phase], labels: Sequence[str], absolute: bool
-) -> dict[Fraction, str]:
+def levels(choices: Choices, phases: Sequence[Phase], labels: Sequence[str], absolute: bool) -> dict[Fraction, str]:
     """Names of the levels that a reader would look for; 0 and 1 have none."""
     suffix = "lr" if absolute else choices.pick("level.suffix", ("factor", "factor", "ratio", "scale", "level"))
     named: dict[Fraction, str] = {}

@@ -45,9 +45,9 @@ def write(composition: Composition, choices: Choices) -> Realisation:
         d = draft(composition, choices, places=places)
     if form == "alone" and groups_of(d) is None:
         entry = d.fresh("inner", FACTORS)
-        function = free(d, entry)
-        code = assembled([constants(d), function])
-        return Realisation(Style.LAMBDA, code, Interface(Call.FACTOR, entry, takes_horizon=d.takes_total))
+        code = free(d, entry)
+        interface = Interface(Call.FACTOR, entry, takes_horizon=d.takes_total)
+        return Realisation(Style.LAMBDA, assembled([constants(d), code]), interface)
     entry = d.fresh("entry", BUILDERS)
     above: list[list[str]] = []
     within: list[str] = []

@@ -54,7 +54,9 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     total: list[str] = []
     if per_batch and d.takes_total:
         count = f"len({loader})"
-        total = [f"{d.total} = {epochs} * {count}" if choices.odds("total.order", 0.6) else f"{d.total} = {count} * {epochs}"]
+        total = [
+            f"{d.total} = {epochs} * {count}" if choices.odds("total.order", 0.6) else f"{d.total} = {count} * {epochs}"
+        ]
     repeats = d.composition.repeats > 1
     inline = not repeats and choices.odds("inline", 0.55)
     if inline:
@@ -79,7 +81,13 @@ def write(composition: Composition, choices: Choices) -> Realisation:
 
 def _documented(d: Draft) -> list[str]:
     unit = "batch" if d.composition.unit is Unit.BATCH else "epoch"
-    return docstring(d, "docstring.loop", odds=0.25, lead=f"Train with a schedule per {unit}: ", title=f"Train with a schedule per {unit}.")
+    return docstring(
+        d,
+        "docstring.loop",
+        odds=0.25,
+        lead=f"Train with a schedule per {unit}: ",
+        title=f"Train with a schedule per {unit}.",
+    )
 
 
 def _inline(d: Draft, base: str, lr: str) -> list[str]:
@@ -103,9 +111,7 @@ def _optimizer(d: Draft, model: str, lr: str) -> list[str]:
     ]
 
 
-def _loop(
-    d: Draft, model: str, loader: str, epochs: str, epoch: str, setting: list[str], per_batch: bool
-) -> list[str]:
+def _loop(d: Draft, model: str, loader: str, epochs: str, epoch: str, setting: list[str], per_batch: bool) -> list[str]:
     inputs, targets = d.choices.pick(
         "batch", (("inputs", "targets"), ("images", "labels"), ("x", "y"), ("data", "target"), ("xb", "yb"))
     )

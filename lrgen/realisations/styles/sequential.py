@@ -1,7 +1,6 @@
 """Schedulers of torch, one after another in SequentialLR."""
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 
 from lrgen.curves.compositions import Composition, Phase, Shape
@@ -93,7 +92,10 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     multipliers = groups_of(d)
     body: list[str] = [*(d.lines_of_settings() if d.place == "local" else []), *setup]
     if multipliers is not None:
-        group, own = d.fresh("name.group", ("group", "param_group", "pg")), d.fresh("name.m", ("m", "multiplier", "mult"))
+        group, own = (
+            d.fresh("name.group", ("group", "param_group", "pg")),
+            d.fresh("name.m", ("m", "multiplier", "mult")),
+        )
         body += [
             f"for {group}, {own} in zip(optimizer.param_groups, {sequence(d, multipliers)}):",
             f'    {group}["lr"] *= {own}',
@@ -105,7 +107,9 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     parameters = [d.parameter("optimizer", "Optimizer")]
     if d.takes_total:
         parameters.append(d.parameter(d.total, "int"))
-    kind = returns(d, "SequentialLR" if len(schedulers) + (tail is not None) > 1 or composition.repeats > 1 else "LRScheduler")
+    kind = returns(
+        d, "SequentialLR" if len(schedulers) + (tail is not None) > 1 or composition.repeats > 1 else "LRScheduler"
+    )
     function = [*signature(entry, parameters, kind), *indented([*docstring(d), *body])]
     code = assembled([constants(d), [line for part in function for line in part.split("\n")]])
     return Realisation(
@@ -147,7 +151,10 @@ def _milestones(d: Draft, milestones: list[str], form: str) -> list[str]:
 
 def _repeated(d: Draft, schedulers: list[str], milestones: list[str], tail: str | None) -> list[str]:
     """The schedulers once for each repeat, in a loop."""
-    own, ends = d.fresh("name.schedulers", ("schedulers", "phases")), d.fresh("name.milestones", ("milestones", "switches"))
+    own, ends = (
+        d.fresh("name.schedulers", ("schedulers", "phases")),
+        d.fresh("name.milestones", ("milestones", "switches")),
+    )
     begin = d.fresh("name.begin", ("begin", "start", "offset"))
     index = d.fresh("name.repeat", ("repeat", "cycle", "k"))
     length = d.length
@@ -166,9 +173,12 @@ def _repeated(d: Draft, schedulers: list[str], milestones: list[str], tail: str 
 def _holds(d: Draft) -> bool:
     """Whether the scheduler of the last phase stays at its end."""
     last = d.phases[-1]
-    return is_held(d) or last.shape in (Shape.LINEAR, Shape.POLYNOMIAL) or (
-        last.shape is Shape.STEPS and not needs_steps(last)
-    ) or last.shape is Shape.STEPS
+    return (
+        is_held(d)
+        or last.shape in (Shape.LINEAR, Shape.POLYNOMIAL)
+        or (last.shape is Shape.STEPS and not needs_steps(last))
+        or last.shape is Shape.STEPS
+    )
 
 
 def _tail(d: Draft) -> str:
@@ -181,7 +191,9 @@ def _constant(d: Draft, level: Fraction, n: Expr | None) -> str:
         return f"LambdaLR(optimizer, lambda _: {d.numbers.real(level).text})"
     text = d.level(level).text
     if level == 1:
-        return "LambdaLR(optimizer, lambda _: 1.0)" if d.choices.odds("one", 0.3) else "ConstantLR(optimizer, factor=1.0)"
+        return (
+            "LambdaLR(optimizer, lambda _: 1.0)" if d.choices.odds("one", 0.3) else "ConstantLR(optimizer, factor=1.0)"
+        )
     if n is None:
         return f"LambdaLR(optimizer, lambda _: {text})"
     return f"ConstantLR(optimizer, factor={text}, total_iters={n.text})"
@@ -192,9 +204,9 @@ def _scheduler(d: Draft, i: int, n: Expr, base: str) -> tuple[str, list[str]]:
     phase = d.phases[i]
     last = i == len(d.phases) - 1
     real = d.numbers.real
-    make: Callable[[str], tuple[str, list[str]]] = lambda text: (text.split("(", 1)[0], _split(text))
     if phase.shape is Shape.HOLD or (phase.shape is Shape.STEPS and not needs_steps(phase)):
-        return make(_constant(d, phase.start, None if last else n))
+        constant = _constant(d, phase.start, None if last else n)
+        return constant.split("(", 1)[0], _split(constant)
     if phase.shape is Shape.LINEAR and phase.start == 0:
         step = d.step
         ratio = f"{step} / {n.text}" if n.is_simple else f"{step} / ({n.text})"
@@ -224,8 +236,8 @@ def _scheduler(d: Draft, i: int, n: Expr, base: str) -> tuple[str, list[str]]:
     own = "CosineAnnealingLR"
     if phase.shape is Shape.COSINE_CYCLES:
         own = "CosineAnnealingWarmRestarts"
-        size = (d.bounds[i + 1] - d.bounds[i]) // phase.count
-        arguments = ["optimizer", f"T_0={d.numbers.integer(size).text}"]
+        steps = (d.bounds[i + 1] - d.bounds[i]) // phase.count
+        arguments = ["optimizer", f"T_0={d.numbers.integer(steps).text}"]
     if phase.end:
         low = f"{d.level(phase.end).text} * {base}" if base else real(phase.end * d.composition.base_lr).text
         arguments.append(f"eta_min={low}")

@@ -1,5 +1,6 @@
 """A table of steps and levels, interpolated on straight lines."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -165,7 +166,11 @@ def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
         xs = define(d.fresh("name.xs", ("steps_at", "xs", "milestones", "boundaries")), [knot.step for knot in found])
         ys = define(d.fresh("name.ys", ("levels", "ys", "values", "factors")), [level(k.level).text for k in found])
         index = d.fresh("name.index", ("i", "index", "k", "idx", "j"))
-        body += [f"{index} = bisect_right({xs}, {step})", f"if {index} == len({xs}):", *indented(out(Expr(f"{ys}[-1]")))]
+        body += [
+            f"{index} = bisect_right({xs}, {step})",
+            f"if {index} == len({xs}):",
+            *indented(out(Expr(f"{ys}[-1]"))),
+        ]
         weight = d.fresh("name.weight", ("w", "weight", "t", "frac", "alpha"))
         body.append(f"{weight} = ({step} - {xs}[{index} - 1]) / ({xs}[{index}] - {xs}[{index} - 1])")
         low, high = f"{ys}[{index} - 1]", f"{ys}[{index}]"
@@ -199,8 +204,10 @@ def _lerp(d: Draft, low: str, high: str, weight: str) -> Expr:
     form = d.choices.pick("lerp", ("slope", "slope", "weights"))
     if form == "weights":
         return Expr(f"(1 - {weight}) * {low} + {weight} * {high}", 0)
-    return Expr(f"{low} + {weight} * ({high} - {low})", 0) if d.choices.odds("lerp.order", 0.5) else Expr(
-        f"{low} + ({high} - {low}) * {weight}", 0
+    return (
+        Expr(f"{low} + {weight} * ({high} - {low})", 0)
+        if d.choices.odds("lerp.order", 0.5)
+        else Expr(f"{low} + ({high} - {low}) * {weight}", 0)
     )
 
 
@@ -209,7 +216,7 @@ def _segments(d: Draft, define, body: list[str], found: list[Knot], out) -> None
     real = d.numbers.real
     rows = [
         f"({after.step}, {real(knot.level).text}, {real(after.level).text})"
-        for knot, after in zip(found, found[1:], strict=False)
+        for knot, after in itertools.pairwise(found)
         if knot.step != after.step
     ]
     own = define(d.fresh("name.segments", ("segments", "phases", "pieces", "table")), rows)
