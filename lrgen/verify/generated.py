@@ -12,7 +12,6 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lrgen.curves.compositions import Composition
@@ -20,8 +19,6 @@ from lrgen.errors import CorpusError
 from lrgen.realisations import Call, Interface, Realisation, Style
 from lrgen.records import Unit
 from lrgen.verify import horizons
-from lrgen.verify.nursery import interfaces
-from lrgen.verify.nursery.interfaces import WrongForm
 
 Rates = NDArray[np.float64]
 
@@ -45,6 +42,8 @@ class Raised(Exception):
 
 def prepare() -> None:
     """Prepare a worker process: one thread, because the tensors of a schedule are small."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -54,6 +53,8 @@ def load(code: str | CodeType, path: str = PATH) -> dict[str, Any]:
     Raises:
         Raised: if it raises.
     """
+    from lrgen.verify.nursery import interfaces  # imports torch
+
     interfaces.provide_lightning()
     namespace: dict[str, Any] = {"__name__": _MODULE}
     if isinstance(code, str):
@@ -105,6 +106,8 @@ def _rates(
     namespace: dict[str, Any] | None,
     jumps: bool,
 ) -> Rates:
+    from lrgen.verify.nursery import interfaces  # imports torch
+
     namespace = load(code) if namespace is None else namespace
     try:
         with warnings.catch_warnings():
@@ -180,6 +183,8 @@ def _steps(composition: Composition, horizon: int, chance: random.Random, *, end
 
 def _raised(error: BaseException, path: str) -> Raised:
     """The traceback from the first frame of the code on, as Python prints it."""
+    from lrgen.verify.nursery.interfaces import WrongForm
+
     if isinstance(error, WrongForm):
         return Raised(error, str(error))
     frames = traceback.extract_tb(error.__traceback__)

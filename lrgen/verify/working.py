@@ -18,7 +18,6 @@ from lrgen.errors import CorpusError
 from lrgen.realisations import Call, Interface, Realisation, Style
 from lrgen.records import Unit
 from lrgen.verify import generated
-from lrgen.verify.nursery import interfaces
 
 Number = int | float
 
@@ -97,6 +96,8 @@ def of(
     Raises:
         CorpusError: if the code raises.
     """
+    from lrgen.verify.nursery import interfaces  # imports torch
+
     groups = len(composition.groups)
     try:
         namespace = generated.load(code)
