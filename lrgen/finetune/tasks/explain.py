@@ -1,4 +1,7 @@
-"""Code → explanation of its schedule: its name, formula, hyperparameters and end, as far as the code shows them."""
+"""Code → explanation of its schedule: its name, formula, hyperparameters and end, as far as the code shows them.
+
+The code of a composition → its phases, in the form that is asked for.
+"""
 
 import json
 import re
@@ -8,12 +11,14 @@ from lrgen.finetune import facts, wording
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.instructions import explain as instructions
+from lrgen.finetune.realised import explain as realised
+from lrgen.finetune.rows import COMPOSITION
 from lrgen.finetune.wording import bullets
 from lrgen.records import Outcome, Variant
 from lrgen.source import sections
 
 NAME = "explain"
-SUMMARY = "A schedule or a whole file → its name, formula, hyperparameters and end."
+SUMMARY = "A schedule or a whole file → its name, formula, hyperparameters and end, or its phases."
 EVIDENCE = ("described_by",)
 PER_SCHEDULE = 3
 
@@ -31,7 +36,7 @@ _ORIGIN = re.compile(
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
-    """Yield ``PER_SCHEDULE`` examples of each schedule without a network, and one of each whole file."""
+    """Yield ``PER_SCHEDULE`` examples of each schedule without a network, and one of each file and composition."""
     with_variant: dict[int, list[VerifiedFile]] = {}
     for file in task_input.files:
         with_variant.setdefault(file.variant.number, []).append(file)
@@ -53,15 +58,18 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
         answer = f"{network}\n\n{chance.choice(LAYOUTS)(file.variant)}"
         evidence = {"described_by": file.variant.key, "optimizer": facts.optimizer_of(file)}
         yield Example(NAME, file.name, question, answer, Scope.FILE, (file,), evidence=evidence)
+    yield from realised.examples(task_input, NAME)
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> None:
-    """Return None: an explanation is compared with the catalogue."""
+    """Return None: an explanation is compared with the catalogue, or the composition."""
     return None
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
     """Grade the explanation by the fraction of the requested facts that it states (lrgen.finetune.facts)."""
+    if row["family"] == COMPOSITION:
+        return realised.grade(row, completion, reference)
     stated = stated_facts(row, completion, reference)
     missing = [name for name, is_stated in stated.items() if not is_stated]
     if not missing:

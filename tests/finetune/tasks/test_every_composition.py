@@ -11,11 +11,11 @@ from lrgen.finetune.grading import Submission
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import Rows, Split
 from lrgen.finetune.shards import examples_of
-from lrgen.finetune.tasks import convert, infill, schedule, trace, worked
+from lrgen.finetune.tasks import convert, explain, infill, schedule, trace, worked
 from lrgen.verify.engines import local
 from tests import corpus
 
-TASKS = (schedule, trace, worked, convert, infill)
+TASKS = (schedule, explain, trace, worked, convert, infill)
 COUNT = 24  # compositions
 MOST = 0.8  # of the compositions have an example: of the others there is nothing to ask for
 GRADED = 5  # examples of each task

@@ -25,8 +25,8 @@ _COUNTED_KEYS = {"length": ("steps", "num_steps", "duration")}
 _LISTS = ("phases", "schedule", "segments", "stages", "lr_phases")
 
 
-def fields(terms: Terms, chance: random.Random) -> dict[str, Value]:
-    """Return a composition as fields of a configuration."""
+def fields(terms: Terms, chance: random.Random, *, after: bool = False) -> dict[str, Value]:
+    """Return a composition as fields of a configuration; ``after``: with the level after the end."""
     composition = terms.composition
     keys = dict(chance.choice(_KEYS))
     if terms.lengths is Lengths.STEPS:
@@ -49,6 +49,9 @@ def fields(terms: Terms, chance: random.Random) -> dict[str, Value]:
     if composition.groups != (ONE,):
         content["group_multipliers"] = [number(group) for group in composition.groups]
     content[chance.choice(_LISTS)] = [_phase(phase, terms, keys) for phase in composition.phases]
+    if after:
+        final = composition.phases[-1].end * composition.repeat_decay ** (composition.repeats - 1)
+        content["after_end"] = _level(final, terms)
     return content
 
 
@@ -88,9 +91,9 @@ def _length(length: Fraction, terms: Terms) -> int | float | str:
     return number(length * terms.per_period if terms.lengths is Lengths.STEPS else length)
 
 
-def as_json(terms: Terms, chance: random.Random) -> str:
+def as_json(terms: Terms, chance: random.Random, *, after: bool = False) -> str:
     """Return a code block of JSON."""
-    content = fields(terms, chance)
+    content = fields(terms, chance, after=after)
     if chance.random() < 0.5:
         return fenced(f"{json.dumps(content, indent=2)}\n", "json")
     name = next(key for key, value in content.items() if isinstance(value, list) and key in _LISTS)
@@ -100,11 +103,11 @@ def as_json(terms: Terms, chance: random.Random) -> str:
     return fenced("\n".join(["{", *lines, "}"]) + "\n", "json")
 
 
-def as_yaml(terms: Terms, chance: random.Random) -> str:
+def as_yaml(terms: Terms, chance: random.Random, *, after: bool = False) -> str:
     """Return a code block of YAML."""
     flow = chance.random() < 0.5
     lines: list[str] = []
-    for key, value in fields(terms, chance).items():
+    for key, value in fields(terms, chance, after=after).items():
         if not isinstance(value, list) or key == "group_multipliers":
             lines.append(f"{key}: {_scalar(value)}")
             continue

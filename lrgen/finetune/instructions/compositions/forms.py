@@ -124,7 +124,7 @@ def _ranges(terms: Terms, chance: random.Random) -> str:
     """``steps 0-499: linear from 0 to 0.1``; in fractions ``0 to 5%``."""
     begins = (Fraction(0), *terms.ends[:-1])
     closed = terms.lengths is Lengths.STEPS and chance.random() < 0.5
-    style = chance.choice((" - ", "-", " to ", "..", " → "))
+    style = chance.choice((" - ", "-", " to ", " → "))
     lines = []
     for index, (begin, end) in enumerate(zip(begins, terms.ends, strict=True)):
         span = f"{terms.part(begin)}{style}{terms.part(end)}"
@@ -199,7 +199,7 @@ def _knots(terms: Terms, chance: random.Random) -> str:
 
 def _short(terms: Terms, chance: random.Random) -> str:
     """``warmup 500 0→1 | cosine 9,500 1→0.1``."""
-    arrow, bar = chance.choice((("->", " | "), ("→", " | "), ("->", ", "), ("..", " / "), ("→", ", ")))
+    arrow, bar = chance.choice((("->", " | "), ("→", " | "), ("->", ", "), ("→", " / "), ("→", ", ")))
     parts = []
     for phase in terms.composition.phases:
         levels = terms.number(phase.start)
