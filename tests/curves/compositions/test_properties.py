@@ -38,7 +38,9 @@ def written_otherwise(composition):
             phases.append(replace(phase, shape=Shape.COSINE_CYCLES, decay=HALF))
         else:
             phases.append(replace(phase, peak=phase.peak if phase.shape is Shape.TRIANGULAR else HALF))
-    return replace(composition, phases=tuple(phases), horizon=composition.horizon * 2, base_lr=Fraction(1, 7))
+    decay = composition.repeat_decay if composition.repeats > 1 else HALF
+    horizon = composition.horizon * 2
+    return replace(composition, phases=tuple(phases), horizon=horizon, repeat_decay=decay, base_lr=Fraction(1, 7))
 
 
 @FEW
