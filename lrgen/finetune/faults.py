@@ -169,14 +169,19 @@ def _hyperparameter(text: str, faulty: str) -> str:
 
 
 def lines(file: VerifiedFile, faulty: str) -> list[int]:
-    """Return the numbers of the lines of a mutant at which its fault may be said to be, the most telling one first.
+    """Return the numbers of the lines of a mutant at which its fault may be said to be, the most telling one first."""
+    return changed_lines(file.source, faulty)
+
+
+def changed_lines(text: str, faulty: str) -> list[int]:
+    """Return the numbers of the lines of a faulty text at which its fault may be said to be.
 
     They are the changed lines; where lines are missing, the lines around, and those that use what they define.
     """
-    old, new = file.source.splitlines(), faulty.splitlines()
+    old, new = text.splitlines(), faulty.splitlines()
     changed: list[int] = []
     around: list[int] = []
-    for kind, old_begin, old_end, begin, end in _opcodes(file.source, faulty):
+    for kind, old_begin, old_end, begin, end in _opcodes(text, faulty):
         if kind in ("replace", "insert"):
             changed += [number for number in range(begin, end) if new[number].strip()]
         if kind == "delete" and any(line.strip() for line in old[old_begin:old_end]):

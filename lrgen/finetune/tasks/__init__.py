@@ -3,10 +3,12 @@
 from lrgen.finetune.example import Task
 from lrgen.finetune.tasks import (
     convert,
+    critique,
     edit,
     explain,
     feedback,
     infill,
+    inject,
     judge,
     prefer,
     prompts,
@@ -31,4 +33,6 @@ TASKS: tuple[Task, ...] = (
     prompts,
     schedule,
     worked,
+    inject,
+    critique,
 )

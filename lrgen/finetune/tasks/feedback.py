@@ -4,16 +4,20 @@ import re
 from collections.abc import Iterator
 
 from lrgen.finetune import wording
+from lrgen.finetune.code_faults.faulty import correct_code, faulty
+from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.example import EXTRACTED, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.instructions import write
+from lrgen.finetune.instructions.compositions import requests
 from lrgen.finetune.mutants import RunContext, failures
 from lrgen.records import Outcome
 
 NAME = "feedback"
 SUMMARY = "An instruction and a file that is labelled correct or incorrect; half of the files are correct."
-EVIDENCE = ("equals", "failed")
+EVIDENCE = ("equals", "failed", "generated")
 NEEDS_CONTEXT = True
 
+_CORRECT = 0.5  # of the examples of compositions
 _VERDICTS = {True: "correct", False: "incorrect"}
 _LABELS = {
     **{"correct": True, "good": True, "yes": True, "true": True},
@@ -41,6 +45,37 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
                 evidence=evidence,
                 system=instruction.system,
             )
+    for realised in task_input.compositions:
+        yield from _of_composition(task_input, realised)
+
+
+def _of_composition(task_input: TaskInput, realised: RealisedComposition) -> Iterator[Example]:
+    """Yield an example of correct code or of a mutant, half of each."""
+    key = f"{realised.composition.id}/{realised.number}"
+    chance = task_input.chance(NAME, key)
+    correct = correct_code(realised, chance)
+    if correct is None:
+        return
+    text, label, evidence = correct.code, chance.random() < _CORRECT, {"generated": realised.composition.id}
+    if not label:
+        mutant = faulty(realised.composition, correct, chance, count=chance.choice((1, 1, 1, 2)), shown=False)
+        if mutant is None:
+            return
+        text, evidence = mutant.text, mutant.evidence
+    instruction = requests.of_style(realised.composition, correct, chance)
+    yield Example(
+        task=NAME,
+        key=key,
+        prompt=instruction.prompt,
+        completion=text,
+        scope=Scope.SCHEDULE,
+        label=label,
+        evidence=evidence,
+        system=instruction.system,
+        composition=realised,
+        styles=(correct.style,),
+        interface=correct.interface,
+    )
 
 
 def verdict(label: bool) -> str:

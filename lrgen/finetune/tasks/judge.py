@@ -155,6 +155,17 @@ def _names_line(completion: str, evidence: Mapping[str, Any], prompt: str) -> bo
     return quoted is not None and quoted[1].strip() in code - elsewhere
 
 
+def named_lines(completion: str, text: str) -> list[int]:
+    """Return the numbers of the lines that a completion names, in order; without numbers, those of code it quotes."""
+    if numbers := _LINE.findall(completion):
+        return [int(number) for number in numbers]
+    at: dict[str, list[int]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        at.setdefault(line.strip(), []).append(number)
+    places = (at.get(code.strip(), []) for code in _QUOTED.findall(completion))
+    return [numbers[0] for numbers in places if len(numbers) == 1]
+
+
 def _prompt(file: VerifiedFile, text: str, chance: random.Random) -> str:
     answer = f"{phrase(chance.choice(_ANSWERS), chance)} {phrase(chance.choice(_MISSING), chance)}"
     request = [phrase(chance.choice(_OPENERS), chance), answer]

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrgen.finetune import wording
+from lrgen.finetune.code_faults.faulty import correct_code, faulty
+from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import SYSTEM, Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.instructions import system, write
+from lrgen.finetune.instructions.compositions import requests
 from lrgen.finetune.mutants import RunContext, failures
 from lrgen.finetune.phrasing import phrase
 from lrgen.records import Outcome, Status, Training
@@ -28,7 +31,10 @@ NEEDS_CONTEXT = True
 
 
 def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
-    """Yield an example of each detected mutant, and of each pair of schedules with a significant difference."""
+    """Yield an example of each detected mutant, and of each pair of schedules with a significant difference.
+
+    Of each composition, one realisation is preferred to a mutant.
+    """
     for failure in failures(NAME, task_input, context, two_faults=True):
         file = failure.mutant.file
         key = f"{file.name}/{failure.mutant.mutation}"
@@ -44,6 +50,8 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
             evidence={"equals": file.sha256} | failure.evidence,
             system=instruction.system,
         )
+    for realised in task_input.compositions:
+        yield from _of_composition(task_input, realised)
     for preference in _significant(task_input, context):
         better, worse = preference.better, preference.worse
         pair = f"{better.name}/{worse.variant.key}/{preference.conditions['dataset']}"
@@ -60,6 +68,32 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
             evidence=_evidence(preference),
             system=_system(shown),
         )
+
+
+def _of_composition(task_input: TaskInput, realised: RealisedComposition) -> Iterator[Example]:
+    """Yield correct code with a mutant of it, which has one fault or two."""
+    key = f"{realised.composition.id}/{realised.number}"
+    chance = task_input.chance(NAME, key)
+    correct = correct_code(realised, chance)
+    if correct is None:
+        return
+    mutant = faulty(realised.composition, correct, chance, count=chance.choice((1, 2)), shown=False)
+    if mutant is None:
+        return
+    instruction = requests.of_style(realised.composition, correct, chance)
+    yield Example(
+        task=NAME,
+        key=key,
+        prompt=instruction.prompt,
+        completion=correct.code,
+        scope=Scope.SCHEDULE,
+        rejected=mutant.text,
+        evidence={"generated": realised.composition.id, **mutant.evidence},
+        system=instruction.system,
+        composition=realised,
+        styles=(correct.style,),
+        interface=correct.interface,
+    )
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:

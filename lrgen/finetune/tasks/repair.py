@@ -1,13 +1,21 @@
-"""A faulty file with its traceback or its log → the original file or the diff; each mutant was run."""
+"""Faulty code with its traceback or its log → the correct code or the diff; each mutant was run.
+
+Of a composition, the faulty code is in the question, or in earlier turns: an answer, then what came of running it.
+"""
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from lrgen.errors import DatasetError
+from lrgen.finetune.code_faults.faulty import correct_code, faulty
+from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
+from lrgen.finetune.instructions import code_reports
 from lrgen.finetune.instructions import repair as reports
+from lrgen.finetune.instructions.compositions import interfaces, requests
 from lrgen.finetune.mutants import Failure, RunContext, failures
 from lrgen.finetune.scenarios import KINDS, scenarios
 from lrgen.finetune.symptoms import Request, Symptom, observe
@@ -15,10 +23,11 @@ from lrgen.records import Outcome
 from lrgen.source import diffs
 
 NAME = "repair"
-SUMMARY = "A faulty file with its traceback or its log → the corrected file or a unified diff."
-EVIDENCE = ("equals", "patched")
+SUMMARY = "Faulty code with its traceback or its log → the corrected code or a unified diff; also over several turns."
+EVIDENCE = ("equals", "patched", "generated")
 NEEDS_CONTEXT = True
 
+_TWO_FAULTS, _TURNS, _AS_DIFF = 0.3, 0.4, 0.5  # of the examples of compositions
 _BATCH = 64  # mutants whose symptoms are observed in one call
 
 
@@ -37,6 +46,8 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
                 context.hidden[failure.mutant.mutation] += 1
             else:
                 yield _example(task_input, failure, symptom)
+    for realised in task_input.compositions:
+        yield from _of_composition(task_input, realised)
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:
@@ -46,6 +57,8 @@ def assemble(row: Row, completion: str, reference: Reference) -> str:
         DatasetError: when the diff does not apply to the file of the prompt.
     """
     try:
+        if json.loads(row["checker"]).get("interface"):
+            return _patched(row, completion)
         text = reports.faulty_file(row["prompt"])
     except ValueError as error:
         raise DatasetError("the prompt has no file") from error
@@ -56,6 +69,56 @@ def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | No
     """Grade the new file by the checks against the schedule of the original file."""
     assert outcome is not None
     return Grade.of_outcome(outcome)
+
+
+def _of_composition(task_input: TaskInput, realised: RealisedComposition) -> Iterator[Example]:
+    key = f"{realised.composition.id}/{realised.number}"
+    chance = task_input.chance(NAME, key)
+    correct = correct_code(realised, chance)
+    count = 2 if chance.random() < _TWO_FAULTS else 1
+    mutant = faulty(realised.composition, correct, chance, count=count) if correct else None
+    if mutant is None or correct is None:
+        return
+    composition, as_diff = realised.composition, False
+    history: list[tuple[str, str]] = []
+    if chance.random() < _TURNS:
+        request = requests.of_style(composition, correct, chance)
+        system = request.system
+        history.append((request.prompt, mutant.text))
+        prompt = code_reports.complaint(mutant, mutant.run, False, chance)
+        if mutant.halves and chance.random() < 0.5:
+            which = chance.randrange(2)
+            history.append((prompt, mutant.halves[which]))
+            prompt = code_reports.complaint(mutant, mutant.of_halves[which], True, chance)
+    else:
+        as_diff = chance.random() < _AS_DIFF
+        total = interfaces.total(correct, composition)
+        words, system = code_reports.described(composition, correct.interface, total, chance)
+        prompt = code_reports.report(mutant, words, as_diff, chance)
+    yield Example(
+        task=NAME,
+        key=key,
+        prompt=prompt,
+        completion=code_reports.corrected(mutant, as_diff),
+        scope=Scope.SCHEDULE,
+        evidence={"generated": realised.composition.id, **mutant.evidence},
+        system=system,
+        composition=realised,
+        styles=(correct.style,),
+        interface=correct.interface,
+        history=tuple(history),
+    )
+
+
+def _patched(row: Row, completion: str) -> str:
+    """Return the code after a completion for a composition: a diff of the code of the prompt, or the new code.
+
+    Raises:
+        ValueError: when it is a diff, and the prompt has no code.
+    """
+    if not completion.startswith("--- "):
+        return completion
+    return diffs.patched(completion, code_reports.code_of(row["prompt"]))
 
 
 def _request(task_input: TaskInput, failure: Failure) -> Request:

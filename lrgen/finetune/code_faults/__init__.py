@@ -1,0 +1,1 @@
+"""Faults in the code of compositions: common mistakes, applied to code and executed."""
