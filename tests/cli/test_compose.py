@@ -6,25 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from lrgen import realisations
 from lrgen.curves.compositions import Composition
-from lrgen.errors import StyleError
-from lrgen.realisations import Interface, Style, styles_of
+from lrgen.realisations import Interface, styles_of
 from tests.cli.test_cli import widest
-
-
-@pytest.fixture
-def refused(monkeypatch):
-    """The subclass style refuses every composition."""
-    write = realisations.write
-
-    def refusing(composition, style, chance):
-        if style is Style.SUBCLASS:
-            raise StyleError("style subclass cannot express phase 1 (linear): it refuses all")
-        return write(composition, style, chance)
-
-    monkeypatch.setattr(realisations, "write", refusing)
-    monkeypatch.setattr(realisations, "styles_of", lambda composition: (Style.LAMBDA,))
 
 
 def composed(lrgen, *options):
@@ -83,22 +67,27 @@ def test_json_has_the_composition_its_curve_and_its_interface(lrgen):
 
 
 def test_the_code_is_in_the_style_that_is_asked_for(lrgen):
-    """A style that expresses the composition is the style of the code."""
-    values = composed(lrgen, "--seed", 5, "--style", "subclass")
-    assert values["style"] == "subclass"
-    assert values["refusal"] is None
-    assert "(LRScheduler)" in values["code"]
+    """Each style that expresses the composition is the style of the code, and no other is named."""
+    drawn = composed(lrgen, "--seed", 5)
+    for style in (drawn["style"], *drawn["other_styles"]):
+        values = composed(lrgen, "--seed", 5, "--style", style)
+        assert values["style"] == style
+        assert values["refusal"] is None
+        assert values["id"] == drawn["id"]
 
 
-def test_a_style_that_cannot_express_the_composition_is_named_and_another_is_drawn(lrgen, refused):
-    """The output says which style cannot express it, why, and what it is written in."""
-    code, out, _ = lrgen("compose", "--seed", 5, "--style", "subclass")
+@pytest.mark.parametrize("style", ["sequential", "table"])
+def test_a_style_that_cannot_express_the_composition_is_named_and_another_is_drawn(lrgen, style):
+    """The output says which phase the style cannot express, why, and what the code is written in."""
+    every = (composed(lrgen, "--seed", seed) for seed in range(20))
+    seed = next(values["seed"] for values in every if style not in (values["style"], *values["other_styles"]))
+    values = composed(lrgen, "--seed", seed, "--style", style)
+    assert values["style"] != style
+    assert f" cannot be written as {style}: " in values["refusal"]
+    code, out, _ = lrgen("compose", "--seed", seed, "--style", style)
     assert code == 0
-    sentence = "style subclass cannot express phase 1 (linear): it refuses all; written in style lambda instead"
-    assert sentence in " ".join(out.split())
-    values = composed(lrgen, "--seed", 5, "--style", "subclass")
-    assert values["style"] == "lambda"
-    assert values["refusal"].startswith("style subclass cannot")
+    assert f"{values['refusal']}; written in style {values['style']} instead" in " ".join(out.split())
+    assert out.endswith(values["code"])
 
 
 @pytest.mark.parametrize(
