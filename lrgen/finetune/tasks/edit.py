@@ -1,6 +1,7 @@
 """File and requested schedule → a unified diff or the whole new file; both files are verified.
 
-Both schedules belong to one family, so that both files are in the same split.
+Both schedules belong to one family, so that both files are in the same split. Or the code of a composition and a change
+of it.
 """
 
 from collections.abc import Iterator
@@ -9,18 +10,19 @@ from lrgen.finetune import wording
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.instructions import edit
+from lrgen.finetune.realised import edit as realised
 from lrgen.records import Outcome
 from lrgen.source import diffs
 
 NAME = "edit"
-SUMMARY = "A file and the requested schedule → a unified diff or the whole new file."
-EVIDENCE = ("equals", "patched")
+SUMMARY = "A file and the requested schedule, or a change of it → a unified diff or the whole new file."
+EVIDENCE = ("equals", "patched", "executed")
 
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield up to ``rows_per_file`` examples that end in each file, alternating between diffs and whole files.
 
-    The file to change has the same architecture and family.
+    The file to change has the same architecture and family. The examples of compositions follow.
     """
     relatives: dict[tuple[str, str], list[VerifiedFile]] = {}
     for file in task_input.files:
@@ -44,6 +46,7 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
                 else {"equals": after.sha256},
                 system=instruction.system,
             )
+    yield from realised.examples(task_input, NAME)
 
 
 def assemble(row: Row, completion: str, reference: Reference) -> str:

@@ -15,6 +15,7 @@ from lrgen.finetune.shards import examples_of
 from lrgen.finetune.tasks import (
     convert,
     critique,
+    edit,
     explain,
     feedback,
     infill,
@@ -28,7 +29,7 @@ from lrgen.finetune.tasks import (
 from lrgen.verify.engines import local
 from tests import corpus
 
-TASKS = (schedule, explain, trace, worked, convert, infill, repair, critique, prefer, feedback, inject)
+TASKS = (schedule, explain, edit, trace, worked, convert, infill, repair, critique, prefer, feedback, inject)
 OF_VERDICTS = (critique, feedback)
 """Tasks with answers that are right for many examples."""
 COUNT = 24  # compositions
