@@ -16,29 +16,23 @@ from lrgen.source import diffs
 from lrgen.verify import generated
 
 _DIFFS = 0.4  # of the answers
-_LOOPS = 0.1  # of the examples that could be training loops
 _KEPT = 0.5  # of the lines stay, at least
 
 
 def examples(task_input: TaskInput, task: str) -> Iterator[Example]:
     """Yield an example of each composition that can be changed in a style that it has.
 
+    Training loops are left to the task inject: their updates take long to execute.
+
     Raises:
         CorpusError: when the learning rates of code differ from the curve.
     """
     for realised in task_input.compositions:
         chance = task_input.chance(task, "composition", realised.number)
-        style = _style(realised, chance)
-        example = _example(realised, style, task, chance)
+        styles = [each.style for each in realised.realisations if each.style is not Style.LOOP]
+        example = _example(realised, chance.choice(styles), task, chance) if styles else None
         if example is not None:
             yield example
-
-
-def _style(realised: RealisedComposition, chance: random.Random) -> Style:
-    """A style of the composition, seldom a training loop: to execute it takes long."""
-    styles = [realisation.style for realisation in realised.realisations]
-    others = [style for style in styles if style is not Style.LOOP]
-    return chance.choice(styles if not others or chance.random() < _LOOPS else others)
 
 
 def _example(realised: RealisedComposition, style: Style, task: str, chance: random.Random) -> Example | None:
