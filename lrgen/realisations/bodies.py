@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from lrgen.realisations import branches, dispatch
-from lrgen.realisations.branches import Emit, repeated, returning
+from lrgen.realisations.branches import Assigning, Emit, repeated, returning
 from lrgen.realisations.draft import Draft
 from lrgen.realisations.expressions import name
 
@@ -37,11 +37,16 @@ def body(d: Draft, out: Emit = returning) -> list[str]:
         form = d.choices.pick("form.single", (branches.early, branches.early, branches.chain))
     else:
         form = d.choices.pick("form", _RETURNING)
+        if form is branches.consuming and d.takes_total and len(d.phases) > 3:
+            form = branches.early
     lines, own = repeated(d, out)
     if out is returning and form is branches.chain and d.choices.odds("chain.assigned", 0.5):
         target = d.fresh("name.value", ("factor", "scale", "value", "multiplier", "mult"))
-        lines += [*form(d, branches.assigning(target)), *own(name(target))]
+        lines += [*form(d, Assigning(target)), *own(name(target))]
     else:
+        before = list(lines)
         lines += form(d, own)
+        if isinstance(out, Assigning):
+            lines += branches.decayed(d, out.target, before)
     assert d.setup is not None  # its settings are known before they are written
     return lines

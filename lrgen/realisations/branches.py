@@ -1,6 +1,7 @@
 """The multiplier at a step, by branches on the step: the body of a function."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from lrgen.curves.compositions import Shape
 from lrgen.realisations import comments
@@ -12,14 +13,20 @@ from lrgen.realisations.layout import indented
 Emit = Callable[[Expr], list[str]]
 
 
+@dataclass(frozen=True)
+class Assigning:
+    """The value is assigned to a variable."""
+
+    target: str
+
+    def __call__(self, value: Expr) -> list[str]:
+        """The assignment."""
+        return [f"{self.target} = {value.text}"]
+
+
 def returning(value: Expr) -> list[str]:
     """The value is what the function returns."""
     return [f"return {value.text}"]
-
-
-def assigning(target: str) -> Emit:
-    """The value is assigned to a variable."""
-    return lambda value: [f"{target} = {value.text}"]
 
 
 def repeated(d: Draft, out: Emit) -> tuple[list[str], Emit]:
@@ -45,11 +52,26 @@ def repeated(d: Draft, out: Emit) -> tuple[list[str], Emit]:
         lines.append(f"{step} -= {mul(name(repeat), length).text}")
     if composition.repeat_decay == 1:
         return lines, out
+    if isinstance(out, Assigning):
+        return lines, out
+    if len(d.phases) > 1 and d.choices.odds("repeat.named", 0.7):
+        own = d.fresh("name.damping", ("damping", "amplitude", "height", "gain", "top"))
+        lines.append(f"{own} = {scale.text}")
+        scale = name(own)
 
     def scaled(value: Expr) -> list[str]:
         return out(value if value.text in ("0", "0.0") else mul(scale, value))
 
     return lines, scaled
+
+
+def decayed(d: Draft, target: str, lines: list[str]) -> list[str]:
+    """The statement after branches that assign, which applies the decay of the repeat."""
+    decay = d.composition.repeat_decay
+    if decay == 1:
+        return []
+    repeat = next(line.split(" = ")[0] for line in lines if " = min(" in line)
+    return [f"{target} *= {power(d.numbers.real(decay), name(repeat)).text}"]
 
 
 def is_held(d: Draft) -> bool:
@@ -64,7 +86,7 @@ def piece(d: Draft, i: int, step: Expr, *, clamp: bool = False, local: bool = Tr
 
 
 def _guard(d: Draft) -> str:
-    """How the steps past the horizon are met."""
+    """The treatment of steps past the horizon."""
     if is_held(d):
         return "none"
     return d.choices.pick("guard", ("first", "last", "first", "clamp", "progress") if d.clamps else ("first", "last"))

@@ -91,7 +91,7 @@ def sentence(d: Draft, key: str) -> str:
         joint = d.choices.pick(f"{key}.joint", (", then ", " and then ", ", followed by "))
         text = f"{', '.join(parts[:-1])}{joint}{parts[-1]}"
     if d.composition.repeats > 1:
-        text += f", {d.choices.pick(f'{key}.times', ('repeated', 'played'))} {d.composition.repeats} times"
+        text += f", {d.composition.repeats} times{d.choices.pick(f'{key}.times', (' over', ' in a row'))}"
     return f"{text[0].upper()}{text[1:]}."
 
 

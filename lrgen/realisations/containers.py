@@ -1,4 +1,4 @@
-"""What the body of a schedule stands in: a function, a closure, a class that is called; and the groups' multipliers."""
+"""Functions, closures and classes around the body of a schedule, and the multipliers of parameter groups."""
 
 from dataclasses import dataclass
 from fractions import Fraction

@@ -37,14 +37,9 @@ def bisecting(d: Draft, out: Emit) -> list[str]:
     by_match = d.choices.odds("match", 0.45)
     lines.append(f"{index} = bisect_right({bounds}, {d.step})")
     blocks: list[list[str]] = []
-    shared = d.choices.odds("bisect.begin", 0.4)
     for i in range(count):
         phase = d.phases[i]
-        if shared and i < len(items):
-            u, n = d.since(i, name(d.step)), d.span(i)
-        else:
-            u, n = d.since(i, name(d.step)), d.span(i)
-        part = piece_of(d, phase, u, n, f"phase.{phase.kind}")
+        part = piece_of(d, phase, d.since(i, name(d.step)), d.span(i), f"phase.{phase.kind}")
         comment = comments.of_phase(d, i)
         blocks.append([*([comment] if comment else []), *part.lines, *out(part.value)])
     if not held:

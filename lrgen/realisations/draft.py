@@ -1,4 +1,4 @@
-"""What a writer decides about a composition before writing a line: names, numbers, and the ends of phases."""
+"""Decisions of a writer about a composition: names, numbers, and the ends of phases."""
 
 import functools
 import itertools
@@ -263,7 +263,7 @@ def draft(
         labels=labels,
         end_names=ends,
         level_names=levels,
-        used={step, total, f"cycle_{noun}", *ends, *levels.values()},
+        used={"optimizer", step, total, f"cycle_{noun}", *ends, *levels.values()},
     )
 
 

@@ -93,7 +93,7 @@ def _arguments(value: str) -> list[str]:
 
 
 def _last_bracket(value: str, bracket: str = "(") -> tuple[str, str] | None:
-    """What stands before the bracket that the value ends with, and inside it."""
+    """The text before the bracket that the value ends with, and the text inside it."""
     depth = 0
     for at in range(len(value) - 1, -1, -1):
         if value[at] in _CLOSE:

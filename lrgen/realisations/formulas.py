@@ -55,7 +55,7 @@ def between(d: Draft, a: Fraction, b: Fraction, weight: Expr, key: str) -> Expr:
         return affine(d, b, a - b, weight)
     if a < b:
         return sub(d.level(b), mul(_difference(d, b, a), weight))
-    if form == "swapped" and len(weight.text) < 36:
+    if form == "swapped" and len(weight.text) < 24:
         return add(mul(_difference(d, a, b), weight), d.level(b))
     return add(d.level(b), mul(_difference(d, a, b), weight))
 
@@ -77,15 +77,13 @@ def straight(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
 
 
 def _half_cosine(d: Draft, p: Expr) -> Expr:
-    form = d.choices.pick("cosine", ("half", "half", "over", "over", "square", "minus"))
+    form = d.choices.pick("cosine", ("half", "half", "over", "over", "square"))
     cosine = call("math.cos", mul(name("math.pi"), p))
     one = _one(d)
     if form == "half":
         return mul(Expr("0.5"), add(one, cosine))
     if form == "square":
         return power(call("math.cos", div(mul(name("math.pi"), p), TWO)), TWO)
-    if form == "minus":
-        return sub(one, div(sub(one, cosine), TWO))
     return div(add(one, cosine), TWO)
 
 
@@ -196,7 +194,7 @@ def piece_of(d: Draft, phase: Phase, u: Expr, n: Expr, key: str, *, clamp: bool 
     if phase.shape is Shape.HOLD or (phase.shape is Shape.STEPS and not needs_steps(phase)):
         return Piece(d.level(phase.start))
     lines: list[str] = []
-    long = len(u.text) + len(n.text) > WIDTH - 36
+    long = len(u.text) + len(n.text) * (1 + needs_steps(phase)) > WIDTH - 36
     if local and not u.is_simple and (long or d.choices.odds("u.named", 0.2)):
         own = _name(d, "name.u", ("elapsed", "since", "done", "offset", "u", "k", f"local_{d.step}"))
         lines.append(f"{own} = {u.text}")

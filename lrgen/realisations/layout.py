@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from lrgen.realisations.folding import WIDTH, folded
 
 _IMPORTS = (
-    (re.compile(r"\bmath\."), "import math"),
-    (re.compile(r"\bnp\."), "import numpy as np"),
-    (re.compile(r"\bbisect_right\("), "from bisect import bisect_right"),
-    (re.compile(r"\bpartial\("), "from functools import partial"),
-    (re.compile(r"\bpairwise\("), "from itertools import pairwise"),
-    (re.compile(r"@dataclass\b"), "from dataclasses import dataclass"),
-    (re.compile(r"\bCallable\["), "from collections.abc import Callable"),
-    (re.compile(r"\bOptimizer\b(?!\.)"), "from torch.optim import Optimizer"),
-    (re.compile(r"\bDataLoader\b"), "from torch.utils.data import DataLoader"),
-    (re.compile(r"\bnn\."), "from torch import nn"),
-    (re.compile(r"\btorch\."), "import torch"),
-    (re.compile(r"\bF\.\w"), "from torch.nn import functional as F"),
+    ("math.", re.compile(r"\bmath\."), "import math"),
+    ("np.", re.compile(r"\bnp\."), "import numpy as np"),
+    ("bisect_right(", re.compile(r"\bbisect_right\("), "from bisect import bisect_right"),
+    ("partial(", re.compile(r"\bpartial\("), "from functools import partial"),
+    ("pairwise(", re.compile(r"\bpairwise\("), "from itertools import pairwise"),
+    ("@dataclass", re.compile(r"@dataclass\b"), "from dataclasses import dataclass"),
+    ("Callable[", re.compile(r"\bCallable\["), "from collections.abc import Callable"),
+    ("Optimizer", re.compile(r"\bOptimizer\b(?!\.)"), "from torch.optim import Optimizer"),
+    ("DataLoader", re.compile(r"\bDataLoader\b"), "from torch.utils.data import DataLoader"),
+    ("nn.", re.compile(r"\bnn\."), "from torch import nn"),
+    ("torch.", re.compile(r"\btorch\."), "import torch"),
+    ("F.", re.compile(r"\bF\.\w"), "from torch.nn import functional as F"),
 )
 _SCHEDULERS = re.compile(
     r"\b(LambdaLR|LRScheduler|SequentialLR|LinearLR|ConstantLR|CosineAnnealingWarmRestarts|CosineAnnealingLR|PolynomialLR"
@@ -47,7 +47,7 @@ def signature(name: str, parameters: Sequence[str], returns: str = "", depth: in
         return [flat]
     inner = ", ".join(parameters)
     if len(inner) + 4 * (depth + 1) <= WIDTH:
-        return [f"def {name}(", *indented([inner]), tail]
+        return [f"def {name}(", *indented([inner if len(parameters) > 1 else f"{inner},"]), tail]
     return [f"def {name}(", *indented([f"{p}," for p in parameters]), tail]
 
 
@@ -80,7 +80,7 @@ def assembled(
     """
     blocks = [[part for line in _spaced(block) for part in folded(line)] for block in blocks if block]
     text = "\n".join(line for block in blocks for line in block)
-    needed = [line for pattern, line in _IMPORTS if pattern.search(text)]
+    needed = [line for word, pattern, line in _IMPORTS if word in text and pattern.search(text)]
     needed += [line for line in imports if line not in needed]
     if schedulers:
         needed.append(f"from torch.optim import {schedulers}")

@@ -2,7 +2,7 @@
 
 from lrgen.curves.compositions import Composition
 from lrgen.realisations.bodies import body
-from lrgen.realisations.branches import assigning
+from lrgen.realisations.branches import Assigning
 from lrgen.realisations.choices import Choices
 from lrgen.realisations.comments import docstring
 from lrgen.realisations.containers import (
@@ -49,8 +49,15 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     return _two(d)
 
 
+def base_names(d: Draft) -> tuple[str, ...]:
+    """Names of the base learning rate: the peak, if the multipliers reach 1 and no more."""
+    if max(max(phase.start, phase.end) for phase in d.phases) == 1:
+        return ("base_lr", "base_lr", "lr", "max_lr", "peak_lr")
+    return ("base_lr", "base_lr", "lr", "initial_lr")
+
+
 def _base(d: Draft) -> str:
-    return d.fresh("name.base", ("base_lr", "base_lr", "lr", "max_lr", "peak_lr", "initial_lr"))
+    return d.fresh("name.base", base_names(d))
 
 
 def _rate(d: Draft) -> Realisation:
@@ -62,7 +69,7 @@ def _rate(d: Draft) -> Realisation:
         return Realisation(Style.FUNCTION, assembled([constants(d), function]), interface)
     base = _base(d)
     value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
-    lines = body(d, assigning(value))
+    lines = body(d, Assigning(value))
     parameters = [d.parameter(own, "int") for own in arguments(d)] + [d.parameter(base, "float"), *d.defaults()]
     last = f"return {base} * {value}" if d.choices.odds("order", 0.7) else f"return {value} * {base}"
     function = [
@@ -92,10 +99,11 @@ def loop_over_groups(d: Draft, lr: str) -> list[str]:
             f'    {group}["lr"] = {scaled}',
         ]
     if form == "enumerate":
+        index = d.fresh("name.group.index", ("i", "index", "k", "number"))
         return [
             f"{all_of} = {values}",
-            f"for i, {group} in enumerate(optimizer.param_groups):",
-            f'    {group}["lr"] = {lr} * {all_of}[i]',
+            f"for {index}, {group} in enumerate(optimizer.param_groups):",
+            f'    {group}["lr"] = {lr} * {all_of}[{index}]',
         ]
     return [
         f'optimizer.param_groups[{i}]["lr"] = {lr if group == 1 else f"{text} * {lr}"}'
@@ -137,12 +145,12 @@ def _setter(d: Draft) -> Realisation:
     parameters = [d.parameter("optimizer", "Optimizer"), *(d.parameter(own, "int") for own in arguments(d))]
     if d.absolute:
         lr = d.fresh("name.lr", ("lr", "lr", "new_lr", "rate"))
-        lines = [*body(d, assigning(lr)), *loop_over_groups(d, lr)]
+        lines = [*body(d, Assigning(lr)), *loop_over_groups(d, lr)]
     else:
         base = _base(d)
         parameters.append(d.parameter(base, "float"))
         value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
-        lines = body(d, assigning(value))
+        lines = body(d, Assigning(value))
         if groups_of(d) is None:
             lines += loop_over_groups(d, f"{base} * {value}")
         else:

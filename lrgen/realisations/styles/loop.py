@@ -3,18 +3,20 @@
 from lrgen.curves.compositions import Composition
 from lrgen.errors import StyleError
 from lrgen.realisations.bodies import body
-from lrgen.realisations.branches import assigning
+from lrgen.realisations.branches import Assigning
 from lrgen.realisations.choices import Choices
 from lrgen.realisations.comments import docstring
 from lrgen.realisations.containers import FACTORS, arguments, constants, free, groups_of, local_settings, returns
 from lrgen.realisations.draft import Draft, draft
 from lrgen.realisations.layout import assembled, called, indented, signature, wrapped
 from lrgen.realisations.realisation import Call, Interface, Realisation, Style
-from lrgen.realisations.styles.function import loop_over_groups
+from lrgen.realisations.styles.function import base_names, loop_over_groups
 from lrgen.realisations.styles.lightning import OPTIMIZERS
 from lrgen.records import Unit
 
 _PARTS = ("backbone", "head")
+_BATCHES = (("inputs", "targets"), ("images", "labels"), ("x", "y"), ("data", "target"), ("xb", "yb"))
+_OUTPUTS = ("outputs", "logits", "pred", "out", "output")
 
 
 def check(composition: Composition) -> None:
@@ -34,6 +36,20 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     absolute = choices.odds("absolute", 0.35)
     per_batch = composition.unit is Unit.BATCH
     d = draft(composition, choices, absolute=absolute, places=("module", "local"))
+    inputs, targets = choices.pick("batch", _BATCHES)
+    d.used |= {
+        inputs,
+        targets,
+        "outputs",
+        "logits",
+        "pred",
+        "out",
+        "output",
+        "loss",
+        "criterion",
+        "optimizer",
+        "groups",
+    }
     model = d.fresh("name.model", ("model", "net", "network", "model"))
     loader = d.fresh("name.loader", ("loader", "train_loader", "dataloader", "data_loader", "batches"))
     if per_batch:
@@ -43,7 +59,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     else:
         epochs, epoch = d.total if d.takes_total else d.fresh("name.epochs", ("epochs", "num_epochs")), d.step
     entry = choices.pick("entry", ("train", "train", "fit", "train_model", "run_training"))
-    base = "" if absolute else d.fresh("name.base", ("base_lr", "lr", "max_lr", "peak_lr"))
+    base = "" if absolute else d.fresh("name.base", base_names(d))
     optimizer = _optimizer(d, model, base or d.numbers.real(composition.base_lr).text)
     parameters = [model, loader, epochs, *([base] if base else [])]
     if d.hints:
@@ -92,9 +108,9 @@ def _documented(d: Draft) -> list[str]:
 
 def _inline(d: Draft, base: str, lr: str) -> list[str]:
     if not base:
-        return [*body(d, assigning(lr)), *loop_over_groups(d, lr)]
+        return [*body(d, Assigning(lr)), *loop_over_groups(d, lr)]
     value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
-    lines = body(d, assigning(value))
+    lines = body(d, Assigning(value))
     if groups_of(d) is None:
         return [*lines, *loop_over_groups(d, f"{base} * {value}")]
     return [*lines, f"{lr} = {base} * {value}", *loop_over_groups(d, lr)]
@@ -112,10 +128,8 @@ def _optimizer(d: Draft, model: str, lr: str) -> list[str]:
 
 
 def _loop(d: Draft, model: str, loader: str, epochs: str, epoch: str, setting: list[str], per_batch: bool) -> list[str]:
-    inputs, targets = d.choices.pick(
-        "batch", (("inputs", "targets"), ("images", "labels"), ("x", "y"), ("data", "target"), ("xb", "yb"))
-    )
-    outputs = d.choices.pick("outputs", ("outputs", "logits", "pred", "out", "output"))
+    inputs, targets = d.choices.pick("batch", _BATCHES)
+    outputs = d.choices.pick("outputs", _OUTPUTS)
     loss = d.choices.pick("loss", ("functional", "criterion", "inline"))
     before: list[str] = []
     if d.choices.odds("train.mode", 0.5):

@@ -32,7 +32,7 @@ def check(composition: Composition) -> None:
 
 
 def _reason(phase: Phase, composition: Composition) -> str:
-    """Why no scheduler of torch has the phase; empty if one has."""
+    """The reason for which no scheduler of torch has the phase; empty if one has."""
     shape, groups = phase.shape, composition.groups
     if max(phase.start, phase.end) > 1:
         return "factors of torch's schedulers are at most 1"

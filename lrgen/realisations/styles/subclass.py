@@ -3,7 +3,7 @@
 from lrgen.curves.compositions import Composition
 from lrgen.realisations import naming
 from lrgen.realisations.bodies import body
-from lrgen.realisations.branches import assigning
+from lrgen.realisations.branches import Assigning
 from lrgen.realisations.choices import Choices
 from lrgen.realisations.comments import docstring
 from lrgen.realisations.containers import constants, groups_of, returns, sequence
@@ -23,7 +23,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     methods: list[str] = []
     if choices.odds("inline", 0.3):
         value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
-        get = [f"{d.step} = self.last_epoch", *body(d, assigning(value))]
+        get = [f"{d.step} = self.last_epoch", *body(d, Assigning(value))]
     else:
         method = choices.pick("inner", ("_factor", "factor", "_multiplier", "_get_factor", "_scale", "multiplier"))
         value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))

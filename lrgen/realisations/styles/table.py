@@ -15,7 +15,7 @@ from lrgen.realisations.draft import Draft, draft
 from lrgen.realisations.expressions import Expr
 from lrgen.realisations.layout import assembled, called, indented, signature
 from lrgen.realisations.realisation import Call, Interface, Realisation, Style
-from lrgen.realisations.styles.function import SETTERS, loop_over_groups
+from lrgen.realisations.styles.function import SETTERS, base_names, loop_over_groups
 from lrgen.realisations.styles.lambda_ import BUILDERS
 
 
@@ -100,7 +100,7 @@ def _setter(d: Draft, inner: str, own: list[str]) -> list[str]:
     parameters = [d.parameter("optimizer", "Optimizer"), *(d.parameter(each, "int") for each in own)]
     value = f"{inner}({', '.join(own)})"
     if not d.absolute:
-        base = d.fresh("name.base", ("base_lr", "lr", "max_lr", "peak_lr"))
+        base = d.fresh("name.base", base_names(d))
         parameters.append(d.parameter(base, "float"))
         value = f"{base} * {value}"
     lr = d.fresh("name.lr", ("lr", "new_lr", "rate", "current_lr"))
