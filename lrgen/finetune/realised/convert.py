@@ -64,7 +64,7 @@ def _to_style(realised: RealisedComposition, name: str, before: Realisation, cha
     others = [style for style in styles_of(composition) if style is not before.style]
     if not others:
         return None
-    after = write(composition, chance.choice(others), chance)
+    after = write(composition, settings.style_of(others, chance), chance)
     if composition.fixed and composition.horizon > _LONGEST.get(after.style, composition.horizon):
         return None
     prompt = instructions.to_style(before, after, composition, chance)

@@ -22,7 +22,7 @@ def examples(task_input: TaskInput, name: str) -> Iterator[Example]:
     for realised in task_input.compositions:
         composition = realised.composition
         chance = task_input.chance(name, realised.number)
-        style = chance.choice(realised.realisations).style
+        style = settings.style_of([each.style for each in realised.realisations], chance)
         realisation = write(composition, style, chance)
         hole = next(filter(None, (holes.cut(realisation.code, chance) for _ in range(_TRIED))), None)
         if hole is None:

@@ -1,13 +1,13 @@
 """Settings in which the code of a composition is asked about: horizon, base learning rate, parameter group, steps."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrgen.curves.compositions import Composition
 from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.instructions.realised.calls import Setting
-from lrgen.realisations import Call, Realisation
+from lrgen.realisations import Call, Realisation, Style
 from lrgen.verify import horizons
 
 RATES = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001, 5e-4, 3e-4, 1e-4)
@@ -15,6 +15,8 @@ RATES = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001, 5
 
 DIGITS = 6
 """The significant digits of an answer."""
+
+_SLOW = {Style.LOOP: 0.2}  # weights of styles whose code takes long to execute
 
 _OWN_RATE = 0.3  # of the settings have the composition's own base learning rate
 _PAST_END = 0.06  # of the steps are past the end
@@ -25,6 +27,11 @@ _ZERO = 1e-12  # of the base learning rate: rounding errors of zero
 def key_of(realised: RealisedComposition, turn: int = 1) -> str:
     """Return the key of an example of a composition."""
     return f"{realised.number}/{turn}"
+
+
+def style_of(styles: Sequence[Style], chance: random.Random) -> Style:
+    """Return a style for code that is written and executed."""
+    return chance.choices(styles, [_SLOW.get(style, 1.0) for style in styles])[0]
 
 
 def drawn(realised: RealisedComposition, realisation: Realisation, chance: random.Random) -> Setting:

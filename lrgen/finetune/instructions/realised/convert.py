@@ -6,7 +6,7 @@ from lrgen.curves.compositions import Composition
 from lrgen.finetune import wording
 from lrgen.finetune.instructions.realised import interface
 from lrgen.finetune.phrasing import phrase
-from lrgen.realisations import Realisation, Style
+from lrgen.realisations import Call, Realisation, Style
 from lrgen.records import Unit
 
 
@@ -20,6 +20,10 @@ def to_style(before: Realisation, after: Realisation, composition: Composition, 
         details.append("The base learning rate is now the caller's.")
     if composition.unit.value not in details[1]:
         details.append(phrase(chance.choice(_STEPS), chance, unit=composition.unit.value))
+    if before.interface.call is Call.LOOP and after.interface.call is not Call.LOOP:
+        details.append(
+            phrase(chance.choice(_ENDS), chance, level=_last_level(composition), unit=composition.unit.value)
+        )
     return _request(before, opener, " ".join(details), chance)
 
 
@@ -73,6 +77,13 @@ def _fields(composition: Composition) -> dict[str, str]:
         "units": _plural(unit),
         "olds": _plural(Unit.EPOCH if unit is Unit.BATCH else Unit.BATCH),
     }
+
+
+def _last_level(composition: Composition) -> str:
+    """Return the learning rate past the end: ``0``, ``0.01 times the base learning rate``."""
+    level = composition.phases[-1].end * composition.repeat_decay ** (composition.repeats - 1)
+    number = f"{float(level):.12g}" if float(f"{float(level):.12g}") == float(level) else repr(float(level))
+    return {"0": "0", "1": "the base learning rate"}.get(number, f"{number} times the base learning rate")
 
 
 def _plural(unit: Unit) -> str:
@@ -179,6 +190,13 @@ _STEPS = (
     "A step is [still|] one {unit}.",
     "Steps are counted per {unit}, as before.",
     "It is stepped once per {unit}.",
+)
+
+_ENDS = (
+    "[Past the end, which a loop does not reach|After the last {unit}, which the loop does not reach], the learning rate "
+    "[stays at|is] {level}.",
+    "[After the end|Past the last {unit}], it [stays|is held] at {level}.",
+    "Steps past the end get {level}.",
 )
 
 _SCALING = (
