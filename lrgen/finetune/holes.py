@@ -38,11 +38,12 @@ class Hole:
     answer: str
 
 
-def cut(code: str, chance: random.Random) -> Hole | None:
-    """Return code with a hole; None if there is nothing to ask for."""
+def cut(code: str, chance: random.Random, entry: str = "") -> Hole | None:
+    """Return code with a hole, which leaves the signature of ``entry``; None if there is nothing to ask for."""
     places: dict[Kind, list[ast.AST | tuple[ast.stmt, ast.stmt]]] = {}
     for kind, place in _places(ast.parse(code)):
-        places.setdefault(kind, []).append(place)
+        if getattr(place, "name", None) != entry:
+            places.setdefault(kind, []).append(place)
     if not places:
         return None
     kinds = sorted(places)

@@ -24,7 +24,10 @@ def examples(task_input: TaskInput, name: str) -> Iterator[Example]:
         chance = task_input.chance(name, realised.number)
         style = settings.style_of([each.style for each in realised.realisations], chance)
         realisation = write(composition, style, chance)
-        hole = next(filter(None, (holes.cut(realisation.code, chance) for _ in range(_TRIED))), None)
+        hole = next(
+            filter(None, (holes.cut(realisation.code, chance, realisation.interface.entry) for _ in range(_TRIED))),
+            None,
+        )
         if hole is None:
             continue
         generated.check(realisation, composition, chance)

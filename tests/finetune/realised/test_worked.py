@@ -57,7 +57,8 @@ def test_a_wrong_condition_is_incorrect(rows, graded):
     for row in rows:
         evidence = json.loads(row["evidence"])
         swapped = re.sub("true|false", lambda match: "false" if match[0] == "true" else "true", row["completion"])
-        if swapped != row["completion"] and all(condition in swapped for condition in evidence["conditions"]):
+        stated = all(condition in swapped and len(truths) == 1 for condition, truths in evidence["conditions"].items())
+        if swapped != row["completion"] and stated:
             swaps += 1
             assert "wrong condition" in graded(row, swapped).reason
     assert swaps > 20

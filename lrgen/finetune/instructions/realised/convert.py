@@ -193,8 +193,7 @@ _STEPS = (
 )
 
 _ENDS = (
-    "[Past the end, which a loop does not reach|After the last {unit}, which the loop does not reach], the learning rate "
-    "[stays at|is] {level}.",
+    "[Past the end|After the last {unit}], which the loop does not reach, the learning rate [stays at|is] {level}.",
     "[After the end|Past the last {unit}], it [stays|is held] at {level}.",
     "Steps past the end get {level}.",
 )
