@@ -5,6 +5,7 @@ A rule yields the edits of a mutant for a node that it matches. Its name says wh
 
 import ast
 import itertools
+import re
 from collections.abc import Callable, Iterator
 
 from lrgen.source.spans import Edit, Parsed
@@ -12,6 +13,9 @@ from lrgen.source.spans import Edit, Parsed
 Edits = tuple[Edit, ...]
 Rule = Callable[[Parsed, ast.AST], Iterator[Edits]]
 
+_STEP = re.compile(
+    r"[a-z]{1,2}|(?:\w*_)?(?:step|epoch|iter|it|batch|update|iteration|index|since|elapsed|local|within|offset|done|pos)"
+)
 _BASES = ("base_lr", "lr", "max_lr", "peak_lr", "base", "initial_lr", "learning_rate", "peak", "base_rate")
 
 
@@ -21,9 +25,10 @@ _BASES = ("base_lr", "lr", "max_lr", "peak_lr", "base", "initial_lr", "learning_
 def early(code: Parsed, node: ast.AST) -> Iterator[Edits]:
     """Count a step from 1."""
     match node:
-        case ast.BinOp(ast.Name() as step, ast.Div(), right) if not isinstance(right, ast.Constant):
-            yield (code.replaced(step, f"({step.id} + 1)"),)
-        case ast.BinOp(ast.BinOp(ast.Name(), ast.Sub(), _) as step, ast.Div(), _):
+        case ast.BinOp(ast.Name(name) as step, ast.Div(), right):
+            if _STEP.fullmatch(name) and not isinstance(right, ast.Constant):
+                yield (code.replaced(step, f"({name} + 1)"),)
+        case ast.BinOp(ast.BinOp(ast.Name(name), ast.Sub(), _) as step, ast.Div(), _) if _STEP.fullmatch(name):
             end = code.span(step)[1]
             yield (Edit(end, end, " + 1"),)
 
@@ -31,8 +36,8 @@ def early(code: Parsed, node: ast.AST) -> Iterator[Edits]:
 def from_the_start(code: Parsed, node: ast.AST) -> Iterator[Edits]:
     """Measure the progress of a phase from the start of training."""
     match node:
-        case ast.BinOp(ast.BinOp(ast.Name() as step, ast.Sub(), offset) as left, ast.Div(), _):
-            if not (isinstance(offset, ast.Constant) and offset.value == 1):
+        case ast.BinOp(ast.BinOp(ast.Name(name) as step, ast.Sub(), offset) as left, ast.Div(), _):
+            if _STEP.fullmatch(name) and not (isinstance(offset, ast.Constant) and offset.value == 1):
                 yield (_whole(code, left, code.of(step)),)
 
 
@@ -46,11 +51,18 @@ def over_more(code: Parsed, node: ast.AST) -> Iterator[Edits]:
 def over_less(code: Parsed, node: ast.AST) -> Iterator[Edits]:
     """Divide by one step less than the length of a phase."""
     match node:
-        case ast.BinOp(ast.Name() | ast.BinOp(op=ast.Sub()), ast.Div(), ast.Name() | ast.Attribute() as length):
+        case ast.BinOp(left, ast.Div(), ast.Name() | ast.Attribute() as length) if _counts(left):
             yield (code.replaced(length, f"({code.of(length)} - 1)"),)
-        case ast.BinOp(ast.Name() | ast.BinOp(op=ast.Sub()), ast.Div(), ast.Constant(int(length)) as right):
-            if length > 2:
-                yield (code.replaced(right, str(length - 1)),)
+        case ast.BinOp(left, ast.Div(), ast.Constant(int(length)) as right) if _counts(left) and length > 2:
+            yield (code.replaced(right, str(length - 1)),)
+
+
+def _counts(node: ast.expr) -> bool:
+    """Whether an expression is a step, or one since the start of a phase."""
+    match node:
+        case ast.Name(name) | ast.BinOp(ast.Name(name), ast.Sub(), _):
+            return _STEP.fullmatch(name) is not None
+    return False
 
 
 def floored(code: Parsed, node: ast.AST) -> Iterator[Edits]:
@@ -73,7 +85,11 @@ def unclamped(code: Parsed, node: ast.AST) -> Iterator[Edits]:
     """Do not clamp the step, or the progress."""
     match node:
         case ast.Call(ast.Name("min" | "max"), [ast.Constant(), inner] | [inner, _]):
-            yield (code.unwrapped(node, inner),)
+            match code.parents[node], inner:
+                case ast.Assign([ast.Name(target)]) as statement, ast.Name(name) if target == name:
+                    yield (code.without(statement),)
+                case _:
+                    yield (code.unwrapped(node, inner),)
 
 
 def clamped_wrongly(code: Parsed, node: ast.AST) -> Iterator[Edits]:
@@ -179,9 +195,9 @@ def without_abs(code: Parsed, node: ast.AST) -> Iterator[Edits]:
 def stage_early(code: Parsed, node: ast.AST) -> Iterator[Edits]:
     """Begin each stage one step early."""
     match node:
-        case ast.BinOp(ast.Name() as step, ast.FloorDiv()):
-            yield (code.replaced(step, f"({step.id} + 1)"),)
-        case ast.BinOp(ast.BinOp(ast.Name(), ast.Sub(), _) as step, ast.FloorDiv()):
+        case ast.BinOp(ast.Name(name) as step, ast.FloorDiv()) if _STEP.fullmatch(name):
+            yield (code.replaced(step, f"({name} + 1)"),)
+        case ast.BinOp(ast.BinOp(ast.Name(name), ast.Sub(), _) as step, ast.FloorDiv()) if _STEP.fullmatch(name):
             yield (Edit(code.span(step)[1], code.span(step)[1], " + 1"),)
 
 
@@ -223,10 +239,10 @@ def boundary(code: Parsed, node: ast.AST) -> Iterator[Edits]:
 def other_bound(code: Parsed, node: ast.AST) -> Iterator[Edits]:
     """Use the boundary of another phase in a comparison."""
     match node:
-        case ast.Compare(ast.Name() as left, [_], [ast.Constant(int(value)) as bound]):
+        case ast.Compare(ast.Name() as left, [sign], [ast.Constant(int(value)) as bound]) if type(sign) in _SIGNS:
             for other in sorted(set(_bounds(code, left.id)) - {value}):
                 yield (code.replaced(bound, _like(code.of(bound), other)),)
-        case ast.Compare(ast.Name() as left, [_], [ast.Name() as bound]):
+        case ast.Compare(ast.Name() as left, [sign], [ast.Name() as bound]) if type(sign) in _SIGNS:
             for name in sorted(_bounding_names(code, left.id) - {bound.id}):
                 yield (code.replaced(bound, name),)
 
@@ -315,7 +331,11 @@ def wrong_ratio(code: Parsed, node: ast.AST) -> Iterator[Edits]:
 
 def _base(code: Parsed, node: ast.AST) -> bool:
     text = code.of(node)
-    return text in _BASES or text.endswith(('["initial_lr"]', ".base_lr", ".lr", '["lr"]')) or text.isupper()
+    return (
+        text in _BASES
+        or text.endswith(('["initial_lr"]', ".base_lr", ".lr", '["lr"]'))
+        or (text.isupper() and ("LR" in text or "RATE" in text) and "MIN" not in text)
+    )
 
 
 def unscaled(code: Parsed, node: ast.AST) -> Iterator[Edits]:

@@ -92,7 +92,8 @@ def faulty(
         return None
     if len(taken) == 2:
         both = _both(composition, correct, code, taken, given, chance)
-        if both.run.differs and (both.run.is_shown or not shown):
+        apart = not set(both.faults[0].lines) & set(both.faults[1].lines)
+        if apart and both.run.differs and (both.run.is_shown or not shown):
             return both
     mutation, text, observed = taken[0]
     fault = Fault(mutation.kind.name, mutation.reason(code, chance), tuple(changed_lines(code.text, text)))

@@ -118,8 +118,8 @@ KINDS = (
         "not clamped",
         expressions.unclamped,
         (ast.Call,),
-        "[Nothing limits `{new}`|`{new}` is not clamped], so the formula [goes on|runs on] outside of its range; it "
-        "should be `{old}`.",
+        "[Nothing clamps the value|The value is not clamped], so the formula [goes|runs] on outside of its range; it "
+        "needs `{old}`.",
     ),
     Kind(
         "min and max confused",
@@ -315,10 +315,10 @@ KINDS = (
         "The horizon covers one epoch only; it should be `{old}`.",
     ),
     Kind(
-        "earlier phases counted twice",
-        statements.warmup_twice,
+        "start not subtracted",
+        statements.start_kept,
         _OPERATION,
-        "The steps before this phase are counted twice: the length should be `{old}`, not `{new}`.",
+        "[The start of the phase|The phase's start] is not subtracted: it should be `{old}`[, not `{new}`].",
     ),
     # torch's schedulers.
     Kind(

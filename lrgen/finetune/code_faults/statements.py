@@ -117,10 +117,12 @@ def horizon_of_an_epoch(code: Parsed, node: ast.AST) -> Iterator[Edits]:
             yield (code.unwrapped(node, batches),)
 
 
-def warmup_twice(code: Parsed, node: ast.AST) -> Iterator[Edits]:
-    """Do not subtract the phases before from the length of a phase."""
+def start_kept(code: Parsed, node: ast.AST) -> Iterator[Edits]:
+    """Do not subtract the start of a phase, from its end or from the step."""
     match node:
-        case ast.BinOp(total, ast.Sub(), _) if isinstance(code.parents.get(node), (ast.Assign, ast.keyword, ast.Call)):
+        case ast.BinOp(ast.Name() | ast.Attribute() as total, ast.Sub(), ast.Name() | ast.Attribute()) if isinstance(
+            code.parents.get(node), (ast.Assign, ast.keyword, ast.Call)
+        ):
             yield (code.unwrapped(node, total),)
 
 

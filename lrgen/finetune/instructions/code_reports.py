@@ -8,6 +8,7 @@ from lrgen.finetune.code_faults.faulty import Faulty
 from lrgen.finetune.code_faults.runs import Run
 from lrgen.finetune.example import SYSTEM
 from lrgen.finetune.instructions import compositions, logs
+from lrgen.finetune.instructions.compositions import interfaces
 from lrgen.finetune.phrasing import phrase
 from lrgen.realisations import Call, Interface
 from lrgen.records import Unit
@@ -180,7 +181,7 @@ def observed(faulty: Faulty, run: Run, chance: random.Random) -> str:
         return f"```text\n{run.raised.rstrip()}\n```" if "\n" in run.raised else run.raised
     conditions = logs.conditions(
         run,
-        takes_horizon=interface.takes_horizon,
+        total=_total(faulty) if interface.takes_horizon else "",
         takes_lr=interface.takes_lr,
         is_loop=interface.call is Call.LOOP,
         chance=chance,
@@ -188,6 +189,12 @@ def observed(faulty: Faulty, run: Run, chance: random.Random) -> str:
     log = f"{conditions}\n\n```text\n{logs.log(run, faulty.composition.unit, chance)}\n```"
     note = _note(run, faulty.composition.unit, chance)
     return f"{log}\n\n{note}" if note else log
+
+
+def _total(faulty: Faulty) -> str:
+    """The name of the argument with the number of steps."""
+    name = interfaces.total(faulty.correct, faulty.composition).strip("`")
+    return name if name.isidentifier() else "total_steps"
 
 
 def _note(run: Run, unit: Unit, chance: random.Random) -> str:

@@ -20,14 +20,14 @@ def log(run: Run, unit: Unit, chance: random.Random) -> str:
     return form(run.conditions.steps, run.rates.T.tolist(), noun, digits)
 
 
-def conditions(run: Run, *, takes_horizon: bool, takes_lr: bool, is_loop: bool, chance: random.Random) -> str:
-    """Return a sentence on how the code was run."""
+def conditions(run: Run, *, total: str, takes_lr: bool, is_loop: bool, chance: random.Random) -> str:
+    """Return a sentence on how the code was run; ``total`` is the argument with the number of steps, if it has one."""
     given = run.conditions
     horizon, lr = f"{given.horizon}", f"{given.base_lr:g}"
     if is_loop:
         said = phrase("[{n} steps in all|a run of {n} steps|{n} steps]", chance, n=horizon)
-    elif takes_horizon:
-        said = phrase("[`total_steps={n}`|a horizon of {n}|{n} steps]", chance, n=horizon)
+    elif total:
+        said = phrase("[`{total}={n}`|a horizon of {n}|{n} steps]", chance, n=horizon, total=total)
     else:
         said = ""
     base = phrase("[a base learning rate of {lr}|base LR {lr}|`lr={lr}`]", chance, lr=lr) if takes_lr else ""

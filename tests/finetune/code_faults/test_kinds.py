@@ -24,6 +24,7 @@ CASES = (
     ("not reversed", "f = a * (1 - p)", "f = a * p"),
     ("not clamped", "p = min(1.0, t / n)", "p = t / n"),
     ("not clamped", "s = min(step, total)", "s = step"),
+    ("not clamped", "step = min(step, total)\nx = step", "x = step"),
     ("min and max confused", "p = min(1.0, p)", "p = max(1.0, p)"),
     ("full cosine period", "c = cos(math.pi * p)", "c = cos(2 * math.pi * p)"),
     ("cosine without pi", "c = cos(math.pi * p)", "c = cos(p)"),
@@ -80,7 +81,7 @@ CASES = (
     ("wrong interval", 'd = {"interval": "step"}', 'd = {"interval": "epoch"}'),
     ("horizon in epochs", "n = epochs * len(loader)", "n = epochs"),
     ("horizon of one epoch", "n = epochs * len(loader)", "n = len(loader)"),
-    ("earlier phases counted twice", "s = Cosine(o, T_max=total - warmup)", "s = Cosine(o, T_max=total)"),
+    ("start not subtracted", "s = Cosine(o, T_max=total - warmup)", "s = Cosine(o, T_max=total)"),
     (
         "ends of a ramp swapped",
         "s = LinearLR(o, start_factor=0.1, end_factor=1.0)",
