@@ -48,5 +48,5 @@ def body(d: Draft, out: Emit = returning) -> list[str]:
         lines += form(d, own)
         if isinstance(out, Assigning):
             lines += branches.decayed(d, out.target, before)
-    assert d.setup is not None  # its settings are known before they are written
+    d.forget_unused(lines)
     return lines

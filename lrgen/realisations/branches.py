@@ -89,7 +89,8 @@ def _guard(d: Draft) -> str:
     """The treatment of steps past the horizon."""
     if is_held(d):
         return "none"
-    return d.choices.pick("guard", ("first", "last", "first", "clamp", "progress") if d.clamps else ("first", "last"))
+    forms = ("first", "last", "first", "progress", "clamp") if d.clamps else ("first", "last")
+    return d.choices.pick("guard", forms[:-1] if d.keeps_step and d.clamps else forms)
 
 
 def _block(d: Draft, i: int, lines: list[str]) -> list[str]:
@@ -177,11 +178,22 @@ def consuming(d: Draft, out: Emit) -> list[str]:
             lines += block
         else:
             lines += [f"if {step.text} < {n.text}:", *indented(block)]
-            if i < count - 1:
+            if i < count - 2 or (i == count - 2 and guard != "none"):
                 lines.append(f"{step.text} -= {n.text}")
     if guard in ("first", "last"):
         lines += out(d.level(d.past))
+    if guard == "none":
+        _forget(d, d.spans[-1].text)
     return lines
+
+
+def _forget(d: Draft, span: str) -> None:
+    """Compute no length of a last phase that needs none."""
+    own = span.removeprefix("self.")
+    if d.setup and d.setup[-1].startswith(f"{span} = "):
+        d.setup.pop()
+    elif not d.takes_total:
+        d.settings.pop(own, None)
 
 
 def clamped(d: Draft, out: Emit) -> list[str]:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -34,6 +35,8 @@ class Draft:
         absolute: whether it has.
         step, total, noun: the names of the step and the horizon, and the noun of other names ("steps").
         takes_total: whether the code takes the horizon; else it is a number.
+        hints: whether functions have type hints.
+        keeps_step: whether the step is the variable of a loop, which nothing else may change.
         prefix: ``self.`` where ends are attributes.
         place: where settings stand: "module", "local", "default" (of parameters) or "self".
         settings: name → (text, type) of numbers that have a name.
@@ -52,6 +55,7 @@ class Draft:
     takes_total: bool
     numbers: Numbers
     hints: bool
+    keeps_step: bool = False
     prefix: str = ""
     place: str = "local"
     labels: tuple[str, ...] = ()
@@ -188,6 +192,11 @@ class Draft:
             for end, fraction in zip(self.end_names, self.composition.ends, strict=False):
                 lines.append(f"{self.prefix}{end} = {self.fraction_of(fraction, plain, end).text}")
         return lines
+
+    def forget_unused(self, lines: Sequence[str]) -> None:
+        """Keep the settings alone that the lines, or those that compute the ends, use."""
+        text = "\n".join([*lines, *self.setup])
+        self.settings = {own: value for own, value in self.settings.items() if re.search(rf"\b{own}\b", text)}
 
     @property
     def past(self) -> Fraction:

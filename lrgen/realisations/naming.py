@@ -55,6 +55,7 @@ _UP = {
     Shape.ONE_MINUS_SQRT: ("sqrt_up", "rise"),
     Shape.STEPS: ("stairs_up", "staircase"),
 }
+_TORCH = ("ConstantLR", "LinearLR", "PolynomialLR", "ExponentialLR", "CyclicLR", "StepLR", "LRScheduler")
 _FIRST_UP = ("warmup", "warmup", "warmup", "ramp", "warm_up")
 _COOLDOWN = ("cooldown", "decay", "anneal", "cooldown", "final_decay")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
@@ -126,4 +127,5 @@ def class_name(choices: Choices, labels: Sequence[str], suffixes: Sequence[str])
     if choices.odds("class.plain", 0.3):
         return choices.pick("class.prefix", ("Phased", "Piecewise", "Custom", "Staged", "Training")) + suffix
     own = labels[: choices.pick("class.length", (1, 2, 2, 3))]
-    return "".join(part.capitalize() for label in own for part in label.split("_")) + suffix
+    name = "".join(part.capitalize() for label in own for part in label.split("_")) + suffix
+    return f"Custom{name}" if name in _TORCH else name

@@ -76,6 +76,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     repeats = d.composition.repeats > 1
     inline = not repeats and choices.odds("inline", 0.55)
     if inline:
+        d.keeps_step = True
         setting = _inline(d, base, lr)
         setup = [*local_settings(d), *total, *d.setup]
     else:

@@ -90,6 +90,8 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     milestones = [end.text for end in d.ends[:-1]]
     tail = None if _holds(d) else _tail(d)
     multipliers = groups_of(d)
+    ends = milestones if tail is None and composition.repeats == 1 else [*milestones, d.length.text]
+    d.forget_unused([*lines, *schedulers, *ends, tail or ""])
     body: list[str] = [*(d.lines_of_settings() if d.place == "local" else []), *setup]
     if multipliers is not None:
         group, own = (
