@@ -49,7 +49,7 @@ def _example(realised: RealisedComposition, style: Style, task: str, chance: ran
         return Example(
             task=task,
             key=f"composition/{realised.number}",
-            prompt=instructions.request(before, realised.composition, change, as_diff, chance),
+            prompt=instructions.request(before, realised.composition, change.kind, change.fields, as_diff, chance),
             completion=diffs.unified(before.code, after.code, instructions.PATH) if as_diff else after.code,
             scope=Scope.SCHEDULE,
             evidence={"changed": change.kind, "executed": change.composition.normal.id},

@@ -1,11 +1,11 @@
 """Requests for a change of the code of a composition, as a diff or as the whole new code."""
 
 import random
+from collections.abc import Mapping
 
 from lrgen.curves.compositions import Composition
 from lrgen.finetune.instructions.compositions import rules
 from lrgen.finetune.phrasing import phrase
-from lrgen.finetune.realised.changes import Change
 from lrgen.finetune.wording import fenced
 from lrgen.realisations import Realisation
 
@@ -13,15 +13,20 @@ PATH = "schedule.py"
 
 
 def request(
-    realisation: Realisation, composition: Composition, change: Change, as_diff: bool, chance: random.Random
+    realisation: Realisation,
+    composition: Composition,
+    kind: str,
+    fields: Mapping[str, str],
+    as_diff: bool,
+    chance: random.Random,
 ) -> str:
-    """Return a request that determines the new schedule, given the old code."""
+    """Return a request for a change of a kind, which determines the new schedule, given the old code."""
     return phrase(
         chance.choice(_LAYOUTS),
         chance,
         opening=phrase(chance.choice(_OPENINGS), chance, entry=realisation.interface.entry),
         code=fenced(realisation.code),
-        change=phrase(chance.choice(_CHANGES[change.kind]), chance, **change.fields),
+        change=phrase(chance.choice(_CHANGES[kind]), chance, **fields),
         advances=rules.unit(composition, chance),
         form=phrase(chance.choice(_AS_DIFF if as_diff else _AS_CODE), chance, path=PATH),
         kept=phrase(chance.choice(_KEPT), chance),
