@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from lrgen.errors import StyleError
 from lrgen.finetune.compositions import RealisedComposition
-from lrgen.finetune.example import Example, Scope, TaskInput
+from lrgen.finetune.example import SYSTEM, Example, Scope, TaskInput
+from lrgen.finetune.instructions.compositions import rules
 from lrgen.finetune.instructions.compositions.forms import Form
 from lrgen.finetune.instructions.realised import edit as instructions
 from lrgen.finetune.realised import changes
@@ -16,6 +17,8 @@ from lrgen.source import diffs
 from lrgen.verify import generated
 
 _DIFFS = 0.4  # of the answers
+_NEW_SHAPES = ("shape", "cooldown")
+"""Changes whose shape the code need not have: its formula is in the system's message."""
 _KEPT = 0.5  # of the lines stay, at least
 
 
@@ -52,6 +55,7 @@ def _example(realised: RealisedComposition, style: Style, task: str, chance: ran
             prompt=instructions.request(before, realised.composition, change.kind, change.fields, as_diff, chance),
             completion=diffs.unified(before.code, after.code, instructions.PATH) if as_diff else after.code,
             scope=Scope.SCHEDULE,
+            system=f"{SYSTEM}\n\n{chance.choice(rules.SYSTEM)}" if change.kind in _NEW_SHAPES else SYSTEM,
             evidence={"changed": change.kind, "executed": change.composition.normal.id},
             composition=replace(realised, composition=change.composition.normal, realisations=(after,)),
             styles=(style,),

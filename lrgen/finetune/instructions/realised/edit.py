@@ -1,6 +1,7 @@
 """Requests for a change of the code of a composition, as a diff or as the whole new code."""
 
 import random
+import re
 from collections.abc import Mapping
 
 from lrgen.curves.compositions import Composition
@@ -21,16 +22,21 @@ def request(
     chance: random.Random,
 ) -> str:
     """Return a request for a change of a kind, which determines the new schedule, given the old code."""
-    return phrase(
+    text = phrase(
         chance.choice(_LAYOUTS),
         chance,
         opening=phrase(chance.choice(_OPENINGS), chance, entry=realisation.interface.entry),
-        code=fenced(realisation.code),
+        code=_CODE,
         change=phrase(chance.choice(_CHANGES[kind]), chance, **fields),
         advances=rules.unit(composition, chance),
         form=phrase(chance.choice(_AS_DIFF if as_diff else _AS_CODE), chance, path=PATH),
         kept=phrase(chance.choice(_KEPT), chance),
     )
+    return _LOOSE.sub(" ", text).replace(" \n", "\n").strip().replace(_CODE, fenced(realisation.code))
+
+
+_CODE = "\0"  # in place of the code, whose spaces are kept
+_LOOSE = re.compile(r" {2,}")
 
 
 _LAYOUTS = (
@@ -51,9 +57,9 @@ _OPENINGS = (
     "Edit `{entry}`.",
     "The [last|previous] run used this schedule.",
     "[Task|Ticket|To do]: one change in `{entry}`.",
-    "[Review|Review comment] on this scheduler:",
+    "A review comment on this scheduler.",
     "The ablation needs a variant of this schedule.",
-    "A small change to the learning rate:",
+    "A small change to the learning rate.",
     "[I want|We want] to try a variant of this schedule.",
     "[Here is|Below is] the schedule that we [use|have].",
     "[Update|Adapt] this code.",
@@ -67,7 +73,7 @@ _OPENINGS = (
     "We are tuning this schedule.",
     "Take this schedule as a starting point.",
     "[Help me|Please help me] change this schedule.",
-    "One request for this code:",
+    "One request for this code.",
 )
 _KEPT = (
     "[All else|Everything else] stays [as it is|the same].",
@@ -91,8 +97,8 @@ _AS_CODE = (
 )
 _CHANGES = {
     "warm-up length": (
-        "The warm-up should [take|last] {new} instead of {old}; the phase after it starts [where it ends|then] and "
-        "ends where it does now.",
+        "The warm-up should [take|last] {new} instead of {old}; the phase after it starts where it ends and ends "
+        "where it does now.",
         "[Make|Let] the warm-up [take|last] {new} (now: {old}). The next phase absorbs the difference.",
         "Warm-up: {new}, not {old}. The end of the phase after it does not move.",
     ),
@@ -157,7 +163,6 @@ _CHANGES = {
         "[Play|Run] the whole schedule {times} [within|during] training, each time in 1/{count} of the steps (rounded "
         "down){factor}.",
         "Repeat everything: {count} equal periods of total // {count} steps{factor}.",
-        "[Restart|Repeat] the schedule so that it runs {times}, in periods of a {count}th of the steps, rounded "
-        "down{factor}.",
+        "[Restart|Repeat] the schedule so that it runs {times}, in periods of total // {count} steps{factor}.",
     ),
 }
