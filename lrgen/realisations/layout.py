@@ -84,7 +84,7 @@ def assembled(
     needed += [line for line in imports if line not in needed]
     if schedulers:
         needed.append(f"from torch.optim import {schedulers}")
-    elif names := sorted(set(_SCHEDULERS.findall(text))):
+    elif names := sorted(set(_SCHEDULERS.findall(text)), key=str.lower):
         needed += _from("torch.optim.lr_scheduler", names)
     parts: list[str] = list(docstring)
     if needed:
