@@ -22,6 +22,8 @@ CLIENTS = datasets mlcroissant trl llamafactory axolotl
 BIN = $(VENV)/bin
 VARIANTS ?= 1-50
 DATASET ?= dataset
+COMPOSITIONS ?= 100000
+LARGE ?= build/large
 MODEL ?=
 WORKERS ?= 2
 # Files stay together on one process, the tests of a network too. The oracles of tests/curves start threads, which must
@@ -33,7 +35,7 @@ FAST = -m "not slow" --max-worker-restart 0 -o faulthandler_exit_on_timeout=true
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify verify-grid dataset test test-all lemur integrations clients lint bench bench-gpu gpu-wheels docs golden lock clean
+.PHONY: setup verify verify-grid dataset dataset-large test test-all lemur integrations clients lint bench bench-gpu gpu-wheels docs golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -56,6 +58,10 @@ dataset: setup
 	@test ! -e $(DATASET) || { echo "$(DATASET) is there already: make dataset DATASET=another, or remove it"; exit 2; }
 	$(BIN)/lrgen dataset build --level schedule --out $(DATASET) $(if $(filter all,$(VARIANTS)),,$(addprefix --variant ,$(VARIANTS))) $(addprefix --model ,$(MODEL))
 	@echo "$(DATASET): every schedule was compared with its curve, no network was trained (--level schedule)"
+
+# Rows of compositions alone; an interrupted build goes on when the command is run again.
+dataset-large: setup
+	$(BIN)/lrgen dataset build --no-files --compositions $(COMPOSITIONS) --out $(LARGE) --format messages
 
 verify-grid: setup
 	$(BIN)/lrgen verify --all --stage schedule --db sqlite:///grid.db >/dev/null; status=$$?; \
