@@ -550,10 +550,10 @@ STRICT = snippets(
         global x
         x = 2
     ---
-    # a match
+    # a match of a class
     def f(x):
         match x:
-            case 1: return 2
+            case str(): return 2
     ---
     # a coroutine
     async def f(): pass
@@ -764,6 +764,12 @@ ANSWERS = snippets(
         _scale = 2
         def f(self):
             return self._scale
+    ---
+    # a match of numbers
+    def f(x):
+        match x:
+            case 0 | 1: return 2
+            case _: return 3
     ---
     # a module of Lightning
     import lightning as L
