@@ -173,8 +173,9 @@ def test_abilities_and_points_are_documented():
 
 
 def test_every_task_has_a_kind():
-    """Each task has an ability of one word, and is said to make a file exactly if it assembles one."""
+    """Each task has an ability of one word; one about files is said to make a file exactly if it assembles one."""
     assert KINDS.keys() == {task.NAME for task in TASKS}
     assert all(kind.ability.isalpha() and kind.ability.islower() for kind in KINDS.values())
     executed = {name for name, kind in KINDS.items() if kind.answer is not Answer.NONE}
-    assert executed == {task.NAME for task in TASKS if task.assemble.__annotations__["return"] is not None}
+    assembled = {task.NAME for task in TASKS if task.assemble.__annotations__["return"] is not None}
+    assert executed == assembled - {"schedule", "inject"}  # their answers are the code of compositions
