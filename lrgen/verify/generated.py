@@ -29,6 +29,7 @@ PATH = "schedule.py"
 
 _MODULE = "schedule"
 _ALL_STEPS = 300  # up to which each step of a trace is compared
+_LOOP = 60  # steps of a training loop
 _DRAWN_STEPS = 24  # beside those at the bounds, of a longer one
 
 
@@ -143,7 +144,8 @@ def check(realisation: Realisation, composition: Composition, chance: random.Ran
     interface = realisation.interface
     namespace = load(realisation.code)
     loop = interface.call is Call.LOOP  # whose updates cost more than the steps of a schedule
-    for number, horizon in enumerate(horizons.drawn(composition, chance, 1 if loop else horizons.COUNT)):
+    drawn = horizons.drawn(composition, chance, 1, _LOOP) if loop else horizons.drawn(composition, chance)
+    for number, horizon in enumerate(drawn):
         lr = float(composition.base_lr) if not interface.takes_lr else chance.choice((0.5, 0.1, 0.03, 0.001, 3e-4))
         steps = _steps(composition, horizon, chance, ends=loop)
         long = len(steps) < horizon

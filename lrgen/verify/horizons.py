@@ -12,17 +12,25 @@ from lrgen.curves.compositions import Composition
 
 COUNT = 2  # of a scaling composition
 _TRIED = 100  # multiples, of which nearly always one of the first is fair
-_SHORT, _LONG = 240, 4000  # steps, of which the second is about the longest
+SHORT = 240
+"""Steps."""
+
+_LONG = 4000  # steps, about the longest
 
 
-def drawn(composition: Composition, chance: random.Random, count: int = COUNT) -> list[int]:
-    """Return some horizons, the shortest first, most of them short; the only one of a fixed composition."""
+def drawn(
+    composition: Composition, chance: random.Random, count: int = COUNT, shortest_up_to: int = SHORT
+) -> list[int]:
+    """Return some horizons, the shortest first, most of them short; the only one of a fixed composition.
+
+    One is at most ``shortest_up_to`` steps, if so few can be.
+    """
     if composition.fixed:
         return [composition.horizon]
     unit = whole(composition)
     multiples = range(unit, _TRIED * unit, unit)
     shortest = next((multiple for multiple in multiples if is_fair(composition, multiple)), unit)
-    found = [shortest * chance.randint(1, max(1, _SHORT // shortest))]
+    found = [shortest * chance.randint(1, max(1, shortest_up_to // shortest))]
     while len(found) < count:
         found.append(shortest * round(max(1.0, _LONG / shortest) ** chance.random()))
     fair = [horizon if is_fair(composition, horizon) else shortest for horizon in found]

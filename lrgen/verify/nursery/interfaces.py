@@ -87,15 +87,15 @@ class LightningModule(nn.Module):
 
 
 class _Network(nn.Module):
-    """A network with two parts, for code that gives each a group."""
+    """A network with two parts, for code that gives each a group; its updates cost as little as they can."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = nn.Linear(2, 2)
-        self.head = nn.Linear(2, 2)
+        self.backbone = nn.Linear(1, 2, bias=False)
+        self.head = nn.Linear(1, 1, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        out: Tensor = self.head(self.backbone(images))
+        out: Tensor = self.backbone.weight.T
         return out
 
 
