@@ -270,6 +270,10 @@ class Architecture:
     layer, ``"stage1.*"`` is a layer for each member of ``stage1``. Together they hold every parameter. ``no_decay`` are
     the ends of the names of parameters without weight decay that have two or more dimensions, such as
     ``"pos_embedding"``; biases and the parameters of norms have one dimension and need no entry.
+
+    ``variations`` differ from it in numbers alone, as a paper's ResNet-56 does from its ResNet-20. A variation is no
+    entry of the catalogue: it has a name and all else that an architecture has, but shares folder and template with the
+    one that it is a ``variation_of``.
     """
 
     name: str
@@ -289,6 +293,13 @@ class Architecture:
     collection: Collection = Collection.CORE
     budget: Budget | None = None
     config: dict[str, Any] = field(default_factory=dict)
+    variations: tuple["Architecture", ...] = ()
+    variation_of: str | None = None
+
+    @property
+    def entry(self) -> str:
+        """The name of the catalogue's entry, which an architecture shares with its variations."""
+        return self.variation_of or self.name
 
 
 @dataclass(frozen=True)

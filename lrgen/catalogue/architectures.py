@@ -1,5 +1,6 @@
 """Architectures with their recipes and budgets, read from the folders under ``templates/architectures``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +63,23 @@ class _ArchitectureTable(Table):
     collection: Collection = Collection.CORE
     template: str | None = None
     config: dict[str, Any] = Field(default_factory=dict)
+    variations: dict[Identifier, "_VariationTable"] = Field(default_factory=dict)
+
+
+class _VariationTable(Table):
+    """What a variation states itself; all else is as in its architecture. The merged table is validated."""
+
+    title: str
+    summary: str
+    reference: str
+    parameters: int
+    paper: str | None = None
+    reference_pixels: int | None = None
+    smallest_input: int | None = None
+    layers: tuple[str, ...] | None = None
+    config: Annotated[dict[str, Any], Field(default_factory=dict)]
+    recipe: Annotated[dict[str, Any], Field(default_factory=dict)]
+    budget: Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
 def architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
@@ -80,11 +98,37 @@ def architecture(folder: Path, folders: tuple[Path, ...]) -> Architecture:
         files = (file for root in folders for file in (root / "training/optimizer").glob("*.py.jinja"))
         known = sorted({file.name.partition(".")[0] for file in files} - {"own"})  # own: the optimizer of a variant
         raise CatalogueError(f"{path}: recipe.optimizer: must be one of {', '.join(known)}, got {optimizer!r}")
+    entry = _record(folder, template, table)
+    variations = []
+    for name, stated in table.variations.items():
+        record = _record(folder, template, _varied(table, stated, f"{path}: variations.{name}"))
+        variations.append(replace(record, name=name, variation_of=entry.name))
+    return replace(entry, variations=tuple(variations))
+
+
+def _varied(table: _ArchitectureTable, variation: _VariationTable, origin: str) -> _ArchitectureTable:
+    """The table of an architecture with what a variation states, of config, recipe and budget key by key.
+
+    Raises:
+        CatalogueError: if it does not fit, or what varies is no number of the architecture's.
+    """
+    unknown = sorted(variation.config.keys() - table.config.keys())
+    if unknown:
+        raise CatalogueError(f"{origin}: config.{unknown[0]}: the architecture's config has no such key")
+    if "optimizer" in variation.recipe:
+        raise CatalogueError(f"{origin}: recipe.optimizer: a variation has the optimizer of its architecture")
+    values = table.model_dump(exclude={"variations"})
+    for key, stated in variation.model_dump(exclude_unset=True).items():
+        values[key] = {**(values[key] or {}), **stated} if isinstance(stated, dict) else stated
+    return toml.validated(values, _ArchitectureTable, origin)
+
+
+def _record(folder: Path, template: str, table: _ArchitectureTable) -> Architecture:
     return Architecture(
         name=folder.name,
         folder=folder,
         template=template,
         recipe=Recipe(**table.recipe.model_dump()),
         budget=Budget(**table.budget.model_dump()) if table.budget else None,
-        **table.model_dump(exclude={"recipe", "budget", "template"}),
+        **table.model_dump(exclude={"recipe", "budget", "template", "variations"}),
     )

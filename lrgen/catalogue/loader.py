@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,13 +69,28 @@ class Catalogue:
         return _named("family", name, {family.name: family for family in self.families})
 
     def architecture(self, name: str) -> Architecture:
-        """The architecture with a name.
+        """The architecture or the variation with a name (``ResNet56``) or a title (``ResNet-56``).
 
         Raises:
             UnknownNameError: if there is none.
         """
-        known = {architecture.name: architecture for architecture in self.architectures}
-        return _named("model", name, known)
+        return _named("model", self._titled.get(name, name), self._networks)
+
+    @functools.cached_property
+    def _networks(self) -> dict[str, Architecture]:
+        """All architectures, then all variations, by name."""
+        variations = (variation for architecture in self.architectures for variation in architecture.variations)
+        return {architecture.name: architecture for architecture in (*self.architectures, *variations)}
+
+    @functools.cached_property
+    def _titled(self) -> dict[str, str]:
+        """The names of networks by title; a title that two have, or that is a name, stands for none."""
+        counted = Counter(network.title for network in self._networks.values())
+        return {
+            network.title: network.name
+            for network in self._networks.values()
+            if counted[network.title] == 1 and network.title not in self._networks
+        }
 
     def select(self, variants: Iterable[str] = (), families: Iterable[str] = ()) -> tuple[Variant, ...]:
         """The variants with these numbers, names or ranges (``1-50``) and of these families; by default all variants.
@@ -138,6 +154,7 @@ def load(extra: Iterable[Path] = ()) -> Catalogue:
         raise CatalogueError(f"no families or no architectures under {SHIPPED}")
     _check_unique("family", families)
     _check_unique("architecture", loaded_architectures)
+    _check_variations(loaded_architectures)
     _check_numbers(families)
     _check_equivalents(families)
     return Catalogue(
@@ -167,6 +184,17 @@ def _check_unique(kind: str, items: Iterable[Any]) -> None:
         if item.name in folders:
             raise CatalogueError(f"{item.folder}: there is another {kind} of this name at {folders[item.name]}")
         folders[item.name] = item.folder
+
+
+def _check_variations(loaded: Iterable[Architecture]) -> None:
+    """Require each variation to have a name that no other network has."""
+    owners = {architecture.name: architecture for architecture in loaded}
+    for architecture in loaded:
+        for variation in architecture.variations:
+            owner = owners.setdefault(variation.name, variation)
+            if owner is not variation:
+                place = f"{architecture.folder / 'architecture.toml'}: variations.{variation.name}"
+                raise CatalogueError(f"{place}: there is another network of this name at {owner.folder}")
 
 
 def _check_numbers(families: Iterable[Family]) -> None:

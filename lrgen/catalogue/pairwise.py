@@ -22,15 +22,19 @@ def cover(
 ) -> list[tuple[Architecture, Variant]]:
     """The files of a cover, ordered by architecture and number.
 
-    The variants of an architecture do not depend on the other selected architectures.
+    The variants of an architecture do not depend on the other selected architectures. A variation has those of the
+    architecture that it varies.
     """
-    selected = {architecture.name for architecture in architectures}
     if kind == "families":
         first = sorted((family.variants[0] for family in catalogue.families), key=lambda variant: variant.number)
         pairs = [(architecture, variant) for architecture in catalogue.architectures for variant in first]
     else:
         pairs = _pairwise(catalogue)
-    return [pair for pair in pairs if pair[0].name in selected]
+    variants: dict[str, list[Variant]] = {}
+    for architecture, variant in pairs:
+        variants.setdefault(architecture.name, []).append(variant)
+    selected = sorted(architectures, key=lambda architecture: architecture.name)
+    return [(architecture, variant) for architecture in selected for variant in variants[architecture.entry]]
 
 
 def traits(variant: Variant) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Validated tables from TOML files; an error names the file and the key."""
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tomli  # compiled: the standard library takes three times as long, and every command reads the catalogue
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +35,15 @@ def read(path: Path, table: type[_T]) -> _T:
         raise CatalogueError(f"{path}: not valid TOML: nested too deeply") from error
     except ValueError as error:
         raise CatalogueError(f"{path}: not valid TOML: {error}") from error
+    return validated(values, table, str(path))
+
+
+def validated(values: dict[str, Any], table: type[_T], origin: str) -> _T:
+    """Validate the values of a table; ``origin`` says in an error where they are from.
+
+    Raises:
+        CatalogueError: if they do not fit the table; it names the origin, the key and the value.
+    """
     try:
         return table.model_validate(values)
     except ValidationError as error:
@@ -43,4 +52,4 @@ def read(path: Path, table: type[_T]) -> _T:
         place = ".".join(str(part) for part in first["loc"])
         value = "" if first["type"] in ("missing", "extra_forbidden") else f", got {shown(first['input'])}"
         problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise CatalogueError(f"{path}: {place}: {problem}{value}") from error
+        raise CatalogueError(f"{origin}: {place}: {problem}{value}") from error

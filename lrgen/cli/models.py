@@ -36,7 +36,7 @@ def model_show(
     settings = config.load({"templates": tuple(templates) if templates else None})
     catalogue = catalogues.of(settings)
     architecture = catalogue.architecture(settings.active_model if name is None else name)
-    active = architecture.name == settings.active_model
+    active = settings.active_model in (architecture.name, architecture.title)
     if code:
         from lrgen.render.renderer import Renderer
 
@@ -82,6 +82,8 @@ def describe_model(architecture: Architecture) -> dict[str, Any]:
     """The facts about an architecture as JSON values."""
     return {
         "model": architecture.name,
+        "variation_of": architecture.variation_of,
+        "variations": [variation.name for variation in architecture.variations],
         "title": architecture.title,
         "summary": architecture.summary,
         "paper": architecture.paper,
@@ -115,7 +117,11 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
     details += [f"label smoothing {recipe.label_smoothing:g}"] if recipe.label_smoothing else []
     details += [f"dropout {recipe.dropout:g}"] if recipe.dropout else []
     pixels, classes = architecture.reference_pixels, architecture.reference_classes
+    related = [("variations", ", ".join(f"{each.name} ({each.title})" for each in architecture.variations))]
+    if architecture.variation_of:
+        related = [("variation of", architecture.variation_of)]
     return [
+        *((fact, text) for fact, text in related if text),
         ("paper", architecture.paper),
         ("reference", architecture.reference),
         ("parameters", f"{architecture.parameters:,} at {pixels} pixels and {classes} classes"),

@@ -75,7 +75,8 @@ def architectures(
     names = models or ([] if select_all else [settings.active_model])
     chosen = [catalogue.architecture(name) for name in names] or catalogue.architectures
     by_name = {architecture.name: architecture for architecture in chosen}
-    if not settings.enable_multi_model_support and by_name.keys() != {settings.active_model}:
+    active = catalogue.architecture(settings.active_model).name
+    if not settings.enable_multi_model_support and by_name.keys() != {active}:
         raise ConfigError(
             f"only the active model, {settings.active_model}, can be selected: enable_multi_model_support is false"
         )

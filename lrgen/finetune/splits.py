@@ -1,7 +1,7 @@
 """Assignment of examples to splits: by group, never by example.
 
 Families that share a schedule form a component, which is assigned to a split, and with it examples that contain only a
-schedule. A group is an architecture with a component; examples that contain a whole file follow the group of the
+schedule. A group is an architecture with its variations and a component; examples that contain a whole file follow the group of the
 file. A group is in the split of its component, or, when the component is in training, in a split of its own, so no file
 is in two splits. A group keeps its split while a corpus grows, unless a split would be empty. Splits have a seed of
 their own: two builds whose other seeds differ can be joined.
@@ -55,8 +55,8 @@ class Splits:
         self._seed = seed
         self._components = components(catalogue, files)
         self._families = {self._components[catalogue.family(name).name] for name in holdout_families}
-        self._architectures = {catalogue.architecture(name).name for name in holdout_architectures}
-        present = {(file.architecture.name, self._components[file.variant.family]) for file in files}
+        self._architectures = {catalogue.architecture(name).entry for name in holdout_architectures}
+        present = {(file.architecture.entry, self._components[file.variant.family]) for file in files}
         _check_present("family", self._families, {component for _, component in present})
         _check_present("model", self._architectures, {architecture for architecture, _ in present})
         open_groups = {pair for pair in present if pair[1] not in self._families}
@@ -108,8 +108,8 @@ class Splits:
         component = self._components[file.variant.family]
         if scope is Scope.SCHEDULE:
             return Assignment(self._of_component(component), component)
-        group = f"{file.architecture.name}/{component}"
-        if file.architecture.name in self._architectures:
+        group = f"{file.architecture.entry}/{component}"
+        if file.architecture.entry in self._architectures:
             both = component in self._families
             return Assignment(Split.TEST_FAMILIES_ARCHITECTURES if both else Split.TEST_ARCHITECTURES, group)
         return Assignment(Split.TEST_FAMILIES if component in self._families else self._by_group[group], group)

@@ -148,7 +148,7 @@ class Renderer:
         if returns is None:
             raise CatalogueError(f"{variant.template}: has no make_scheduler(...) with a class that it returns")
         own = (architecture.folder / "training.py.jinja").is_file()
-        template = f"architectures/{architecture.name}/training.py.jinja" if own else _LOOP
+        template = f"architectures/{architecture.entry}/training.py.jinja" if own else _LOOP
         base = {}
         for axis, choice in _axes(architecture, variant):
             base[axis], template = template, f"training/{axis}/{choice}.py.jinja"
