@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from lrgen import catalogue as catalogues
@@ -191,8 +192,37 @@ def architectures_text(catalogue: Catalogue) -> str:
             f"| {architecture.smallest_input} | {recipe} | {checked} |"
         )
     parts[-1] += "\n"
+    parts.append(_variations(catalogue))
     parts += [_network(architecture) for architecture in catalogue.architectures]
     return "\n".join(parts)
+
+
+def _variations(catalogue: Catalogue) -> str:
+    """A table of the variations of all architectures."""
+    text = (
+        "## Variations\n\nNetworks of the papers that differ from an architecture in numbers alone: depths, widths. "
+        "They are no entries of the catalogue: `--all` leaves them out. `--model` takes their names and titles, as in "
+        "`lrgen render --model ResNet-56`. All that the last column does not name is as in the architecture, also the "
+        "recipe. `lrgen dataset build --holdout-model` holds out an architecture with its variations.\n\n"
+        "| variation | network | of | parameters | reference | differs in |\n|---|---|---|---:|---|---|"
+    )
+    for architecture in catalogue.architectures:
+        for variation in architecture.variations:
+            text += (
+                f"\n| {variation.name} | {variation.title} | [{architecture.name}](#{architecture.name.lower()}) "
+                f"| {variation.parameters:,} | {variation.reference} | {_differences(architecture, variation)} |"
+            )
+    return text + "\n"
+
+
+def _differences(architecture: Architecture, variation: Architecture) -> str:
+    """The numbers of a variation that are not those of its architecture: ``depths 3, 3, 27, 3; drop_rate 0.4``."""
+    recipe, other = asdict(variation.recipe), asdict(architecture.recipe)
+    numbers = {key: value for key, value in variation.config.items() if value != architecture.config[key]}
+    numbers |= {key: value for key, value in recipe.items() if value != other[key] and key != "source"}
+    return "; ".join(
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in numbers.items()
+    )
 
 
 def recipes_text(catalogue: Catalogue) -> str:

@@ -67,7 +67,7 @@ class _ArchitectureTable(Table):
 
 
 class _VariationTable(Table):
-    """What a variation states itself; all else is as in its architecture. The merged table is validated."""
+    """A variation: what it states itself. All else is as in its architecture; the merged table is validated."""
 
     title: str
     summary: str

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ _INSTALLED = _PACKAGE / "templates"  # in a checkout, templates/ is beside the p
 SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "templates"
 
 _HUGGING_FACE = "HF_"  # prefix of the names of transformers' schedules
+_HYPHEN = re.compile(r"-(?=\d)")  # which people write before the number of a network
 FIRST_USER_NUMBER = 900  # lrgen's own variants have smaller numbers
 
 
@@ -69,12 +71,15 @@ class Catalogue:
         return _named("family", name, {family.name: family for family in self.families})
 
     def architecture(self, name: str) -> Architecture:
-        """The architecture or the variation with a name (``ResNet56``) or a title (``ResNet-56``).
+        """The architecture or the variation with a name or a title: ``VGG13``, ``VGG-13``, ``VGG-13-BN``.
 
         Raises:
             UnknownNameError: if there is none.
         """
-        return _named("model", self._titled.get(name, name), self._networks)
+        named = self._titled.get(name, name)
+        if named not in self._networks and (joined := _HYPHEN.sub("", name)) in self._networks:
+            named = joined
+        return _named("model", named, self._networks)
 
     @functools.cached_property
     def _networks(self) -> dict[str, Architecture]:

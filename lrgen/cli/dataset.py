@@ -72,7 +72,11 @@ def dataset_build(
     ] = None,
     holdout_model: Annotated[
         list[str] | None,
-        typer.Option("--holdout-model", help="Architecture held out for testing; repeatable.", metavar="NAME"),
+        typer.Option(
+            "--holdout-model",
+            help="Architecture with its variations, held out for testing; repeatable.",
+            metavar="NAME",
+        ),
     ] = None,
     compositions: Annotated[
         int, typer.Option(min=0, help="Number of drawn compositions for the tasks about a schedule.")

@@ -20,12 +20,14 @@ models = typer.Typer(no_args_is_help=True, help="Show an architecture, or choose
 
 @models.command("show")
 def model_show(
-    name: Annotated[str | None, typer.Argument(help="Architecture by name. (default: the active model)")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Architecture or variation by name. (default: the active model)")
+    ] = None,
     code: Annotated[bool, typer.Option("--code", help="Print only the source code of the network.")] = False,
     templates: Templates = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show an architecture: summary, paper, reference, layers and recipe.
+    """Show an architecture: summary, variations, paper, reference, layers and recipe.
 
     Example: lrgen model show DenseNet
 
@@ -58,7 +60,7 @@ def model_show(
 
 @models.command("use")
 def model_use(
-    name: Annotated[str, typer.Argument(help="Architecture by name.")],
+    name: Annotated[str, typer.Argument(help="Architecture or variation by name.")],
     as_json: AsJson = False,
 ) -> None:
     """Make an architecture the active model, on which commands without --model work.

@@ -14,7 +14,10 @@ from lrgen.records import Architecture
 from lrgen.render import output
 from lrgen.render.output import Pair
 
-Models = Annotated[list[str] | None, typer.Option("--model", help="Architecture by name; repeatable.", metavar="NAME")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="Architecture or variation by name; repeatable.", metavar="NAME"),
+]
 Variants = Annotated[
     list[str] | None,
     typer.Option("--variant", help="Schedule by number, range (1-50) or name; repeatable.", metavar="NUMBER|NAME"),

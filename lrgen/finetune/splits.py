@@ -1,10 +1,10 @@
 """Assignment of examples to splits: by group, never by example.
 
 Families that share a schedule form a component, which is assigned to a split, and with it examples that contain only a
-schedule. A group is an architecture with its variations and a component; examples that contain a whole file follow the group of the
-file. A group is in the split of its component, or, when the component is in training, in a split of its own, so no file
-is in two splits. A group keeps its split while a corpus grows, unless a split would be empty. Splits have a seed of
-their own: two builds whose other seeds differ can be joined.
+schedule. A group is an architecture, with its variations, and a component; examples that contain a whole file follow
+the group of the file. A group is in the split of its component, or, when the component is in training, in a split of
+its own, so no file is in two splits. A group keeps its split while a corpus grows, unless a split would be empty.
+Splits have a seed of their own: two builds whose other seeds differ can be joined.
 """
 
 import hashlib
@@ -35,8 +35,9 @@ class Assignment:
 class Splits:
     """Assigns the examples of a corpus to splits.
 
-    Holding out a family holds out its whole component. An example with files of several groups is in the hardest of
-    their splits, so no test file appears in training. ``groups`` are those of examples without files.
+    Holding out a family holds out its whole component, and holding out a network its architecture with all variations.
+    An example with files of several groups is in the hardest of their splits, so no test file appears in training.
+    ``groups`` are those of examples without files.
 
     Raises:
         DatasetError: when no selected file belongs to a held-out family or architecture, or all files are held out.

@@ -1,15 +1,15 @@
-"""ResNet: the ResNet-20 of He et al. 2015, section 4.2."""
+"""ResNet: the ResNet-20 of He et al. 2015, section 4.2, and its variations, the deeper ResNets of that section."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.architectures.networks import build, count, stir
+from tests.architectures.networks import CATALOGUE, build, count, stir
 
 
-def resnet_20(x: Tensor, weights: dict[str, Tensor], *, training: bool) -> Tensor:
-    """The CIFAR ResNet-20 as a function of its weights, written from section 4.2 of the paper."""
+def resnet(x: Tensor, weights: dict[str, Tensor], n: int, *, training: bool) -> Tensor:
+    """The CIFAR ResNet of 6n + 2 layers as a function of its weights, written from section 4.2 of the paper."""
 
     def batch_norm(x: Tensor, bn: str) -> Tensor:
         mean, variance = weights[f"{bn}.running_mean"].clone(), weights[f"{bn}.running_var"].clone()
@@ -19,7 +19,7 @@ def resnet_20(x: Tensor, weights: dict[str, Tensor], *, training: bool) -> Tenso
     x = F.relu(batch_norm(F.conv2d(x, weights["conv1.weight"], padding=1), "bn1"))
     # "a stack of 6n layers ... on the feature maps of sizes {32, 16, 8}", "the numbers of filters are {16, 32, 64}".
     for stage, filters in enumerate((16, 32, 64), start=1):
-        for block in range(3):
+        for block in range(n):
             name = f"layer{stage}.{block}"
             # "The subsampling is performed by convolutions with a stride of 2."
             stride = 2 if stage > 1 and block == 0 else 1
@@ -51,7 +51,7 @@ def test_resnet_matches_the_paper(pixels, training):
     weights = {name: value.clone() for name, value in net.state_dict().items()}
     images = torch.randn(2, 3, pixels, pixels)
     with torch.no_grad():
-        torch.testing.assert_close(net(images), resnet_20(images, weights, training=training), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(net(images), resnet(images, weights, 3, training=training), rtol=1e-4, atol=1e-4)
 
 
 def test_resnet_feature_maps_have_the_papers_sizes():
@@ -63,3 +63,19 @@ def test_resnet_feature_maps_have_the_papers_sizes():
     with torch.no_grad():
         net(torch.randn(1, 3, 32, 32))
     assert sizes == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("depth", "millions"), [(32, "0.46"), (44, "0.66"), (56, "0.85"), pytest.param(110, "1.7", marks=pytest.mark.slow)]
+)
+def test_deeper_resnets_match_the_paper(depth, millions):
+    """ResNet-32 to ResNet-110 have the parameters of the paper's table 6 and the logits of its section 4.2."""
+    net = stir(build(f"ResNet{depth}")).eval()
+    assert count(net) == CATALOGUE.architecture(f"ResNet{depth}").parameters
+    assert f"{count(net) / 1e6:.{len(millions) - 2}f}" == millions
+    assert sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in net.modules()) == depth
+    weights = net.state_dict()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = resnet(images, weights, (depth - 2) // 6, training=False)
+        torch.testing.assert_close(net(images), expected, rtol=1e-4, atol=1e-4)

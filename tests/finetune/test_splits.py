@@ -175,6 +175,26 @@ def test_shared_completions_are_tested_only_if_no_network_trains_them(catalogue,
     assert (Split.TEST_ARCHITECTURES in kept) == (network == "VGG")
 
 
+@pytest.mark.parametrize("held_out", ["ResNet", "ResNet56"])
+def test_variations_are_held_out_with_their_architecture(catalogue, files, held_out):
+    """Holding out an architecture or one of its variations holds out all of them: they differ in numbers alone."""
+    varied = [verified(catalogue, number, "ResNet56") for number in NUMBERS]
+    splits = Splits(catalogue, [*files, *varied], 0, (), [held_out])
+    for file in [*files, *varied]:
+        assert (splits.of_file(file) is Split.TEST_ARCHITECTURES) == file.architecture.name.startswith("ResNet")
+
+
+def test_a_variation_is_in_the_split_of_its_architecture(catalogue, files):
+    """A variation and its architecture with one schedule are in one split, and adding it moves no other file."""
+    varied = {number: verified(catalogue, number, "ResNet56") for number in NUMBERS}
+    splits, before = Splits(catalogue, [*files, *varied.values()], 0), Splits(catalogue, files, 0)
+    assert len({splits.of_file(file) for file in files}) == 3
+    for file in files:
+        assert splits.of_file(file) is before.of_file(file)
+        if file.architecture.name == "ResNet":
+            assert splits.of_file(varied[file.variant.number]) is splits.of_file(file)
+
+
 def test_a_holdout_that_leaves_nothing_is_an_error(catalogue, files):
     """Holding out all selected networks leaves nothing to train on."""
     few = [file for file in files if file.architecture.name != "AlexNet"]
