@@ -361,9 +361,9 @@ class PartEvidence:
 
 @dataclass(frozen=True)
 class CompositionClaim:
-    """What the code of a schedule alone is checked against.
+    """The composition that the code of a schedule alone is checked against.
 
-    Both are JSON texts: a composition (lrgen.curves.compositions), and how the code is called (lrgen.realisations).
+    Both are JSON texts: that of a composition (lrgen.curves.compositions), and of an interface (lrgen.realisations).
     """
 
     composition: str

@@ -1,4 +1,4 @@
-"""How much the training answers of a dataset repeat themselves: compressed size, and distinct runs of tokens.
+"""Repetition in the training answers of a dataset: compressed size, and distinct runs of tokens.
 
 Runs are counted twice: over the tokens of the text, and over the tokens of Python where names, numbers, texts and
 comments count alike, which shows how many structures there are. At most ``_KEPT`` runs are kept: of a larger dataset

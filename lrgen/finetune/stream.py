@@ -71,9 +71,9 @@ class Stream:
     def composition(self, number: int) -> Composition:
         """Draw the composition of a number."""
         chance = self._chance(number)
-        outside, more = number % _UNSEEN == 0, number % _UNSEEN == 1
+        outside, longer = number % _UNSEEN == 0, number % _UNSEEN == 1
         weights = list(_PHASES.values())
-        phases = chance.choice(_MORE_PHASES) if more else chance.choices(list(_PHASES), weights)[0]
+        phases = chance.choice(_MORE_PHASES) if longer else chance.choices(list(_PHASES), weights)[0]
         return drawing.draw(chance, phases=phases, outside=outside)
 
     def realised(self, number: int) -> RealisedComposition:

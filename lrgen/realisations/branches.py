@@ -199,10 +199,10 @@ def _forget(d: Draft, span: str) -> None:
 def clamped(d: Draft, out: Emit) -> list[str]:
     """The warm-up as ``min(1, step / warmup_steps)``, times the decay, whose progress is 0 until it begins."""
     step, first, last = name(d.step), d.phases[0], len(d.phases) - 1
-    one = d.numbers.real(first.end)
+    top = d.numbers.real(first.end)
     ramp = d.fresh("name.ramp", ("warmup", "ramp", "scale", "warmup_factor"))
     ratio = f"{step.text} / {d.ends[0].text}"
-    least = f"min({one.text}, {ratio})" if d.choices.odds("ramp.order", 0.6) else f"min({ratio}, {one.text})"
+    least = f"min({top.text}, {ratio})" if d.choices.odds("ramp.order", 0.6) else f"min({ratio}, {top.text})"
     if last == 1 and d.phases[1].shape is Shape.HOLD:
         return out(Expr(least))
     lines = [f"{ramp} = {least}"]
@@ -213,12 +213,12 @@ def clamped(d: Draft, out: Emit) -> list[str]:
     since = sub(step, begin)
     form = d.choices.pick("clamp", ("nested", "step", "two"))
     if form == "nested":
-        lines.append(f"{progress} = min({one.text}, max({zero.text}, ({since.text}) / {span}))")
+        lines.append(f"{progress} = min({top.text}, max({zero.text}, ({since.text}) / {span}))")
     elif form == "step":
         lines.append(f"{progress} = max(0, min({step.text}, {end.text}) - {begin.text}) / {span}")
     else:
         lines.append(f"{progress} = ({since.text}) / {span}")
-        lines.append(f"{progress} = max({zero.text}, min({progress}, {one.text}))")
+        lines.append(f"{progress} = max({zero.text}, min({progress}, {top.text}))")
     value = value_of(d, d.phases[last], name(progress), f"phase.{d.phases[last].kind}")
     return [*lines, *out(mul(name(ramp), value))]
 

@@ -58,7 +58,7 @@ def _inside(value: str, indent: str, *, bare: bool = False, always: bool = False
 def _split(value: str) -> tuple[list[str], list[str]]:
     """The operands of the operators that bind least, and the operators."""
     for operators in _LEVELS:
-        parts, found, depth, begin, at = [], [], 0, 0, 0
+        parts, between, depth, begin, at = [], [], 0, 0, 0
         while at < len(value):
             character = value[at]
             if character in _OPEN:
@@ -69,13 +69,13 @@ def _split(value: str) -> tuple[list[str], list[str]]:
                 operator = next((own for own in operators if value.startswith(own, at)), None)
                 if operator is not None:
                     parts.append(value[begin:at])
-                    found.append(operator)
+                    between.append(operator)
                     at += len(operator)
                     begin = at
                     continue
             at += 1
-        if found:
-            return [*parts, value[begin:]], found
+        if between:
+            return [*parts, value[begin:]], between
     return [value], []
 
 

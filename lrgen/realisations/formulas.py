@@ -79,12 +79,12 @@ def straight(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
 def _half_cosine(d: Draft, p: Expr) -> Expr:
     form = d.choices.pick("cosine", ("half", "half", "over", "over", "square"))
     cosine = call("math.cos", mul(name("math.pi"), p))
-    one = _one(d)
+    unit = _one(d)
     if form == "half":
-        return mul(Expr("0.5"), add(one, cosine))
+        return mul(Expr("0.5"), add(unit, cosine))
     if form == "square":
         return power(call("math.cos", div(mul(name("math.pi"), p), TWO)), TWO)
-    return div(add(one, cosine), TWO)
+    return div(add(unit, cosine), TWO)
 
 
 def _cosine(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:

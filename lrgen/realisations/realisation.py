@@ -22,7 +22,7 @@ class Style(StrEnum):
 
 
 class Call(StrEnum):
-    """What the code is called with, and what comes of it. Arguments in brackets are those that ``Interface`` names."""
+    """The call of the code, and its result; ``Interface`` says which arguments in brackets there are."""
 
     SCHEDULER = "scheduler"  # entry(optimizer[, total_steps]) -> a scheduler with step() and state_dict()
     FACTOR = "factor"  # entry(step[, total_steps]) -> the multiplier of the base learning rate
@@ -34,7 +34,7 @@ class Call(StrEnum):
 
 @dataclass(frozen=True)
 class Interface:
-    """How the code of a realisation is called.
+    """The interface of the code of a realisation.
 
     Attributes:
         entry: the name of the function or class.

@@ -12,7 +12,7 @@ from lrgen.finetune import grading
 from lrgen.finetune.example import Grade, Reference, Row
 from lrgen.finetune.grading import Key, Submission
 from lrgen.records import Candidate, Outcome, Policy, Stage, Status, VerifySettings
-from lrgen.score import ladder, partial
+from lrgen.score import ladder, partial, schedule_answers
 from lrgen.score.answers import Answer, answer_of
 from lrgen.score.completions import Completion
 from lrgen.score.verdict import Verdict
@@ -84,7 +84,7 @@ class Scorer:
         Raises:
             As ``score``.
         """
-        answers = [answer_of(row["task"], completion.text) for row, completion in samples]
+        answers = [_answer(row, completion.text) for row, completion in samples]
         made: list[Candidate | Grade] = []
         for (row, _), answer in zip(samples, answers, strict=True):
             if answer is None:
@@ -199,6 +199,12 @@ def _weight(outcome: Outcome) -> float:
     if outcome.reason.startswith(learn_reasons.NEVER):
         return 0.0
     return 0.5 if any(sentence.startswith(make_scheduler_trace.FOLLOWED) for sentence in outcome.evidence) else 1.0
+
+
+def _answer(row: Row, text: str) -> Answer | None:
+    """The answer in a completion of a row, as its task asks for it."""
+    entry = schedule_answers.entry_of(row)
+    return answer_of(row["task"], text) if entry is None else schedule_answers.answer_of(row["task"], entry, text)
 
 
 def sha256_of(text: str) -> str:

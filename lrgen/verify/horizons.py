@@ -30,10 +30,10 @@ def drawn(
     unit = whole(composition)
     multiples = range(unit, _TRIED * unit, unit)
     shortest = next((multiple for multiple in multiples if is_fair(composition, multiple)), unit)
-    found = [shortest * chance.randint(1, max(1, shortest_up_to // shortest))]
-    while len(found) < count:
-        found.append(shortest * round(max(1.0, _LONG / shortest) ** chance.random()))
-    fair = [horizon if is_fair(composition, horizon) else shortest for horizon in found]
+    horizons = [shortest * chance.randint(1, max(1, shortest_up_to // shortest))]
+    while len(horizons) < count:
+        horizons.append(shortest * round(max(1.0, _LONG / shortest) ** chance.random()))
+    fair = [horizon if is_fair(composition, horizon) else shortest for horizon in horizons]
     return sorted(fair)
 
 

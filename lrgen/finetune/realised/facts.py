@@ -90,9 +90,9 @@ def stated(composition: Composition, text: str) -> dict[str, bool]:
     parts = [_UNDERSCORE.sub(" ", part) for part in _parts(text)]
     best: dict[str, bool] = {}
     for scale in (1.0, float(composition.base_lr)):
-        found = _facts(composition, parts, scale)
-        if not best or sum(found.values()) > sum(best.values()):
-            best = found
+        stated = _facts(composition, parts, scale)
+        if not best or sum(stated.values()) > sum(best.values()):
+            best = stated
     return best
 
 

@@ -101,12 +101,15 @@ def _built(d: Draft, entry: str, above: list[list[str]], within: list[str], func
     parameters = [d.parameter("optimizer", "Optimizer")]
     if d.takes_total:
         parameters.append(d.parameter(d.total, "int"))
-    more, argument = lambdas(d, function)
+    definitions, argument = lambdas(d, function)
     last = called("return LambdaLR", ["optimizer", argument], depth=1)
     if d.choices.odds("keyword", 0.25):
         last = called("return LambdaLR", ["optimizer", f"lr_lambda={argument}"], depth=1)
     documented = docstring(d, "docstring.build") if not above else []
-    lines = [*signature(entry, parameters, returns(d, "LambdaLR")), *indented([*documented, *within, *more, *last])]
+    lines = [
+        *signature(entry, parameters, returns(d, "LambdaLR")),
+        *indented([*documented, *within, *definitions, *last]),
+    ]
     return Realisation(
         Style.LAMBDA,
         assembled([constants(d), *above, lines]),

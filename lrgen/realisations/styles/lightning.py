@@ -85,8 +85,8 @@ def write(composition: Composition, choices: Choices) -> Realisation:
             schedule.append(f"{bound} = {function}")
             function = bound
         own = d.fresh("name.m", ("m", "multiplier", "mult", "ratio"))
-        one = f"lambda {d.step}, {own}={own}: {own} * {function}({d.step})"
-        argument = f"[{one} for {own} in {sequence(d, multipliers)}]"
+        scaled = f"lambda {d.step}, {own}={own}: {own} * {function}({d.step})"
+        argument = f"[{scaled} for {own} in {sequence(d, multipliers)}]"
     schedule += called("scheduler = LambdaLR", ["optimizer", argument], depth=2)
     after = choices.odds("optimizer.last", 0.3)
     configure = [*lines, *optimizer_lines, *schedule] if after else [*optimizer_lines, *lines, *schedule]

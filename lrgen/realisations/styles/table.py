@@ -49,11 +49,11 @@ def _stages(phase: Phase, begin: int, n: int) -> list[tuple[int, Fraction]]:
 
 def knots(d: Draft, ends: list[str]) -> list[Knot]:
     """The knots of all phases."""
-    found: list[Knot] = []
+    points: list[Knot] = []
 
     def add(step: str, level: Fraction) -> None:
-        if not found or found[-1] != Knot(step, level):
-            found.append(Knot(step, level))
+        if not points or points[-1] != Knot(step, level):
+            points.append(Knot(step, level))
 
     begin = "0"
     for i, phase in enumerate(d.phases):
@@ -66,7 +66,7 @@ def knots(d: Draft, ends: list[str]) -> list[Knot]:
             add(begin, phase.start)
             add(ends[i], phase.end)
         begin = ends[i]
-    return found
+    return points
 
 
 def write(composition: Composition, choices: Choices) -> Realisation:
@@ -122,10 +122,10 @@ def _builder(d: Draft, inner: str, own: list[str]) -> list[str]:
             bound = d.fresh("bound", ("base", "shared", "curve", "common"))
             within = [f"{bound} = partial({inner}, {d.total}={d.total})"]
             function = bound
-    more, argument = lambdas(d, function)
+    definitions, argument = lambdas(d, function)
     return [
         *signature(entry, parameters, returns(d, "LambdaLR")),
-        *indented([*within, *more, *called("return LambdaLR", ["optimizer", argument], depth=1)]),
+        *indented([*within, *definitions, *called("return LambdaLR", ["optimizer", argument], depth=1)]),
     ]
 
 
@@ -143,7 +143,7 @@ def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
         ends = [d.fraction_of(end, d.length, "end").text for end in d.composition.ends[:-1]] + [d.length.text]
     else:
         ends = [d.numbers.integer(bound).text for bound in d.bounds[1:]]
-    found = knots(d, ends)
+    points = knots(d, ends)
     form = d.choices.pick("table.form", ("pairs", "bisect", "segments", "pairs", "columns"))
     at_module = not d.takes_total and d.choices.odds("table.module", 0.65)
     table: list[str] = []
@@ -161,10 +161,10 @@ def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
     level = d.numbers.real
     step = d.step
     if form == "segments":
-        _segments(d, define, body, found, out)
+        _segments(d, define, body, points, out)
     elif form == "columns":
-        xs = define(d.fresh("name.xs", ("steps_at", "xs", "milestones", "boundaries")), [knot.step for knot in found])
-        ys = define(d.fresh("name.ys", ("levels", "ys", "values", "factors")), [level(k.level).text for k in found])
+        xs = define(d.fresh("name.xs", ("steps_at", "xs", "milestones", "boundaries")), [knot.step for knot in points])
+        ys = define(d.fresh("name.ys", ("levels", "ys", "values", "factors")), [level(k.level).text for k in points])
         index = d.fresh("name.index", ("i", "index", "k", "idx", "j"))
         body += [
             f"{index} = bisect_right({xs}, {step})",
@@ -176,7 +176,7 @@ def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
         low, high = f"{ys}[{index} - 1]", f"{ys}[{index}]"
         body += out(_lerp(d, low, high, weight))
     else:
-        pairs = [f"({knot.step}, {level(knot.level).text})" for knot in found]
+        pairs = [f"({knot.step}, {level(knot.level).text})" for knot in points]
         own = define(d.fresh("name.table", ("knots", "points", "table", "schedule", "milestones")), pairs)
         x0, y0 = d.choices.pick("name.low", (("x0", "y0"), ("start", "low"), ("s0", "v0"), ("left", "a")))
         x1, y1 = {"x0": ("x1", "y1"), "start": ("end", "high"), "s0": ("s1", "v1"), "left": ("right", "b")}[x0]
@@ -211,12 +211,12 @@ def _lerp(d: Draft, low: str, high: str, weight: str) -> Expr:
     )
 
 
-def _segments(d: Draft, define, body: list[str], found: list[Knot], out) -> None:  # type: ignore[no-untyped-def]
+def _segments(d: Draft, define, body: list[str], points: list[Knot], out) -> None:  # type: ignore[no-untyped-def]
     """A row for each straight line: its end, and the levels at both ends."""
     real = d.numbers.real
     rows = [
         f"({after.step}, {real(knot.level).text}, {real(after.level).text})"
-        for knot, after in itertools.pairwise(found)
+        for knot, after in itertools.pairwise(points)
         if knot.step != after.step
     ]
     own = define(d.fresh("name.segments", ("segments", "phases", "pieces", "table")), rows)

@@ -96,13 +96,13 @@ def _finished(
     if d.takes_total:
         parameters.append(d.parameter(d.total, "int"))
     parameters += [*defaults, "last_epoch: int = -1" if d.hints else "last_epoch=-1"]
-    more, argument = lambdas(d, function) if groups_of(d) is not None else ([], function)
+    definitions, argument = lambdas(d, function) if groups_of(d) is not None else ([], function)
     last = called("return LambdaLR", ["optimizer", argument, "last_epoch"], depth=1)
     if d.choices.odds("keyword", 0.3):
         last = called("return LambdaLR", ["optimizer", argument, "last_epoch=last_epoch"], depth=1)
     lines = [
         *signature(entry, parameters, returns(d, "LambdaLR")),
-        *indented([*docstring(d, odds=0.5), *inner, *more, *last]),
+        *indented([*docstring(d, odds=0.5), *inner, *definitions, *last]),
     ]
     return Realisation(
         Style.TRANSFORMERS,

@@ -88,10 +88,10 @@ def drawn_cases(composition: Composition, interface: Interface, draw: Source) ->
 def _horizons(composition: Composition, interface: Interface, count: int, draw: Source) -> list[int]:
     if not interface.takes_horizon:
         return [composition.horizon] * count
-    found = horizons.drawn(composition, draw, count)
+    drawn = horizons.drawn(composition, draw, count)
     if interface.call is Call.LOOP:
-        found = [horizon for horizon in found if horizon <= _LONGEST_LOOP] or found[:1]
-    return found
+        drawn = [horizon for horizon in drawn if horizon <= _LONGEST_LOOP] or drawn[:1]
+    return drawn
 
 
 def _compare(examination: Examination, composition: Composition, interface: Interface, case: ScheduleCase) -> None:

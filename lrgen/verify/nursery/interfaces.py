@@ -40,10 +40,10 @@ def entry_of(namespace: dict[str, Any], name: str) -> Callable[..., Any]:
         for key, value in namespace.items()
         if callable(value) and not key.startswith("_") and getattr(value, "__module__", None) == namespace["__name__"]
     ]
-    found = namespace.get(name, own[0] if len(own) == 1 else None)
-    if not callable(found):
+    callee = namespace.get(name, own[0] if len(own) == 1 else None)
+    if not callable(callee):
         raise WrongForm(f"the code defines no {name}")
-    entry: Callable[..., Any] = found
+    entry: Callable[..., Any] = callee
     return entry
 
 
@@ -58,7 +58,7 @@ def provide_lightning() -> None:
 
 
 class LightningModule(nn.Module):
-    """What ``configure_optimizers`` needs of Lightning's class."""
+    """A stand-in for Lightning's class, with all that ``configure_optimizers`` uses."""
 
     trainer: Any = None
 

@@ -69,10 +69,10 @@ def test_the_seed_determines_the_examples(task, task_input, examples, examples_b
 @every_task
 def test_examples_of_a_composition_do_not_depend_on_others(task, task_input, examples, examples_by):
     """A chunk of some compositions has the examples that they have among all."""
-    some = dataclasses.replace(task_input, compositions=task_input.compositions[3:6])
-    numbers = {realised.number for realised in some.compositions}
+    chunk = dataclasses.replace(task_input, compositions=task_input.compositions[3:6])
+    numbers = {realised.number for realised in chunk.compositions}
     expected = [example for example in examples[task.NAME] if example.composition.number in numbers]
-    assert examples_by(task, some) == expected
+    assert examples_by(task, chunk) == expected
 
 
 @every_task

@@ -1,4 +1,4 @@
-"""How the code of a realisation is written and called, in words."""
+"""The interface and the style of the code of a realisation, in words."""
 
 import random
 import re
