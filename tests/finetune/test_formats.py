@@ -120,7 +120,7 @@ def test_meta_has_the_remaining_columns(form, rows):
         return
     meta = json.loads(line["meta"])
     assert meta.items() <= row.items()
-    texts = {"id", "task", "system", "prompt", "completion", "reference", "rejected", "label"}
+    texts = {"id", "task", "system", "history", "prompt", "completion", "reference", "rejected", "label"}
     assert meta.keys() == set(NAMES) - texts
 
 
