@@ -113,9 +113,9 @@ def test_a_users_variation_renders_from_the_template_of_its_architecture(own):
 
 def test_the_docstring_of_a_file_names_the_variation(catalogue):
     """The file of a variation begins with its title and trains with the recipe that the variation states."""
-    text = Renderer(catalogue).render(catalogue.architecture("EfficientNetB4"), catalogue.variant(1)).text
-    assert text.startswith('"""EfficientNet-B4 trained with ')
-    assert 'prm.get("dropout", 0.4)' in text
+    text = Renderer(catalogue).render(catalogue.architecture("EfficientNetB2"), catalogue.variant(1)).text
+    assert text.startswith('"""EfficientNet-B2 trained with ')
+    assert 'prm.get("dropout", 0.3)' in text
     assert "B0" not in text
 
 
