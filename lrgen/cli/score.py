@@ -57,6 +57,10 @@ def score_completions(
     tasks: Annotated[
         list[str] | None, typer.Option("--task", help="Task of the rows; repeatable. (default: all)", metavar="NAME")
     ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--rows", min=1, help="Number of rows, drawn by their ids. (default: all)", metavar="N"),
+    ] = None,
     k: Annotated[
         str | None,
         typer.Option("--k", help="Numbers k of pass@k. (default: those of 1, 10 and 100 that every row reaches)"),
@@ -128,7 +132,7 @@ def score_completions(
     ks = _ks(k)
     from lrgen.score import scoring
 
-    rows = scoring.rows_of(scoring.Selection(request.dataset, tuple(splits or ()), tuple(tasks or ())))
+    rows = scoring.rows_of(scoring.Selection(request.dataset, tuple(splits or ()), tuple(tasks or ()), count))
     scorer = scoring.scorer_of(catalogues.load(), plan, request.out, timeout)
     begun = time.monotonic()
     with Progress("scoring", len(rows.ids)) as progress:

@@ -21,12 +21,11 @@ import orjson
 
 from lrgen.catalogue import Catalogue
 from lrgen.errors import DatasetError, OutputError
-from lrgen.finetune import card, exposure, formats, inputs, manifest, observations, repetition, statistics, stream
+from lrgen.finetune import card, formats, inputs, manifest, measures, observations, statistics, stream
 from lrgen.finetune.claims import Claims
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.dedup import Deduplicator
 from lrgen.finetune.example import Row, TaskInput
-from lrgen.finetune.formats import parquet
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.plan import Plan
 from lrgen.finetune.rows import SCHEMA, Split
@@ -107,7 +106,7 @@ def build(
                     "traces": stream.distinct_traces(streamed, partial / "traces"),
                     "verified_alone": alone,
                 }
-                _describe(folder, task_input, plan, splits, tally, counts, ineligible, context, streamed_facts)
+                _describe(folder, task_input, plan, splits, tally, counts, ineligible, context, streamed_facts, workers)
                 os.replace(folder, target)
             shutil.rmtree(partial)
         if not tally.total:
@@ -213,6 +212,7 @@ def _describe(
     ineligible: int,
     context: RunContext | None,
     streamed: dict[str, int],
+    workers: int,
 ) -> None:
     """Write the inputs, the statistics, the card, the Croissant metadata and the manifest."""
     facts = {
@@ -228,21 +228,11 @@ def _describe(
         | streamed,
         "counts": tally.counts() | {"too_long": counts.too_long, "left_out": dict(sorted(counts.left_out.items()))},
     }
-    exposures: list[exposure.Exposure] = []
-    repeated = None
-    if Split.TRAIN in tally.by_split():
-        exposures = exposure.measure(tally.samples, _trained(folder))
-        repeated = repetition.measure(row["reference"] for row in parquet.read(folder, Split.TRAIN, ("reference",)))
+    measured = measures.measure(folder, tally.samples, tally.total, workers)
     inputs.write(folder, task_input.files, context.accuracies if context else lambda network: ())
     statistics.write(folder, tally)
-    card.write(folder, facts, tally, exposures, repeated, {task.NAME: task.SUMMARY for task in plan.tasks})
+    card.write(folder, facts, tally, measured, {task.NAME: task.SUMMARY for task in plan.tasks})
     manifest.write(folder, facts)
-
-
-def _trained(folder: Path) -> Iterator[str]:
-    """Yield the prompts and completions of training, each as one text."""
-    for row in parquet.read(folder, Split.TRAIN, ("prompt", "completion")):
-        yield f"{row['prompt']}\n{row['completion']}"
 
 
 def facts_of_code(catalogue: Catalogue) -> dict[str, Any]:

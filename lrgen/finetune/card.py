@@ -4,11 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrgen.finetune import configurations, croissant, exposure, formats, inputs, manifest, repetition, statistics
+from lrgen.finetune import (
+    configurations,
+    croissant,
+    exposure,
+    formats,
+    inputs,
+    manifest,
+    near_duplicates,
+    repetition,
+    statistics,
+)
 from lrgen.finetune.claims import LINES
 from lrgen.finetune.decontamination import GRAM
 from lrgen.finetune.formats import parquet
 from lrgen.finetune.formats.folder_card import Configuration, header
+from lrgen.finetune.measures import Measures
 from lrgen.finetune.rows import LICENCE, SCHEMA, table
 
 README = "README.md"
@@ -36,8 +47,7 @@ def write(
     folder: Path,
     facts: Mapping[str, Any],
     tally: statistics.Tally,
-    exposures: Sequence[exposure.Exposure],
-    repeated: repetition.Repetition | None,
+    measured: Measures,
     summaries: Mapping[str, str],
 ) -> None:
     """Write the card and the Croissant metadata of a folder that has its data files."""
@@ -53,8 +63,8 @@ def write(
         _splits(facts, tally),
         f"## Columns\n\nSchema {SCHEMA}; `parquet/` holds all of them.\n\n{table()}",
         _formats(folder, configured),
-        _diversity(repeated),
-        _limits(facts, exposures),
+        _diversity(measured.repetition),
+        _limits(facts, measured),
         f"## Licence\n\n{LICENCE}, including the code.\n",
     )
     (folder / README).write_text("\n".join(parts), encoding="utf-8")
@@ -158,19 +168,25 @@ def _diversity(repeated: repetition.Repetition | None) -> str:
     )
 
 
-def _limits(facts: Mapping[str, Any], exposures: Sequence[exposure.Exposure]) -> str:
+def _limits(facts: Mapping[str, Any], measured: Measures) -> str:
     lines = [
         "## Limits\n",
         "The diversity of the texts is limited: prompts are generated from templates, and files of one architecture "
         "differ only in their schedules. An accuracy is that of a single run, identified by `result_id`.\n",
     ]
-    if exposures:
+    if measured.exposures:
         lines += [
             f"What stands in training of the answers of at least {LINES} lines in the other splits, for a sample of "
             "each task: answers in full, in a prompt or a completion, and distinct runs of "
             f"{exposure.GRAM} tokens (`\\w+|[^\\w\\s]`). It is reported; nothing is filtered by it, because files of "
             "one network share all but their schedule.\n",
-            exposure.table(exposures),
+            exposure.table(measured.exposures),
+        ]
+    if measured.near:
+        lines += [
+            f"Sampled answers of tests that are near-duplicates of an answer of training: MinHash, at least "
+            f"{near_duplicates.SIMILAR:g} of the runs of {near_duplicates.RUN} tokens in common.\n",
+            near_duplicates.table(measured.near),
         ]
     counts = facts["counts"]
     lines += [f"- left out: {reason}: {count:,}" for reason, count in counts["left_out"].items()]

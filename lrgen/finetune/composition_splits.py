@@ -13,7 +13,7 @@ from fractions import Fraction
 from lrgen.curves.compositions import Composition, Shape
 from lrgen.curves.compositions.drawing import TRAINED_LEVELS
 from lrgen.finetune.example import Example
-from lrgen.finetune.rows import Split
+from lrgen.finetune.rows import SPLITS, Split
 from lrgen.finetune.splits import Assignment
 from lrgen.realisations import Style
 
@@ -32,13 +32,17 @@ class CompositionSplits:
         self._seed = seed
         self._styles = frozenset(styles)
 
-    def of(self, example: Example) -> Assignment:
-        """Return the split of an example of a composition; its group is the kinds of the phases."""
+    def of(self, example: Example, drawn: Composition) -> Assignment:
+        """Return the split of an example of a composition; its group is the kinds of the phases.
+
+        ``drawn`` is the composition that the example is made from, whose code its prompt may show: an example about
+        another one is in the harder of both splits.
+        """
         assert example.composition is not None
         composition = example.composition.composition
-        split = self.of_composition(composition)
-        if split in (Split.TRAIN, Split.VALIDATION, Split.TEST) and self._styles & set(example.styles):
-            split = Split.TEST_STYLES
+        split = max(map(self.of_composition, (composition, drawn)), key=SPLITS.index)
+        if self._styles & set(example.styles):
+            split = max(split, Split.TEST_STYLES, key=SPLITS.index)
         return Assignment(split, "+".join(composition.structure))
 
     def of_composition(self, composition: Composition) -> Split:

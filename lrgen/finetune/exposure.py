@@ -93,18 +93,23 @@ def _mark(of_text: Any, wanted: Any, known: Any) -> None:
 
 def grams_of(text: str) -> Any:
     """Return the hashes of the runs of ``GRAM`` tokens in a text; tokens are words and single other characters."""
-    return _runs(np.concatenate([_hashes(line) for line in text.split("\n")]))
+    return runs_of(text, GRAM)
+
+
+def runs_of(text: str, length: int) -> Any:
+    """Return the hashes of the runs of so many tokens in a text, at most ``GRAM``."""
+    return _runs(np.concatenate([_hashes(line) for line in text.split("\n")]), length)
 
 
 def hashes_of(tokens: Sequence[str]) -> Any:
     """Return the hashes of the runs of ``GRAM`` tokens, of which few are distinct."""
-    return _runs(np.fromiter(map(_hash, tokens), dtype=np.uint64, count=len(tokens)))
+    return _runs(np.fromiter(map(_hash, tokens), dtype=np.uint64, count=len(tokens)), GRAM)
 
 
-def _runs(tokens: Any) -> Any:
-    if len(tokens) < GRAM:
+def _runs(tokens: Any, length: int) -> Any:
+    if len(tokens) < length:
         return np.empty(0, np.uint64)
-    return np.lib.stride_tricks.sliding_window_view(tokens, GRAM) @ _FACTORS
+    return np.lib.stride_tricks.sliding_window_view(tokens, length) @ _FACTORS[:length]
 
 
 @functools.lru_cache(1 << 12)

@@ -119,12 +119,13 @@ class ChunkMaker:
         counts = Counts()
         compositions = tuple(map(self._stream.realised, self._stream.numbers(chunk)))
         task_input = TaskInput(self._catalogue, (), self._plan.seed, self._plan.rows_per_file, compositions)
+        drawn = {each.number: each.composition for each in compositions}
         batch = []
         for task in self._plan.tasks:
             for example in examples_of(task, task_input, self._context):
                 if example.composition is None:
                     continue
-                row = self._rows.row(example, self._splits.of(example))
+                row = self._rows.row(example, self._splits.of(example, drawn[example.composition.number]))
                 if reason := self._rows.reason(row):
                     counts.left_out[f"{task.NAME}: {reason}"] += 1
                 else:

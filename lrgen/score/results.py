@@ -40,6 +40,7 @@ class Conditions:
         dataset: the sha256 of the dataset's manifest.
         splits: the splits of the scored rows, separated by commas.
         tasks: the tasks of the scored rows, separated by commas, or ``all``.
+        rows: the number of rows that were selected.
         stage: the last check that was requested.
         policy: the code that an answer may contain.
         case_seed: the seed of the drawn cases.
@@ -50,6 +51,7 @@ class Conditions:
     dataset: str
     splits: str
     tasks: str
+    rows: int
     stage: str
     policy: str
     case_seed: int

@@ -32,11 +32,15 @@ _CHOSEN = ("id", "task", "split", "family", "architecture")  # columns that are 
 
 @dataclass(frozen=True)
 class Selection:
-    """The rows of a dataset that are scored: of these splits and tasks, all where none is named."""
+    """The rows of a dataset that are scored: of these splits and tasks, all where none is named.
+
+    ``count`` is the number of them that are drawn, the same ones each time; None: all.
+    """
 
     folder: Path
     splits: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,17 @@ def rows_of(selection: Selection) -> Rows:
     ]
     if not chosen:
         raise ScoreError(f"{folder}: no row of the dataset is selected")
+    if selection.count is not None and selection.count < len(chosen):
+        drawn = set(sorted(chosen, key=_place)[: selection.count])
+        chosen = [row_id for row_id in chosen if row_id in drawn]
     training = list(parquet.read(folder, "train", _CHOSEN)) if "train" in present else []
     seen = summary.Seen({row["family"] for row in training}, {row["architecture"] for row in training})
     return Rows(folder, splits, tuple(sorted(set(selection.tasks))), tuple(chosen), seen)
+
+
+def _place(row_id: str) -> bytes:
+    """Return the place of a row in the order in which rows are drawn."""
+    return hashlib.sha256(row_id.encode()).digest()
 
 
 def scorer_of(catalogue: Catalogue, plan: VerifyPlan, out: Path, seconds: float | None = None) -> Scorer:
@@ -146,6 +158,7 @@ def conditions_of(rows: Rows, scorer: Scorer) -> Conditions:
         dataset=hashlib.sha256(read_bytes(rows.folder / manifest.NAME)).hexdigest(),
         splits=",".join(rows.splits),
         tasks=",".join(rows.tasks) or "all",
+        rows=len(rows.ids),
         stage=settings.stage.value,
         policy=settings.policy.value,
         case_seed=settings.case_seed,

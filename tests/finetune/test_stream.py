@@ -132,11 +132,21 @@ def test_a_held_out_style_is_tested_alone(catalogue):
     drawn, splits = Stream(plan(60)), CompositionSplits(0, (Style.FUNCTION,))
     task_input = TaskInput(catalogue, (), 0, compositions=tuple(map(drawn.realised, range(2, 60))))
     for example in _examples(task_input):
-        split = splits.of(example).split
+        split = splits.of(example, example.composition.composition).split
         if example.styles == (Style.FUNCTION,):
             assert split in (Split.TEST_STYLES, Split.TEST_PAIRS, Split.TEST_PHASES, Split.TEST_NUMBERS)
         else:
             assert split is not Split.TEST_STYLES
+
+
+def test_code_of_a_tested_composition_is_in_no_training_prompt(catalogue):
+    """An example about another composition than the drawn one is in the harder of both splits."""
+    drawn, splits = Stream(plan(60)), CompositionSplits(0, ())
+    trained = (number for number in range(60) if splits.of_composition(drawn.composition(number)) is Split.TRAIN)
+    train, longer = drawn.realised(next(trained)), drawn.realised(1)
+    [example, *_] = _examples(TaskInput(catalogue, (), 0, compositions=(train,)))
+    assert splits.of(example, train.composition).split is Split.TRAIN
+    assert splits.of(example, longer.composition).split is Split.TEST_PHASES
 
 
 def test_generated_code_passes_the_checks_of_a_stranger(tmp_path):

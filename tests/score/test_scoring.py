@@ -115,6 +115,15 @@ def test_a_run_over_the_own_answers_goes_on_where_it_was_stopped(dataset, rows, 
     assert [verdict.passed for verdict in again.verdicts] == [verdict.passed for verdict in whole.verdicts]
 
 
+def test_drawn_rows_are_the_same_each_time(dataset, rows):
+    """Two of three rows are drawn by their ids, in their order; more than there are is all."""
+    drawn = scoring.rows_of(Selection(dataset, count=2)).ids
+    assert len(drawn) == 2
+    assert drawn == scoring.rows_of(Selection(dataset, count=2)).ids
+    assert list(drawn) == [row["id"] for row in rows if row["id"] in drawn]
+    assert len(scoring.rows_of(Selection(dataset, count=9)).ids) == len(rows)
+
+
 def test_a_selection_of_nothing_is_an_error(dataset, tmp_path):
     """Splits and tasks that do not exist, a selection without rows, and no dataset are named."""
     with pytest.raises(UnknownNameError, match="dev"):

@@ -7,7 +7,7 @@ from typing import Any
 from lrgen.score.results import Conditions
 from lrgen.score.verdict import Verdict
 
-CONDITIONS = Conditions("0.1.0", 1, "d" * 64, "test", "all", stage="schedule", policy="strict", case_seed=7)
+CONDITIONS = Conditions("0.1.0", 1, "d" * 64, "test", "all", 2, stage="schedule", policy="strict", case_seed=7)
 _FAILED = {"check": "contract", "fraction": 0.5, "reward": 0.6, "reason": "the learning rate at step 3 is 0.1"}
 
 
