@@ -1,10 +1,13 @@
 """Partial credit for a schedule: the fraction of telling cases in which ``make_scheduler`` follows the curve.
 
+Of the code of a schedule alone it is the fraction of the steps, of those at which a constant learning rate is wrong.
+
 A case tells if neither a constant learning rate nor the family with its default numbers has it right. At horizon 1, for
 instance, everything is right. The cases are drawn for each file, as those of the schedule check are.
 """
 
 import contextlib
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +17,11 @@ from itertools import islice
 import numpy as np
 
 from lrgen.catalogue import Catalogue
-from lrgen.records import Candidate, Variant
+from lrgen.curves.compositions import Composition
+from lrgen.realisations import Interface
+from lrgen.records import Candidate, CompositionClaim, Variant
 from lrgen.verify import isolation, messages
-from lrgen.verify.checks import make_scheduler_trace
+from lrgen.verify.checks import composition, make_scheduler_trace
 from lrgen.verify.checks.cases import Case
 from lrgen.verify.checks.draw import draw_for, schedule_cases
 from lrgen.verify.checks.failure import CheckFailure
@@ -55,7 +60,13 @@ def fractions(
     mechanism = Mechanism.PROCESS if isolated is Isolation.PROCESS else isolation.available()
     place = Place(mechanism, Limits(check_seconds=_SECONDS, memory=_MEMORY))
     with leased() as nursery, ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda candidate: _fraction(nursery, place, candidate, catalogue, case_seed), candidates))
+
+        def fraction(candidate: Candidate) -> float:
+            if candidate.claim is not None:
+                return _fraction_of_steps(nursery, place, candidate, candidate.claim, case_seed)
+            return _fraction(nursery, place, candidate, catalogue, case_seed)
+
+        return list(pool.map(fraction, candidates))
 
 
 def telling(variant: Variant, catalogue: Catalogue, case_seed: int, sha256: str) -> list[Case]:
@@ -112,3 +123,25 @@ def _fraction(nursery: Nursery, place: Place, candidate: Candidate, catalogue: C
             with contextlib.suppress(CheckFailure):
                 right += _is_right(variant, case, make_scheduler_trace.trace(session, variant, case))
     return right / len(cases) if cases else 0.0
+
+
+def _fraction_of_steps(
+    nursery: Nursery, place: Place, candidate: Candidate, claim: CompositionClaim, case_seed: int
+) -> float:
+    wanted = Composition.from_json(json.loads(claim.composition))
+    interface = Interface.from_json(json.loads(claim.interface))
+    draw = draw_for(case_seed, candidate.sha256).stream("partial")
+    cases = list(islice(composition.drawn_cases(wanted, interface, draw), CASES))
+    right = telling_steps = 0
+    with contextlib.suppress(Ended, FileRaised), nursery.session(place) as session:
+        session.allow(time.monotonic() + _SECONDS, f"it takes longer than {_SECONDS:g} s")
+        session.call("load_schedule", messages.Nothing, source=candidate.source, path=candidate.path.name)
+        for case in cases:
+            expected = composition.expected_of(wanted, case)
+            tells = np.abs(expected - case.lr) > composition.TOLERANCE * case.lr
+            tells[:, case.horizon :] = False  # the last level, however many steps of it there are
+            telling_steps += int(tells.sum())
+            with contextlib.suppress(CheckFailure):
+                actual = composition.rates_of(session, wanted, interface, case)
+                right += int((tells & (np.abs(actual - expected) <= composition.TOLERANCE * case.lr)).sum())
+    return right / telling_steps if telling_steps else 0.0

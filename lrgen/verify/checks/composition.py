@@ -17,7 +17,8 @@ from lrgen.verify import horizons, messages
 from lrgen.verify.checks.draw import MAX_LR, MIN_LR, Source
 from lrgen.verify.checks.examination import Examination, raising
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.session import FileRaised
+from lrgen.verify.checks.reference import Traces
+from lrgen.verify.session import FileRaised, Session
 
 STAGE = Stage.SCHEDULE
 TOLERANCE = 1e-9
@@ -95,15 +96,40 @@ def _horizons(composition: Composition, interface: Interface, count: int, draw: 
 
 
 def _compare(examination: Examination, composition: Composition, interface: Interface, case: ScheduleCase) -> None:
-    steps = list(range(case.steps))
+    actual = rates_of(examination.session, composition, interface, case)
+    expected = expected_of(composition, case)
+    apart = ~(np.abs(actual - expected) <= TOLERANCE * case.lr)
+    if apart.any():
+        at, group = map(int, np.argwhere(apart.T)[0])
+        resumed = max((step for step in case.resume if step <= at), default=None)
+        details = "" if resumed is None else f", resumed at step {resumed}"
+        raise CheckFailure(
+            f"at step {at} of horizon {case.horizon} the learning rate must be {expected[group, at]:.6g}, "
+            f"got {actual[group, at]:.6g} (base learning rate {case.lr:g}{details})"
+        )
+
+
+def expected_of(composition: Composition, case: ScheduleCase) -> Traces:
+    """The learning rates of a case by the curve (groups × steps)."""
+    groups = composition.groups if len(composition.groups) > 1 else composition.groups * case.groups
+    multipliers = composition.multipliers(np.arange(case.steps), case.horizon)
+    return np.stack([case.lr * float(group) * multipliers for group in groups])
+
+
+def rates_of(session: Session, composition: Composition, interface: Interface, case: ScheduleCase) -> Traces:
+    """The learning rates that the loaded code gives in a case (groups × steps).
+
+    Raises:
+        CheckFailure: when the code raises, or has another form.
+    """
     place = f"at horizon {case.horizon}"
     try:
-        answer, arrays = examination.session.call(
+        answer, arrays = session.call(
             "schedule_rates",
             messages.ScheduleRates,
             **interface.to_json(),
             horizon=case.horizon,
-            steps=steps,
+            steps=list(range(case.steps)),
             lr=case.lr,
             groups=case.groups,
             per_batch=composition.unit is Unit.BATCH,
@@ -115,18 +141,7 @@ def _compare(examination: Examination, composition: Composition, interface: Inte
         raise CheckFailure(messages.printable(answer.wrong_form, 300))
     if answer.raised is not None:
         raise CheckFailure(f"the code raises {place}: {FileRaised(answer.raised)}")
-    groups = composition.groups if len(composition.groups) > 1 else composition.groups * case.groups
-    multipliers = composition.multipliers(steps, case.horizon)
-    expected = np.stack([case.lr * float(group) * multipliers for group in groups])
-    if len(arrays) != 1 or arrays[0].shape != expected.shape:
+    groups = len(composition.groups) if len(composition.groups) > 1 else case.groups
+    if len(arrays) != 1 or arrays[0].shape != (groups, case.steps):
         raise CheckFailure(f"the code does not give {case.steps} learning rates for each parameter group {place}")
-    actual = arrays[0].astype(np.float64)
-    apart = ~(np.abs(actual - expected) <= TOLERANCE * case.lr)
-    if apart.any():
-        at, group = map(int, np.argwhere(apart.T)[0])
-        resumed = max((step for step in case.resume if step <= at), default=None)
-        details = "" if resumed is None else f", resumed at step {resumed}"
-        raise CheckFailure(
-            f"at step {at} of horizon {case.horizon} the learning rate must be {expected[group, at]:.6g}, "
-            f"got {actual[group, at]:.6g} (base learning rate {case.lr:g}{details})"
-        )
+    return arrays[0].astype(np.float64)

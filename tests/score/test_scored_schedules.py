@@ -1,0 +1,78 @@
+"""The code of a schedule alone is graded against its composition, with partial credit for the steps that are right."""
+
+from fractions import Fraction
+
+import pytest
+
+from lrgen.curves.compositions import Composition, Phase, Shape
+from lrgen.curves.compositions.phases import linear
+from lrgen.finetune.compositions import RealisedComposition
+from lrgen.finetune.example import Example, Scope
+from lrgen.finetune.rows import Rows, Split
+from lrgen.realisations import Call, Interface
+from lrgen.records import Unit
+from lrgen.score.completions import Completion
+from tests.score.rows import scorer_in
+
+RIGHT = """\
+import math
+
+
+def lr_factor(step, total_steps):
+    warmup = round(0.2 * total_steps)
+    if step < warmup:
+        return step / warmup
+    progress = (min(step, total_steps) - warmup) / (total_steps - warmup)
+    return 0.5 * (1 + math.cos(math.pi * progress))
+"""
+ANSWERS = {
+    "right": (RIGHT, 1.0),
+    "right in other words": (RIGHT.replace("warmup", "w").replace("0.5 * (1 +", "0.5 + 0.5 * (0 +"), 1.0),
+    "a decay that begins at 0": (
+        RIGHT.replace("_steps) - warmup) / (total_steps - warmup)", "_steps)) / total_steps"),
+        0.2,
+    ),
+    "constant": ("def lr_factor(step, total_steps):\n    return 1.0\n", 0.0),
+    "an exception": ("def lr_factor(step, total_steps):\n    return 1 / 0\n", 0.0),
+    "other arguments": ("def lr_factor(step):\n    return 1.0\n", 0.0),
+    "no function": ("x = 1\n", 0.0),
+}
+
+
+@pytest.fixture(scope="module")
+def row():
+    cosine = Phase(Shape.COSINE, Fraction(4, 5), Fraction(1), Fraction(0))
+    composition = Composition((linear(Fraction(0), Fraction(1), Fraction(1, 5)), cosine), Unit.EPOCH, 50)
+    example = Example(
+        task="schedule",
+        key="1",
+        prompt="Write it.",
+        completion=RIGHT,
+        scope=Scope.SCHEDULE,
+        composition=RealisedComposition(composition, (), 1),
+        interface=Interface(Call.FACTOR, "lr_factor", takes_horizon=True),
+    )
+    return Rows(0).of(example, Split.TEST, "linear_up+cosine")
+
+
+@pytest.fixture(scope="module")
+def verdicts(row, catalogue, tmp_path_factory):
+    scorer = scorer_in(tmp_path_factory.mktemp("scores"), catalogue)
+    texts = [text for text, _ in ANSWERS.values()]
+    samples = [(row, Completion(row["id"], at, text, "x")) for at, text in enumerate(texts)]
+    return dict(zip(ANSWERS, scorer.score(samples), strict=True))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_worth_the_steps_that_are_right(verdicts, name):
+    """An answer passes if each step is right; else its fraction is that of the right steps."""
+    verdict, (_, fraction) = verdicts[name], ANSWERS[name]
+    assert verdict.passed == (fraction == 1.0)
+    assert verdict.fraction == pytest.approx(fraction, abs=0.03)
+
+
+def test_the_reason_names_the_step(verdicts):
+    """A wrong learning rate is reported with its step, its horizon and both values."""
+    reason = verdicts["a decay that begins at 0"].reason
+    assert "of horizon" in reason
+    assert "the learning rate must be" in reason
