@@ -39,7 +39,7 @@ def compose(
     """
     from lrgen.curves.compositions import draw
     from lrgen.curves.compositions.formula import formula
-    from lrgen.finetune.instructions.compositions import words
+    from lrgen.finetune.instructions.compositions import interfaces, words
     from lrgen.realisations import Style
 
     if unit is not None and unit not in _UNITS:
@@ -50,7 +50,7 @@ def compose(
     chance = random.Random(f"compose {number}")
     composition = draw(chance, phases=phases, unit=Unit(unit) if unit else None)
     realisation, refusal = _written(composition, Style(style) if style else None, chance)
-    text = words(composition, chance, realisation.interface)
+    text = words(composition, chance, realisation.interface, total=interfaces.total(realisation, composition))
     if as_json:
         print_json(_describe(number, composition, text, realisation, refusal))
         return

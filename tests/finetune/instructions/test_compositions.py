@@ -98,6 +98,7 @@ def test_words_have_the_same_bounds_in_each_form(composition, form, lengths):
             before = end * terms.per_period - 1
             forms = {terms.part(phase.length), terms.length(phase.length), terms.part(end), terms.at(end), str(before)}
             forms |= {str(each) for value in (phase.length, end) for each in (float(value), value)}
+            forms |= {terms.length(phase.length).removeprefix("a "), *(["half of"] if phase.length == F(1, 2) else [])}
             assert any(each in written for each in forms), (forms, written)
 
 

@@ -22,7 +22,7 @@ _KEYS = (
     {"shape": "curve", "start": "initial", "end": "final", "length": "share", "peak": "max"},
 )
 _COUNTED_KEYS = {"length": ("steps", "num_steps", "duration")}
-_LISTS = ("phases", "schedule", "segments", "stages", "lr_phases")
+_LISTS = ("phases", "schedule", "segments", "parts", "lr_phases")
 
 
 def fields(terms: Terms, chance: random.Random, *, after: bool = False) -> dict[str, Value]:
@@ -42,6 +42,8 @@ def fields(terms: Terms, chance: random.Random, *, after: bool = False) -> dict[
         content["total_steps"] = composition.horizon
     if terms.levels is not Levels.ABSOLUTE:
         content["levels"] = "multiples of base_lr"
+    elif not keys["start"].endswith("_lr"):
+        content["levels"] = "learning rates"
     if composition.repeats > 1:
         content["repeats"] = composition.repeats
         if composition.repeat_decay != 1:

@@ -39,7 +39,7 @@ def phases(form: Form, terms: Terms, chance: random.Random) -> str:
 
 # Prose.
 
-_SUBJECTS = ("the learning rate", "the learning rate", "the LR", "it", "lr")
+_SUBJECTS = ("the learning rate", "the learning rate", "the LR")
 _LINKS = ("then", "after that,", "next,", "", "afterwards,", "from there", "and then")
 
 
@@ -54,10 +54,11 @@ def _clause(terms: Terms, index: int, chance: random.Random) -> tuple[str, str]:
 def _sentences(terms: Terms, chance: random.Random) -> str:
     """A sentence for each phase, most with a link to the one before."""
     count = len(terms.composition.phases)
+    noun = chance.choice(_SUBJECTS)
     texts = []
     for index in range(count):
         does, span = _clause(terms, index, chance)
-        subject = "the learning rate" if index == 0 else chance.choice(_SUBJECTS)
+        subject = noun if index == 0 else chance.choice((noun, "it"))
         if chance.random() < 0.35:
             text = f"{span}, {subject} {does}"
         else:
@@ -72,7 +73,7 @@ def _one_sentence(terms: Terms, chance: random.Random) -> str:
     for index in range(len(terms.composition.phases)):
         does, span = _clause(terms, index, chance)
         clauses.append(_with(does, span))
-    link = chance.choice(("; then it ", "; it then ", ", then it ", "; after that it "))
+    link = chance.choice(("; then it ", ", and then it ", ", then it ", "; after that it "))
     return f"{_capital(chance.choice(('the learning rate', 'the LR')))} {link.join(clauses)}."
 
 
@@ -92,6 +93,7 @@ def _nouns(terms: Terms, chance: random.Random) -> str:
 def _items(terms: Terms, chance: random.Random) -> list[str]:
     """A line for each phase: what, and over which steps."""
     style = chance.randrange(5)
+    subject = chance.choice(_SUBJECTS)
     lines = []
     for index, phase in enumerate(terms.composition.phases):
         text = shapes.noun(terms, index, chance) if style < 4 else shapes.predicate(terms, index, chance)
@@ -102,7 +104,7 @@ def _items(terms: Terms, chance: random.Random) -> list[str]:
                 f"{length}: {text}",
                 f"{_capital(text)} ({length})",
                 f"{_capital(text)}, {span}",
-                f"{_capital(span)}, it {text}",
+                f"{_capital(span)}, {'it' if index else subject} {text}",
             )[style]
         )
     return lines
@@ -164,7 +166,7 @@ def _table(terms: Terms, chance: random.Random) -> str:
         columns, rows = columns[1:], [row[1:] for row in rows]
     table = "\n".join(f"| {' | '.join(row)} |" for row in (columns, *rows))
     first, _, rest = table.partition("\n")
-    note = f"Levels are {sketch.unit_of_levels(terms)}, lengths are {sketch.unit_of_lengths(terms)}."
+    note = f"Levels are {sketch.unit_of_levels(terms)}, and lengths are {sketch.unit_of_lengths(terms)}."
     return f"{first}\n|{'---|' * len(columns)}\n{rest}\n\n{note}"
 
 
@@ -177,7 +179,7 @@ def _has_knots(composition: Composition) -> bool:
 
 def _knots(terms: Terms, chance: random.Random) -> str:
     """The points at the bounds, and the curves between them."""
-    style = chance.choice(("{at}: {level}", "({at}, {level})", "{at} -> {level}", "at {at}: {level}"))
+    style = chance.choice(("{at}: {level}", "({at}, {level})", "{at} -> {level}", "{level} at {at}"))
     phases = terms.composition.phases
     levels = [phase.start for phase in phases] + [phases[-1].end]
     points = [
@@ -187,7 +189,7 @@ def _knots(terms: Terms, chance: random.Random) -> str:
     names = [shapes.name(phase) for phase in phases]
     unit = sketch.unit_of_lengths(terms)
     head = phrase(
-        "[Knots|Control points|Points] of the schedule ({at}: {levels})[: |, ]{points}.",
+        "[Knots|Control points|Points] of the schedule ({at}: {levels}): {points}.",
         chance,
         at=unit,
         levels=sketch.unit_of_levels(terms),
@@ -200,6 +202,7 @@ def _knots(terms: Terms, chance: random.Random) -> str:
 def _short(terms: Terms, chance: random.Random) -> str:
     """``warmup 500 0→1 | cosine 9,500 1→0.1``."""
     arrow, bar = chance.choice((("->", " | "), ("→", " | "), ("->", ", "), ("→", " / "), ("→", ", ")))
+    over = chance.choice(("for", "over"))
     parts = []
     for phase in terms.composition.phases:
         levels = terms.number(phase.start)
@@ -207,14 +210,14 @@ def _short(terms: Terms, chance: random.Random) -> str:
             levels = f"{levels}{arrow}{terms.number(phase.peak)}{arrow}{levels}"
         elif phase.shape not in (Shape.HOLD, Shape.STEPS):
             levels = f"{levels}{arrow}{terms.number(phase.end)}"
-        parts.append(f"{shapes.name(phase)} {levels} {chance.choice(('for', 'over'))} {terms.part(phase.length)}")
+        parts.append(f"{shapes.name(phase)} {levels} {over} {terms.part(phase.length)}")
     units = f"(levels: {sketch.unit_of_levels(terms)}; lengths: {sketch.unit_of_lengths(terms)})"
     return f"{bar.join(parts)} {units}"
 
 
 def _sketch(terms: Terms, chance: random.Random) -> str:
     note = phrase(
-        "({levels} over {lengths}[. The plot is a sketch, the numbers are exact|; the plot is approximate].)",
+        "({levels} over {lengths}[. The plot is a sketch; the numbers are exact|; the plot is approximate].)",
         chance,
         levels=_capital(sketch.unit_of_levels(terms)),
         lengths=sketch.unit_of_lengths(terms),

@@ -23,7 +23,7 @@ def cases(terms: Terms, chance: random.Random) -> str:
     step, total, value = chance.choice(_SYMBOLS)
     absolute = terms.levels is Levels.ABSOLUTE
     caret, times = chance.choice(("**", "^")), chance.choice((" * ", " "))
-    texts = [expression(phase, terms, caret, times) for phase in terms.composition.phases]
+    texts = [_bare(expression(phase, terms, caret, times)) for phase in terms.composition.phases]
     ends = [_point(end, terms, total) for end in terms.ends]
     inner = step if terms.composition.repeats == 1 else f"{step}'"
     style = chance.randrange(3)
@@ -61,8 +61,11 @@ def expression(phase: Phase, terms: Terms, caret: str, times: str) -> str:
         case Shape.EXPONENTIAL:
             return _scaled(a, f"{_power(phase.end / phase.start, caret)}p")
         case Shape.INVERSE_SQRT:
-            growth = numbers.plain((phase.start / phase.end) ** 2 - 1)
-            return f"{a} / sqrt(1 + {_factor(growth)}{times}p)"
+            ratio = phase.start / phase.end
+            growth = numbers.plain(ratio**2 - 1)
+            if "/" in growth:
+                growth = f"(({_number(phase.start, terms)} / {_number(phase.end, terms)}){caret}2 - 1)"
+            return f"{a} / sqrt(1 + {growth}{times}p)"
         case Shape.STEPS:
             return _scaled(a, f"{_power(phase.decay, caret)}floor({phase.count}{times}p)")
     shrinking = "" if phase.decay == 1 else f" * {_power(phase.decay, caret)}floor({phase.count}{times}p)"
@@ -96,6 +99,11 @@ def _number(level: Fraction, terms: Terms) -> str:
     return numbers.plain(level * terms.composition.base_lr if terms.levels is Levels.ABSOLUTE else level)
 
 
+def _bare(text: str) -> str:
+    """An expression that stands alone, without parentheses around it."""
+    return text[1:-1] if text in ("(1 - p)", "(1 - sqrt(p))") else text
+
+
 def _factor(text: str) -> str:
     return f"({text})" if "/" in text else text
 
@@ -127,7 +135,7 @@ def _symbols(terms: Terms, step: str, total: str, inner: str) -> str:
         if terms.lengths is Lengths.STEPS:
             period = terms.count(terms.per_period)
         named = "" if terms.lengths is Lengths.STEPS else f", P = {period} is the length of a {terms.period}"
-        text += f"{named}, {inner} = {step} mod {'P' if named else period} is the step within it"
+        text += f"{named}, {inner} = {step} mod {'P' if named else period} is the step within the {terms.period}"
     text += f", and p runs from 0 to 1 within each case: p = ({inner} - begin) / (end - begin)"
     if any(phase.shape.is_cyclic and phase.count > 1 for phase in composition.phases):
         text += "; frac(x) = x - floor(x)"

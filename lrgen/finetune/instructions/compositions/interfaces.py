@@ -22,14 +22,14 @@ _BEFORE_TOTAL = {Call.SETTER: 2}
 _STYLES = {
     Style.LAMBDA: (
         "Use [`LambdaLR`|PyTorch's `LambdaLR`].",
-        "[As a callable for|Built on] `LambdaLR`.",
+        "[Write it as a callable for|Build it on] `LambdaLR`.",
         "[Please use|It should use] `torch.optim.lr_scheduler.LambdaLR`.",
         "A `LambdaLR`, please.",
         "Implement it with `LambdaLR`.",
     ),
     Style.SEQUENTIAL: (
         "[Use|Compose] PyTorch's own schedulers, [joined by|chained with] `SequentialLR` if there are several phases.",
-        "Only built-in schedulers of PyTorch, [with|in a] `SequentialLR`.",
+        "Use only built-in schedulers of PyTorch, in a `SequentialLR` if there are several.",
         "[Build it from|Combine] torch's scheduler classes; no lambda and no custom class.",
         "Please stay with the schedulers that PyTorch ships.",
     ),
@@ -42,8 +42,8 @@ _STYLES = {
     Style.FUNCTION: (
         "No scheduler object, please.",
         "[Write|Use] plain functions, without `torch.optim.lr_scheduler`.",
-        "A closed-form function, no scheduler class.",
-        "[Just|Only] functions[, no state|].",
+        "I want a closed-form function, not a scheduler class.",
+        "Use [plain |]functions only[, without state|].",
     ),
     Style.TABLE: (
         "[Use|Keep the schedule as] a table of steps and levels[ that is looked up|].",
@@ -52,18 +52,18 @@ _STYLES = {
     ),
     Style.TRANSFORMERS: (
         "[Write it|Make it look] like the `get_..._schedule_with_warmup` functions of transformers.",
-        "In the style of Hugging Face transformers' schedule functions.",
-        "[Same pattern as|Follow] transformers' `optimization.py`: a function for the multiplier, then `LambdaLR`.",
+        "Write it in the style of [Hugging Face transformers'|transformers'] schedule functions.",
+        "[Use the pattern of|Follow] transformers' `optimization.py`: a function for the multiplier, then `LambdaLR`.",
     ),
     Style.LIGHTNING: (
-        "[For|It is for] PyTorch Lightning.",
+        "It is for PyTorch Lightning.",
         "We [use|train with] Lightning.",
-        "[Put it in|As] a `LightningModule`.",
+        "[Put it in|Write it as] a `LightningModule`.",
     ),
     Style.LOOP: (
-        "[Put it directly into|As] a plain training loop.",
+        "[Put it directly into|Write it as] a plain training loop.",
         "No scheduler object: [set|compute] the learning rate in the training loop.",
-        "A [simple|plain] PyTorch loop[, please|].",
+        "I want a [simple|plain] PyTorch loop.",
     ),
 }
 _SCHEDULERS = (

@@ -78,7 +78,7 @@ _LAYOUTS = (
     "{words}\n\n{opening} {style} {interface} {only}",
     "{style} {interface} {only}\n\n{words}",
     "{opening} {style}\n\n{words}\n\n{interface} {only}",
-    "{interface} {style} {only}\n\n[Schedule|The schedule|Learning rate|What it should do]: {words}",
+    "{interface} {style} {only}\n\n[Schedule|The schedule|Learning rate|What it should do]:\n\n{words}",
     "{opening}\n\n{words}\n\n[Interface|How it is called]: {interface} {style} {only}",
     "{words}\n\n{interface} {style} {only}",
 )

@@ -1,6 +1,7 @@
 """The sentences that complete the words for the phases: unit, restarts, parameter groups, end, and how steps count."""
 
 import random
+from fractions import Fraction
 
 from lrgen.curves.compositions import Composition, Shape
 from lrgen.curves.compositions.phases import ONE
@@ -50,18 +51,19 @@ SYSTEM = (
 _UNITS = {
     Unit.EPOCH: (
         "The schedule [advances|is stepped] once per epoch.",
-        "[It is|The scheduler is] stepped after each epoch.",
+        "The schedule is stepped after each epoch.",
         "A step is an epoch.",
         "The unit is the epoch.",
-        "`step` counts epochs.",
+        "Steps are [counted in epochs|epochs].",
+        "There is one step per epoch.",
     ),
     Unit.BATCH: (
         "The schedule [advances|is stepped] once per batch.",
-        "[It is|The scheduler is] stepped after every optimizer update, not per epoch.",
+        "The schedule is stepped after every optimizer update, not [once |]per epoch.",
         "A step is one batch.",
         "The unit is the batch[, not the epoch|].",
-        "`step` counts batches.",
-        "One step per batch.",
+        "Steps are [counted in batches|batches].",
+        "There is one step per batch.",
     ),
 }
 _COUNTING = (
@@ -95,13 +97,13 @@ _ENDS = (
     "[After|Past] the [end|last {step}], the learning rate [stays|remains] at {final}.",
     "[Afterwards|Beyond that], it [stays|is held] at {final}.",
     "If training [goes on|continues], keep {final}.",
-    "From the end on: constant at {final}.",
+    "From the end on, it is constant at {final}.",
     "Any step past the end gets {final}.",
-    "For later {steps}: {final}.",
+    "Later {steps} get {final}.",
 )
 _REPEATS = (
-    "[This|All of this] is [repeated|played] {times}, each {period} taking {part}{decay}.",
-    "[There are|That makes] {count} such {period}s of equal length ({part} each){decay}.",
+    "[This|All of this] runs {times} in a row, each {period} taking {part}{decay}.",
+    "[There are|Training consists of] {count} such {period}s of equal length ({part} each){decay}.",
     "Then [it|everything] restarts: {count} {period}s in all, {part} each{decay}.",
     "This is one {period}; training has {count} of them, {part} each{decay}.",
 )
@@ -113,17 +115,23 @@ _DECAYS = (
 _GROUPS = (
     "[The parameter groups|Parameter groups] have the multipliers {listed}[, in order|].",
     "Multipliers [of|for] the {count} parameter groups: {listed}.",
-    "[There are|The optimizer has] {count} parameter groups, whose learning rates are {listed} times [that|this].",
+    "[There are|The optimizer has] {count} parameter groups, whose learning rates are {listed} times that of the "
+    "schedule[, in order|].",
     "{each}.",
 )
 _ROUNDING = (
     "[A boundary that is no whole number of steps|A boundary between two steps] is rounded to the nearest step.",
-    "Boundaries are rounded to [whole steps|the nearest step].",
-    "Phase boundaries: round(fraction * {total}).",
+    "Boundaries are rounded to the nearest [whole |]step.",
     "Round boundaries to the nearest {step}.",
 )
+_ROUNDING_OF_ARGUMENT = (*_ROUNDING, "[Phase boundaries|The boundaries] are at round(fraction * {total}).")
 _PERIODS = (
-    "A {period} has {total} // {repeats} steps[; boundaries within it are rounded|].",
+    "The length of a {period} is {total} divided by {repeats}, rounded down.",
+    "A {period} takes {total} divided by {repeats}, rounded down; boundaries within it are rounded to the nearest "
+    "{step}.",
+)
+_PERIODS_OF_ARGUMENT = (
+    "A {period} has {total} // {repeats} steps[; boundaries within it are rounded to the nearest step|].",
     "Each {period} takes {total} // {repeats} steps.",
 )
 
@@ -157,7 +165,10 @@ def repeats(terms: Terms, chance: random.Random) -> str:
     if composition.repeat_decay != 1:
         factor = numbers.plain(composition.repeat_decay)
         decay = chance.choice(_DECAYS).replace("{period}", terms.period).replace("{factor}", factor)
-    part = terms.counted(terms.per_period) if terms.lengths is Lengths.STEPS else f"1/{composition.repeats} of training"
+    part = terms.counted(terms.per_period)
+    if terms.lengths is not Lengths.STEPS:
+        fraction = Fraction(1, composition.repeats)
+        part = f"{numbers.spoken(fraction) or numbers.ratio(fraction)} of training"
     return phrase(
         chance.choice(_REPEATS),
         chance,
@@ -184,13 +195,15 @@ def horizon(terms: Terms, chance: random.Random) -> str:
     composition = terms.composition
     total = terms.counted(composition.horizon)
     if not terms.scales:
-        return phrase("[Training has|The horizon is|There are|Total:] {total}[ in all|].", chance, total=total)
+        return phrase(
+            "[[Training has|There are] {total}[ in all|]|The [horizon|total] is {total}].", chance, total=total
+        )
     if terms.lengths is Lengths.STEPS:
         return phrase(
             "Lengths are [given for|those of] [a run of|] {total}; for another {argument} they scale in proportion.",
             chance,
             total=total,
-            argument=terms.total,
+            argument=terms.total.removeprefix("the "),
         )
     return ""
 
@@ -200,11 +213,13 @@ def rounding(terms: Terms, chance: random.Random) -> str:
     if not terms.scales:
         return ""
     fields = {"total": terms.total, "step": terms.step, "period": terms.period}
+    is_argument = terms.total.startswith("`")
     if terms.composition.repeats > 1:
-        return phrase(chance.choice(_PERIODS), chance, repeats=str(terms.composition.repeats), **fields)
+        periods = _PERIODS_OF_ARGUMENT if is_argument else _PERIODS
+        return phrase(chance.choice(periods), chance, repeats=str(terms.composition.repeats), **fields)
     if len(terms.composition.phases) == 1:
         return ""
-    return phrase(chance.choice(_ROUNDING), chance, **fields)
+    return phrase(chance.choice(_ROUNDING_OF_ARGUMENT if is_argument else _ROUNDING), chance, **fields)
 
 
 def base_lr(terms: Terms, chance: random.Random, inside: bool) -> str:
@@ -212,7 +227,7 @@ def base_lr(terms: Terms, chance: random.Random, inside: bool) -> str:
     lr = numbers.plain(terms.composition.base_lr)
     base = terms.base[:1].upper() + terms.base[1:]
     if inside:
-        return phrase("[{base} is|With {inner} =|{base}:] {lr}.", chance, base=base, inner=terms.base, lr=lr)
+        return phrase("[{base} is {lr}|Take {lr} as {inner}].", chance, base=base, inner=terms.base, lr=lr)
     if terms.levels is Levels.ABSOLUTE:
         return phrase(
             "[Learning rates|Values] are [given|stated] for a base [learning rate|LR] of {lr}, and scale with it.",

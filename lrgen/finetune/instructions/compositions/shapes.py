@@ -11,15 +11,13 @@ from lrgen.finetune.phrasing import phrase
 _SILENT = 0.4  # of the phases that begin at the end of the one before do not say where they begin
 
 _SHRINKING = (
-    ", [with the distance from {centre}|its distance from {centre}] multiplied by {decay} [from one cycle to the next|"
-    "after each cycle]",
-    "[, the amplitude|, with an amplitude] (from {centre} on) that [is multiplied by|gets a factor of] {decay} at each "
-    "new cycle",
+    ", with [the|its] distance from {centre} multiplied by {decay} [from one cycle to the next|after each cycle]",
+    ", with an amplitude (measured from {centre}) that is multiplied by {decay} at each new cycle",
 )
 _DOWN_TO_ZERO = (
     ", with the peak multiplied by {decay} [after each cycle|from one cycle to the next]",
     ", each cycle {decay} times the one before",
-    "[, with the amplitude| with an amplitude] multiplied by {decay} at each new cycle",
+    ", with the amplitude multiplied by {decay} at each new cycle",
 )
 
 # The subject is the learning rate. ``{range}`` is "from … to …" or "to …".
@@ -85,13 +83,12 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
     ),
     "steps": (
         "starts at {start} and goes through {stages} stages of equal length, each {decay} times the one before",
-        "is {start} and is multiplied by {decay} {times}, at equal intervals ({stages} stages)",
+        "is {start} and is multiplied by {decay} {times}, {intervals} ({stages} stages)",
         "is a staircase of {stages} equal stages from {start}, a factor of {decay} from one to the next",
     ),
     "triangular": (
         "[runs through|makes] {cycles} triangular {cycle_s} from {start} up to {peak} and back{shrinking}",
-        "[rises|goes] linearly from {start} to {peak} and back, {times}, in {cycles} {cycle_s} of equal length"
-        "{shrinking}",
+        "[rises|goes] linearly from {start} to {peak} and back in {cycles} {cycle_s}{shrinking}",
     ),
     "triangular_down": (
         "[runs through|makes] {cycles} triangular {cycle_s} from {start} down to {peak} and back{shrinking}",
@@ -119,9 +116,9 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     "polynomial": (
         "polynomial decay {range} (power {power})",
         "polynomial decay, power {power}, {range}",
-        "polynomial of power {power} {range}",
+        "polynomial decay of power {power} {range}",
     ),
-    "polynomial_up": ("polynomial increase {range} (power {power})", "polynomial of power {power} {range}"),
+    "polynomial_up": ("polynomial increase {range} (power {power})", "polynomial increase of power {power} {range}"),
     "exponential": ("exponential decay {range}", "geometric decay {range}"),
     "exponential_up": ("exponential increase {range}", "geometric increase {range}"),
     "exponential_first": ("exponential warm-up {range}", "geometric warm-up {range}"),
@@ -218,6 +215,7 @@ def _fields(terms: Terms, index: int, chance: random.Random) -> dict[str, str]:
         "cycles": numbers.counted(phase.count),
         "cycle_s": "cycles of equal length" if phase.count > 1 else "cycle",
         "times": numbers.times(phase.count - 1 if phase.shape is Shape.STEPS else phase.count),
+        "intervals": "halfway through" if phase.count == 2 else "at equal intervals",
         "step": terms.step,
         "shrinking": "" if phase.decay == 1 else _shrinking(terms, phase, centre, chance),
     }

@@ -12,6 +12,7 @@ from lrgen.finetune.phrasing import phrase
 from lrgen.records import Unit
 
 _LARGEST_DENOMINATOR = 20  # of a fraction in prose
+_HALF = Fraction(1, 2)
 _EPOCHS = ("epoch",)
 _BATCHES = ("step", "step", "step", "update", "iteration", "batch", "optimizer step", "training step")
 _BASES = (
@@ -81,7 +82,7 @@ class Terms:
             _lengths(composition, chance, scales),
             chance.choice(_EPOCHS if is_epoch else _BATCHES),
             chance.choice(_BASES),
-            "training" if composition.repeats == 1 else chance.choice(("each period", "each cycle", "each round")),
+            "training" if composition.repeats == 1 else chance.choice(_periods(composition)),
             chance.choice((",", ",", "", "_")) if composition.horizon >= 10_000 else chance.choice((",", "")),
             scales,
             total,
@@ -130,15 +131,17 @@ class Terms:
             return number
         if level == 1:
             return self.base
-        if number.endswith("%"):
+        if number.endswith("%") or "/" in number:
             return f"{number} of {self.base}"
         return f"{number} * {self.base}" if self.base.startswith("`") else f"{number} times {self.base}"
 
     def pair(self, start: Fraction, end: Fraction) -> str:
         """Return two levels as in a sentence: ``from 10% to 50% of the base learning rate``."""
-        if 0 in (start, end) or 1 in (start, end) or self.levels is Levels.ABSOLUTE:
+        first, last = self.number(start), self.number(end)
+        alike = first.endswith("%") if last.endswith("%") else not (self.base.startswith("`") or "/" in first + last)
+        if 0 in (start, end) or 1 in (start, end) or self.levels is Levels.ABSOLUTE or not alike:
             return f"from {self.level(start)} to {self.level(end)}"
-        return f"from {self.number(start)} to {self.level(end)}"
+        return f"from {first} to {self.level(end)}"
 
     # Lengths.
 
@@ -175,9 +178,16 @@ class Terms:
         return self.length(fraction)
 
     def _in_prose(self, length: Fraction) -> str:
-        if length.denominator > _LARGEST_DENOMINATOR and (percentage := numbers.percentage(length)):
+        is_odd = length.denominator > _LARGEST_DENOMINATOR or length == _HALF  # "over half of" is more than half
+        if is_odd and (percentage := numbers.percentage(length)):
             return percentage
         return numbers.spoken(length) or numbers.ratio(length)
+
+    def _determined(self, length: Fraction) -> str:
+        """Return a length behind an article: ``fifth of training``."""
+        if self.lengths is Lengths.FRACTION and length == _HALF:
+            return f"half of {self.whole}"
+        return self.length(length).removeprefix("a ")
 
     def span(self, index: int, chance: random.Random) -> str:
         """Return the span of a phase as in a sentence: ``over the first 500 steps``, ``until 35% of training``."""
@@ -192,6 +202,7 @@ class Terms:
                 chance.choice(templates),
                 chance,
                 length=self.length(phases[index].length),
+                determined=self._determined(phases[index].length),
                 begin=self.at(begin),
                 end=self.at(ends[index]),
             )
@@ -204,34 +215,34 @@ class Terms:
 
 
 _FIRST = (
-    "over the first {length}",
-    "for the first {length}",
-    "during the first {length}",
+    "over the first {determined}",
+    "for the first {determined}",
+    "during the first {determined}",
     "over {length}",
     "until {end}",
     "from the start to {end}",
-    "in the first {length}",
+    "in the first {determined}",
 )
 _MIDDLE = (
-    "over the next {length}",
+    "over the next {determined}",
     "for {length}",
-    "for the next {length}",
+    "for the next {determined}",
     "until {end}",
     "from {begin} to {end}",
     "from {begin} until {end}",
     "between {begin} and {end}",
     "over {length}",
-    "during the following {length}",
+    "during the following {determined}",
 )
 _LAST = (
-    "over the last {length}",
-    "over the remaining {length}",
-    "for the remaining {length}",
+    "over the last {determined}",
+    "over the remaining {determined}",
+    "for the remaining {determined}",
     "until {end}",
-    "from {begin} on, until {end}",
+    "from {begin} until {end}",
     "from {begin} to {end}",
-    "over the final {length}",
-    "for the rest, {length}",
+    "over the final {determined}",
+    "for the last {determined}",
 )
 _ALL = ("over {whole}", "for {whole}", "during {whole}")
 
@@ -247,6 +258,12 @@ def levels_of(phase: Phase) -> tuple[Fraction, ...]:
     return {"hold": (phase.start,), "steps": (phase.start,), "triangular": (phase.start, phase.peak)}.get(
         phase.shape.value, (phase.start, phase.end)
     )
+
+
+def _periods(composition: Composition) -> tuple[str, ...]:
+    """The nouns for a period; the cycles of a phase are something else."""
+    has_cycles = any(phase.shape.is_cyclic for phase in composition.phases)
+    return ("each period", "each round") if has_cycles else ("each period", "each cycle", "each round")
 
 
 def _levels(composition: Composition, chance: random.Random, absolute: bool) -> Levels:

@@ -8,6 +8,7 @@ from lrgen.finetune.instructions.compositions.forms import Form
 from lrgen.finetune.instructions.compositions.terms import Terms
 from lrgen.realisations import Interface
 
+_OF_SEVERAL = (Form.BULLETS, Form.NUMBERED, Form.RANGES, Form.TABLE)  # a list of one phase is no list
 _WEIGHTS = {Form.PROSE: 6, Form.BULLETS: 3, Form.NUMBERED: 2, Form.TABLE: 2, Form.SHORT: 2, Form.RANGES: 2}
 
 
@@ -33,6 +34,8 @@ def words(
     inside = interface is not None and not interface.takes_lr
     terms = Terms.drawn(composition, chance, scales=scales, absolute=inside, total=total)
     possible = forms.possible(composition)
+    if len(composition.phases) == 1:
+        possible = tuple(each for each in possible if each not in _OF_SEVERAL)
     chosen = form or chance.choices(possible, [_WEIGHTS.get(each, 1) for each in possible])[0]
     return text(chosen, terms, chance, inside=inside, counting=counting)
 
