@@ -76,13 +76,13 @@ _AS_DIFF = (
 )
 _AS_CODE = (
     "Answer with the [whole|complete] corrected code[, nothing else].",
-    "Return the [complete|whole] fixed code.",
+    "Return the [complete|whole] [fixed|corrected] code.",
     "[Send|Show|Give] me the whole code[ again], [corrected|fixed].",
     "[I want to paste it over the old one, so please|Please] answer with all of the code.",
 )
 _EXPECTED = (
     "At {place} [I expect|I expected|it should be] {value}.",
-    "[Expected|Should be] at {place}: {value}.",
+    "[Expected at {place}: {value}|At {place} it should have been {value}].",
     "{value} [would be|is] right at {place}.",
     "[By the description|By the plan], {place} should have {value}.",
     "",

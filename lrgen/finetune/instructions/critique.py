@@ -30,11 +30,11 @@ _OPENERS = (
     "[Proofread|Desk-check|Audit] this [schedule|code], please.",
     "[What is|Is anything] wrong [here|with this schedule][, if anything|]?",
     "[Grade|Mark] this [answer|solution].",
-    "[Quick check|Sanity check|Second pair of eyes]: [this|one] learning-rate schedule.",
+    "[A quick check|A sanity check|A second pair of eyes] for this learning-rate schedule, please.",
     "[My|Our] [schedule|learning-rate code] is below. [Right or wrong|Correct or not]?",
     "[Verify|Check] this implementation by reading it.",
-    "[I cannot run this here|I have no machine to run this on]; [please read it and tell me whether it is right|is it "
-    "correct]?",
+    "[I cannot run this here|I have no machine to run this on]; [please read it and tell me whether it is right.|is it "
+    "correct?]",
 )
 _ANSWERS = (
     "[Answer|Reply] with `correct`, or with `incorrect` and, for each [fault|bug], [two more lines|two lines]: `line "

@@ -25,7 +25,7 @@ _ADD = (
     "[Ticket|Task|TODO]: schedule the learning rate in `{file}`.",
     "[Feature request|Request]: [a learning-rate schedule|LR schedule] in this script.",
     "[Someone else|A colleague] wrote this script; [I need|we need] [a schedule|this schedule] in it.",
-    "[Take|Here is] my script[;|,] [add|and add] the schedule.",
+    "[Take my script and|Here is my script; please] add the schedule.",
     "I found this script and want to [use|train with] the schedule below[ in it].",
     "[The run|Training] is unstable with a constant LR. [Please add|Add] this schedule.",
 )
@@ -34,7 +34,7 @@ _REPLACE = (
     "[My|This] script has [a|another] schedule; [change it to|I want] [the following|this one].",
     "[Swap|Exchange] the schedule [in `{file}`|of this script] for [the one below|this one].",
     "[Can|Could] you [switch|change] [this script|my training script|`{file}`] to [another|this] schedule?",
-    "[The schedule in this script|The old schedule] [must go|has to go]; [use this one|this one comes instead].",
+    "[The schedule in this script|The old schedule] [must go|has to go]; use this one[ instead|].",
     "[Remove|Drop] the [old|current] learning-rate schedule and [implement|put in] this one.",
     "[Another|A new] schedule for [an existing|this] script[: the old one goes|].",
     "[We|I] no longer want [the|this] schedule here. [Train with|Use] the following [instead].",
@@ -87,7 +87,7 @@ _TOTAL = {
 _BASE = (
     "The base learning rate is `{lr}`.",
     "`{lr}` is the base learning rate.",
-    "[The|Its] base learning rate stays `{lr}`.",
+    "The base learning rate [stays|is still] `{lr}`.",
 )
 
 

@@ -205,7 +205,9 @@ def _repeats(terms: Terms, chance: random.Random) -> Change | None:
     decay = Fraction(chance.choice(("1", "0.5", "0.8")))
     changed = replace(composition, repeats=repeats, repeat_decay=decay)
     factor = "" if decay == 1 else f", each {numbers.plain(decay)} times the one before"
-    return Change("repeats", changed, {"times": numbers.times(repeats), "count": str(repeats), "factor": factor})
+    part = numbers.spoken(Fraction(1, repeats)) or ""
+    fields = {"times": numbers.times(repeats), "count": numbers.counted(repeats), "part": part, "factor": factor}
+    return Change("repeats", changed, fields)
 
 
 _CHANGES: tuple[_Change, ...] = (

@@ -111,7 +111,7 @@ _OPENERS = (
     "Refactoring: [we want|I want] {target}.",
     "[Please |]turn this into {target}.",
     "[Can|Could] you [write|rewrite] this schedule as {target}?",
-    "How would this schedule look as {target}?",
+    "What would this schedule look like as {target}?",
     "[We|I] want to have this schedule as {target}.",
     "[Review comment|From the review]: make this {target}.",
     "[Our style guide asks for|Our conventions require|We have agreed on] {target}; [convert|adapt] this code.",
@@ -132,7 +132,7 @@ _OPENERS = (
     "Before the merge, this should become {target}.",
     "Our trainer [only accepts|expects] {target}. This is what I have.",
     "The other repository [uses|has] {target}; carry this schedule over.",
-    "Replace this [implementation|code] by {target}.",
+    "Replace this [implementation|code] with {target}.",
 )
 
 _STYLES = {
@@ -189,7 +189,7 @@ _SAME = (
 _STEPS = (
     "A step is [still|] one {unit}.",
     "Steps are counted per {unit}, as before.",
-    "It is stepped once per {unit}.",
+    "The schedule is [still |]stepped once per {unit}.",
 )
 
 _ENDS = (
@@ -209,7 +209,7 @@ _SCALING = (
     "Let this schedule scale with the length of training; it is written for {horizon} {units}.",
     "[From steps to fractions|Steps → fractions]: this code assumes {horizon} {units}.",
     "[Review comment|From the review]: no hard-coded {horizon}; take the number of {units} from the caller.",
-    "How does this code look if the horizon of {horizon} {units} is an argument?",
+    "What does this code look like if the horizon of {horizon} {units} is an argument?",
     "Remove the fixed horizon ({horizon} {units}) from this code.",
     "[I want|We want] to [reuse|use] this schedule for shorter and longer runs than {horizon} {units}.",
 )
@@ -224,7 +224,7 @@ _KEPT_FRACTIONS = (
 _ROUNDED = (
     "Round boundaries to the nearest step.",
     "Boundaries that are no whole number of steps are rounded to the nearest one.",
-    "Phase boundaries are round(fraction * total).",
+    "Phase boundaries are round(fraction * number of steps).",
 )
 
 _FIXED = (
@@ -259,7 +259,7 @@ _TO_BATCHES = (
     "Our loop steps per batch, this code counts epochs. With {count} batches in an epoch, [rewrite|convert] it.",
     "Count batches instead of epochs in this code. One epoch is {count} batches.",
     "Change the unit of this schedule to batches, {count} of which are an epoch.",
-    "How does this look with one step per batch, for {count} batches per epoch?",
+    "What does this look like with one step per batch, for {count} batches per epoch?",
     "[Ticket|TODO]: move this schedule from epoch to batch granularity. The loader has {count} batches.",
     "[I am switching|We are switching] to per-batch stepping with `len(loader)` = {count}. Convert the schedule.",
 )
@@ -280,7 +280,7 @@ _TO_EPOCHS = (
     "Our loop steps per epoch, this code counts batches. With {count} batches in an epoch, [rewrite|convert] it.",
     "Count epochs instead of batches in this code. One epoch is {count} batches.",
     "Change the unit of this schedule to epochs of {count} batches.",
-    "How does this look with one step per epoch, for {count} batches per epoch?",
+    "What does this look like with one step per epoch, for {count} batches per epoch?",
     "[Ticket|TODO]: move this schedule from batch to epoch granularity. The loader has {count} batches.",
     "[I am switching|We are switching] to per-epoch stepping with `len(loader)` = {count}. Convert the schedule.",
 )

@@ -32,11 +32,12 @@ def request(
         form=phrase(chance.choice(_AS_DIFF if as_diff else _AS_CODE), chance, path=PATH),
         kept=phrase(chance.choice(_KEPT), chance),
     )
-    return _LOOSE.sub(" ", text).replace(" \n", "\n").strip().replace(_CODE, fenced(realisation.code))
+    return _AT_BREAKS.sub("\n", _LOOSE.sub(" ", text)).strip().replace(_CODE, fenced(realisation.code))
 
 
 _CODE = "\0"  # in place of the code, whose spaces are kept
 _LOOSE = re.compile(r" {2,}")
+_AT_BREAKS = re.compile(r" ?\n ?")
 
 
 _LAYOUTS = (
@@ -110,7 +111,7 @@ _CHANGES = {
     "no warm-up": (
         "[Remove|Drop] the warm-up; the phase after it starts at step 0, from {next}, and ends where it does now.",
         "No warm-up any more: the second phase begins at once, at {next}, and takes the time of both.",
-        "We do without the warm-up. The next phase takes over from step 0 (level {next}) and keeps its end.",
+        "We no longer want the warm-up. The next phase takes over from step 0 (level {next}) and keeps its end.",
     ),
     "plateau": (
         "[Insert|Add] a plateau of {length} at {level} after the warm-up; the phase that follows is shortened by that "
@@ -149,20 +150,21 @@ _CHANGES = {
         "{new} {what} in the last phase rather than {old}.",
     ),
     "groups": (
-        "The optimizer [now|] has {count} parameter groups; their learning rates are {multipliers} times [this|the "
-        "schedule], in order.",
+        "The optimizer now has {count} parameter groups; their learning rates should be {multipliers} times that of "
+        "the schedule, in order.",
         "[Use|Apply] the multipliers {multipliers} for the {count} parameter groups of the optimizer.",
         "Per-group learning rates: {count} groups, with the multipliers {multipliers}.",
     ),
     "horizon": (
         "Training takes {new} [instead of|, not] {old}; all phases scale in proportion.",
         "[Stretch or shrink|Rescale] the whole schedule from {old} to {new}.",
-        "The run has {new} now (was: {old}). Every boundary moves in proportion.",
+        "The run now has {new} instead of {old}. Every boundary moves in proportion.",
     ),
     "repeats": (
-        "[Play|Run] the whole schedule {times} [within|during] training, each time in 1/{count} of the steps (rounded "
-        "down){factor}.",
-        "Repeat everything: {count} equal periods of total // {count} steps{factor}.",
-        "[Restart|Repeat] the schedule so that it runs {times}, in periods of total // {count} steps{factor}.",
+        "Run the whole schedule {times} [within|during] training, each time in {part} of the steps (rounded down)"
+        "{factor}.",
+        "Repeat everything: {count} periods of equal length, {part} of all steps each (rounded down){factor}.",
+        "[Restart|Repeat] the schedule so that it runs {times}, in periods of {part} of all steps, rounded down"
+        "{factor}.",
     ),
 }

@@ -6,6 +6,7 @@ from lrgen.curves.compositions import Composition
 from lrgen.finetune import wording
 from lrgen.finetune.holes import Hole, Kind
 from lrgen.finetune.instructions import compositions
+from lrgen.finetune.instructions.compositions import interfaces
 from lrgen.finetune.phrasing import phrase
 from lrgen.realisations import Realisation
 
@@ -17,7 +18,8 @@ def request(realisation: Realisation, composition: Composition, hole: Hole, chan
     openers = _OPENERS_OF_EXPRESSIONS if is_expression else _OPENERS
     opener = phrase(chance.choice((*openers, *_OPENERS_OF_ALL)), chance, mark=mark)
     closer = phrase(chance.choice(_CLOSERS_OF_EXPRESSIONS if is_expression else _CLOSERS), chance, mark=mark)
-    words = compositions.words(composition, chance, realisation.interface)
+    total = interfaces.total(realisation, composition)
+    words = compositions.words(composition, chance, realisation.interface, total=total)
     lead = phrase(chance.choice(_LEADS), chance)
     return phrase(
         chance.choice(_LAYOUTS),
@@ -51,7 +53,7 @@ _OPENERS_OF_ALL = (
     "Complete this code at {mark}.",
     "Fill in {mark}.",
     "What belongs [at|in place of] {mark}?",
-    "Replace {mark} by [working|the missing] code.",
+    "Replace {mark} with [working|the missing] code.",
     "[Something|A piece] is missing [in|from] this schedule, at {mark}.",
     "{mark} [marks|stands for] code that was lost[ in a merge|].",
     "[A bad merge|An editor crash] has cost me a piece of this schedule. It was at {mark}.",
@@ -78,7 +80,7 @@ _OPENERS_OF_ALL = (
 _OPENERS = (
     "Implement {mark} in this code.",
     "Write the lines that are missing at {mark}.",
-    "[Which|What] lines [go|belong] at {mark}?",
+    "Which lines [go|belong] at {mark}?",
     "The block at {mark} is [missing|still to be written].",
     "Fill in the middle: the lines at {mark}.",
     "This code [stops|breaks off] at {mark} and goes on after it. Write what is between.",
@@ -89,11 +91,11 @@ _OPENERS = (
 )
 
 _OPENERS_OF_EXPRESSIONS = (
-    "[Which|What] expression [goes|belongs] at {mark}?",
+    "Which expression [goes|belongs] at {mark}?",
     "One expression is missing in this code: {mark}.",
     "Give the expression for {mark}.",
     "{mark} stands for [one|a single] expression. Which one?",
-    "Replace {mark} by an expression, so that the code follows the schedule.",
+    "Replace {mark} with an expression, so that the code follows the schedule.",
     "What should {mark} be?",
     "Solve for {mark}.",
     "[Find|Write] the expression that {mark} [hides|stands for].",

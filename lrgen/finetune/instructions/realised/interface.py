@@ -68,7 +68,7 @@ _WHAT = {
     ),
     Call.FACTOR: (
         "returns the multiplier of the base learning rate",
-        "returns the factor on the base learning rate in that %u",
+        "returns the factor of the base learning rate in that %u",
     ),
     Call.RATE: ("returns the learning rate", "returns the learning rate of that %u"),
     Call.SETTER: (
@@ -76,8 +76,8 @@ _WHAT = {
         "writes the learning rate of that %u into `optimizer.param_groups`",
     ),
     Call.LIGHTNING: (
-        "is a `LightningModule` that is created without arguments; `configure_optimizers` returns optimizer and "
-        "scheduler, stepped once per %u",
+        "is a `LightningModule` that is created without arguments; `configure_optimizers` returns the optimizer "
+        "and the scheduler, stepped once per %u",
     ),
     Call.LOOP: (
         "trains the model and sets the learning rate for each %u",
@@ -85,6 +85,6 @@ _WHAT = {
     ),
 }
 _CLASS_OF_SCHEDULER = (
-    "is the scheduler, a class",
+    "is the scheduler (a class)",
     "is a scheduler class, whose objects are stepped once per %u",
 )

@@ -78,7 +78,7 @@ _OPENINGS = (
     "[Check|Spot-check] the schedule below.",
     "Evaluate the following code by hand.",
     "Our dashboard plots [this|the] schedule wrongly; I need the true values.",
-    "[What|Which] values [belong|go] into a test of this schedule?",
+    "[What|Which] values [belong|go] in a test of this schedule?",
     "[Before|Prior to] merging this schedule, [I want|we want] a few of its values.",
     "Suppose that a run uses this schedule.",
     "[Given|From] the code below, find the learning rate [at some steps|at the steps named below].",
