@@ -22,14 +22,16 @@ _RETURNING: tuple[Form, ...] = (
     dispatch.looping,
     dispatch.helping,
 )
+_SEARCHING = (dispatch.by_progress, dispatch.looping)
 _ASSIGNING: tuple[Form, ...] = (branches.chain, branches.chain, dispatch.bisecting)
 
 
 def body(d: Draft, out: Emit = returning) -> list[str]:
     """Statements that compute the multiplier at ``d.step`` and return it, or give it to ``out``."""
+    lines, own = repeated(d, out)
     if out is not returning:
         form = d.choices.pick("form.assigning", _ASSIGNING if len(d.phases) > 1 else _ASSIGNING[:1])
-    elif branches.can_clamp(d) and d.choices.odds("form.clamped", 0.3):
+    elif branches.can_clamp(d) and not d.stays_within and d.choices.odds("form.clamped", 0.3):
         form = branches.clamped
     elif dispatch.can_ternary(d) and d.choices.odds("form.ternary", 0.5):
         form = dispatch.ternary
@@ -39,7 +41,8 @@ def body(d: Draft, out: Emit = returning) -> list[str]:
         form = d.choices.pick("form", _RETURNING)
         if form is branches.consuming and d.takes_total and len(d.phases) > 3:
             form = branches.early
-    lines, own = repeated(d, out)
+        if form in _SEARCHING and branches.is_held(d) and (d.stays_within or len(d.phases) < 3):
+            form = branches.early  # a search that leaves one phase, or none to fall through to
     if out is returning and form is branches.chain and d.choices.odds("chain.assigned", 0.5):
         target = d.fresh("name.value", ("factor", "scale", "value", "multiplier", "mult"))
         lines += [*form(d, Assigning(target)), *own(name(target))]

@@ -40,9 +40,10 @@ def repeated(d: Draft, out: Emit) -> tuple[list[str], Emit]:
     scale = power(d.numbers.real(composition.repeat_decay), name(repeat))
     lines: list[str] = []
     if form == "divmod" and out is returning:
+        d.stays_within = True
         past = d.phases[-1].end * composition.repeat_decay**last
         lines.append(f"if {step} >= {mul(Expr(str(composition.repeats)), length).text}:")
-        lines += indented(out(d.numbers.real(past)))
+        lines += indented(out(d.level(past) if composition.repeat_decay == 1 else d.numbers.real(past)))
         if composition.repeat_decay == 1:
             lines.append(f"{step} %= {length.text}")
         else:
@@ -75,6 +76,11 @@ def decayed(d: Draft, target: str, lines: list[str]) -> list[str]:
 
 
 def is_held(d: Draft) -> bool:
+    """Whether the code of the last phase is right past the horizon, or the step never gets there."""
+    return d.stays_within or is_flat(d)
+
+
+def is_flat(d: Draft) -> bool:
     """Whether the last phase has the level past the horizon all along."""
     last = d.phases[-1]
     return last.shape is Shape.HOLD or (last.shape is Shape.STEPS and not needs_steps(last))
@@ -178,11 +184,11 @@ def consuming(d: Draft, out: Emit) -> list[str]:
             lines += block
         else:
             lines += [f"if {step.text} < {n.text}:", *indented(block)]
-            if i < count - 2 or (i == count - 2 and guard != "none"):
+            if i < count - 2 or (i == count - 2 and not is_flat(d)):
                 lines.append(f"{step.text} -= {n.text}")
     if guard in ("first", "last"):
         lines += out(d.level(d.past))
-    if guard == "none":
+    if guard == "none" and is_flat(d):
         _forget(d, d.spans[-1].text)
     return lines
 

@@ -1,5 +1,6 @@
 """Comments and docstrings, in the words of the field."""
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from fractions import Fraction
@@ -61,10 +62,22 @@ def _levels(phase: Phase) -> str:
     if phase.shape is Shape.HOLD:
         return f"at {number(phase.start)}"
     if phase.shape is Shape.STEPS:
-        return f"by {number(phase.decay)}, {phase.count} stages"
+        return f"by {number(phase.decay)} in {phase.count} stages" if phase.count > 1 else f"at {number(phase.start)}"
     if phase.shape is Shape.TRIANGULAR:
         return f"between {number(phase.start)} and {number(phase.peak)}"
     return f"from {number(phase.start)} to {number(phase.end)}"
+
+
+_COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+_TIMES = {2: "twice", 3: "three times", 4: "four times", 5: "five times", 6: "six times"}
+
+
+def _counted(part: str, count: int) -> str:
+    """Several phases in a row of which a writer says the same: ``two linear phases``."""
+    if count == 1:
+        return part
+    shape = part.removesuffix(" decay").removesuffix(" annealing").removesuffix(" anneal")
+    return f"{_COUNTS.get(count, str(count))} {shape} phases"
 
 
 def of_phase(d: Draft, i: int) -> str:
@@ -85,18 +98,26 @@ def sentence(d: Draft, key: str) -> str:
     phases = d.phases
     with_levels = d.choices.odds(f"{key}.levels", 0.4)
     parts = [words(d, i, key) + (f" {_levels(phases[i])}" if with_levels else "") for i in range(len(phases))]
+    parts = [_counted(part, len(list(alike))) for part, alike in itertools.groupby(parts)]
     if len(parts) == 1:
         text = parts[0]
     else:
         joint = d.choices.pick(f"{key}.joint", (", then ", " and then ", ", followed by "))
         text = f"{', '.join(parts[:-1])}{joint}{parts[-1]}"
     if d.composition.repeats > 1:
-        text += f", {d.composition.repeats} times{d.choices.pick(f'{key}.times', (' over', ' in a row'))}"
+        repeats = d.composition.repeats
+        text += f", {_TIMES.get(repeats, f'{repeats} times')}{d.choices.pick(f'{key}.times', (' over', ' in a row'))}"
     return f"{text[0].upper()}{text[1:]}."
 
 
 def docstring(
-    d: Draft, key: str = "docstring", depth: int = 1, lead: str = "", odds: float = 0.4, title: str = ""
+    d: Draft,
+    key: str = "docstring",
+    depth: int = 1,
+    lead: str = "",
+    odds: float = 0.4,
+    title: str = "",
+    returns_multiplier: bool = False,
 ) -> list[str]:
     """A docstring, or nothing."""
     if not d.choices.odds(key, odds):
@@ -105,9 +126,9 @@ def docstring(
     width = 88 - 4 * depth
     if len(text) + 6 <= width:
         return [f'"""{text}"""']
-    kind = title or d.choices.pick(f"{key}.title", ("Learning rate schedule.", "Multiplier of the base learning rate."))
-    if d.absolute and not title:
-        kind = "Learning rate schedule."
+    kind = title or "Learning rate schedule."
+    if returns_multiplier and not d.absolute:
+        kind = d.choices.pick(f"{key}.title", ("Learning rate schedule.", "Multiplier of the base learning rate."))
     text = text.removeprefix(lead)
     text = f"{text[0].upper()}{text[1:]}"
     return [f'"""{kind}', "", *textwrap.wrap(text, width), '"""']

@@ -9,6 +9,7 @@ from lrgen.realisations.draft import Draft
 from lrgen.realisations.layout import indented, signature, wrapped
 
 FACTORS = ("factor", "lr_lambda", "multiplier", "schedule", "lr_factor", "lr_scale", "scale", "lr_mult", "get_factor")
+_LONGEST_LAMBDA = 74  # in a comprehension
 RATES = ("lr_at", "get_lr", "learning_rate", "lr_schedule", "compute_lr", "schedule", "current_lr", "lr_for")
 
 
@@ -53,7 +54,7 @@ def free(d: Draft, own: str, extra: tuple[str, ...] = ()) -> list[str]:
     parameters += [*extra, *d.defaults()]
     head = signature(own, parameters, returns(d, "float"))
     gap = [""] if inner and d.choices.odds("setup.gap", 0.3) else []
-    return [*head, *indented([*docstring(d), *inner, *gap, *lines])]
+    return [*head, *indented([*docstring(d, returns_multiplier=True), *inner, *gap, *lines])]
 
 
 def arguments(d: Draft) -> list[str]:
@@ -61,12 +62,24 @@ def arguments(d: Draft) -> list[str]:
     return [d.step, *([d.total] if d.takes_total else [])]
 
 
-def closure(d: Draft, own: str) -> list[str]:
-    """Lines that compute the ends of phases and define a function of the step."""
+def hoisted(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The functions that the lines define, which need not be defined at each call, and the other lines."""
+    helpers: list[str] = []
+    others: list[str] = []
+    inside = False
+    for line in lines:
+        inside = line.startswith("def ") or (inside and (not line or line.startswith(" ")))
+        (helpers if inside else others).append(line)
+    return helpers, others
+
+
+def closure(d: Draft, own: str, *, documented: bool) -> list[str]:
+    """Lines that compute the ends of phases and define a function of the step, which may have a docstring."""
     lines = body(d)
+    text = docstring(d, "docstring.closure", 2, odds=0.2, returns_multiplier=True) if documented else []
     head = signature(own, [d.parameter(d.step, "int")], returns(d, "float"), depth=1)
-    inner = indented([*docstring(d, "docstring.closure", 2, odds=0.2), *lines])
-    return [*local_settings(d), *d.setup, "", *head, *inner, ""]
+    helpers, lines = hoisted(lines)
+    return [*local_settings(d), *d.setup, "", *helpers, *head, *indented([*text, *lines]), ""]
 
 
 def functor(d: Draft, own: str) -> list[str]:
@@ -130,7 +143,7 @@ def lambdas(d: Draft, function: str) -> tuple[list[str], str]:
         own = d.fresh("name.lambdas", ("lambdas", "lr_lambdas", "schedules"))
         return wrapped(f"{own} = [", each, "]", 1), own
     own = d.fresh("name.m", ("m", "multiplier", "mult", "ratio", "scale"))
-    if form == "factory":
+    if form == "factory" or len(_each(step, own, at, "").partition(" for ")[0]) > _LONGEST_LAMBDA:
         factory = d.fresh("name.scaled", ("scaled", "for_group", "with_multiplier", "group_lambda"))
         head = signature(factory, [d.parameter(own, "float")], "", 1)
         made = d.fresh("name.lambdas", ("lambdas", "lr_lambdas", "schedules"))

@@ -60,11 +60,34 @@ def bisecting(d: Draft, out: Emit) -> list[str]:
     return lines
 
 
+_FUNCTIONS = {"cos": "cosine", "sqrt": "sqrt_decay", "exp": "exponential"}
+
+
+def _helper(d: Draft, i: int, suffix: str) -> str:
+    """The name of a function for a phase, which is none of a function of ``math``."""
+    own = _FUNCTIONS.get(d.labels[i], d.labels[i])
+    own = own if own not in d.used else f"{own}_{suffix}"
+    d.used.add(own)
+    return own
+
+
+def _pair(d: Draft, pairs: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Names of the begin and the end of a phase that belong together."""
+    free = [pair for pair in pairs if d.used.isdisjoint(pair)] or [("begin_", "end_")]
+    chosen = d.choices.pick("name.pair", free)
+    d.used.update(chosen)
+    return chosen
+
+
 def by_progress(d: Draft, out: Emit) -> list[str]:
-    """Bisection over the begins, one progress for all phases, then a branch for each."""
+    """Bisection over the begins, one progress for all phases, then a branch for each.
+
+    A last phase that is held is the branch for all later steps.
+    """
+    searched = d.phases[:-1] if is_held(d) else d.phases
     edges = d.fresh("name.edges", ("edges", "knots", "starts", "boundaries"))
     index = d.fresh("name.index", ("phase", "index", "i", "segment", "k", "idx"))
-    zero = ["0", *(end.text for end in d.ends)]
+    zero = ["0", *(end.text for end in d.ends[: len(searched)])]
     lines = _list(d, edges, zero)
     if d.prefix:
         lines = []
@@ -72,22 +95,21 @@ def by_progress(d: Draft, out: Emit) -> list[str]:
         edges = f"self.{edges}"
     lines += [f"if {d.step} >= {edges}[-1]:", *indented(out(d.level(d.past)))]
     lines.append(f"{index} = bisect_right({edges}, {d.step}) - 1")
-    begin = d.fresh("name.begin", ("begin", "start", "left", "lo"))
-    end = d.fresh("name.end", ("end", "stop", "right", "hi"))
+    begin, end = _pair(d, (("begin", "end"), ("start", "end"), ("start", "stop"), ("left", "right"), ("lo", "hi")))
     lines.append(f"{begin}, {end} = {edges}[{index} : {index} + 2]")
-    stepped = any(map(needs_steps, d.phases))
+    stepped = any(map(needs_steps, searched))
     u, n = sub(name(d.step), name(begin)), sub(name(end), name(begin))
     if stepped:
         own = d.fresh("name.u", ("elapsed", "since", "done", "u"))
         span = d.fresh("name.n", ("span", "length", "duration", "n"))
         lines += [f"{own} = {u.text}", f"{span} = {n.text}"]
         u, n = name(own), name(span)
-    uses_progress = any(p.shape is not Shape.HOLD and not needs_steps(p) for p in d.phases)
+    uses_progress = any(p.shape is not Shape.HOLD and not needs_steps(p) for p in searched)
     progress = progress_name(d)
     if uses_progress:
         lines.append(f"{progress} = {div(u, n).text}")
-    count = len(d.phases)
-    for i, phase in enumerate(d.phases):
+    count = len(searched)
+    for i, phase in enumerate(searched):
         if needs_steps(phase):
             part = piece_of(d, phase, u, n, f"phase.{phase.kind}")
             block = [*part.lines, *out(part.value)]
@@ -106,14 +128,15 @@ def by_progress(d: Draft, out: Emit) -> list[str]:
 def looping(d: Draft, out: Emit) -> list[str]:
     """A list of ends and curves, and a loop that finds the phase."""
     progress, step = progress_name(d), name(d.step)
-    stepped = any(map(needs_steps, d.phases))
+    searched = d.phases[:-1] if is_held(d) else d.phases  # a held phase is what the loop leaves
+    stepped = any(map(needs_steps, searched))
     phases = d.fresh("name.phases", ("phases", "segments", "schedule", "stages", "pieces"))
     parameters = "u, n" if stepped else progress
     functions: list[str] = []
     above: list[str] = []
     by_name = stepped or d.choices.odds("curves.named", 0.5)
     items: list[str] = []
-    for i, phase in enumerate(d.phases):
+    for i, phase in enumerate(searched):
         key = f"phase.{phase.kind}"
         if stepped:
             part = piece_of(d, phase, name("u"), name("n"), key, local=False)
@@ -122,9 +145,7 @@ def looping(d: Draft, out: Emit) -> list[str]:
             lines, value = [], value_of(d, phase, name(progress), key)
         unused = value.text == d.level(phase.start).text and not lines
         if by_name or lines:
-            own = d.labels[i]
-            own = own if own not in d.used else f"{own}_curve"
-            d.used.add(own)
+            own = _helper(d, i, "curve")
             above += [f"def {own}({parameters}):", *indented([*lines, f"return {value.text}"]), ""]
             functions.append(own)
         elif unused and not stepped:
@@ -133,8 +154,9 @@ def looping(d: Draft, out: Emit) -> list[str]:
             functions.append(f"lambda {parameters}: {value.text}")
         items.append(f"({d.ends[i].text}, {functions[-1]})")
     lines = [*above, f"{phases} = [", *indented([f"{item}," for item in items]), "]"]
-    begin = d.fresh("name.begin", ("begin", "start", "left"))
-    end = d.fresh("name.end", ("end", "stop", "until"))
+    begin, end = _pair(
+        d, (("begin", "end"), ("start", "end"), ("start", "stop"), ("start", "until"), ("left", "right"))
+    )
     curve = d.fresh("name.curve", ("curve", "shape", "fn", "interpolate", "f"))
     lines.append(f"{begin} = 0")
     lines.append(f"for {end}, {curve} in {phases}:")
@@ -162,8 +184,7 @@ def helping(d: Draft, out: Emit) -> list[str]:
             calls.append(d.level(phase.start))
             continue
         part = piece_of(d, phase, name(own_step), d.span(i), f"phase.{phase.kind}", local=False)
-        own = d.labels[i] if d.labels[i] not in d.used else f"{d.labels[i]}_value"
-        d.used.add(own)
+        own = _helper(d, i, "value")
         head = f"def {own}({own_step}: int) -> float:" if d.hints else f"def {own}({own_step}):"
         lines += [head, *indented([*part.lines, f"return {part.value.text}"]), ""]
         calls.append(Expr(f"{own}({d.since(i, step).text})"))

@@ -37,6 +37,7 @@ class Draft:
         takes_total: whether the code takes the horizon; else it is a number.
         hints: whether functions have type hints.
         keeps_step: whether the step is the variable of a loop, which nothing else may change.
+        stays_within: whether the step is known to be before the end, so that no branch is for later ones.
         prefix: ``self.`` where ends are attributes.
         place: where settings stand: "module", "local", "default" (of parameters) or "self".
         settings: name → (text, type) of numbers that have a name.
@@ -56,6 +57,7 @@ class Draft:
     numbers: Numbers
     hints: bool
     keeps_step: bool = False
+    stays_within: bool = False
     prefix: str = ""
     place: str = "local"
     labels: tuple[str, ...] = ()
@@ -94,7 +96,7 @@ class Draft:
     def length(self) -> Expr:
         """The number of steps of a repeat."""
         if not self.takes_total:
-            if self.names_ends and self.choices.odds("length.named", 0.5):
+            if self.names_ends:
                 own = self.total if self.composition.repeats == 1 else f"cycle_{self.noun}"
                 return self.setting(own, self.numbers.integer(self.bounds[-1]), "int")
             return self.numbers.integer(self.bounds[-1])
@@ -119,6 +121,16 @@ class Draft:
     def names_fractions(self) -> bool:
         """Whether the fractions at which phases end have names."""
         return self.choices.odds("fractions.named", 0.3)
+
+    @functools.cached_property
+    def names_percentages(self) -> bool:
+        """Whether these names are of percentages: some fraction is exact as an integer only."""
+        inner = self.composition.ends[:-1]
+        return (
+            self.names_fractions
+            and not all(map(rounds_alike, inner))
+            and all(100 % fraction.denominator == 0 for fraction in inner)
+        )
 
     def since(self, i: int, step: Expr) -> Expr:
         """The steps since the begin of a phase."""
@@ -167,11 +179,13 @@ class Draft:
         """``round(fraction * length)``, exact at every horizon."""
         real = self.numbers.real(fraction)
         form = self.choices.pick("fraction", ("first", "first", "last", "over"))
-        if not rounds_alike(fraction) or not real.is_simple or form == "over":
+        by_ratio = form == "over" and not self.names_fractions
+        if by_ratio or self.names_percentages or not rounds_alike(fraction) or not real.is_simple:
             top, bottom = Expr(str(fraction.numerator)), self.numbers.integer(fraction.denominator)
-            if 100 % fraction.denominator == 0 and self.choices.odds("percent", 0.5):
+            in_percent = fraction.denominator > 10 and fraction.numerator > 1  # 35 * n / 100, but n / 20 and 7 * n / 10
+            if 100 % fraction.denominator == 0 and (in_percent or self.names_percentages):
                 top, bottom = Expr(str(int(fraction * 100))), Expr("100")
-                if self.names_fractions:
+                if self.names_percentages:
                     top = self.setting(_renamed(end, self.noun, "percent"), top, "int")
             if form == "last":
                 return Expr(f"round({div(mul(length, top), bottom).text})")
@@ -229,7 +243,7 @@ class Draft:
 
 def _renamed(end: str, noun: str, suffix: str) -> str:
     """``warmup_steps`` → ``warmup_fraction``; ``decay_start`` → ``decay_start_fraction``."""
-    return f"{end.removesuffix(f'_{noun}')}_{suffix}"
+    return f"{end.removesuffix(f'_{noun}').removeprefix('num_')}_{suffix}"
 
 
 def draft(

@@ -9,7 +9,9 @@ from lrgen.realisations.choices import Choices
 SUM, PRODUCT, POWER, ATOM = range(4)
 
 _SIMPLE = re.compile(r"-?[\w.]+")
+_OPERAND = re.compile(r"-?[\w.]+|[\d.]+e-\d+")  # of a power that Black writes without spaces
 _MAX_DIGITS = 12
+_SMALL = Fraction(1, 10_000)  # below it a number has an exponent
 
 
 class Expr(NamedTuple):
@@ -46,6 +48,8 @@ def mul(left: Expr, right: Expr) -> Expr:
         return right
     if right.text in ("1", "1.0"):
         return left
+    if right.rank == PRODUCT and right.text.startswith(("1 / ", "1.0 / ")):
+        return Expr(f"{left.within(PRODUCT)} {right.text[right.text.index('/') :]}", PRODUCT)
     return Expr(f"{left.within(PRODUCT)} * {right.within(PRODUCT)}", PRODUCT)
 
 
@@ -67,7 +71,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
         return base
     left = base.text if base.rank == ATOM and not base.text.startswith("-") else f"({base.text})"
     right = exponent.within(ATOM)
-    hug = _SIMPLE.fullmatch(left) and _SIMPLE.fullmatch(right)
+    hug = _OPERAND.fullmatch(left) and _OPERAND.fullmatch(right)
     return Expr(f"{left}**{right}" if hug else f"{left} ** {right}", POWER)
 
 
@@ -119,7 +123,7 @@ class Numbers:
             if max(abs(value.numerator), value.denominator) <= 10_000:
                 return Expr(f"{value.numerator} / {value.denominator}", PRODUCT)
             return Expr(repr(float(value)))
-        if (self._scientific and value < Fraction(1, 100)) or len(text) > 8:
+        if (self._scientific and value < Fraction(1, 100)) or value < _SMALL or len(text) > 8:
             short = _scientific(text)
             if len(short) < len(text) or self._scientific:
                 return Expr(short)

@@ -28,6 +28,8 @@ def folded(line: str) -> list[str]:
         bracketed = _last_bracket(value)
         if bracketed is not None:
             before, inner = bracketed
+            if not before and len(_arguments(inner)) > 1:  # a tuple
+                return [f"{indent}{head}(", *_inside(inner, f"{indent}    ", always=True), f"{indent}){tail}"]
             if inner and len(indent) + len(head) + len(before) + 1 <= WIDTH:
                 return [f"{indent}{head}{before}(", *_inside(inner, f"{indent}    "), f"{indent}){tail}"]
     if head:

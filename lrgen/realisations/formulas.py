@@ -194,9 +194,8 @@ def piece_of(d: Draft, phase: Phase, u: Expr, n: Expr, key: str, *, clamp: bool 
     if phase.shape is Shape.HOLD or (phase.shape is Shape.STEPS and not needs_steps(phase)):
         return Piece(d.level(phase.start))
     lines: list[str] = []
-    long = len(u.text) + len(n.text) * (1 + needs_steps(phase)) > WIDTH - 36
-    if local and not u.is_simple and (long or d.choices.odds("u.named", 0.2)):
-        own = _name(d, "name.u", ("elapsed", "since", "done", "offset", "u", "k", f"local_{d.step}"))
+    if local and not u.is_simple and (_is_long(d) or d.choices.odds("u.named", 0.2)):
+        own = _name(d, "name.u", ("elapsed", "since", "done", "offset", "u", "k", f"local_{d.noun[:-1]}"))
         lines.append(f"{own} = {u.text}")
         u = name(own)
         if not n.is_simple:
@@ -219,6 +218,16 @@ def piece_of(d: Draft, phase: Phase, u: Expr, n: Expr, key: str, *, clamp: bool 
         value = value_of(d, phase, name(own), key)
         return Piece(p, lines) if value.text == own else Piece(value, [*lines, f"{own} = {p.text}"])
     return Piece(value_of(d, phase, p, key), lines)
+
+
+def _is_long(d: Draft) -> bool:
+    """Whether the steps within some phase, and its length, are too long for one line: then they have names in all."""
+    step = name(d.step)
+    return any(
+        len(d.since(i, step).text) + len(d.span(i).text) * (1 + needs_steps(phase)) > WIDTH - 36
+        for i, phase in enumerate(d.phases)
+        if i and phase.shape is not Shape.HOLD
+    )
 
 
 def _name(d: Draft, key: str, options: tuple[str, ...]) -> str:

@@ -59,7 +59,16 @@ def called(head: str, arguments: Sequence[str], tail: str = ")", depth: int = 0)
     inner = ", ".join(arguments)
     if len(inner) + 4 * (depth + 1) <= WIDTH:
         return [f"{head}(", *indented([inner]), tail]
-    return [f"{head}(", *indented([f"{argument}," for argument in arguments]), tail]
+    lines = [line for argument in arguments for line in _argument(argument, 4 * (depth + 1))]
+    return [f"{head}(", *indented(lines), tail]
+
+
+def _argument(argument: str, indent: int) -> list[str]:
+    """An argument on a line of its own; a comprehension that is too long on several."""
+    if len(argument) + indent < WIDTH or not (argument.startswith("[") and " for " in argument):
+        return [f"{argument},"]
+    first, second = argument[1:-1].rsplit(" for ", 1)
+    return ["[", *indented([first, f"for {second}"]), "],"]
 
 
 def fits(code: str) -> bool:

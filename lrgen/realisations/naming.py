@@ -121,11 +121,19 @@ def levels(choices: Choices, phases: Sequence[Phase], labels: Sequence[str], abs
     return named
 
 
+def is_repeated(label: str, before: Sequence[str]) -> bool:
+    """Whether a label says what another one says: ``cos`` after ``cosine``, ``linear_decay`` after ``decay``."""
+    parts = [part for other in before for part in other.split("_")]
+    return any(own.startswith(part) or part.startswith(own) for own in label.split("_") for part in parts)
+
+
 def class_name(choices: Choices, labels: Sequence[str], suffixes: Sequence[str]) -> str:
     """A class named for its first phases, or plainly."""
     suffix = choices.pick("class.suffix", suffixes)
     if choices.odds("class.plain", 0.3):
         return choices.pick("class.prefix", ("Phased", "Piecewise", "Custom", "Staged", "Training")) + suffix
     own = labels[: choices.pick("class.length", (1, 2, 2, 3))]
+    own = [label.removeprefix("final_") for label in own]
+    own = [label for i, label in enumerate(own) if not is_repeated(label, own[:i])]
     name = "".join(part.capitalize() for label in own for part in label.split("_")) + suffix
     return f"Custom{name}" if name in _TORCH else name

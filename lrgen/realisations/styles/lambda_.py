@@ -78,12 +78,13 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     elif form == "factory":
         own = d.fresh("inner", FACTORS)
         factory = d.fresh("factory", ("make_lambda", "make_factor", "build_lambda", "schedule_fn", "get_lambda"))
-        inner = closure(d, own)
+        outer = docstring(d)
+        inner = closure(d, own, documented=not outer)
         kind = "Callable[[int], float]" if d.hints else ""
         above = [
             [
                 *signature(factory, [d.parameter(d.total, "int")] if d.takes_total else [], kind),
-                *indented([*docstring(d), *inner, f"return {own}"]),
+                *indented([*outer, *inner, f"return {own}"]),
             ]
         ]
         function = f"{factory}({d.total if d.takes_total else ''})"
@@ -93,7 +94,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
             function = bound
     else:
         function = d.fresh("inner", FACTORS)
-        within = closure(d, function)
+        within = closure(d, function, documented=not docstring(d, "docstring.build"))
     return _built(d, entry, above, within, function)
 
 

@@ -29,6 +29,9 @@ OPTIMIZERS = (
 )
 
 
+_LONGEST_LAMBDA = 70  # in a comprehension
+
+
 def check(composition: Composition) -> None:
     """Each parameter group is a part of the network.
 
@@ -63,7 +66,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     if takes:
         lines.append(f"{d.total} = {self_total}")
     if form == "closure":
-        lines += closure(d, inner)
+        lines += closure(d, inner, documented=True)
         function = inner
     else:
         above.append(free(d, inner))
@@ -85,6 +88,8 @@ def write(composition: Composition, choices: Choices) -> Realisation:
             schedule.append(f"{bound} = {function}")
             function = bound
         own = d.fresh("name.m", ("m", "multiplier", "mult", "ratio"))
+        if len(f"lambda {d.step}, {own}={own}: {own} * {function}({d.step})") > _LONGEST_LAMBDA:
+            own = "m"
         scaled = f"lambda {d.step}, {own}={own}: {own} * {function}({d.step})"
         argument = f"[{scaled} for {own} in {sequence(d, multipliers)}]"
     schedule += called("scheduler = LambdaLR", ["optimizer", argument], depth=2)
@@ -116,14 +121,19 @@ def _optimizer(d: Draft, lr: str, multipliers: list[str] | None = None) -> list[
     named = parts(d)
     if len(named) == 1:
         if multipliers is not None:
-            lr = f"{multipliers[0]} * {lr}"
+            lr = _scaled(multipliers[0], lr)
         return called(f"optimizer = {own}", ["self.parameters()", f"lr={lr}", *options], depth=2)
     groups: list[str] = []
     for i, part in enumerate(named):
-        scaled = f', "lr": {multipliers[i]} * {lr}' if multipliers is not None else ""
+        scaled = f', "lr": {_scaled(multipliers[i], lr)}' if multipliers is not None else ""
         groups.append(f'{{"params": self.{part}.parameters(){scaled}}}')
     lines = wrapped("groups = [", groups, "]", 2)
     return [*lines, *called(f"optimizer = {own}", ["groups", f"lr={lr}", *options], depth=2)]
+
+
+def _scaled(multiplier: str, lr: str) -> str:
+    """The learning rate of a group."""
+    return lr if multiplier in ("1", "1.0") else f"{multiplier} * {lr}"
 
 
 def _init(d: Draft, lr_form: str, base: str) -> list[str]:

@@ -77,6 +77,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     inline = not repeats and choices.odds("inline", 0.55)
     if inline:
         d.keeps_step = True
+        d.stays_within = d.takes_total
         setting = _inline(d, base, lr)
         setup = [*local_settings(d), *total, *d.setup]
     else:
@@ -102,8 +103,8 @@ def _documented(d: Draft) -> list[str]:
         d,
         "docstring.loop",
         odds=0.25,
-        lead=f"Train with a schedule per {unit}: ",
-        title=f"Train with a schedule per {unit}.",
+        lead=f"Train with a schedule that is stepped per {unit}: ",
+        title=f"Train with a schedule that is stepped per {unit}.",
     )
 
 

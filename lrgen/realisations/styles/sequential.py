@@ -72,8 +72,9 @@ def write(composition: Composition, choices: Choices) -> Realisation:
         lr = {"group": 'optimizer.param_groups[0]["lr"]', "defaults": 'optimizer.defaults["lr"]', "literal": ""}[form]
         takes_lr = form != "literal"
     setup = d.setup
-    named = choices.odds("schedulers.named", 0.6) and composition.repeats == 1
     count = len(d.phases)
+    alone = count == 1 and _holds(d)
+    named = choices.odds("schedulers.named", 0.6) and composition.repeats == 1 and not alone
     schedulers: list[str] = []
     lines: list[str] = []
     for i in range(count):

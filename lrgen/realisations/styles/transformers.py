@@ -1,11 +1,11 @@
 """As the schedules of transformers: a function of keywords, partial, and LambdaLR."""
 
-from lrgen.curves.compositions import Composition
+from lrgen.curves.compositions import Composition, Shape
 from lrgen.realisations import naming
 from lrgen.realisations.bodies import body
 from lrgen.realisations.choices import Choices
 from lrgen.realisations.comments import docstring
-from lrgen.realisations.containers import constants, groups_of, lambdas, returns
+from lrgen.realisations.containers import constants, groups_of, hoisted, lambdas, returns
 from lrgen.realisations.draft import Draft, draft
 from lrgen.realisations.layout import assembled, called, indented, signature
 from lrgen.realisations.realisation import Call, Interface, Realisation, Style
@@ -27,20 +27,28 @@ def write(composition: Composition, choices: Choices) -> Realisation:
         ends = tuple(f"num_{end}" if end.endswith(noun) else end for end in ends)
     d.step, d.total, d.noun, d.end_names = step, total, noun, ends
     d.used |= {step, total, *ends, f"cycle_{noun}"}
-    stem = "_".join(d.labels[: choices.pick("stem.length", (2, 2, 3, 1))])
+    stem = "_".join(_named(d, 0, choices.pick("stem.length", (2, 2, 3, 1))))
     with_warmup = d.labels[0].startswith("warm") and len(d.labels) > 1 and choices.odds("with_warmup", 0.6)
     if with_warmup:
-        stem = "_".join(d.labels[1 : choices.pick("stem.length", (2, 3, 3, 2))])
+        stem = "_".join(_named(d, 1, choices.pick("stem.length", (2, 3, 3, 2))))
     entry = f"get_{stem}_schedule" + ("_with_warmup" if with_warmup else "")
     if choices.odds("nested", 0.35):
         return _nested(d, entry)
     return _partial(d, entry, f"_{entry}_lr_lambda")
 
 
+def _named(d: Draft, first: int, last: int) -> tuple[str, ...]:
+    """The labels that a function is named for: not a hold alone where more follows, nor one shape by two words."""
+    while last < len(d.phases) and d.phases[last - 1].shape is Shape.HOLD:
+        last += 1
+    own = [label.removeprefix("final_") for label in d.labels[first:last]]
+    return tuple(label for i, label in enumerate(own) if not naming.is_repeated(label, own[:i]))
+
+
 def _nested(d: Draft, entry: str) -> Realisation:
     """As the older ones: ``lr_lambda`` within the function."""
-    lines = body(d)
-    inner = [*(d.lines_of_settings() if d.place == "local" else []), *d.setup, ""]
+    helpers, lines = hoisted(body(d))
+    inner = [*(d.lines_of_settings() if d.place == "local" else []), *d.setup, "", *helpers]
     inner += [*signature("lr_lambda", [d.parameter(d.step, "int")], returns(d, "float"), 1), *indented(lines), ""]
     return _finished(d, entry, [], inner, "lr_lambda", d.defaults())
 
