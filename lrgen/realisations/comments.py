@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from lrgen.curves.compositions import Phase, Shape
 from lrgen.realisations.draft import Draft
-from lrgen.realisations.expressions import decimal
+from lrgen.realisations.expressions import SMALL, decimal, scientific
 
 _WORDS = {
     Shape.HOLD: ("constant", "hold", "plateau"),
@@ -40,7 +40,10 @@ _WARMUPS = {
 
 def number(value: Fraction) -> str:
     """A level in a sentence."""
-    return decimal(value) or str(value)
+    text = decimal(value)
+    if text is None:
+        return str(value)
+    return scientific(text) if 0 < value < SMALL else text
 
 
 def words(d: Draft, i: int, key: str) -> str:
@@ -107,6 +110,8 @@ def sentence(d: Draft, key: str) -> str:
     if d.composition.repeats > 1:
         repeats = d.composition.repeats
         text += f", {_TIMES.get(repeats, f'{repeats} times')}{d.choices.pick(f'{key}.times', (' over', ' in a row'))}"
+        if d.composition.repeat_decay != 1:
+            text += f", {number(d.composition.repeat_decay)} times as high each time"
     return f"{text[0].upper()}{text[1:]}."
 
 

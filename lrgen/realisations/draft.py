@@ -123,14 +123,10 @@ class Draft:
         return self.choices.odds("fractions.named", 0.3)
 
     @functools.cached_property
-    def names_percentages(self) -> bool:
-        """Whether these names are of percentages: some fraction is exact as an integer only."""
+    def in_percent(self) -> bool:
+        """Whether all fractions are written in percent: some one is exact as an integer only."""
         inner = self.composition.ends[:-1]
-        return (
-            self.names_fractions
-            and not all(map(rounds_alike, inner))
-            and all(100 % fraction.denominator == 0 for fraction in inner)
-        )
+        return not all(map(rounds_alike, inner)) and all(100 % fraction.denominator == 0 for fraction in inner)
 
     def since(self, i: int, step: Expr) -> Expr:
         """The steps since the begin of a phase."""
@@ -180,12 +176,12 @@ class Draft:
         real = self.numbers.real(fraction)
         form = self.choices.pick("fraction", ("first", "first", "last", "over"))
         by_ratio = form == "over" and not self.names_fractions
-        if by_ratio or self.names_percentages or not rounds_alike(fraction) or not real.is_simple:
+        if by_ratio or self.in_percent or not rounds_alike(fraction) or not real.is_simple:
             top, bottom = Expr(str(fraction.numerator)), self.numbers.integer(fraction.denominator)
-            in_percent = fraction.denominator > 10 and fraction.numerator > 1  # 35 * n / 100, but n / 20 and 7 * n / 10
-            if 100 % fraction.denominator == 0 and (in_percent or self.names_percentages):
+            is_odd = fraction.denominator > 10 and fraction.numerator > 1  # 35 * n / 100, but n / 20 and 7 * n / 10
+            if self.in_percent or (100 % fraction.denominator == 0 and is_odd):
                 top, bottom = Expr(str(int(fraction * 100))), Expr("100")
-                if self.names_percentages:
+                if self.names_fractions:
                     top = self.setting(_renamed(end, self.noun, "percent"), top, "int")
             if form == "last":
                 return Expr(f"round({div(mul(length, top), bottom).text})")

@@ -11,7 +11,8 @@ SUM, PRODUCT, POWER, ATOM = range(4)
 _SIMPLE = re.compile(r"-?[\w.]+")
 _OPERAND = re.compile(r"-?[\w.]+|[\d.]+e-\d+")  # of a power that Black writes without spaces
 _MAX_DIGITS = 12
-_SMALL = Fraction(1, 10_000)  # below it a number has an exponent
+SMALL = Fraction(1, 10_000)
+"""Below it a number has an exponent."""
 
 
 class Expr(NamedTuple):
@@ -123,8 +124,8 @@ class Numbers:
             if max(abs(value.numerator), value.denominator) <= 10_000:
                 return Expr(f"{value.numerator} / {value.denominator}", PRODUCT)
             return Expr(repr(float(value)))
-        if (self._scientific and value < Fraction(1, 100)) or value < _SMALL or len(text) > 8:
-            short = _scientific(text)
+        if (self._scientific and value < Fraction(1, 100)) or value < SMALL or len(text) > 8:
+            short = scientific(text)
             if len(short) < len(text) or self._scientific:
                 return Expr(short)
         return Expr(text)
@@ -134,7 +135,7 @@ class Numbers:
         return self.real(value)
 
 
-def _scientific(text: str) -> str:
+def scientific(text: str) -> str:
     """A decimal text below 1 in scientific notation."""
     sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
     whole, _, digits = text.partition(".")

@@ -78,7 +78,7 @@ def not_reversed(code: Parsed, node: ast.AST) -> Iterator[Edits]:
         case ast.BinOp(ast.Constant(1 | 1.0), ast.Sub(), progress) if not isinstance(progress, ast.Constant):
             if not (isinstance(progress, ast.Name) and "decay" in progress.id):
                 name = progress.id if isinstance(progress, ast.Name) else ""
-                yield (_whole(code, node, name) if name else code.unwrapped(node, progress),)
+                yield (_whole(code, node, name or code.inner(node, progress)),)
 
 
 def unclamped(code: Parsed, node: ast.AST) -> Iterator[Edits]:
