@@ -34,7 +34,7 @@ _WRONG = (
     "[This schedule|My schedule|The schedule below|The learning-rate schedule below] [is wrong|does not do what it "
     "should|gives the wrong learning rates].",
     "The learning rate [is not|isn't] what [I asked for|was specified|the description says].",
-    "[Why is|Can you see why] the learning rate [wrong|off] here?",
+    "[Why is the learning rate|Can you see why the learning rate is] [wrong|off] here?",
     "[There is a bug in|Something is wrong with|Something is off in] [this|my] schedule.",
     "[The log|My log|The curve] of this schedule [looks wrong|makes no sense|disagrees with the plan].",
     "No exception, but the [learning rates are|schedule is] wrong.",

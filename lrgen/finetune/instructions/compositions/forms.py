@@ -40,7 +40,7 @@ def phases(form: Form, terms: Terms, chance: random.Random) -> str:
 # Prose.
 
 _SUBJECTS = ("the learning rate", "the learning rate", "the LR")
-_LINKS = ("then", "after that,", "next,", "", "afterwards,", "from there", "and then")
+_LINKS = ("then", "after that,", "next,", "", "afterwards,", "from there", "then")
 
 
 def _prose(terms: Terms, chance: random.Random) -> str:
@@ -55,6 +55,7 @@ def _sentences(terms: Terms, chance: random.Random) -> str:
     """A sentence for each phase, most with a link to the one before."""
     count = len(terms.composition.phases)
     noun = chance.choice(_SUBJECTS)
+    links = chance.sample(_LINKS, len(_LINKS))  # none twice in a row
     texts = []
     for index in range(count):
         does, span = _clause(terms, index, chance)
@@ -62,7 +63,7 @@ def _sentences(terms: Terms, chance: random.Random) -> str:
         if chance.random() < 0.35:
             text = f"{span}, {subject} {does}"
         else:
-            link = "" if index == 0 else "finally," if index == count - 1 and count > 2 else chance.choice(_LINKS)
+            link = "" if index == 0 else "finally," if index == count - 1 and count > 2 else links[index % len(links)]
             text = f"{link} {subject} {_with(does, span)}".strip()
         texts.append(f"{_capital(text)}.")
     return " ".join(texts)

@@ -96,7 +96,7 @@ _FORMULAS = {
 _ENDS = (
     "[After|Past] the [end|last {step}], the learning rate [stays|remains] at {final}.",
     "[Afterwards|Beyond that], it [stays|is held] at {final}.",
-    "If training [goes on|continues], keep {final}.",
+    "If training [goes on|continues], it [stays|is kept] at {final}.",
     "From the end on, it is constant at {final}.",
     "Any step past the end gets {final}.",
     "Later {steps} get {final}.",
@@ -227,7 +227,7 @@ def base_lr(terms: Terms, chance: random.Random, inside: bool) -> str:
     lr = numbers.plain(terms.composition.base_lr)
     base = terms.base[:1].upper() + terms.base[1:]
     if inside:
-        return phrase("[{base} is {lr}|Take {lr} as {inner}].", chance, base=base, inner=terms.base, lr=lr)
+        return phrase("[{base} is {lr}|{lr} is {inner}].", chance, base=base, inner=terms.base, lr=lr)
     if terms.levels is Levels.ABSOLUTE:
         return phrase(
             "[Learning rates|Values] are [given|stated] for a base [learning rate|LR] of {lr}, and scale with it.",

@@ -168,7 +168,7 @@ _STYLES = {
     ),
     Style.LIGHTNING: (
         "the `configure_optimizers` of a `LightningModule`",
-        "a `LightningModule` whose `configure_optimizers` returns it",
+        "a `LightningModule` whose `configure_optimizers` returns the scheduler",
     ),
     Style.LOOP: (
         "part of a plain training loop, without a scheduler object",
