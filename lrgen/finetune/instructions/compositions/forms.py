@@ -40,15 +40,15 @@ def phases(form: Form, terms: Terms, chance: random.Random) -> str:
 # Prose.
 
 _SUBJECTS = ("the learning rate", "the learning rate", "the LR")
-_LINKS = ("then", "after that,", "next,", "", "afterwards,", "from there", "then")
+_LINKS = ("then", "after that,", "next,", "", "afterwards,", "then")
 
 
 def _prose(terms: Terms, chance: random.Random) -> str:
     return chance.choice((_sentences, _sentences, _one_sentence, _nouns))(terms, chance)
 
 
-def _clause(terms: Terms, index: int, chance: random.Random) -> tuple[str, str]:
-    return shapes.predicate(terms, index, chance), terms.span(index, chance)
+def _clause(terms: Terms, index: int, chance: random.Random, *, leads: bool = False) -> tuple[str, str]:
+    return shapes.predicate(terms, index, chance), terms.span(index, chance, leads=leads)
 
 
 def _sentences(terms: Terms, chance: random.Random) -> str:
@@ -58,9 +58,10 @@ def _sentences(terms: Terms, chance: random.Random) -> str:
     links = chance.sample(_LINKS, len(_LINKS))  # none twice in a row
     texts = []
     for index in range(count):
-        does, span = _clause(terms, index, chance)
+        leads = chance.random() < 0.35
+        does, span = _clause(terms, index, chance, leads=leads)
         subject = noun if index == 0 else chance.choice((noun, "it"))
-        if chance.random() < 0.35:
+        if leads:
             text = f"{span}, {subject} {does}"
         else:
             link = "" if index == 0 else "finally," if index == count - 1 and count > 2 else links[index % len(links)]
@@ -98,7 +99,7 @@ def _items(terms: Terms, chance: random.Random) -> list[str]:
     lines = []
     for index, phase in enumerate(terms.composition.phases):
         text = shapes.noun(terms, index, chance) if style < 4 else shapes.predicate(terms, index, chance)
-        length, span = terms.length(phase.length), terms.span(index, chance)
+        length, span = terms.length(phase.length), terms.span(index, chance, leads=style == 4)
         lines.append(
             (
                 f"{text}, {length}",

@@ -82,9 +82,12 @@ _FORMULAS = {
         "[Polynomial|The polynomial], from a to b: b + (a - b) * (1 - p)**{power}",
         "polynomial means b + (a - b) * (1 - p)^{power}",
     ),
-    Shape.EXPONENTIAL: ("[exponential|geometric], from a to b: a * (b / a)**p", "exponential means a * (b / a)^p"),
+    Shape.EXPONENTIAL: (
+        "exponential (geometric), from a to b: a * (b / a)**p",
+        "exponential, or geometric, means a * (b / a)^p",
+    ),
     Shape.ONE_MINUS_SQRT: (
-        "[1-sqrt|the square root], from a to b: b + (a - b) * (1 - sqrt(p))",
+        "1-sqrt, from a to b: b + (a - b) * (1 - sqrt(p))",
         "1-sqrt means b + (a - b) (1 - sqrt(p))",
     ),
     Shape.INVERSE_SQRT: (

@@ -83,7 +83,7 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
     ),
     "steps": (
         "starts at {start} and goes through {stages} stages of equal length, each {decay} times the one before",
-        "is {start} and is multiplied by {decay} {times}, {intervals} ({stages} stages)",
+        "starts at {start} and is multiplied by {decay} {times}, {intervals} ({stages} stages)",
         "is a staircase of {stages} equal stages from {start}, a factor of {decay} from one to the next",
     ),
     "triangular": (

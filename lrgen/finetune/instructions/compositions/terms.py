@@ -165,6 +165,8 @@ class Terms:
         """Return a length as in a sentence: ``5% of training``, ``500 steps``."""
         if self.lengths is Lengths.STEPS:
             return self.counted(length * self.per_period)
+        if length == 1:
+            return f"all of {self.whole}"
         if self.lengths is Lengths.PERCENT:
             return f"{self.part(length)} of {self.whole}"
         return f"{self._in_prose(length)} of {self.whole}"
@@ -189,15 +191,20 @@ class Terms:
             return f"half of {self.whole}"
         return self.length(length).removeprefix("a ")
 
-    def span(self, index: int, chance: random.Random) -> str:
-        """Return the span of a phase as in a sentence: ``over the first 500 steps``, ``until 35% of training``."""
+    def span(self, index: int, chance: random.Random, *, leads: bool = False) -> str:
+        """Return the span of a phase as in a sentence: ``over the first 500 steps``, ``until 35% of training``.
+
+        One that leads the sentence of a later phase is not "until ...", which would leave its start open.
+        """
         phases = self.composition.phases
         ends = self.ends
         begin = ends[index - 1] if index else Fraction(0)
         if len(phases) == 1:
             text = phrase(chance.choice(_ALL), chance, whole=self._all())
         else:
-            templates = _FIRST if index == 0 else _LAST if index == len(phases) - 1 else _MIDDLE
+            templates: tuple[str, ...] = _FIRST if index == 0 else _LAST if index == len(phases) - 1 else _MIDDLE
+            if leads and index:
+                templates = tuple(each for each in templates if not each.startswith("until"))
             text = phrase(
                 chance.choice(templates),
                 chance,
