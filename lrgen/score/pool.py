@@ -27,7 +27,19 @@ from lrgen.score.verdict import Verdict
 
 _ATTEMPTS = 2  # a process may have ended unnoticed
 _CLOSING_SECONDS = 1.0  # until a process is killed; what it has started ends with it
-_COLUMNS = ("id", "task", "split", "family", "architecture", "variant", "scope", "label", "evidence", "prompt")
+_COLUMNS = (
+    "id",
+    "task",
+    "split",
+    "family",
+    "architecture",
+    "variant",
+    "scope",
+    "label",
+    "evidence",
+    "checker",
+    "prompt",
+)
 
 
 @dataclass(frozen=True)

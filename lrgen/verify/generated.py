@@ -34,11 +34,14 @@ _DRAWN_STEPS = 24  # beside those at the bounds, of a longer one
 
 
 class Raised(Exception):
-    """Generated code raised; ``text`` is the traceback as a person sees it."""
+    """Generated code raised; ``text`` is the traceback as a person sees it.
 
-    def __init__(self, error: BaseException, text: str) -> None:
+    With ``wrong_form`` it has not the form that was asked for, and ``text`` says so.
+    """
+
+    def __init__(self, error: BaseException, text: str, *, wrong_form: bool = False) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
-        self.text = text
+        self.text, self.wrong_form = text, wrong_form
 
 
 def prepare() -> None:
@@ -188,7 +191,7 @@ def _raised(error: BaseException, path: str) -> Raised:
     from lrgen.verify.nursery.interfaces import WrongForm
 
     if isinstance(error, WrongForm):
-        return Raised(error, str(error))
+        return Raised(error, str(error), wrong_form=True)
     frames = traceback.extract_tb(error.__traceback__)
     begin = next((at for at, frame in enumerate(frames) if frame.filename == path), len(frames))
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[begin:])]

@@ -566,7 +566,21 @@ def test_help_shows_an_example(lrgen, path):
 
 
 VERBS = (
-    *("Add", "Audit", "Build", "Check", "Compare", "Copy", "Count", "Export", "List", "Make", "Plot", "Print"),
+    *(
+        "Add",
+        "Audit",
+        "Build",
+        "Check",
+        "Compare",
+        "Compose",
+        "Copy",
+        "Count",
+        "Export",
+        "List",
+        "Make",
+        "Plot",
+        "Print",
+    ),
     *("Record", "Render", "Run", "Score", "Show", "Write"),
 )
 

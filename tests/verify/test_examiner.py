@@ -46,7 +46,7 @@ def examine(nursery, monkeypatch) -> Examine:
         runs: dict[Stage, Run], stage: Stage = Stage.CONTRACT, case_seed: int = 1, candidate: Candidate | None = None
     ) -> Outcome:
         checks = tuple(FakeCheck(each, runs.get(each, nothing)) for each in Stage)
-        monkeypatch.setattr(examiner, "up_to", lambda last: checks[: list(Stage).index(last) + 1])
+        monkeypatch.setattr(examiner, "up_to", lambda last, candidate: checks[: list(Stage).index(last) + 1])
         place = Place(Mechanism.PROCESS, Limits())
         file = candidate or candidate_of(Path("file.py"), FILE.encode(), variant=catalogues.load().variant(1))
         return Examiner(VerifySettings(stage=stage), None, nursery, place, case_seed).examine(file)

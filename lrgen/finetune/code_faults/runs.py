@@ -11,7 +11,6 @@ from lrgen.curves.compositions.phases import Rates
 from lrgen.realisations import Call, Interface, Style
 from lrgen.verify import generated, horizons
 from lrgen.verify.generated import Raised
-from lrgen.verify.nursery.interfaces import WrongForm
 
 _SHORT, _LONG = 20, 300  # steps of a run, of which a longer one jumps from step to step
 _SHORT_LOOP, _LONGEST_LOOP = 10, 40
@@ -113,7 +112,7 @@ def run(text: str, composition: Composition, interface: Interface, given: Condit
             jumps=given.jumps,
         )
     except Raised as error:
-        if isinstance(error.__cause__, WrongForm):
+        if error.wrong_form:
             said = f"{error.text[:1].upper()}{error.text[1:]}."
             return Run(given, None, said, is_shown=error.text.startswith(_SAID))
         return Run(given, None, error.text, is_shown=generated.PATH in error.text)

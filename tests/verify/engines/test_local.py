@@ -667,7 +667,7 @@ def verdict(monkeypatch: pytest.MonkeyPatch, light: Nursery, catalogue: Any) -> 
 
     def verdict(check: Callable[[Any], None], stage: Stage, code: str = "", claimed: bool = True) -> Outcome:
         last = SimpleNamespace(STAGE=stage, run=check)
-        monkeypatch.setattr(examiner, "up_to", lambda stage: (last,))
+        monkeypatch.setattr(examiner, "up_to", lambda stage, candidate: (last,))
         file = file_of(code, variant=catalogue.variant(1) if claimed else None)
         [outcome] = local.run([file], VerifySettings(stage=stage), None, nursery=light)
         return outcome
