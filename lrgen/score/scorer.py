@@ -84,7 +84,7 @@ class Scorer:
         Raises:
             As ``score``.
         """
-        answers = [_answer(row, completion.text) for row, completion in samples]
+        answers = [answer_of_row(row, completion.text) for row, completion in samples]
         made: list[Candidate | Grade] = []
         for (row, _), answer in zip(samples, answers, strict=True):
             if answer is None:
@@ -201,7 +201,7 @@ def _weight(outcome: Outcome) -> float:
     return 0.5 if any(sentence.startswith(make_scheduler_trace.FOLLOWED) for sentence in outcome.evidence) else 1.0
 
 
-def _answer(row: Row, text: str) -> Answer | None:
+def answer_of_row(row: Row, text: str) -> Answer | None:
     """The answer in a completion of a row, as its task asks for it."""
     entry = schedule_answers.entry_of(row)
     return answer_of(row["task"], text) if entry is None else schedule_answers.answer_of(row["task"], entry, text)

@@ -64,7 +64,7 @@ _WORDS_OF = {
     shape: re.compile(rf"\b{words}" if "(?=" not in words else words, re.I | re.S) for shape, words in _SHAPES.items()
 }
 _BREAKS = re.compile(
-    r"(?<=[.!?])\s+(?=[A-Z`(])|\n|; (?:then|it then|after that)\b|, (?:and then|then|followed by)\b"
+    r"(?<=[.!?])\s+(?=[A-Z`(\d])|\n|; (?:then|it then|after that)\b|, (?:and then|then|followed by)\b"
     r"| -> (?=[a-z]|1 ?- ?sqrt)"
 )
 _END = re.compile(r"\b(after|afterwards|past|beyond|end|later|continues|goes on|after_end)\b", re.IGNORECASE)
@@ -75,6 +75,7 @@ _TIMES = ("of ", "times ", "* ", "x ")
 _UNDERSCORE = re.compile(r"(?<=[a-z])_(?=[a-z])")
 _FENCE = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 _ITEM = re.compile(r"^\s*- ", re.MULTILINE)
+_DATA = re.compile(r"(?:\s*\w+: [^\n]*\n)*\s*\w+:\s*\n\s*- \w+:")  # YAML whose fence was taken away
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _parts(text: str) -> Iterator[str]:
     for match in _FENCE.finditer(text):
         rest = rest.replace(match[0], "\n")
         yield from _of_data(match[1])
-    if text.lstrip().startswith("{"):
+    if text.lstrip().startswith("{") or _DATA.match(text):
         yield from _of_data(text)
         return
     yield from (part for part in _BREAKS.split(rest) if part.strip())

@@ -59,15 +59,17 @@ def _evaluate(plan: Plan, chance: random.Random) -> Part:
     return Part("\n".join([head, *body]) + "\n", (("torch", ()),))
 
 
-def _seed(plan: Plan, chance: random.Random) -> Part:
-    name = chance.choice(("set_seed", "seed_everything", "fix_seed"))
-    default = chance.choice(("", "=0", "=42", "=1234"))
-    hint = f"seed: int{default.replace('=', ' = ')}" if plan.hints else f"seed{default}"
-    lines = ["    random.seed(seed)", "    torch.manual_seed(seed)"]
-    lines += ["    torch.cuda.manual_seed_all(seed)"] if chance.random() < 0.4 else []
-    lines += ["    torch.backends.cudnn.deterministic = True"] if chance.random() < 0.3 else []
+def _freeze(plan: Plan, chance: random.Random) -> Part:
+    name = chance.choice(("freeze", "freeze_parameters", "set_trainable"))
+    value = "trainable" if name == "set_trainable" else "False"
+    arguments = "module, trainable=True" if name == "set_trainable" else "module"
+    if plan.hints:
+        arguments = arguments.replace("module", "module: nn.Module").replace("trainable=", "trainable: bool = ")
     returned = " -> None" if plan.hints else ""
-    return Part(f"def {name}({hint}){returned}:\n" + "\n".join(lines) + "\n", (("random", ()), ("torch", ())))
+    parameter = chance.choice(("p", "param", "parameter"))
+    lines = [f"    for {parameter} in module.parameters():", f"        {parameter}.requires_grad = {value}"]
+    imports = (("torch", ("nn",)),) if plan.hints else ()
+    return Part(f"def {name}({arguments}){returned}:\n" + "\n".join(lines) + "\n", imports)
 
 
 def _meter(plan: Plan, chance: random.Random) -> Part:
@@ -101,7 +103,7 @@ def _count(plan: Plan, chance: random.Random) -> Part:
 
 def _main(plan: Plan, chance: random.Random) -> Part:
     classes, size = chance.choice((10, 100)), chance.choice((64, 128, 256, 32))
-    seed, epochs = chance.choice((0, 1, 42)), chance.choice((10, 20, 30, 50, 90, 100, 200))
+    epochs = chance.choice((10, 20, 30, 50, 90, 100, 200))
     width = chance.choice((128, 256, 512))
     rate = f", {plan.lr}={chance.choice(('0.1', '0.05', '1e-3', '3e-4', '0.01'))}" if plan.takes_lr else ""
     net = chance.choice(
@@ -112,7 +114,6 @@ def _main(plan: Plan, chance: random.Random) -> Part:
         )
     )
     lines = [
-        f"    torch.manual_seed({seed})",
         f"    images = torch.randn({size * 8}, 3, 32, 32)",
         f"    labels = torch.randint({classes}, ({size * 8},))",
         "    dataset = TensorDataset(images, labels)",
@@ -120,8 +121,7 @@ def _main(plan: Plan, chance: random.Random) -> Part:
         f"    {plan.model} = {net}",
         f"    {plan.function}({plan.model}, {plan.loader}, {chance.choice((f'{plan.epochs}=', ''))}{epochs}{rate})",
     ]
-    call = chance.choice(("main()", "main()", "raise SystemExit(main())"))
-    text = "def main():\n" + "\n".join(lines) + f'\n\n\nif __name__ == "__main__":\n    {call}\n'
+    text = "def main():\n" + "\n".join(lines) + '\n\n\nif __name__ == "__main__":\n    main()\n'
     return Part(text, (("torch", ("nn",)), ("torch.utils.data", ("DataLoader", "TensorDataset")), ("torch", ())))
 
 
@@ -146,7 +146,7 @@ def _weights(plan: Plan, chance: random.Random) -> Part:
 _PARTS: dict[str, Callable[[Plan, random.Random], Part]] = {
     "accuracy": _accuracy,
     "evaluate": _evaluate,
-    "seed": _seed,
+    "freeze": _freeze,
     "meter": _meter,
     "count": _count,
     "main": _main,

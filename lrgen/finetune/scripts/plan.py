@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-_PARTS = ("accuracy", "evaluate", "seed", "meter", "count", "main", "weights")
+_PARTS = ("accuracy", "evaluate", "freeze", "meter", "count", "main", "weights")
 _FUNCTIONS = ("train", "fit", "train_model", "run_training", "training_loop", "train_net", "run", "optimize")
 _MODELS = ("model", "model", "net", "network")
 _LOADERS = ("loader", "train_loader", "train_loader", "data", "dataloader", "train_data", "batches")
@@ -61,7 +61,6 @@ class Plan:
     logs_every: int
     report: int
     keeps_history: bool
-    timed: bool
     parts: tuple[str, ...]
     before: bool
 
@@ -132,7 +131,6 @@ def draw(chance: random.Random) -> Plan:
         logs_every=chance.choice((0, 0, 0, 50, 100, 200)),
         report=report,
         keeps_history=chance.random() < 0.3,
-        timed=chance.random() < 0.2,
         parts=tuple(chance.sample(_PARTS, count)),
         before=chance.random() < 0.5,
     )

@@ -39,8 +39,6 @@ def _imports(plan: Plan, hooks: Hooks, others: Iterable[Part]) -> str:
         needed.append(("torch", ("nn",)))
     if plan.functional:
         modules.add("torch.nn.functional as F")
-    if plan.timed:
-        needed.append(("time", ()))
     if plan.hints:
         needed.append(("torch.utils.data", ("DataLoader",)))
     for module, names in needed:
@@ -141,7 +139,6 @@ def _loop(plan: Plan, hooks: Hooks, model: str, optimizer: str, criterion: str, 
     bounds = plan.epochs if plan.first == 0 else f"1, {plan.epochs} + 1"
     history = ["history = []"] if plan.keeps_history else []
     epoch = [*hooks.epoch_start, f"{model}.train()"]
-    epoch += ["start = time.time()"] if plan.timed else []
     epoch += [f"{plan.total} = 0.0"]
     epoch += ["correct = seen = 0"] if plan.counts_correct else []
     if plan.index:
@@ -183,17 +180,16 @@ def _report(plan: Plan) -> list[str]:
     """The lines that report an epoch."""
     mean = f"{plan.total} / seen" if plan.counts_correct else f"{plan.total} / len({plan.loader})"
     accuracy = " acc {correct / seen:.4f}" if plan.counts_correct else ""
-    seconds = " ({time.time() - start:.1f} s)" if plan.timed else ""
     forms = (
-        [f'print(f"epoch {{epoch}}: loss {{{mean}:.4f}}{accuracy}{seconds}")'],
+        [f'print(f"epoch {{epoch}}: loss {{{mean}:.4f}}{accuracy}")'],
         [
             f"{plan.total} /= {'seen' if plan.counts_correct else f'len({plan.loader})'}",
-            f'print(f"[{{epoch}}] {plan.total}={{{plan.total}:.3f}}{accuracy}{seconds}")',
+            f'print(f"[{{epoch}}] {plan.total}={{{plan.total}:.3f}}{accuracy}")',
         ],
-        [f"mean_loss = {mean}", f'print(f"Epoch {{epoch:3d}} | loss {{mean_loss:.4f}}{accuracy}{seconds}")'],
+        [f"mean_loss = {mean}", f'print(f"Epoch {{epoch:3d}} | loss {{mean_loss:.4f}}{accuracy}")'],
         [f'print("epoch", epoch, "loss", round({mean}, 4))'],
-        [f"avg = {mean}", f'print(f"Epoch {{epoch}}/{{{plan.epochs}}} - loss: {{avg:.4f}}{accuracy}{seconds}")'],
-        [f'print(f"epoch={{epoch}} train_loss={{{mean}:.5f}}{accuracy}{seconds}", flush=True)'],
+        [f"avg = {mean}", f'print(f"Epoch {{epoch}}/{{{plan.epochs}}} - loss: {{avg:.4f}}{accuracy}")'],
+        [f'print(f"epoch={{epoch}} train_loss={{{mean}:.5f}}{accuracy}", flush=True)'],
     )
     lines = list(forms[plan.report])
     if plan.keeps_history:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lrgen.finetune import diversity, grading
-from lrgen.finetune.example import Example, Reference, Scope, TaskInput
+from lrgen.finetune.example import Example, Grade, Reference, Scope, TaskInput
 from lrgen.finetune.grading import Submission
 from lrgen.finetune.mutants import RunContext
 from lrgen.finetune.rows import Rows, Split
@@ -26,7 +26,10 @@ from lrgen.finetune.tasks import (
     trace,
     worked,
 )
+from lrgen.records import Policy
+from lrgen.score.scorer import answer_of_row
 from lrgen.verify.engines import local
+from lrgen.verify.static.rules import reason_for
 from tests import corpus
 
 TASKS = (schedule, explain, edit, trace, worked, convert, infill, repair, critique, prefer, feedback, inject)
@@ -98,6 +101,20 @@ def test_code_is_called_as_its_row_says(task, examples):
             assert example.scope is Scope.SCHEDULE
             asked = "\n".join([*itertools.chain(*example.history), example.prompt])
             assert re.search(rf"\b{example.interface.entry}\b", asked)
+
+
+@every_task
+def test_own_completions_pass_as_they_are_extracted(task, catalogue, examples):
+    """The answer that is found in an own completion is correct, or is code that the strict policy accepts."""
+    reference = Reference(catalogue)
+    for example in examples[task.NAME]:
+        row = Rows(0).of(example, Split.TEST, "group")
+        answer = answer_of_row(row, grading.gold(row))
+        made = grading.assembled(Submission(row, answer.text), reference)
+        if isinstance(made, Grade):
+            assert made.passed, (made.reason, answer.text)
+        else:
+            assert reason_for(made.source, Policy.STRICT) == ""
 
 
 @every_task
