@@ -14,13 +14,20 @@ from tests.architectures.networks import CATALOGUE, RENDERER, assert_equal, at_r
 VARIATIONS = [variation for architecture in CATALOGUE.architectures for variation in architecture.variations]
 # The others, ResNets for CIFAR, are compared with their paper in test_resnet.py.
 OF_LIBRARIES = [variation.name for variation in VARIATIONS if "He et al." not in variation.reference]
+# One of each architecture is in the fast tests.
+FIRST = {architecture.variations[0].name for architecture in CATALOGUE.architectures if architecture.variations}
 ON_CPU = ("RegNet", "Swin", "VisionTransformer")  # their references cannot be made without values
 TORCHVISION = re.compile(r"torchvision\.models\.(\w+)(?: with width_mult=([\d.]+))?")
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(each.name, marks=pytest.mark.xdist_group(each.name)) for each in VARIATIONS],
+    params=[
+        pytest.param(
+            each.name, marks=[pytest.mark.xdist_group(each.name), *([] if each.name in FIRST else [pytest.mark.slow])]
+        )
+        for each in VARIATIONS
+    ],
 )
 def name(request: pytest.FixtureRequest) -> str:
     """The name of every variation."""
@@ -60,7 +67,13 @@ def paired(reference: nn.Module, net: nn.Module) -> None:
     )
 
 
-@pytest.mark.parametrize("name", OF_LIBRARIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in FIRST or not name.startswith(ON_CPU) else pytest.mark.slow)
+        for name in OF_LIBRARIES
+    ],
+)
 def test_a_variation_has_the_parameters_of_its_reference(name):
     """The count is the declared one and the reference's, and so are the shapes of all parameters."""
     net = at_reference(name, "meta")

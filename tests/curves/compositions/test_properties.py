@@ -15,7 +15,7 @@ from lrgen.errors import ParameterError
 from lrgen.records import Unit
 from tests.curves.compositions.strategies import compositions
 
-FEW = settings(max_examples=150, deadline=None)
+FEW = settings(max_examples=50, deadline=None)
 HALF = Fraction(1, 2)
 
 
