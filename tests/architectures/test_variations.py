@@ -20,13 +20,15 @@ ON_CPU = ("RegNet", "Swin", "VisionTransformer")  # their references cannot be m
 TORCHVISION = re.compile(r"torchvision\.models\.(\w+)(?: with width_mult=([\d.]+))?")
 
 
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    """The marks of the tests of a variation: most of them are slow tests."""
+    return [] if name in FIRST else [pytest.mark.slow]
+
+
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(
-            each.name, marks=[pytest.mark.xdist_group(each.name), *([] if each.name in FIRST else [pytest.mark.slow])]
-        )
-        for each in VARIATIONS
+        pytest.param(each.name, marks=[pytest.mark.xdist_group(each.name), *marks_of(each.name)]) for each in VARIATIONS
     ],
 )
 def name(request: pytest.FixtureRequest) -> str:
@@ -67,13 +69,7 @@ def paired(reference: nn.Module, net: nn.Module) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in FIRST or not name.startswith(ON_CPU) else pytest.mark.slow)
-        for name in OF_LIBRARIES
-    ],
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in OF_LIBRARIES])
 def test_a_variation_has_the_parameters_of_its_reference(name):
     """The count is the declared one and the reference's, and so are the shapes of all parameters."""
     net = at_reference(name, "meta")
@@ -97,7 +93,14 @@ def test_a_variation_gives_the_logits_of_its_reference(name):
     assert_equal(net, reference, 64)
 
 
-@pytest.mark.parametrize("name", [name for name in OF_LIBRARIES if name.startswith(("Efficient", "ConvNeXt", "Swin"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=marks_of(name))
+        for name in OF_LIBRARIES
+        if name.startswith(("Efficient", "ConvNeXt", "Swin"))
+    ],
+)
 def test_the_drop_rates_of_a_variation_are_those_of_its_reference(name):
     """The rates of stochastic depth equal torchvision's, block by block."""
     with torch.device("cpu" if name.startswith(ON_CPU) else "meta"):
