@@ -76,3 +76,46 @@ def test_the_reason_names_the_step(verdicts):
     reason = verdicts["a decay that begins at 0"].reason
     assert "of horizon" in reason
     assert "the learning rate must be" in reason
+
+
+IDLE = """\
+import torch
+from torch import nn
+
+
+def train(model, loader, epochs, base_lr):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=base_lr)
+    for epoch in range(epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = base_lr * (1 - epoch / epochs)
+        for _ in loader:
+            optimizer.step()
+"""
+BUSY = (
+    IDLE.replace("[nn.Parameter(torch.zeros(1))]", "model.parameters()")
+    .replace("for _ in loader", "for x, y in loader")
+    .replace(
+        "            optimizer.step()",
+        "            optimizer.zero_grad()\n            nn.functional.cross_entropy(model(x), y).backward()\n"
+        "            optimizer.step()",
+    )
+)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(IDLE, "an update does not train the network"), (BUSY, "")])
+def test_a_loop_that_does_not_train_fails(code, reason, catalogue, tmp_path):
+    """Right learning rates of an optimizer that never trains the network are no training loop."""
+    composition = Composition((linear(Fraction(1), Fraction(0), Fraction(1)),), Unit.EPOCH, 20)
+    example = Example(
+        task="schedule",
+        key="1",
+        prompt="Write it.",
+        completion=BUSY,
+        scope=Scope.SCHEDULE,
+        composition=RealisedComposition(composition, (), 1),
+        interface=Interface(Call.LOOP, "train", takes_horizon=True),
+    )
+    row = Rows(0).of(example, Split.TEST, "linear")
+    [verdict] = scorer_in(tmp_path, catalogue).score([(row, Completion(row["id"], 0, code, "x"))])
+    assert verdict.passed == (not reason)
+    assert reason in verdict.reason

@@ -263,12 +263,18 @@ def _looped(
     epochs, batches = _epochs(horizon) if per_batch else (horizon, _BATCHES if horizon <= _SHORT else 1)
     seen: Rows = []
 
+    network = _Network()
+    trained = network.backbone.weight
+
     def record(optimizer: Optimizer, *_: Any) -> None:
+        own = (value for group in optimizer.param_groups for value in group["params"])
+        if trained.grad is None or not any(value is trained for value in own):
+            raise WrongForm("an update does not train the network")
         seen.append([float(group["lr"]) for group in optimizer.param_groups[:groups]])
 
     hook = register_optimizer_step_pre_hook(record)
     try:
-        function(_Network(), _Loader(batches), epochs, *base)
+        function(network, _Loader(batches), epochs, *base)
     finally:
         hook.remove()
     if len(seen) != epochs * batches:
