@@ -10,7 +10,7 @@ import numpy as np
 
 from lrgen.curves.compositions import Composition, Shape, draw
 
-FEW, MANY = 40, 10_000
+FEW, MANY = 100, 10_000
 TOLERANCE = 1e-9
 
 
