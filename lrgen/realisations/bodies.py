@@ -43,8 +43,12 @@ def body(d: Draft, out: Emit = returning) -> list[str]:
             form = branches.early
         if form in _SEARCHING and branches.is_held(d) and (d.stays_within or len(d.phases) < 3):
             form = branches.early  # a search that leaves one phase, or none to fall through to
-    if out is returning and form is branches.chain and d.choices.odds("chain.assigned", 0.5):
-        target = d.fresh("name.value", ("factor", "scale", "value", "multiplier", "mult"))
+        if not d.hoists and dispatch.defines_functions(d, form):
+            form = branches.early
+    assigns = form is branches.chain and branches.has_branches(d) and d.choices.odds("chain.assigned", 0.5)
+    if out is returning and assigns:
+        names = ("lr", "rate", "value", "result") if d.absolute else ("factor", "scale", "value", "multiplier", "mult")
+        target = d.fresh("name.value", names)
         lines += [*form(d, Assigning(target)), *own(name(target))]
     else:
         before = list(lines)

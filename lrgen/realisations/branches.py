@@ -29,8 +29,11 @@ def returning(value: Expr) -> list[str]:
     return [f"return {value.text}"]
 
 
-def repeated(d: Draft, out: Emit) -> tuple[list[str], Emit]:
-    """Statements that take the step within the repeat, and ``out`` with the decay of the repeat."""
+def repeated(d: Draft, out: Emit, *, guards: bool = True) -> tuple[list[str], Emit]:
+    """Statements that take the step within the repeat, and ``out`` with the decay of the repeat.
+
+    ``guards``: whether they may return for steps past the end; else what follows them does.
+    """
     composition = d.composition
     if composition.repeats == 1:
         return [], out
@@ -39,10 +42,13 @@ def repeated(d: Draft, out: Emit) -> tuple[list[str], Emit]:
     form = d.choices.pick("repeat", ("min", "min", "divmod"))
     scale = power(d.numbers.real(composition.repeat_decay), name(repeat))
     lines: list[str] = []
-    if form == "divmod" and out is returning:
+    if form == "divmod" and out is returning and guards:
         d.stays_within = True
         past = d.phases[-1].end * composition.repeat_decay**last
-        lines.append(f"if {step} >= {mul(Expr(str(composition.repeats)), length).text}:")
+        whole = mul(Expr(str(composition.repeats)), length)
+        if length.text.replace("_", "").isdigit():
+            whole = d.numbers.integer(composition.repeats * d.bounds[-1])
+        lines.append(f"if {step} >= {whole.text}:")
         lines += indented(out(d.level(past) if composition.repeat_decay == 1 else d.numbers.real(past)))
         if composition.repeat_decay == 1:
             lines.append(f"{step} %= {length.text}")
@@ -55,7 +61,7 @@ def repeated(d: Draft, out: Emit) -> tuple[list[str], Emit]:
         return lines, out
     if isinstance(out, Assigning):
         return lines, out
-    if len(d.phases) > 1 and d.choices.odds("repeat.named", 0.7):
+    if len(d.phases) > 2 or (len(d.phases) == 2 and d.choices.odds("repeat.named", 0.7)):
         own = d.fresh("name.damping", ("damping", "amplitude", "height", "gain", "top"))
         lines.append(f"{own} = {scale.text}")
         scale = name(own)
@@ -97,6 +103,11 @@ def _guard(d: Draft) -> str:
         return "none"
     forms = ("first", "last", "first", "progress", "clamp") if d.clamps else ("first", "last")
     return d.choices.pick("guard", forms[:-1] if d.keeps_step and d.clamps else forms)
+
+
+def has_branches(d: Draft) -> bool:
+    """Whether ``chain`` has branches; else it is one formula."""
+    return len(d.phases) > 1 or _guard(d) in ("first", "last")
 
 
 def _block(d: Draft, i: int, lines: list[str]) -> list[str]:

@@ -3,11 +3,9 @@
 import itertools
 import textwrap
 from collections.abc import Sequence
-from fractions import Fraction
 
 from lrgen.curves.compositions import Phase, Shape
 from lrgen.realisations.draft import Draft
-from lrgen.realisations.expressions import SMALL, decimal, scientific
 
 _WORDS = {
     Shape.HOLD: ("constant", "hold", "plateau"),
@@ -38,14 +36,6 @@ _WARMUPS = {
 }
 
 
-def number(value: Fraction) -> str:
-    """A level in a sentence."""
-    text = decimal(value)
-    if text is None:
-        return str(value)
-    return scientific(text) if 0 < value < SMALL else text
-
-
 def words(d: Draft, i: int, key: str) -> str:
     """A phase in two or three words."""
     phase = d.phases[i]
@@ -61,7 +51,8 @@ def words(d: Draft, i: int, key: str) -> str:
     return d.choices.pick(f"{key}.{phase.kind}.{i == 0}", options)
 
 
-def _levels(phase: Phase) -> str:
+def _levels(d: Draft, phase: Phase) -> str:
+    number = d.numbers.spoken
     if phase.shape is Shape.HOLD:
         return f"at {number(phase.start)}"
     if phase.shape is Shape.STEPS:
@@ -90,7 +81,7 @@ def of_phase(d: Draft, i: int) -> str:
     text = words(d, i, "comment")
     form = d.choices.pick("comment.form", ("words", "words", "levels"))
     if form == "levels":
-        text = f"{text} {_levels(d.phases[i])}"
+        text = f"{text} {_levels(d, d.phases[i])}"
     if d.choices.odds("comment.capital", 0.4):
         text = f"{text[0].upper()}{text[1:]}" + ("." if d.choices.odds("comment.stop", 0.5) else "")
     return f"# {text}"
@@ -100,7 +91,7 @@ def sentence(d: Draft, key: str) -> str:
     """The phases in a sentence."""
     phases = d.phases
     with_levels = d.choices.odds(f"{key}.levels", 0.4)
-    parts = [words(d, i, key) + (f" {_levels(phases[i])}" if with_levels else "") for i in range(len(phases))]
+    parts = [words(d, i, key) + (f" {_levels(d, phases[i])}" if with_levels else "") for i in range(len(phases))]
     parts = [_counted(part, len(list(alike))) for part, alike in itertools.groupby(parts)]
     if len(parts) == 1:
         text = parts[0]
@@ -111,7 +102,9 @@ def sentence(d: Draft, key: str) -> str:
         repeats = d.composition.repeats
         text += f", {_TIMES.get(repeats, f'{repeats} times')}{d.choices.pick(f'{key}.times', (' over', ' in a row'))}"
         if d.composition.repeat_decay != 1:
-            text += f", {number(d.composition.repeat_decay)} times as high each time"
+            factor = d.numbers.spoken(d.composition.repeat_decay)
+            each, before = ("the second", "first") if repeats == 2 else ("each", "one before")
+            text += f", {each} {factor} times as high as the {before}"
     return f"{text[0].upper()}{text[1:]}."
 
 

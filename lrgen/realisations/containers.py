@@ -1,5 +1,6 @@
 """Functions, closures and classes around the body of a schedule, and the multipliers of parameter groups."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -62,24 +63,30 @@ def arguments(d: Draft) -> list[str]:
     return [d.step, *([d.total] if d.takes_total else [])]
 
 
+_LIST = re.compile(r"\w+ = ([\[(]|\[[\w., ]+\]|\([\w., ]+,[\w., ]*\))")
+
+
 def hoisted(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The functions that the lines define, which need not be defined at each call, and the other lines."""
+    """The functions and the lists that the lines define, which are the same at each call, and the other lines."""
     helpers: list[str] = []
     others: list[str] = []
     inside = False
     for line in lines:
-        inside = line.startswith("def ") or (inside and (not line or line.startswith(" ")))
+        goes_on = inside and (not line or line.startswith((" ", "]", ")")))
+        inside = goes_on or line.startswith("def ") or _LIST.fullmatch(line) is not None
         (helpers if inside else others).append(line)
     return helpers, others
 
 
 def closure(d: Draft, own: str, *, documented: bool) -> list[str]:
     """Lines that compute the ends of phases and define a function of the step, which may have a docstring."""
+    d.hoists = True
     lines = body(d)
     text = docstring(d, "docstring.closure", 2, odds=0.2, returns_multiplier=True) if documented else []
     head = signature(own, [d.parameter(d.step, "int")], returns(d, "float"), depth=1)
     helpers, lines = hoisted(lines)
-    return [*local_settings(d), *d.setup, "", *helpers, *head, *indented([*text, *lines]), ""]
+    gap = [""] if helpers and helpers[0].startswith("def ") else []
+    return [*local_settings(d), *d.setup, *gap, *helpers, "", *head, *indented([*text, *lines]), ""]
 
 
 def functor(d: Draft, own: str) -> list[str]:

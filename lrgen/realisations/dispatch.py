@@ -1,5 +1,7 @@
 """The multiplier at a step, by a search for its phase: bisection, a loop over phases, a function for each phase."""
 
+from collections.abc import Callable
+
 from lrgen.curves.compositions import Shape
 from lrgen.realisations import comments
 from lrgen.realisations.branches import Emit, is_held
@@ -134,7 +136,7 @@ def looping(d: Draft, out: Emit) -> list[str]:
     parameters = "u, n" if stepped else progress
     functions: list[str] = []
     above: list[str] = []
-    by_name = stepped or d.choices.odds("curves.named", 0.5)
+    by_name = stepped or (d.hoists and d.choices.odds("curves.named", 0.5))
     items: list[str] = []
     for i, phase in enumerate(searched):
         key = f"phase.{phase.kind}"
@@ -170,6 +172,11 @@ def looping(d: Draft, out: Emit) -> list[str]:
         ]
     )
     return [*lines, *out(d.level(d.past))]
+
+
+def defines_functions(d: Draft, form: Callable[[Draft, Emit], list[str]]) -> bool:
+    """Whether a form always defines functions, which belong outside of the function that is called at each step."""
+    return form is helping or (form is looping and any(map(needs_steps, d.phases)))
 
 
 def helping(d: Draft, out: Emit) -> list[str]:

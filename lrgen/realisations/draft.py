@@ -38,6 +38,7 @@ class Draft:
         hints: whether functions have type hints.
         keeps_step: whether the step is the variable of a loop, which nothing else may change.
         stays_within: whether the step is known to be before the end, so that no branch is for later ones.
+        hoists: whether functions and lists that do not depend on the step stand above the function of the step.
         prefix: ``self.`` where ends are attributes.
         place: where settings stand: "module", "local", "default" (of parameters) or "self".
         settings: name → (text, type) of numbers that have a name.
@@ -58,6 +59,7 @@ class Draft:
     hints: bool
     keeps_step: bool = False
     stays_within: bool = False
+    hoists: bool = False
     prefix: str = ""
     place: str = "local"
     labels: tuple[str, ...] = ()
@@ -160,7 +162,7 @@ class Draft:
         for i, (label, end) in enumerate(zip(self.labels, self.composition.ends, strict=True)):
             own = name(f"{self.prefix}{label}_{self.noun}")
             last = i == len(self.labels) - 1
-            value = length if last else self.fraction_of(end, length, f"{label}_end")
+            value = length if last else self.fraction_of(end, length, f"{label}_end" if i else f"{label}_{self.noun}")
             for span in spans:
                 value = sub(value, span)
             if last and not spans:
@@ -275,7 +277,7 @@ def draft(
         total=total,
         noun=noun,
         takes_total=not composition.fixed if takes_total is None else takes_total,
-        numbers=Numbers(choices),
+        numbers=Numbers(choices, are_rates=absolute and composition.base_lr < Fraction(1, 100)),
         hints=choices.odds("hints", 0.6),
         prefix=prefix,
         place=choices.pick("place", places),

@@ -103,11 +103,23 @@ def decimal(value: Fraction) -> str | None:
     return f"-{text}" if value < 0 else text
 
 
-class Numbers:
-    """Numbers as one writer writes them."""
+def over(value: Fraction) -> tuple[Fraction, int] | None:
+    """A short decimal and a divisor of it: 1/3000 is 0.001 / 3; None where a ratio of integers is as short."""
+    divisor = value.denominator
+    for factor in (2, 5):
+        while divisor % factor == 0:
+            divisor //= factor
+    text = decimal(value * divisor)
+    if value.denominator <= 100 or divisor in (1, value.denominator) or divisor > 1000 or not text:
+        return None
+    return (value * divisor, divisor) if len(text.strip("0.")) <= 4 else None
 
-    def __init__(self, choices: Choices) -> None:
-        self._scientific = choices.odds("numbers.scientific", 0.5)
+
+class Numbers:
+    """Numbers as one writer writes them; learning rates below 0.01 have an exponent."""
+
+    def __init__(self, choices: Choices, *, are_rates: bool = False) -> None:
+        self._scientific = are_rates or choices.odds("numbers.scientific", 0.5)
         self._underscores = choices.odds("numbers.underscores", 0.5)
         self._floats = choices.odds("numbers.floats", 0.5)
 
@@ -121,6 +133,8 @@ class Numbers:
             return Expr(f"{value.numerator}.0" if self._floats else str(value.numerator))
         text = decimal(value)
         if text is None:
+            if divided := over(value):
+                return Expr(f"{self.real(divided[0]).text} / {divided[1]}", PRODUCT)
             if max(abs(value.numerator), value.denominator) <= 10_000:
                 return Expr(f"{value.numerator} / {value.denominator}", PRODUCT)
             return Expr(repr(float(value)))
@@ -130,9 +144,9 @@ class Numbers:
                 return Expr(short)
         return Expr(text)
 
-    def level(self, value: Fraction) -> Expr:
-        """A level that stands alone: a float if this writer writes floats."""
-        return self.real(value)
+    def spoken(self, value: Fraction) -> str:
+        """A level in a sentence."""
+        return self.real(value).text.removesuffix(".0").replace(" / ", "/")
 
 
 def scientific(text: str) -> str:

@@ -5,10 +5,25 @@ from fractions import Fraction
 
 from lrgen.curves.compositions import Phase, Shape
 from lrgen.realisations.draft import Draft
-from lrgen.realisations.expressions import ONE, TWO, Expr, add, call, div, floordiv, mod, mul, name, power, sub
+from lrgen.realisations.expressions import (
+    ONE,
+    TWO,
+    Expr,
+    add,
+    call,
+    decimal,
+    div,
+    floordiv,
+    mod,
+    mul,
+    name,
+    power,
+    sub,
+)
 from lrgen.realisations.folding import WIDTH
 
 HALF = Fraction(1, 2)
+_DIGITS = 3  # of a number that is computed from levels
 
 
 @dataclass
@@ -40,17 +55,32 @@ def _difference(d: Draft, a: Fraction, b: Fraction) -> Expr:
 
 
 def _form(d: Draft, key: str, options: tuple[str, ...], a: Fraction, b: Fraction) -> str:
-    """Levels that have names are not folded into other numbers."""
-    if a in d.level_names or b in d.level_names:
+    """Levels that have names are not folded into other numbers, nor others where that makes a long one."""
+    if _are_named(d, a, b) or (decimal(a - b) and not _is_short(a - b)):
         options = tuple(option for option in options if option != "folded")
+    elif not (decimal(a) and decimal(b)):
+        options = ("folded",)
     return d.choices.pick(key, options)
+
+
+def _are_named(d: Draft, a: Fraction, b: Fraction) -> bool:
+    return a in d.level_names or b in d.level_names
+
+
+def _is_short(value: Fraction) -> bool:
+    """Whether a number has few digits: 0.45, not 0.49995."""
+    text = decimal(abs(value))
+    return text is not None and len(text.replace(".", "").strip("0")) <= _DIGITS
+
+
+_BETWEEN = ("folded", "open", "folded", "swapped")
 
 
 def between(d: Draft, a: Fraction, b: Fraction, weight: Expr, key: str) -> Expr:
     """From ``a`` at weight 1 to ``b`` at weight 0."""
     if b == 0:
         return mul(d.level(a), weight)
-    form = _form(d, f"{key}.between", ("folded", "open", "folded", "swapped"), a, b)
+    form = _form(d, f"{key}.between", _BETWEEN, a, b)
     if form == "folded":
         return affine(d, b, a - b, weight)
     if a < b:
@@ -67,7 +97,7 @@ def straight(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
     if b == 0:
         return mul(d.level(a), sub(_one(d), p))
     form = _form(d, f"{key}.line", ("folded", "open", "folded", "weights"), a, b)
-    if form == "weights" and 1 not in (a, b):
+    if form == "weights" and p.is_simple and 1 not in (a, b):
         return add(mul(d.level(a), sub(_one(d), p)), mul(d.level(b), p))
     if form == "folded":
         return affine(d, a, b - a, p)
@@ -76,31 +106,46 @@ def straight(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
     return add(d.level(a), mul(_difference(d, b, a), p))
 
 
-def _half_cosine(d: Draft, p: Expr) -> Expr:
-    form = d.choices.pick("cosine", ("half", "half", "over", "over", "square"))
+_COSINES = ("half", "half", "over", "over", "square")
+
+
+def _half_cosine(d: Draft, p: Expr, *, times_number: bool = False) -> Expr:
+    """``(1 + cos(pi p)) / 2``; behind a number no 0.5 follows."""
+    form = d.choices.pick("cosine", _COSINES)
     cosine = call("math.cos", mul(name("math.pi"), p))
     unit = _one(d)
-    if form == "half":
-        return mul(Expr("0.5"), add(unit, cosine))
     if form == "square":
         return power(call("math.cos", div(mul(name("math.pi"), p), TWO)), TWO)
+    if form == "half" and not times_number:
+        return mul(Expr("0.5"), add(unit, cosine))
     return div(add(unit, cosine), TWO)
+
+
+def _is_folded(d: Draft, a: Fraction, b: Fraction, key: str) -> bool:
+    """Whether ``between`` writes the difference of the levels as one number, which is not 1."""
+    if abs(a - b) == 1 or _are_named(d, a, b):
+        return False
+    return 0 in (a, b) or _form(d, f"{key}.between", _BETWEEN, a, b) == "folded"
 
 
 def _cosine(d: Draft, a: Fraction, b: Fraction, p: Expr, key: str) -> Expr:
     """``between`` on a half cosine; some fold the half into the levels."""
-    named = a in d.level_names or b in d.level_names
     form = d.choices.pick(f"{key}.mean", ("", "", "", "mean", "rise"))
     cosine = call("math.cos", mul(name("math.pi"), p))
-    if form == "mean" and not named:
-        middle, swing = (a + b) / 2, (a - b) / 2
+    middle, swing = (a + b) / 2, (a - b) / 2
+    if form == "mean" and not _are_named(d, a, b) and _is_short(middle) and _is_short(swing):
         if middle == swing:
             return mul(d.numbers.real(middle), add(_one(d), cosine))
         return affine(d, middle, swing, cosine)
+    is_folded = _is_folded(d, a, b, key)
+    if abs(a - b) == HALF and not _are_named(d, a, b) and d.choices.pick("cosine", _COSINES) != "square":
+        if form == "rise" and b > a:
+            return affine(d, a, -swing, sub(_one(d), cosine))
+        return affine(d, b, swing, add(_one(d), cosine))
     if form == "rise" and b > a:
-        weight = mul(Expr("0.5"), sub(_one(d), cosine))
-        return straight(d, a, b, weight, key)
-    return between(d, a, b, _half_cosine(d, p), key)
+        rising = sub(_one(d), cosine)
+        return between(d, b, a, div(rising, TWO) if is_folded else mul(Expr("0.5"), rising), key)
+    return between(d, a, b, _half_cosine(d, p, times_number=is_folded), key)
 
 
 def _root(d: Draft, x: Expr) -> Expr:
@@ -113,8 +158,9 @@ def _power(d: Draft, x: Expr, exponent: Fraction) -> Expr:
     return power(x, Expr(str(exponent)) if exponent.denominator == 1 else d.numbers.real(exponent))
 
 
-def _tent(d: Draft, p: Expr) -> Expr:
-    if d.choices.odds("tent.min", 0.35):
+def _tent(d: Draft, p: Expr, *, times_number: bool = False) -> Expr:
+    """``1 - |2 p - 1|``; behind a number no 2 follows."""
+    if d.choices.odds("tent.min", 0.35) and not times_number:
         return mul(TWO, call("min", p, sub(_one(d), p)))
     return sub(_one(d), call("abs", sub(mul(TWO, p), _one(d))))
 
@@ -144,8 +190,8 @@ def _exponential(d: Draft, a: Fraction, b: Fraction, p: Expr) -> Expr:
 def _inverse_sqrt(d: Draft, a: Fraction, b: Fraction, p: Expr) -> Expr:
     growth = (a / b) ** 2 - 1
     inner = add(_one(d), mul(d.numbers.real(growth), p))
-    if a in d.level_names or b in d.level_names or not d.numbers.real(growth).is_simple:
-        ratio = power(Expr(_quotient(d, a, b).within(3)), TWO)
+    if _are_named(d, a, b) or decimal(growth) is None:
+        ratio = power(Expr((d.level(a) if b == 1 else div(d.level(a), d.level(b))).within(3)), TWO)
         inner = add(_one(d), mul(sub(ratio, _one(d)), p))
     if d.choices.odds("inverse_sqrt.power", 0.25):
         return mul(d.level(a), power(inner, Expr("-0.5")))
@@ -176,7 +222,8 @@ def value_of(d: Draft, phase: Phase, p: Expr, key: str) -> Expr:
         case Shape.SAWTOOTH:
             return straight(d, a, b, p, key)
         case Shape.TRIANGULAR:
-            return between(d, phase.peak, a, _tent(d, p), key)
+            is_folded = _is_folded(d, phase.peak, a, key)
+            return between(d, phase.peak, a, _tent(d, p, times_number=is_folded), key)
         case Shape.EXPONENTIAL:
             return _exponential(d, a, b, p)
         case Shape.INVERSE_SQRT:
@@ -295,16 +342,20 @@ def _cycles(d: Draft, phase: Phase, u: Expr, n: Expr, key: str) -> Piece:
     decay = power(d.numbers.real(phase.decay), name(cycle))
     low, high = (phase.start, phase.peak) if phase.shape is Shape.TRIANGULAR else (phase.end, phase.start)
     x = name(position)
+    is_named = d.choices.odds("amplitude", 0.5)
+    is_number = abs(high - low) != 1 and not is_named and not _are_named(d, high, low)
     if phase.shape is Shape.TRIANGULAR:
-        weight = _tent(d, x)
+        weight = _tent(d, x, times_number=is_number)
+    elif phase.shape is Shape.SAWTOOTH:
+        weight = sub(_one(d), x)
     else:
-        weight = sub(_one(d), x) if phase.shape is Shape.SAWTOOTH else _half_cosine(d, x)
+        weight = _half_cosine(d, x, times_number=is_number)
     size = abs(high - low)
-    if high in d.level_names or low in d.level_names:
+    if _are_named(d, high, low):
         amplitude = mul(_difference(d, max(high, low), min(high, low)), decay)
     else:
         amplitude = mul(d.numbers.real(size), decay)
-    if d.choices.odds("amplitude", 0.5):
+    if is_named:
         own = _name(d, "name.amplitude", ("amplitude", "height", "swing", "amp"))
         lines.append(f"{own} = {amplitude.text}")
         amplitude = name(own)

@@ -79,8 +79,11 @@ def _rate(d: Draft) -> Realisation:
     return Realisation(Style.FUNCTION, assembled([constants(d), function]), interface)
 
 
-def loop_over_groups(d: Draft, lr: str) -> list[str]:
-    """Statements that give each parameter group its learning rate; ``lr`` is an expression."""
+def loop_over_groups(d: Draft, lr: str, *, per_step: bool = False) -> list[str]:
+    """Statements that give each parameter group its learning rate; ``lr`` is an expression.
+
+    ``per_step``: whether they stand in a training loop, where the multipliers are not assigned again at each step.
+    """
     group = d.fresh("name.group", ("group", "group", "param_group", "g", "pg"))
     multipliers = groups_of(d)
     if multipliers is None:
@@ -88,22 +91,15 @@ def loop_over_groups(d: Draft, lr: str) -> list[str]:
     values = sequence(d, multipliers)
     own = d.fresh("name.m", ("m", "multiplier", "mult", "ratio", "scale"))
     scaled = mul(name(lr), name(own)).text if d.choices.odds("groups.order", 0.6) else mul(name(own), name(lr)).text
-    form = d.choices.pick("groups", ("zip", "zip", "named", "enumerate", "index"))
-    if form == "zip":
+    form = d.choices.pick("groups", ("zip", "zip", "named", "zip", "index"))
+    if form == "zip" or (form == "named" and per_step):
         return [f"for {group}, {own} in zip(optimizer.param_groups, {values}):", f'    {group}["lr"] = {scaled}']
-    all_of = d.fresh("name.multipliers", ("multipliers", "group_multipliers", "lr_mults", "scales"))
     if form == "named":
+        all_of = d.fresh("name.multipliers", ("multipliers", "group_multipliers", "lr_mults", "scales"))
         return [
             f"{all_of} = {values}",
             f"for {group}, {own} in zip(optimizer.param_groups, {all_of}):",
             f'    {group}["lr"] = {scaled}',
-        ]
-    if form == "enumerate":
-        index = d.fresh("name.group.index", ("i", "index", "k", "number"))
-        return [
-            f"{all_of} = {values}",
-            f"for {index}, {group} in enumerate(optimizer.param_groups):",
-            f'    {group}["lr"] = {lr} * {all_of}[{index}]',
         ]
     return [
         f'optimizer.param_groups[{i}]["lr"] = {lr if group == 1 else f"{text} * {lr}"}'

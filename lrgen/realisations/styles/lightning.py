@@ -1,10 +1,13 @@
 """``configure_optimizers`` of a LightningModule."""
 
+from fractions import Fraction
+
 from lrgen.curves.compositions import Composition
 from lrgen.errors import StyleError
 from lrgen.realisations.choices import Choices
 from lrgen.realisations.containers import FACTORS, closure, constants, free, groups_of, sequence
 from lrgen.realisations.draft import Draft, draft
+from lrgen.realisations.expressions import Numbers
 from lrgen.realisations.layout import assembled, called, indented, wrapped
 from lrgen.realisations.realisation import Call, Interface, Realisation, Style
 from lrgen.records import Unit
@@ -57,12 +60,14 @@ def write(composition: Composition, choices: Choices) -> Realisation:
         self_total = f"self.trainer.{'estimated_stepping_batches' if per_batch else 'max_epochs'}"
         if per_batch and choices.odds("trainer.int", 0.2):
             self_total = f"int({self_total})"
-    base = d.numbers.real(composition.base_lr).text
     lr_form = choices.pick("lr.form", ("argument", "literal", "hparams", "argument"))
     above: list[list[str]] = []
     lines: list[str] = []
     multipliers = groups_of(d)
     grouped = multipliers is not None and choices.odds("groups.scaled", 0.5)
+    is_listed = grouped and lr_form == "literal"
+    numbers = Numbers(choices, are_rates=composition.base_lr < Fraction(1, 100)) if is_listed else d.numbers
+    base = numbers.real(composition.base_lr).text
     if takes:
         lines.append(f"{d.total} = {self_total}")
     if form == "closure":
@@ -73,11 +78,13 @@ def write(composition: Composition, choices: Choices) -> Realisation:
         function = inner if not takes else f"lambda {d.step}: {inner}({d.step}, {d.total})"
         if takes and choices.odds("partial", 0.4):
             function = f"partial({inner}, {d.total}={d.total})"
-    optimizer_lines = _optimizer(
-        d,
-        {"argument": "self.lr", "literal": base, "hparams": "self.hparams.lr"}[lr_form],
-        multipliers if grouped else None,
-    )
+    lr = {"argument": "self.lr", "literal": base, "hparams": "self.hparams.lr"}[lr_form]
+    rates: list[str] = []
+    if is_listed:
+        rates = [numbers.real(group * composition.base_lr).text for group in composition.groups]
+    elif multipliers is not None and grouped:
+        rates = [_scaled(multiplier, lr) for multiplier in multipliers]
+    optimizer_lines = _optimizer(d, lr, rates)
     schedule: list[str] = []
     argument = function
     if multipliers is not None and not grouped:
@@ -116,16 +123,15 @@ def parts(d: Draft) -> tuple[str, ...]:
     return d.choices.pick("parts", PARTS[len(d.composition.groups)])
 
 
-def _optimizer(d: Draft, lr: str, multipliers: list[str] | None = None) -> list[str]:
+def _optimizer(d: Draft, lr: str, rates: list[str]) -> list[str]:
+    """The optimizer; ``rates``: the learning rate of each group, if the groups have their own."""
     own, options = d.choices.pick("optimizer", OPTIMIZERS)
     named = parts(d)
     if len(named) == 1:
-        if multipliers is not None:
-            lr = _scaled(multipliers[0], lr)
-        return called(f"optimizer = {own}", ["self.parameters()", f"lr={lr}", *options], depth=2)
+        return called(f"optimizer = {own}", ["self.parameters()", f"lr={rates[0] if rates else lr}", *options], depth=2)
     groups: list[str] = []
     for i, part in enumerate(named):
-        scaled = f', "lr": {_scaled(multipliers[i], lr)}' if multipliers is not None else ""
+        scaled = f', "lr": {rates[i]}' if rates else ""
         groups.append(f'{{"params": self.{part}.parameters(){scaled}}}')
     lines = wrapped("groups = [", groups, "]", 2)
     return [*lines, *called(f"optimizer = {own}", ["groups", f"lr={lr}", *options], depth=2)]

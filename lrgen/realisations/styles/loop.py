@@ -86,7 +86,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
         above = [free(d, inner)]
         value = f"{inner}({', '.join(arguments(d))})"
         value = f"{base} * {value}" if base else value
-        setting = [f"{lr} = {value}", *loop_over_groups(d, lr)]
+        setting = [f"{lr} = {value}", *loop_over_groups(d, lr, per_step=True)]
         setup = total
     lines = [*optimizer, *setup, *_loop(d, model, loader, epochs, epoch, setting, per_batch)]
     function = [*signature(entry, parameters, returns(d, "None")), *indented([*_documented(d), *lines])]
@@ -110,12 +110,12 @@ def _documented(d: Draft) -> list[str]:
 
 def _inline(d: Draft, base: str, lr: str) -> list[str]:
     if not base:
-        return [*body(d, Assigning(lr)), *loop_over_groups(d, lr)]
+        return [*body(d, Assigning(lr)), *loop_over_groups(d, lr, per_step=True)]
     value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
     lines = body(d, Assigning(value))
     if groups_of(d) is None:
-        return [*lines, *loop_over_groups(d, f"{base} * {value}")]
-    return [*lines, f"{lr} = {base} * {value}", *loop_over_groups(d, lr)]
+        return [*lines, *loop_over_groups(d, f"{base} * {value}", per_step=True)]
+    return [*lines, f"{lr} = {base} * {value}", *loop_over_groups(d, lr, per_step=True)]
 
 
 def _optimizer(d: Draft, model: str, lr: str) -> list[str]:

@@ -162,10 +162,16 @@ def _repeated(d: Draft, schedulers: list[str], milestones: list[str], tail: str 
     index = d.fresh("name.repeat", ("repeat", "cycle", "k"))
     length = d.length
     lines = [f"{own}, {ends} = [], []", f"for {index} in range({d.composition.repeats}):"]
-    inner = [f"{begin} = {index} * {length.text}"]
-    inner += [f"{own} += [", *_inner(schedulers, False)]
-    points = [f"{begin} + {end}" for end in milestones] + [f"{begin} + {length.text}"]
-    inner += wrapped(f"{ends} += [", points, "]", 2)
+    if len(schedulers) == 1:
+        inner = called(f"{own}.append", schedulers, depth=2)
+        if "\n" in schedulers[0]:
+            inner = [f"{own}.append(", *indented(schedulers[0].split("\n")), ")"]
+        inner.append(f"{ends}.append(({index} + 1) * {length.text})")
+    else:
+        inner = [f"{begin} = {index} * {length.text}"]
+        inner += [f"{own} += [", *_inner(schedulers, False)]
+        points = [f"{begin} + {end}" for end in milestones] + [f"{begin} + {length.text}"]
+        inner += wrapped(f"{ends} += [", points, "]", 2)
     lines += indented(inner)
     if tail is not None:
         lines.append(f"{own}.append({tail})")

@@ -23,7 +23,10 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     methods: list[str] = []
     if choices.odds("inline", 0.3):
         value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))
-        get = [f"{d.step} = self.last_epoch", *body(d, Assigning(value))]
+        lines = body(d, Assigning(value))
+        get = [f"{d.step} = self.last_epoch", *lines]
+        if lines[0].startswith(f"{d.step} = min({d.step}, "):
+            get = [lines[0].replace(f"min({d.step}, ", "min(self.last_epoch, "), *lines[1:]]
     else:
         method = choices.pick("inner", ("_factor", "factor", "_multiplier", "_get_factor", "_scale", "multiplier"))
         value = d.fresh("name.value", ("factor", "scale", "mult", "multiplier"))

@@ -131,7 +131,7 @@ def _builder(d: Draft, inner: str, own: list[str]) -> list[str]:
 
 def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
     """The body of the function, and the table at module level, if it stands there."""
-    before, out = repeated(d, returning)
+    before, out = repeated(d, returning, guards=False)
     lines: list[str] = []
     by_name = d.takes_total and d.choices.odds("table.names", 0.5)
     if by_name:

@@ -47,8 +47,9 @@ def _named(d: Draft, first: int, last: int) -> tuple[str, ...]:
 
 def _nested(d: Draft, entry: str) -> Realisation:
     """As the older ones: ``lr_lambda`` within the function."""
+    d.hoists = True
     helpers, lines = hoisted(body(d))
-    inner = [*(d.lines_of_settings() if d.place == "local" else []), *d.setup, "", *helpers]
+    inner = [*(d.lines_of_settings() if d.place == "local" else []), *d.setup, *helpers, ""]
     inner += [*signature("lr_lambda", [d.parameter(d.step, "int")], returns(d, "float"), 1), *indented(lines), ""]
     return _finished(d, entry, [], inner, "lr_lambda", d.defaults())
 
