@@ -163,3 +163,12 @@ def test_words_fit_a_terminal_where_they_have_lines():
             lines = text(form, terms, random.Random(4), inside=False, counting=False).splitlines()
             inside = [line for line in lines if line.startswith((" ", "`"))]
             assert max(map(len, inside)) <= 100
+
+
+@pytest.mark.parametrize(("form", "number"), [(Form.YAML, ": 2.0e-5"), (Form.JSON, ": 2e-5")])
+def test_small_numbers_are_numbers_to_a_parser(form, number):
+    """In YAML a number with an exponent has a point, without which it is a text; in JSON its exponent is short."""
+    small = Composition((Phase(Shape.EXPONENTIAL, F(1), F(1), F(1, 50_000)),), Unit.EPOCH, 50)
+    assert number in text(
+        form, drawn(small, form, levels=Levels.FACTOR), random.Random(0), inside=False, counting=False
+    )

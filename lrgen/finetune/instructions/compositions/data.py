@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -97,12 +98,17 @@ def as_json(terms: Terms, chance: random.Random, *, after: bool = False) -> str:
     """Return a code block of JSON."""
     content = fields(terms, chance, after=after)
     if chance.random() < 0.5:
-        return fenced(f"{json.dumps(content, indent=2)}\n", "json")
+        return fenced(f"{_short(json.dumps(content, indent=2))}\n", "json")
     name = next(key for key, value in content.items() if isinstance(value, list) and key in _LISTS)
     phases: Any = content.pop(name)
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in content.items()]
     lines += [f"  {json.dumps(name)}: [", ",\n".join(f"    {json.dumps(phase)}" for phase in phases), "  ]"]
-    return fenced("\n".join(["{", *lines, "}"]) + "\n", "json")
+    return fenced(_short("\n".join(["{", *lines, "}"])) + "\n", "json")
+
+
+def _short(text: str) -> str:
+    """Numbers with short exponents: ``3e-5``, not ``3e-05``."""
+    return re.sub(r"(?<=\d)e-0(?=\d)", "e-", text)
 
 
 def as_yaml(terms: Terms, chance: random.Random, *, after: bool = False) -> str:
@@ -126,4 +132,6 @@ def as_yaml(terms: Terms, chance: random.Random, *, after: bool = False) -> str:
 def _scalar(value: Value) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_scalar, value))}]"
+    if isinstance(value, float):
+        return re.sub(r"^(\d+)e", r"\1.0e", _short(str(value)))  # YAML takes 3e-5 for a text, and 3.0e-5 for a number
     return f'"{value}"' if isinstance(value, str) and "/" in value else str(value)

@@ -100,11 +100,12 @@ def _items(terms: Terms, chance: random.Random) -> list[str]:
     for index, phase in enumerate(terms.composition.phases):
         text = shapes.noun(terms, index, chance) if style < 4 else shapes.predicate(terms, index, chance)
         length, span = terms.length(phase.length), terms.span(index, chance, leads=style == 4)
+        is_list = any(mark in text for mark in ",:")
         lines.append(
             (
-                f"{text}, {length}",
-                f"{length}: {text}",
-                f"{_capital(text)} ({length})",
+                f"{text}{';' if is_list else ','} {length}",
+                f"{length}: {text.replace(': ', ', ')}",
+                f"{_capital(text[:-1])}; {length})" if text.endswith(")") else f"{_capital(text)} ({length})",
                 f"{_capital(text)}, {span}",
                 f"{_capital(span)}, {'it' if index else subject} {text}",
             )[style]
@@ -213,6 +214,8 @@ def _short(terms: Terms, chance: random.Random) -> str:
         elif phase.shape not in (Shape.HOLD, Shape.STEPS):
             levels = f"{levels}{arrow}{terms.number(phase.end)}"
         parts.append(f"{shapes.name(phase)} {levels} {over} {terms.part(phase.length)}")
+    if len(parts) == 1:
+        return f"{shapes.name(phase)} {levels} {terms.span(0, chance)} (levels: {sketch.unit_of_levels(terms)})"
     units = f"(levels: {sketch.unit_of_levels(terms)}; lengths: {sketch.unit_of_lengths(terms)})"
     return f"{bar.join(parts)} {units}"
 

@@ -120,7 +120,7 @@ def _power(base: Fraction, caret: str) -> str:
 def _point(end: Fraction, terms: Terms, total: str) -> str:
     """The end of a phase in steps: ``500``, ``0.05 T``."""
     if terms.lengths is Lengths.STEPS:
-        return terms.count(end * terms.per_period)
+        return str(int(end * terms.per_period))
     length = total if terms.composition.repeats == 1 else "P"
     return length if end == 1 else f"{_factor(numbers.plain(end))} {length}"
 
@@ -133,10 +133,13 @@ def _symbols(terms: Terms, step: str, total: str, inner: str) -> str:
     if composition.repeats > 1:
         period = f"{total} // {composition.repeats}"
         if terms.lengths is Lengths.STEPS:
-            period = terms.count(terms.per_period)
+            period = str(terms.per_period)
         named = "" if terms.lengths is Lengths.STEPS else f", P = {period} is the length of a {terms.period}"
         text += f"{named}, {inner} = {step} mod {'P' if named else period} is the step within the {terms.period}"
-    text += f", and p runs from 0 to 1 within each case: p = ({inner} - begin) / (end - begin)"
+    if len(composition.phases) == 1:
+        text += f", and p = {inner} / {_point(Fraction(1), terms, total)}"
+    else:
+        text += f", and p runs from 0 to 1 within each case: p = ({inner} - begin) / (end - begin)"
     if any(phase.shape.is_cyclic and phase.count > 1 for phase in composition.phases):
         text += "; frac(x) = x - floor(x)"
     return f"{text}."

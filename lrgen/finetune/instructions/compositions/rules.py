@@ -77,6 +77,13 @@ _COUNTING = (
     "Let t be the step, from 0. [In|Within] a phase from s to e the progress is p = (t - s) / (e - s), and [at t = e "
     "the next one starts|step e belongs to the next one].",
 )
+_COUNTING_OF_ONE = (
+    "Steps count from 0; at step u of the n steps of {whole} the progress is u / n[, which is not yet 1 at the "
+    "last step|].",
+    "At step t = 0, 1, ..., n - 1 of {whole} the progress is p = t / n.",
+    "Counting from step 0, the progress is p = (steps since the start of {whole}) / (its number of steps): 0 at the "
+    "first step, and not yet 1 at the last one.",
+)
 _FORMULAS = {
     Shape.POLYNOMIAL: (
         "[Polynomial|The polynomial], from a to b: b + (a - b) * (1 - p)**{power}",
@@ -130,11 +137,10 @@ _ROUNDING = (
 _ROUNDING_OF_ARGUMENT = (*_ROUNDING, "[Phase boundaries|The boundaries] are at round(fraction * {total}).")
 _PERIODS = (
     "The length of a {period} is {total} divided by {repeats}, rounded down.",
-    "A {period} takes {total} divided by {repeats}, rounded down; boundaries within it are rounded to the nearest "
-    "{step}.",
+    "A {period} takes {total} divided by {repeats}, rounded down{within}.",
 )
 _PERIODS_OF_ARGUMENT = (
-    "A {period} has {total} // {repeats} steps[; boundaries within it are rounded to the nearest step|].",
+    "A {period} has {total} // {repeats} steps[{within}|].",
     "Each {period} takes {total} // {repeats} steps.",
 )
 
@@ -198,15 +204,14 @@ def horizon(terms: Terms, chance: random.Random) -> str:
     composition = terms.composition
     total = terms.counted(composition.horizon)
     if not terms.scales:
-        return phrase(
-            "[[Training has|There are] {total}[ in all|]|The [horizon|total] is {total}].", chance, total=total
-        )
+        verb = "There are" if terms.step.startswith("training") else "[Training has|There are]"
+        return phrase(f"[{verb} {{total}}[ in all|]|The [horizon|total] is {{total}}].", chance, total=total)
     if terms.lengths is Lengths.STEPS:
         return phrase(
             "Lengths are [given for|those of] [a run of|] {total}; for another {argument} they scale in proportion.",
             chance,
             total=total,
-            argument=terms.total.removeprefix("the "),
+            argument=f"value of {terms.total}" if terms.total.startswith("`") else terms.total.removeprefix("the "),
         )
     return ""
 
@@ -219,6 +224,8 @@ def rounding(terms: Terms, chance: random.Random) -> str:
     is_argument = terms.total.startswith("`")
     if terms.composition.repeats > 1:
         periods = _PERIODS_OF_ARGUMENT if is_argument else _PERIODS
+        is_whole = len(terms.composition.phases) == 1
+        fields["within"] = "" if is_whole else f"; boundaries within it are rounded to the nearest {terms.step}"
         return phrase(chance.choice(periods), chance, repeats=str(terms.composition.repeats), **fields)
     if len(terms.composition.phases) == 1:
         return ""
@@ -240,8 +247,9 @@ def base_lr(terms: Terms, chance: random.Random, inside: bool) -> str:
     return ""
 
 
-def counting(composition: Composition, chance: random.Random) -> str:
+def counting(terms: Terms, chance: random.Random) -> str:
     """Return how steps and progress are counted, and the formulas of the less common shapes."""
+    composition = terms.composition
     shapes = {phase.shape for phase in composition.phases}
     formulas = []
     for shape, templates in _FORMULAS.items():
@@ -249,7 +257,10 @@ def counting(composition: Composition, chance: random.Random) -> str:
             powers = {numbers.plain(phase.power) for phase in composition.phases if phase.shape is shape}
             power = powers.pop() if len(powers) == 1 else "power"
             formulas.append(phrase(chance.choice(templates), chance, power=power))
-    text = phrase(chance.choice(_COUNTING), chance)
+    if len(composition.phases) == 1:
+        text = phrase(chance.choice(_COUNTING_OF_ONE), chance, whole=terms.whole)
+    else:
+        text = phrase(chance.choice(_COUNTING), chance)
     if not formulas:
         return text
     first, *others = formulas

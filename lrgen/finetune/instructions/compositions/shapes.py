@@ -122,7 +122,7 @@ _NOUNS: dict[str, tuple[str, ...]] = {
     "exponential": ("exponential decay {range}", "geometric decay {range}"),
     "exponential_up": ("exponential increase {range}", "geometric increase {range}"),
     "exponential_first": ("exponential warm-up {range}", "geometric warm-up {range}"),
-    "one_minus_sqrt": ("1-sqrt decay {range}", "1-sqrt cooldown {range}", "1 - sqrt(progress) decay {range}"),
+    "one_minus_sqrt": ("1-sqrt decay {range}", "1-sqrt cooldown {range}", "decay by 1 - sqrt(progress) {range}"),
     "one_minus_sqrt_up": ("square-root increase {range}", "1-sqrt curve upwards, {range}"),
     "inverse_sqrt": ("inverse-square-root decay {range}", "inverse square root {range}"),
     "steps": (

@@ -1,5 +1,6 @@
 """The terms of a text about a composition, chosen once: its unit, and the forms of its levels and lengths."""
 
+import functools
 import random
 from dataclasses import dataclass
 from enum import Enum
@@ -179,9 +180,15 @@ class Terms:
             return f"{self.step} {self.count(fraction * self.per_period)}"
         return self.length(fraction)
 
+    @functools.cached_property
+    def _prefers_percentages(self) -> bool:
+        """Whether some length is a percentage where all can be: then all are."""
+        lengths = [*(phase.length for phase in self.composition.phases), *self.ends]
+        return any(map(_is_odd, lengths)) and all(map(numbers.percentage, lengths))
+
     def _in_prose(self, length: Fraction) -> str:
-        is_odd = length.denominator > _LARGEST_DENOMINATOR or length == _HALF  # "over half of" is more than half
-        if is_odd and (percentage := numbers.percentage(length)):
+        is_odd = _is_odd(length) or length == _HALF  # "over half of" is more than half
+        if (is_odd or self._prefers_percentages) and (percentage := numbers.percentage(length)):
             return percentage
         return numbers.spoken(length) or numbers.ratio(length)
 
@@ -205,13 +212,16 @@ class Terms:
             templates: tuple[str, ...] = _FIRST if index == 0 else _LAST if index == len(phases) - 1 else _MIDDLE
             if leads and index:
                 templates = tuple(each for each in templates if not each.startswith("until"))
+            first, last = self.at(begin), self.at(ends[index])
+            if last.endswith(f" of {self.whole}"):  # from 10% to 30% of training
+                first = first.removesuffix(f" of {self.whole}")
             text = phrase(
                 chance.choice(templates),
                 chance,
                 length=self.length(phases[index].length),
                 determined=self._determined(phases[index].length),
-                begin=self.at(begin),
-                end=self.at(ends[index]),
+                begin=first,
+                end=last,
             )
         return text[:1].lower() + text[1:]
 
@@ -251,7 +261,12 @@ _LAST = (
     "over the final {determined}",
     "for the last {determined}",
 )
-_ALL = ("over {whole}", "for {whole}", "during {whole}")
+_ALL = ("over {whole}", "during {whole}")
+
+
+def _is_odd(length: Fraction) -> bool:
+    """Whether nobody says a length as a fraction."""
+    return length.denominator > _LARGEST_DENOMINATOR
 
 
 def can_count(composition: Composition) -> bool:
@@ -270,7 +285,7 @@ def levels_of(phase: Phase) -> tuple[Fraction, ...]:
 def _periods(composition: Composition) -> tuple[str, ...]:
     """The nouns for a period; the cycles of a phase are something else."""
     has_cycles = any(phase.shape.is_cyclic for phase in composition.phases)
-    return ("each period", "each round") if has_cycles else ("each period", "each cycle", "each round")
+    return ("each period",) if has_cycles else ("each period", "each cycle")
 
 
 def _levels(composition: Composition, chance: random.Random, absolute: bool) -> Levels:

@@ -52,7 +52,7 @@ def text(form: Form, terms: Terms, chance: random.Random, *, inside: bool, count
         rules.end(terms, chance),
         "" if is_whole else rules.unit(composition, chance),
         rules.rounding(terms, chance),
-        rules.counting(composition, chance) if counting and form is not Form.FORMULA else "",
+        rules.counting(terms, chance) if counting and form is not Form.FORMULA else "",
     ]
     if chance.random() < 0.5 or form is Form.SHORT:
         after[:0], before = before, []
