@@ -100,11 +100,34 @@ BUSY = (
         "            optimizer.step()",
     )
 )
+SCHEDULER = """\
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 
-@pytest.mark.parametrize(("code", "reason"), [(IDLE, "an update does not train the network"), (BUSY, "")])
-def test_a_loop_that_does_not_train_fails(code, reason, catalogue, tmp_path):
-    """Right learning rates of an optimizer that never trains the network are no training loop."""
+def train(model, loader, epochs, base_lr):
+    optimizer = torch.optim.SGD(model.parameters(), lr=base_lr)
+    scheduler = LambdaLR(optimizer, lambda epoch: 1 - epoch / epochs)
+    for _ in range(epochs):
+        for x, y in loader:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        scheduler.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (IDLE, "an update does not train the network"),
+        (SCHEDULER, "code without a scheduler of PyTorch was asked for"),
+        (BUSY, ""),
+    ],
+)
+def test_a_loop_must_train_and_be_what_was_asked_for(code, reason, catalogue, tmp_path):
+    """Right learning rates do not pass where the network is not trained, or another style was asked for."""
     composition = Composition((linear(Fraction(1), Fraction(0), Fraction(1)),), Unit.EPOCH, 20)
     example = Example(
         task="schedule",
@@ -112,6 +135,7 @@ def test_a_loop_that_does_not_train_fails(code, reason, catalogue, tmp_path):
         prompt="Write it.",
         completion=BUSY,
         scope=Scope.SCHEDULE,
+        evidence={"style": "loop"},
         composition=RealisedComposition(composition, (), 1),
         interface=Interface(Call.LOOP, "train", takes_horizon=True),
     )

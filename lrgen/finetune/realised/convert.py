@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from lrgen.finetune.example import Example, Row, Scope, TaskInput
 from lrgen.finetune.instructions.realised import convert as instructions
 from lrgen.finetune.realised import settings
 from lrgen.realisations import Call, Realisation, Style, styles_of, write
+from lrgen.realisations.recognition import departure
 from lrgen.records import Unit
 from lrgen.source import normalise
 from lrgen.verify import generated, horizons
@@ -24,17 +24,6 @@ _BATCHES = (10, 20, 25, 40, 50, 78, 100, 125, 196, 200, 250, 391, 500, 782, 1000
 _LARGEST_DENOMINATOR = 100  # of the fractions of code that scales
 _LONGEST = {Style.SEQUENTIAL: 2000, Style.LOOP: 400}  # horizons of code whose steps are executed one after another
 _WITHOUT_HORIZON = (Call.LIGHTNING, Call.LOOP)  # code whose number of steps comes from elsewhere
-
-# What the code of a style has, which that of others does not.
-_SIGNS = {
-    Style.LAMBDA: re.compile(r"\bLambdaLR\("),
-    Style.SEQUENTIAL: re.compile(r"\b(?:SequentialLR|ChainedScheduler)\("),
-    Style.SUBCLASS: re.compile(r"^class \w+\((?:\w+\.)*_?LRScheduler\)", re.MULTILINE),
-    Style.TRANSFORMERS: re.compile(r"\bLambdaLR\("),
-    Style.LIGHTNING: re.compile(r"\bdef configure_optimizers\b"),
-}
-_WITHOUT_SCHEDULER = (Style.FUNCTION, Style.LOOP)
-_SCHEDULER = re.compile(r"\blr_scheduler\b|\bLambdaLR\b")
 
 Change = tuple[Composition, Callable[[Realisation, Realisation, random.Random], str]]
 """Another composition, and the request for its code."""
@@ -151,11 +140,8 @@ def reason(row: Row, completion: str) -> str:
     style = Style(evidence["style"])
     if evidence["from"] == style:
         return ""  # the code of the prompt has other learning rates, or another interface
-    sign = _SIGNS.get(style)
-    if sign is not None and sign.search(row["completion"]) and not sign.search(completion):
-        return f"it is not written in the style {style}"
-    if style in _WITHOUT_SCHEDULER and _SCHEDULER.search(completion):
-        return f"it is not written in the style {style}: it has a scheduler of torch"
+    if asked := departure(completion, style, Call(json.loads(row["checker"])["interface"]["call"])):
+        return f"it is not written in the style {style}: {asked}"
     try:
         given = normalise.digest(wording.quoted(row["prompt"]))
         return "it repeats the code of the prompt" if normalise.digest(completion) == given else ""

@@ -1,14 +1,17 @@
 """Words for a composition → the code of its schedule alone, in the style that is asked for."""
 
+import dataclasses
+import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from lrgen.finetune.compositions import RealisedComposition
 from lrgen.finetune.example import Example, Grade, Reference, Row, Scope, TaskInput
 from lrgen.finetune.instructions import Instruction
 from lrgen.finetune.instructions.compositions import requests
-from lrgen.realisations import Call, Interface, Realisation
+from lrgen.realisations import Call, Interface, Realisation, Style
+from lrgen.realisations.recognition import departure
 from lrgen.records import Outcome
 from lrgen.verify import generated
 
@@ -28,7 +31,8 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
         chosen = chance.sample(realised.realisations, min(PER_COMPOSITION, len(realised.realisations)))
         for turn, realisation in enumerate(chosen, start=1):
             instruction = requests.of_style(realised.composition, realisation, chance)
-            yield _example(realised, realisation, instruction, f"{realised.number}/{turn}")
+            asked = {"style": realisation.style.value}
+            yield _example(realised, realisation, instruction, f"{realised.number}/{turn}", asked)
         if realised.number % _OPEN == 0:
             yield from _several(task_input, realised)
 
@@ -56,19 +60,30 @@ def assemble(row: Row, completion: str, reference: Reference) -> str:
 
 
 def grade(row: Row, completion: str, reference: Reference, outcome: Outcome | None) -> Grade:
-    """Grade the code by its learning rates, which are compared with the curve of the composition."""
+    """Grade the code by its learning rates, which are compared with the curve of the composition, and by its style."""
     assert outcome is not None
-    return Grade.of_outcome(outcome)
+    graded, style = Grade.of_outcome(outcome), json.loads(row["evidence"]).get("style")
+    called = reference.interface(row)
+    if not graded.passed or style is None or called is None:
+        return graded
+    reason = departure(completion, Style(style), called.call)
+    return dataclasses.replace(graded, passed=False, reason=reason, fraction=0.0) if reason else graded
 
 
-def _example(realised: RealisedComposition, realisation: Realisation, instruction: Instruction, key: str) -> Example:
+def _example(
+    realised: RealisedComposition,
+    realisation: Realisation,
+    instruction: Instruction,
+    key: str,
+    asked: Mapping[str, str] = MappingProxyType({}),
+) -> Example:
     return Example(
         task=NAME,
         key=key,
         prompt=instruction.prompt,
         completion=realisation.code,
         scope=Scope.SCHEDULE,
-        evidence={"executed": realised.composition.id},
+        evidence={"executed": realised.composition.id, **asked},
         system=instruction.system,
         composition=realised,
         styles=(realisation.style,),
@@ -85,7 +100,7 @@ def _is_function(realisation: Realisation) -> bool:
 def _renamed(realisation: Realisation, interface: Interface) -> Realisation | None:
     """Return code under the name of another; None where it is called otherwise, or would be formatted otherwise."""
     own = realisation.interface
-    if replace(own, entry=interface.entry) != interface:
+    if dataclasses.replace(own, entry=interface.entry) != interface:
         return None
     code = re.sub(rf"\b{own.entry}\b", interface.entry, realisation.code)
     shorter = len(interface.entry) < len(own.entry) and f"def {own.entry}(\n" in realisation.code

@@ -30,8 +30,8 @@ _STYLES = {
     Style.SEQUENTIAL: (
         "[Use|Compose] PyTorch's own schedulers, [joined by|chained with] `SequentialLR` if there are several phases.",
         "Use only built-in schedulers of PyTorch, in a `SequentialLR` if there are several.",
-        "[Build it from|Combine] torch's scheduler classes; no lambda and no custom class.",
-        "Please stay with the schedulers that PyTorch ships.",
+        "[Build it from|Combine] torch's scheduler classes, with no class of your own.",
+        "Please stay with the scheduler classes that PyTorch has, such as `LinearLR`.",
     ),
     Style.SUBCLASS: (
         "[Write|Make it] a subclass of `LRScheduler` with `get_lr`.",
@@ -61,9 +61,9 @@ _STYLES = {
         "[Put it in|Write it as] a `LightningModule`.",
     ),
     Style.LOOP: (
-        "[Put it directly into|Write it as] a plain training loop.",
+        "[Put it directly into|Write it as] a plain training loop, without a scheduler object.",
         "No scheduler object: [set|compute] the learning rate in the training loop.",
-        "I want a [simple|plain] PyTorch loop.",
+        "I want a [simple|plain] PyTorch loop that sets the learning rate itself.",
     ),
 }
 _SCHEDULERS = (
