@@ -75,8 +75,8 @@ def _counted(part: str, count: int) -> str:
 
 
 def of_phase(d: Draft, i: int) -> str:
-    """A comment above the lines of a phase; empty for most writers."""
-    if not d.choices.odds("comments", 0.3):
+    """A comment above the lines of a phase; empty for most writers, and for the only phase there is."""
+    if len(d.phases) == 1 or not d.choices.odds("comments", 0.3):
         return ""
     text = words(d, i, "comment")
     form = d.choices.pick("comment.form", ("words", "words", "levels"))

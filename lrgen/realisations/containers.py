@@ -152,7 +152,7 @@ def lambdas(d: Draft, function: str) -> tuple[list[str], str]:
     own = d.fresh("name.m", ("m", "multiplier", "mult", "ratio", "scale"))
     if form == "factory" or len(_each(step, own, at, "").partition(" for ")[0]) > _LONGEST_LAMBDA:
         factory = d.fresh("name.scaled", ("scaled", "for_group", "with_multiplier", "group_lambda"))
-        head = signature(factory, [d.parameter(own, "float")], "", 1)
+        head = signature(factory, [d.parameter(own, "float")], returns(d, "Callable[[int], float]"), 1)
         made = d.fresh("name.lambdas", ("lambdas", "lr_lambdas", "schedules"))
         values = sequence(d, multipliers)
         return [

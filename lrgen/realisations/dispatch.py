@@ -134,6 +134,7 @@ def looping(d: Draft, out: Emit) -> list[str]:
     stepped = any(map(needs_steps, searched))
     phases = d.fresh("name.phases", ("phases", "segments", "schedule", "stages", "pieces"))
     parameters = "u, n" if stepped else progress
+    typed = ", ".join(d.parameter(each, "int" if stepped else "float") for each in parameters.split(", "))
     functions: list[str] = []
     above: list[str] = []
     by_name = stepped or (d.hoists and d.choices.odds("curves.named", 0.5))
@@ -148,7 +149,8 @@ def looping(d: Draft, out: Emit) -> list[str]:
         unused = value.text == d.level(phase.start).text and not lines
         if by_name or lines:
             own = _helper(d, i, "curve")
-            above += [f"def {own}({parameters}):", *indented([*lines, f"return {value.text}"]), ""]
+            head = f"def {own}({typed}) -> float:" if d.hints else f"def {own}({parameters}):"
+            above += [head, *indented([*lines, f"return {value.text}"]), ""]
             functions.append(own)
         elif unused and not stepped:
             functions.append(f"lambda _: {value.text}")

@@ -1,6 +1,7 @@
 """Compositions in code: each realisation is executed, and compared with the curve of its composition."""
 
 import random
+import re
 from fractions import Fraction
 
 import black
@@ -178,3 +179,21 @@ def test_the_interface_names_the_entry():
 def test_a_fraction_whose_float_rounds_otherwise_is_known(fraction, alike):
     """``round(0.07 * 150)`` is 11, but 10.5 rounds half to even."""
     assert rounds_alike(Fraction(fraction)) is alike
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_a_single_scheduler_is_indented_as_black_does(repeats):
+    """A scheduler whose arguments stand on a line of their own, returned alone or once for each repeat."""
+    alone = composition(linear(Fraction(1), Fraction(1, 20), Fraction(1)), repeats=repeats, horizon=90)
+    for seed in range(20):
+        code = write(alone, Style.SEQUENTIAL, random.Random(seed)).code
+        assert black.format_str(code, mode=black.Mode()) == code
+
+
+def test_no_function_is_defined_at_each_step():
+    """Functions of phases stand beside the function of the step, not in it."""
+    chance = random.Random(8)
+    for _ in range(60):
+        drawn = draw(chance)
+        code = write(drawn, Style.FUNCTION, chance).code
+        assert not re.search(r"^ +def ", code, re.MULTILINE)

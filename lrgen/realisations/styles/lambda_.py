@@ -38,9 +38,14 @@ def check(composition: Composition) -> None:
 def write(composition: Composition, choices: Choices) -> Realisation:
     """A function that builds the scheduler, or the callable alone."""
     form = choices.pick("lambda.form", ("closure", "closure", "closure", "free", "class", "factory", "alone"))
+    schedule: list[str] = []
     if form == "class":
         d = draft(composition, choices, prefix="self.", places=("self", "module", "self"))
-    else:
+        own = naming.class_name(choices, d.labels, ("Schedule", "Factor", "Multiplier", "Lambda"))
+        schedule = functor(d, own)
+        if not any("def __init__" in line for line in schedule):
+            form = "free"  # a class without state is a function
+    if form != "class":
         places = ("local", "module", "default") if form in ("free", "alone") else ("local", "module")
         d = draft(composition, choices, places=places)
     if form == "alone" and groups_of(d) is None:
@@ -52,8 +57,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     above: list[list[str]] = []
     within: list[str] = []
     if form == "class":
-        own = naming.class_name(choices, d.labels, ("Schedule", "Factor", "Multiplier", "Lambda"))
-        above = [functor(d, own)]
+        above = [schedule]
         function = d.fresh("instance", ("schedule", "factor", "lr_lambda", "curve"))
         within = [f"{function} = {own}({d.total if d.takes_total else ''})"]
         if groups_of(d) is None and choices.odds("instance.inline", 0.6):

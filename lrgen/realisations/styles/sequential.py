@@ -87,7 +87,11 @@ def write(composition: Composition, choices: Choices) -> Realisation:
             lines += [*([comment] if comment else []), *called(f"{own} = {scheduler[0]}", scheduler[1], depth=1)]
             schedulers.append(own)
         else:
-            schedulers.append("\n".join(called(scheduler[0], scheduler[1], depth=2)))
+            is_returned = alone and composition.repeats == 1
+            head, depth = (
+                (f"return {scheduler[0]}", 1) if is_returned else (scheduler[0], 2 + (composition.repeats > 1))
+            )
+            schedulers.append("\n".join(called(head, scheduler[1], depth=depth)))
     milestones = [end.text for end in d.ends[:-1]]
     tail = None if _holds(d) else _tail(d)
     multipliers = groups_of(d)
@@ -124,7 +128,7 @@ def _joined(d: Draft, schedulers: list[str], milestones: list[str], tail: str | 
     if tail is not None:
         schedulers, milestones = [*schedulers, tail], [*milestones, d.length.text]
     if len(schedulers) == 1:
-        return [f"return {schedulers[0]}"]
+        return schedulers[0].split("\n")
     flat = ", ".join(schedulers)
     form = d.choices.pick("joined", ("keywords", "keywords", "positional", "lists"))
     short = "\n" not in flat and len(flat) < 50

@@ -67,11 +67,12 @@ def _partial(d: Draft, entry: str, own: str) -> Realisation:
     parameters = [d.parameter(d.step, "int")]
     keywords = [d.parameter(each, "int") for each in needed]
     used = "\n".join(lines if not within else [*setup, *lines])
-    settings = [default for default in d.defaults() if _name(default) in used]
-    others = [default for default in d.defaults() if default not in settings]
-    if keywords or settings:
-        parameters += ["*", *keywords, *settings]
-    above_settings = d.lines_of_settings() if d.place == "local" else []
+    if keywords:
+        parameters += ["*", *keywords]
+    others = [default for default in d.defaults() if _name(default) not in used]
+    above_settings = d.lines_of_settings() if d.place != "module" else []
+    if d.place == "default":  # the function that is called by nobody else has no parameters that nobody gives
+        above_settings = [line for line in above_settings if line.split(" = ")[0] in used]
     function = [
         *signature(own, parameters, returns(d, "float")),
         *indented([*([] if not within else [*above_settings, *setup]), *_used(above_settings, used, within), *lines]),
