@@ -38,18 +38,17 @@ def repeated(d: Draft, out: Emit, *, guards: bool = True) -> tuple[list[str], Em
     if composition.repeats == 1:
         return [], out
     step, length, last = d.step, d.length, composition.repeats - 1
-    repeat = d.fresh("name.repeat", ("restart", "restart", "period", "repeat", "lap", "cycle_index"))
+    repeat = d.fresh("name.repeat", d.repeat_names)
     form = d.choices.pick("repeat", ("min", "min", "divmod"))
     scale = power(d.numbers.real(composition.repeat_decay), name(repeat))
     lines: list[str] = []
     if form == "divmod" and out is returning and guards:
         d.stays_within = True
-        past = d.phases[-1].end * composition.repeat_decay**last
         whole = mul(Expr(str(composition.repeats)), length)
         if length.text.replace("_", "").isdigit():
             whole = d.numbers.integer(composition.repeats * d.bounds[-1])
         lines.append(f"if {step} >= {whole.text}:")
-        lines += indented(out(d.level(past) if composition.repeat_decay == 1 else d.numbers.real(past)))
+        lines += indented(out(_past_repeats(d, last)))
         if composition.repeat_decay == 1:
             lines.append(f"{step} %= {length.text}")
         else:
@@ -70,6 +69,17 @@ def repeated(d: Draft, out: Emit, *, guards: bool = True) -> tuple[list[str], Em
         return out(value if value.text in ("0", "0.0") else mul(scale, value))
 
     return lines, scaled
+
+
+def _past_repeats(d: Draft, last: int) -> Expr:
+    """The level past the last repeat: with its decay as a power, where the number would tell nothing."""
+    decay, end = d.composition.repeat_decay, d.phases[-1].end
+    if decay == 1 or end == 0:
+        return d.level(end)
+    past = d.numbers.real(end * decay**last)
+    if end not in d.level_names and past.is_simple and len(past.text) <= 5:
+        return past
+    return mul(power(d.numbers.real(decay), Expr(str(last))), d.level(end))
 
 
 def decayed(d: Draft, target: str, lines: list[str]) -> list[str]:

@@ -48,7 +48,7 @@ def words(d: Draft, i: int, key: str) -> str:
         options = (*options, "cooldown")
     if phase.shape is Shape.COSINE_CYCLES and phase.count == 1:
         options = _WORDS[Shape.COSINE]
-    return d.choices.pick(f"{key}.{phase.kind}.{i == 0}", options)
+    return d.choices.pick(f"{key}.{phase.kind}.{i == 0 and phase.rises}", options)
 
 
 def _levels(d: Draft, phase: Phase) -> str:
@@ -56,7 +56,9 @@ def _levels(d: Draft, phase: Phase) -> str:
     if phase.shape is Shape.HOLD:
         return f"at {number(phase.start)}"
     if phase.shape is Shape.STEPS:
-        return f"by {number(phase.decay)} in {phase.count} stages" if phase.count > 1 else f"at {number(phase.start)}"
+        if phase.count == 1:
+            return f"at {number(phase.start)}"
+        return f"by a factor of {number(phase.decay)} in {phase.count} stages"
     if phase.shape is Shape.TRIANGULAR:
         return f"between {number(phase.start)} and {number(phase.peak)}"
     return f"from {number(phase.start)} to {number(phase.end)}"

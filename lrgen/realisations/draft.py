@@ -90,6 +90,21 @@ class Draft:
         return self.numbers.real(value)
 
     @functools.cached_property
+    def has_cycles(self) -> bool:
+        """Whether a phase has cycles of its own, so that a repeat of all phases is no cycle."""
+        return any(phase.shape.is_cyclic for phase in self.phases)
+
+    @property
+    def period(self) -> str:
+        """The name of the number of steps of a repeat."""
+        return f"{'period' if self.has_cycles else 'cycle'}_{self.noun}"
+
+    @property
+    def repeat_names(self) -> tuple[str, ...]:
+        """Names of the number of a repeat."""
+        return ("period", "repeat", "lap") if self.has_cycles else _REPEATS
+
+    @functools.cached_property
     def bounds(self) -> tuple[int, ...]:
         """The first step of each phase, and the last end, in steps of the composition's own horizon."""
         return self.composition.bounds(self.composition.horizon)
@@ -99,10 +114,10 @@ class Draft:
         """The number of steps of a repeat."""
         if not self.takes_total:
             if self.names_ends:
-                own = self.total if self.composition.repeats == 1 else f"cycle_{self.noun}"
+                own = self.total if self.composition.repeats == 1 else self.period
                 return self.setting(own, self.numbers.integer(self.bounds[-1]), "int")
             return self.numbers.integer(self.bounds[-1])
-        return name(self.prefix + (self.total if self.composition.repeats == 1 else f"cycle_{self.noun}"))
+        return name(self.prefix + (self.total if self.composition.repeats == 1 else self.period))
 
     @functools.cached_property
     def ends(self) -> tuple[Expr, ...]:
@@ -156,7 +171,7 @@ class Draft:
             )
         spans: list[Expr] = []
         lines: list[str] = []
-        length = name(self.total) if self.composition.repeats == 1 else name(self.prefix + f"cycle_{self.noun}")
+        length = name(self.total) if self.composition.repeats == 1 else name(self.prefix + self.period)
         if self.composition.repeats > 1:
             lines.append(f"{length.text} = {self.total} // {self.composition.repeats}")
         for i, (label, end) in enumerate(zip(self.labels, self.composition.ends, strict=True)):
@@ -239,6 +254,9 @@ class Draft:
         return f"{own}: {kind}" if self.hints else own
 
 
+_REPEATS = ("restart", "restart", "period", "repeat", "lap", "cycle_index")
+
+
 def _renamed(end: str, noun: str, suffix: str) -> str:
     """``warmup_steps`` → ``warmup_fraction``; ``decay_start`` → ``decay_start_fraction``."""
     return f"{end.removesuffix(f'_{noun}').removeprefix('num_')}_{suffix}"
@@ -284,7 +302,7 @@ def draft(
         labels=labels,
         end_names=ends,
         level_names=levels,
-        used={"optimizer", step, total, f"cycle_{noun}", *ends, *levels.values()},
+        used={"optimizer", step, total, f"cycle_{noun}", f"period_{noun}", *ends, *levels.values()},
     )
 
 

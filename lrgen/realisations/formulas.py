@@ -160,9 +160,10 @@ def _power(d: Draft, x: Expr, exponent: Fraction) -> Expr:
 
 def _tent(d: Draft, p: Expr, *, times_number: bool = False) -> Expr:
     """``1 - |2 p - 1|``; behind a number no 2 follows."""
+    two = d.numbers.real(Fraction(2))
     if d.choices.odds("tent.min", 0.35) and not times_number:
-        return mul(TWO, call("min", p, sub(_one(d), p)))
-    return sub(_one(d), call("abs", sub(mul(TWO, p), _one(d))))
+        return mul(two, call("min", p, sub(_one(d), p)))
+    return sub(_one(d), call("abs", sub(mul(two, p), _one(d))))
 
 
 def _quotient(d: Draft, a: Fraction, b: Fraction) -> Expr:
@@ -180,7 +181,7 @@ def _exponential(d: Draft, a: Fraction, b: Fraction, p: Expr) -> Expr:
     ratio = _quotient(d, b, a)
     if form == "exp":
         return mul(d.level(a), call("math.exp", mul(p, call("math.log", ratio))))
-    if form == "weights" and a != 1:
+    if form == "weights" and a != 1 and p.is_simple:
         last = p if b == 1 else power(d.level(b), p)
         first = power(d.level(a), sub(_one(d), p))
         return first if b == 1 else mul(first, last)
@@ -261,7 +262,7 @@ def piece_of(d: Draft, phase: Phase, u: Expr, n: Expr, key: str, *, clamp: bool 
         p = call("min", p, _one(d)) if d.choices.odds("clamp.order", 0.4) else call("min", _one(d), p)
     inline = phase.shape in (Shape.LINEAR, Shape.EXPONENTIAL) and len(p.text) < 30 and not clamp
     if not (inline and d.choices.odds(f"inline.{u.is_simple}", 0.65 if u.is_simple else 0.3)):
-        own = _name(d, "name.progress", ("progress", "progress", "p", "frac", "t", "x", "pct", "s", "ratio"))
+        own = _name(d, "name.progress", ("progress", "progress", "p", "frac", "t", "x", "pct", "s"))
         value = value_of(d, phase, name(own), key)
         return Piece(p, lines) if value.text == own else Piece(value, [*lines, f"{own} = {p.text}"])
     return Piece(value_of(d, phase, p, key), lines)
@@ -287,7 +288,7 @@ def _name(d: Draft, key: str, options: tuple[str, ...]) -> str:
 
 def progress_name(d: Draft) -> str:
     """The name of the progress within a phase."""
-    return _name(d, "name.progress", ("progress", "progress", "p", "frac", "t", "x", "pct", "s", "ratio"))
+    return _name(d, "name.progress", ("progress", "progress", "p", "frac", "t", "x", "pct", "s"))
 
 
 def _scaled(d: Draft, phase: Phase, u: Expr, key: str) -> Expr:
@@ -305,7 +306,7 @@ def _stages(d: Draft, phase: Phase, u: Expr, n: Expr, key: str) -> Piece:
         stage = floordiv(u, d.numbers.integer(int(n.text) // phase.count))
     form = d.choices.pick("stages", ("name", "inline", "levels", "name"))
     decay = d.numbers.real(phase.decay)
-    own = _name(d, "name.stage", ("stage", "stage", "drops", "k", "n_drops", "level"))
+    own = _name(d, "name.stage", ("stage", "stage", "drops", "k", "n_drops", "stage_index"))
     if form == "levels" and phase.count <= 4:
         levels = ", ".join(d.numbers.real(phase.start * phase.decay**k).text for k in range(phase.count))
         if len(levels) < 40:
@@ -327,10 +328,10 @@ def _cycles(d: Draft, phase: Phase, u: Expr, n: Expr, key: str) -> Piece:
     if phase.decay == 1:
         lines.append(f"{position} = {div(mod(scaled, n), n).text}")
         return Piece(value_of(d, phase, name(position), key), lines)
-    cycle = _name(d, "name.cycle", ("cycle", "cycle", "k", "n_cycle", "c", "index"))
+    cycle = _name(d, "name.cycle", ("cycle", "cycle", "k", "cycle_index", "c", "index"))
     form = d.choices.pick("cycles", ("divmod", "floor", "mod", "divmod"))
     if form == "divmod":
-        rest = _name(d, "name.rest", ("rest", "offset", "remainder", "left", "r"))
+        rest = _name(d, "name.rest", ("rest", "offset", "remainder", "r"))
         lines.append(f"{cycle}, {rest} = divmod({scaled.text}, {n.text})")
         lines.append(f"{position} = {div(name(rest), n).text}")
     elif form == "floor":

@@ -44,8 +44,8 @@ _LABELS = {
     Shape.INVERSE_SQRT: ("inv_sqrt", "decay", "rsqrt", "inverse_sqrt"),
     Shape.STEPS: ("staircase", "stage", "step_decay", "drop"),
     Shape.TRIANGULAR: ("triangle", "cyclic", "triangular", "wave"),
-    Shape.SAWTOOTH: ("saw", "sawtooth", "restart"),
-    Shape.COSINE_CYCLES: ("cyclic", "cosine_cycle", "sgdr", "restart"),
+    Shape.SAWTOOTH: ("saw", "sawtooth", "linear_restarts"),
+    Shape.COSINE_CYCLES: ("cyclic", "cosine_cycle", "sgdr", "cosine_restarts"),
 }
 _UP = {
     Shape.LINEAR: ("ramp", "rise", "rewarm", "ramp_up"),
@@ -133,6 +133,8 @@ def class_name(choices: Choices, labels: Sequence[str], suffixes: Sequence[str])
     if choices.odds("class.plain", 0.3):
         return choices.pick("class.prefix", ("Phased", "Piecewise", "Custom", "Staged", "Training")) + suffix
     own = labels[: choices.pick("class.length", (1, 2, 2, 3))]
+    if len(own) == 1 and own[0] in _FIRST_UP:
+        own = labels[:2]  # a warm-up alone is not what the schedule is known for
     own = [label.removeprefix("final_") for label in own]
     own = [label for i, label in enumerate(own) if not is_repeated(label, own[:i])]
     name = "".join(part.capitalize() for label in own for part in label.split("_")) + suffix

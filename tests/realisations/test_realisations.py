@@ -79,6 +79,23 @@ def test_most_realisations_are_as_black_formats_them():
     assert changed <= 3
 
 
+def test_a_table_of_constant_pieces_is_not_interpolated():
+    """Its rows are the ends of the pieces, and their levels."""
+    steps = composition(stages(Fraction(1), Fraction(1, 10), 3, Fraction(1)), horizon=90, fixed=True)
+    codes = [write(steps, Style.TABLE, random.Random(seed)).code for seed in range(10)]
+    assert all(" / " not in code and "(60, 0" in code for code in codes)
+
+
+def test_a_level_past_the_last_repeat_shows_its_decay():
+    """It is a power times the level, where the number would tell nothing."""
+    repeated = composition(
+        warmup("1/2"), linear(Fraction(1), Fraction(1, 100), Fraction(1, 2)), repeats=5, repeat_decay=Fraction(7, 10)
+    )
+    codes = [write(repeated, Style.LAMBDA, random.Random(seed)).code for seed in range(40)]
+    assert not any("2.401" in code or "0.0024" in code for code in codes)
+    assert any("0.7**4 * " in code for code in codes)
+
+
 @pytest.mark.parametrize("style", Style)
 def test_equal_chances_write_equal_code(style):
     """The code is determined by the composition, the style and the chance."""

@@ -160,11 +160,15 @@ def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
 
     level = d.numbers.real
     step = d.step
-    if form == "segments":
+    if all(phase.shape is not Shape.LINEAR for phase in d.phases):
+        _constant(d, define, body, points, out)
+    elif form == "segments":
         _segments(d, define, body, points, out)
     elif form == "columns":
-        xs = define(d.fresh("name.xs", ("steps_at", "xs", "milestones", "boundaries")), [knot.step for knot in points])
-        ys = define(d.fresh("name.ys", ("levels", "ys", "values", "factors")), [level(k.level).text for k in points])
+        columns = (("xs", "ys"), ("milestones", "values"), ("boundaries", "levels"), ("knots", "levels"))
+        xs_name, ys_name = d.choices.pick("name.columns", columns)
+        xs = define(xs_name, [knot.step for knot in points])
+        ys = define(ys_name, [level(knot.level).text for knot in points])
         index = d.fresh("name.index", ("i", "index", "k", "idx", "j"))
         body += [
             f"{index} = bisect_right({xs}, {step})",
@@ -178,8 +182,8 @@ def _interpolation(d: Draft) -> tuple[list[str], list[str]]:
     else:
         pairs = [f"({knot.step}, {level(knot.level).text})" for knot in points]
         own = define(d.fresh("name.table", ("knots", "points", "table", "schedule", "milestones")), pairs)
-        x0, y0 = d.choices.pick("name.low", (("x0", "y0"), ("start", "low"), ("s0", "v0"), ("left", "a")))
-        x1, y1 = {"x0": ("x1", "y1"), "start": ("end", "high"), "s0": ("s1", "v1"), "left": ("right", "b")}[x0]
+        x0, y0 = d.choices.pick("name.low", (("x0", "y0"), ("start", "first"), ("s0", "v0"), ("left", "a")))
+        x1, y1 = {"x0": ("x1", "y1"), "start": ("end", "last"), "s0": ("s1", "v1"), "left": ("right", "b")}[x0]
         weight = d.fresh("name.weight", ("w", "weight", "t", "frac", "alpha"))
         value = [f"{weight} = ({step} - {x0}) / ({x1} - {x0})", *out(_lerp(d, y0, y1, weight))]
         if form == "bisect":
@@ -211,6 +215,17 @@ def _lerp(d: Draft, low: str, high: str, weight: str) -> Expr:
     )
 
 
+def _constant(d: Draft, define, body: list[str], points: list[Knot], out) -> None:  # type: ignore[no-untyped-def]
+    """A row for each constant piece: its end, and its level."""
+    pieces = [after for knot, after in itertools.pairwise(points) if knot.step != after.step]
+    rows = [f"({after.step}, {d.numbers.real(after.level).text})" for after in pieces]
+    own = define(d.fresh("name.stages", ("stages", "table", "pieces", "schedule")), rows)
+    end = d.fresh("name.end", ("end", "stop", "until"))
+    level = d.fresh("name.level", ("level", "value"))
+    body += [f"for {end}, {level} in {own}:", *indented([f"if {d.step} < {end}:", *indented(out(Expr(level)))])]
+    body += out(Expr(f"{own}[-1][1]"))
+
+
 def _segments(d: Draft, define, body: list[str], points: list[Knot], out) -> None:  # type: ignore[no-untyped-def]
     """A row for each straight line: its end, and the levels at both ends."""
     real = d.numbers.real
@@ -222,7 +237,7 @@ def _segments(d: Draft, define, body: list[str], points: list[Knot], out) -> Non
     own = define(d.fresh("name.segments", ("segments", "phases", "pieces", "table")), rows)
     begin = d.fresh("name.begin", ("begin", "start", "left"))
     end = d.fresh("name.end", ("end", "stop", "until"))
-    low, high = d.choices.pick("name.levels", (("first", "last"), ("a", "b"), ("initial", "final"), ("low", "high")))
+    low, high = d.choices.pick("name.levels", (("first", "last"), ("a", "b"), ("initial", "final")))
     progress = d.fresh("name.progress", ("progress", "p", "frac", "t"))
     body.append(f"{begin} = 0")
     body.append(f"for {end}, {low}, {high} in {own}:")

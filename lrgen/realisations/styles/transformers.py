@@ -26,7 +26,7 @@ def write(composition: Composition, choices: Choices) -> Realisation:
     if choices.odds("num", 0.5):
         ends = tuple(f"num_{end}" if end.endswith(noun) else end for end in ends)
     d.step, d.total, d.noun, d.end_names = step, total, noun, ends
-    d.used |= {step, total, *ends, f"cycle_{noun}"}
+    d.used |= {step, total, *ends, d.period}
     stem = "_".join(_named(d, 0, choices.pick("stem.length", (2, 2, 3, 1))))
     with_warmup = d.labels[0].startswith("warm") and len(d.labels) > 1 and choices.odds("with_warmup", 0.6)
     if with_warmup:
@@ -38,8 +38,8 @@ def write(composition: Composition, choices: Choices) -> Realisation:
 
 
 def _named(d: Draft, first: int, last: int) -> tuple[str, ...]:
-    """The labels that a function is named for: not a hold alone where more follows, nor one shape by two words."""
-    while last < len(d.phases) and d.phases[last - 1].shape is Shape.HOLD:
+    """The labels that a function is named for: not a hold or a warm-up alone, nor one shape by two words."""
+    while last < len(d.phases) and (d.phases[last - 1].shape is Shape.HOLD or (last == 1 and d.phases[0].rises)):
         last += 1
     own = [label.removeprefix("final_") for label in d.labels[first:last]]
     return tuple(label for i, label in enumerate(own) if not naming.is_repeated(label, own[:i]))
