@@ -172,3 +172,10 @@ def test_small_numbers_are_numbers_to_a_parser(form, number):
     assert number in text(
         form, drawn(small, form, levels=Levels.FACTOR), random.Random(0), inside=False, counting=False
     )
+
+
+def test_ends_of_phases_within_a_repeat_are_said_to_be_rounded():
+    """Words for code that takes the number of steps say so in each wording."""
+    repeated = next(each for each in COMPOSITIONS if each.repeats > 1 and not each.fixed)
+    for seed in range(40):
+        assert "to the nearest" in words(repeated, random.Random(seed))

@@ -105,20 +105,20 @@ _FORMULAS = {
 }
 _ENDS = (
     "[After|Past] the [end|last {step}], the learning rate [stays|remains] at {final}.",
-    "[Afterwards|Beyond that], it [stays|is held] at {final}.",
-    "If training [goes on|continues], it [stays|is kept] at {final}.",
-    "From the end on, it is constant at {final}.",
-    "Any step past the end gets {final}.",
-    "Later {steps} get {final}.",
+    "[Afterwards|Past the end], the learning rate [stays|is held] at {final}.",
+    "If training [goes on|continues], the learning rate [stays|is kept] at {final}.",
+    "From the end on, the learning rate is constant at {final}.",
+    "Any {step} past the end gets {final}.",
+    "[All {steps}|{capital_steps}] past the end get {final}.",
 )
 _REPEATS = (
     "[This|All of this] runs {times} in a row, each {period} taking {part}{decay}.",
     "[There are|Training consists of] {count} such {period}s of equal length ({part} each){decay}.",
-    "Then [it|everything] restarts: {count} {period}s in all, {part} each{decay}.",
+    "Then [the schedule|everything] restarts: {count} {period}s in all, {part} each{decay}.",
     "This is one {period}; training has {count} of them, {part} each{decay}.",
 )
 _DECAYS = (
-    ", and each {period} is {factor} times the one before",
+    ", and the learning rates of each {period} are {factor} times those of the one before",
     ", with all levels multiplied by {factor} from one {period} to the next",
     "; every {period} scales the learning rates of the one before by {factor}",
 )
@@ -136,12 +136,12 @@ _ROUNDING = (
 )
 _ROUNDING_OF_ARGUMENT = (*_ROUNDING, "[Phase boundaries|The boundaries] are at round(fraction * {total}).")
 _PERIODS = (
-    "The length of a {period} is {total} divided by {repeats}, rounded down.",
+    "The length of a {period} is {total} divided by {repeats}, rounded down{within}.",
     "A {period} takes {total} divided by {repeats}, rounded down{within}.",
 )
 _PERIODS_OF_ARGUMENT = (
-    "A {period} has {total} // {repeats} steps[{within}|].",
-    "Each {period} takes {total} // {repeats} steps.",
+    "A {period} has {total} // {repeats} steps{within}.",
+    "Each {period} takes {total} // {repeats} steps{within}.",
 )
 
 
@@ -159,7 +159,7 @@ def groups(terms: Terms, chance: random.Random) -> str:
     if len(set(texts)) == 1:
         all_of_them = f"All {numbers.counted(len(texts))} parameter groups have" if len(texts) > 1 else "Each group has"
         return f"{all_of_them} this learning rate{'' if texts[0] == '1' else f' times {texts[0]}'}."
-    each = listed([f"{'parameter ' if not index else ''}group {index}: {text}x" for index, text in enumerate(texts)])
+    each = ", ".join(f"{'parameter ' if not index else ''}group {index}: {text}x" for index, text in enumerate(texts))
     return phrase(
         chance.choice(_GROUPS), chance, listed=listed(texts), count=numbers.counted(len(multipliers)), each=each
     )
@@ -196,7 +196,11 @@ def end(terms: Terms, chance: random.Random) -> str:
     text = terms.level(final)
     if composition.phases[-1].shape is Shape.STEPS and "/" in text:
         text = "the level of the last stage"
-    return phrase(chance.choice(_ENDS), chance, step=terms.step, steps=terms.steps, final=text)
+    return phrase(chance.choice(_ENDS), chance, final=text, **_steps(terms))
+
+
+def _steps(terms: Terms) -> dict[str, str]:
+    return {"step": terms.step, "steps": terms.steps, "capital_steps": terms.steps.capitalize()}
 
 
 def horizon(terms: Terms, chance: random.Random) -> str:

@@ -11,7 +11,7 @@ from lrgen.finetune.phrasing import phrase
 _SILENT = 0.4  # of the phases that begin at the end of the one before do not say where they begin
 
 _SHRINKING = (
-    ", with [the|its] distance from {centre} multiplied by {decay} [from one cycle to the next|after each cycle]",
+    ", with the distance from {centre} multiplied by {decay} [from one cycle to the next|after each cycle]",
     ", with an amplitude (measured from {centre}) that is multiplied by {decay} at each new cycle",
 )
 _DOWN_TO_ZERO = (
@@ -60,12 +60,12 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
     ),
     "exponential": (
         "[decays|decreases|falls] exponentially {range}",
-        "is multiplied by a constant factor at each {step}, {range}",
+        "is multiplied by a constant factor at each {step}, {whole_range}",
         "[decays|goes down] geometrically {range}",
     ),
     "exponential_up": (
         "[rises|grows|increases] exponentially {range}",
-        "is multiplied by a constant factor at each {step}, {range}",
+        "is multiplied by a constant factor at each {step}, {whole_range}",
     ),
     "exponential_first": ("is warmed up exponentially {range}", "[rises|grows] exponentially {range}"),
     "one_minus_sqrt": (
@@ -87,12 +87,11 @@ _PREDICATES: dict[str, tuple[str, ...]] = {
         "is a staircase of {stages} equal stages from {start}, a factor of {decay} from one to the next",
     ),
     "triangular": (
-        "[runs through|makes] {cycles} triangular {cycle_s} from {start} up to {peak} and back{shrinking}",
-        "[rises|goes] linearly from {start} to {peak} and back in {cycles} {cycle_s}{shrinking}",
+        "[runs through|makes] {cycles} triangular {cycle_s} {up_range} and back{shrinking}",
+        "goes linearly {peak_range} and back in {cycles} {cycle_s}{shrinking}",
+        "rises linearly {peak_range} and falls back in {cycles} {cycle_s}{shrinking}",
     ),
-    "triangular_down": (
-        "[runs through|makes] {cycles} triangular {cycle_s} from {start} down to {peak} and back{shrinking}",
-    ),
+    "triangular_down": ("[runs through|makes] {cycles} triangular {cycle_s} {down_range} and back{shrinking}",),
     "sawtooth": (
         "[goes|runs] linearly {whole_range} {times} in a row, restarting at the start of each of {cycles} equal cycles"
         "{shrinking}",
@@ -131,10 +130,10 @@ _NOUNS: dict[str, tuple[str, ...]] = {
         "staircase from {start} with {stages} stages and gamma {decay}",
     ),
     "triangular": (
-        "{cycles} triangular {cycle_s} between {start} and {peak}, beginning at {start}{shrinking}",
-        "{cycles} linear {cycle_s} from {start} up to {peak} and back{shrinking}",
+        "{cycles} triangular {cycle_s} {peaks}, beginning at {start}{shrinking}",
+        "{cycles} linear {cycle_s} {up_range} and back{shrinking}",
     ),
-    "triangular_down": ("{cycles} linear {cycle_s} from {start} down to {peak} and back{shrinking}",),
+    "triangular_down": ("{cycles} linear {cycle_s} {down_range} and back{shrinking}",),
     "sawtooth": (
         "sawtooth with {cycles} equal linear cycles, each {whole_range}{shrinking}",
         "{cycles} linear cycles of equal length {whole_range}, with restarts{shrinking}",
@@ -208,7 +207,10 @@ def _fields(terms: Terms, index: int, chance: random.Random) -> dict[str, str]:
         "range": f"to {terms.level(phase.end)}" if silent else whole_range,
         "whole_range": whole_range,
         "start": terms.level(phase.start),
-        "peak": terms.level(phase.peak),
+        "peak_range": terms.pair(phase.start, phase.peak),
+        "up_range": terms.pair(phase.start, phase.peak, ("from", "up to")),
+        "down_range": terms.pair(phase.start, phase.peak, ("from", "down to")),
+        "peaks": terms.pair(phase.start, phase.peak, ("between", "and")),
         "power": numbers.plain(phase.power),
         "decay": numbers.plain(phase.decay),
         "stages": numbers.counted(phase.count),

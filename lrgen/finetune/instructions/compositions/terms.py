@@ -84,7 +84,7 @@ class Terms:
             chance.choice(_EPOCHS if is_epoch else _BATCHES),
             chance.choice(_BASES),
             "training" if composition.repeats == 1 else chance.choice(_periods(composition)),
-            chance.choice((",", ",", "", "_")) if composition.horizon >= 10_000 else chance.choice((",", "")),
+            chance.choice((",", ",", "")) if composition.horizon >= 10_000 else chance.choice((",", "")),
             scales,
             total,
         )
@@ -136,13 +136,14 @@ class Terms:
             return f"{number} of {self.base}"
         return f"{number} * {self.base}" if self.base.startswith("`") else f"{number} times {self.base}"
 
-    def pair(self, start: Fraction, end: Fraction) -> str:
+    def pair(self, start: Fraction, end: Fraction, words: tuple[str, str] = ("from", "to")) -> str:
         """Return two levels as in a sentence: ``from 10% to 50% of the base learning rate``."""
+        before, between = words
         first, last = self.number(start), self.number(end)
         alike = first.endswith("%") if last.endswith("%") else not (self.base.startswith("`") or "/" in first + last)
         if 0 in (start, end) or 1 in (start, end) or self.levels is Levels.ABSOLUTE or not alike:
-            return f"from {self.level(start)} to {self.level(end)}"
-        return f"from {first} to {self.level(end)}"
+            return f"{before} {self.level(start)} {between} {self.level(end)}"
+        return f"{before} {first} {between} {self.level(end)}"
 
     # Lengths.
 
