@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import black
@@ -214,3 +215,16 @@ def test_no_function_is_defined_at_each_step():
         drawn = draw(chance)
         code = write(drawn, Style.FUNCTION, chance).code
         assert not re.search(r"^ +def ", code, re.MULTILINE)
+
+
+def test_a_stage_without_a_step_is_the_level_past_the_end():
+    """Where rounding leaves the last stage no step, a table still ends at its level, in every form."""
+    staircase = composition(
+        hold(Fraction(1), Fraction(9, 10)), stages(Fraction(1), Fraction(1, 10), 3, Fraction(1, 10))
+    )
+    drawn = replace(staircase, horizon=20, fixed=True)
+    lines = replace(drawn, phases=(linear(Fraction(0), Fraction(1), Fraction(9, 10)), drawn.phases[1]))
+    for each in (drawn, lines):
+        for seed in range(20):
+            chance = random.Random(seed)
+            generated.check(write(each, Style.TABLE, chance), each, chance)

@@ -223,17 +223,14 @@ def _constant(d: Draft, define, body: list[str], points: list[Knot], out) -> Non
     end = d.fresh("name.end", ("end", "stop", "until"))
     level = d.fresh("name.level", ("level", "value"))
     body += [f"for {end}, {level} in {own}:", *indented([f"if {d.step} < {end}:", *indented(out(Expr(level)))])]
-    body += out(Expr(f"{own}[-1][1]"))
+    body += out(_past_end(d, pieces[-1], points[-1], f"{own}[-1][1]"))
 
 
 def _segments(d: Draft, define, body: list[str], points: list[Knot], out) -> None:  # type: ignore[no-untyped-def]
     """A row for each straight line: its end, and the levels at both ends."""
     real = d.numbers.real
-    rows = [
-        f"({after.step}, {real(knot.level).text}, {real(after.level).text})"
-        for knot, after in itertools.pairwise(points)
-        if knot.step != after.step
-    ]
+    lines = [(knot, after) for knot, after in itertools.pairwise(points) if knot.step != after.step]
+    rows = [f"({after.step}, {real(knot.level).text}, {real(after.level).text})" for knot, after in lines]
     own = define(d.fresh("name.segments", ("segments", "phases", "pieces", "table")), rows)
     begin = d.fresh("name.begin", ("begin", "start", "left"))
     end = d.fresh("name.end", ("end", "stop", "until"))
@@ -243,4 +240,9 @@ def _segments(d: Draft, define, body: list[str], points: list[Knot], out) -> Non
     body.append(f"for {end}, {low}, {high} in {own}:")
     value = [f"{progress} = ({d.step} - {begin}) / ({end} - {begin})", *out(_lerp(d, low, high, progress))]
     body += indented([f"if {d.step} < {end}:", *indented(value), f"{begin} = {end}"])
-    body += out(Expr(high))
+    body += out(_past_end(d, lines[-1][1], points[-1], high))
+
+
+def _past_end(d: Draft, row: Knot, last: Knot, of_row: str) -> Expr:
+    """The level past the end: that of the last row, unless a stage without a step comes after it."""
+    return Expr(of_row) if row.level == last.level else d.numbers.real(last.level)
