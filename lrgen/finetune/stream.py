@@ -181,6 +181,8 @@ def shards(
     """
     made = {chunk: Shard(folder / f"composition-{chunk:05d}.jsonl") for chunk in range(Stream(plan).chunks)}
     missing = {chunk: shard for chunk, shard in made.items() if not shard.marker.exists()}
+    if len(missing) < len(made):
+        advance(sum(shard.counts().rows for chunk, shard in made.items() if chunk not in missing))
     if workers <= 1 or len(missing) <= 1:
         maker = ChunkMaker(catalogue, plan, context) if missing else None
         for chunk, shard in missing.items():
