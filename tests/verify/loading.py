@@ -57,8 +57,9 @@ import json, os, select, signal, struct, subprocess, sys, time
 from pathlib import Path
 folder = Path({folder!r})
 def write_pid(name, pid=None):
-    (folder / f".{{name}}").write_text(str(os.getpid() if pid is None else pid))
-    (folder / f".{{name}}").rename(folder / name)
+    written = folder / f".{{name}}-{{os.getpid()}}"  # of this process: two may write the same name
+    written.write_text(str(os.getpid() if pid is None else pid))
+    written.rename(folder / name)
 def wait_for(*names):
     while not all((folder / name).exists() for name in names):
         time.sleep(0.005)
