@@ -179,6 +179,7 @@ def dataset_build(
             ineligible=len(ineligible),
             workers=workers,
             advance=progress.advance,
+            stage=progress.stage,
         )
     _print_built(built, len(ineligible), as_json)
 
@@ -227,6 +228,7 @@ def dataset_check(
             tokenizer=tokenizer,
             benchmarks=tuple(decontaminate or ()),
             advance=progress.advance,
+            stage=progress.stage,
         )
     if as_json:
         print_json(

@@ -63,8 +63,18 @@ class Progress:
         self._total, self._done = total, 0
         self._before, self._begun = done, self._clock()
         if self._bar is not None:
-            self._bar.update(self._task, total=total)
+            self._bar.update(self._task, total=total or None)
         self.advance(done)
+
+    def stage(self, action: str, total: int) -> None:
+        """Begin something else, with a number of items; zero if it is not known."""
+        self._action = action
+        if self._bar is not None:
+            self._bar.update(self._task, description=action)
+        elif State.verbosity >= 0:
+            self._console.print(action)
+            self._printed_at = self._clock()
+        self.restart(total, 0)
 
     def advance(self, count: int = 1) -> None:
         """Count further items as done; without a terminal, print a line at intervals."""

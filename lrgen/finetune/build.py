@@ -57,10 +57,12 @@ def build(
     ineligible: int = 0,
     workers: int = 1,
     advance: Callable[[int], None] = lambda count: None,
+    stage: Callable[[str, int], None] = lambda name, rows: None,
 ) -> Built:
     """Build the dataset; ``ineligible`` is the number of files that were left out.
 
-    Compositions are made in ``workers`` processes, or in this one if it is 1.
+    Compositions are made in ``workers`` processes, or in this one if it is 1. ``advance`` is called with the number of
+    further rows, ``stage`` when the rows are made and something else begins, with the rows that it has.
 
     Raises:
         DatasetError: when the plan cannot be built or gives no row.
@@ -96,6 +98,7 @@ def build(
                 Claims((shard.claims for shard in shards), partial / "claims") as claims,
                 Deduplicator(partial / "seen") as seen,
             ):
+                stage("writing rows", counts.rows)
                 rows = _unclaimed(_distinct(shards, seen, counts), claims, counts)
                 tally = _publish(rows, plan, folder, advance)
             if tally.total:
@@ -106,6 +109,7 @@ def build(
                     "traces": stream.distinct_traces(streamed, partial / "traces"),
                     "verified_alone": alone,
                 }
+                stage("measuring what the rows repeat", 0)
                 _describe(folder, task_input, plan, splits, tally, counts, ineligible, context, streamed_facts, workers)
                 os.replace(folder, target)
             shutil.rmtree(partial)
@@ -186,7 +190,7 @@ def _publish(rows: Iterable[Row], plan: Plan, folder: Path, advance: Callable[[i
             writer.write(row)
         tally.add(row)
         if count % _BATCH == 0:
-            advance(0)
+            advance(_BATCH)
     for writer in writers:
         writer.close()
     return tally

@@ -72,6 +72,7 @@ def check(
     benchmarks: Sequence[Path] = (),
     case_seed: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
+    stage: Callable[[str, int], None] = lambda name, rows: None,
 ) -> Checked:
     """Check a dataset.
 
@@ -110,6 +111,7 @@ def check(
                 ineligible=facts["corpus"].get("ineligible", 0),
                 workers=workers,
                 advance=advance,
+                stage=stage,
             )
         except (DatasetError, OutputError) as error:
             checked.problems.append(f"cannot be built again: {error}")
@@ -122,6 +124,7 @@ def check(
             chosen = sorted(files, key=lambda file: _drawn(file.sha256, checked.case_seed))[:sample]
             checked.executed = len(chosen)
             candidates = [_candidate(file, Renderer(catalogue)) for file in chosen]
+            stage("executing", len(candidates))
             checked.add(_executed(candidates, run_folder, workers, timeout, checked.case_seed, advance))
     return checked
 

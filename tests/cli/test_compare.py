@@ -332,6 +332,18 @@ def test_the_remaining_time_of_counted_items(capfd):
     assert capfd.readouterr().err == "scoring: 10 of 40, 60 s left\n"
 
 
+def test_a_stage_has_a_line_and_counts_from_the_beginning(capfd):
+    """What begins after the rows are made is named at once, and has a number and a time of its own."""
+    seconds = 0.0
+    progress = Progress("rows", 0, clock=lambda: seconds)
+    seconds = 60.0
+    progress.advance(40)
+    progress.stage("writing rows", 40)
+    seconds = 66.0
+    progress.advance(10)
+    assert capfd.readouterr().err == "rows: 40\nwriting rows\nwriting rows: 10 of 40, 18 s left\n"
+
+
 def test_without_seeds_there_is_one_run_and_no_column(lrgen, verified_seeds):
     """Without ``--seeds`` each file has one run with the seed of ``--seed``, and the table has no column for it."""
     code, out, _ = lrgen("verify", "--variant", "1-2", "--seed", "7", "--device", "cpu")
