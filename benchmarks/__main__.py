@@ -167,7 +167,7 @@ def bench_curves() -> None:
     catalogue = catalogues.load()
     network = catalogue.architecture("ResNet")
     render = renderer.Renderer(catalogue).render
-    by_step = [variant for variant in catalogue.variants if variant.unit is not Unit.METRIC]
+    by_step = [variant for variant in catalogue.schedules if variant.unit is not Unit.METRIC]
     steps = np.arange(LONG)
 
     def arrays() -> None:
@@ -182,7 +182,7 @@ def bench_curves() -> None:
     def traced() -> None:
         place = Place(Mechanism.PROCESS, Limits())
         with Nursery() as nursery:
-            for variant in catalogue.variants:
+            for variant in catalogue.schedules:
                 with nursery.session(place) as session:
                     source, path = render(network, variant).text, f"{variant.key}.py"
                     session.call("load", Loaded, source=source, path=path, absent=[])
@@ -192,8 +192,8 @@ def bench_curves() -> None:
     as_arrays = seconds(arrays)
     step_by_step = seconds(single) * 10 * len(by_step) / len(by_step[:: len(by_step) // SINGLE])
     tracing = seconds(traced)
-    comparing = seconds(lambda: pairs.distances(catalogue.variants, pairs.FINE))
-    count = len(catalogue.variants)
+    comparing = seconds(lambda: pairs.distances(catalogue.schedules, pairs.FINE))
+    count = len(catalogue.schedules)
     print(f"curves: {count} schedules, horizon {LONG}")
     print(f"  {f'{len(by_step)} curves as arrays':<46}{as_arrays:8.2f} s")
     print(f"  {f'the same step by step (from {SINGLE} curves, every 10th)':<46}{step_by_step:8.2f} s")
@@ -205,7 +205,7 @@ def bench_curves() -> None:
 def bench_render(folder: Path) -> None:
     """First and unchanged renders of the grid, against black on each file and against writing the same bytes."""
     catalogue = catalogues.load()
-    pairs = output.pairs(catalogue.architectures, catalogue.variants)
+    pairs = output.pairs(catalogue.architectures, catalogue.schedules)
     out = folder / "grid"
 
     def into(target: Path) -> None:
@@ -286,7 +286,7 @@ def bench_queue(folder: Path) -> None:
         print(f"  {'the syntax check':<32}{count:7} files{taken:9.2f} s{taken / count * 1000:9.2f} ms/file   {grown}")
 
     catalogue = catalogues.load()
-    pairs = output.pairs(catalogue.architectures, catalogue.variants)
+    pairs = output.pairs(catalogue.architectures, catalogue.schedules)
     candidates = verify.from_selection(catalogue, pairs, folder / "grid")
     store = Store(f"sqlite:///{folder}/results.db")
     options = {"workers": 2, "timeout": 60, "isolation": Isolation.PROCESS}

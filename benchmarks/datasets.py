@@ -51,7 +51,7 @@ class Questions:
 
 def bench(folder: Path, catalogue: Catalogue) -> None:
     """Print the table; the largest size only if LRGEN_BENCH_LARGE is set."""
-    task_input = corpus.task_input(catalogue, [variant.number for variant in catalogue.variants[:VARIANTS]])
+    task_input = corpus.task_input(catalogue, [variant.number for variant in catalogue.schedules[:VARIANTS]])
     form = formats.LINES[0]
     print(f"dataset: rows of about {_length(task_input):,} characters into Parquet and {form.NAME}")
     print(f"  {'rows':>9}{'build':>10}{'rows/s':>10}{'lines alone':>14}{'ratio':>8}{'memory':>12}")

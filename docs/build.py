@@ -107,11 +107,11 @@ def cli_text() -> str:
 
 def schedules_text(catalogue: Catalogue) -> str:
     """Return every family with its figure, and the catalogue entry of every schedule."""
-    distinct = sum(variant.equivalent_to is None for variant in catalogue.variants)
-    equivalents = len(catalogue.variants) - distinct
+    distinct = sum(variant.equivalent_to is None for variant in catalogue.schedules)
+    equivalents = len(catalogue.schedules) - distinct
     contents = (f"- [{family.title}](#{_anchor(family)}) ({len(family.variants)})" for family in catalogue.families)
     parts = [
-        f"# The schedules\n\n{len(catalogue.variants)} schedules in {len(catalogue.families)} families: {distinct} "
+        f"# The schedules\n\n{len(catalogue.schedules)} schedules in {len(catalogue.families)} families: {distinct} "
         f"distinct curves and {equivalents} equivalents, other APIs for one of these curves.\n",
         NOTATION,
         "\n".join(contents) + "\n",
@@ -134,7 +134,7 @@ def _short_horizons(catalogue: Catalogue) -> str:
         f"| T | pairs alike | {' | '.join(reasons)} |\n|---:|---:|{'---:|' * len(reasons)}",
     ]
     for horizon in SHORT:
-        counted = [collapse.reason for collapse in pairs.collapses(catalogue.variants, horizon)]
+        counted = [collapse.reason for collapse in pairs.collapses(catalogue.schedules, horizon)]
         lines.append(f"| {horizon} | {len(counted)} | {' | '.join(str(counted.count(reason)) for reason in reasons)} |")
     return "\n".join(lines) + "\n"
 
@@ -246,7 +246,7 @@ def recipes_text(catalogue: Catalogue) -> str:
         ]
         table += f"\n| {' | '.join(cells)} |"
     own = "| schedule | optimizer | lr | weight decay | from |\n|---|---|---:|---:|---|"
-    for variant in catalogue.variants:
+    for variant in catalogue.schedules:
         if variant.optimizer:
             optimizer = variant.optimizer
             own += f"\n| {variant.label} | `{optimizer.name}` | {optimizer.lr:g} | {optimizer.weight_decay:g} "

@@ -51,6 +51,19 @@ class Collection(StrEnum):
     ADDITIONAL = "additional"
 
 
+class PracticeKind(StrEnum):
+    """What a practice adds to the training loop; each kind has one template and one check."""
+
+    PRECISION = "precision"
+    CURRICULUM = "curriculum"
+    ACCUMULATION = "accumulation"
+    CLIPPING = "clipping"
+    EMA = "ema"
+    AVERAGING = "averaging"
+    LABEL_SMOOTHING = "label_smoothing"
+    MIXUP = "mixup"
+
+
 class Stage(StrEnum):
     """The checks, in their order."""
 
@@ -150,8 +163,41 @@ class WrittenOptimizer:
 
 
 @dataclass(frozen=True)
+class Practice:
+    """What a training loop does besides the schedule: one entry of ``templates/training/<kind>/practices.toml``.
+
+    ``title`` continues that of a schedule (``step decay`` … ``in bfloat16``), ``summary`` stands in the docstring of a
+    file, and ``request`` asks for it in a sentence, as a person would. ``source`` names the original or an equal
+    implementation, ``paper`` is an address or a citation (empty: none is known). ``hyperparameters`` are read by the
+    training methods, beside those of the schedule. ``constants`` are what the template and the check of its kind need
+    to know of it, such as the name of a dtype. ``states`` are the attributes of ``Net`` whose state a checkpoint holds
+    besides those of network, optimizer and scheduler, with the words for each.
+    """
+
+    name: str
+    kind: PracticeKind
+    title: str
+    summary: str
+    request: str
+    source: str
+    template: str
+    paper: str = ""
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+    constants: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        """The name and the default of each hyperparameter."""
+        return {parameter.name: parameter.default for parameter in self.hyperparameters}
+
+
+@dataclass(frozen=True)
 class Variant:
-    """One numbered schedule; its number never changes, and a former name stays valid.
+    """One numbered schedule, or one with a practice; its number never changes, and a former name stays valid.
+
+    A variant with a ``practice`` names by ``schedule`` the number of the variant whose schedule it uses, and has all
+    else of that one: its family, template, title, curve, unit and hyperparameters. It is no equivalent of it.
 
     ``former_name`` is the name before a variant was renamed (empty: it was not); lookups accept it.
     ``added_group`` says what a parameter group does that is added during training (None: unknown, in a user's family).
@@ -187,11 +233,18 @@ class Variant:
     equivalent_within: float = 1e-9
     tolerance: float = 1e-9
     curves_folder: Path | None = None
+    practice: Practice | None = None
+    schedule: int | None = None
 
     @property
     def key(self) -> str:
         """The stem of the variant's files, ``A0_001``; also its ``scheduler_type`` in the store."""
         return f"A0_{self.number:03d}"
+
+    @property
+    def full_title(self) -> str:
+        """The title of the schedule and that of the practice: ``step decay in bfloat16``."""
+        return f"{self.title} {self.practice.title}" if self.practice else self.title
 
     @property
     def label(self) -> str:

@@ -42,7 +42,7 @@ def test_every_schedule_is_documented(catalogue):
     document = (REPOSITORY / "docs" / "schedules.md").read_text()
     entries = dict(re.findall(r"^### (A0_\d{3}) (.*?)(?=^##|\Z)", document, re.MULTILINE | re.DOTALL))
     assert list(entries) == [variant.key for family in catalogue.families for variant in family.variants]
-    for variant in catalogue.variants:
+    for variant in catalogue.schedules:
         entry = entries[variant.key]
         assert entry.startswith(variant.name)
         assert variant.formula in entry
@@ -58,7 +58,7 @@ def test_every_recipe_says_whose_it_is(catalogue):
         if architecture.recipe.weight_decay:
             assert f"wd {architecture.recipe.weight_decay:g}" in row
             assert all(f"`{suffix}`" in row for suffix in architecture.no_decay)
-    own = [variant for variant in catalogue.variants if variant.optimizer]
+    own = [variant for variant in catalogue.schedules if variant.optimizer]
     for variant in own:
         [row] = [row for row in rows if row.startswith(f"| {variant.label} |")]
         assert variant.optimizer.source

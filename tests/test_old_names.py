@@ -8,7 +8,7 @@ from lrgen import catalogue as catalogues
 from lrgen import curves, old_names
 from lrgen.errors import ParameterError
 
-VARIANTS = {variant.number: variant for variant in catalogues.load().variants}
+VARIANTS = {variant.number: variant for variant in catalogues.load().schedules}
 
 # The hyperparameters of each variant as they were called before 0.2, in their order, and the variants that had them.
 OLD = {

@@ -155,7 +155,7 @@ def list_schedules(family: str | None = None) -> list[str]:
         ['wsd_linear', 'wsd_one_minus_sqrt', 'wsd_cosine']
     """
     loaded = current.catalogue()
-    return [variant.name for variant in (loaded.family(family).variants if family else loaded.variants)]
+    return [variant.name for variant in (loaded.family(family).variants if family else loaded.schedules)]
 
 
 def get_hyperparams(scheduler_name: str, *, model_name: str | None = None) -> dict[str, float]:

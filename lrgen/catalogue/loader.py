@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lrgen.catalogue import architectures, schedules
+from lrgen.catalogue import architectures, practices, schedules
 from lrgen.config import Settings
 from lrgen.errors import CatalogueError, ParameterError, UnknownNameError
 from lrgen.files import read_bytes
-from lrgen.records import Architecture, Family, Variant
+from lrgen.records import Architecture, Family, Practice, Variant
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INSTALLED = _PACKAGE / "templates"  # in a checkout, templates/ is beside the package
@@ -29,11 +29,13 @@ _Named = TypeVar("_Named")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All families, variants and architectures, ordered by number or name."""
+    """All families, variants, architectures and practices, ordered by number or name."""
 
     folders: tuple[Path, ...]
     families: tuple[Family, ...]
     architectures: tuple[Architecture, ...]
+    practices: tuple[Practice, ...] = ()
+    with_practice: tuple[Variant, ...] = ()
 
     @functools.cached_property
     def digest(self) -> str:
@@ -41,10 +43,15 @@ class Catalogue:
         return _digest(self.folders)
 
     @property
-    def variants(self) -> tuple[Variant, ...]:
-        """All variants, ordered by number."""
+    def schedules(self) -> tuple[Variant, ...]:
+        """The variants without a practice, ordered by number."""
         variants = (variant for family in self.families for variant in family.variants)
         return tuple(sorted(variants, key=lambda variant: variant.number))
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """All variants, with a practice and without, ordered by number."""
+        return tuple(sorted((*self.schedules, *self.with_practice), key=lambda variant: variant.number))
 
     def variant(self, number_or_name: str | int) -> Variant:
         """The variant with a number (``7``, ``007``, ``A0_007``), a name or a former name.
@@ -69,6 +76,29 @@ class Catalogue:
             UnknownNameError: if there is none.
         """
         return _named("family", name, {family.name: family for family in self.families})
+
+    def practice(self, name: str) -> Practice:
+        """The practice with a name.
+
+        Raises:
+            UnknownNameError: if there is none.
+        """
+        return _named("practice", name, {practice.name: practice for practice in self.practices})
+
+    def of_practice(self, name: str) -> tuple[Variant, ...]:
+        """The variants with a practice of this name, or with one of this kind.
+
+        Raises:
+            UnknownNameError: if there is no such practice and no such kind.
+        """
+        kinds = {practice.kind.value for practice in self.practices}
+        if name not in kinds and all(name != practice.name for practice in self.practices):
+            raise UnknownNameError("practice", name, [*(practice.name for practice in self.practices), *sorted(kinds)])
+        return tuple(
+            variant
+            for variant in self.with_practice
+            if variant.practice is not None and name in (variant.practice.name, variant.practice.kind)
+        )
 
     def architecture(self, name: str) -> Architecture:
         """The architecture or the variation with a name or a title: ``VGG13``, ``VGG-13``, ``VGG-13-BN``.
@@ -97,8 +127,13 @@ class Catalogue:
             if counted[network.title] == 1 and network.title not in self._networks
         }
 
-    def select(self, variants: Iterable[str] = (), families: Iterable[str] = ()) -> tuple[Variant, ...]:
+    def select(
+        self, variants: Iterable[str] = (), families: Iterable[str] = (), practices: Iterable[str] = ()
+    ) -> tuple[Variant, ...]:
         """The variants with these numbers, names or ranges (``1-50``) and of these families; by default all variants.
+
+        Of them only those remain that have one of the ``practices``, which are names or kinds, if any are given. The
+        variants of a family with a practice are those whose schedule is of that family.
 
         Raises:
             UnknownNameError: if a name does not exist.
@@ -106,7 +141,13 @@ class Catalogue:
         """
         numbers = {number for name in variants for number in self._numbers(name)}
         numbers |= {variant.number for name in families for variant in self.family(name).variants}
-        return tuple(variant for variant in self.variants if not numbers or variant.number in numbers)
+        wanted = list(practices)
+        if not wanted:
+            return tuple(variant for variant in self.variants if not numbers or variant.number in numbers)
+        chosen = {variant.number: variant for name in wanted for variant in self.of_practice(name)}
+        return tuple(
+            variant for number, variant in sorted(chosen.items()) if not numbers or numbers & {number, variant.schedule}
+        )
 
     def _numbers(self, name: str) -> range:
         first, dash, last = name.partition("-")
@@ -129,13 +170,18 @@ def of(settings: Settings) -> Catalogue:
     catalogue = load(settings.templates)
     if settings.enable_huggingface_schedulers:
         return catalogue
-    families = (
+    families = tuple(
         replace(
             family, variants=tuple(variant for variant in family.variants if not variant.name.startswith(_HUGGING_FACE))
         )
         for family in catalogue.families
     )
-    return replace(catalogue, families=tuple(family for family in families if family.variants))
+    kept = {variant.number for family in families for variant in family.variants}
+    return replace(
+        catalogue,
+        families=tuple(family for family in families if family.variants),
+        with_practice=tuple(variant for variant in catalogue.with_practice if variant.schedule in kept),
+    )
 
 
 def load(extra: Iterable[Path] = ()) -> Catalogue:
@@ -160,12 +206,20 @@ def load(extra: Iterable[Path] = ()) -> Catalogue:
     _check_unique("family", families)
     _check_unique("architecture", loaded_architectures)
     _check_variations(loaded_architectures)
-    _check_numbers(families)
+    loaded_practices = practices.load(SHIPPED, [variant for family in families for variant in family.variants])
+    _check_numbers(families, loaded_practices)
     _check_equivalents(families)
     return Catalogue(
         folders=folders,
         families=tuple(sorted(families, key=lambda family: family.name)),
         architectures=tuple(sorted(loaded_architectures, key=lambda architecture: architecture.name)),
+        practices=tuple(practice for of_kind in loaded_practices for practice in of_kind.practices),
+        with_practice=tuple(
+            sorted(
+                (variant for of_kind in loaded_practices for variant in of_kind.variants),
+                key=lambda variant: variant.number,
+            )
+        ),
     )
 
 
@@ -202,12 +256,13 @@ def _check_variations(loaded: Iterable[Architecture]) -> None:
                 raise CatalogueError(f"{place}: there is another network of this name at {owner.folder}")
 
 
-def _check_numbers(families: Iterable[Family]) -> None:
+def _check_numbers(families: Iterable[Family], with_practice: Iterable[practices.OfKind]) -> None:
     paths: dict[int, Path] = {}
     names: dict[str, int] = {}
-    for family in families:
-        for variant in family.variants:
-            path = family.folder / "family.toml"
+    places = [(family.folder / "family.toml", family.variants) for family in families]
+    places += [(of_kind.path, of_kind.variants) for of_kind in with_practice]
+    for path, variants in places:
+        for variant in variants:
             if variant.number in paths:
                 raise CatalogueError(
                     f"{path}: number: {variant.number} ({variant.name}) is taken in {paths[variant.number]}"

@@ -53,10 +53,10 @@ def _pairwise(catalogue: Catalogue) -> list[tuple[Architecture, Variant]]:
     pairs = []
     architectures = sorted(catalogue.architectures, key=lambda architecture: architecture.name)
     for architecture in architectures:
-        missing = frozenset().union(*map(traits, catalogue.variants))
+        missing = frozenset().union(*map(traits, catalogue.schedules))
         while missing:
             best = min(
-                (variant for variant in catalogue.variants if traits(variant) & missing),
+                (variant for variant in catalogue.schedules if traits(variant) & missing),
                 key=lambda variant: (
                     -_gain(traits(variant) & missing),
                     uses[variant.number],
@@ -68,7 +68,7 @@ def _pairwise(catalogue: Catalogue) -> list[tuple[Architecture, Variant]]:
             uses[best.number] += 1
             unit_uses[best.family, best.unit] += 1
             missing -= traits(best)
-    unused = [variant for variant in catalogue.variants if not uses[variant.number]]
+    unused = [variant for variant in catalogue.schedules if not uses[variant.number]]
     pairs += list(zip(architectures, unused, strict=False))  # at most one more per architecture
     return sorted(pairs, key=lambda pair: (pair[0].name, pair[1].number))
 

@@ -12,8 +12,10 @@ from lrgen.errors import CatalogueError, shown
 from lrgen.records import AddedGroup, Family, Hyperparameter, Metric, PastEnd, Unit, Variant, WrittenOptimizer
 
 
-class _HyperparameterTable(Table):
-    default: StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=True)] | str  # _hyperparameter checks its range
+class HyperparameterTable(Table):
+    """A hyperparameter: its default, its meaning and its range."""
+
+    default: StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=True)] | str  # hyperparameter checks its range
     meaning: Sentence
     low: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.0
     high: Annotated[StrictFloat, Field(ge=0, le=1)] = 1.0
@@ -44,7 +46,7 @@ class _VariantTable(Table):
     layerwise: bool = False
     added_group: AddedGroup | None = None
     optimizer: _OptimizerTable | None = None
-    hyperparameters: dict[Identifier, _HyperparameterTable] = Field(default_factory=dict)
+    hyperparameters: dict[Identifier, HyperparameterTable] = Field(default_factory=dict)
     constants: dict[Identifier, Any] = Field(default_factory=dict)
     equivalent_to: StrictInt | None = None
     equivalent_within: Annotated[StrictFloat, Field(gt=0)] = 1e-9
@@ -85,7 +87,8 @@ def family(folder: Path, own: bool = False) -> Family:
             raise CatalogueError(f"{path}: variant {entry.number}: cadence: must be epoch or batch, got metric")
         values = entry.model_dump(exclude={"hyperparameters", "optimizer"})
         hyperparameters = tuple(
-            _hyperparameter(path, entry.number, name, value) for name, value in entry.hyperparameters.items()
+            hyperparameter(f"{path}: variant {entry.number}", name, value)
+            for name, value in entry.hyperparameters.items()
         )
         optimizer = WrittenOptimizer(**entry.optimizer.model_dump()) if entry.optimizer else None
         values |= {"hyperparameters": hyperparameters, "optimizer": optimizer, "former_name": entry.former_name or ""}
@@ -95,8 +98,13 @@ def family(folder: Path, own: bool = False) -> Family:
     return Family(folder.name, table.title, table.summary, folder, tuple(variants))
 
 
-def _hyperparameter(path: Path, number: int, name: str, table: _HyperparameterTable) -> Hyperparameter:
-    place = f"{path}: variant {number}: hyperparameters.{name}.default"
+def hyperparameter(owner: str, name: str, table: HyperparameterTable) -> Hyperparameter:
+    """The hyperparameter of a table; ``owner`` says in an error whose it is.
+
+    Raises:
+        CatalogueError: if its default is no number in its range.
+    """
+    place = f"{owner}: hyperparameters.{name}.default"
     try:
         value, text = records.parse_number(table.default)
     except (ValueError, ArithmeticError) as error:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.options import All, AsJson, Database, Families, Models, Templates, Variants, select
+from lrgen.cli.options import All, AsJson, Database, Families, Models, Practices, Templates, Variants, select
 from lrgen.cli.printing import Progress, console, counted, print_json
 from lrgen.errors import ConfigError, CorpusError, DatasetError, UnknownNameError
 from lrgen.verify import plan as planning
@@ -45,6 +45,7 @@ def dataset_build(
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
+    practice: Practices = None,
     level: Annotated[
         str, typer.Option(help="Last check that every file must have passed.", metavar="contract|schedule|training")
     ] = "training",
@@ -163,10 +164,10 @@ def dataset_build(
     ineligible: list[IneligibleFile] = []
     context = RunContext(cache, workers)
     if no_files:
-        _require_compositions(compositions, select_all, model, variant, family)
+        _require_compositions(compositions, select_all, model, variant, family, practice)
     else:
         store = Store(settings.db)
-        pairs = select(catalogue, settings, select_all, model, variant, family)
+        pairs = select(catalogue, settings, select_all, model, variant, family, practice)
         verified, ineligible = corpus.collect(store, pairs, settings.out, plan.level, verdicts.check_version())
         _require_eligible(ineligible, len(verified), skip_ineligible, level)
         context = RunContext(cache, workers, plan.mutants_per_file, plan.traces_per_file, accuracies=store.best_of_runs)
@@ -308,7 +309,7 @@ def _require_compositions(count: int, *selections: object) -> None:
         raise DatasetError("--no-files without --compositions N: there would be no row")
     if any(selections):
         raise DatasetError(
-            "--no-files makes rows of compositions alone: it takes no --all, --model, --variant, --family"
+            "--no-files makes rows of compositions alone: it takes no --all, --model, --variant, --family, --practice"
         )
 
 

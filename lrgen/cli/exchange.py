@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.options import AsJson, Database, Families, Models, Templates, Variants
+from lrgen.cli.options import AsJson, Database, Families, Models, Practices, Templates, Variants
 from lrgen.cli.printing import Progress, console, counted, print_json
 from lrgen.errors import NoResultError, UnknownNameError
 
@@ -33,6 +33,7 @@ def export_lemur(
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
+    practice: Practices = None,
     dataset: OnDataset = None,
     files: Files = None,
     templates: Templates = None,
@@ -43,7 +44,7 @@ def export_lemur(
 
     Example: lrgen export lemur --out out/lemur --family cosine
     """
-    _export("lemur", out, model, variant, family, dataset, files, templates, db, as_json)
+    _export("lemur", out, model, variant, family, practice, dataset, files, templates, db, as_json)
 
 
 @exports.command("nngpt")
@@ -52,6 +53,7 @@ def export_nngpt(
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
+    practice: Practices = None,
     dataset: OnDataset = None,
     files: Files = None,
     templates: Templates = None,
@@ -62,7 +64,7 @@ def export_nngpt(
 
     Example: lrgen export nngpt --out out/nngpt --model ResNet
     """
-    _export("nngpt", out, model, variant, family, dataset, files, templates, db, as_json)
+    _export("nngpt", out, model, variant, family, practice, dataset, files, templates, db, as_json)
 
 
 @imports.command("lemur")
@@ -115,6 +117,7 @@ def _export(
     models: list[str] | None,
     variants: list[str] | None,
     families: list[str] | None,
+    practices: list[str] | None,
     dataset: str | None,
     files: Path | None,
     templates: list[Path] | None,
@@ -128,7 +131,7 @@ def _export(
 
     settings = config.load({"db": db, "out": files, "templates": tuple(templates) if templates else None})
     rows = Store(settings.db).epochs(dataset=dataset, checked=True)
-    measured, left_out = collect(_selected(rows, settings, models, variants, families), settings.out)
+    measured, left_out = collect(_selected(rows, settings, models, variants, families, practices), settings.out)
     if not measured:
         reason = _by_reason(Counter(run.reason for run in left_out)) or "no selected file was trained: run lrgen verify"
         raise NoResultError(f"nothing to export: {reason}")
@@ -155,6 +158,7 @@ def _selected(
     models: list[str] | None,
     variants: list[str] | None,
     families: list[str] | None,
+    practices: list[str] | None,
 ) -> list[dict[str, Any]]:
     """The epochs of the selected files; without a selection, all epochs."""
     known = {row["model_name"] for row in rows}
@@ -163,8 +167,8 @@ def _selected(
             raise UnknownNameError("model", name, sorted(known))
     if models:
         rows = [row for row in rows if row["model_name"] in models]
-    if variants or families:
-        chosen = catalogues.of(settings).select(variants or (), families or ())
+    if variants or families or practices:
+        chosen = catalogues.of(settings).select(variants or (), families or (), practices or ())
         keys = {variant.key for variant in chosen}
         rows = [row for row in rows if row["scheduler_type"] in keys]
     return rows

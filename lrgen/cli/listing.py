@@ -7,7 +7,7 @@ import typer
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.models import describe_model, recipe_summary
-from lrgen.cli.options import AsJson, Families, Templates
+from lrgen.cli.options import AsJson, Families, Practices, Templates
 from lrgen.cli.printing import print_rows
 from lrgen.cli.show import describe
 from lrgen.errors import UnknownNameError
@@ -48,21 +48,47 @@ def list_models(templates: Templates = None, as_json: AsJson = False) -> None:
 def list_schedules(
     unit: OfUnit = None,
     family: Families = None,
+    practice: Practices = None,
     templates: Templates = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the numbered schedules.
+    """List the numbered schedules; with a practice, the variants that have it.
 
     Example: lrgen list schedules --family cosine
+
+    Example: lrgen list schedules --practice bf16
     """
     _check_unit(unit)
     settings = config.load({"templates": tuple(templates) if templates else None})
+    catalogue = catalogues.of(settings)
+    chosen = catalogue.select((), family or (), practice or ()) if family or practice else catalogue.schedules
+    rows = [describe(variant) for variant in chosen if unit in (None, variant.unit.value)]
+    last = ("practice", "schedule") if practice else ("equivalent_to",)
+    print_rows(rows, ("key", "name", "family", "unit", *last), as_json)
+
+
+@lists.command("practices")
+def list_practices(templates: Templates = None, as_json: AsJson = False) -> None:
+    """List the practices: what a training loop does besides the schedule.
+
+    Example: lrgen list practices --json
+    """
+    settings = config.load({"templates": tuple(templates) if templates else None})
+    catalogue = catalogues.of(settings)
     rows = [
-        describe(variant)
-        for variant in catalogues.of(settings).select((), family or ())
-        if unit in (None, variant.unit.value)
+        {
+            "practice": practice.name,
+            "kind": practice.kind.value,
+            "schedules": len(catalogue.of_practice(practice.name)),
+            "summary": practice.summary,
+            "request": practice.request,
+            "hyperparameters": practice.defaults,
+            "source": practice.source,
+            "paper": practice.paper or None,
+        }
+        for practice in catalogue.practices
     ]
-    print_rows(rows, ("key", "name", "family", "unit", "equivalent_to"), as_json)
+    print_rows(rows, ("practice", "kind", "schedules", "source"), as_json)
 
 
 @lists.command("families")

@@ -25,6 +25,14 @@ Variants = Annotated[
 Families = Annotated[
     list[str] | None, typer.Option("--family", help="Family of schedules; repeatable.", metavar="NAME")
 ]
+Practices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--practice",
+        help="Only schedules with this practice, or a practice of this kind; repeatable.",
+        metavar="NAME|KIND",
+    ),
+]
 All = Annotated[bool, typer.Option("--all", help="Select every architecture with every schedule.")]
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder of the rendered files. (default: generated)", metavar="DIR")
@@ -60,10 +68,11 @@ def select(
     models: list[str] | None,
     variants: list[str] | None,
     families: list[str] | None,
+    practices: list[str] | None = None,
 ) -> list[Pair]:
     """Every selected architecture with every selected variant."""
     chosen = architectures(catalogue, settings, select_all, models)
-    return output.pairs(chosen, catalogue.select(variants or (), families or ()))
+    return output.pairs(chosen, catalogue.select(variants or (), families or (), practices or ()))
 
 
 def architectures(

@@ -38,7 +38,7 @@ def plot(
     catalogue = catalogues.of(settings)
     from lrgen.report import plots
 
-    chosen = catalogue.select(variant or (), family or ())
+    chosen = catalogue.schedules if select_all else catalogue.select(variant or (), family or ())
     with Progress("plotting", len(chosen)) as progress:
         plots.save(
             catalogue.families,

@@ -9,7 +9,7 @@ import typer
 from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.catalogue import Catalogue
-from lrgen.cli.options import All, AsJson, Families, Models, Out, Templates, Variants, select
+from lrgen.cli.options import All, AsJson, Families, Models, Out, Practices, Templates, Variants, select
 from lrgen.cli.printing import Progress, counted, print_json
 from lrgen.render import output
 from lrgen.render.output import Pair
@@ -20,6 +20,7 @@ def render(
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
+    practice: Practices = None,
     out: Out = None,
     templates: Templates = None,
     check: Annotated[
@@ -34,7 +35,7 @@ def render(
     """
     settings = config.load({"out": out, "templates": tuple(templates) if templates else None})
     catalogue = catalogues.of(settings)
-    pairs = select(catalogue, settings, select_all, model, variant, family)
+    pairs = select(catalogue, settings, select_all, model, variant, family, practice)
     if check:
         _render_check(catalogue, pairs, settings.out, as_json)
         return

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.options import AsCsv, AsJson, Database, Families, Templates
+from lrgen.cli.options import AsCsv, AsJson, Database, Families, Practices, Templates
 from lrgen.cli.printing import console, print_json, print_rows
 from lrgen.errors import ConfigError, NoResultError, UnknownNameError
 from lrgen.report import comparison
@@ -193,6 +193,7 @@ def results_compare(
         ),
     ] = None,
     family: Families = None,
+    practice: Practices = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -221,14 +222,15 @@ def results_compare(
     settings = config.load({"db": db})
     catalogue = catalogues.of(settings)
     named = None if baseline is None else catalogue.variant(baseline).key
-    keys = {selected.key for selected in catalogue.select(variant or (), family or ())} | ({named} if named else set())
+    chosen = catalogue.select(variant or (), family or (), practice or ())
+    keys = {selected.key for selected in chosen} | ({named} if named else set())
     model = settings.active_model if model is None else model
-    rows = Store(settings.db).best_of_runs(model, keys if variant or family else None, dataset)
+    rows = Store(settings.db).best_of_runs(model, keys if variant or family or practice else None, dataset)
     if not rows:
         where = f" on {dataset}" if dataset else ""
         raise NoResultError(f"no run of {model}{where} was evaluated: run lrgen verify --model {model} --seeds 3")
     pool = comparison.pool(rows, named)
-    constants = (other.key for other in catalogue.variants if (other.family, other.curve) == ("constant", "constant"))
+    constants = (other.key for other in catalogue.schedules if (other.family, other.curve) == ("constant", "constant"))
     present = {run.schedule for run in pool.runs}
     compared = comparison.compare(pool.runs, named or next((key for key in constants if key in present), None))
     names = {row["scheduler_type"]: row["variant_name"] for row in rows}

@@ -53,17 +53,20 @@ def show(
     out = console()
     out.print(f"[bold]{chosen.key}[/] {escape(chosen.name)}")
     out.print(escape(chosen.summary.replace("``", "")), width=min(out.width, 88))
+    if chosen.practice:
+        out.print(escape(chosen.practice.summary.replace("``", "")), width=min(out.width, 88))
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in _facts(catalogue, chosen):
         table.add_row(name, escape(text))
     out.print(table)
-    if chosen.hyperparameters:
+    hyperparameters_of = (*chosen.hyperparameters, *(chosen.practice.hyperparameters if chosen.practice else ()))
+    if hyperparameters_of:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("hyperparameter", "default", "range", "meaning"):
             table.add_column(heading, overflow="fold", no_wrap=heading in ("default", "range"))
-        for parameter in chosen.hyperparameters:
+        for parameter in hyperparameters_of:
             limits = f"{parameter.low:g} to {parameter.high:g}"
             table.add_row(parameter.name, parameter.text, limits, escape(parameter.meaning))
         out.print(table)
@@ -84,7 +87,9 @@ def describe(variant: Variant) -> dict[str, Any]:
         "cadence": variant.cadence,
         "layerwise": variant.layerwise,
         "equivalent_to": variant.equivalent_to,
-        "title": variant.title,
+        "practice": variant.practice.name if variant.practice else None,
+        "schedule": variant.schedule,
+        "title": variant.full_title,
         "summary": variant.summary,
         "formula": variant.formula,
         "past_end": variant.past_end.value,
@@ -110,6 +115,8 @@ def _facts(catalogue: Catalogue, variant: Variant) -> list[tuple[str, str]]:
         ("added group", variant.added_group or ""),
         ("code", variant.source),
         ("paper", variant.paper),
+        ("practice", f"{variant.practice.name} ({variant.practice.kind})" if variant.practice else ""),
+        ("schedule", catalogue.variant(variant.schedule).label if variant.schedule else ""),
         ("equivalent to", catalogue.variant(variant.equivalent_to).key if variant.equivalent_to else ""),
         ("groups", "one learning rate for each depth of the network" if variant.layerwise else ""),
         ("optimizer", f"{variant.optimizer.name}, written out in the file" if variant.optimizer else ""),

@@ -18,6 +18,7 @@ from lrgen.cli.options import (
     Families,
     Models,
     Out,
+    Practices,
     Templates,
     Variants,
     architectures,
@@ -55,6 +56,7 @@ def verify(
     model: Models = None,
     variant: Variants = None,
     family: Families = None,
+    practice: Practices = None,
     out: Out = None,
     templates: Templates = None,
     covering: Annotated[
@@ -208,7 +210,7 @@ def verify(
 
     catalogue = catalogues.of(settings)
     if path:
-        if select_all or model or variant or family or covering is not None:
+        if select_all or model or variant or family or practice or covering is not None:
             raise ConfigError("paths and a selection exclude each other")
         candidates = run.from_paths(catalogue, path, settings.out, *_claims(catalogue, claimed, as_model))
     else:
@@ -216,9 +218,9 @@ def verify(
             if value is not None:
                 raise ConfigError(f"{option} needs a path: rendered files are checked against what lrgen rendered")
         if covering is not None:
-            pairs = _covered(catalogue, settings, covering, model, bool(select_all or variant or family))
+            pairs = _covered(catalogue, settings, covering, model, bool(select_all or variant or family or practice))
         else:
-            pairs = select(catalogue, settings, select_all, model, variant, family)
+            pairs = select(catalogue, settings, select_all, model, variant, family, practice)
         candidates = run.from_selection(catalogue, pairs, settings.out)
     check_given(given, candidates)
     if since:

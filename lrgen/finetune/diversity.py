@@ -55,7 +55,7 @@ def names_of(catalogue: Catalogue) -> set[str]:
     They also occur at the start of a sentence, and titles without their article.
     """
     texts = {text for network in catalogue.architectures for text in (network.title, network.summary, network.name)}
-    for variant in catalogue.variants:
+    for variant in catalogue.schedules:
         texts |= {variant.title, wording.summary(variant), variant.formula, variant.name, variant.key}
         texts |= {wording.marked(parameter.meaning) for parameter in variant.hyperparameters}
     texts |= {text for family in catalogue.families for text in (family.title, wording.marked(family.summary))}

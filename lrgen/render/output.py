@@ -164,6 +164,7 @@ def _identity(architecture: Architecture, variant: Variant) -> dict[str, Any]:
         "unit": variant.unit.value,
         "hyperparameters": variant.defaults,
         "equivalent_to": variant.equivalent_to,
+        **({"practice": variant.practice.name, "schedule": variant.schedule} if variant.practice else {}),
     }
 
 

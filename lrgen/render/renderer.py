@@ -28,7 +28,7 @@ from lrgen import limited, old_names
 from lrgen.catalogue import SHIPPED, Catalogue
 from lrgen.errors import CatalogueError, OutputError, first_line
 from lrgen.files import write_atomically
-from lrgen.records import Architecture, Metric, Part, Parts, RenderedFile, Unit, Variant
+from lrgen.records import Architecture, Hyperparameter, Metric, Part, Parts, Practice, RenderedFile, Unit, Variant
 
 _WIDTH = 88
 _LONGEST = 1_000_000  # characters of a fragment
@@ -62,6 +62,7 @@ class Renderer:
             keep_trailing_newline=True,
         )
         self._jinja.filters["number"] = _number
+        self._jinja.filters["paragraph"] = _paragraph
         self._fragments: dict[tuple[str, ...], Fragment] = {}
         self._blocks_of: dict[str, tuple[set[str], set[str]]] = {}
 
@@ -79,6 +80,11 @@ class Renderer:
             problem = "declared and never read" if wrong in declared else "read and not declared"
             place = f"variant {variant.number}: hyperparameter {wrong} is {problem} in {variant.template}"
             raise CatalogueError(f"{place}{old_names.hint(wrong, declared)}")
+        if variant.practice:
+            unread = variant.practice.defaults.keys() - set(_READ.findall(parts.training.code))
+            if unread:
+                place = f"practice {variant.practice.name}: hyperparameter {min(unread)}"
+                raise CatalogueError(f"{place} is declared and never read in {variant.practice.template}")
         text = self.compose(parts)
         return RenderedFile(architecture, variant, text, hashlib.sha256(text.encode()).hexdigest())
 
@@ -117,22 +123,17 @@ class Renderer:
 
     def _schedule(self, variant: Variant) -> Fragment:
         template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
+        key = ("schedule", str(variant.schedule or variant.number))
         if self._limits and variant.curves_folder is not None:
-            return self._in_limits(template, ("schedule", str(variant.number)), variant)
-        parameters = {parameter.name: parameter for parameter in variant.hyperparameters}
-
-        def prm(name: str) -> str:
-            if name not in parameters:
-                wrong = f"the variant declares no hyperparameter '{name}'{old_names.hint(name, parameters)}"
-                raise CatalogueError(f"{template}: {wrong} (variant {variant.number})")
-            return f'prm.get("{name}", {parameters[name].text})'
-
-        return self._fragment(
-            ("schedule", str(variant.number)),
-            template,
-            {"prm": prm, "has": parameters.__contains__, "title": variant.title, **variant.constants},
-            formatted,
-        )
+            return self._in_limits(template, key, variant)
+        names = {parameter.name for parameter in variant.hyperparameters}
+        values = {
+            "prm": _reader(f"{template} (variant {variant.number})", variant.hyperparameters),
+            "has": names.__contains__,
+            "title": variant.title,
+            **variant.constants,
+        }
+        return self._fragment(key, template, values, formatted)
 
     def _network(self, architecture: Architecture) -> Fragment:
         if self._limits and is_own(architecture):
@@ -162,11 +163,14 @@ class Renderer:
             "exempt": _exempt(network),
             "optimizer": variant.optimizer,
             "scheduler_class": returns[1] if variant.per_batch else "",
+            "states": _states(variant.practice),
+            **(variant.practice.constants if variant.practice else {}),
         }
-        key = ("training", template, repr(values))
+        declared = variant.practice.hyperparameters if variant.practice else ()
+        key = ("training", template, repr((values, declared)))
         if key not in self._fragments:
             self._check_blocks((_LOOP, *base.values(), template))
-        return self._fragment(key, template, values, _formatted_methods)
+        return self._fragment(key, template, {**values, "prm": _reader(template, declared)}, _formatted_methods)
 
     def _check_blocks(self, templates: Iterable[str]) -> None:
         """Require each template to exist and to override blocks of the previous ones; Jinja ignores any other block."""
@@ -267,6 +271,32 @@ def _axes(architecture: Architecture, variant: Variant) -> Iterator[tuple[str, s
         yield "metric", f"{unit.value}_{variant.metric.value}"
     if recipe.clip_norm:
         yield "clip", "norm"
+    if variant.practice:
+        yield variant.practice.kind.value, variant.practice.template
+
+
+def _reader(template: str, declared: Iterable[Hyperparameter]) -> Callable[[str], str]:
+    """The function ``prm`` of a template: the expression that reads a hyperparameter that is declared."""
+    parameters = {parameter.name: parameter for parameter in declared}
+
+    def prm(name: str) -> str:
+        if name not in parameters:
+            wrong = f"the variant declares no hyperparameter '{name}'{old_names.hint(name, parameters)}"
+            raise CatalogueError(f"{template}: {wrong}")
+        return f'prm.get("{name}", {parameters[name].text})'
+
+    return prm
+
+
+def _states(practice: Practice | None) -> str:
+    """The states of a checkpoint in words: ``the network, the optimizer and the scheduler``."""
+    *words, last = ["the network", "the optimizer", "the scheduler", *(practice.states.values() if practice else ())]
+    return f"{', '.join(words)} and {last}"
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of the docstring of a method, which black does not wrap."""
+    return textwrap.fill(text, _WIDTH, initial_indent=8 * " ", subsequent_indent=8 * " ")
 
 
 @functools.cache
@@ -401,10 +431,11 @@ def _hyperparameters(names: frozenset[str]) -> str:
 
 
 def _docstring(architecture: Architecture, variant: Variant) -> str:
-    first = f"{architecture.title} trained with {variant.title}."
+    first = f"{architecture.title} trained with {variant.full_title}."
     if len(first) + 3 > _WIDTH:
         raise CatalogueError(f"variant {variant.number}: title: too long for one line with {architecture.title}")
-    return f"{first}\n\n{_wrapped(f'{variant.summary} {_advances(variant)}')}\n"
+    practice = f"\n{_wrapped(variant.practice.summary)}\n" if variant.practice else ""
+    return f"{first}\n\n{_wrapped(f'{variant.summary} {_advances(variant)}')}\n{practice}"
 
 
 def _advances(variant: Variant) -> str:

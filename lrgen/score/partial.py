@@ -89,7 +89,7 @@ def _plain(variant: Variant, catalogue: Catalogue) -> Variant | None:
     return next(
         (
             other
-            for other in catalogue.variants
+            for other in catalogue.schedules
             if (other.family, other.unit, other.metric, other.layerwise)
             == (variant.family, variant.unit, variant.metric, variant.layerwise)
         ),

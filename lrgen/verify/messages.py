@@ -147,6 +147,12 @@ class Forward(Message):
     type: Name
 
 
+class Dtypes(Message):
+    """The dtypes of the real numbers of a network: ``output``, ``parameters``, ``buffers`` and ``optimizer``."""
+
+    dtypes: Annotated[dict[Name, Annotated[list[Name], Field(max_length=20)]], Field(max_length=10)]
+
+
 class Order(Message):
     """Parameters in the order of their first use."""
 

@@ -186,7 +186,7 @@ def test_the_lists_of_models_and_classes_are_those_of_the_upstream_generator():
 def test_the_scheduler_types_have_every_schedule_once(catalogue):
     """``SCHEDULER_TYPES`` maps each family to the names of its schedules."""
     names = [name for names in package.SCHEDULER_TYPES.values() for name in names]
-    assert sorted(names) == sorted(variant.name for variant in catalogue.variants)
+    assert sorted(names) == sorted(variant.name for variant in catalogue.schedules)
     assert {"step", "polynomial", "cosine", "cyclic"} <= set(package.SCHEDULER_TYPES)
 
 
@@ -519,7 +519,7 @@ def test_hyperparameters_are_those_of_the_recipe_and_the_schedule(catalogue):
 
 def test_the_defaults_of_every_schedule_are_valid(catalogue):
     """validate_hyperparams accepts what get_hyperparams returns for each schedule."""
-    for variant in catalogue.variants:
+    for variant in catalogue.schedules:
         assert package.validate_hyperparams(package.get_hyperparams(variant.name), scheduler_name=variant.name) == (
             True,
             "",

@@ -748,7 +748,7 @@ def test_only_confirmed_papers_are_cited(catalogue):
 def test_there_are_150_curves_in_12_families(catalogue):
     """The catalogue has twelve families and at least 150 distinct curves, without equivalents."""
     assert len(catalogue.families) == 12
-    assert sum(variant.equivalent_to is None for variant in catalogue.variants) >= 150
+    assert sum(variant.equivalent_to is None for variant in catalogue.schedules) >= 150
 
 
 def test_every_scheduler_of_torch_is_in_the_catalogue():
@@ -794,7 +794,7 @@ def test_every_variant_is_documented(catalogue):
         for parameter in variant.hyperparameters:
             assert 0 <= parameter.low < parameter.high <= 1, (variant.key, parameter.name)
             assert parameter.meaning[0].islower() or parameter.meaning[0].isdigit(), (variant.key, parameter.name)
-    own = [variant for variant in catalogue.variants if variant.equivalent_to is None]
+    own = [variant for variant in catalogue.schedules if variant.equivalent_to is None]
     descriptions = Counter((variant.summary, variant.formula, tuple(variant.defaults.items())) for variant in own)
     assert max(descriptions.values()) == 1
 
@@ -820,10 +820,10 @@ def test_the_shipped_numbers_have_no_gaps(tmp_path, monkeypatch):
     shutil.copytree(catalogues.SHIPPED, tmp_path / "templates")
     monkeypatch.setattr(loader, "SHIPPED", tmp_path / "templates")
     last = max(variant.number for variant in catalogues.load().variants)
-    for path in (tmp_path / "templates").rglob("family.toml"):
+    for path in (tmp_path / "templates").rglob("practices.toml"):
         path.write_text(path.read_text().replace(f"number = {last}\n", f"number = {last + 1}\n"))
     with pytest.raises(
-        CatalogueError, match=rf"/family\.toml: number: {last + 1} leaves a gap, there is no variant {last}$"
+        CatalogueError, match=rf"/practices\.toml: number: {last + 1} leaves a gap, there is no variant {last}$"
     ):
         catalogues.load()
 

@@ -36,7 +36,7 @@ def test_pairwise_covers_each_architecture_with_every_trait(count):
         variants = [variant for other, variant in pairs if other.name == architecture.name]
         assert len({variant.number for variant in variants}) == len(variants)
         assert {variant.family for variant in variants} == {family.name for family in catalogue.families}
-        assert {variant.unit for variant in variants} == {variant.unit for variant in catalogue.variants}
+        assert {variant.unit for variant in variants} == {variant.unit for variant in catalogue.schedules}
         assert any(variant.layerwise for variant in variants)
         assert any(variant.optimizer for variant in variants)
 
@@ -45,7 +45,7 @@ def test_pairwise_over_38_architectures_covers_every_variant():
     """The variants take turns: with 38 architectures each variant is in the cover."""
     catalogue = with_architectures(38)
     pairs = cover(catalogue, "pairwise", catalogue.architectures)
-    assert {variant.number for _, variant in pairs} == {variant.number for variant in catalogue.variants}
+    assert {variant.number for _, variant in pairs} == {variant.number for variant in catalogue.schedules}
 
 
 @pytest.mark.parametrize("kind", COVERS)

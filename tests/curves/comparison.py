@@ -21,7 +21,7 @@ BASE_RATES = (1e-4, 0.1, 1.0)
 @cache
 def variants() -> dict[int, Variant]:
     """The variants of the catalogue by number."""
-    return {variant.number: variant for variant in catalogue.load().variants}
+    return {variant.number: variant for variant in catalogue.load().schedules}
 
 
 def key(number: int) -> str:

@@ -12,7 +12,7 @@ from lrgen.curves import pairs
 from lrgen.errors import CatalogueError
 from lrgen.records import Metric, PastEnd, Unit
 
-VARIANTS = {variant.number: variant for variant in catalogue.load().variants}
+VARIANTS = {variant.number: variant for variant in catalogue.load().schedules}
 STEP_DRIVEN = [variant for variant in VARIANTS.values() if variant.unit is not Unit.METRIC]
 METRIC_DRIVEN = [variant for variant in VARIANTS.values() if variant.unit is Unit.METRIC]
 HOLDING = [variant for variant in STEP_DRIVEN if variant.past_end is PastEnd.HOLD]

@@ -19,7 +19,7 @@ LOSSES = tuple(2.3 - 0.1 * min(epoch, 12) - 0.3 * (epoch >= 50) + 0.05 * (epoch 
 @pytest.fixture(scope="module")
 def nearest() -> Nearest:
     """The search among the shipped schedules."""
-    return Nearest(catalogues.load().variants)
+    return Nearest(catalogues.load().schedules)
 
 
 def reductions(patience: int, factor: float) -> list[float]:
@@ -137,7 +137,7 @@ def test_what_is_no_curve_has_no_nearest_schedule(nearest, rates):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "variant",
-    [v for v in catalogues.load().variants if not (v.layerwise or v.optimizer or v.equivalent_to)],
+    [v for v in catalogues.load().schedules if not (v.layerwise or v.optimizer or v.equivalent_to)],
     ids=lambda variant: variant.name,
 )
 def test_every_schedule_is_nearest_to_itself(nearest, variant):

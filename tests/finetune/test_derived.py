@@ -30,7 +30,7 @@ def row_of(catalogue, task, number=1, scope=Scope.FILE, **fields):
 
 def test_every_schedule_has_cases_on_its_curve(catalogue):
     """Each schedule has four cases with its defaults and one with other hyperparameters, all on its curve."""
-    for variant in catalogue.variants:
+    for variant in catalogue.schedules:
         cases = checker.cases(variant)
         *defaults, other = cases
         assert [case["prm"] for case in defaults] == [{"lr": 0.1}] * 4
@@ -57,7 +57,7 @@ def test_every_schedule_has_cases_on_its_curve(catalogue):
 
 def test_the_case_with_other_hyperparameters_has_other_rates(catalogue):
     """With the defaults, a schedule that has hyperparameters leaves the case that changes them."""
-    for variant in catalogue.variants:
+    for variant in catalogue.schedules:
         case = checker.cases(variant)[-1]
         given = {"metrics": case.get("metrics"), "depths": case.get("depths")}
         defaults = curves.rates(variant, case["steps"], case["horizon"], case["prm"]["lr"], **given)
@@ -154,7 +154,7 @@ def test_the_difficulty_follows_from_task_and_schedule(catalogue, task, number, 
 def test_every_difficulty_occurs_in_every_kind_of_code_task(catalogue):
     """Each task about code has rows of at least two difficulties, so that a curriculum can select."""
     for task in KINDS.keys() - {"prompts"}:
-        assert len({difficulty(task, variant) for variant in catalogue.variants}) >= 2
+        assert len({difficulty(task, variant) for variant in catalogue.schedules}) >= 2
 
 
 def test_abilities_and_points_are_documented():

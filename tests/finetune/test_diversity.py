@@ -72,6 +72,6 @@ def test_the_texts_of_the_catalogue_are_names(catalogue):
     first, *others = [
         f"Train {network.title} with {variant.title}. {variant.title[0].upper()}{variant.title[1:]} is this: "
         f"{wording.summary(variant)} {network.summary} {variant.formula}"
-        for network, variant in zip(catalogue.architectures, catalogue.variants, strict=False)
+        for network, variant in zip(catalogue.architectures, catalogue.schedules, strict=False)
     ]
     assert {diversity.skeleton(text, names) for text in others} == {diversity.skeleton(first, names)}

@@ -64,7 +64,7 @@ def test_held_out_by_both_is_a_test_of_its_own(catalogue, files, context, tmp_pa
 def test_every_task_has_rows_in_every_split_that_can_have_some(catalogue, context, tmp_path, held_out):
     """All tasks, mutants and traces included, train and are tested, also where few rows are asked for."""
     networks = dict.fromkeys([held_out, "ResNet", "SqueezeNet"])
-    files = tuple(verified(catalogue, variant.number, name) for name in networks for variant in catalogue.variants)
+    files = tuple(verified(catalogue, variant.number, name) for name in networks for variant in catalogue.schedules)
     counted = tally(
         catalogue, files, tmp_path, context, OF_FILES, holdout_architectures=(held_out,), limit=40 * len(OF_FILES)
     )

@@ -38,7 +38,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def task_input(catalogue: Catalogue) -> TaskInput:
     """The files of sixty schedules."""
-    return corpus.task_input(catalogue, [variant.number for variant in catalogue.variants[:60]])
+    return corpus.task_input(catalogue, [variant.number for variant in catalogue.schedules[:60]])
 
 
 class Pairs:

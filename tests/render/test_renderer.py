@@ -747,7 +747,7 @@ def test_lemurs_identity_of_every_file_is_unique(grid, rendered):
 def test_no_two_schedules_have_the_same_code(catalogue):
     """Any two variants differ in the code of the schedule or in the unit."""
     renderer = Renderer(catalogue)
-    codes = Counter((renderer.schedule(variant), variant.unit) for variant in catalogue.variants)
+    codes = Counter((renderer.schedule(variant), variant.unit) for variant in catalogue.schedules)
     assert [code for code, count in codes.items() if count > 1] == []
 
 

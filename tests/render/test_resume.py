@@ -22,7 +22,7 @@ from lrgen.verify.checks.reference import metrics_of
 from tests.mutation import Tiny
 
 TINY = Tiny()
-VARIANTS = TINY.catalogue.variants
+VARIANTS = TINY.catalogue.schedules
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
 
 HORIZON, STEPS = 20, 26

@@ -26,7 +26,7 @@ from lrgen.verify.session import Place, Session
 from tests.mutation import Tiny
 
 TINY = Tiny()
-VARIANTS = TINY.catalogue.variants
+VARIANTS = TINY.catalogue.schedules
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key, scope="module")
 
 

@@ -14,7 +14,7 @@ from lrgen.errors import CatalogueError
 from lrgen.records import Metric, Unit
 from lrgen.render.renderer import Renderer
 
-CHOICES = sorted(path.relative_to(SHIPPED).as_posix() for path in (SHIPPED / "training").glob("*/*"))
+CHOICES = sorted(path.relative_to(SHIPPED).as_posix() for path in (SHIPPED / "training").glob("*/*.py.jinja"))
 
 ARCHITECTURE = """title = "Linear"
 summary = "A linear classifier of the pixels."
@@ -104,7 +104,10 @@ def own(tmp_path: Path) -> Path:
 def render_every_choice(catalogue: Catalogue) -> None:
     """Render every architecture with each kind of schedule, and with every combination of metric and cadence."""
     traits = ("unit", "cadence", "metric", "layerwise", "optimizer")
-    kinds = {tuple(getattr(variant, name) for name in traits): variant for variant in catalogue.variants}
+    kinds = {
+        (*(getattr(variant, name) for name in traits), repr(variant.practice)): variant
+        for variant in catalogue.variants
+    }
     variants = list(kinds.values())
     by_metric = next(variant for variant in variants if variant.unit is Unit.METRIC)
     for cadence in (Unit.EPOCH, Unit.BATCH):

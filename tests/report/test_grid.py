@@ -24,7 +24,7 @@ def test_outcomes_are_counted_by_network_and_family(catalogue):
         row("ResNet", other.key, Status.TIMED_OUT),
         row("my_net", "file-0123abcd", Status.UNCLAIMED),
     ]
-    cells = {(cell["model_name"], cell["family"]): cell for cell in grid(rows, catalogue.variants)}
+    cells = {(cell["model_name"], cell["family"]): cell for cell in grid(rows, catalogue.schedules)}
     assert cells.keys() == {("ResNet", first.family), ("ResNet", other.family)}
     assert (cells["ResNet", first.family]["passed"], cells["ResNet", first.family]["all"]) == (1, 1)
     assert cells["ResNet", other.family]["schedules"] == [other.key]
@@ -35,7 +35,7 @@ def test_the_table_fits_100_columns(lrgen, catalogue):
     store = Store("sqlite:///grid.db")
     renderer, settings = Renderer(catalogue), VerifySettings(stage=Stage.SCHEDULE)
     longest = max(catalogue.architectures, key=lambda architecture: len(architecture.name))
-    variants = {variant.family: variant for variant in catalogue.variants}
+    variants = {variant.family: variant for variant in catalogue.schedules}
     candidates = [
         candidate_of(Path(f"{variant.key}.py"), renderer.render(longest, variant).text.encode(), longest, variant)
         for variant in variants.values()

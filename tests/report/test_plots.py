@@ -16,7 +16,7 @@ from lrgen.errors import OutputError, ParameterError
 from lrgen.records import Metric, Unit
 from lrgen.report import plots
 
-VARIANTS = catalogues.load().variants
+VARIANTS = catalogues.load().schedules
 LAST_OF_FAMILIES = [family.variants[-1] for family in catalogues.load().families]
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
 LAYERWISE = next(variant for variant in VARIANTS if variant.layerwise)

@@ -17,7 +17,7 @@ NUMBERS = (1, 3, 19, 31, 37, 38, 160, 172, 177)
 @pytest.fixture(scope="module")
 def files(catalogue) -> list[VerifiedFile]:
     """Every schedule with ResNet, and some with other models."""
-    files = list(corpus.task_input(catalogue, [variant.number for variant in catalogue.variants]).files)
+    files = list(corpus.task_input(catalogue, [variant.number for variant in catalogue.schedules]).files)
     return files + [
         corpus.verified(catalogue, number, model) for model in ("AlexNet", "SqueezeNet") for number in NUMBERS
     ]

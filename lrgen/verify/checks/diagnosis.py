@@ -132,7 +132,7 @@ def metrics_given(observation: Observation) -> Array:
 @functools.cache
 def _catalogue() -> Nearest:
     """The search among the shipped schedules."""
-    return Nearest(catalogue.load().variants)
+    return Nearest(catalogue.load().schedules)
 
 
 def findings(observation: Observation, unit: Unit | None) -> Iterator[str]:

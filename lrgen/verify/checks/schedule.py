@@ -10,7 +10,7 @@ import json
 import numpy as np
 
 from lrgen.records import Stage, Variant
-from lrgen.verify.checks import learn_trace, make_scheduler_trace, own_schedule
+from lrgen.verify.checks import learn_trace, make_scheduler_trace, own_schedule, practices
 from lrgen.verify.checks.cases import BASE_LR
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
@@ -34,6 +34,7 @@ def run(examination: Examination) -> None:
         raise CheckFailure(f"the file defines no function make_scheduler, which {variant.label} is checked with")
     traces = make_scheduler_trace.run(examination)
     learn_trace.run(examination)
+    practices.check(examination)
     examination.trace = digest_of(variant, traces)
 
 

@@ -4,10 +4,11 @@ import contextlib
 import inspect
 import math
 import types
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .optimizers import settings_of
@@ -107,7 +108,7 @@ def _members(value: Any) -> list[Any]:
 
 
 def _is_scheduler(value: object) -> bool:
-    return callable(getattr(value, "step", None)) and not isinstance(value, (Optimizer, type))
+    return callable(getattr(value, "step", None)) and not isinstance(value, (Optimizer, type, torch.amp.GradScaler))
 
 
 def state_of(schedulers: list[Any]) -> str:
@@ -143,3 +144,9 @@ def result_of(result: object) -> dict[str, Any]:
 def storable(text: str) -> str:
     """Text whose lone surrogates are escaped: JSON can carry them, but they are no characters."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def dtypes_of(values: Iterable[object]) -> list[str]:
+    """The names of the dtypes of those tensors that hold real numbers."""
+    dtypes = {value.dtype for value in values if isinstance(value, Tensor) and value.is_floating_point()}
+    return sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)

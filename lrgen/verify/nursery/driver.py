@@ -31,6 +31,7 @@ from . import interfaces, wire
 from .describe import (
     criterion_of,
     criterion_report,
+    dtypes_of,
     global_state,
     groups_of,
     optimizer_report,
@@ -47,8 +48,8 @@ from .observation import Observations
 from .optimizers import optimizer_of
 from .prm import Prm, read_of
 from .raised import explained, line_of
-from .resuming import restore, restore_without_scheduler
-from .saved import saved
+from .resuming import further_states, restore, restore_without_scheduler
+from .saved import loaded, saved
 from .traces import Traces
 from .training import Training, trace_alone
 from .watch import digest_of
@@ -309,10 +310,18 @@ class Driver(Training, Traces, GivenWeights, Observations, Functions):
             part = getattr(built, name, None)
             if part is not None and hasattr(part, "state_dict"):
                 states[name] = part.state_dict()
+        for name, part in further_states(built).items():
+            with contextlib.suppress(Exception):  # what is no state of tensors and numbers is left out
+                state = part.state_dict()
+                loaded(saved(state))
+                states[name] = state
         return {"parts": sorted(states)}, [saved(states)]
 
-    def do_restore(self, arrays: Arrays, net: str, total_steps: int | None) -> Answer:
-        """Set up a new network and load the states of an interrupted run, as docs/resuming.md says."""
+    def do_restore(self, arrays: Arrays, net: str, total_steps: int | None, growing: bool = False) -> Answer:
+        """Set up a new network and load the states of an interrupted run, as docs/resuming.md says.
+
+        A gradient scaler that is ``growing`` doubles its scale after the next update.
+        """
         built, prm = self.nets[net], self.prms[net]
         states = torch.load(io.BytesIO(arrays[0].tobytes()), weights_only=True)
         if "scheduler" in states:
@@ -320,7 +329,35 @@ class Driver(Training, Traces, GivenWeights, Observations, Functions):
             restore(built, self.make_scheduler, total_steps, prm, states)
         else:
             restore_without_scheduler(built, prm, states)
+        for name, part in further_states(built).items():
+            if name in states:
+                if growing and "_growth_tracker" in states[name]:
+                    states[name]["_growth_tracker"] = states[name]["growth_interval"] - 1
+                part.load_state_dict(states[name])
         return self._set_up(built, prm)
+
+    def do_set_up_elsewhere(
+        self, arrays: Arrays, device: str, shape: list[int], classes: int, prm: dict[str, Any]
+    ) -> Answer:
+        """Build a ``Net`` on another device, and call its ``train_setup``."""
+        assert self.module is not None
+        self.module.Net(tuple(shape), (classes,), prm, torch.device(device)).train_setup(prm)
+        return {}
+
+    def do_dtypes(self, arrays: Arrays, net: str) -> Answer:
+        """The dtypes of the output of the forward pass for images, and of the real numbers that a network keeps."""
+        built = self.nets[net]
+        built.eval()
+        with torch.no_grad():
+            output = built(torch.from_numpy(arrays[0]).to(self.device))
+        kept = [value for of_one in optimizer_of(built).state.values() for value in of_one.values()]
+        parts = {
+            "output": [output],
+            "parameters": list(built.parameters()),
+            "buffers": list(built.buffers()),
+            "optimizer": kept,
+        }
+        return {"dtypes": {name: dtypes_of(values) for name, values in parts.items()}}
 
     def do_load_weights(self, arrays: Arrays, net: str) -> Answer:
         """Load the state of a network alone, from what ``save`` or a watched ``learn`` returned."""

@@ -26,9 +26,13 @@ class Gradients:
     nets: dict[str, Any]
     training: Batches | None
 
-    def precision(self, autocast: bool) -> torch.autocast:
-        """The cache of autocast is disabled, because it would keep the weights from before the first update."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=autocast, cache_enabled=False)
+    def precision(self, autocast: bool | str) -> torch.autocast:
+        """Autocast to a dtype by name (True: to bfloat16), or to none.
+
+        Its cache is disabled, because it would keep the weights from before the first update.
+        """
+        dtype = getattr(torch, autocast) if isinstance(autocast, str) else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=bool(autocast), cache_enabled=False)
 
     def do_gradient(
         self,
@@ -36,10 +40,11 @@ class Gradients:
         net: str,
         seed: int,
         train: bool | None = True,
-        autocast: bool = False,
+        autocast: bool | str = False,
         factors: list[float] | None = None,
         smoothing: float | None = None,
         steps: Sequence[float] = (),
+        scale: float = 1.0,
     ) -> Answer:
         """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter.
 
@@ -51,6 +56,7 @@ class Gradients:
             factors: of the loss at each tensor of the output; by default the output is what the criterion takes.
             smoothing: computes torch's cross entropy with this label smoothing instead of the file's criterion.
             steps: the change of the loss in proportion to itself that the gradient promises of a step.
+            scale: the factor of the loss before it is differentiated, by which its gradients are divided again.
 
         There are none where the output is no tensor and no factors are given.
         """
@@ -76,7 +82,11 @@ class Gradients:
                 leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
                 parts = zip(factors, leaves, strict=True)
                 loss = torch.stack([factor * criterion(leaf, labels) for factor, leaf in parts if factor]).sum()
-        loss.backward()
+        (loss * scale).backward()
+        if scale != 1.0:
+            for parameter in built.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.div_(scale)
         watched = Watch(built, arrays[2], arrays[3], True, set())
         sampled, present, norm = watched.gradients()
         value = float(loss.detach())

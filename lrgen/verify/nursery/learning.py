@@ -63,6 +63,7 @@ class Learning(States):
         same: bool = False,
         shuffle: int | None = None,
         keep: int | None = None,
+        overflowing: list[int] | None = None,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
@@ -79,6 +80,7 @@ class Learning(States):
             same: the images and labels are those of the call before, and not among the arrays.
             shuffle: the seed of a loader that shuffles the images.
             keep: the batch before which the state of the network is kept, as ``batch``.
+            overflowing: batches in which the stand-in sends infinite gradients.
         """
         if not same:
             self.shown[net] = [torch.from_numpy(array).to(self.device) for array in arrays[:2]]
@@ -89,6 +91,7 @@ class Learning(States):
         watch_of = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()), digests=digests) if watch else None
         if stand_in is not None:
             stand_in.silent = silent
+            stand_in.overflowing = frozenset(overflowing or ())
 
         def asked(index: int) -> None:
             if index == keep and "batch" not in self.states:

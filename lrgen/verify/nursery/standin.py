@@ -5,6 +5,7 @@ backward pass gives each parameter s times a pattern (``pattern``), where s is t
 arrives at the logits with a drawn direction: a loss that is scaled, or that comes from other labels, shows in s.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def direction(seed: int, leaf: int, rows: int, width: int) -> np.ndarray[Any, An
 class StandIn:
     """The stand-in of a network; if it is ``silent``, it sends gradients of zero.
 
+    In batches that are ``overflowing`` it sends infinite gradients, as those of a loss that is scaled too far are.
     ``incoming`` collects, per backward pass, the batch and the gradients that arrive at the leaves.
     """
 
@@ -53,6 +55,7 @@ class StandIn:
         self._counts = [parameter.numel() for parameter in self._parameters]
         self._seed = self._batch = 0
         self.silent = False
+        self.overflowing: frozenset[int] = frozenset()
         self.incoming: list[tuple[int, list[Tensor]]] = []
 
     @property
@@ -94,6 +97,8 @@ class StandIn:
             for leaf, gradient in zip(leaves, arrived, strict=True)
         )
         whole = torch.from_numpy(Pattern(self._seed, self._counts).whole()).mul_(0.0 if self.silent else scale)
+        if self._batch in self.overflowing:
+            whole.fill_(math.inf)
         parts = whole.split(self._counts)  # type: ignore[no-untyped-call]  # torch does not annotate it
         return [parts[index].view(self._parameters[index].shape).to(self._parameters[index]) for index in self._trained]
 

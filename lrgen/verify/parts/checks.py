@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lrgen.records import Candidate, PartEvidence, Parts, Stage
 from lrgen.verify.candidate import candidate_of
-from lrgen.verify.checks import contract, learn_trace, make_scheduler_trace, syntax, wiring
+from lrgen.verify.checks import contract, learn_trace, make_scheduler_trace, practices, syntax, wiring
 from lrgen.verify.checks.draw import draw_for
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
@@ -114,6 +114,7 @@ class PartChecks:
             syntax.run(host)
             contract.run(host)
             learn_trace.run(host)
+            practices.check(host)
         except CheckFailure as failure:
             raise CheckFailure(f"on {_HOST}: {failure}") from failure
         finally:

@@ -46,9 +46,9 @@ _TENSORS = _words(
 )
 _TORCH = _TENSORS | _words(
     """
-    Generator Size Tensor bfloat16 bool channels_last complex64 contiguous_format device double dtype enable_grad
-    finfo float float16 float32 float64 half iinfo inf inference_mode int int16 int32 int64 int8 is_grad_enabled
-    is_tensor long memory_format nan no_grad pi preserve_format short strided uint8
+    Generator Size Tensor autocast bfloat16 bool channels_last complex64 contiguous_format device double dtype
+    enable_grad finfo float float16 float32 float64 half iinfo inf inference_mode int int16 int32 int64 int8
+    is_grad_enabled is_tensor long memory_format nan no_grad pi preserve_format short strided uint8
     """
 )
 STRICT_MODULES: dict[str, frozenset[str]] = {
@@ -67,9 +67,9 @@ STRICT_MODULES: dict[str, frozenset[str]] = {
     "torch.optim.swa_utils": _words("AveragedModel SWALR get_ema_* get_swa_* update_bn"),
     "torch.utils.data": _words("[A-Z]*"),
     "torch.utils.checkpoint": _words("checkpoint checkpoint_sequential"),
-    "torch.amp": _words("GradScaler autocast"),
+    "torch.amp": _words("GradScaler autocast is_autocast_available"),
     "torch.autograd": _words("grad"),
-    "torch.cuda": _words("is_available"),
+    "torch.cuda": _words("is_available is_bf16_supported"),
     "torch.distributions": _words("[A-Z]*"),
     "torch.fft": _words("[a-z]*"),
     "torch.linalg": _words("[a-z]*"),

@@ -13,7 +13,7 @@ from lrgen.finetune import wording
 from lrgen.finetune.instructions import schedule
 from lrgen.records import PastEnd, Unit
 
-VARIANTS = catalogues.load().variants
+VARIANTS = catalogues.load().schedules
 A_VARIANT = st.sampled_from(VARIANTS)
 CHANCE = st.integers().map(random.Random)
 NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?(?:/\d+)?%?"

@@ -30,7 +30,7 @@ def of_forms(catalogue, tmp_path_factory):
 
 def test_conversions_are_between_equivalents_in_both_directions(examples, full_input):
     """Each ordered pair of equivalents occurs once as a schedule, and as whole files of each architecture with both."""
-    root = {variant.number: variant.equivalent_to or variant.number for variant in full_input.catalogue.variants}
+    root = {variant.number: variant.equivalent_to or variant.number for variant in full_input.catalogue.schedules}
     pairs = [(a, b) for a, b in itertools.permutations(sorted(root), 2) if root[a] == root[b]]
     standalone = [example for example in examples if example.scope is Scope.SCHEDULE]
     assert sorted(tuple(file.variant.number for file in reversed(example.files)) for example in standalone) == pairs

@@ -68,7 +68,7 @@ def test_an_explanation_has_only_what_the_code_shows(examples, full_input):
 @pytest.mark.parametrize("layout", explain.LAYOUTS)
 def test_each_layout_states_each_schedule(layout, full_input):
     """All four layouts have the facts of every schedule."""
-    for variant in full_input.catalogue.variants:
+    for variant in full_input.catalogue.schedules:
         assert all(facts.of_schedule(variant, layout(variant)).values()), variant.key
 
 
@@ -76,7 +76,7 @@ def test_an_explanation_of_a_schedule_does_not_depend_on_the_network(examples, f
     """A standalone schedule has a few explanations; the prompt has no network."""
     standalone = [example for example in examples if example.scope is Scope.SCHEDULE]
     completions = {(example.files[0].variant.number, example.completion) for example in standalone}
-    assert len(completions) == len(standalone) == explain.PER_SCHEDULE * len(full_input.catalogue.variants)
+    assert len(completions) == len(standalone) == explain.PER_SCHEDULE * len(full_input.catalogue.schedules)
     assert not any("class Net" in example.prompt for example in standalone)
 
 

@@ -118,7 +118,7 @@ def test_more_rows_per_file_keep_the_first_ones(task, full_input):
 @every_task
 def test_an_instruction_has_no_number_or_name_of_the_catalogue(task, examples, full_input):
     """Neither prompt nor system's message names a schedule by its number or by its name in the catalogue."""
-    names = {variant.name for variant in full_input.catalogue.variants if "_" in variant.name}
+    names = {variant.name for variant in full_input.catalogue.schedules if "_" in variant.name}
     named = re.compile(rf"\b({'|'.join(sorted(names))})\b")
     for example in examples(task):
         text = f"{example.system}\n{example.prompt}"

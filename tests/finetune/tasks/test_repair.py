@@ -50,7 +50,7 @@ def task_input(tiny) -> TaskInput:
 @pytest.fixture(scope="module")
 def resnet(catalogue) -> Sequence[VerifiedFile]:
     """The files of ResNet with every schedule."""
-    return corpus.task_input(catalogue, [variant.number for variant in catalogue.variants]).files
+    return corpus.task_input(catalogue, [variant.number for variant in catalogue.schedules]).files
 
 
 @pytest.fixture(scope="module")

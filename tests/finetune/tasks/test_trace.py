@@ -29,7 +29,7 @@ TRACES = 20
 @pytest.fixture(scope="module")
 def task_input(catalogue) -> TaskInput:
     """The committed files: every schedule."""
-    return corpus.task_input(catalogue, [variant.number for variant in catalogue.variants])
+    return corpus.task_input(catalogue, [variant.number for variant in catalogue.schedules])
 
 
 @pytest.fixture(scope="module")

@@ -139,4 +139,4 @@ def test_an_instruction_identifies_the_schedule(instruct, full_input):
     files = [file for file in full_input.files if file.architecture.name == "ResNet"]
     for seed in range(20):
         made = [instruct(file, random.Random(seed)) for file in files]
-        assert len(set(made)) == len(made) == len(full_input.catalogue.variants)
+        assert len(set(made)) == len(made) == len(full_input.catalogue.schedules)

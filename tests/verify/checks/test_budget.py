@@ -59,7 +59,7 @@ def test_a_budget_applies_on_the_cpu_only(candidate):
 def test_a_schedule_that_is_low_and_rises_to_the_end_is_trained_for_twice_the_epochs(candidate):
     """It is a learning rate range test or a warm-up longer than training; no other schedule has more epochs."""
     doubled = set()
-    for variant in SHIPPED.variants:
+    for variant in SHIPPED.schedules:
         plan = training.plan_of(replace(candidate, variant=variant, prm={"lr": 0.01}), VerifySettings())
         assert plan.epochs in (5, 10)
         if plan.epochs == 10:
@@ -83,7 +83,7 @@ def test_a_budget_may_set_the_learning_rate(candidate):
     assert training.plan_of(slower, VerifySettings()).lr == pytest.approx(0.03)
 
 
-@pytest.mark.parametrize("variant", SHIPPED.variants, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", SHIPPED.schedules, ids=lambda variant: variant.name)
 def test_a_schedule_with_a_low_mean_has_a_higher_base_learning_rate(candidate, variant):
     """Its mean over the budget is half the budget's learning rate, or its maximum is three times that."""
     small = replace(candidate, variant=variant, budget=BUDGET, prm={"lr": BUDGET.lr})

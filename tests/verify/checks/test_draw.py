@@ -20,7 +20,7 @@ from lrgen.verify.checks.cases import Case, Run
 from lrgen.verify.checks.reference import wrong_depths
 
 SHA = "0123456789abcdef" * 4
-VARIANTS = load_catalogue().variants
+VARIANTS = load_catalogue().schedules
 SEEDS = st.integers(0, case_seed.CASE_SEED_LIMIT - 1)
 SHAS = st.text("0123456789abcdef", min_size=64, max_size=64)
 
@@ -34,7 +34,7 @@ def variant_of(catalogue: Catalogue, kind: str) -> Variant:
         "layer-wise": lambda v: v.layerwise,
         "loss": lambda v: v.metric is Metric.LOSS,
     }
-    return next(v for v in catalogue.variants if kinds[kind](v) and len(v.hyperparameters) >= 2)
+    return next(v for v in catalogue.schedules if kinds[kind](v) and len(v.hyperparameters) >= 2)
 
 
 def cases(variant: Variant, seed: int = 0, count: int = draw.CASES, sha256: str = SHA) -> list[Case]:

@@ -21,7 +21,7 @@ def one_of_every_other_family(catalogue: Catalogue) -> list[Variant]:
 @pytest.fixture(scope="module", params=["some", pytest.param("all", marks=pytest.mark.slow)])
 def variants(request: pytest.FixtureRequest, catalogue: Catalogue) -> Sequence[Variant]:
     """The variants that are examined."""
-    return catalogue.variants if request.param == "all" else one_of_every_other_family(catalogue)
+    return catalogue.schedules if request.param == "all" else one_of_every_other_family(catalogue)
 
 
 @pytest.fixture(scope="module")
