@@ -35,7 +35,7 @@ FAST = -m "not slow" --max-worker-restart 0 -o faulthandler_exit_on_timeout=true
 # The imports here are large: let Python keep its bytecode, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup verify verify-grid dataset dataset-large test test-all lemur integrations clients lint bench bench-gpu gpu-wheels docs golden lock clean
+.PHONY: setup verify verify-grid dataset dataset-large test test-all lemur integrations clients lint bench bench-gpu gpu-wheels docs schedules matrix golden lock clean
 
 setup: $(VENV)/.ready
 
@@ -144,6 +144,14 @@ gpu-wheels: setup
 
 docs: setup
 	$(BIN)/python -m docs.build
+
+# The generated modules of lrgen.schedules.
+schedules: setup
+	$(BIN)/python -m lrgen.render.library
+
+# Every schedule in every trainer; some: .venv/bin/python -m docs.anywhere NAME ...
+matrix: setup
+	$(BIN)/python -m docs.anywhere
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file requirements.lock

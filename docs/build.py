@@ -43,6 +43,7 @@ COMMANDS = (
     ("score", "compare"),
     ("export", "lemur"),
     ("export", "nngpt"),
+    ("export", "schedules"),
     ("import", "lemur"),
     ("model", "show"),
     ("model", "use"),

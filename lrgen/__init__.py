@@ -89,8 +89,8 @@ _MODULES = {
 
 def __getattr__(name: str) -> "Any":
     """Import the module of a name at the first access to the name."""
-    if name == "errors":  # a submodule: ``except lrgen.errors.StoreError`` needs no further import
-        return importlib.import_module("lrgen.errors")
+    if name in ("errors", "schedules"):  # ``except lrgen.errors.StoreError`` needs no further import
+        return importlib.import_module(f"lrgen.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'lrgen' has no attribute {name!r}")
     path = next((module for module, names in _MODULES.items() if name in names), "lrgen.api.const")

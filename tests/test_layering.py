@@ -202,7 +202,7 @@ def test_curves_import_numpy_alone(name):
         ("black", {"render"}),
         ("typer", {"cli"}),
         ("rich", {"cli"}),
-        ("torch", {"verify", "data", "cli", "rewards"}),  # rewards: tensors for OpenRLHF
+        ("torch", {"verify", "data", "cli", "rewards", "schedules"}),  # rewards: tensors for OpenRLHF
     ],
 )
 def test_a_library_is_imported_in_its_rooms_only(name, package, rooms):

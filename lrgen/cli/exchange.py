@@ -1,4 +1,4 @@
-"""``lrgen export`` and ``lrgen import``: results in the formats of LEMUR and NNGPT."""
+"""``lrgen export`` and ``lrgen import``: results in the formats of LEMUR and NNGPT, and schedules as a package."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -12,9 +12,9 @@ from lrgen import catalogue as catalogues
 from lrgen import config
 from lrgen.cli.options import AsJson, Database, Families, Models, Practices, Templates, Variants
 from lrgen.cli.printing import Progress, console, counted, print_json
-from lrgen.errors import NoResultError, UnknownNameError
+from lrgen.errors import NoResultError, ParameterError, UnknownNameError
 
-exports = typer.Typer(no_args_is_help=True, help="Export results for other programs.")
+exports = typer.Typer(no_args_is_help=True, help="Export results and schedules for other programs.")
 imports = typer.Typer(no_args_is_help=True, help="Import results of other programs.")
 
 Target = Annotated[Path, typer.Option("--out", help="Folder to create.", metavar="DIR")]
@@ -65,6 +65,37 @@ def export_nngpt(
     Example: lrgen export nngpt --out out/nngpt --model ResNet
     """
     _export("nngpt", out, model, variant, family, practice, dataset, files, templates, db, as_json)
+
+
+@exports.command("schedules")
+def export_schedules(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the package.", metavar="DIR")],
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option("--schedule", help="Schedule by name or number; repeatable. (default: all)", metavar="NAME"),
+    ] = None,
+    family: Families = None,
+    templates: Templates = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Export schedules as a package of your own: a function each, which imports torch and not lrgen.
+
+    Example: lrgen export schedules --out training/schedules --schedule wsd_linear
+    """
+    from lrgen.render import library
+
+    catalogue = catalogues.of(config.load({"templates": tuple(templates) if templates else None}))
+    chosen = [variant for variant in catalogue.select(schedule or (), family or ()) if variant.practice is None]
+    if not chosen:
+        raise ParameterError("nothing to export: a practice belongs to a training loop, only schedules are exported")
+    texts = library.standalone(catalogue, chosen)
+    written = library.write(out, texts, force=force)
+    names = [variant.name for variant in chosen]
+    if as_json:
+        print_json({"out": str(out), "written": written, "unchanged": len(texts) - written, "schedules": names})
+    else:
+        print(f"{counted(len(names), 'schedule')} in {out}: {counted(written, 'file')} written")
 
 
 @imports.command("lemur")

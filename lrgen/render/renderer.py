@@ -104,7 +104,7 @@ class Renderer:
         names = {name for part in codes for name in _READ.findall(part.code)} - {"epoch", "epoch_max"}
         return self._jinja.get_template("module.py.jinja").render(
             docstring=parts.docstring,
-            imports=_imports(frozenset(statement for part in codes for statement in part.imports)),
+            imports=import_block(frozenset(statement for part in codes for statement in part.imports)),
             hyperparameters=_hyperparameters(frozenset(names)),
             schedule=parts.schedule.code,
             network=parts.network.code,
@@ -114,12 +114,12 @@ class Renderer:
     def schedule(self, variant: Variant) -> str:
         """Return the code of a schedule with its imports, ready to paste into any project."""
         imports, code = self._schedule(variant)
-        return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
+        return f"{import_block(frozenset(imports))}\n\n\n{code}\n"
 
     def network(self, architecture: Architecture) -> str:
         """Return the code of a network with its imports: ``Net`` without the training methods."""
         imports, code = self._network(architecture)
-        return f"{_imports(frozenset(imports))}\n\n\n{code}\n"
+        return f"{import_block(frozenset(imports))}\n\n\n{code}\n"
 
     def _schedule(self, variant: Variant) -> Fragment:
         template = f"schedulers/{variant.family}/{variant.template}.py.jinja"
@@ -380,7 +380,7 @@ def _split_imports(text: str) -> tuple[tuple[str, ...], str]:
 
 
 @functools.cache
-def _imports(statements: frozenset[str]) -> str:
+def import_block(statements: frozenset[str]) -> str:
     """One sorted import block without duplicates: standard library first, then torch."""
     plain: set[str] = set()
     names: dict[str, set[str]] = {}
@@ -435,10 +435,10 @@ def _docstring(architecture: Architecture, variant: Variant) -> str:
     if len(first) + 3 > _WIDTH:
         raise CatalogueError(f"variant {variant.number}: title: too long for one line with {architecture.title}")
     practice = f"\n{_wrapped(variant.practice.summary)}\n" if variant.practice else ""
-    return f"{first}\n\n{_wrapped(f'{variant.summary} {_advances(variant)}')}\n{practice}"
+    return f"{first}\n\n{_wrapped(f'{variant.summary} {advances(variant)}')}\n{practice}"
 
 
-def _advances(variant: Variant) -> str:
+def advances(variant: Variant) -> str:
     if variant.metric is None or variant.cadence is None:
         return _ADVANCES[variant.unit]
     cadence = variant.cadence.value
@@ -452,5 +452,5 @@ def _wrapped(text: str) -> str:
 
 def clear_caches() -> None:
     """Clear the caches of this process; formatted code in the user's cache folder is kept."""
-    for function in (_black, _imports, _hyperparameters, _wrapped, _exempt, _batch_norm):
+    for function in (_black, import_block, _hyperparameters, _wrapped, _exempt, _batch_norm):
         function.cache_clear()

@@ -1,0 +1,128 @@
+"""``python -m docs.anywhere [NAME ...]``: runs the matrix for all schedules, or for some; writes it if it is whole.
+
+It ends with 1 if a learning rate differs from its curve by more than 1e-9 of the base learning rate.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from docs.anywhere import torch_ways, trainers
+from docs.anywhere.updates import BASE_LRS, TOLERANCE, UPDATES, NotApplicableError, expected, horizon_of
+from lrgen import catalogue as catalogues
+from lrgen.catalogue import Catalogue
+from lrgen.schedules import SCHEDULES, Schedule, find
+
+DOCUMENT = Path(__file__).parent.parent / "schedules-anywhere.md"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A way to train; ``per_update`` says that it advances every schedule once per update."""
+
+    title: str
+    run: Callable[[Schedule], list[list[float]]]
+    lrs: tuple[float, ...] = BASE_LRS[:1]
+    per_update: bool = False
+
+
+COLUMNS = (
+    Column("plain loop", torch_ways.plain_loop),
+    Column("Trainer", trainers.hf, per_update=True),
+    Column("accelerate, 1 process", trainers.accelerate_1),
+    Column("accelerate, 2 processes", trainers.accelerate_2),
+    Column("Lightning", trainers.lightning),
+    Column("timm", trainers.timm),
+    Column("compile", torch_ways.compiled),
+    Column("foreach", torch_ways.foreach),
+    Column("fused", torch_ways.fused),
+    Column("capturable", torch_ways.capturable),
+    Column("GradScaler", torch_ways.grad_scaler),
+    Column("two groups", torch_ways.two_groups, lrs=BASE_LRS),
+    Column("tensor rate", torch_ways.tensor_rate),
+    Column("pickle", torch_ways.pickled),
+    Column("deepcopy", torch_ways.deep_copied),
+    Column("resume", torch_ways.resumed),
+)
+
+Cell = float | str
+"""The largest difference as a fraction of the base learning rate, or the reason why there is none."""
+
+
+def cell(catalogue: Catalogue, column: Column, schedule: Schedule) -> Cell:
+    """Train a schedule in a way, and compare the learning rate of each update with the curve."""
+    horizon = UPDATES if column.per_update else horizon_of(schedule)
+    curve = expected(catalogue, schedule, horizon, column.lrs)
+    try:
+        used = np.array(column.run(schedule))
+    except NotApplicableError as reason:
+        return str(reason)
+    if used.shape != curve.shape:
+        return float("inf")  # another number of updates
+    return float(np.max(np.abs(used - curve) / np.array(column.lrs)))
+
+
+def table(catalogue: Catalogue, schedules: Sequence[Schedule], columns: Sequence[Column] = COLUMNS) -> list[list[Cell]]:
+    """The cells of some schedules, a row for each."""
+    trainers.SELECTED[:] = schedules
+    return [[cell(catalogue, column, schedule) for column in columns] for schedule in schedules]
+
+
+def failed(rows: Sequence[Sequence[Cell]]) -> int:
+    """The number of cells whose learning rates are not those of the curve."""
+    return sum(not isinstance(found, str) and not found <= TOLERANCE for row in rows for found in row)
+
+
+def text(schedules: Sequence[Schedule], rows: Sequence[Sequence[Cell]], columns: Sequence[Column] = COLUMNS) -> str:
+    """The document: what a column is, the table, and the reasons of cells that are not applicable."""
+    reasons = sorted({found for row in rows for found in row if isinstance(found, str)})
+    shown = [[_shown(found, reasons) for found in row] for row in rows]
+    largest = [
+        max((found for found in column if not isinstance(found, str)), default=None)
+        for column in zip(*rows, strict=True)
+    ]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "accelerate", "timm"))
+    lines = [
+        "# Schedules anywhere\n",
+        f"Written by `make matrix` ({versions}). Each schedule of `lrgen.schedules` is trained for {UPDATES} updates "
+        "in each way. The learning rate of **each update** is read off the parameters and compared with the curve of "
+        f"`lrgen.curves`. ✓: the largest difference is at most {TOLERANCE:g} of the base learning rate.\n",
+        "| column | what is run |\n|---|---|",
+        *(f"| {column.title} | {' '.join((column.run.__doc__ or '').split())} |" for column in columns),
+        f"\n| schedule | {' | '.join(column.title for column in columns)} |\n|---|{':-:|' * len(columns)}",
+        *(f"| {schedule.name} | {' | '.join(row)} |" for schedule, row in zip(schedules, shown, strict=True)),
+        f"| **largest difference** | {' | '.join(largest)} |",
+        *([""] if reasons else []),
+        *(f"{index}. Not applicable: {reason}." for index, reason in enumerate(reasons, start=1)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(found: Cell, reasons: Sequence[str]) -> str:
+    if isinstance(found, str):
+        return f"– ({reasons.index(found) + 1})"
+    return "✓" if found <= TOLERANCE else f"**{found:.0e}**"
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the matrix for the named schedules, by default all; return the exit code."""
+    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a skipped first update
+    schedules = [find(name) for name in names] or list(SCHEDULES)
+    rows = table(catalogues.load(), schedules)
+    document = text(schedules, rows)
+    if names:
+        print(document)
+    else:
+        DOCUMENT.write_text(document, encoding="utf-8")
+    count = failed(rows)
+    print(f"{len(schedules)} schedules in {len(COLUMNS)} ways: {count} cells differ from their curves")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

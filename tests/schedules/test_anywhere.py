@@ -1,0 +1,64 @@
+"""The matrix of ``make matrix``, over a handful of schedules: all ways, and what a cell says of a wrong way."""
+
+import pytest
+
+from docs.anywhere import torch_ways
+from docs.anywhere.__main__ import COLUMNS, Column, cell, failed, table, text
+from docs.anywhere.updates import TOLERANCE, NotApplicableError
+from lrgen.schedules import find
+
+HANDFUL = ("wsd_linear", "StepLR_default", "OneCycleLR_default", "layerwise_decay_cosine", "newbob")
+SLOW = ("Trainer", "accelerate, 2 processes", "compile")
+
+
+@pytest.mark.parametrize(
+    "column", [column for column in COLUMNS if column.title not in SLOW], ids=lambda column: column.title
+)
+def test_each_update_has_the_learning_rate_of_the_curve(catalogue, column):
+    """In each way every update of some schedules has the learning rate of the curve, or the cell has a reason."""
+    for name in HANDFUL:
+        found = cell(catalogue, column, find(name))
+        assert isinstance(found, str) or found <= TOLERANCE, f"{name}: {found}"
+
+
+@pytest.mark.slow
+def test_each_update_has_the_learning_rate_of_the_curve_in_slow_ways(catalogue):
+    """The same in the ways that start processes or import a large trainer."""
+    columns = [column for column in COLUMNS if column.title in SLOW]
+    rows = table(catalogue, [find(name) for name in HANDFUL], columns)
+    assert failed(rows) == 0, text([find(name) for name in HANDFUL], rows, columns)
+
+
+def test_a_scheduler_that_is_stepped_twice_is_seen(catalogue):
+    """A way that steps the scheduler twice for each update differs from the curve."""
+
+    def doubled(schedule):
+        run = torch_ways.start(schedule)
+        step = run.scheduler.step
+        run.scheduler.step = lambda: (step(), step())
+        return torch_ways._updates(run, schedule)
+
+    found = cell(catalogue, Column("twice", doubled), find("wsd_linear"))
+    assert found > 0.01
+    assert failed([[found]]) == 1
+
+
+def test_a_way_with_another_number_of_updates_is_seen(catalogue):
+    """A way with fewer updates than planned fails, also if those that it has are right."""
+    found = cell(catalogue, Column("short", lambda schedule: torch_ways.plain_loop(schedule)[:-1]), find("wsd_linear"))
+    assert failed([[found]]) == 1
+
+
+def test_the_document_has_the_reason_of_an_empty_cell(catalogue):
+    """A cell that is not applicable refers to its reason, and does not count as failed."""
+
+    def impossible(schedule):
+        """No way at all."""
+        raise NotApplicableError("there is no such device")
+
+    columns = (Column("plain loop", torch_ways.plain_loop), Column("impossible", impossible))
+    rows = table(catalogue, [find("wsd_linear")], columns)
+    document = text([find("wsd_linear")], rows, columns)
+    assert failed(rows) == 0
+    assert "| wsd_linear | ✓ | – (1) |" in document
+    assert "1. Not applicable: there is no such device." in document
