@@ -75,17 +75,15 @@ def table(catalogue: Catalogue, schedules: Sequence[Schedule], columns: Sequence
 
 def failed(rows: Sequence[Sequence[Cell]]) -> int:
     """The number of cells whose learning rates are not those of the curve."""
-    return sum(not isinstance(found, str) and not found <= TOLERANCE for row in rows for found in row)
+    return sum(not isinstance(value, str) and not value <= TOLERANCE for row in rows for value in row)
 
 
 def text(schedules: Sequence[Schedule], rows: Sequence[Sequence[Cell]], columns: Sequence[Column] = COLUMNS) -> str:
     """The document: what a column is, the table, and the reasons of cells that are not applicable."""
-    reasons = sorted({found for row in rows for found in row if isinstance(found, str)})
-    shown = [[_shown(found, reasons) for found in row] for row in rows]
-    largest = [
-        max((found for found in column if not isinstance(found, str)), default=None)
-        for column in zip(*rows, strict=True)
-    ]
+    reasons = sorted({value for row in rows for value in row if isinstance(value, str)})
+    shown = [[_shown(value, reasons) for value in row] for row in rows]
+    measured = [[value for value in column if not isinstance(value, str)] for column in zip(*rows, strict=True)]
+    largest = [f"{max(value):.0e}" if value else "" for value in measured]
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "accelerate", "timm"))
     lines = [
         "# Schedules anywhere\n",
@@ -103,10 +101,10 @@ def text(schedules: Sequence[Schedule], rows: Sequence[Sequence[Cell]], columns:
     return "\n".join(lines) + "\n"
 
 
-def _shown(found: Cell, reasons: Sequence[str]) -> str:
-    if isinstance(found, str):
-        return f"– ({reasons.index(found) + 1})"
-    return "✓" if found <= TOLERANCE else f"**{found:.0e}**"
+def _shown(value: Cell, reasons: Sequence[str]) -> str:
+    if isinstance(value, str):
+        return f"– ({reasons.index(value) + 1})"
+    return "✓" if value <= TOLERANCE else f"**{value:.0e}**"
 
 
 def main(names: Sequence[str]) -> int:

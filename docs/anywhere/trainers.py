@@ -38,7 +38,7 @@ class _Ones(Dataset[dict[str, torch.Tensor]]):
 
 def hf(schedule: Schedule) -> Used:
     """``transformers.Trainer``: every schedule advances once per update; driven by a metric, once per evaluation."""
-    from transformers import Trainer, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
 
     net, optimizer = bare()
     recorder = Recorder(optimizer)
@@ -60,14 +60,16 @@ def hf(schedule: Schedule) -> Used:
             use_cpu=True,
             **(evaluated if schedule.metric else {}),
         )
-        Trainer(
+        trainer = Trainer(
             net,
             arguments,
             train_dataset=_Ones(8),
             eval_dataset=_Ones(1),
             compute_metrics=lambda _: {"driven": next(values)},
             optimizers=hf_trainer(schedule.name, optimizer, UPDATES),
-        ).train()
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
     return recorder.used
 
 
@@ -98,6 +100,9 @@ SELECTED: list[Schedule] = []
 
 
 def _in_each_process(schedules: Sequence[Schedule], path: str) -> None:
+    from accelerate.state import PartialState
+
+    PartialState._reset_state()  # of the process that was forked
     used = {schedule.name: _accelerated(schedule, processes=2) for schedule in schedules}
     if torch.distributed.get_rank() == 0:
         torch.save(used, path)

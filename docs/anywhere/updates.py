@@ -114,6 +114,6 @@ def expected(catalogue: Catalogue, schedule: Schedule, horizon: int, lrs: tuple[
     variant = catalogue.variant(schedule.number)
     driven_by = [metric(step, horizon) for step in range(horizon)] if schedule.metric else None
     depths = list(range(len(lrs))) if schedule.layerwise else None
-    found = [np.atleast_2d(curves.rates(variant, None, horizon, lr, metrics=driven_by, depths=depths)) for lr in lrs]
-    of_groups = [rates[index if schedule.layerwise else 0][:horizon] for index, rates in enumerate(found)]
+    of_each = [np.atleast_2d(curves.rates(variant, None, horizon, lr, metrics=driven_by, depths=depths)) for lr in lrs]
+    of_groups = [rates[index if schedule.layerwise else 0][:horizon] for index, rates in enumerate(of_each)]
     return np.repeat(np.stack(of_groups, axis=1), UPDATES // horizon, axis=0)

@@ -38,7 +38,8 @@ _BY_HAND = {
 _FACE = """Learning-rate schedules for any PyTorch training: a function for each schedule.
 
 A function takes an optimizer and the planned number of steps, and returns a scheduler of torch, which is stepped and
-saved as any other. ``make`` takes the name of a schedule, ``find`` tells its unit and its hyperparameters.
+saved as any other. ``make`` takes the name of a schedule, ``find`` tells its unit and its hyperparameters, ``compose``
+takes phases. The adapters make what Lightning, transformers, accelerate and timm need.
 
 Example:
     >>> scheduler = wsd_linear(optimizer, total_steps=1000, warmup_fraction=0.05)
@@ -104,8 +105,8 @@ def write(folder: Path, texts: Mapping[str, str], *, force: bool = False) -> int
     present = {name: read_bytes(folder / name) for name in texts if (folder / name).exists()}
     others = [name for name, content in present.items() if content != texts[name].encode()]
     if others and not force:
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        raise EditedFileError(f"{folder / others[0]}{more} already exists: nothing was written (--force overwrites)")
+        rest = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise EditedFileError(f"{folder / others[0]}{rest} already exists: nothing was written (--force overwrites)")
     changed = {name: text for name, text in texts.items() if name in others or name not in present}
     write_together(folder, changed)
     return len(changed)

@@ -1,7 +1,8 @@
 """Learning-rate schedules for any PyTorch training: a function for each schedule.
 
 A function takes an optimizer and the planned number of steps, and returns a scheduler of torch, which is stepped and
-saved as any other. ``make`` takes the name of a schedule, ``find`` tells its unit and its hyperparameters.
+saved as any other. ``make`` takes the name of a schedule, ``find`` tells its unit and its hyperparameters, ``compose``
+takes phases. The adapters make what Lightning, transformers, accelerate and timm need.
 
 Example:
     >>> scheduler = wsd_linear(optimizer, total_steps=1000, warmup_fraction=0.05)

@@ -1,12 +1,14 @@
 """Adapters: each trainer's own steps, and the learning rate of each update against the curve."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrgen.errors import ParameterError, UnknownNameError
-from lrgen.schedules import find, hf_trainer, lightning_config, timm_scheduler
+from lrgen.schedules import accelerate_scheduler, find, hf_trainer, lightning_config, timm_scheduler
 from tests.schedules.traces import BASE_LR, expected, metrics, rates, sgd
 
 EPOCHS, BATCHES = 6, 4
@@ -67,6 +69,14 @@ def test_the_trainer_gets_the_optimizer_and_its_scheduler():
     assert scheduler.schedule[1] == 10
 
 
+def test_accelerate_needs_a_prepared_optimizer():
+    """An optimizer that the accelerator did not prepare is an error before its learning rate changes."""
+    optimizer = sgd()
+    with pytest.raises(ParameterError, match="optimizer must be one that accelerator.prepare returned"):
+        accelerate_scheduler(SimpleNamespace(_optimizers=[]), "wsd_linear", optimizer, 10)
+    assert rates(optimizer) == [BASE_LR] * 3
+
+
 @pytest.mark.parametrize("name", ["wsd_linear", "StepLR_default"])
 def test_timms_loop_steps_in_the_unit_of_the_schedule(catalogue, name):
     """Stepped as timm's training script does, a schedule has the learning rates of its curve at each update."""
@@ -108,11 +118,11 @@ def test_timm_drives_a_schedule_by_its_metric(catalogue):
     """A schedule that is driven by a metric gets that of each epoch; without it the error names the step."""
     optimizer, schedule = sgd(), find("newbob")
     scheduler = timm_scheduler("newbob", optimizer, epochs=12, updates_per_epoch=2)
-    found = [rates(optimizer)]
+    traced = [rates(optimizer)]
     for epoch, metric in enumerate(metrics(12)):
         scheduler.step(epoch + 1, metric)
-        found.append(rates(optimizer))
-    np.testing.assert_allclose(found, expected(catalogue, schedule, 12, 12), rtol=0, atol=1e-9 * BASE_LR)
+        traced.append(rates(optimizer))
+    np.testing.assert_allclose(traced, expected(catalogue, schedule, 12, 12), rtol=0, atol=1e-9 * BASE_LR)
     with pytest.raises(ParameterError, match="needs the metric of each step, also of step 13"):
         scheduler.step(13)
 

@@ -17,8 +17,8 @@ SLOW = ("Trainer", "accelerate, 2 processes", "compile")
 def test_each_update_has_the_learning_rate_of_the_curve(catalogue, column):
     """In each way every update of some schedules has the learning rate of the curve, or the cell has a reason."""
     for name in HANDFUL:
-        found = cell(catalogue, column, find(name))
-        assert isinstance(found, str) or found <= TOLERANCE, f"{name}: {found}"
+        traced = cell(catalogue, column, find(name))
+        assert isinstance(traced, str) or traced <= TOLERANCE, f"{name}: {traced}"
 
 
 @pytest.mark.slow
@@ -38,15 +38,15 @@ def test_a_scheduler_that_is_stepped_twice_is_seen(catalogue):
         run.scheduler.step = lambda: (step(), step())
         return torch_ways._updates(run, schedule)
 
-    found = cell(catalogue, Column("twice", doubled), find("wsd_linear"))
-    assert found > 0.01
-    assert failed([[found]]) == 1
+    traced = cell(catalogue, Column("twice", doubled), find("wsd_linear"))
+    assert traced > 0.01
+    assert failed([[traced]]) == 1
 
 
 def test_a_way_with_another_number_of_updates_is_seen(catalogue):
     """A way with fewer updates than planned fails, also if those that it has are right."""
-    found = cell(catalogue, Column("short", lambda schedule: torch_ways.plain_loop(schedule)[:-1]), find("wsd_linear"))
-    assert failed([[found]]) == 1
+    traced = cell(catalogue, Column("short", lambda schedule: torch_ways.plain_loop(schedule)[:-1]), find("wsd_linear"))
+    assert failed([[traced]]) == 1
 
 
 def test_the_document_has_the_reason_of_an_empty_cell(catalogue):

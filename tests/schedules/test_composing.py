@@ -21,7 +21,9 @@ def drawn(count: int) -> list[Composition]:
     """Compositions of one or of three groups, as ``lrgen compose`` draws them."""
     chance = random.Random(8)
     compositions = (draw(chance) for _ in itertools.count())
-    return list(itertools.islice((found for found in compositions if len(found.groups) in (1, 3)), count))
+    return list(
+        itertools.islice((composition for composition in compositions if len(composition.groups) in (1, 3)), count)
+    )
 
 
 @pytest.mark.parametrize("composition", drawn(60), ids=lambda composition: composition.id)
@@ -35,14 +37,14 @@ def test_a_composition_has_the_multipliers_of_its_curve(composition):
     steps = {max(0, edge + shift) for edge in edges for shift in (-1, 0, 1)}
     steps |= {chance.randrange(composition.horizon) for _ in range(100)} | {composition.horizon + 7}
     ordered = sorted(steps)
-    found = [[multiplier(step) for step in ordered] for multiplier in scheduler.lr_lambdas]
+    multipliers = [[multiplier(step) for step in ordered] for multiplier in scheduler.lr_lambdas]
     curve = composition.rates(ordered, base_lr=1.0)
-    np.testing.assert_allclose(found, np.broadcast_to(curve, np.shape(found)), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(multipliers, np.broadcast_to(curve, np.shape(multipliers)), rtol=0, atol=1e-12)
 
 
 def test_every_shape_is_drawn():
     """The compositions of these tests have phases of every shape."""
-    assert {found.shape.value for composition in drawn(60) for found in composition.phases} == set(SHAPES)
+    assert {part.shape.value for composition in drawn(60) for part in composition.phases} == set(SHAPES)
 
 
 def test_phases_json_and_objects_are_one_schedule():

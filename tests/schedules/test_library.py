@@ -51,6 +51,7 @@ def test_hyperparameters_have_the_effect_that_they_have_on_the_curve(catalogue, 
     np.testing.assert_allclose(traced, curve, rtol=0, atol=CLOSE * BASE_LR)
 
 
+@pytest.mark.filterwarnings("ignore:.*has been overridden")  # a copy of the optimizer counts its steps anew
 @every_schedule
 def test_copies_go_on_as_the_original(schedule):
     """A pickled and a deep-copied scheduler go on with the learning rates of the original."""

@@ -55,5 +55,5 @@ def expected(catalogue: Catalogue, schedule: Schedule, steps: int, horizon: int,
     driven_by = metrics(steps) if schedule.metric else None
     depths = DEPTHS if schedule.layerwise else None
     numbers = None if schedule.metric else np.arange(steps + 1)
-    found = curves.rates(variant, numbers, horizon, BASE_LR, hyperparameters, metrics=driven_by, depths=depths)
-    return np.broadcast_to(np.atleast_2d(found), (len(DEPTHS), steps + 1)).T
+    traced = curves.rates(variant, numbers, horizon, BASE_LR, hyperparameters, metrics=driven_by, depths=depths)
+    return np.broadcast_to(np.atleast_2d(traced), (len(DEPTHS), steps + 1)).T
