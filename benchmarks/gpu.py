@@ -1,16 +1,17 @@
-"""``make bench-gpu``: files per minute on a GPU by number of slots, and the extrapolated time of the grid.
+"""``make bench-gpu``: 16 bits against float32, files per minute by number of slots, and the time of the grid.
 
     python -m benchmarks.gpu [--device cuda:0] [--seconds 480] [--slots 1,2,4,8]
 
-The benchmark ends after ``--seconds``. Half of the time is for 50 ResNet files at each number of slots, the other half
-for the pairwise cover at the best number. The time of the other files is extrapolated; the table has the number of
-files that were run.
+The first table is that of benchmarks.precision. The rest ends after ``--seconds``: half of the time is for 50 ResNet
+files at each number of slots, the other half for the pairwise cover at the best number. The time of the other files is
+extrapolated; the table has the number of files that were run.
 """
 
 import argparse
 import contextlib
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -45,8 +46,10 @@ def main() -> None:
     print(f"{_name(arguments.device)}, {plan.cores()} cores, {versions}")
     catalogue = catalogues.load()
     settings = VerifySettings(device=arguments.device)
+    # In a process of its own: this one forks, and must not have a CUDA context.
+    subprocess.run([sys.executable, "-m", "benchmarks.precision", "--device", arguments.device], check=False)
     with tempfile.TemporaryDirectory() as folder:
-        resnet = output.pairs([catalogue.architecture("ResNet")], catalogue.variants[:RESNET_FILES])
+        resnet = output.pairs([catalogue.architecture("ResNet")], catalogue.schedules[:RESNET_FILES])
         files = verify.from_selection(catalogue, resnet, Path(folder))
         pace = {count: _pace(files, settings, count, arguments.seconds / 2 / len(slots)) for count in slots}
         best = max(pace, key=lambda count: pace[count])

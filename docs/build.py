@@ -15,8 +15,8 @@ from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.cli.models import facts, recipe_summary
 from lrgen.curves import pairs
-from lrgen.records import Architecture, Family, Variant
-from lrgen.report import plots
+from lrgen.records import Architecture, Family, Practice, PracticeKind, Variant
+from lrgen.report import plots, practice_plots
 
 HERE = Path(__file__).parent
 COMMANDS = (
@@ -30,6 +30,7 @@ COMMANDS = (
     ("list", "models"),
     ("list", "schedules"),
     ("list", "families"),
+    ("list", "practices"),
     ("report",),
     ("db", "info"),
     ("db", "check"),
@@ -90,6 +91,22 @@ A schedule-free variant replaces the optimizer, its learning rate and its weight
 The two numbers belong to the optimizer: schedule-free SGD adds the weight decay to the gradient as an L2 penalty,
 schedule-free AdamW decouples it. Networks whose recipe has no weight decay have none here either.
 """
+PRACTICES = """Written by `make docs` from the catalogue.
+
+A practice is what a training loop does besides the schedule. A variant with a practice has the schedule of another
+variant, with its formula and its hyperparameters; it has a number and files of its own. `lrgen list practices` lists
+them, and `--practice` selects variants by a practice or by a kind: `lrgen render --practice bf16`.
+"""
+KINDS = {
+    PracticeKind.PRECISION: """
+The schedule check computes the gradients of an update again, in float32 and in 16 bits: those of the file must be the
+latter. It then sends infinite gradients in one batch: weights and optimizer stay as they are, the scale of the loss is
+halved, and a schedule that advances once per batch waits. Gradients are clipped after they are unscaled, and a resumed
+run has the scale of the interrupted one. On a device without the precision, `train_setup` raises a RuntimeError. The
+figure shows the scale in an example: torch's scaler begins at 65,536, halves the scale when gradients overflow, and
+doubles it after 2,000 updates.
+""",
+}
 PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}
 
 
@@ -255,6 +272,42 @@ def recipes_text(catalogue: Catalogue) -> str:
     return f"# The recipes\n\n{RECIPES}\n{table}\n\n## Schedule-free optimizers\n{SCHEDULE_FREE}\n{own}\n"
 
 
+def practices_text(catalogue: Catalogue) -> str:
+    """Return every kind of practice with its figure, and each practice with the variants that have it."""
+    count = len(catalogue.with_practice)
+    parts = [f"# The practices\n\n{len(catalogue.practices)} practices in {count} variants.\n", PRACTICES]
+    for kind in PracticeKind:
+        members = [practice for practice in catalogue.practices if practice.kind is kind]
+        if not members:
+            continue
+        title = kind.value.replace("_", " ")
+        parts.append(f"## {title[0].upper()}{title[1:]}\n{KINDS[kind]}")
+        if kind in practice_plots.DRAWINGS:
+            parts.append(f"![{title[0].upper()}{title[1:]}](practices/{kind}.svg)\n")
+        parts += [_practice(catalogue, practice) for practice in members]
+    return "\n".join(parts)
+
+
+def _practice(catalogue: Catalogue, practice: Practice) -> str:
+    facts = [f"asked for as: {practice.request}", f"code: `{practice.source}`"]
+    if practice.paper:
+        facts.append(f"paper: <{practice.paper}>")
+    facts += [f"state in a checkpoint: `{name}`, {words}" for name, words in practice.states.items()]
+    lines = [f"### {practice.name}\n", f"{practice.summary}\n", *(f"- {fact}" for fact in facts), ""]
+    if practice.hyperparameters:
+        lines.append("| hyperparameter | default | range | meaning |\n|---|---|---|---|")
+        lines += [
+            f"| `{parameter.name}` | {parameter.text} | {parameter.low:g} to {parameter.high:g} | {parameter.meaning} |"
+            for parameter in practice.hyperparameters
+        ]
+        lines.append("")
+    lines.append("| variant | schedule | unit |\n|---|---|---|")
+    for variant in catalogue.of_practice(practice.name):
+        if variant.practice == practice and variant.schedule:
+            lines.append(f"| {variant.label} | {catalogue.variant(variant.schedule).label} | {variant.unit} |")
+    return "\n".join(lines) + "\n"
+
+
 def _network(architecture: Architecture) -> str:
     lines = [f"- {fact}: {_linked(text)}" for fact, text in facts(architecture)]
     return f"## {architecture.name}\n\n{architecture.summary}\n\n" + "\n".join(lines) + "\n"
@@ -266,10 +319,11 @@ def _linked(text: str) -> str:
 
 
 def pictures(catalogue: Catalogue, folder: Path) -> None:
-    """Draw the overview and a figure of each family."""
+    """Draw the overview, a figure of each family, and one of each kind of practice."""
     plots.overview(catalogue.families, folder / "schedules.svg")
     for family in catalogue.families:
         plots.save([family], family.variants, folder / "families" / f"{family.name}.svg", horizon=HORIZON)
+    practice_plots.save(catalogue.practices, folder / "practices")
 
 
 def texts(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -278,11 +332,13 @@ def texts(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     yield "schedules.md", schedules_text(catalogue)
     yield "architectures.md", architectures_text(catalogue)
     yield "recipes.md", recipes_text(catalogue)
+    yield "practices.md", practices_text(catalogue)
 
 
 if __name__ == "__main__":
     shipped = catalogues.load()
     for name, text in texts(shipped):
         (HERE / name).write_text(text, encoding="utf-8")
-    shutil.rmtree(HERE / "families", ignore_errors=True)
+    for figures in ("families", "practices"):
+        shutil.rmtree(HERE / figures, ignore_errors=True)
     pictures(shipped, HERE)

@@ -171,7 +171,8 @@ class Practice:
     implementation, ``paper`` is an address or a citation (empty: none is known). ``hyperparameters`` are read by the
     training methods, beside those of the schedule. ``constants`` are what the template and the check of its kind need
     to know of it, such as the name of a dtype. ``states`` are the attributes of ``Net`` whose state a checkpoint holds
-    besides those of network, optimizer and scheduler, with the words for each.
+    besides those of network, optimizer and scheduler, with the words for each. ``requirements`` are sentences on what a
+    file must do that the summary does not say, for a person who asks for one.
     """
 
     name: str
@@ -185,11 +186,17 @@ class Practice:
     hyperparameters: tuple[Hyperparameter, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, float]:
         """The name and the default of each hyperparameter."""
         return {parameter.name: parameter.default for parameter in self.hyperparameters}
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether a gradient scaler multiplies the loss."""
+        return bool(self.constants.get("scaled", False))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class _PracticeTable(Table):
     template: Identifier
     paper: str = ""
     states: dict[Identifier, Sentence] = Field(default_factory=dict)
+    requirements: tuple[Sentence, ...] = ()
     hyperparameters: dict[Identifier, HyperparameterTable] = Field(default_factory=dict)
     constants: dict[Identifier, Any] = Field(default_factory=dict)
 

@@ -96,6 +96,11 @@ class TaskInput:
     rows_per_file: int = 2
     compositions: Sequence[RealisedComposition] = ()
 
+    @functools.cached_property
+    def plain(self) -> tuple[VerifiedFile, ...]:
+        """The files without a practice, of which tasks about a schedule make examples."""
+        return tuple(file for file in self.files if file.variant.practice is None)
+
     def chance(self, *of: object) -> random.Random:
         """Return the random generator of an example, which depends on the seed and ``of`` alone."""
         return random.Random(":".join(map(str, (self.seed, *of))))

@@ -96,7 +96,7 @@ def failures(
         two_faults: whether a part of the mutants has two mutations.
     """
     mutants = (
-        mutant for file in task_input.files for mutant in _mutants(task, task_input, file, context, kinds, two_faults)
+        mutant for file in task_input.plain for mutant in _mutants(task, task_input, file, context, kinds, two_faults)
     )
     with contextlib.closing(verdicts.cache_in(context.cache)) as known:
         while batch := list(itertools.islice(mutants, _BATCH)):

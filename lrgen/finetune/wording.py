@@ -77,8 +77,8 @@ def summary(variant: Variant) -> str:
 
 
 def bare(variant: Variant) -> str:
-    """Return the title of a schedule without its article, as in a note."""
-    return re.sub("^(?:an?|the) ", "", variant.title)
+    """Return the title of a schedule, and of its practice, without its article, as in a note."""
+    return re.sub("^(?:an?|the) ", "", variant.full_title)
 
 
 def counted_in(variant: Variant) -> str:
@@ -190,7 +190,14 @@ def training(file: VerifiedFile) -> str:
     drops = "dropout" in sections.parse(file.source).hyperparameters
     dropout = f" The default `dropout` is {recipe.dropout:g}." if drops else ""
     optimizer = f"The optimizer is {name}{', with ' if traits else ''}{listed(traits)}."
-    return f"{optimizer}{groups} The loss is cross-entropy{smoothing}.{clipping}{dropout}"
+    practice = f" {' '.join(practice_of(file.variant))}" if file.variant.practice else ""
+    return f"{optimizer}{groups} The loss is cross-entropy{smoothing}.{clipping}{dropout}{practice}"
+
+
+def practice_of(variant: Variant) -> list[str]:
+    """Return sentences on the practice of a variant: what it does, and what a file must do for it."""
+    practice = variant.practice
+    return [marked(practice.summary), *practice.requirements] if practice else []
 
 
 def _exempt(file: VerifiedFile) -> str:

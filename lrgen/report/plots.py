@@ -134,7 +134,7 @@ def save(
     if not variants:
         raise ParameterError("variants: at least one schedule must be selected, got none")
     sampled = [sample(variant, horizon, prm) for variant in variants]
-    plt = _pyplot(path.suffix.lower())
+    plt = pyplot(path.suffix.lower())
     figure = _comparison(plt, sampled, advance) if compare else _multiples(plt, families, sampled, columns, advance)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def save(
 
 def overview(families: Sequence[Family], path: Path) -> None:
     """Draw a panel for each family with a line for each of its curves, without equivalents and with the last depth."""
-    plt = _pyplot(path.suffix)
+    plt = pyplot(path.suffix)
     columns = 4
     rows = -(-len(families) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(11, 2.2 * rows), sharex=True, sharey=True)
@@ -156,7 +156,7 @@ def overview(families: Sequence[Family], path: Path) -> None:
         for index, variant in enumerate(distinct):
             curve = sample(variant)
             x = np.linspace(0, 1, curve.rates.shape[1])
-            axis.plot(x, curve.rates[-1], linewidth=1.1, **_style(index))
+            axis.plot(x, curve.rates[-1], linewidth=1.1, **line_style(index))
         axis.set_title(f"{family.title} ({len(distinct)})")
         axis.grid(alpha=0.25)
     for axis in axes.flat[len(families) :]:
@@ -168,7 +168,7 @@ def overview(families: Sequence[Family], path: Path) -> None:
     plt.close(figure)
 
 
-def _pyplot(suffix: str) -> Any:
+def pyplot(suffix: str) -> Any:
     """Return pyplot without a display; an SVG has its text as text and is reproducible."""
     import matplotlib
 
@@ -180,7 +180,8 @@ def _pyplot(suffix: str) -> Any:
     return plt
 
 
-def _style(index: int) -> dict[str, Any]:
+def line_style(index: int) -> dict[str, Any]:
+    """The colour and the dashes of a line."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
 
 
@@ -215,7 +216,7 @@ def _panel(axis: Any, curve: Curve) -> None:
         axis.plot(x[:-1], scaled, color="#999999", linewidth=0.8, linestyle=":", label=curve.variant.metric)
         axis.legend(fontsize=6, frameon=False)
     for depth, rates in enumerate(curve.rates):
-        style = _style(0) if groups == 1 else {"color": str(0.75 * (1 - depth / (groups - 1))), "label": str(depth)}
+        style = line_style(0) if groups == 1 else {"color": str(0.75 * (1 - depth / (groups - 1))), "label": str(depth)}
         axis.plot(x, _drawable(rates, curve.spans_decades), linewidth=1.2, **style)
     if groups > 1:
         axis.legend(title="depth", fontsize=5, title_fontsize=6, frameon=False, ncols=2)
@@ -245,7 +246,7 @@ def _comparison(plt: Any, sampled: Sequence[Curve], advance: Callable[[], None])
             groups = len(curve.rates)
             label = f"{curve.variant.number:03d} {curve.variant.name}" if depth == groups - 1 else None
             alpha = 1.0 if groups == 1 else 0.3 + 0.7 * depth / (groups - 1)
-            x, style = np.linspace(0, 1, len(rates)), _style(index)
+            x, style = np.linspace(0, 1, len(rates)), line_style(index)
             axis.plot(x, _drawable(rates, logarithmic), label=label, alpha=alpha, linewidth=1.4, **style)
     if logarithmic:
         axis.set_yscale("log")

@@ -118,6 +118,40 @@ def instruction(before: VerifiedFile, after: VerifiedFile, as_diff: bool, chance
     return Instruction(f"{request} {answer}\n\n{wording.fenced(before.source)}", system(after, stated))
 
 
+_PRACTICES = (
+    "[Please ]{request}.",
+    "[Can|Could] you {request}?",
+    "[Task|To do|Ticket]: {request}.",
+    "Keep the network and the schedule of this file, but {request}.",
+    "The next run of {net} needs this: {request}.",
+    "[Review comment|From the review]: {request}.",
+    "[Hi|Hello], {request}, please.",
+    "This file trains {net} with {schedule}. Now {request}[; the schedule stays].",
+    "How do I change this file? I want to {request}.",
+    "Everything in this file stays as it is, with one change: {request}.",
+    "{net} with {schedule}: {request}.",
+)
+"""Requests for a practice in a file that has none; "this" in a request is the file."""
+
+
+def practice(before: VerifiedFile, after: VerifiedFile, as_diff: bool, chance: random.Random) -> Instruction:
+    """Return a request for the practice of a file, with the file that has the schedule alone."""
+    asked = after.variant.practice
+    assert asked is not None
+    request = phrase(
+        chance.choice(_PRACTICES),
+        chance,
+        request=asked.request,
+        net=wording.network(after.architecture),
+        schedule=after.variant.title,
+    )
+    title = f'In the docstring, the file is then "{after.architecture.title} trained with {after.variant.full_title}".'
+    answer = phrase(chance.choice(_AS_DIFF if as_diff else _AS_FILE), chance, name=diffs.FILE_NAME)
+    text = " ".join([request, *wording.practice_of(after.variant), title, answer])
+    stated = {Part.NETWORK, Part.SCHEDULE, Part.DEFAULTS, Part.TRAINING, Part.ANSWER}
+    return Instruction(f"{text}\n\n{wording.fenced(before.source)}", system(after, stated))
+
+
 def changed_defaults(before: VerifiedFile, after: VerifiedFile, chance: random.Random) -> dict[str, str]:
     """Return the changed defaults of two files that differ only in defaults, by name; empty for all other files."""
 

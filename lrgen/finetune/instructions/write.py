@@ -136,7 +136,7 @@ def short(file: VerifiedFile, chance: random.Random) -> Instruction:
 def detailed(file: VerifiedFile, chance: random.Random) -> Instruction:
     """Return a request that states network, schedule, defaults, training, interface and the form of the answer."""
     opener = phrase(
-        chance.choice(_OPENERS), chance, net=wording.network(file.architecture), schedule=file.variant.title
+        chance.choice(_OPENERS), chance, net=wording.network(file.architecture), schedule=file.variant.full_title
     )
     body = chance.choice(LAYOUTS)(file, chance)
     closer = phrase(chance.choice(_CLOSERS), chance)
@@ -157,7 +157,7 @@ def _note(file: VerifiedFile, chance: random.Random) -> Instruction:
         chance.choice(_BY_FORMULA if by_formula else _NOTE),
         chance,
         net=wording.network(file.architecture),
-        schedule=variant.title,
+        schedule=variant.full_title,
         bare=wording.bare(variant),
         given=schedule.given(variant, chance),
         defaults=schedule.defaults(variant, chance),
@@ -178,7 +178,7 @@ def _brief(file: VerifiedFile, chance: random.Random) -> Instruction:
         chance.choice(_BRIEF if named else _UNNAMED),
         chance,
         net=wording.network(file.architecture),
-        schedule=file.variant.title,
+        schedule=file.variant.full_title,
     )
     sentences = list(_sentences(file, chance, stated, named))
     if chance.random() < 0.5:

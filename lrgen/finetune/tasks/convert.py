@@ -56,7 +56,7 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
 def of_equivalents(task_input: TaskInput) -> Iterator[Example]:
     """Yield the conversions between equivalents, which are verified files."""
     equivalents: dict[tuple[int, str], list[VerifiedFile]] = {}
-    for file in task_input.files:
+    for file in task_input.plain:
         equivalents.setdefault((_root(file.variant), file.architecture.name), []).append(file)
     schedules: dict[tuple[int, int], list[tuple[VerifiedFile, VerifiedFile]]] = {}
     for files in equivalents.values():
@@ -91,7 +91,7 @@ class _Coded:
 
 def _of_forms(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     schedules: dict[int, list[VerifiedFile]] = {}
-    for file in task_input.files:
+    for file in task_input.plain:
         schedules.setdefault(file.variant.number, []).append(file)
     chosen = [task_input.chance(NAME, files[0].variant.key).choice(files) for files in schedules.values()]
     requests = ((coded, _specs(coded.variant)) for file in chosen for coded in _forms(file))

@@ -38,7 +38,7 @@ _ORIGIN = re.compile(
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield ``PER_SCHEDULE`` examples of each schedule without a network, and one of each file and composition."""
     with_variant: dict[int, list[VerifiedFile]] = {}
-    for file in task_input.files:
+    for file in task_input.plain:
         with_variant.setdefault(file.variant.number, []).append(file)
     for files in with_variant.values():
         variant = files[0].variant
@@ -51,7 +51,7 @@ def examples(task_input: TaskInput) -> Iterator[Example]:
             yield Example(
                 NAME, f"{variant.key}/{turn}", question, layout(variant), Scope.SCHEDULE, (file,), evidence=evidence
             )
-    for file in task_input.files:
+    for file in task_input.plain:
         chance = task_input.chance(NAME, file.name)
         question = instructions.of_file(file.source, file.variant, chance)
         network = f"The file trains {file.architecture.title}. {wording.training(file)}"

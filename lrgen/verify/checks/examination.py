@@ -107,8 +107,12 @@ class Examination:
     def load(self, session: Session) -> messages.Loaded:
         """Execute the file in a process, from the text that was hashed.
 
-        Under the policy ``lemur`` the packages that it can do without are missing.
+        Under the policy ``lemur`` the packages that it can do without are missing. A file whose practice scales the
+        loss begins with a drawn scale that is low: at the scale that a gradient scaler begins with, the first updates
+        of an untrained network overflow and are skipped.
         """
+        variant = self.candidate.variant
+        scales = variant is not None and variant.practice is not None and variant.practice.scales_loss
         absent = optional(self.tree) if self.settings.policy is Policy.LEMUR and self.tree is not None else ()
         with raising("importing the file"):
             loaded, _ = session.call(
@@ -118,6 +122,7 @@ class Examination:
                 path=self.candidate.path.name,
                 absent=sorted(absent),
                 given=dict(self.settings.given),
+                loss_scale=2.0 ** self.draw.stream("loss scale").randrange(4, 8) if scales else None,
             )
         return loaded
 

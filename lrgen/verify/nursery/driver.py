@@ -84,6 +84,7 @@ class Driver(Training, Traces, GivenWeights, Observations, Functions):
         self.device = device
         self.path = ""
         self.given: dict[str, Any] = {}
+        self.loss_scale: float | None = None
         self.module: ModuleType | None = None
         self.nets: dict[str, Any] = {}
         self.prms: dict[str, dict[str, Any]] = {}
@@ -112,13 +113,20 @@ class Driver(Training, Traces, GivenWeights, Observations, Functions):
     # The module.
 
     def do_load(
-        self, arrays: Arrays, source: str, path: str, absent: list[str], given: dict[str, Any] | None = None
+        self,
+        arrays: Arrays,
+        source: str,
+        path: str,
+        absent: list[str],
+        given: dict[str, Any] | None = None,
+        loss_scale: float | None = None,
     ) -> Answer:
         """Execute the file as a module, from its text; the packages ``absent`` are missing.
 
-        ``given`` are hyperparameters that the file gets in each ``prm``.
+        ``given`` are hyperparameters that the file gets in each ``prm``. Its gradient scalers begin with ``loss_scale``
+        if there is one.
         """
-        self.path, self.given = path, given or {}
+        self.path, self.given, self.loss_scale = path, given or {}, loss_scale
         # For torch.jit.script and inspect, which read the text of functions.
         linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
         module = ModuleType(_MODULE)
@@ -233,6 +241,9 @@ class Driver(Training, Traces, GivenWeights, Observations, Functions):
         built = self.nets[net]
         built.zero_grad()  # as before any training
         built.train_setup(self.prms[net])
+        for part in further_states(built).values():
+            if self.loss_scale is not None and isinstance(part, torch.amp.GradScaler):
+                part.load_state_dict(part.state_dict() | {"scale": self.loss_scale})
         return self._set_up(built, self.prms[net])
 
     def _set_up(self, built: Any, prm: dict[str, Any]) -> dict[str, Any]:
