@@ -270,7 +270,7 @@ class Entries(Message):
 class Saved(Message):
     """The parts of a saved state."""
 
-    parts: Annotated[list[Name], Field(max_length=10)]
+    parts: Annotated[list[Name], Field(max_length=1000)]
 
 
 class Gradient(Message):
