@@ -106,6 +106,19 @@ run has the scale of the interrupted one. On a device without the precision, `tr
 figure shows the scale in an example: torch's scaler begins at 65,536, halves the scale when gradients overflow, and
 doubles it after 2,000 updates.
 """,
+    PracticeKind.CURRICULUM: """
+A paced curriculum computes the loss of every example before each epoch and trains on the first of them in its order,
+each once. It holds the examples of an epoch in memory and takes one more forward pass over them, works with a list of
+batches as well, and has no state of its own: the epoch follows from the scheduler. A schedule that advances once per
+batch has as many steps as the examples in use fill batches. In self-paced learning the loss of an example in its own
+batch decides how much it counts. On clean data sets random order does as well (<https://arxiv.org/abs/2012.03107>):
+the mechanism is checked, and no gain in accuracy is promised.
+
+The schedule check knows images by their pixels. The examples of each epoch must be as many as the pacing function
+says, those whose losses another process computes from the weights before the epoch, and each of them once; the updates
+have the learning rates of the schedule and the gradients of their examples, or of the weighted losses. Resumed at each
+quarter, a run trains on the same examples. The figure shows the examples in use with the defaults, over 90 epochs.
+""",
 }
 PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}
 

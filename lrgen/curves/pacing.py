@@ -155,7 +155,9 @@ def threshold(step: ArrayLike, *, start: float, growth: float) -> Rates:
 def hard_weights(losses: ArrayLike, threshold: float) -> Rates:
     """``1`` for a loss below the threshold, else 0; an example with the lowest loss always counts."""
     values = np.asarray(losses, dtype=np.float64)
-    return ((values < threshold) | (values <= values.min(initial=np.inf))).astype(np.float64)
+    counting = (values < threshold) | (values <= values.min(initial=np.inf))
+    weights: Rates = counting.astype(np.float64)
+    return weights
 
 
 def soft_weights(losses: ArrayLike, threshold: float) -> Rates:
@@ -166,9 +168,7 @@ def soft_weights(losses: ArrayLike, threshold: float) -> Rates:
     """
     values = np.asarray(losses, dtype=np.float64)
     weights: Rates = np.maximum(0, 1 - values / threshold)
-    if weights.any():
-        return weights
-    return (values <= values.min(initial=np.inf)).astype(np.float64)
+    return weights if weights.any() else hard_weights(values, -np.inf)
 
 
 def progress(step: ArrayLike, horizon: int, full_fraction: float) -> Rates:

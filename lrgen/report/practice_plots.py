@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrgen.errors import OutputError
 from lrgen.records import Practice, PracticeKind
+from lrgen.report import curriculum_plots
 from lrgen.report.plots import line_style, pyplot
 
 _STEPS = 12_000
@@ -80,4 +81,7 @@ def _precision(plt: Any, practices: Sequence[Practice]) -> Any:
     return figure
 
 
-DRAWINGS: Mapping[PracticeKind, Callable[[Any, Sequence[Practice]], Any]] = {PracticeKind.PRECISION: _precision}
+DRAWINGS: Mapping[PracticeKind, Callable[[Any, Sequence[Practice]], Any]] = {
+    PracticeKind.PRECISION: _precision,
+    PracticeKind.CURRICULUM: curriculum_plots.draw,
+}

@@ -210,6 +210,18 @@ class Learned(Message):
     order: Annotated[list[Count], Field(max_length=_MAX_LIST)] = []
 
 
+class LearnedExamples(Learned):
+    """A call of ``learn``, with the positions of the images in each forward pass that records gradients."""
+
+    seen: Annotated[list[Annotated[list[Count], Field(max_length=_MAX_LIST)]], Field(max_length=_MAX_LIST)]
+
+
+class WeightedGradient(Message):
+    """The norm of a gradient of weighted losses."""
+
+    norm: Number
+
+
 class Trained(Learned):
     """A call of ``learn`` on the training images.
 

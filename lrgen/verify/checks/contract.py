@@ -10,9 +10,9 @@ import numpy as np
 
 from lrgen.records import Stage
 from lrgen.verify import messages
-from lrgen.verify.checks import architecture, gradients, hyperparameters, source
+from lrgen.verify.checks import architecture, gradients, hyperparameters, practices, source
 from lrgen.verify.checks.draw import positions
-from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
+from lrgen.verify.checks.examination import HORIZON, Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.messages import printable
@@ -145,7 +145,7 @@ def require_no_gradient(trained: list[str]) -> None:
         raise CheckFailure(f"the optimizer does not contain the parameter {printable(trained[0], 100)}")
 
 
-def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> None:
+def check_learned(learned: messages.Learned, changed: bool, claimed: bool, expected: int = len(_SIZES)) -> None:
     """Check the number of updates, that the weights have changed, and what ``learn`` returned.
 
     Without a claim a file may accumulate the gradients of several batches, or step twice for each, and return anything:
@@ -153,6 +153,7 @@ def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> No
 
     Args:
         changed: whether any weight has changed.
+        expected: the number of updates of a file with a claim.
 
     Raises:
         CheckFailure: at the first violation.
@@ -160,8 +161,8 @@ def check_learned(learned: messages.Learned, changed: bool, claimed: bool) -> No
     updates, batches = len(learned.steps), len(_SIZES)
     if updates == 0:
         raise CheckFailure("learn never steps the optimizer")
-    if claimed and updates != batches:
-        raise CheckFailure(f"the number of optimizer steps in learn is {updates}, expected {batches} (one per batch)")
+    if claimed and updates != expected:
+        raise CheckFailure(f"the number of optimizer steps in learn is {updates}, expected {expected} (one per batch)")
     if not changed:
         raise CheckFailure(f"learn changes no parameter in {batches} batches")
     result = learned.result
@@ -237,7 +238,8 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
     Returns:
         The parameters, the state after training, and the number of batches after which there is an update.
     """
-    claimed = examination.candidate.variant is not None
+    variant = examination.candidate.variant
+    claimed = variant is not None
     set_up = _set_up(session)
     outside = check_set_up(set_up, claimed)
     sampling = _sampling(examination, set_up.parameters)
@@ -262,8 +264,9 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
             notes = _learn(session, sampling, sizes, as_list=False)
         every = notes.batch_of_updates[0] + 1 if notes.steps else 1
     after = _state(session)
-    check_learned(notes.learned, after.weights != before.weights, claimed)
-    if len(notes.steps) != len(sizes):
+    expected = practices.updates_of(variant, HORIZON, sum(sizes), sizes[0])[0]
+    check_learned(notes.learned, after.weights != before.weights, claimed, expected)
+    if len(notes.steps) != expected:
         examination.evidence.append(
             f"the number of optimizer steps in learn is {len(notes.steps)} in {len(sizes)} batches"
         )

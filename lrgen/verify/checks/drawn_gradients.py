@@ -18,15 +18,17 @@ _EPOCHS, _OF_LONG = 10, 3
 class DrawnGradients:
     """The drawn batches of a training whose epochs have a number of ``updates``.
 
-    A gradient that is wrong fails when the updates have been compared: ``evidence`` raises it.
+    A gradient that is wrong fails when the updates have been compared: ``evidence`` raises it. ``none`` are drawn where
+    the gradients are those of other examples, which the check of a practice compares.
     """
 
-    def __init__(self, setting: Setting, updates: int) -> None:
+    def __init__(self, setting: Setting, updates: int, *, none: bool = False) -> None:
         self._setting, self._updates = setting, updates
         self._compared: dict[int, Compared] = {}  # by update
         self._wrong: CheckFailure | None = None
         self._second: SecondProcess | None = None
-        self._batches = self._drawn()
+        self._none = none
+        self._batches = {} if none else self._drawn()
 
     def begin(self, session: Session, sampling: Sampling, weights: int) -> None:
         """Begin with the process that computes gradients again; its base learning rate is another one."""
@@ -75,6 +77,8 @@ class DrawnGradients:
         if self._wrong is not None:
             raise self._wrong
         count = len(self._compared)
+        if self._none:
+            return "the gradients of the examples in use were compared by the check of the practice alone"
         if not count:
             return "the gradients of drawn batches were not computed again: they have no update each"
         sentence = f"the gradients of {count} drawn batches were computed again"

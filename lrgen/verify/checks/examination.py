@@ -29,7 +29,7 @@ from lrgen.verify.nursery_process import Nursery
 from lrgen.verify.session import Array, FileRaised, Place, Session
 from lrgen.verify.static.imports import optional
 
-_HORIZON = 90  # epochs
+HORIZON = 90  # epochs
 _COARSE = 8  # pixels of a side that are alike in a smooth image
 
 
@@ -174,7 +174,7 @@ def prm_of(**values: Any) -> dict[str, Any]:
 
     LEMUR has two keys for the horizon; a given ``epoch_max`` is the value of both.
     """
-    horizon = values.get("epoch_max", _HORIZON)
+    horizon = values.get("epoch_max", HORIZON)
     keys = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "batch": 4, "transform": "norm_32"}
     return {**keys, "epoch": horizon, "epoch_max": horizon, **values}
 

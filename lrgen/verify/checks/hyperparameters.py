@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lrgen.verify import messages
-from lrgen.verify.checks import source
+from lrgen.verify.checks import practices, source
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Sampling
@@ -42,7 +42,8 @@ def values_of(name: str) -> tuple[float, float]:
 def check(examination: Examination, session: Session, net: str, sampling: Sampling, every: int = 1) -> None:
     """Check the hyperparameters that the file declares, on a network of this name and on others where it must.
 
-    Those that the user gives must be read; no other value is tried. There is an update after ``every`` batches.
+    Those that the user gives must be read; no other value is tried. The same holds for those of a practice whose check
+    draws them. There is an update after ``every`` batches.
 
     Raises:
         CheckFailure: if one has no effect, or if training raises with one of its two values.
@@ -51,10 +52,12 @@ def check(examination: Examination, session: Session, net: str, sampling: Sampli
     declared = [name for name in examination.loaded.hyperparameters or () if name not in _OF_THE_CALLER]
     trainings = _TRAININGS if examination.candidate.variant is not None else (*_TRAININGS, _LONG_TRAINING)
     trial = _Trial(session, net, sampling, every, trainings, *_steps_of_make_scheduler(examination, session))
-    given = dict(examination.settings.given)
+    variant = examination.candidate.variant
+    drawn = variant.practice.defaults if variant and variant.practice and practices.has_other_examples(variant) else {}
+    elsewhere = {**dict(examination.settings.given), **drawn}
     for name in declared:
         low, high = values_of(name)
-        if name in given:
+        if name in elsewhere:
             if name not in trial.read():
                 raise CheckFailure(f"hyperparameter {name} is declared but never read from prm")
             continue

@@ -33,7 +33,8 @@ def run(examination: Examination) -> None:
     if not examination.loaded.makes_scheduler:
         raise CheckFailure(f"the file defines no function make_scheduler, which {variant.label} is checked with")
     traces = make_scheduler_trace.run(examination)
-    learn_trace.run(examination)
+    if not practices.has_other_examples(variant):
+        learn_trace.run(examination)
     practices.check(examination)
     examination.trace = digest_of(variant, traces)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lrgen import curves
 from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
 from lrgen.verify import messages
+from lrgen.verify.checks import practices
 from lrgen.verify.checks.batch_losses import LOW_PRECISION, SAME, BatchLosses, first_wrong
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.drawn_gradients import DrawnGradients
@@ -91,6 +92,9 @@ class Training:
         self.examination, self.plan, self.data = self.setting.examination, self.setting.plan, self.setting.data
         self.variant: Variant | None = self.examination.candidate.variant
         self.updates = -(-len(self.data.images) // self.plan.batch_size)
+        images = len(self.data.images)
+        self.of_epochs = practices.updates_of(self.variant, self.plan.epochs, images, self.plan.batch_size)
+        self.other_examples = practices.has_other_examples(self.variant)
         self._draw = np.random.Generator(np.random.Philox([self.examination.settings.seed % (1 << 64), _SEEDS]))
         self.examination.training, self.examination.base_lr = self.plan.training, self.plan.lr
 
@@ -102,7 +106,7 @@ class Training:
         """
         with self.examination.fresh(self.examination.settings.threads) as other, raising("training"):
             self._begin()
-            self.gradients = DrawnGradients(self.setting, self.updates)
+            self.gradients = DrawnGradients(self.setting, self.updates, none=self.other_examples)
             self.gradients.begin(other, self.sampling, self.weights)
             best = self._train()
         self._check_movement()
@@ -168,6 +172,7 @@ class Training:
             seeds=seeds,
             autocast=self.examination.settings.autocast,
             keep=self.gradients.batch(number - 1),
+            by_forward=self.other_examples,
         )
         notes = Notes.of(trained, arrays, self.sampling, gradients=True)
         evaluation = self.setting.evaluation(
@@ -176,7 +181,8 @@ class Training:
         notes = notes.evaluated(evaluation.weights, evaluation.digest)
         labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
         criterion = self.set_up.criterion
-        batches = BatchLosses.of(trained, arrays[3], arrays[4:], labels, self.data.classes, criterion.label_smoothing)
+        logits = [] if self.other_examples else arrays[4:]  # with labels that are not known here
+        batches = BatchLosses.of(trained, arrays[3], logits, labels, self.data.classes, criterion.label_smoothing)
         return Epoch(
             order,
             seeds,
@@ -228,13 +234,12 @@ class Training:
         rows = [step.rates for step in steps]
         if self.variant is None:
             return as_array([list(group) for group in zip(*rows, strict=False)], len(rows))
-        counts = [len(epoch.notes.steps) for epoch in self.epochs]
-        other = next((count for count in counts if count != self.updates), None)
-        if other is not None:
-            raise CheckFailure(
-                f"the number of optimizer steps in an epoch of training is {other}, expected {self.updates} (one per "
-                "batch)"
-            )
+        for epoch, updates in zip(self.epochs, self.of_epochs, strict=True):
+            if len(epoch.notes.steps) != updates:
+                raise CheckFailure(
+                    f"the number of optimizer steps in an epoch of training is {len(epoch.notes.steps)}, expected "
+                    f"{updates} (one per batch)"
+                )
         depths = [group.depth for group in self.set_up.groups]
         reason = wrong_depths(self.variant, depths)
         same = len({len(row) for row in rows}) == 1
@@ -248,7 +253,7 @@ class Training:
         return np.broadcast_to(expected, actual.shape)
 
     def _expected(self, variant: Variant, depths: list[int]) -> NDArray[np.float64]:
-        steps, horizon = steps_of(variant, self.plan.epochs, self.updates)
+        steps, horizon = steps_of(variant, self.of_epochs)
         prm = {name: value for name, value in self.examination.candidate.prm.items() if name in variant.defaults}
         metrics: list[float] | None = None
         if variant.unit is Unit.METRIC:
@@ -275,7 +280,7 @@ class Training:
         done = 0
         try:
             for number, epoch in enumerate(self.epochs):
-                notes, place = epoch.notes, Place(number, self.updates, "training")
+                notes, place = epoch.notes, Place(number, self.of_epochs[number], "training")
                 effects.follow(notes, observed(notes), rates[:, done : done + notes.updates], place, source)
                 done += notes.updates
         except WrongUpdate as wrong:
@@ -329,6 +334,9 @@ class Training:
         """Compare the loss of each update with the criterion of its logits."""
         if self.variant is None or not self.set_up.criterion.cross_entropy:
             return
+        if self.other_examples:
+            self.evidence.append("the losses of training were not compared: they are those of the examples in use")
+            return
         batches = [epoch.batches for epoch in self.epochs]
         leaves = {None if epoch.entropies is None else epoch.entropies.shape[1] for epoch in batches}
         if None in leaves or len(leaves) > 1:
@@ -354,7 +362,9 @@ class Training:
                 raise CheckFailure(f"{when} of the network changes its weights")
 
     def _place(self, update: int) -> str:
-        return f"in training at epoch {update // self.updates + 1}, batch {update % self.updates + 1} of {self.updates}"
+        epoch = int(np.searchsorted(np.cumsum(self.of_epochs), update, side="right"))
+        updates = self.of_epochs[min(epoch, len(self.of_epochs) - 1)]
+        return f"in training at epoch {epoch + 1}, batch {update - sum(self.of_epochs[:epoch]) + 1} of {updates}"
 
 
 def _body(updates: int, samples: int, logits: int) -> int:

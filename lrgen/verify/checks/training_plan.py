@@ -1,5 +1,6 @@
 """The training of a file: its epochs, its batches and its base learning rate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,12 +80,11 @@ def _relative_rates(candidate: Candidate, epochs: int, updates: int) -> NDArray[
     if variant is None or variant.unit is Unit.METRIC:
         return None
     prm = {name: value for name, value in candidate.prm.items() if name in variant.defaults}
-    return curves.rates(variant, *steps_of(variant, epochs, updates), 1.0, prm)
+    return curves.rates(variant, *steps_of(variant, [updates] * epochs), 1.0, prm)
 
 
-def steps_of(variant: Variant, epochs: int, updates: int) -> tuple[NDArray[np.int64], int]:
-    """The step of the schedule at each update of a training, and the horizon."""
-    total = epochs * updates
+def steps_of(variant: Variant, updates: Sequence[int]) -> tuple[NDArray[np.int64], int]:
+    """The step of the schedule at each update of a training with these updates in each epoch, and the horizon."""
     if variant.per_batch:
-        return np.arange(total), total
-    return np.repeat(np.arange(epochs), updates), epochs
+        return np.arange(sum(updates)), sum(updates)
+    return np.repeat(np.arange(len(updates)), updates), len(updates)

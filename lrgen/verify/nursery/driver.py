@@ -41,6 +41,7 @@ from .describe import (
     state_of,
     takes_metric,
 )
+from .examples import Examples
 from .functions import Functions
 from .generators import seed_all, without_random_numbers
 from .given_weights import GivenWeights
@@ -76,7 +77,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(Training, Traces, GivenWeights, Observations, Functions):
+class Driver(Training, Examples, Traces, GivenWeights, Observations, Functions):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:

@@ -11,6 +11,7 @@ from beside.batches import Batches, Scale
 from torch import Tensor
 
 from .batch_notes import BatchNotes
+from .examples import forward_passes
 from .generators import seed_all
 from .gradients import Gradients
 from .learning import Learning
@@ -57,6 +58,7 @@ class Training(Learning, Gradients):
         keep: int | None = None,
         stop: bool = False,
         silent: bool = False,
+        by_forward: bool = False,
     ) -> Answer:
         """Call ``learn`` on the training images.
 
@@ -66,6 +68,7 @@ class Training(Learning, Gradients):
             keep: the batch before which the state of the network is kept, as ``batch``.
             stop: end before the first step of the optimizer is made.
             silent: the network has a stand-in, which sends gradients of zero.
+            by_forward: a batch begins with a forward pass that records gradients, and not with one of the loader.
         """
         assert self.training is not None
         built, stand_in = self.nets[net], self.stand_ins.get(net)
@@ -74,19 +77,28 @@ class Training(Learning, Gradients):
         if stand_in is not None:
             stand_in.silent = silent
 
-        def asked(index: int) -> int:
+        def begun(index: int) -> None:
             if index == keep and "batch" not in self.states:
                 self.do_keep([], net, "batch")
-            seed_all(seeds[index])
+            seed_all(seeds[index % len(seeds)])
             if stand_in is not None:
-                stand_in.begin(index, seeds[index])
+                stand_in.begin(index, seeds[index % len(seeds)])
             watched.before_batch(index)
             noted.begin()
+
+        def asked(index: int) -> int:
+            if not by_forward:
+                begun(index)
             return seeds[index]
 
-        train_data = TrainingLoader(self.training, torch.from_numpy(arrays[2]), asked, watched.at_end)
+        def ended() -> None:
+            if not by_forward:
+                watched.at_end()
+
+        train_data = TrainingLoader(self.training, torch.from_numpy(arrays[2]), asked, ended)
         result = None
-        with self.precision(autocast), noted, contextlib.suppress(Stopped):
+        forward = forward_passes(built, lambda index, _: begun(index)) if by_forward else contextlib.nullcontext()
+        with self.precision(autocast), noted, forward, contextlib.suppress(Stopped):
             result = self.call_learn(built, train_data, watched)
         values, sent = self.learned(result, watched, None)
         if stand_in is not None:

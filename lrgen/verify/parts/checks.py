@@ -113,7 +113,8 @@ class PartChecks:
             host.begin(Stage.SCHEDULE, None)
             syntax.run(host)
             contract.run(host)
-            learn_trace.run(host)
+            if not practices.has_other_examples(candidate.variant):
+                learn_trace.run(host)
             practices.check(host)
         except CheckFailure as failure:
             raise CheckFailure(f"on {_HOST}: {failure}") from failure

@@ -6,11 +6,23 @@ reason. It runs after the learning rates and the updates of ``learn`` have been 
 
 from collections.abc import Callable, Mapping
 
-from lrgen.records import PracticeKind
+from lrgen.records import PracticeKind, Variant
 from lrgen.verify.checks.examination import Examination
-from lrgen.verify.checks.practices import precision
+from lrgen.verify.checks.practices import curriculum, precision
+from lrgen.verify.checks.practices.in_use import updates_of
 
-OF_KIND: Mapping[PracticeKind, Callable[[Examination], None]] = {PracticeKind.PRECISION: precision.check}
+OF_KIND: Mapping[PracticeKind, Callable[[Examination], None]] = {
+    PracticeKind.PRECISION: precision.check,
+    PracticeKind.CURRICULUM: curriculum.check,
+}
+# Kinds whose updates have other examples than the batches of the loader, or weights of them: their check compares the
+# learning rates, the updates and the gradients of ``learn`` itself, and draws the hyperparameters of the practice.
+_OTHER_EXAMPLES = frozenset({PracticeKind.CURRICULUM})
+
+
+def has_other_examples(variant: Variant | None) -> bool:
+    """Whether an update of a variant differs from that of the criterion for a batch of the loader."""
+    return variant is not None and variant.practice is not None and variant.practice.kind in _OTHER_EXAMPLES
 
 
 def check(examination: Examination) -> None:
@@ -25,4 +37,4 @@ def check(examination: Examination) -> None:
         OF_KIND[variant.practice.kind](examination)
 
 
-__all__ = ["OF_KIND", "check"]
+__all__ = ["OF_KIND", "check", "has_other_examples", "updates_of"]
