@@ -259,6 +259,11 @@ class Variant:
         return f"{self.key} {self.name}"
 
     @property
+    def mixes_labels(self) -> bool:
+        """Whether training mixes labels by weights that it draws: its loss is then not that of the labels."""
+        return self.practice is not None and self.practice.kind is PracticeKind.MIXUP
+
+    @property
     def per_batch(self) -> bool:
         """Whether a step is a batch; the horizon then depends on the number of batches per epoch."""
         return Unit.BATCH in (self.unit, self.cadence)
@@ -382,10 +387,14 @@ class ReferenceNetwork:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a rendered file: its import statements, and its code as it stands in the file."""
+    """A part of a rendered file: its import statements, and its code as it stands in the file.
+
+    ``classes`` is the code of the classes that training methods use, which stand before the network.
+    """
 
     imports: tuple[str, ...]
     code: str
+    classes: str = ""
 
 
 @dataclass(frozen=True)

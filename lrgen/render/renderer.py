@@ -33,6 +33,7 @@ from lrgen.records import Architecture, Hyperparameter, Metric, Part, Parts, Pra
 _WIDTH = 88
 _LONGEST = 1_000_000  # characters of a fragment
 _LOOP = "training/loop.py.jinja"
+_NET = "class Net:\n"
 _ADVANCES = {
     Unit.EPOCH: "The schedule advances once per epoch.",
     Unit.BATCH: "The schedule advances once per batch.",
@@ -96,7 +97,13 @@ class Renderer:
         """
         schedule, network = self._schedule(variant), self._network(architecture)
         training = self._training(architecture, variant, schedule[1], network[1])
-        return Parts(_docstring(architecture, variant), Part(*schedule), Part(*network), Part(*training))
+        classes, _, methods = training[1].partition(_NET)
+        return Parts(
+            _docstring(architecture, variant),
+            Part(*schedule),
+            Part(*network),
+            Part(training[0], methods, classes.rstrip("\n")),
+        )
 
     def compose(self, parts: Parts) -> str:
         """The text of a file of these parts."""
@@ -108,6 +115,7 @@ class Renderer:
             hyperparameters=_hyperparameters(frozenset(names)),
             schedule=parts.schedule.code,
             network=parts.network.code,
+            classes=parts.training.classes,
             training=parts.training.code,
         )
 
@@ -329,17 +337,19 @@ def formatted(code: str) -> str:
 
 
 def _formatted_methods(code: str) -> str:
-    """The body of ``class Net`` with each method formatted on its own: many networks have the same ones.
+    """``class Net`` with each method formatted on its own, after other classes: many networks have the same ones.
 
     Raises:
-        ValueError: if the code is anything but one class Net.
+        ValueError: if the code is anything but classes, the last of them Net.
     """
-    header, *methods = re.split(r"^(?=    def )", code.strip("\n"), flags=re.MULTILINE)
-    if not header.startswith("class Net"):
+    before, *net = re.split(r"^(?=class Net\b)", code.strip("\n"), maxsplit=1, flags=re.MULTILINE)
+    if not net:
         raise ValueError("it must hold imports and a class Net with the training methods")
-    if header.strip() != "class Net:" or re.search(r"^    @", code, re.MULTILINE):  # attributes, decorated methods
-        return _black(code).partition("\n")[2].lstrip("\n")
-    return "\n\n".join(_black(f"class Net:\n{method}").removeprefix("class Net:\n") for method in methods)
+    classes = f"{formatted(before)}\n\n\n" if before else ""
+    header, *methods = re.split(r"^(?=    def )", net[0], flags=re.MULTILINE)
+    if header.strip() != "class Net:" or re.search(r"^    @", net[0], re.MULTILINE):  # attributes, decorated methods
+        return classes + _NET + _black(net[0]).partition("\n")[2].lstrip("\n")
+    return classes + _NET + "\n\n".join(_black(f"{_NET}{method}").removeprefix(_NET) for method in methods)
 
 
 @functools.cache

@@ -28,10 +28,14 @@ _OF_THE_CALLER = frozenset({"batch", "epoch", "epoch_max", "transform"})
 # Of momentum and dropout both ends of their range, [0, 1): Nesterov momentum of torch, for one, raises at 0.
 _TEST_VALUES = {"lr": (0.01, 0.02), "momentum": (0.0, 0.999), "dropout": (0.0, 0.999)}
 _HORIZON = 40
-_TRAININGS = ((1, 1), (2, 2))  # epochs, and updates in each
-_LONG_TRAINING = (91, 1)  # beyond the default horizon, for a file that sets its learning rates by hand
+_TRAININGS: tuple["_Training", ...] = ((1, 1, None), (2, 2, None))
+_LONG_TRAINING = (91, 1, None)  # beyond the default horizon, for a file that sets its learning rates by hand
+_WHOLE_TRAINING = (4, 1, 4)  # to its end, for a practice that begins late
 _ADVANCED = 100  # steps of the network's own scheduler: beyond its default horizon
 _TIMES_REPEATED = 10.0  # an effect exceeds the difference of equal runs by this factor
+
+
+_Training = tuple[int, int, int | None]  # epochs, updates in each, and the horizon in epochs (None: the default)
 
 
 def values_of(name: str) -> tuple[float, float]:
@@ -50,7 +54,10 @@ def check(examination: Examination, session: Session, net: str, sampling: Sampli
     """
     assert examination.loaded is not None
     declared = [name for name in examination.loaded.hyperparameters or () if name not in _OF_THE_CALLER]
-    trainings = _TRAININGS if examination.candidate.variant is not None else (*_TRAININGS, _LONG_TRAINING)
+    variant = examination.candidate.variant
+    trainings = (*_TRAININGS, _LONG_TRAINING) if variant is None else _TRAININGS
+    if variant is not None and variant.practice is not None:
+        trainings = (*_TRAININGS, _WHOLE_TRAINING)
     trial = _Trial(session, net, sampling, every, trainings, *_steps_of_make_scheduler(examination, session))
     variant = examination.candidate.variant
     drawn = variant.practice.defaults if variant and variant.practice and practices.has_other_examples(variant) else {}
@@ -75,7 +82,7 @@ def check(examination: Examination, session: Session, net: str, sampling: Sampli
 class _Trial:
     """The comparisons of two values of a hyperparameter, in the order of their cost.
 
-    ``trainings`` are epochs and updates in each; there is an update after ``every`` batches. ``steps`` is the number of
+    ``trainings`` are tried in their order; there is an update after ``every`` batches. ``steps`` is the number of
     steps of ``make_scheduler``, 0 if there is no such function to trace, and ``metrics`` has a value for each of them
     if a metric drives the schedule. ``tried`` are the values so far.
     """
@@ -84,7 +91,7 @@ class _Trial:
     net: str
     sampling: Sampling
     every: int
-    trainings: Sequence[tuple[int, int]]
+    trainings: Sequence[_Training]
     steps: int
     metrics: list[float] | None
     tried: list[float] = field(default_factory=list)
@@ -95,7 +102,7 @@ class _Trial:
             self._changes_options(name, low, high)
             or (name != "lr" and self._changes_make_scheduler(name, low, high))
             or self._changes_own_scheduler(name, low, high)
-            or any(self._changes_updates(name, low, high, epochs, batches) for epochs, batches in self.trainings)
+            or any(self._changes_updates(name, low, high, *training) for training in self.trainings)
         )
 
     def train_with(self, name: str, low: float, high: float) -> None:
@@ -138,11 +145,14 @@ class _Trial:
             rates.append(self._advanced(self.net))
         return _differ(*rates)
 
-    def _changes_updates(self, name: str, low: float, high: float, epochs: int, batches: int) -> bool:
-        first, other = (self._trained({name: value}, epochs, batches) for value in (low, high))
+    def _changes_updates(
+        self, name: str, low: float, high: float, epochs: int, batches: int, horizon: int | None
+    ) -> bool:
+        of_horizon: dict[str, float] = {} if horizon is None else {"epoch_max": horizon}
+        first, other = (self._trained({**of_horizon, name: value}, epochs, batches) for value in (low, high))
         if not any(map(_differ, first, other)):
             return False
-        again = self._trained({name: low}, epochs, batches)
+        again = self._trained({**of_horizon, name: low}, epochs, batches)
         return any(
             not _distance(value, changed) <= _TIMES_REPEATED * _distance(value, repeated)  # it may be NaN
             for value, changed, repeated in zip(first, other, again, strict=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from lrgen.records import Unit, Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import layer_order
+from lrgen.verify.checks.averages import average_of
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.draw import Source, learn_cases, positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
@@ -53,6 +54,8 @@ def run(examination: Examination) -> None:
     assert variant is not None
     # Text only decides which way is tried first.
     way = Way.CLIPPED if "clip_grad" in examination.candidate.source else Way.PATTERN
+    if variant.mixes_labels:
+        way = Way.OBSERVED  # the weights of the labels are drawn in the file
     first: CheckFailure | None = None  # what is wrong, unless another way explains it
     while True:
         learner = _Learner(examination, variant, way)
@@ -271,7 +274,12 @@ class _Learner:
         if stand_in:
             self._stand_in(weights, set_up.criterion)
         try:
-            effects = Effects(set_up, weights.sampling, [parameter.name for parameter in weights.parameters])
+            effects = Effects(
+                set_up,
+                weights.sampling,
+                [parameter.name for parameter in weights.parameters],
+                average=average_of(self.variant, run.epochs_planned, self.examination.settings),
+            )
             if not effects.follows_learning_rate:
                 raise UnknownOptimizerError(set_up.optimizer.name)
         except UnknownOptimizerError as error:

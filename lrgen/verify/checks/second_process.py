@@ -200,7 +200,9 @@ class SecondProcess:
 
     def _check(self, batch: DrawnBatch) -> Compared:
         self._load(NET)
-        direct = self._direct(batch) if self._criterion.cross_entropy else None
+        variant = self._setting.examination.candidate.variant
+        by_learn = not self._criterion.cross_entropy or (variant is not None and variant.mixes_labels)
+        direct = None if by_learn else self._direct(batch)
         if direct is None:
             return self._by_learn(batch)
         gradient, norm = direct

@@ -68,7 +68,7 @@ class StandInGradients:
     def losses(self, seed: int, images: Array, labels: Array) -> tuple[float, int]:
         """The loss of a batch, with the factors found so far, and the number of images classified correctly."""
         logits = [
-            self._logits(seed, leaf, shape, images) if _is_logits(shape) else np.zeros(0)
+            logits_of(seed, leaf, shape, images) if _is_logits(shape) else np.zeros(0)
             for leaf, shape in enumerate(self.leaves)
         ]
         hits = logits[0].argmax(axis=1) == labels if _is_logits(self.leaves[0]) else np.zeros(0)
@@ -98,7 +98,7 @@ class StandInGradients:
                 if np.any(gradient):
                     raise OtherLossError("gradients arrive at an output that is no logits")
                 continue
-            logits = self._logits(seed, leaf, shape, images)
+            logits = logits_of(seed, leaf, shape, images)
             expected = self._expected(leaf, logits, labels, gradient.astype(np.float64))
             along = direction(seed, leaf, len(logits), int(np.prod(shape))).astype(np.float64)
             products = expected.reshape(len(logits), -1) * along
@@ -211,12 +211,6 @@ class StandInGradients:
         own = _factor(observed, values)
         return own if abs(own - factor) <= self._same_norm * factor else factor
 
-    def _logits(self, seed: int, leaf: int, shape: list[int], images: Array) -> Array:
-        inputs = features(images).astype(np.float64)
-        width = int(np.prod(shape))
-        logits: Array = inputs @ projection(seed, leaf, inputs.shape[1], width).astype(np.float64)
-        return logits.reshape(-1, *shape)
-
     def _expected(self, leaf: int, logits: Array, labels: Array, arrived: Array) -> Array:
         entropy = _gradient(logits, labels, self.criterion.label_smoothing)
         plain = leaf == 0 and self.criterion.cross_entropy
@@ -235,6 +229,13 @@ class StandInGradients:
                 )
             raise OtherLossError("the gradients at the logits are not those of the cross entropy")
         return expected
+
+
+def logits_of(seed: int, leaf: int, shape: Sequence[int], images: Array) -> Array:
+    """The logits of a stand-in for a batch of images, at a leaf of its output."""
+    inputs = features(images).astype(np.float64)
+    logits: Array = inputs @ projection(seed, leaf, inputs.shape[1], int(np.prod(shape))).astype(np.float64)
+    return logits.reshape(-1, *shape)
 
 
 def _is_logits(shape: list[int]) -> bool:

@@ -15,6 +15,7 @@ from lrgen import curves
 from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import practices
+from lrgen.verify.checks.averages import average_of
 from lrgen.verify.checks.batch_losses import LOW_PRECISION, SAME, BatchLosses, first_wrong
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.drawn_gradients import DrawnGradients
@@ -268,7 +269,13 @@ class Training:
         """Compare the weights after each update with those of a reference optimizer at those of the schedule."""
         try:
             name = reference_name(self.set_up.optimizer, torch_alone=self.variant is None)
-            effects = Effects(self.set_up, self.sampling, [parameter.name for parameter in self.parameters], name)
+            effects = Effects(
+                self.set_up,
+                self.sampling,
+                [parameter.name for parameter in self.parameters],
+                name,
+                average_of(self.variant, self.plan.epochs, self.examination.settings),
+            )
         except UnknownOptimizerError as error:
             self.evidence.append(f"the learning rates of training were compared, its updates were not: {error}")
             return
@@ -336,6 +343,9 @@ class Training:
             return
         if self.other_examples:
             self.evidence.append("the losses of training were not compared: they are those of the examples in use")
+            return
+        if self.variant is not None and self.variant.mixes_labels:
+            self.evidence.append("the losses of training were not compared: the weights of mixed labels are drawn")
             return
         batches = [epoch.batches for epoch in self.epochs]
         leaves = {None if epoch.entropies is None else epoch.entropies.shape[1] for epoch in batches}

@@ -6,6 +6,8 @@ What a file says of its learning rates is in its parameter groups; what counts i
 - by one update after each batch, as the reference optimizer predicts it from the gradients and those learning rates;
 - by ``train()`` of an optimizer that has it (Schedule-Free), before the first update of a call of ``learn``, and by
   ``eval()`` after the last one: all gradients are those at the weights of ``train()``;
+- between the last update and the first one of the next call, by an average of the weights that a practice evaluates
+  with: after the data has ended they are that average, and before the first batch the trained ones again;
 - at no other time.
 """
 
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrgen.verify import messages
+from lrgen.verify.checks.averages import Average
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference_optimizer import (
@@ -102,6 +105,7 @@ class Effects:
     Args:
         names: of the parameters.
         optimizer: the name of the reference, by default ``reference_name``.
+        average: of the weights, that the network has between two calls of ``learn``.
 
     Raises:
         UnknownOptimizerError: if there is no reference for the optimizer.
@@ -109,9 +113,16 @@ class Effects:
     """
 
     def __init__(
-        self, set_up: messages.SetUp, sampling: Sampling, names: Sequence[str], optimizer: str | None = None
+        self,
+        set_up: messages.SetUp,
+        sampling: Sampling,
+        names: Sequence[str],
+        optimizer: str | None = None,
+        average: Average | None = None,
     ) -> None:
         self.sampling = sampling
+        self._average = average
+        self._trained: Array | None = None  # the weights after the last update
         self._names = names
         self._name = optimizer or reference_name(set_up.optimizer)
         self._settings = [known_settings(self._name, group.settings) for group in set_up.groups]
@@ -159,8 +170,18 @@ class Effects:
         if made:
             self._check_settings(call.notes.steps[update].settings, where)
             self._check_update(update, before, after, call, where)
+            self._add_to_average(before, after)
         else:
             self._check_still(before, after, call.place, where)
+
+    def _add_to_average(self, before: _Note, after: _Note) -> None:
+        """Add the weights after an update to the average."""
+        self._trained = after.weights
+        if self._average is not None:
+            self._average.start(before.weights)
+            self._average.update(after.weights)
+            if after.event.kind == "end":
+                self._average.end(after.weights)
 
     def _check_settings(self, settings: Sequence[Mapping[str, Any]] | None, where: str) -> None:
         """Require the settings of the groups to be those of the start; only learning rates may change."""
@@ -223,9 +244,12 @@ class Effects:
 
     def _check_still(self, before: _Note, after: _Note, place: Place, where: str) -> None:
         """Require that weights do not move between two notes, but by ``train()`` and ``eval()`` where they may."""
+        self._require_average(before, after, place)
         digests = before.event.digest, after.event.digest
         same = np.array_equal(before.weights, after.weights, equal_nan=True)
         if same and (None in digests or digests[0] == digests[1]):
+            return
+        if self._is_average(before.event.kind, after):
             return
         optimizer, mode, of_epoch = self._reference, None, str(place)
         match before.event.kind, after.event.kind:
@@ -244,6 +268,21 @@ class Effects:
             if np.any(moved.tolerance) and moved.difference(after.weights) is None:
                 return
         raise WrongUpdate(Fault.MOVED, f"the weights change {when}, where no update is")
+
+    def _require_average(self, before: _Note, after: _Note, place: Place) -> None:
+        """Require the average at the end of a call, once there is one."""
+        if self._average is None or self._average.values is None:
+            return
+        if (before.event.kind, after.event.kind) == ("end", "return") and not self._average.is_close(after.weights):
+            raise WrongUpdate(Fault.MOVED, f"the network is not evaluated with the average of its weights ({place})")
+
+    def _is_average(self, kind: str, after: _Note) -> bool:
+        """Whether weights become the average after an event of a kind, or the trained weights again."""
+        if self._average is None or self._average.values is None:
+            return False
+        if kind == "start":
+            return np.array_equal(after.weights, self._trained) if self._trained is not None else False
+        return kind == "end" and self._average.is_close(after.weights)
 
 
 def require_resolution(resolution: float) -> None:

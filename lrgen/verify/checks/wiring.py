@@ -7,6 +7,7 @@ stand-in takes the place of its forward pass, and zeros that of random weights.
 from lrgen.records import Metric, Unit
 from lrgen.verify import messages
 from lrgen.verify.checks import contract, layer_order
+from lrgen.verify.checks.averages import average_of
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
@@ -50,7 +51,12 @@ def run(examination: Examination, outputs: int | None) -> None:
     if reason := wrong_depths(variant, depths):
         raise CheckFailure(reason)
     sampling = Sampling(positions(draw, [parameter.shape for parameter in parameters], SAMPLES))
-    effects = Effects(set_up, sampling, [parameter.name for parameter in parameters])
+    effects = Effects(
+        set_up,
+        sampling,
+        [parameter.name for parameter in parameters],
+        average=average_of(variant, run.epochs_planned, examination.settings),
+    )
     rates = LearnRates(variant, run, len(set_up.horizons))
     images, labels = random_batches([_SIZE], draw.getrandbits(60))
     for epoch in range(run.epochs_run):

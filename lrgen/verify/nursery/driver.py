@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from . import interfaces, wire
+from .averages import Averages
 from .describe import (
     criterion_of,
     criterion_report,
@@ -77,7 +78,7 @@ class Refusal(Exception):
     """A command that cannot be obeyed; the message says why."""
 
 
-class Driver(Training, Examples, Traces, GivenWeights, Observations, Functions):
+class Driver(Training, Examples, Traces, GivenWeights, Observations, Functions, Averages):
     """The state of the process of a file: its module, and its networks by name."""
 
     def __init__(self, device: torch.device) -> None:

@@ -64,6 +64,8 @@ class Learning(States):
         shuffle: int | None = None,
         keep: int | None = None,
         overflowing: list[int] | None = None,
+        inputs: bool = False,
+        buffers: bool = False,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
@@ -81,6 +83,8 @@ class Learning(States):
             shuffle: the seed of a loader that shuffles the images.
             keep: the batch before which the state of the network is kept, as ``batch``.
             overflowing: batches in which the stand-in sends infinite gradients.
+            inputs: the images of each backward pass through the stand-in are among the arrays, at their end.
+            buffers: note the buffers of norms with the weights.
         """
         if not same:
             self.shown[net] = [torch.from_numpy(array).to(self.device) for array in arrays[:2]]
@@ -88,7 +92,11 @@ class Learning(States):
         states = dict(zip(given or (), arrays[2:], strict=True))
         built, stand_in = self.nets[net], self.stand_ins.get(net)
         images, labels = self.shown[net]
-        watch_of = Watch(built, arrays[0], arrays[1], gradients, set(whole or ()), digests=digests) if watch else None
+        watch_of = None
+        if watch:
+            watch_of = Watch(
+                built, arrays[0], arrays[1], gradients, set(whole or ()), digests=digests, with_buffers=buffers
+            )
         if stand_in is not None:
             stand_in.silent = silent
             stand_in.overflowing = frozenset(overflowing or ())
@@ -121,7 +129,7 @@ class Learning(States):
                 train_data = data_loader(images, labels, max(sizes, default=1), shuffle)
                 stack.enter_context(watched(train_data, asked, ended, order))
             result = self.call_learn(built, train_data, watch_of)
-        values, sent = self.learned(result, watch_of, stand_in)
+        values, sent = self.learned(result, watch_of, stand_in, inputs)
         return {**values, "losses": losses, "order": order}, sent
 
     def call_learn(self, built: Any, train_data: Any, watched: Watch | None) -> object:
@@ -131,7 +139,9 @@ class Learning(States):
         with watched:
             return built.learn(train_data)
 
-    def learned(self, result: object, watched: Watch | None, stand_in: StandIn | None) -> tuple[dict[str, Any], Arrays]:
+    def learned(
+        self, result: object, watched: Watch | None, stand_in: StandIn | None, inputs: bool = False
+    ) -> tuple[dict[str, Any], Arrays]:
         """The notes of a call of ``learn``."""
         values: dict[str, Any] = {"result": result_of(result), "horizons": self.taken_horizons()}
         sent: Arrays = []
@@ -142,7 +152,9 @@ class Learning(States):
         if stand_in is not None:
             values["backward"] = [at for at, _ in stand_in.incoming]
             sent += [leaf.numpy() for _, leaves in stand_in.incoming for leaf in leaves]
-            stand_in.incoming.clear()
+            if inputs:
+                sent += [images.float().cpu().numpy() for images in stand_in.inputs]
+            stand_in.forget()
         return values, sent
 
     def taken_horizons(self) -> list[int]:

@@ -43,7 +43,8 @@ class StandIn:
     """The stand-in of a network; if it is ``silent``, it sends gradients of zero.
 
     In batches that are ``overflowing`` it sends infinite gradients, as those of a loss that is scaled too far are.
-    ``incoming`` collects, per backward pass, the batch and the gradients that arrive at the leaves.
+    ``incoming`` collects, per backward pass, the batch and the gradients that arrive at the leaves, and ``inputs`` the
+    images that came in.
     """
 
     def __init__(self, net: Any, output: Any) -> None:
@@ -57,6 +58,7 @@ class StandIn:
         self.silent = False
         self.overflowing: frozenset[int] = frozenset()
         self.incoming: list[tuple[int, list[Tensor]]] = []
+        self.inputs: list[Tensor] = []
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -76,6 +78,11 @@ class StandIn:
         ]
         return pytree.tree_unflatten(leaves, self._structure)
 
+    def forget(self) -> None:
+        """Forget what was collected."""
+        self.incoming.clear()
+        self.inputs.clear()
+
     def logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """The leaves of the output that are tensors, for a batch of images."""
         inputs = torch.from_numpy(features(x.detach().float().cpu().numpy()))
@@ -87,8 +94,9 @@ class StandIn:
             if shape is not None
         )
 
-    def backward(self, gradients: tuple[Tensor, ...]) -> list[Tensor]:
+    def backward(self, images: Tensor, gradients: tuple[Tensor, ...]) -> list[Tensor]:
         """The gradients of the trained parameters."""
+        self.inputs.append(images)
         arrived = [gradient.detach().float().cpu() for gradient in gradients]
         self.incoming.append((self._batch, arrived))
         leaves = [leaf for leaf, shape in enumerate(self._shapes) if shape is not None]
@@ -109,11 +117,11 @@ class StandIn:
 class _Function(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, stand_in: StandIn, x: Tensor, *trained: Tensor) -> Any:
-        ctx.stand_in = stand_in
+        ctx.stand_in, ctx.images = stand_in, x.detach()
         with torch.autocast(x.device.type, enabled=False):
             return stand_in.logits(x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return (None, None, *ctx.stand_in.backward(gradients))
+        return (None, None, *ctx.stand_in.backward(ctx.images, gradients))

@@ -102,7 +102,7 @@ class Training(Learning, Gradients):
             result = self.call_learn(built, train_data, watched)
         values, sent = self.learned(result, watched, None)
         if stand_in is not None:
-            stand_in.incoming.clear()
+            stand_in.forget()
         of_batches, batch_arrays = noted.taken()
         return {**values, **of_batches}, [*sent, *batch_arrays]
 

@@ -24,6 +24,7 @@ _detach, _reshape, _float, _cpu, _numpy = Tensor.detach, Tensor.reshape, Tensor.
 _crc32, _stack, _norm = zlib.crc32, torch.stack, torch.linalg.vector_norm
 
 
+OF_BUFFER = 64  # values of a buffer that are noted
 _LARGE = 4_000_000  # weights; of more than that, samples are taken parameter by parameter, without a copy of all
 
 
@@ -41,6 +42,7 @@ class Watch:
         whole: batches before which the state of the network is saved.
         stop: raise Stopped once the gradients of the first step are known.
         digests: whether digests of all weights are noted around the training.
+        with_buffers: whether the buffers of real numbers are noted with the weights, up to 64 values of each.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Watch:
         whole: set[int],
         stop: bool = False,
         digests: bool = True,
+        with_buffers: bool = False,
     ) -> None:
         self._net = net
         self._parameters = list(net.parameters())
@@ -65,6 +68,7 @@ class Watch:
         self._with_gradients = with_gradients
         self._whole = whole
         self._digests = digests
+        self._buffers: list[Tensor] | None = [] if with_buffers else None
         self._events: list[dict[str, Any]] = []
         self._steps: list[dict[str, Any]] = []
         self._weights: list[Tensor] = []
@@ -136,12 +140,15 @@ class Watch:
         gradients = np.stack(self._gradients) if self._gradients else np.zeros((0, width), np.float32)
         present = np.stack(self._present) if self._present else np.zeros((0, len(self._counts)), np.uint8)
         values = {"events": self._events, "steps": self._steps, "saved": self._saved}
-        return values, [weights, gradients, present, *self._states]
+        buffers = [] if self._buffers is None else [_numpy(_cpu(_stack(self._buffers)))]
+        return values, [weights, gradients, present, *self._states, *buffers]
 
     def _note(self, kind: str, with_digest: bool = False) -> None:
         with torch.no_grad():
             weights = [_detach(parameter) for parameter in self._parameters]
             self._weights.append(self._samples(weights))
+            if self._buffers is not None:
+                self._buffers.append(buffer_samples(self._net))
         digest = digest_of(weights) if with_digest and self._digests else None
         self._events.append({"kind": kind, "digest": digest, "steps": len(self._steps)})
 
@@ -177,6 +184,12 @@ class Watch:
             self._steps[-1]["norm"] = norm
         if self._stop:
             raise Stopped
+
+
+def buffer_samples(net: Any) -> Tensor:
+    """The first values of each buffer of real numbers."""
+    buffers = [_detach(buffer) for buffer in net.buffers() if buffer.is_floating_point()]
+    return _float(_cat([torch.zeros(0), *(_cpu(_reshape(buffer, (-1,))[:OF_BUFFER]) for buffer in buffers)]))
 
 
 def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

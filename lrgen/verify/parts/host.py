@@ -20,6 +20,7 @@ def supported_hyperparameters() -> set[str]:
 
 {schedule}
 
+{classes}
 
 class Net(nn.Module):
     """Linear layers."""
@@ -60,6 +61,7 @@ def host_of(parts: Parts) -> str:
         imports="\n".join(sorted({*_IMPORTS, *parts.schedule.imports, *parts.training.imports})),
         hyperparameters=", ".join(f'"{name}"' for name in sorted(names - {"epoch", "epoch_max"})),
         schedule=parts.schedule.code,
+        classes=parts.training.classes,
         layers=indent("\n".join(layers), 8 * " "),
         forward=indent("\n".join(forward), 8 * " "),
         methods="".join(_METHODS[name] for name in sorted(_methods(parts.training))),

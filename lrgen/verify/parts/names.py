@@ -30,7 +30,7 @@ class Names:
 
 @functools.lru_cache(1024)
 def _tree_of(part: Part, methods: bool) -> ast.Module:
-    return ast.parse(f"class Net:\n{part.code}" if methods else part.code)
+    return ast.parse(f"{part.classes}\n\nclass Net:\n{part.code}" if methods else part.code)
 
 
 @functools.lru_cache(1024)

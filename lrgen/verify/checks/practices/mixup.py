@@ -1,0 +1,194 @@
+"""The check of mixup and CutMix: an image and its label are mixed with another one of the batch by the same weight.
+
+The weight is drawn inside the file. It is computed from the images that come to the stand-in, and from the gradients
+at its logits, which are softmax minus target: the target of an image must have the weight that its pixels have.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrgen.records import Practice
+from lrgen.verify import messages
+from lrgen.verify.checks.draw import Source
+from lrgen.verify.checks.examination import Examination, random_batches
+from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.practices.stand_in_runs import Batch, again_from_list, learn, one_hot, probabilities
+from lrgen.verify.session import Array
+
+_BATCHES, _SIZE = 200, 4  # of a run
+_CLASSES = 10
+_SAME = 1e-3  # weights and gradients, in single precision
+_SAME_PIXELS = 1e-4
+_DRAWN = 20_000  # weights of the distribution that observed ones are compared with
+_CRITICAL = 2.6  # of the test of Kolmogorov and Smirnov: equal distributions exceed it in three of a million runs
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """An image that is ``weight`` times its own and the rest that of image ``other`` of its batch."""
+
+    other: int
+    weight: float
+
+
+def check(examination: Examination) -> None:
+    """Require images and labels to be mixed alike, by weights of the right distribution.
+
+    Raises:
+        CheckFailure: if they are not; the message says how they differ.
+    """
+    variant = examination.candidate.variant
+    assert variant is not None
+    assert variant.practice is not None
+    draw, practice = examination.draw.stream("mixup"), variant.practice
+    [parameter] = practice.hyperparameters
+    for alpha in (None, 0.3 + 0.4 * draw.random()):
+        prm = {} if alpha is None else {parameter.name: alpha}
+        weights = _weights(examination, draw, practice, prm)
+        value = parameter.default if alpha is None else alpha
+        distance = _distance(weights, _expected(practice, value, draw))
+        if distance > _CRITICAL / np.sqrt(len(weights)):
+            raise CheckFailure(
+                f"the weights of the mixed images are not drawn by {parameter.name}={value:.3g}: their mean is "
+                f"{weights.mean():.3g} and their standard deviation {weights.std():.3g} in {len(weights)} batches"
+            )
+    _require_kept(examination, draw, practice)
+    examination.evidence.append(f"the weights of images and labels were compared in {2 * _BATCHES} batches")
+
+
+def _weights(examination: Examination, draw: Source, practice: Practice, prm: dict[str, float]) -> Array:
+    """The weight of each batch of a run, of which images and labels are compared."""
+    sizes = [_SIZE] * _BATCHES
+    images, labels = random_batches(sizes, draw.getrandbits(60), classes=_CLASSES)
+    seeds = [draw.getrandbits(60) for _ in sizes]
+    criterion, batches = learn(examination.session, prm, sizes, seeds, images, labels, _CLASSES)
+    mixed_by = in_boxes if practice.constants["box"] else in_sums
+    weights = []
+    for number, batch in enumerate(batches, start=1):
+        place = f"in batch {number} of {_BATCHES}"
+        mixed = _mixed(mixed_by, batch.inputs, batch.images, place)
+        if reason := why_wrong(batch, mixed, criterion):
+            raise CheckFailure(f"{reason} {place}")
+        weights.append(min(each.weight for each in mixed))
+    if min(weights) > 1 - _SAME:
+        raise CheckFailure("the images are not mixed")
+    return np.array(weights)
+
+
+def _require_kept(examination: Examination, draw: Source, practice: Practice) -> None:
+    """Require that the images of the caller are not written to: those of a list are seen in the next epoch again."""
+    sizes = [_SIZE] * 8
+    images, labels = random_batches(sizes, draw.getrandbits(60), classes=_CLASSES)
+    mixed_by = in_boxes if practice.constants["box"] else in_sums
+    for inputs, own in zip(again_from_list(examination.session, sizes, images, labels), _split(images), strict=True):
+        if any(mixed_by(image, own, at) is None for at, image in enumerate(inputs)):
+            raise CheckFailure("learn changes the images of its caller")
+
+
+def _split(images: Array) -> Sequence[Array]:
+    return np.split(images, len(images) // _SIZE)
+
+
+def _mixed(
+    mixed_by: Callable[[Array, Array, int], Mixed | None], inputs: Array, images: Array, place: str
+) -> list[Mixed]:
+    mixed = [mixed_by(image, images, at) for at, image in enumerate(inputs)]
+    if None in mixed:
+        raise CheckFailure(f"an input of the network is no mixture of two images of its batch {place}")
+    return [each for each in mixed if each is not None]
+
+
+def in_sums(image: Array, images: Array, own: int) -> Mixed | None:
+    """The other image and the weight of which an image is a weighted mean; None for no such mean."""
+    best: tuple[float, Mixed] | None = None
+    for other, second in enumerate(images):
+        difference = (images[own] - second).ravel().astype(np.float64)
+        square = float(difference @ difference)
+        weight = 1.0 if square == 0 else float((image - second).ravel().astype(np.float64) @ difference) / square
+        error = float(np.abs(image - weight * images[own] - (1 - weight) * second).max())
+        if best is None or error < best[0]:
+            best = error, Mixed(other, weight)
+    assert best is not None
+    error, mixed = best
+    return mixed if error <= _SAME_PIXELS and -_SAME <= mixed.weight <= 1 + _SAME else None
+
+
+def in_boxes(image: Array, images: Array, own: int) -> Mixed | None:
+    """The other image of which a box is in an image, and the fraction of its own pixels; None for no such box."""
+    outside = np.all(image == images[own], axis=0)
+    if outside.all():
+        return Mixed(own, 1.0)
+    rows, columns = np.flatnonzero(~outside.all(axis=1)), np.flatnonzero(~outside.all(axis=0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if outside[box].any():
+        return None
+    others = [at for at, second in enumerate(images) if np.array_equal(image[(..., *box)], second[(..., *box)])]
+    return Mixed(others[0], float(outside.mean())) if others else None
+
+
+def why_wrong(batch: Batch, mixed: Sequence[Mixed], criterion: messages.CriterionReport) -> str:
+    """The reason why the labels are not mixed like the images; empty if they are."""
+    labels = batch.labels
+    for leaf, logits in enumerate(batch.logits):
+        softmax, arrived = probabilities(logits), batch.arrived[leaf]
+        targets = _smoothed(one_hot(labels, softmax.shape[1]), criterion.label_smoothing)
+        others = targets[[each.other for each in mixed]]
+        weight = np.array([each.weight for each in mixed])[:, None]
+        expected = softmax - weight * targets - (1 - weight) * others
+        factor = float((arrived * expected).sum() / (expected * expected).sum()) if leaf else 1.0
+        if np.abs(arrived - factor * expected).max() <= _SAME * max(1.0, abs(factor)):
+            continue
+        for at, each in enumerate(mixed):
+            if labels[at] != labels[each.other]:
+                reason = _why(arrived[at], softmax[at], targets, at, each)
+                if reason:
+                    return reason
+        return "the gradients at the logits are not those of mixed labels"
+    return ""
+
+
+def _why(arrived: Array, softmax: Array, targets: Array, own: int, mixed: Mixed) -> str:
+    """The reason why the target of an image is wrong; empty if it is right."""
+    pair = np.stack([softmax - targets[own], softmax - targets[mixed.other]], axis=1)
+    (first, second), *_ = np.linalg.lstsq(pair, arrived, rcond=None)
+    if np.abs(arrived - pair @ [first, second]).max() > _SAME:
+        return "a label is mixed with that of another image than the pixels"
+    if abs(first - mixed.weight) <= _SAME and abs(second - 1 + mixed.weight) <= _SAME:
+        return ""
+    if abs(first - 1) <= _SAME and abs(second) <= _SAME:
+        return "the labels are not mixed"
+    if abs(first - 1 + mixed.weight) <= _SAME and abs(second - mixed.weight) <= _SAME:
+        return f"the weights of the two labels are swapped: an image has the weight {mixed.weight:.3f}"
+    return (
+        f"a label has the weight {first:.3f} where its image has {mixed.weight:.3f}, and the other label {second:.3f}"
+    )
+
+
+def _smoothed(targets: Array, smoothing: float) -> Array:
+    return (1 - smoothing) * targets + smoothing / targets.shape[1]
+
+
+def _expected(practice: Practice, alpha: float, draw: Source) -> Array:
+    """Weights of the distribution; where a drawn order of the images is their own, it mixes none."""
+    generator = np.random.Generator(np.random.Philox(draw.getrandbits(60)))
+    weights = generator.beta(alpha, alpha, _DRAWN)
+    same = generator.random(_DRAWN) < 1 / math.factorial(_SIZE)
+    if not practice.constants["box"]:
+        return np.where(same, 1.0, weights)
+    half = np.round(np.sqrt(1 - weights) * 32 / 2)
+    sides = []
+    for _ in range(2):
+        center = generator.integers(32, size=_DRAWN)
+        sides.append(np.minimum(32, center + half) - np.maximum(0, center - half))
+    return np.where(same, 1.0, 1 - sides[0] * sides[1] / 32**2)
+
+
+def _distance(weights: Array, expected: Array) -> float:
+    """The largest difference of two distribution functions."""
+    first, second = np.sort(np.round(weights, 3)), np.sort(np.round(expected, 3))
+    at = np.concatenate([first, second])
+    below = [np.searchsorted(each, at, side="right") / len(each) for each in (first, second)]
+    return float(np.abs(below[0] - below[1]).max())

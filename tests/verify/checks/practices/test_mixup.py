@@ -1,0 +1,88 @@
+"""Files that claim mixup or CutMix: those that do it, and one for each way of doing something else, with its reason."""
+
+import pytest
+
+from lrgen.verify.checks.failure import CheckFailure
+from tests.verify.checks.practices.faulty import Fault
+
+MIXUP, MIXUP_BATCH, CUTMIX, CUTMIX_BATCH = (
+    "mixup_multistep",
+    "mixup_cosine_warmup",
+    "cutmix_multistep",
+    "cutmix_cosine_warmup",
+)
+MIX = "images, other_labels, lam = self.mix(images, labels)"
+LOSS = "loss = self.mixed_loss(logits, labels, other_labels, lam)"
+SUM = "lam * images + (1 - lam) * images[other], labels[other], lam"
+LAM = "        lam = 1 - (bottom - top) * (right - left) / (height * width)\n"
+ANY = {
+    "unmixed labels": Fault("the labels are not mixed", {LOSS: "loss = self.criterion(logits, labels)"}),
+    "swapped weights": Fault(
+        "the weights of the two labels are swapped", {LOSS: LOSS.replace("labels, other_labels", "other_labels, labels")}
+    ),
+    "another weight of the labels": Fault(
+        "a label has the weight .* where its image has", {LOSS: LOSS.replace("lam", "0.5")}
+    ),
+    "weights drawn again": Fault(
+        "a label has the weight .* where its image has", {LOSS: LOSS.replace("lam", "self.mixing.sample().item()")}
+    ),
+    "the labels of others": Fault(
+        "a label is mixed with that of another image than the pixels",
+        {LOSS: LOSS.replace("other_labels", "other_labels.roll(1)")},
+    ),
+    "unmixed images": Fault("the images are not mixed", {MIX: MIX.replace("images, other_labels", "_, other_labels")}),
+    "a constant weight": Fault(
+        "are not drawn by .*_alpha=", {"self.mixing.sample().item()": "0.3"}
+    ),
+    "a constant parameter": Fault("are not drawn by .*_alpha=0", {"Beta(alpha, alpha)": "Beta(4.0, 4.0)"}),
+}
+OF_MIXUP = ANY | {
+    "images of another batch": Fault(
+        "no mixture of two images of its batch", {"images[other], labels": "images[other].flip(3), labels"}
+    ),
+    "too bright": Fault("no mixture of two images of its batch", {SUM: SUM.replace("(1 - lam)", "(1.5 - lam)")}),
+    "half of the batches": Fault(
+        "are not drawn by mixup_alpha=0.2",
+        {"lam = self.mixing.sample().item()": "lam = self.mixing.sample().item() if torch.rand(()) < 0.4 else 1.0"},
+    ),
+    "in place": Fault(
+        "learn changes the images of its caller",
+        {
+            f"return {SUM}": "images.mul_(lam).add_(images[other] * ((1 - lam) / max(lam, 1e-6)))\n"
+            "        return images, labels[other], lam"
+        },
+    ),
+}
+OF_CUTMIX = ANY | {
+    "the area that was drawn": Fault(
+        "a label has the weight .* where its image has", {LAM: "        lam = 1 - side**2\n"}
+    ),
+    "the area of the box": Fault(
+        "the weights of the two labels are swapped", {LAM: LAM.replace("1 - (bottom", "(bottom")}
+    ),
+    "a box of another size": Fault("are not drawn by cutmix_alpha", {".item()) ** 0.5": ".item()) ** 2"}),
+    "a box at the corner": Fault(
+        "are not drawn by cutmix_alpha", {"y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))": "y, x = 0, 0"}
+    ),
+    "two boxes": Fault(
+        "no mixture of two images of its batch",
+        {"        other = torch": "        mixed = None\n        other = torch", "        # The border": "        mixed[:, :, :1] = mixed.flip(0)[:, :, :1]\n        # The border"},
+    ),
+    "in place": Fault("learn changes the images of its caller", {"images.clone()": "images"}),
+}
+OF_EACH = {(MIXUP, name): fault for name, fault in OF_MIXUP.items()}
+OF_EACH |= {(CUTMIX, name): fault for name, fault in OF_CUTMIX.items()}
+
+
+@pytest.mark.parametrize("name", [MIXUP, MIXUP_BATCH, CUTMIX, CUTMIX_BATCH])
+def test_rendered_files_mix_images_and_labels_alike(check, text_of, name):
+    """Images and labels of a rendered file are mixed by the same weights, which have their distribution."""
+    assert check(text_of(name), name) == ["the weights of images and labels were compared in 400 batches"]
+
+
+@pytest.mark.parametrize(("name", "fault"), OF_EACH, ids=map("-".join, OF_EACH))
+def test_each_fault_fails_with_its_reason(check, text_of, name, fault):
+    """A file that claims to mix and has one fault fails, and the reason names the fault."""
+    wrong = OF_EACH[name, fault]
+    with pytest.raises(CheckFailure, match=wrong.reason):
+        check(wrong.of(text_of(name)), name)
