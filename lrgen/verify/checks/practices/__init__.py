@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 
 from lrgen.records import PracticeKind, Variant
 from lrgen.verify.checks.examination import Examination
-from lrgen.verify.checks.practices import curriculum, label_smoothing, mixup, precision
+from lrgen.verify.checks.practices import averaging, curriculum, ema, label_smoothing, mixup, precision
 from lrgen.verify.checks.practices.in_use import updates_of
 
 OF_KIND: Mapping[PracticeKind, Callable[[Examination], None]] = {
     PracticeKind.PRECISION: precision.check,
     PracticeKind.CURRICULUM: curriculum.check,
+    PracticeKind.EMA: ema.check,
+    PracticeKind.AVERAGING: averaging.check,
     PracticeKind.LABEL_SMOOTHING: label_smoothing.check,
     PracticeKind.MIXUP: mixup.check,
 }
