@@ -1,0 +1,186 @@
+"""ResNet-20 trained with multi-step decay at 50% and 75% using mixup.
+
+The learning rate is multiplied by ``gamma`` at 50% and 75% of training. These are the
+milestones of DenseNet on CIFAR. The schedule advances once per epoch.
+
+Each image is mixed with another one of its batch, and its label alike. The weight of
+the image is drawn once per batch from a beta distribution with both parameters at
+``mixup_alpha``.
+"""
+
+import copy
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Beta
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "gamma", "mixup_alpha", "weight_decay"}
+
+
+class ResumableMultiStepLR(MultiStepLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    milestones = [max(1, round(fraction * total_steps)) for fraction in (0.5, 0.75)]
+    scheduler = ResumableMultiStepLR(
+        optimizer, milestones=milestones, gamma=prm.get("gamma", 0.1)
+    )
+    scheduler.schedule = ("multi-step decay at 50% and 75%", total_steps)
+    return scheduler
+
+
+class BasicBlock(nn.Module):
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            in_channels, out_channels, 3, stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.extra_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
+        return F.relu(out + shortcut)
+
+
+class Net(nn.Module):
+    """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
+
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = nn.Sequential(
+            BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
+        )
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
+        )
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
+        )
+        self.fc = nn.Linear(64, out_shape[0])
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        x = x.mean(dim=(2, 3))
+        return self.fc(x)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
+    def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion, the optimizer and the scheduler.
+
+        A resumed run then loads the states of the network, the optimizer and the
+        scheduler, in any order.
+        """
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        alpha = prm.get("mixup_alpha", 0.2)
+        self.mixing = Beta(alpha, alpha)
+        self.optimizer = SGD(
+            self.param_groups(),
+            lr=prm["lr"],
+            momentum=prm["momentum"],
+            weight_decay=prm.get("weight_decay", 1e-4),
+        )
+        # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+        epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))
+        self.scheduler = make_scheduler(self.optimizer, epochs, prm)
+
+    def mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, float]:
+        """Mix each image with another one of the batch, by weights that are drawn once.
+
+        Return the images, the labels of the other images, and the weight ``lam`` of the
+        images themselves.
+        """
+        lam = self.mixing.sample().item()
+        other = torch.randperm(len(images), device=images.device)
+        return lam * images + (1 - lam) * images[other], labels[other], lam
+
+    def mixed_loss(
+        self, logits: Tensor, labels: Tensor, other_labels: Tensor, lam: float
+    ) -> Tensor:
+        """Return the loss of labels that are mixed like their images."""
+        loss = lam * self.criterion(logits, labels)
+        return loss + (1 - lam) * self.criterion(logits, other_labels)
+
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
+        if len(train_data) == 0:
+            raise ValueError("train_data is empty")
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        num_samples = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            images, other_labels, lam = self.mix(images, labels)
+            logits = self(images)
+            loss = self.mixed_loss(logits, labels, other_labels, lam)
+            loss.backward()
+            self.optimizer.step()
+            predictions = logits.argmax(dim=1)
+            correct += lam * (predictions == labels).sum()
+            correct += (1 - lam) * (predictions == other_labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            num_samples += len(labels)
+        self.scheduler.step()
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()
