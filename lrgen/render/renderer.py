@@ -298,7 +298,8 @@ def _reader(template: str, declared: Iterable[Hyperparameter]) -> Callable[[str]
 
 def _states(practice: Practice | None) -> str:
     """The states of a checkpoint in words: ``the network, the optimizer and the scheduler``."""
-    *words, last = ["the network", "the optimizer", "the scheduler", *(practice.states.values() if practice else ())]
+    of_practice = list(practice.states.values()) if practice else []
+    *words, last = ["the network", "the optimizer", "the scheduler", *of_practice]
     return f"{', '.join(words)} and {last}"
 
 

@@ -108,7 +108,7 @@ class StandInGradients:
 
     def loss_factor(self, seed: int, images: Array, labels: Array, arrived: Array) -> float:
         """The factor of the loss of a batch whose gradients ``arrived`` at the logits: that of a gradient scaler."""
-        entropy = _gradient(self._logits(seed, 0, self.leaves[0], images), labels, self.criterion.label_smoothing)
+        entropy = _gradient(logits_of(seed, 0, self.leaves[0], images), labels, self.criterion.label_smoothing)
         if not _is_logits(self.leaves[0]) or arrived.shape != entropy.shape:
             raise OtherLossError("the gradients at the logits have another shape than the batch")
         return _factor(arrived.astype(np.float64), entropy)

@@ -168,7 +168,8 @@ def _why(arrived: Array, softmax: Array, targets: Array, own: int, mixed: Mixed)
 
 
 def _smoothed(targets: Array, smoothing: float) -> Array:
-    return (1 - smoothing) * targets + smoothing / targets.shape[1]
+    smoothed: Array = (1 - smoothing) * targets + smoothing / targets.shape[1]
+    return smoothed
 
 
 def _expected(practice: Practice, alpha: float, draw: Source) -> Array:
