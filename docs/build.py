@@ -119,6 +119,20 @@ says, those whose losses another process computes from the weights before the ep
 have the learning rates of the schedule and the gradients of their examples, or of the weighted losses. Resumed at each
 quarter, a run trains on the same examples. The figure shows the examples in use with the defaults, over 90 epochs.
 """,
+    PracticeKind.ACCUMULATION: """
+The schedule check compares the gradient of each update with the mean over the images of its batches, in epochs whose
+last update has fewer batches and with batches of several sizes: a sum, a mean over batches, gradients that are zeroed
+too often or too rarely, and a last update that is missing or wrongly scaled fail with that reason. A schedule that
+advances within an epoch does so once per update; its horizon is the number of epochs times `len(train_data)`, divided
+by the number of batches of an update and rounded up. The training check gives such a file smaller batches, so that an
+update has as many images.
+""",
+    PracticeKind.CLIPPING: """
+The schedule check sends gradients far below the limit, near it and far above it, and compares those at each step of the
+optimizer with those of the batch after clipping. Files that clip after the step, before the backward pass, with another
+norm or limit, some parameters alone, or gradients below the limit fail with that reason. It replaces the clipping of a
+network's recipe.
+""",
 }
 PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}
 

@@ -269,6 +269,11 @@ class Variant:
         return Unit.BATCH in (self.unit, self.cadence)
 
     @property
+    def batches_per_update(self) -> int:
+        """The number of batches whose gradients an update has; the last one of an epoch may have fewer."""
+        return int(self.practice.constants.get("every", 1)) if self.practice else 1
+
+    @property
     def defaults(self) -> dict[str, float]:
         """The name and the default of each hyperparameter."""
         return {parameter.name: parameter.default for parameter in self.hyperparameters}

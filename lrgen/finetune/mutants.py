@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lrgen.finetune import mutations
+from lrgen.finetune import mutations, practice_mutations
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.example import TaskInput
 from lrgen.finetune.observations import Observations
@@ -147,12 +147,12 @@ def candidate(mutant: Mutant) -> Candidate:
 def dealt(task: str, task_input: TaskInput, file: VerifiedFile, possible: Mapping[str, list[str]]) -> list[str]:
     """Return the mutations of a file that are dealt to a task, in the order of their use.
 
-    Mutations of the schedule alternate with those of the code around it.
+    Mutations of the schedule alternate with those of the code around it, to which a practice belongs.
     """
     chance = task_input.chance("mutants", file.name)
     turn = (TASKS.index(task) + chance.randrange(len(TASKS))) % len(TASKS)
     hands = []
-    for group in (mutations.OF_SCHEDULE, mutations.OF_FRAME):
+    for group in (mutations.OF_SCHEDULE, mutations.OF_FRAME + practice_mutations.OF_PRACTICES):
         names = sorted({name for name, _ in group if name in possible})
         hands.append(chance.sample(names, len(names))[turn :: len(TASKS)])
     chance.shuffle(hands)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from lrgen.finetune import schedule_mutations as rules
+from lrgen.finetune.practice_mutations import OF_PRACTICES
 from lrgen.source.edit import Code
 
 Mutation = Callable[[Code], Iterator[str]]
@@ -260,4 +261,4 @@ OF_FRAME: tuple[tuple[str, Mutation], ...] = (
     ("missing colon", _missing_colon),
     ("missing parenthesis", _missing_parenthesis),
 )
-MUTATIONS = OF_SCHEDULE + OF_FRAME
+MUTATIONS = OF_SCHEDULE + OF_FRAME + OF_PRACTICES

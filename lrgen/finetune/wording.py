@@ -82,12 +82,16 @@ def bare(variant: Variant) -> str:
 
 
 def counted_in(variant: Variant) -> str:
-    """Return the unit of a schedule's steps: epochs or batches."""
-    return "batches" if variant.per_batch else "epochs"
+    """Return the unit of a schedule's steps: epochs, batches, or updates of several batches."""
+    if not variant.per_batch:
+        return "epochs"
+    return "batches" if variant.batches_per_update == 1 else "updates"
 
 
 def advances(variant: Variant) -> str:
     """Return when the schedule advances: ``once per batch``."""
+    if variant.per_batch and variant.batches_per_update > 1:
+        return "once per update"
     return f"once per {variant.cadence or variant.unit}{driven(variant)}"
 
 
@@ -104,10 +108,12 @@ def stepping(variant: Variant) -> str:
     if variant.metric and variant.cadence:
         step, metric = "`scheduler.step(metric)`", f" with {DRIVEN_BY[variant.cadence, variant.metric]}"
     if variant.per_batch:
+        every = variant.batches_per_update
+        of_epoch = "`len(train_data)`" if every == 1 else f"`len(train_data)` divided by {every} and rounded up"
         return (
             f"`learn` calls {step}{metric} after each `optimizer.step()`. The first call of `learn` creates the "
             "scheduler, because the number of batches per epoch is not known earlier; until then it is None. "
-            "`total_steps` is the number of epochs times `len(train_data)`. If the optimizer was resumed without the "
+            f"`total_steps` is the number of epochs times {of_epoch}. If the optimizer was resumed without the "
             "scheduler, `learn` raises a `RuntimeError`."
         )
     return (

@@ -450,6 +450,8 @@ def _docstring(architecture: Architecture, variant: Variant) -> str:
 
 
 def advances(variant: Variant) -> str:
+    if variant.per_batch and variant.batches_per_update > 1:
+        return "The schedule advances once per update."
     if variant.metric is None or variant.cadence is None:
         return _ADVANCES[variant.unit]
     cadence = variant.cadence.value

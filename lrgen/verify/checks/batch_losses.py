@@ -6,13 +6,13 @@ process measures, and an output with several leaves of logits (auxiliary classif
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrgen.verify import messages
-from lrgen.verify.checks import scores
+from lrgen.verify.checks import accumulation, scores
 from lrgen.verify.session import Array
 
 # The relative difference of the loss that is differentiated from the cross-entropy of the logits.
@@ -66,6 +66,23 @@ class BatchLosses:
         )
         return cls(np.where(known, values, entropies[:, 0]), entropies, accuracies, sizes)
 
+    def unscaled(self, every: int, tolerance: float) -> "BatchLosses":
+        """The batches with losses that are not scaled, of which ``every`` add up to the gradient of an update.
+
+        A loss may be scaled by the number of its images, by the share of its batch in the update, or by the number of
+        batches; the gradient of the update shows whether that is right. Losses that are scaled otherwise remain.
+        """
+        if self.entropies is None or len(self.values) != len(self.entropies):
+            return self
+        groups = accumulation.groups_of(len(self.sizes), every)
+        shares = [accumulation.shares_of([int(self.sizes[at]) for at in group]) for group in groups]
+        counts = [[len(group)] * len(group) for group in groups]
+        for scale in (self.sizes, np.concatenate(shares), 1 / np.concatenate(counts)):
+            values = self.values / scale
+            if np.all(_close(values, _fitted(values, self.entropies), tolerance)):
+                return replace(self, values=values)
+        return self
+
     def same(self, tolerance: float) -> bool:
         """Whether the losses are the cross-entropy of a single leaf of logits."""
         if self.entropies is None or self.entropies.shape[1] != 1:
@@ -87,8 +104,7 @@ def first_wrong(
     losses = np.concatenate([epoch.values for epoch in batches])
     entropies = np.concatenate([epoch.entropies for epoch in batches if epoch.entropies is not None])
     if entropies.shape[1] > 1:
-        factors = np.linalg.lstsq(entropies, losses, rcond=None)[0]
-        expected = entropies @ factors
+        expected = _fitted(losses, entropies)
         return _first(losses, expected, _close(losses, expected, tolerance))
     shares = whole / np.concatenate([epoch.sizes for epoch in batches])
     wrong = _wrong_of_one(losses, entropies[:, 0], terms, shares, tolerance)
@@ -98,6 +114,14 @@ def first_wrong(
         return wrong
     scaled = _wrong_of_one(losses / scale, entropies[:, 0], terms, shares, tolerance)
     return scaled if scaled is None or not terms else wrong
+
+
+def _fitted(losses: NDArray[np.float64], entropies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The losses of batches by the cross-entropies at the leaves of the output, with a factor for each of several."""
+    if entropies.shape[1] == 1:
+        return entropies[:, 0]
+    fitted: NDArray[np.float64] = entropies @ np.linalg.lstsq(entropies, losses, rcond=None)[0]
+    return fitted
 
 
 def _wrong_of_one(

@@ -47,10 +47,11 @@ def run(examination: Examination) -> None:
     for index, case in enumerate(_CASES):
         _check_output(session, _NET if index == 0 else "other", *case)
     session.call("forget", messages.Nothing, net="other")
+    claimed = examination.candidate.variant is not None
     parameters, state, every = _check_learn(examination, session)
     _check_no_batch(examination, session, state)
     sampling = _sampling(examination, parameters)
-    reason = gradients.judge(gradients.measure(session, _NET, sampling))
+    reason = gradients.judge(gradients.measure(session, _NET, sampling, every if claimed else 1))
     if reason:
         raise CheckFailure(reason)
     hyperparameters.check(examination, session, _NET, sampling, every)
@@ -145,7 +146,9 @@ def require_no_gradient(trained: list[str]) -> None:
         raise CheckFailure(f"the optimizer does not contain the parameter {printable(trained[0], 100)}")
 
 
-def check_learned(learned: messages.Learned, changed: bool, claimed: bool, expected: int = len(_SIZES)) -> None:
+def check_learned(
+    learned: messages.Learned, changed: bool, claimed: bool, expected: int = len(_SIZES), every: int = 1
+) -> None:
     """Check the number of updates, that the weights have changed, and what ``learn`` returned.
 
     Without a claim a file may accumulate the gradients of several batches, or step twice for each, and return anything:
@@ -154,17 +157,19 @@ def check_learned(learned: messages.Learned, changed: bool, claimed: bool, expec
     Args:
         changed: whether any weight has changed.
         expected: the number of updates of a file with a claim.
+        every: the number of batches of an update that is claimed.
 
     Raises:
         CheckFailure: at the first violation.
     """
-    updates, batches = len(learned.steps), len(_SIZES)
+    updates = len(learned.steps)
     if updates == 0:
         raise CheckFailure("learn never steps the optimizer")
     if claimed and updates != expected:
-        raise CheckFailure(f"the number of optimizer steps in learn is {updates}, expected {expected} (one per batch)")
+        each = "one per batch" if every == 1 else f"one for {every} batches"
+        raise CheckFailure(f"the number of optimizer steps in learn is {updates}, expected {expected} ({each})")
     if not changed:
-        raise CheckFailure(f"learn changes no parameter in {batches} batches")
+        raise CheckFailure(f"learn changes no parameter in {len(_SIZES) * every} batches")
     result = learned.result
     if result.kind == "nothing" or not claimed:
         return
@@ -240,22 +245,23 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
     """
     variant = examination.candidate.variant
     claimed = variant is not None
+    every = variant.batches_per_update if variant else 1
+    sizes = _SIZES * every
     set_up = _set_up(session)
     outside = check_set_up(set_up, claimed)
     sampling = _sampling(examination, set_up.parameters)
     before = _state(session)
     try:
-        notes = _learn(session, sampling, _SIZES, as_list=True)
+        notes = _learn(session, sampling, sizes, as_list=True)
     except FileRaised as error:
         build(session, _NET, prm_of())
         _set_up(session)
         try:
-            notes = _learn(session, sampling, _SIZES, as_list=False)
+            notes = _learn(session, sampling, sizes, as_list=False)
         except FileRaised:
             with raising("learn"):
                 raise error from None
         examination.evidence.append(f"learn got a DataLoader: with a list of batches it raises {error}")
-    every, sizes = 1, _SIZES
     if not notes.steps and not claimed:
         sizes = _MANY
         build(session, _NET, prm_of())
@@ -265,7 +271,7 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
         every = notes.batch_of_updates[0] + 1 if notes.steps else 1
     after = _state(session)
     expected = practices.updates_of(variant, HORIZON, sum(sizes), sizes[0])[0]
-    check_learned(notes.learned, after.weights != before.weights, claimed, expected)
+    check_learned(notes.learned, after.weights != before.weights, claimed, expected, every if claimed else 1)
     if len(notes.steps) != expected:
         examination.evidence.append(
             f"the number of optimizer steps in learn is {len(notes.steps)} in {len(sizes)} batches"

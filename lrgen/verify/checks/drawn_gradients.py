@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lrgen.verify.checks import accumulation
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.checks.second_process import Compared, DrawnBatch, SecondProcess, Setting
@@ -16,19 +17,20 @@ _EPOCHS, _OF_LONG = 10, 3
 
 
 class DrawnGradients:
-    """The drawn batches of a training whose epochs have a number of ``updates``.
+    """The drawn batches of a training whose epochs have a number of ``batches``, ``every`` of which are an update.
 
-    A gradient that is wrong fails when the updates have been compared: ``evidence`` raises it. ``none`` are drawn where
-    the gradients are those of other examples, which the check of a practice compares.
+    They are those of one update, which a single batch is as a rule. A gradient that is wrong fails when the updates
+    have been compared: ``evidence`` raises it. ``none`` are drawn where the gradients are those of other examples,
+    which the check of a practice compares.
     """
 
-    def __init__(self, setting: Setting, updates: int, *, none: bool = False) -> None:
-        self._setting, self._updates = setting, updates
+    def __init__(self, setting: Setting, batches: int, every: int = 1, *, none: bool = False) -> None:
+        self._setting, self._updates = setting, accumulation.groups_of(batches, every)
         self._compared: dict[int, Compared] = {}  # by update
         self._wrong: CheckFailure | None = None
         self._second: SecondProcess | None = None
         self._none = none
-        self._batches = {} if none else self._drawn()
+        self._of_epochs = {} if none else self._drawn()
 
     def begin(self, session: Session, sampling: Sampling, weights: int) -> None:
         """Begin with the process that computes gradients again; its base learning rate is another one."""
@@ -37,35 +39,38 @@ class DrawnGradients:
         self._second = SecondProcess(replace(setting, prm=prm), session, sampling, weights)
 
     def batch(self, epoch: int) -> int | None:
-        """The batch of an epoch that is drawn, before which the process of the training keeps its weights."""
-        return None if self._wrong else self._batches.get(epoch)
+        """The first batch that is drawn of an epoch, before which the process of the training keeps its weights."""
+        drawn = None if self._wrong else self._of_epochs.get(epoch)
+        return None if drawn is None else self._updates[drawn][0]
 
     def compare(self, trained: Session, epochs: Sequence[Epoch]) -> None:
-        """Compute the gradient of the drawn batch of the last epoch again."""
+        """Compute the gradient of the drawn update of the last epoch again."""
         epoch, index = epochs[-1], len(epochs) - 1
-        batch, steps = self.batch(index), epoch.notes.steps
-        if batch is None or len(steps) != self._updates or steps[batch].norm is None:
+        batch, update, steps = self.batch(index), self._of_epochs.get(index), epoch.notes.steps
+        if batch is None or update is None or len(steps) != len(self._updates) or steps[update].norm is None:
             return
         assert self._second is not None
-        start = batch * self._setting.plan.batch_size
+        group, size = self._updates[update], self._setting.plan.batch_size
+        start, batches = batch * size, self._updates[-1][-1] + 1
         norms = [step.norm for each in epochs for step in each.notes.steps if step.norm is not None]
         drawn = DrawnBatch(
-            f"in training at epoch {index + 1}, batch {batch + 1} of {self._updates}",
+            f"in training at epoch {index + 1}, batch {batch + 1} of {batches}",
             np.concatenate([epoch.order[start:], epoch.order[:start]]),
             [*epoch.seeds[batch:], *epoch.seeds[:batch]],
-            epoch.notes.gradients[batch],
-            steps[batch].norm or 0.0,
+            [min(size, len(epoch.order) - at * size) for at in group],
+            epoch.notes.gradients[update],
+            steps[update].norm or 0.0,
             max(norms),
             epoch.batches.entropies is None or epoch.cross_entropy,
         )
         try:
-            self._compared[index * self._updates + batch] = self._second.check(trained, drawn)
+            self._compared[index * batches + batch] = self._second.check(trained, drawn)
         except CheckFailure as failure:
             self._wrong = failure
 
     @property
     def terms(self) -> dict[int, float]:
-        """The terms of the loss that depend on the weights alone, at the updates where they were measured."""
+        """The terms of the loss that depend on the weights alone, at the batches where they were measured."""
         return {update: each.term for update, each in self._compared.items() if each.term is not None}
 
     def evidence(self) -> str:
@@ -87,12 +92,12 @@ class DrawnGradients:
         return f"{sentence}, with a term of the loss of weights alone" if self.terms else sentence
 
     def _drawn(self) -> dict[int, int]:
-        """A whole batch of each epoch, of a long training in three epochs of which one is the last.
+        """An update of whole batches of each epoch, of a long training in three epochs of which one is the last.
 
-        It is not the first batch of the training.
+        It is not the first one of the training.
         """
         plan, draw = self._setting.plan, self._setting.examination.draw.stream("training", "updates")
-        whole = max(1, len(self._setting.data.images) // plan.batch_size)
+        whole = max(1, len(self._setting.data.images) // (plan.batch_size * len(self._updates[0])))
         last = plan.epochs - 1
         epochs = list(range(last))
         if plan.budget or plan.epochs > _EPOCHS:

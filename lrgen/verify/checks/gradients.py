@@ -33,17 +33,18 @@ class Comparison:
     repeated: float
 
 
-def measure(session: Session, net: str, sampling: Sampling) -> Comparison | None:
-    """Compare the gradients of a network at sampled positions.
+def measure(session: Session, net: str, sampling: Sampling, every: int = 1) -> Comparison | None:
+    """Compare the gradients of a network at sampled positions; there is an update after ``every`` batches.
 
     None if they cannot be compared: the optimizer makes not one step per batch, the weights change, or the gradients
     are zero or not finite.
     """
-    images, labels = random_batches([_BATCH_SIZE] * 3)
+    size = _BATCH_SIZE * every
+    images, labels = random_batches([size] * 3)
 
     def second_update(first: int) -> tuple[Array, Array] | None:
-        at = np.concatenate([np.arange(_BATCH_SIZE) + _BATCH_SIZE * batch for batch in (first, 2)])
-        return _second_update(session, net, [images[at], labels[at], *sampling.arrays])
+        at = np.concatenate([np.arange(size) + size * update for update in (first, 2)])
+        return _second_update(session, net, [images[at], labels[at], *sampling.arrays], every)
 
     first = second_update(0)
     difference = _difference(first, second_update(1))
@@ -63,8 +64,11 @@ def judge(comparison: Comparison | None) -> str:
     )
 
 
-def _second_update(session: Session, net: str, arrays: list[Array]) -> tuple[Array, Array] | None:
-    """The gradients of the second step, and the weights before its batch; None unless there is a step per batch."""
+def _second_update(session: Session, net: str, arrays: list[Array], every: int) -> tuple[Array, Array] | None:
+    """The gradients of the second step, and the weights before its first batch.
+
+    None unless there is a step after ``every`` batches.
+    """
     with raising("train_setup"):
         session.call("set_up", messages.SetUp, net=net, prm=prm_of(lr=_LR))
     with raising("learn"):
@@ -73,16 +77,16 @@ def _second_update(session: Session, net: str, arrays: list[Array]) -> tuple[Arr
             messages.Learned,
             arrays,
             net=net,
-            sizes=[_BATCH_SIZE] * 2,
-            seeds=[0, 1],
+            sizes=[_BATCH_SIZE] * 2 * every,
+            seeds=list(range(2 * every)),
             watch=True,
             gradients=True,
             digests=False,
         )
     batches = [index for index, event in enumerate(learned.events) if event.kind == "batch"]
-    if len(batches) != 2 or len(learned.steps) != 2:
+    if len(batches) != 2 * every or len(learned.steps) != 2:
         return None
-    return gradients[1].astype(np.float64), weights[batches[1]].astype(np.float64)
+    return gradients[1].astype(np.float64), weights[batches[every]].astype(np.float64)
 
 
 def _difference(first: tuple[Array, Array] | None, second: tuple[Array, Array] | None) -> float | None:

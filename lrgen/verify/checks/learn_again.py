@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrgen.verify import messages
+from lrgen.verify.checks import accumulation
 from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.examination import build, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
@@ -28,6 +29,12 @@ class Epoch:
     images: Array
     labels: Array
     pixels: int
+    every: int = 1  # batches of an update
+
+    @property
+    def updates(self) -> list[range]:
+        """The batches of each update."""
+        return accumulation.groups_of(len(self.sizes), self.every)
 
     @property
     def batches(self) -> list[tuple[int, Array, Array]]:
@@ -40,7 +47,7 @@ def compare_gradients(
     session: Session,
     sampling: Sampling,
     epoch: Epoch,
-    batch: int,
+    update: int,
     state: Array,
     observed: Array,
     standing: StandInGradients | None = None,
@@ -49,7 +56,7 @@ def compare_gradients(
     """Compute the gradients of one update again, and compare them with those that were observed.
 
     Args:
-        state: the state of the network before that batch.
+        state: the state of the network before the first batch of that update.
         observed: the sampled gradients of the update.
         standing: of a file that trains with its criterion alone, as its runs with the stand-in have shown: the
             gradients are then those of the criterion as well, which ``learn`` has no part in.
@@ -59,11 +66,11 @@ def compare_gradients(
         CheckFailure: if they differ.
     """
     if standing is not None:
-        again = _Again(session, sampling, epoch, batch, state, observed, standing, slopes or Slopes())
+        again = _Again(session, sampling, epoch, update, state, observed, standing, slopes or Slopes())
         if again.are_those_of_criterion():
             return
-    notes = _learn(session, "again", sampling, epoch, {batch: state})
-    computed = notes.gradients[batch].astype(np.float64)
+    notes = _learn(session, "again", sampling, epoch, {epoch.updates[update][0]: state})
+    computed = notes.gradients[update].astype(np.float64)
     norm = float(np.linalg.norm(computed))
     difference = float(np.linalg.norm(computed - observed.astype(np.float64)))
     if not difference <= _SAME_GRADIENT * norm + 1e-12:
@@ -82,7 +89,7 @@ class _Again:
     session: Session
     sampling: Sampling
     epoch: Epoch
-    batch: int
+    update: int
     state: Array
     observed: Array
     standing: StandInGradients
@@ -122,7 +129,8 @@ class _Again:
     def _of_criterion(self, train: bool | None) -> Array:
         """The sampled gradients of the criterion, after the file's clipping; without ``train`` in its modes."""
         standing = self.standing
-        seed, images, labels = self.epoch.batches[self.batch]
+        batches = [self.epoch.batches[at] for at in self.epoch.updates[self.update]]
+        images, labels = (np.concatenate([batch[of] for batch in batches]) for of in (1, 2))
         with raising("loading the weights of a run"):
             self.session.call("load_weights", messages.Nothing, [self.state], net="again")
         with raising("forward"):
@@ -131,7 +139,8 @@ class _Again:
                 messages.Gradient,
                 [images, labels, *self.sampling.arrays],
                 net="again",
-                seed=seed,
+                seeds=[seed for seed, _, _ in batches],
+                sizes=[len(part) for _, part, _ in batches],
                 train=train,
                 factors=standing.factors_beside_logits,
                 smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
@@ -148,7 +157,8 @@ def terms_of_weights(
 ) -> list[tuple[Array, float]]:
     """The terms of the loss besides the criterion, which depend on the weights alone: gradients and values.
 
-    The stand-in of the other process sends gradients of zero.
+    There is one of each for an update, whose value is that of its last batch. The stand-in of the other process sends
+    gradients of zero.
 
     Raises:
         CheckFailure: if there are none.
@@ -156,13 +166,13 @@ def terms_of_weights(
     if len(states) != len(epoch.sizes):
         raise CheckFailure("learn does not ask for each batch")
     notes = _learn(session, "terms", sampling, epoch, dict(enumerate(states)), silent=True)
-    if not np.any(notes.gradients):
+    if not np.any(notes.gradients) or not np.isfinite(notes.gradients).all():
         raise CheckFailure("the gradients of an update are not those of its loss")
     entropies = [standing.losses(*batch)[0] for batch in epoch.batches]
     if len(notes.learned.losses) != len(entropies):
         raise CheckFailure("learn does not differentiate one loss per batch")
     terms = np.array(notes.learned.losses) - np.array(entropies)
-    return list(zip(notes.gradients, terms.tolist(), strict=True))
+    return [(gradient, float(terms[at[-1]])) for gradient, at in zip(notes.gradients, epoch.updates, strict=True)]
 
 
 def _learn(
@@ -192,20 +202,8 @@ def _learn(
             given=list(states),
         )
     notes = Notes.of(learned, arrays, sampling, gradients=True)
-    require_updates(notes, len(epoch.sizes))
+    accumulation.require_updates(notes, len(epoch.sizes), epoch.every)
     return notes
-
-
-def require_updates(notes: Notes, batches: int) -> None:
-    """Require one step of the optimizer for each batch.
-
-    Raises:
-        CheckFailure: if there are more or fewer.
-    """
-    if notes.updates != batches:
-        raise CheckFailure(
-            f"the number of optimizer steps in an epoch of learn is {notes.updates}, expected {batches} (one per batch)"
-        )
 
 
 def prm_of_run(run: Run) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from lrgen import curves
 from lrgen.records import Metric, Unit, Variant
 from lrgen.verify import messages
-from lrgen.verify.checks import learn_reasons
+from lrgen.verify.checks import accumulation, learn_reasons
 from lrgen.verify.checks.cases import Run
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.reference import Traces, as_array, first_difference
@@ -61,8 +61,9 @@ class LearnRates:
             count = 0 if actual is None else len(actual)
             raise CheckFailure(f"learn changes the number of parameter groups from {len(depths)} to {count}")
         updates = np.arange(done)
-        at_steps = updates if variant.per_batch else updates // run.batches
-        horizon = run.epochs_planned * (run.batches if variant.per_batch else 1)
+        of_epoch = accumulation.updates_of(run.batches, variant.batches_per_update)
+        at_steps = updates if variant.per_batch else updates // of_epoch
+        horizon = run.epochs_planned * (of_epoch if variant.per_batch else 1)
         expected = None
         for metrics in self._metrics(int(at_steps[-1])):
             expected = curves.rates(
@@ -74,7 +75,7 @@ class LearnRates:
         else:
             assert expected is not None
             assert at is not None
-            raise CheckFailure(self._difference(actual, expected, at, epoch, another))
+            raise CheckFailure(self._difference(actual, expected, at, epoch, another, depths))
         return expected[:, done - len(steps) :]
 
     def _metrics(self, needed: int) -> Iterator[list[float] | None]:
@@ -91,8 +92,11 @@ class LearnRates:
         for factor in (1.0, 1 + 3e-7, 1 - 3e-7):
             yield [value * factor for value in values[:needed]]
 
-    def _difference(self, actual: Traces, expected: Traces, at: int, epoch: int, another: Another) -> str:
+    def _difference(
+        self, actual: Traces, expected: Traces, at: int, epoch: int, another: Another, depths: Sequence[int]
+    ) -> str:
         """The reason why the learning rates differ from the curve."""
+        variant = self.variant
         if epoch == 0 and np.ptp(actual) == 0:
             learned = another()  # they may change between epochs alone
             if learned is not None:
@@ -100,8 +104,37 @@ class LearnRates:
                 further = _by_group([step.rates for step in learned.steps], actual.shape[1])
                 if further is not None and len(further) == len(actual):
                     actual = np.concatenate([actual, further], axis=1)
+        of_epoch = accumulation.updates_of(self.run.batches, variant.batches_per_update)
+        by_batch = self._follows_batches(actual[:, : expected.shape[1]], depths)
         return learn_reasons.why(
-            self.variant, actual, expected, at, self.run.batches, self.run.prm, self.made, self.resumed_after
+            variant, actual, expected, at, of_epoch, self.run.prm, self.made, self.resumed_after, by_batch=by_batch
+        )
+
+    def _follows_batches(self, actual: Traces, depths: Sequence[int]) -> bool:
+        """Whether the learning rates are those of a schedule that advances after each batch of an update."""
+        variant, run = self.variant, self.run
+        if not variant.per_batch or variant.batches_per_update == 1:
+            return False
+        groups = accumulation.groups_of(run.batches, variant.batches_per_update)
+        epochs, at = np.divmod(np.arange(actual.shape[1]), len(groups))
+        last = np.array([group[-1] for group in groups])[at]
+        first = np.array([group[0] for group in groups])[at]
+        return any(
+            first_difference(
+                actual,
+                curves.rates(
+                    variant,
+                    epochs * run.batches + within,
+                    run.epochs_planned * count,
+                    run.base_lr,
+                    run.prm,
+                    depths=list(depths),
+                ),
+                variant.tolerance * run.base_lr,
+            )
+            is None
+            for count in (run.batches, len(groups))
+            for within in (first, last)
         )
 
 

@@ -10,11 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lrgen.records import Unit, Variant
 from lrgen.verify import messages
-from lrgen.verify.checks import layer_order
+from lrgen.verify.checks import accumulation, layer_order
 from lrgen.verify.checks.averages import average_of
 from lrgen.verify.checks.cases import BASE_LR, Run
+from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.draw import Source, learn_cases, positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
@@ -22,7 +25,6 @@ from lrgen.verify.checks.learn_again import (
     Epoch,
     compare_gradients,
     prm_of_run,
-    require_updates,
     terms_of_weights,
 )
 from lrgen.verify.checks.learn_rates import LearnRates
@@ -44,8 +46,11 @@ _FIXED = (Run(7, 10, 1, 2, 2, BASE_LR), Run(3, 4, 3, 2, 2, BASE_LR))
 _REAL_EPOCHS = 1  # with the real forward pass, after a long run is resumed
 
 
-def run(examination: Examination) -> None:
+def run(examination: Examination, runs: Sequence[Run] = ()) -> None:
     """Run ``learn`` as the variant of the file promises.
+
+    Args:
+        runs: of a practice, whose gradients the stand-in sends in other sizes; by default there are drawn ones.
 
     Raises:
         CheckFailure: at the first learning rate or weight that differs, or if ``learn`` raises.
@@ -56,9 +61,13 @@ def run(examination: Examination) -> None:
     way = Way.CLIPPED if "clip_grad" in examination.candidate.source else Way.PATTERN
     if variant.mixes_labels:
         way = Way.OBSERVED  # the weights of the labels are drawn in the file
+    if variant.batches_per_update > 1:
+        way = Way.SCALED  # the losses of batches are, so that their gradients add up to a mean
+    if Clipping.of(variant) is not None:
+        way = Way.CLIPPED
     first: CheckFailure | None = None  # what is wrong, unless another way explains it
     while True:
-        learner = _Learner(examination, variant, way)
+        learner = _Learner(examination, variant, way, runs)
         try:
             learner.run()
         except OtherGradientsError as error:
@@ -66,8 +75,10 @@ def run(examination: Examination) -> None:
         except ScaledLossError as error:
             first, way = error, Way.SCALED
         except ClippingError as error:
-            if way in (Way.SCALED, Way.TERMS):
+            if way is Way.TERMS or (way is Way.SCALED and variant.batches_per_update == 1):
                 raise first or CheckFailure(f"{error}") from error
+            if way is Way.SCALED or Clipping.of(variant) is not None:
+                first = CheckFailure(f"{error}")
             way = Way.TERMS
         except CheckFailure as failure:
             if way is Way.TERMS and first is not None:
@@ -76,9 +87,11 @@ def run(examination: Examination) -> None:
         except OtherLossError as error:
             if variant.unit is Unit.METRIC:
                 raise CheckFailure(f"{error}: the metric of {variant.label} cannot be computed") from error
+            if variant.batches_per_update > 1:
+                raise CheckFailure(f"{error}: the gradients of its batches cannot be added up") from error
             way = Way.OBSERVED
         else:
-            examination.evidence += learner.evidence
+            examination.evidence += [] if runs else learner.evidence
             return
 
 
@@ -133,9 +146,10 @@ class _Trained:
 
 
 class _Learner:
-    def __init__(self, examination: Examination, variant: Variant, way: Way) -> None:
-        self.examination, self.variant, self.way = examination, variant, way
-        self.source: Source = examination.draw.stream("learn")
+    def __init__(self, examination: Examination, variant: Variant, way: Way, given: Sequence[Run]) -> None:
+        self.examination, self.variant, self.way, self.given = examination, variant, way, given
+        self.every, self.clipping = variant.batches_per_update, Clipping.of(variant)
+        self.source: Source = examination.draw.stream("learn", *(["practice"] if given else []))
         self.weights: list[_Weights] = []  # of the networks so far
         self.slopes, self.own_backward = Slopes(), ""
         self.updates = 0
@@ -152,7 +166,9 @@ class _Learner:
         sentences = [f"{self.updates} updates of learn were compared with the reference optimizer"]
         if self.way is Way.OBSERVED:
             sentences.append("observed gradients")
-        if self.way is Way.SCALED:
+        if self.every > 1:
+            sentences.append(f"the gradients of {self.every} batches add up to that of an update")
+        elif self.way is Way.SCALED:
             sentences.append("the loss is scaled, and its gradients are scaled back before the update")
         if self.way is Way.TERMS:
             sentences.append("terms of the loss that depend on the weights were measured in another process")
@@ -168,6 +184,7 @@ class _Learner:
         runs = learn_cases(self.variant, self.source.stream("runs"), large=large)
         # A large network has no fixed runs; updates at a low learning rate alone would not show it in the weights.
         runs = [replace(runs[0], base_lr=BASE_LR), *runs[1:]] if large else [*_FIXED, *runs]
+        runs = list(self.given) or runs
         with self.examination.fresh() as self.second:
             if self.variant.layerwise:
                 layer_order.check(main, weights.parameters)
@@ -180,7 +197,7 @@ class _Learner:
                 self.resolution = min(self.resolution, trained.effects.resolution)
                 if stop is not None:
                     resumed.append((trained, self._save(trained)))
-            if self.way is not Way.OBSERVED:
+            if self.way is not Way.OBSERVED and not self.given:
                 self._epoch(self._begin(main, "real", self._real_run(), stand_in=False))
             for trained, state in resumed:
                 self._resume(trained, state)
@@ -198,7 +215,7 @@ class _Learner:
         lr = BASE_LR * 10 ** (2 * self.source.random() - 2)
         by_batch = self.variant.unit is Unit.METRIC and self.variant.cadence is Unit.BATCH
         size = 2 + self.source.randrange(3)
-        return Run(1 + self.source.randrange(3), 1, 1 if by_batch else 2, size, 2, lr)
+        return Run(1 + self.source.randrange(3), 1, 1 if by_batch else 2 * self.every, size, 2, lr)
 
     # A run.
 
@@ -216,12 +233,13 @@ class _Learner:
     def _stand_in(self, weights: _Weights, criterion: messages.CriterionReport) -> None:
         """Prepare the stand-in's gradients, with what an earlier network has shown of the loss and of clipping."""
         if weights.standing is None:
+            scaled = self.way is Way.SCALED or self.every > 1
             counts = [parameter.count for parameter in weights.parameters]
             trained = [parameter.trained for parameter in weights.parameters]
             earlier = next((other.standing for other in self.weights if other.standing is not None), None)
             weights.standing = (
                 StandInGradients(
-                    criterion, self.leaves, counts, trained, weights.sampling, scaled=self.way is Way.SCALED
+                    criterion, self.leaves, counts, trained, weights.sampling, scaled=scaled, clipping=self.clipping
                 )
                 if earlier is None
                 else replace(earlier, counts=counts, trained=trained, sampling=weights.sampling)
@@ -262,7 +280,8 @@ class _Learner:
             with raising("train_setup"):
                 set_up, _ = session.call("set_up", messages.SetUp, net=net, prm=prm)
         else:
-            horizon = run.epochs_planned * run.batches if self.variant.per_batch else run.epochs_planned
+            updates = accumulation.updates_of(run.batches, self.every)
+            horizon = run.epochs_planned * updates if self.variant.per_batch else run.epochs_planned
             with raising("resuming a run"):
                 set_up, _ = session.call("restore", messages.SetUp, [state], net=net, total_steps=horizon)
         later = self._weights_of(set_up.parameters)
@@ -301,9 +320,12 @@ class _Learner:
         run, sampling = trained.run, trained.weights.sampling
         shuffle = self.source.getrandbits(60) if trained.shuffled else None
         seeds = self._seeds(trained, shuffle)
+        gains = self._gains(trained, seeds)
         shown = [] if trained.epoch_in_process else [trained.images, trained.labels]
         with_gradients = self.way is not Way.PATTERN or not trained.stand_in
-        whole = list(range(run.batches)) if self.way is Way.TERMS else [self.source.randrange(run.batches)]
+        groups = accumulation.groups_of(run.batches, self.every)
+        drawn = self.source.randrange(len(groups))
+        whole = list(range(run.batches)) if self.way is Way.TERMS else [groups[drawn][0]]
         with raising("learn"):
             learned, arrays = trained.session.call(
                 "learn",
@@ -315,6 +337,7 @@ class _Learner:
                 net=trained.net,
                 sizes=trained.sizes,
                 seeds=seeds,
+                gains=gains,
                 watch=True,
                 gradients=with_gradients,
                 whole=whole if self.way is Way.TERMS or not trained.stand_in else [],
@@ -324,10 +347,12 @@ class _Learner:
         epoch = self._shown(trained, seeds, learned)
         states = arrays[3 : 3 + len(learned.saved)]
         trained.rates.made += len(learned.horizons)
-        require_updates(notes, run.batches)
+        accumulation.require_updates(notes, run.batches, self.every)
+        if self.clipping is not None:
+            self.clipping.require(notes)
         self.updates += notes.updates
         if trained.stand_in:
-            gradients = self._known(trained, notes, arrays[3 + len(states) :], epoch, states)
+            gradients = self._known(trained, notes, arrays[3 + len(states) :], epoch, states, gains)
         else:
             gradients = observed(notes)
         rates = trained.rates.compare(notes.steps, trained.depths, trained.epoch, lambda: self._another_epoch(trained))
@@ -338,14 +363,14 @@ class _Learner:
                 raise OtherGradientsError(failure) from failure
             raise
         if not trained.stand_in:
-            at = whole[0]
+            at = groups[drawn][0]
             if at not in learned.saved:
                 raise CheckFailure(f"learn does not ask for batch {at + 1} of {run.batches}")
             state = states[learned.saved.index(at)]
             with_criterion = self.way in (Way.PATTERN, Way.CLIPPED, Way.SCALED)
             standing = trained.weights.standing if with_criterion else None
             other = self._other(trained)
-            compare_gradients(other, sampling, epoch, at, state, notes.gradients[at], standing, self.slopes)
+            compare_gradients(other, sampling, epoch, drawn, state, notes.gradients[drawn], standing, self.slopes)
         trained.epoch += 1
         trained.epoch_in_process += 1
 
@@ -361,6 +386,13 @@ class _Learner:
         epoch = Epoch(trained.run, sizes, [], trained.images[order], trained.labels[order], trained.pixels)
         return trained.metric_seeds.draw(self.source, epoch, standing)
 
+    def _gains(self, trained: _Trained, seeds: Sequence[int]) -> list[float]:
+        """The gains of the stand-in's gradients, which take those that are clipped below the limit and above it."""
+        standing = trained.weights.standing
+        if self.clipping is None or standing is None or not (self.given and trained.stand_in):
+            return []
+        return [self.clipping.gain(self.source, standing.norm_of_pattern(seed)) for seed in seeds]
+
     def _with_digests(self, trained: _Trained) -> bool:
         """Whether digests of all weights are noted around this epoch: a few in a row, from a drawn one on."""
         if trained.epoch >= trained.digests_from + _DIGESTS:
@@ -372,10 +404,17 @@ class _Learner:
         order = learned.order
         if sorted(order) != list(range(len(trained.labels))) or not (trained.shuffled or order == sorted(order)):
             raise CheckFailure("learn does not ask for each batch")
-        return Epoch(trained.run, trained.sizes, seeds, trained.images[order], trained.labels[order], trained.pixels)
+        images, labels = trained.images[order], trained.labels[order]
+        return Epoch(trained.run, trained.sizes, seeds, images, labels, trained.pixels, self.every)
 
     def _known(
-        self, trained: _Trained, notes: Notes, arrived: Sequence[Array], epoch: Epoch, states: Sequence[Array]
+        self,
+        trained: _Trained,
+        notes: Notes,
+        arrived: Sequence[Array],
+        epoch: Epoch,
+        states: Sequence[Array],
+        gains: Sequence[float],
     ) -> list[Gradients]:
         """The gradients of the updates with the stand-in; the metrics of the epoch are added to the run."""
         standing = trained.weights.standing
@@ -383,21 +422,43 @@ class _Learner:
         terms = None
         if self.way is Way.TERMS:
             terms = terms_of_weights(self._other(trained), trained.weights.sampling, epoch, states, standing)
+            if self.clipping is not None:
+                raise OtherLossError("terms of the loss that depend on the weights are clipped as well")
         leaves, batches = len(standing.leaves), epoch.batches
         if notes.learned.backward != list(range(len(batches))) or len(arrived) != leaves * len(batches):
             raise OtherLossError("learn does not train through forward, once per batch")
-        result = []
+        result: list[Gradients] = []
         losses, correct = [], []
-        for index, (seed, images, labels) in enumerate(batches):
-            scale, error = standing.of(seed, images, labels, arrived[leaves * index : leaves * (index + 1)])
-            term, extra = (None, 0.0) if terms is None else terms[index]
-            noted = (notes.gradients[index], notes.steps[index].norm or 0.0) if len(notes.gradients) else None
-            result.append(standing.gradients(seed, scale, error, noted, term))
-            loss, right = standing.losses(seed, images, labels)
-            losses.append(loss + extra)
-            correct.append(right)
+        before: list[Array] = []
+        for update, group in enumerate(epoch.updates):
+            parts, own = [], []
+            sizes = [trained.sizes[index] for index in group]
+            term, extra = (None, 0.0) if terms is None else terms[update]
+            for index, share in zip(group, accumulation.shares_of(sizes), strict=True):
+                seed, images, labels = batches[index]
+                scale, error = standing.of(seed, images, labels, arrived[leaves * index : leaves * (index + 1)])
+                factor = share * (gains[index] if gains else 1.0)
+                parts.append((seed, factor * scale, factor * error))
+                own.append(standing.gradients(seed, scale, error).values if self.every > 1 else np.zeros(0))
+                loss, right = standing.losses(seed, images, labels)
+                losses.append(loss + extra)
+                correct.append(right)
+            noted = (notes.gradients[update], notes.steps[update].norm or 0.0) if len(notes.gradients) else None
+            try:
+                result.append(standing.sum_of(parts, noted, term))
+            except ClippingError as error:
+                raise ClippingError(self._why(error, notes.gradients[update], sizes, before, own)) from error
+            before = own
         trained.rates.add_metrics(losses, correct, trained.sizes)
         return result
+
+    def _why(
+        self, error: ClippingError, observed: Array, sizes: Sequence[int], before: Sequence[Array], own: Sequence[Array]
+    ) -> str:
+        """What is wrong with the gradient of an update, by those of its batches and of the update before."""
+        if self.every == 1:
+            return f"{error}"
+        return accumulation.why(observed, before, own, sizes, self.every) or f"{error}"
 
     def _another_epoch(self, trained: _Trained) -> messages.Learned | None:
         """An epoch that is not compared; None if it raises."""

@@ -153,7 +153,7 @@ def _gradient(
     factors = None if leaves == 1 else [float(index == at) for index in range(leaves)]
     smoothing = criterion.label_smoothing
     _, answered = session.call(
-        "gradient", messages.Gradient, arrays, net=_NET, seed=seed, factors=factors, smoothing=smoothing
+        "gradient", messages.Gradient, arrays, net=_NET, seeds=[seed], factors=factors, smoothing=smoothing
     )
     return answered[0].astype(np.float64) if answered else np.zeros(int(arrays[-1].sum()))
 

@@ -8,7 +8,7 @@ where the criterion is torch's cross-entropy of one tensor, else by ``learn``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lrgen.verify import messages
 from lrgen.verify.checks import scores
+from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.examination import Examination, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.hand_over import hand_over
@@ -150,16 +151,17 @@ def saved_logits(setting: Setting, trained: Session, name: str, weights: int) ->
 
 @dataclass(frozen=True)
 class DrawnBatch:
-    """A batch of the training whose gradient is computed again.
+    """The batches of an update of the training whose gradient is computed again, as a rule one.
 
-    ``order`` are the images of its epoch and ``seeds`` those of its batches, both from the drawn batch on. ``observed``
-    are the sampled gradients, ``norm`` is that of all gradients, ``largest_norm`` the largest so far. ``same_loss``
-    says that the loss is the cross-entropy of the logits.
+    ``order`` are the images of its epoch and ``seeds`` those of its batches, both from the first drawn batch on;
+    ``sizes`` are the images of each drawn batch. ``observed`` are the sampled gradients, ``norm`` is that of all
+    gradients, ``largest_norm`` the largest so far. ``same_loss`` says that the loss is the cross-entropy of the logits.
     """
 
     place: str
     order: NDArray[np.int64]
     seeds: Sequence[int]
+    sizes: Sequence[int]
     observed: NDArray[np.floating[Any]]
     norm: float
     largest_norm: float
@@ -206,22 +208,31 @@ class SecondProcess:
         if direct is None:
             return self._by_learn(batch)
         gradient, norm = direct
+        clipping = Clipping.of(self._setting.examination.candidate.variant)
+        if clipping is not None:
+            gradient, norm = clipping.clipped(gradient, norm), min(norm, clipping.norm or norm)
         explained = _explained(batch, gradient, norm, self._tolerance)
         if explained and batch.same_loss:
             return Compared()
         term, term_norm, value = self._term(batch)
         if explained or (term_norm and _explained(batch, gradient + term, batch.norm, self._tolerance)):
             return Compared(term=value)
+        if clipping is not None and term_norm:
+            return replace(self._again_by_learn(batch), term=value)
         # At other weights, as SAM's; with a claim only what a lower precision changes.
         if self._setting.examination.candidate.variant is None or _nearly(batch, gradient, norm):
-            self._setting.build(self._session)  # a GradScaler does not take a step that was not made
-            self._setting.set_up(self._session)
-            self._load(NET)
-            return self._by_learn(batch)
+            return self._again_by_learn(batch)
         raise CheckFailure(
             f"the gradient {batch.place} is not that of the criterion with the labels of the batch: its norm is "
             f"{batch.norm:.6g}, expected {norm:.6g}"
         )
+
+    def _again_by_learn(self, batch: DrawnBatch) -> Compared:
+        """By ``learn`` of a new network: a GradScaler does not take a step that was not made."""
+        self._setting.build(self._session)
+        self._setting.set_up(self._session)
+        self._load(NET)
+        return self._by_learn(batch)
 
     def _by_learn(self, batch: DrawnBatch) -> Compared:
         again, norm, _ = self._learned(batch)
@@ -278,13 +289,14 @@ class SecondProcess:
     def _direct(self, batch: DrawnBatch) -> tuple[NDArray[Any], float] | None:
         """The gradient of the criterion for the labels that the examiner knows; None for several leaves of logits."""
         setting = self._setting
-        indices = batch.order[: setting.plan.batch_size]
+        indices = batch.order[: sum(batch.sizes)]
         gradient, arrays = self._session.call(
             "gradient",
             messages.Gradient,
             [indices, setting.data.labels[indices], *self._sampling.arrays],
             net=NET,
-            seed=batch.seeds[0],
+            seeds=list(batch.seeds[: len(batch.sizes)]),
+            sizes=list(batch.sizes),
             autocast=setting.examination.settings.autocast,
             smoothing=self._criterion.label_smoothing,
         )

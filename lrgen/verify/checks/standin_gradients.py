@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lrgen.verify import messages
+from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Sampling
 from lrgen.verify.checks.updates import Gradients
@@ -46,6 +47,7 @@ class StandInGradients:
     ``factors`` are those of the losses at each leaf of the output: 1 for the logits of torch's criterion, one constant
     factor for the criterion of a file, and for auxiliary outputs. A loss may be ``scaled`` by any factor where the
     gradients of the parameters are those of the loss itself again before the update, as torch's GradScaler does it.
+    With a ``clipping`` that is claimed nothing is found out: it must be that one.
     """
 
     criterion: messages.CriterionReport
@@ -59,8 +61,11 @@ class StandInGradients:
     largest_value: float = 0.0
     factors: dict[int, float] = field(default_factory=dict)
     scaled: bool = False
+    clipping: Clipping | None = None
 
     def __post_init__(self) -> None:
+        if self.clipping is not None:
+            self.clip_norm, self.clip_value = self.clipping.norm, self.clipping.value
         self._at = self.sampling.among(self.counts)
         self._present = np.array(self.trained, dtype=bool)
         self._moving = np.repeat(self._present, self.sampling.sizes)  # samples of trained parameters
@@ -91,6 +96,7 @@ class StandInGradients:
             ScaledLossError: if they are, but for a factor, although the criterion is torch's.
         """
         scale = error = 0.0
+        own = 1.0  # the factor by which the loss is scaled
         for leaf, (shape, gradient) in enumerate(zip(self.leaves, arrived, strict=True)):
             if gradient.shape != (len(images), *shape):
                 raise OtherLossError("the gradients at the logits have another shape than the batch")
@@ -99,7 +105,10 @@ class StandInGradients:
                     raise OtherLossError("gradients arrive at an output that is no logits")
                 continue
             logits = logits_of(seed, leaf, shape, images)
-            expected = self._expected(leaf, logits, labels, gradient.astype(np.float64))
+            wide = gradient.astype(np.float64)
+            if self.scaled and leaf == 0:
+                own = _scale_of(wide, _gradient(logits, labels, self.criterion.label_smoothing)) or 1.0
+            expected = self._expected(leaf, logits, labels, wide / own)
             along = direction(seed, leaf, len(logits), int(np.prod(shape))).astype(np.float64)
             products = expected.reshape(len(logits), -1) * along
             scale += float(products.sum())
@@ -130,9 +139,24 @@ class StandInGradients:
         Raises:
             ClippingError: if the observed gradients are neither these nor these after clipping.
         """
-        pattern = Pattern(seed, self.counts)
-        units = pattern.at(self._at).astype(np.float64)
-        values = scale * self._moving * units
+        return self.sum_of([(seed, scale, error)], observed, term)
+
+    def sum_of(
+        self,
+        parts: Sequence[tuple[int, float, float]],
+        observed: tuple[Array, float] | None = None,
+        term: Array | None = None,
+    ) -> Gradients:
+        """The same for an update whose gradients are a sum: the seed, the factor and the error of each part.
+
+        Raises:
+            ClippingError: if the observed gradients are neither these nor these after clipping.
+        """
+        pattern = Pattern.sum_of([(seed, scale) for seed, scale, _ in parts], self.counts)
+        values = self._moving * pattern.at(self._at)
+        units = [np.abs(Pattern(seed, self.counts).at(self._at).astype(np.float64)) for seed, _, _ in parts]
+        errors: Array = np.sum([bound * of_one for (_, _, bound), of_one in zip(parts, units, strict=True)], axis=0)
+        error = sum(bound for _, _, bound in parts)
         if term is not None:
             values = values + term
         if observed is not None:
@@ -141,9 +165,13 @@ class StandInGradients:
                 if not _close(values, sampled, error):
                     raise ClippingError("the gradients of an update are not those of its loss")
             else:
-                factor, values = self._clipped(values, error, abs(scale) * self._norm(pattern), sampled, norm)
-                error *= factor
-        return Gradients(values, self._present, error * np.abs(units))
+                factor, values = self._clipped(values, error, self._norm(pattern), sampled, norm)
+                errors = factor * errors
+        return Gradients(values, self._present, errors)
+
+    def norm_of_pattern(self, seed: int) -> float:
+        """The norm of the gradients of a batch with this seed at factor 1."""
+        return self._norm(Pattern(seed, self.counts))
 
     @property
     def factors_beside_logits(self) -> list[float]:
@@ -182,6 +210,8 @@ class StandInGradients:
         else:
             factor, clipped = self._barely_clipped(values, observed)
         if not _close(clipped, observed, factor * error):
+            if self.clipping is not None:
+                raise ClippingError(self.clipping.why(values, whole, observed))
             raise ClippingError("the gradients of an update are not those of its loss")
         self.largest_norm = max(self.largest_norm, norm)
         self.largest_value = max(self.largest_value, float(np.abs(observed).max(initial=0.0)))
@@ -221,8 +251,6 @@ class StandInGradients:
         largest = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(entropy).max(initial=0.0)) * 1e-3)
         if not np.all(np.abs(arrived - expected) <= _SAME_FACTOR * largest):
             if plain and len(self.leaves) == 1 and (scale := _scale_of(arrived, entropy)):
-                if self.scaled:
-                    return expected
                 raise ScaledLossError(
                     f"the gradients at the logits are {scale:.3g} times those of the cross entropy of the batch: the "
                     "loss is scaled"

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from lrgen import curves
 from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
 from lrgen.verify import messages
-from lrgen.verify.checks import practices
+from lrgen.verify.checks import accumulation, practices
 from lrgen.verify.checks.averages import average_of
 from lrgen.verify.checks.batch_losses import LOW_PRECISION, SAME, BatchLosses, first_wrong
+from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.drawn_gradients import DrawnGradients
 from lrgen.verify.checks.examination import Examination, prm_of, raising
@@ -92,8 +93,9 @@ class Training:
     def __post_init__(self) -> None:
         self.examination, self.plan, self.data = self.setting.examination, self.setting.plan, self.setting.data
         self.variant: Variant | None = self.examination.candidate.variant
-        self.updates = -(-len(self.data.images) // self.plan.batch_size)
+        self.every = self.variant.batches_per_update if self.variant else 1
         images = len(self.data.images)
+        self.batches = -(-images // self.plan.batch_size)
         self.of_epochs = practices.updates_of(self.variant, self.plan.epochs, images, self.plan.batch_size)
         self.other_examples = practices.has_other_examples(self.variant)
         self._draw = np.random.Generator(np.random.Philox([self.examination.settings.seed % (1 << 64), _SEEDS]))
@@ -107,7 +109,7 @@ class Training:
         """
         with self.examination.fresh(self.examination.settings.threads) as other, raising("training"):
             self._begin()
-            self.gradients = DrawnGradients(self.setting, self.updates, none=self.other_examples)
+            self.gradients = DrawnGradients(self.setting, self.batches, self.every, none=self.other_examples)
             self.gradients.begin(other, self.sampling, self.weights)
             best = self._train()
         self._check_movement()
@@ -163,12 +165,12 @@ class Training:
 
     def _epoch(self, number: int, started: float) -> Epoch:
         order = self._draw.permutation(len(self.data.images)).astype(np.int64)
-        seeds = [int(seed) for seed in self._draw.integers(1 << 62, size=self.updates)]
+        seeds = [int(seed) for seed in self._draw.integers(1 << 62, size=self.batches)]
         trained, arrays = self.session.call(
             "train",
             messages.Trained,
             [*self.sampling.arrays, order],
-            body=_body(self.updates, self.sampling.count, len(order) * self.data.classes),
+            body=_body(self.batches, self.sampling.count, len(order) * self.data.classes),
             net=NET,
             seeds=seeds,
             autocast=self.examination.settings.autocast,
@@ -184,6 +186,8 @@ class Training:
         criterion = self.set_up.criterion
         logits = [] if self.other_examples else arrays[4:]  # with labels that are not known here
         batches = BatchLosses.of(trained, arrays[3], logits, labels, self.data.classes, criterion.label_smoothing)
+        if self.every > 1:
+            batches = batches.unscaled(self.every, self._loss_tolerance)
         return Epoch(
             order,
             seeds,
@@ -235,12 +239,12 @@ class Training:
         rows = [step.rates for step in steps]
         if self.variant is None:
             return as_array([list(group) for group in zip(*rows, strict=False)], len(rows))
+        clipping = Clipping.of(self.variant)
         for epoch, updates in zip(self.epochs, self.of_epochs, strict=True):
-            if len(epoch.notes.steps) != updates:
-                raise CheckFailure(
-                    f"the number of optimizer steps in an epoch of training is {len(epoch.notes.steps)}, expected "
-                    f"{updates} (one per batch)"
-                )
+            batches = self.batches if self.every > 1 else updates
+            accumulation.require_updates(epoch.notes, batches, self.every, "training")
+            if clipping is not None:
+                clipping.require(epoch.notes, "training")
         depths = [group.depth for group in self.set_up.groups]
         reason = wrong_depths(self.variant, depths)
         same = len({len(row) for row in rows}) == 1
@@ -287,7 +291,8 @@ class Training:
         done = 0
         try:
             for number, epoch in enumerate(self.epochs):
-                notes, place = epoch.notes, Place(number, self.of_epochs[number], "training")
+                batches = self.batches if self.every > 1 else self.of_epochs[number]
+                notes, place = epoch.notes, Place(number, batches, "training")
                 effects.follow(notes, observed(notes), rates[:, done : done + notes.updates], place, source)
                 done += notes.updates
         except WrongUpdate as wrong:
@@ -349,14 +354,20 @@ class Training:
             return
         batches = [epoch.batches for epoch in self.epochs]
         leaves = {None if epoch.entropies is None else epoch.entropies.shape[1] for epoch in batches}
+        if self.every > 1 and self.gradients.terms:
+            self.evidence.append(
+                "the losses of training were not compared: they are scaled, with terms of weights alone"
+            )
+            return
         if None in leaves or len(leaves) > 1:
             self.evidence.append("the losses of training were not compared: its logits are not those of forward")
             return
         wrong = first_wrong(batches, self.gradients.terms, self.plan.batch_size, self._loss_tolerance)
         if wrong is not None:
             update, loss, expected = wrong
+            place = Place(update // self.batches, self.batches, "training")(update % self.batches)
             raise CheckFailure(
-                f"the loss {self._place(update)} is {loss:.6g}, expected {expected:.6g}: that of the criterion for the "
+                f"the loss {place} is {loss:.6g}, expected {expected:.6g}: that of the criterion for the "
                 "logits and the labels"
             )
 
@@ -374,7 +385,8 @@ class Training:
     def _place(self, update: int) -> str:
         epoch = int(np.searchsorted(np.cumsum(self.of_epochs), update, side="right"))
         updates = self.of_epochs[min(epoch, len(self.of_epochs) - 1)]
-        return f"in training at epoch {epoch + 1}, batch {update - sum(self.of_epochs[:epoch]) + 1} of {updates}"
+        unit = "batch" if self.every == 1 else "update"
+        return f"in training at epoch {epoch + 1}, {unit} {update - sum(self.of_epochs[:epoch]) + 1} of {updates}"
 
 
 def _body(updates: int, samples: int, logits: int) -> int:

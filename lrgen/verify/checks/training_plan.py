@@ -41,13 +41,23 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
     budget = budget_of(candidate, settings)
     if budget is None:
         epochs = settings.epochs * (2 if _rises(candidate, settings.epochs) else 1)
-        return TrainingPlan(epochs, settings.batch_size, candidate.prm["lr"])
+        return TrainingPlan(epochs, _part(candidate, settings.batch_size), candidate.prm["lr"])
     lr = candidate.prm["lr"]
     if candidate.variant is not None and candidate.variant.optimizer is not None:
         lr *= budget.own_rate
     elif budget.lr:
         lr = budget.lr
-    return TrainingPlan(budget.epochs, budget.batch, lr * _lr_factor(candidate, budget), budget)
+    lr *= _lr_factor(candidate, budget)
+    return TrainingPlan(budget.epochs, _part(candidate, budget.batch), lr, budget)
+
+
+def _part(candidate: Candidate, images: int) -> int:
+    """The number of images of a batch, of which an update has so many together.
+
+    Batch norm needs two of them.
+    """
+    every = candidate.variant.batches_per_update if candidate.variant else 1
+    return images if every == 1 else max(2, images // every)
 
 
 def budget_of(candidate: Candidate, settings: VerifySettings) -> Budget | None:

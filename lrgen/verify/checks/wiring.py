@@ -9,6 +9,7 @@ from lrgen.verify import messages
 from lrgen.verify.checks import contract, layer_order
 from lrgen.verify.checks.averages import average_of
 from lrgen.verify.checks.cases import BASE_LR, Run
+from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
@@ -57,7 +58,7 @@ def run(examination: Examination, outputs: int | None) -> None:
         [parameter.name for parameter in parameters],
         average=average_of(variant, run.epochs_planned, examination.settings),
     )
-    rates = LearnRates(variant, run, len(set_up.horizons))
+    rates, clipping = LearnRates(variant, run, len(set_up.horizons)), Clipping.of(variant)
     images, labels = random_batches([_SIZE], draw.getrandbits(60))
     for epoch in range(run.epochs_run):
         with raising("learn"):
@@ -77,6 +78,8 @@ def run(examination: Examination, outputs: int | None) -> None:
             raise CheckFailure(f"learn makes {notes.updates} updates in an epoch of one batch, expected 1")
         if outputs is not None and learned.backward != [0]:
             raise CheckFailure("learn does not train through forward, once per batch")
+        if clipping is not None:
+            clipping.require(notes)
         rates.made += len(learned.horizons)
         followed = rates.compare(notes.steps, depths, epoch, lambda: None)
         effects.follow(notes, observed(notes), followed, Place(epoch, 1), variant.label)

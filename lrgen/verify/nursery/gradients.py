@@ -38,13 +38,14 @@ class Gradients:
         self,
         arrays: Arrays,
         net: str,
-        seed: int,
+        seeds: Sequence[int],
         train: bool | None = True,
         autocast: bool | str = False,
         factors: list[float] | None = None,
         smoothing: float | None = None,
         steps: Sequence[float] = (),
         scale: float = 1.0,
+        sizes: Sequence[int] | None = None,
     ) -> Answer:
         """Sampled gradients of the criterion for one batch: images, labels, positions, number per parameter.
 
@@ -52,6 +53,8 @@ class Gradients:
         of ``steps`` the logits follow that the weights give after a step along the gradient, and against it.
 
         Args:
+            seeds: of the batch, or of each of its parts.
+            sizes: the images of each part of the batch, which pass through the network one after another.
             train: whether the network is set to training or to evaluation; None leaves it as it is.
             factors: of the loss at each tensor of the output; by default the output is what the criterion takes.
             smoothing: computes torch's cross entropy with this label smoothing instead of the file's criterion.
@@ -64,46 +67,65 @@ class Gradients:
         if train is not None:
             built.train(train)
         built.zero_grad()
-        seed_all(seed)
         images, labels = (torch.from_numpy(array).to(self.device) for array in arrays[:2])
-        if images.dim() == 1:
-            assert self.training is not None
-            images, _ = self.training.batch(images, torch.Generator().manual_seed(seed))
+        pairs = zip(*(torch.split(array, list(sizes or [len(array)])) for array in (images, labels)), strict=True)
         criterion = criterion_of(built)
         if smoothing is not None:
             criterion = functools.partial(nn.functional.cross_entropy, label_smoothing=smoothing)
-        with self.precision(autocast):
-            output = built(images)
-            if factors is None and not isinstance(output, Tensor):
-                return {"loss": math.nan, "norm": math.nan, "single": False}
-            if factors is None:
-                loss = criterion(output, labels)
-            else:
-                leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
-                parts = zip(factors, leaves, strict=True)
-                loss = torch.stack([factor * criterion(leaf, labels) for factor, leaf in parts if factor]).sum()
-        (loss * scale).backward()
+        value, shown = 0.0, []
+        for seed, (part, wanted) in zip(seeds, pairs, strict=True):
+            seed_all(seed)
+            inputs = part
+            if part.dim() == 1:
+                assert self.training is not None
+                inputs, _ = self.training.batch(part, torch.Generator().manual_seed(seed))
+            shown.append((seed, inputs))
+            with self.precision(autocast):
+                output = built(inputs)
+                if factors is None and not isinstance(output, Tensor):
+                    return {"loss": math.nan, "norm": math.nan, "single": False}
+                loss = _loss_of(criterion, output, wanted, factors)
+            share = len(part) / len(images)
+            (loss * (share * scale)).backward()
+            value += share * float(loss.detach())
         if scale != 1.0:
             for parameter in built.parameters():
                 if parameter.grad is not None:
                     parameter.grad.div_(scale)
         watched = Watch(built, arrays[2], arrays[3], True, set())
         sampled, present, norm = watched.gradients()
-        value = float(loss.detach())
         lengths = [sign * step * value / norm if norm else 0.0 for step in steps for sign in (1.0, -1.0)]
-        logits = [leaf for length in lengths for leaf in self._logits_after(built, images, seed, length, norm)]
+        logits = [leaf for length in lengths for leaf in self._logits_after(built, shown, length, norm)]
         return {"loss": value, "norm": norm, "lengths": lengths}, [sampled, present, *logits]
 
-    def _logits_after(self, built: Any, images: Tensor, seed: int, length: float, norm: float) -> Arrays:
-        """The logits after a step of a length along the gradient, which is taken back afterwards."""
+    def _logits_after(self, built: Any, shown: Sequence[tuple[int, Tensor]], length: float, norm: float) -> Arrays:
+        """The logits after a step of a length along the gradient, which is taken back afterwards.
+
+        Args:
+            shown: the seed and the images of each part of the batch.
+        """
         moving = [parameter for parameter in built.parameters() if parameter.grad is not None]
         before = [parameter.detach().clone() for parameter in moving]
         with torch.no_grad():
             for parameter in moving:
                 parameter.add_(parameter.grad, alpha=length / norm if norm else 0.0)
-            seed_all(seed)
-            output = built(images)
+            outputs = []
+            for seed, images in shown:
+                seed_all(seed)
+                outputs.append(_leaves(built(images)))
             for parameter, old in zip(moving, before, strict=True):
                 parameter.copy_(old)
-        leaves = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]
-        return [leaf.float().cpu().numpy() for leaf in leaves]
+        return [torch.cat(leaf).float().cpu().numpy() for leaf in zip(*outputs, strict=True)]
+
+
+def _loss_of(criterion: Any, output: Any, labels: Tensor, factors: Sequence[float] | None) -> Any:
+    """The loss of an output, or the sum of those of its tensors, each times a factor."""
+    if factors is None:
+        return criterion(output, labels)
+    parts = zip(factors, _leaves(output), strict=True)
+    return torch.stack([factor * criterion(leaf, labels) for factor, leaf in parts if factor]).sum()
+
+
+def _leaves(output: Any) -> list[Tensor]:
+    """The tensors of an output."""
+    return [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.dim()]

@@ -66,6 +66,7 @@ class Learning(States):
         overflowing: list[int] | None = None,
         inputs: bool = False,
         buffers: bool = False,
+        gains: list[float] | None = None,
     ) -> Answer:
         """Call ``learn`` on batches of the given sizes: all images, all labels, and the sampled positions.
 
@@ -85,6 +86,7 @@ class Learning(States):
             overflowing: batches in which the stand-in sends infinite gradients.
             inputs: the images of each backward pass through the stand-in are among the arrays, at their end.
             buffers: note the buffers of norms with the weights.
+            gains: of the stand-in's gradients, at each batch.
         """
         if not same:
             self.shown[net] = [torch.from_numpy(array).to(self.device) for array in arrays[:2]]
@@ -108,7 +110,7 @@ class Learning(States):
             if index in states:
                 built.load_state_dict(loaded(states[index])["net"])
             if stand_in is not None:
-                stand_in.begin(index, seeds[index])
+                stand_in.begin(index, seeds[index], gains[index] if gains else 1.0)
             if watch_of is not None:
                 watch_of.before_batch(index)
 

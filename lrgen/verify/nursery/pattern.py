@@ -21,6 +21,14 @@ class Pattern:
         self._cycle: Array = numbers + np.copysign(np.float32(0.2), numbers)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
 
+    @classmethod
+    def sum_of(cls, parts: Sequence[tuple[int, float]], counts: Sequence[int]) -> "Pattern":
+        """The sum of the patterns of some seeds, each times a factor."""
+        total = cls(parts[0][0], counts)
+        cycles = [factor * cls(seed, counts)._cycle.astype(np.float64) for seed, factor in parts]
+        total._cycle = np.sum(cycles, axis=0)
+        return total
+
     def at(self, positions: Array) -> Array:
         """The values at positions among the weights of all parameters, one parameter after another."""
         values: Array = self._cycle[positions % _LENGTH]

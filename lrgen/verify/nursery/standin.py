@@ -55,6 +55,7 @@ class StandIn:
         self._trained = [index for index, parameter in enumerate(self._parameters) if parameter.requires_grad]
         self._counts = [parameter.numel() for parameter in self._parameters]
         self._seed = self._batch = 0
+        self._gain = 1.0
         self.silent = False
         self.overflowing: frozenset[int] = frozenset()
         self.incoming: list[tuple[int, list[Tensor]]] = []
@@ -65,9 +66,9 @@ class StandIn:
         """The shapes of the leaves, without the number of images."""
         return [tuple(shape) for shape in self._shapes if shape is not None]
 
-    def begin(self, batch: int, seed: int) -> None:
-        """Begin a batch: its logits and its pattern depend on the seed."""
-        self._batch, self._seed = batch, seed
+    def begin(self, batch: int, seed: int, gain: float = 1.0) -> None:
+        """Begin a batch: its logits and its pattern depend on the seed; its gradients are multiplied by the gain."""
+        self._batch, self._seed, self._gain = batch, seed, gain
 
     def __call__(self, x: Tensor, *_: Any, **__: Any) -> Any:
         """Return logits for a batch of images."""
@@ -104,7 +105,9 @@ class StandIn:
             float((gradient.flatten(1).double() * torch.from_numpy(self._direction(leaf, gradient))).sum())
             for leaf, gradient in zip(leaves, arrived, strict=True)
         )
-        whole = torch.from_numpy(Pattern(self._seed, self._counts).whole()).mul_(0.0 if self.silent else scale)
+        whole = torch.from_numpy(Pattern(self._seed, self._counts).whole()).mul_(
+            0.0 if self.silent else self._gain * scale
+        )
         if self._batch in self.overflowing:
             whole.fill_(math.inf)
         parts = whole.split(self._counts)  # type: ignore[no-untyped-call]  # torch does not annotate it

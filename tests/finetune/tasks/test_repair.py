@@ -55,8 +55,9 @@ def resnet(catalogue) -> Sequence[VerifiedFile]:
 
 @pytest.fixture(scope="module")
 def files(resnet, catalogue) -> list[VerifiedFile]:
-    """The files of ResNet, and one of a network that is trained with Nesterov momentum."""
-    return [*resnet, corpus.verified(catalogue, 1, "ResNet34")]
+    """The files of ResNet, also with practices, and one of a network that is trained with Nesterov momentum."""
+    practices = [corpus.verified(catalogue, variant.number) for variant in catalogue.with_practice]
+    return [*resnet, *practices, corpus.verified(catalogue, 1, "ResNet34")]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping
 
 from lrgen.records import PracticeKind, Variant
 from lrgen.verify.checks.examination import Examination
-from lrgen.verify.checks.practices import averaging, curriculum, ema, label_smoothing, mixup, precision
+from lrgen.verify.checks.practices import (
+    accumulation,
+    averaging,
+    clipping,
+    curriculum,
+    ema,
+    label_smoothing,
+    mixup,
+    precision,
+)
 from lrgen.verify.checks.practices.in_use import updates_of
 
 OF_KIND: Mapping[PracticeKind, Callable[[Examination], None]] = {
@@ -18,6 +27,8 @@ OF_KIND: Mapping[PracticeKind, Callable[[Examination], None]] = {
     PracticeKind.AVERAGING: averaging.check,
     PracticeKind.LABEL_SMOOTHING: label_smoothing.check,
     PracticeKind.MIXUP: mixup.check,
+    PracticeKind.ACCUMULATION: accumulation.check,
+    PracticeKind.CLIPPING: clipping.check,
 }
 # Kinds whose updates have other examples than the batches of the loader, or weights of them: their check compares the
 # learning rates, the updates and the gradients of ``learn`` itself, and draws the hyperparameters of the practice.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrgen.curves import pacing
 from lrgen.records import Practice, Variant
+from lrgen.verify.checks import accumulation
 
 Positions = NDArray[np.int64]
 
@@ -83,4 +84,5 @@ def updates_of(variant: Variant | None, epochs: int, count: int, batch: int) -> 
     """The number of updates of each planned epoch, of a training on so many examples in batches of the loader."""
     if variant is not None and variant.practice is not None and is_paced(variant.practice):
         return InUse.of(variant.practice, {}, epochs, count, batch).updates
-    return [-(-count // batch)] * epochs
+    every = variant.batches_per_update if variant else 1
+    return [accumulation.updates_of(-(-count // batch), every)] * epochs

@@ -160,7 +160,7 @@ class _Precision:
                 messages.Gradient,
                 arrays,
                 net="again",
-                seed=seed,
+                seeds=[seed],
                 autocast=autocast,
                 scale=self._first_scale,
             )

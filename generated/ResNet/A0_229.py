@@ -1,0 +1,185 @@
+"""ResNet-20 trained with linear warm-up and cosine decay and clipped gradient norms.
+
+The learning rate increases linearly from zero to ``lr`` over the first
+``warmup_fraction`` of training, then decays to zero along a cosine. The schedule
+advances once per batch.
+
+Before each update, the gradients of all parameters are scaled down together so that
+their norm is at most 0.5; smaller gradients stay as they are.
+"""
+
+import copy
+import math
+from typing import Any
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum", "warmup_fraction", "weight_decay"}
+
+
+class WarmupCosine:
+    """Linear warm-up from zero, then cosine decay to zero."""
+
+    def __init__(self, total_steps: int, warmup_steps: int) -> None:
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return step / self.warmup_steps
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        progress = (min(step, self.total_steps) - self.warmup_steps) / decay_steps
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class ResumableLambdaLR(LambdaLR):
+    """Accepts only the state of the same schedule over the same horizon."""
+
+    schedule: tuple[str, int]
+
+    def step(self, epoch: int | None = None) -> None:
+        lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+        if self.last_epoch >= 0 and lrs != [float(lr) for lr in self.get_last_lr()]:
+            raise RuntimeError(f"this scheduler did not set the learning rates {lrs}")
+        super().step(epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("schedule") != self.schedule:
+            saved = state_dict.get("schedule")
+            raise ValueError(f"expected a state of {self.schedule}, got {saved}")
+        super().load_state_dict(copy.deepcopy(state_dict))
+        # The constructor has overwritten the learning rates of a resumed optimizer.
+        for group, lr in zip(self.optimizer.param_groups, self.get_last_lr()):
+            group["lr"] = copy.deepcopy(lr)
+
+
+def make_scheduler(
+    optimizer: Optimizer, total_steps: int, prm: dict[str, float]
+) -> LRScheduler:
+    if total_steps < 1:
+        raise ValueError(f"total_steps must be at least 1, got {total_steps}")
+    warmup_steps = round(prm.get("warmup_fraction", 0.1) * total_steps)
+    scheduler = ResumableLambdaLR(optimizer, WarmupCosine(total_steps, warmup_steps))
+    scheduler.schedule = ("linear warm-up and cosine decay", total_steps)
+    return scheduler
+
+
+class BasicBlock(nn.Module):
+    """Basic block: two 3x3 convolutions with a parameter-free shortcut around them."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(
+            in_channels, out_channels, 3, stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.stride = stride
+        self.extra_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        # Option A of the paper: subsample, and pad the extra channels with zeros.
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.extra_channels))
+        return F.relu(out + shortcut)
+
+
+class Net(nn.Module):
+    """ResNet-20: a stem, three stages of 16, 32 and 64 channels, and a classifier."""
+
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        self.device = device
+        self.conv1 = nn.Conv2d(in_shape[1], 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = nn.Sequential(
+            BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 16)
+        )
+        self.layer2 = nn.Sequential(
+            BasicBlock(16, 32, stride=2), BasicBlock(32, 32), BasicBlock(32, 32)
+        )
+        self.layer3 = nn.Sequential(
+            BasicBlock(32, 64, stride=2), BasicBlock(64, 64), BasicBlock(64, 64)
+        )
+        self.fc = nn.Linear(64, out_shape[0])
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        x = x.mean(dim=(2, 3))
+        return self.fc(x)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return two parameter groups; norms and biases have no weight decay."""
+        decay = [param for param in self.parameters() if param.dim() >= 2]
+        no_decay = [param for param in self.parameters() if param.dim() < 2]
+        return [{"params": decay}, {"params": no_decay, "weight_decay": 0.0}]
+
+    def train_setup(self, prm: dict[str, float]) -> None:
+        """Create the criterion and the optimizer; ``learn`` creates the scheduler.
+
+        A resumed run creates the scheduler itself, with ``make_scheduler``. It loads
+        the states of the network, the optimizer and the scheduler, in any order.
+        """
+        self.to(self.device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = SGD(
+            self.param_groups(),
+            lr=prm["lr"],
+            momentum=prm["momentum"],
+            weight_decay=prm.get("weight_decay", 1e-4),
+        )
+        # The horizon of the schedule is unknown until ``learn`` counts the batches.
+        self.prm = prm
+        self.scheduler: LRScheduler | None = None
+
+    def learn(
+        self, train_data: DataLoader[tuple[Tensor, Tensor]]
+    ) -> tuple[float, float]:
+        """Train for one epoch and return the training accuracy and the mean loss."""
+        if len(train_data) == 0:
+            raise ValueError("train_data is empty")
+        if self.scheduler is None:
+            if "initial_lr" in self.optimizer.param_groups[0]:
+                raise RuntimeError("the optimizer was resumed without the scheduler")
+            # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
+            epochs = int(self.prm.get("epoch_max", self.prm.get("epoch", 90)))
+            total_steps = epochs * len(train_data)
+            self.scheduler = make_scheduler(self.optimizer, total_steps, self.prm)
+        self.train()
+        correct = torch.zeros((), device=self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        num_samples = 0
+        for images, labels in train_data:
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits = self(images)
+            loss = self.criterion(logits, labels)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.parameters(), max_norm=0.5)
+            self.optimizer.step()
+            self.scheduler.step()
+            correct += (logits.argmax(dim=1) == labels).sum()
+            loss_sum += loss.detach() * len(labels)
+            num_samples += len(labels)
+        return (correct / num_samples).item(), (loss_sum / num_samples).item()
