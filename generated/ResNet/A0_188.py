@@ -189,7 +189,7 @@ class Net(nn.Module):
             scale = self.scaler.get_scale()
             self.scaler.step(self.optimizer)
             self.scaler.update()
-            # A skipped update halves the scale; the schedule advances with updates alone.
+            # A skipped update halves the scale, and the schedule waits.
             if self.scaler.get_scale() >= scale:
                 self.scheduler.step()
             correct += (logits.argmax(dim=1) == labels).sum()

@@ -155,7 +155,7 @@ class Net(nn.Module):
             )
 
     def examples_in_use(self, epoch: int, num_examples: int, batch_size: int) -> int:
-        """Return the number of examples of an epoch: at least a batch, in the end all."""
+        """Return the number of examples of an epoch: at least a batch, finally all."""
         progress = min(1.0, epoch / (self.full_fraction * self.epochs))
         share = self.start_fraction + (1.0 - self.start_fraction) * progress**2
         examples = math.ceil(share * num_examples)

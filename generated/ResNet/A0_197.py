@@ -174,7 +174,7 @@ class Net(nn.Module):
             )
 
     def examples_in_use(self, epoch: int, num_examples: int, batch_size: int) -> int:
-        """Return the number of examples of an epoch: at least a batch, in the end all."""
+        """Return the number of examples of an epoch: at least a batch, finally all."""
         if epoch >= self.full_fraction * self.epochs:
             return num_examples
         examples = math.ceil(self.start_fraction * num_examples)

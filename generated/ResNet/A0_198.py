@@ -173,7 +173,7 @@ class Net(nn.Module):
             )
 
     def examples_in_use(self, epoch: int, num_examples: int, batch_size: int) -> int:
-        """Return the number of examples of an epoch: at least a batch, in the end all."""
+        """Return the number of examples of an epoch: at least a batch, finally all."""
         progress = min(1.0, epoch / (self.full_fraction * self.epochs))
         growth = math.expm1(10.0 * progress) / math.expm1(10.0)
         share = self.start_fraction + (1.0 - self.start_fraction) * growth

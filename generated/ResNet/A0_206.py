@@ -159,7 +159,7 @@ class Net(nn.Module):
             )
 
     def examples_in_use(self, epoch: int, num_examples: int, batch_size: int) -> int:
-        """Return the number of examples of an epoch: at least a batch, in the end all."""
+        """Return the number of examples of an epoch: at least a batch, finally all."""
         if epoch >= self.full_fraction * self.epochs:
             return num_examples
         examples = math.ceil(self.start_fraction * num_examples)
@@ -173,7 +173,7 @@ class Net(nn.Module):
     def curriculum(
         self, batches: list[tuple[Tensor, Tensor]], epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch: a window in the order of the losses, shuffled."""
+        """Yield the batches of an epoch: a window in the order of losses, shuffled."""
         images = torch.cat([images for images, _ in batches])
         labels = torch.cat([labels for _, labels in batches])
         losses = []

@@ -94,7 +94,7 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update the averages; a lower decay lets the first updates forget the start."""
+        """Update the averages; a lower decay at first lets them forget the start."""
         self.num_updates += 1
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
         for name, value in self.net.state_dict().items():

@@ -94,7 +94,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def eval(self) -> bool:
-        """Update the average at the end of an epoch; return whether the network has it."""
+        """Update the average after an epoch; return whether the network has it."""
         self.epoch += 1
         if self.epoch <= self.start:
             return False

@@ -1,4 +1,4 @@
-"""ResNet-20 trained with step decay and 2 batches per update.
+"""ResNet-20 trained with step decay and accumulation.
 
 The learning rate is multiplied by ``gamma`` every ``step_fraction`` of training (one
 third by default). The schedule advances once per epoch.

@@ -1,4 +1,4 @@
-"""ResNet-20 trained with a WSD schedule (linear decay) and 2 batches per update.
+"""ResNet-20 trained with a WSD schedule (linear decay) and accumulation.
 
 The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, stays constant, then decays linearly to zero over the

@@ -1,4 +1,4 @@
-"""ResNet-20 trained with cosine decay and 4 batches per update.
+"""ResNet-20 trained with cosine decay and accumulation.
 
 The learning rate decays from ``lr`` to zero along a cosine. The schedule advances once
 per epoch.

@@ -1,4 +1,4 @@
-"""ResNet-20 trained with linear warm-up and cosine decay and 4 batches per update.
+"""ResNet-20 trained with linear warm-up and cosine decay and accumulation.
 
 The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, then decays to zero along a cosine. The schedule

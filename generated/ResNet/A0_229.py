@@ -1,4 +1,4 @@
-"""ResNet-20 trained with linear warm-up and cosine decay and clipped gradient norms.
+"""ResNet-20 trained with linear warm-up and cosine decay and clipping.
 
 The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, then decays to zero along a cosine. The schedule

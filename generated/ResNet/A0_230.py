@@ -1,4 +1,4 @@
-"""ResNet-20 trained with cosine decay and clipped gradient values.
+"""ResNet-20 trained with cosine decay and clipping.
 
 The learning rate decays from ``lr`` to zero along a cosine. The schedule advances once
 per epoch.

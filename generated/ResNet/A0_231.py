@@ -1,4 +1,4 @@
-"""ResNet-20 trained with the one-cycle policy and clipped gradient values.
+"""ResNet-20 trained with the one-cycle policy and clipping.
 
 The learning rate increases along a cosine from ``lr / 25`` to ``lr`` over the first
 ``warmup_fraction`` of training, then decays along a cosine to the initial learning rate

@@ -37,7 +37,7 @@ from lrgen import catalogue as catalogues
 from lrgen import curves, files, limited
 from lrgen.catalogue import FIRST_USER_NUMBER
 from lrgen.errors import CatalogueError
-from lrgen.records import Architecture, Unit, Variant
+from lrgen.records import Architecture, PracticeKind, Unit, Variant
 from lrgen.render import output
 from lrgen.render.renderer import Renderer
 from lrgen.verify.checks.reference import metrics_of
@@ -196,7 +196,7 @@ def test_a_file_holds_definitions_only(text):
 @every_file
 def test_the_supported_hyperparameters_are_those_of_the_recipe_and_the_variant(module, architecture, variant):
     """A file supports exactly lr, its recipe's hyperparameters and those that the variant declares."""
-    expected = {"lr"} | set(variant.defaults)
+    expected = {"lr"} | set(variant.defaults) | (set(variant.practice.defaults) if variant.practice else set())
     expected |= {"momentum"} if architecture.recipe.optimizer == "sgd" or variant.optimizer else set()
     expected |= {"weight_decay"} if architecture.recipe.weight_decay else set()
     expected |= {"dropout"} if architecture.recipe.dropout else set()
@@ -226,7 +226,7 @@ def test_every_hyperparameter_is_read_and_every_read_one_is_declared(text, modul
 @every_file
 def test_every_default_stands_in_the_file_as_a_number(text, architecture, variant):
     """Each default is a number, or a fraction of two numbers, at the place where it is used."""
-    expected = dict(variant.defaults)
+    expected = variant.defaults | (variant.practice.defaults if variant.practice else {})
     if architecture.recipe.weight_decay:
         expected["weight_decay"] = (variant.optimizer or architecture.recipe).weight_decay
     if architecture.recipe.dropout:
@@ -328,7 +328,14 @@ class Recorder:
         return scheduler
 
 
-@of_files([pair for pair in PARTS if pair[0] in WHOLE])
+OTHER_BATCHES = {  # their updates are not those of the batches that ``learn`` is given
+    variant.number
+    for kind in (PracticeKind.ACCUMULATION, PracticeKind.CURRICULUM)
+    for variant in CATALOGUE.of_practice(kind)
+}
+
+
+@of_files([(name, number) for name, number in PARTS if name in WHOLE and number not in OTHER_BATCHES])
 def test_learn_advances_the_schedule_in_the_unit_of_the_variant(module, variant):
     """``learn`` steps the scheduler per epoch or per batch, and the horizon counts the run in the same unit."""
     recorder = Recorder(module)
@@ -549,11 +556,14 @@ def test_every_golden_file_is_compared():
 
 @every_file
 def test_the_docstring_says_which_model_which_schedule_and_which_unit(text, architecture, variant):
-    """The first line names network and schedule; the paragraph has the summary and the unit."""
-    first, paragraph = str(ast.get_docstring(ast.parse(text))).split("\n\n")
-    assert first == f"{architecture.title} trained with {variant.title}."
+    """The first line names network, schedule and practice; paragraphs have the summaries of both and the unit."""
+    first, *paragraphs = str(ast.get_docstring(ast.parse(text))).split("\n\n")
+    assert first == f"{architecture.title} trained with {variant.full_title}."
     advances = ADVANCES[variant.unit, variant.cadence, variant.metric]
-    assert " ".join(paragraph.split()) == f"{variant.summary} {advances}"
+    if variant.batches_per_update > 1:
+        advances = advances.replace("batch", "update")
+    expected = [f"{variant.summary} {advances}", *([variant.practice.summary] if variant.practice else [])]
+    assert [" ".join(paragraph.split()) for paragraph in paragraphs] == expected
 
 
 @every_file
@@ -676,7 +686,8 @@ def test_no_attribute_is_unused(text):
     attributes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)]
     assigned = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
     read = {node.attr for node in attributes if isinstance(node.ctx, ast.Load)}
-    assert assigned <= read | {"last_epoch", "_last_lr"}  # part of the interface of torch's schedulers
+    interfaces = {"last_epoch", "_last_lr", "criterion"}  # of torch's schedulers, and of LEMUR's networks
+    assert assigned <= read | interfaces
 
 
 @every_file
