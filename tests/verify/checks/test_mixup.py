@@ -3,7 +3,7 @@
 import pytest
 
 from lrgen.verify.checks.failure import CheckFailure
-from tests.verify.checks.practices.faulty import Fault
+from tests.verify.checks.faulty import Fault
 
 MIXUP, MIXUP_BATCH, CUTMIX, CUTMIX_BATCH = (
     "mixup_multistep",
@@ -18,7 +18,8 @@ LAM = "        lam = 1 - (bottom - top) * (right - left) / (height * width)\n"
 ANY = {
     "unmixed labels": Fault("the labels are not mixed", {LOSS: "loss = self.criterion(logits, labels)"}),
     "swapped weights": Fault(
-        "the weights of the two labels are swapped", {LOSS: LOSS.replace("labels, other_labels", "other_labels, labels")}
+        "the weights of the two labels are swapped",
+        {LOSS: LOSS.replace("labels, other_labels", "other_labels, labels")},
     ),
     "another weight of the labels": Fault(
         "a label has the weight .* where its image has", {LOSS: LOSS.replace("lam", "0.5")}
@@ -31,9 +32,7 @@ ANY = {
         {LOSS: LOSS.replace("other_labels", "other_labels.roll(1)")},
     ),
     "unmixed images": Fault("the images are not mixed", {MIX: MIX.replace("images, other_labels", "_, other_labels")}),
-    "a constant weight": Fault(
-        "are not drawn by .*_alpha=", {"self.mixing.sample().item()": "0.3"}
-    ),
+    "a constant weight": Fault("are not drawn by .*_alpha=", {"self.mixing.sample().item()": "0.3"}),
     "a constant parameter": Fault("are not drawn by .*_alpha=0", {"Beta(alpha, alpha)": "Beta(4.0, 4.0)"}),
 }
 OF_MIXUP = ANY | {
@@ -48,7 +47,7 @@ OF_MIXUP = ANY | {
     "in place": Fault(
         "learn changes the images of its caller",
         {
-            f"return {SUM}": "images.mul_(lam).add_(images[other] * ((1 - lam) / max(lam, 1e-6)))\n"
+            f"return {SUM}": "images.copy_(lam * images + (1 - lam) * images[other])\n"
             "        return images, labels[other], lam"
         },
     ),
@@ -62,11 +61,15 @@ OF_CUTMIX = ANY | {
     ),
     "a box of another size": Fault("are not drawn by cutmix_alpha", {".item()) ** 0.5": ".item()) ** 2"}),
     "a box at the corner": Fault(
-        "are not drawn by cutmix_alpha", {"y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))": "y, x = 0, 0"}
+        "are not drawn by cutmix_alpha",
+        {"y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))": "y, x = 0, 0"},
     ),
     "two boxes": Fault(
         "no mixture of two images of its batch",
-        {"        other = torch": "        mixed = None\n        other = torch", "        # The border": "        mixed[:, :, :1] = mixed.flip(0)[:, :, :1]\n        # The border"},
+        {
+            "        other = torch": "        mixed = None\n        other = torch",
+            "        # The border": "        mixed[:, :, :1] = mixed.flip(0)[:, :, :1]\n        # The border",
+        },
     ),
     "in place": Fault("learn changes the images of its caller", {"images.clone()": "images"}),
 }

@@ -3,16 +3,20 @@
 import pytest
 
 from lrgen.verify.checks.failure import CheckFailure
-from tests.verify.checks.practices.faulty import Fault
+from tests.verify.checks.faulty import Fault
 
 EPOCH, BATCH = "swa_multistep", "swa_cyclic"
-START = "start = min(int(prm.get(\"average_start_fraction\", 0.75) * epochs), epochs - 1)"
+START = 'start = min(int(prm.get("average_start_fraction", 0.75) * epochs), epochs - 1)'
 WEIGHT = "1 - 1 / (self.epoch - self.start)"
 UPDATE_BN = "            update_bn(train_data, self, self.device)\n"
 FAULTS = {
     "one epoch too early": Fault(r"the average is of epochs . to ., expected", {START: f"{START} - 1"}),
-    "one epoch too late": Fault("other weights than their average after epoch|are those of the last update", {START: f"{START} + 1"}),
-    "a constant start": Fault("the average begins with epoch|other weights than", {'prm.get("average_start_fraction", 0.75)': "0.1"}),
+    "one epoch too late": Fault(
+        "other weights than their average after epoch|are those of the last update", {START: f"{START} + 1"}
+    ),
+    "a constant start": Fault(
+        "the average begins with epoch|other weights than", {'prm.get("average_start_fraction", 0.75)': "0.1"}
+    ),
     "from the start": Fault("the average begins with epoch", {START: "start = 0"}),
     "unequal weights": Fault("evaluated with other weights than their average", {WEIGHT: "0.5"}),
     "swapped weights": Fault(
@@ -36,13 +40,12 @@ FAULTS = {
     "statistics before the average": Fault(
         "the batch norm statistics are not",
         {
-            f"        if self.average.eval():\n": f"        update_bn(train_data, self, self.device)\n        if self.average.eval():\n",
+            "        if self.average.eval():\n": "        update_bn(train_data, self, self.device)\n"
+            "        if self.average.eval():\n",
             UPDATE_BN: "            pass\n",
         },
     ),
-    "the epoch is not resumed": Fault(
-        "resumed after epoch", {'        self.epoch = state_dict["epoch"]\n': ""}
-    ),
+    "the epoch is not resumed": Fault("resumed after epoch", {'        self.epoch = state_dict["epoch"]\n': ""}),
     "the weights are not resumed": Fault(
         "resumed after epoch",
         {'        self.weights = copy.deepcopy(state_dict["weights"])\n': ""},

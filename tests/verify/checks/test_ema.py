@@ -3,12 +3,14 @@
 import pytest
 
 from lrgen.verify.checks.failure import CheckFailure
-from tests.verify.checks.practices.faulty import Fault
+from tests.verify.checks.faulty import Fault
 
 EPOCH, BATCH = "ema_cosine", "ema_cosine_warmup"
 STEP, UPDATE = "            self.optimizer.step()\n", "            self.ema.update()\n"
 WARM_UP = "decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))"
 EVAL = "        self.ema.eval()\n"
+AVERAGES = "        self.net.load_state_dict(self.averages)\n"
+RAW = "            self.net.load_state_dict(self.weights)\n"
 FAULTS = {
     "before the step": Fault("the average is updated before the step of the optimizer", {STEP + UPDATE: UPDATE + STEP}),
     "swapped": Fault("decay and 1 - decay are swapped", {"lerp_(value, 1 - decay)": "lerp_(value, decay)"}),
@@ -18,9 +20,7 @@ FAULTS = {
     ),
     "once per epoch": Fault("the average is updated once per epoch", {UPDATE: "", EVAL: UPDATE[4:] + EVAL}),
     "never": Fault("evaluated with other weights than their moving average", {UPDATE: ""}),
-    "a mean": Fault(
-        "the average is the mean over all updates", {WARM_UP: "decay = 1 - 1 / self.num_updates"}
-    ),
+    "a mean": Fault("the average is the mean over all updates", {WARM_UP: "decay = 1 - 1 / self.num_updates"}),
     "from zero": Fault(
         "the average begins with zeros",
         {
@@ -32,29 +32,29 @@ FAULTS = {
     ),
     "again in each epoch": Fault(
         "the average begins again in each epoch",
-        {
-            "            self.net.load_state_dict(self.weights)\n": "            self.net.load_state_dict(self.weights)\n"
-            "            self.averages = copy.deepcopy(self.weights)\n"
-        },
+        {RAW: f"{RAW}            self.averages = copy.deepcopy(self.weights)\n"},
     ),
     "evaluation with the raw weights": Fault(
         "evaluated with the weights of the last update, not with their average",
-        {"        self.net.load_state_dict(self.averages)\n": ""},
+        {AVERAGES: ""},
     ),
     "buffers are forgotten": Fault(
         "evaluated with the buffers of the last update, not with their average",
         {
-            "        self.net.load_state_dict(self.averages)\n": "        for name, param in self.net.named_parameters():\n"
+            AVERAGES: "        for name, param in self.net.named_parameters():\n"
             "            param.data.copy_(self.averages[name])\n"
         },
     ),
     "buffers of the start": Fault(
         "evaluated with other buffers than their moving average",
-        {"if value.is_floating_point():": 'if "running" not in name and value.is_floating_point():', "copy_(value)": "clone()"},
+        {
+            "if value.is_floating_point():": 'if "running" not in name and value.is_floating_point():',
+            "copy_(value)": "clone()",
+        },
     ),
     "training goes on from the average": Fault(
         "training goes on from the averaged weights instead of the trained ones",
-        {"            self.net.load_state_dict(self.weights)\n": "            pass\n"},
+        {RAW: "            pass\n"},
     ),
     "the count is not resumed": Fault(
         r"evaluated with other weights than their moving average \(after epoch 3, resumed\)",
@@ -64,9 +64,7 @@ FAULTS = {
         "training goes on from the averaged weights after a resume",
         {'        self.weights = copy.deepcopy(state_dict["weights"])\n': ""},
     ),
-    "no state": Fault(
-        "training goes on from the averaged weights after a resume", {"def load_state_dict": "def load"}
-    ),
+    "no state": Fault("training goes on from the averaged weights after a resume", {"def load_state_dict": "def load"}),
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lrgen.verify.checks.failure import CheckFailure
-from tests.verify.checks.practices.faulty import Fault
+from tests.verify.checks.faulty import Fault
 
 EPOCH, BATCH = "label_smoothing_exponential", "label_smoothing_onecycle"
 CRITERION = 'nn.CrossEntropyLoss(\n            label_smoothing=prm.get("label_smoothing", 0.1)\n        )'
