@@ -66,16 +66,15 @@ def _weights(examination: Examination, draw: Source, practice: Practice, prm: di
     seeds = [draw.getrandbits(60) for _ in sizes]
     criterion, batches = learn(examination.session, prm, sizes, seeds, images, labels, _CLASSES)
     mixed_by = in_boxes if practice.constants["box"] else in_sums
-    weights = []
-    for number, batch in enumerate(batches, start=1):
-        place = f"in batch {number} of {_BATCHES}"
-        mixed = _mixed(mixed_by, batch.inputs, batch.images, place)
-        if reason := why_wrong(batch, mixed, criterion):
-            raise CheckFailure(f"{reason} {place}")
-        weights.append(min(each.weight for each in mixed))
-    if min(weights) > 1 - _SAME:
+    places = [f"in batch {number} of {_BATCHES}" for number in range(1, _BATCHES + 1)]
+    mixed = [_mixed(mixed_by, batch.inputs, batch.images, place) for batch, place in zip(batches, places, strict=True)]
+    weights = np.array([min(each.weight for each in own) for own in mixed])
+    if weights.min() > 1 - _SAME:  # which image the labels were mixed for is not known then
         raise CheckFailure("the images are not mixed")
-    return np.array(weights)
+    for batch, own, place in zip(batches, mixed, places, strict=True):
+        if reason := why_wrong(batch, own, criterion):
+            raise CheckFailure(f"{reason} {place}")
+    return weights
 
 
 def _require_kept(examination: Examination, draw: Source, practice: Practice) -> None:
@@ -83,7 +82,9 @@ def _require_kept(examination: Examination, draw: Source, practice: Practice) ->
     sizes = [_SIZE] * 8
     images, labels = random_batches(sizes, draw.getrandbits(60), classes=_CLASSES)
     mixed_by = in_boxes if practice.constants["box"] else in_sums
-    for inputs, own in zip(again_from_list(examination.session, sizes, images, labels), _split(images), strict=True):
+    seeds = draw.getrandbits(60), draw.getrandbits(60)
+    again = again_from_list(examination.session, sizes, seeds, images, labels)
+    for inputs, own in zip(again, _split(images), strict=True):
         if any(mixed_by(image, own, at) is None for at, image in enumerate(inputs)):
             raise CheckFailure("learn changes the images of its caller")
 

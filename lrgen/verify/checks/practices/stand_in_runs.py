@@ -78,8 +78,13 @@ def learn(
     return set_up.criterion, batches
 
 
-def again_from_list(session: Session, sizes: Sequence[int], images: Array, labels: Array) -> Sequence[Array]:
-    """The images of each batch in a second call of ``learn`` on the same list of batches."""
+def again_from_list(
+    session: Session, sizes: Sequence[int], seeds: tuple[int, int], images: Array, labels: Array
+) -> Sequence[Array]:
+    """The images of each batch in a second call of ``learn`` on the same list of batches.
+
+    Each call has a seed of its own: the box that was pasted in place, pasted once more, would be the box of an image.
+    """
     values = prm_of()
     build(session, _NET, values, batch=max(sizes))
     with raising("learn"):
@@ -87,7 +92,7 @@ def again_from_list(session: Session, sizes: Sequence[int], images: Array, label
     with raising("train_setup"):
         session.call("set_up", messages.SetUp, net=_NET)
     inputs: Sequence[Array] = []
-    for same in (False, True):
+    for same, seed in zip((False, True), seeds, strict=True):
         with raising("learn"):
             learned, arrays = session.call(
                 "learn",
@@ -95,7 +100,7 @@ def again_from_list(session: Session, sizes: Sequence[int], images: Array, label
                 [] if same else [images, labels],
                 net=_NET,
                 sizes=list(sizes),
-                seeds=[0],
+                seeds=[seed],
                 as_list=True,
                 same=same,
                 inputs=True,
