@@ -112,7 +112,7 @@ each once. It holds the examples of an epoch in memory and takes one more forwar
 batches as well, and has no state of its own: the epoch follows from the scheduler. A schedule that advances once per
 batch has as many steps as the examples in use fill batches. In self-paced learning the loss of an example in its own
 batch decides how much it counts. On clean data sets random order does as well (<https://arxiv.org/abs/2012.03107>):
-the mechanism is checked, and no gain in accuracy is promised.
+the mechanism is checked, and no gain in accuracy is claimed.
 
 The schedule check knows images by their pixels. The examples of each epoch must be as many as the pacing function
 says, those whose losses another process computes from the weights before the epoch, and each of them once; the updates
@@ -132,6 +132,32 @@ The schedule check sends gradients far below the limit, near it and far above it
 optimizer with those of the batch after clipping. Files that clip after the step, before the backward pass, with another
 norm or limit, some parameters alone, or gradients below the limit fail with that reason. It replaces the clipping of a
 network's recipe.
+""",
+    PracticeKind.EMA: """
+Between two epochs the network has the moving average, so that whoever evaluates or saves it gets that; training goes
+on from the trained weights. The schedule check notes the weights and buffers after each update and computes the
+recurrence from them, with the default decay and with a smaller one, also in a run that is resumed: the evaluated
+weights and buffers must be the result. An average that is updated once per epoch or before the optimizer's step, that
+begins with zeros or again in each epoch, or whose decay is swapped or constant from the first update on fails with
+that reason.
+""",
+    PracticeKind.AVERAGING: """
+The schedule check notes the weights at the end of each epoch: until the average begins, the network must be evaluated
+with the trained weights, and then with the mean of those of the right epochs, also in a run that is resumed. Training
+goes on from the trained weights. The statistics of batch norms must be those that a pass over the training data
+computes for the averaged weights.
+""",
+    PracticeKind.LABEL_SMOOTHING: """
+The schedule check computes the targets of the loss from the gradients at the logits, which are softmax minus target,
+and compares them with smoothed labels, for several numbers of classes and values of `label_smoothing`. Labels that are
+not smoothed, smoothed twice, or by another value, and a smoothing that is spread over the other classes alone fail
+with that reason. It replaces the label smoothing of a network's recipe.
+""",
+    PracticeKind.MIXUP: """
+The schedule check computes the weight of each image from its pixels and that of its label from the gradients at the
+logits, over hundreds of batches: both must be equal, with the same other image. Labels that are not mixed, swapped
+weights, and the label of another image fail with that reason. The weights must have the distribution of the
+hyperparameter, by a Kolmogorov-Smirnov test, and the images of a list of batches must stay as they are.
 """,
 }
 PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}

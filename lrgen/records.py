@@ -52,7 +52,7 @@ class Collection(StrEnum):
 
 
 class PracticeKind(StrEnum):
-    """What a practice adds to the training loop; each kind has one template and one check."""
+    """The kinds of practices, by their part of the training loop; each has templates of its own and one check."""
 
     PRECISION = "precision"
     CURRICULUM = "curriculum"
@@ -164,7 +164,7 @@ class WrittenOptimizer:
 
 @dataclass(frozen=True)
 class Practice:
-    """What a training loop does besides the schedule: one entry of ``templates/training/<kind>/practices.toml``.
+    """A part of a training loop besides the schedule: one entry of ``templates/training/<kind>/practices.toml``.
 
     ``title`` continues that of a schedule (``step decay`` … ``in bfloat16``), ``summary`` stands in the docstring of a
     file, and ``request`` asks for it in a sentence, as a person would. ``source`` names the original or an equal

@@ -82,6 +82,7 @@ TERMS = (
         "downsample; halve the resolution by stride 2",
         "a block that halves the image",
         frozenset({Scope.NETWORK}),
+        {r"skipped update halves the scale": "that of the loss, in float16"},
     ),
     Term(
         r"\bweighs?\b",

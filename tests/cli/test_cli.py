@@ -612,7 +612,7 @@ def test_the_examples_of_list_and_doctor_work(lrgen):
         if path[0] not in ("list", "doctor"):
             continue
         text = " ".join(lrgen(*path, "--help")[1].replace("│", " ").split())
-        for example in re.findall(r"Example: lrgen ((?:[a-z]+ ?)+(?:--[a-z]+ ?[a-z]*)*)", text):
+        for example in re.findall(r"Example: lrgen ((?:[a-z]+ ?)+(?:--[a-z]+ ?[a-z0-9]*)*)", text):
             code, out, err = lrgen(*example.split())
             assert (code, err) == (0, ""), example
             assert out

@@ -38,17 +38,17 @@ def require_updates(notes: Notes, batches: int, every: int, what: str = "learn")
         CheckFailure: if there are more or fewer, or if one is made after another batch.
     """
     expected = [group[-1] for group in groups_of(batches, every)]
-    one = "one per batch" if every == 1 else f"one for {every} batches"
+    per = "one per batch" if every == 1 else f"one for {every} batches"
     if notes.updates != len(expected):
         raise CheckFailure(
-            f"the number of optimizer steps in an epoch of {what} is {notes.updates}, expected {len(expected)} ({one})"
+            f"the number of optimizer steps in an epoch of {what} is {notes.updates}, expected {len(expected)} ({per})"
         )
     made = notes.batch_of_updates
     if every > 1 and made != expected:
-        at = next(index for index, (one, other) in enumerate(zip(made, expected, strict=True)) if one != other)
+        at = next(index for index, (batch, own) in enumerate(zip(made, expected, strict=True)) if batch != own)
         raise CheckFailure(
             f"optimizer step {at + 1} of an epoch of {what} is made after batch {made[at] + 1} of {batches}, expected "
-            f"after batch {expected[at] + 1} ({one})"
+            f"after batch {expected[at] + 1} ({per})"
         )
 
 

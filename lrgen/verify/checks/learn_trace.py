@@ -455,7 +455,7 @@ class _Learner:
     def _why(
         self, error: ClippingError, observed: Array, sizes: Sequence[int], before: Sequence[Array], own: Sequence[Array]
     ) -> str:
-        """What is wrong with the gradient of an update, by those of its batches and of the update before."""
+        """The reason why the gradient of an update is wrong, by those of its batches and of the update before."""
         if self.every == 1:
             return f"{error}"
         return accumulation.why(observed, before, own, sizes, self.every) or f"{error}"

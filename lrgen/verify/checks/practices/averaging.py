@@ -77,29 +77,29 @@ class Followed:
             raise CheckFailure(f"the weights before the first batch are not those of the last update ({place})")
         self.ends.append(call.end[weights])
         self.average.end(call.end[weights])
-        found = call.returned[weights]
+        evaluated = call.returned[weights]
         if self.average.values is None:
-            if not np.array_equal(found, self.ends[-1]):
+            if not np.array_equal(evaluated, self.ends[-1]):
                 raise CheckFailure(
                     f"the network is evaluated with other weights than those of the last update {place}: "
                     f"the average begins with epoch {self.start + 1}"
                 )
-        elif not self.average.is_close(found):
+        elif not self.average.is_close(evaluated):
             raise CheckFailure(
-                f"the network is evaluated with other weights than their average {place}{self._why(found)}"
+                f"the network is evaluated with other weights than their average {place}{self._why(evaluated)}"
             )
 
-    def _why(self, found: Array) -> str:
-        """What weights are instead of the average."""
+    def _why(self, evaluated: Array) -> str:
+        """The weights that the evaluated ones are instead of the average, if they are known."""
         last = len(self.ends)
-        if last > self.start + 1 and np.array_equal(found, self.ends[-1]):
+        if last > self.start + 1 and np.array_equal(evaluated, self.ends[-1]):
             return ": they are those of the last update"
         for first in range(last):
             for end in range(first + 1, last + 1):
                 other = EpochAverage(0)
                 for weights in self.ends[first:end]:
                     other.end(weights)
-                if other.is_close(found):
+                if other.is_close(evaluated):
                     return f": the average is of epochs {first + 1} to {end}, expected {self.start + 1} to {last}"
         return ""
 

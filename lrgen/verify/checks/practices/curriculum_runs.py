@@ -77,7 +77,7 @@ class LearnedEpoch:
 
 @dataclass
 class Curriculum:
-    """What both kinds of curricula share; ``second`` is another process of the file."""
+    """The part that both kinds of curricula share; ``second`` is another process of the file."""
 
     examination: Examination
     variant: Variant

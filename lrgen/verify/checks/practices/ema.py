@@ -111,25 +111,25 @@ class Followed:
         expected = self.average.values
         assert expected is not None
         assert self.trained is not None
-        found, wanted = call.returned[part], expected[part]
-        if _is_close(found, wanted, self.average.rounding):
+        evaluated, wanted = call.returned[part], expected[part]
+        if _is_close(evaluated, wanted, self.average.rounding):
             return
-        if np.array_equal(found, self.trained[part]):
+        if np.array_equal(evaluated, self.trained[part]):
             raise CheckFailure(
                 f"the network is evaluated with the {what} of the last update, not with their average ({place})"
             )
         reason = next(
-            (why for why, other in self.others.items() if _is_close(found, other[part], self.average.rounding)), ""
+            (why for why, other in self.others.items() if _is_close(evaluated, other[part], self.average.rounding)), ""
         )
-        at = int(np.argmax(np.abs(found - wanted)))
+        at = int(np.argmax(np.abs(evaluated - wanted)))
         raise CheckFailure(
             f"the network is evaluated with other {what} than their moving average ({place}): "
-            + (reason or f"one is {found[at]:.8g}, expected {wanted[at]:.8g}")
+            + (reason or f"one is {evaluated[at]:.8g}, expected {wanted[at]:.8g}")
         )
 
 
-def _is_close(found: Array, expected: Array, rounding: float) -> bool:
-    if not found.size:
+def _is_close(evaluated: Array, expected: Array, rounding: float) -> bool:
+    if not evaluated.size:
         return True
     largest = float(np.abs(expected).max())
-    return bool(np.all(np.abs(found - expected) <= rounding * np.abs(expected) + 1e-7 * largest))
+    return bool(np.all(np.abs(evaluated - expected) <= rounding * np.abs(expected) + 1e-7 * largest))
