@@ -333,10 +333,10 @@ def practices_text(catalogue: Catalogue) -> str:
         members = [practice for practice in catalogue.practices if practice.kind is kind]
         if not members:
             continue
-        title = kind.value.replace("_", " ")
-        parts.append(f"## {title[0].upper()}{title[1:]}\n{KINDS[kind]}")
+        title = "EMA" if kind is PracticeKind.EMA else kind.value.replace("_", " ").capitalize()
+        parts.append(f"## {title}\n{KINDS[kind]}")
         if kind in practice_plots.DRAWINGS:
-            parts.append(f"![{title[0].upper()}{title[1:]}](practices/{kind}.svg)\n")
+            parts.append(f"![{title}](practices/{kind}.svg)\n")
         parts += [_practice(catalogue, practice) for practice in members]
     return "\n".join(parts)
 
