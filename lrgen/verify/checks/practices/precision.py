@@ -6,6 +6,7 @@ in a drawn batch. That update must not be made: weights stay, the scale of the l
 advances once per batch waits. A resumed run has the scale of the interrupted one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.learn_again import prm_of_run
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.standin_gradients import ClippingError, OtherLossError, StandInGradients
+from lrgen.verify.checks.updates import Effects, Place, observed
 from lrgen.verify.session import Array, FileRaised, Session
 
 SAMPLES = 1024  # weights, at least one of each parameter
@@ -204,10 +206,13 @@ class _Precision:
             return
         overflow = 1 + self.source.randrange(run.batches - 2)
         epoch = self._epoch(trained, run, [overflow])
-        self._compare_skip(trained, run, epoch, overflow)
+        self._compare_skip(run, epoch, overflow)
         last = epoch.of_batches[-1]
         with raising("saving the states of a run"):
             _, [state] = self.examination.session.call("save", messages.Saved, body=256 << 20, net="scaled")
+        # To the end of the horizon: a schedule may be constant where the overflow is.
+        later = [self._epoch(trained, run, []) for _ in range(run.epochs_run - 1)]
+        self._compare_updates(trained, run, [each.notes for each in (epoch, *later)], overflow)
         for growing in (False, True):
             resumed = self._begin(second, "resumed", run, stand_in=True, state=state, growing=growing)
             scales = self._epoch(resumed, run, []).of_batches
@@ -220,7 +225,7 @@ class _Precision:
                     f"the scale of the loss is {scales[1]:.6g} after its growth interval, expected {2 * last:.6g}"
                 )
 
-    def _compare_skip(self, trained: "_Trained", run: Run, epoch: _Scales, overflow: int) -> None:
+    def _compare_skip(self, run: Run, epoch: _Scales, overflow: int) -> None:
         """Compare an epoch with infinite gradients in one batch."""
         where = f"in learn at batch {overflow + 1} of {run.batches}, whose gradients are infinite"
         notes = epoch.notes
@@ -234,24 +239,35 @@ class _Precision:
         before, after = epoch.of_batches[overflow], epoch.of_batches[overflow + 1]
         if not abs(after - before / 2) <= _FACTOR * before:
             raise CheckFailure(f"the scale of the loss is {after:.6g} after an overflow at {before:.6g}, expected half")
-        self._compare_rates(trained, run, notes, overflow)
 
-    def _compare_rates(self, trained: "_Trained", run: Run, notes: Notes, overflow: int) -> None:
-        """Require a schedule that advances once per batch to advance with the updates that are made."""
-        if self.variant.unit is not Unit.BATCH:
-            return
-        horizon = run.epochs_planned * run.batches
-        depths = trained.depths
-        taken = np.arange(notes.updates)
-        expected = curves.rates(self.variant, taken, horizon, run.base_lr, run.prm, depths=depths)
-        actual = np.array([step.rates for step in notes.steps]).T
-        if np.allclose(actual, expected, rtol=0.0, atol=self.variant.tolerance * run.base_lr):
-            return
-        every = taken + (taken >= overflow)
-        stepped = curves.rates(self.variant, every, horizon, run.base_lr, run.prm, depths=depths)
-        if np.allclose(actual, stepped, rtol=0.0, atol=self.variant.tolerance * run.base_lr):
-            raise CheckFailure("the schedule advances with an update that is skipped, since its gradients are infinite")
-        raise CheckFailure("the learning rates after a skipped update are not those of the schedule")
+    def _compare_updates(self, trained: "_Trained", run: Run, epochs: Sequence[Notes], overflow: int) -> None:
+        """Compare the updates of a run, of which the first epoch has one that is skipped.
+
+        A schedule that advances once per batch advances with the updates that are made. The state of the optimizer is
+        the same after a skipped update, as the updates after it show.
+        """
+        by_batch = self.variant.unit is Unit.BATCH
+        horizon = run.epochs_planned * (run.batches if by_batch else 1)
+        epoch_of = np.repeat(np.arange(len(epochs)), [notes.updates for notes in epochs])
+        steps = np.arange(len(epoch_of)) if by_batch else epoch_of
+        actual = np.array([step.rates for notes in epochs for step in notes.steps]).T
+        tolerance = self.variant.tolerance * run.base_lr
+
+        def rates_at(steps: Array) -> Array:
+            return curves.rates(self.variant, steps, horizon, run.base_lr, run.prm, depths=trained.depths)
+
+        expected = rates_at(steps)
+        if actual.shape != expected.shape or not np.all(np.abs(actual - expected) <= tolerance):
+            every = rates_at(steps + (steps >= overflow))
+            if by_batch and actual.shape == every.shape and np.all(np.abs(actual - every) <= tolerance):
+                raise CheckFailure(
+                    "the schedule advances with an update that is skipped, since its gradients are infinite"
+                )
+            raise CheckFailure("the learning rates of a run with a skipped update are not those of the schedule")
+        effects = Effects(trained.set_up, trained.sampling, [parameter.name for parameter in trained.set_up.parameters])
+        for epoch, notes in enumerate(epochs):
+            of_epoch = expected[:, epoch_of == epoch]
+            effects.follow(notes, observed(notes), of_epoch, Place(epoch, run.batches), self.variant.label)
 
     # Runs.
 
