@@ -14,6 +14,7 @@ from lrgen.verify.checks.notes import Notes
 from lrgen.verify.session import Array
 
 _SAME = 1e-2  # of the share of a batch in a gradient
+_ROUNDING = 1e-4  # of the norm of a gradient in single precision
 
 
 def updates_of(batches: int, every: int) -> int:
@@ -62,14 +63,15 @@ def why(observed: Array, before: Sequence[Array], parts: Sequence[Array], sizes:
         sizes: the number of images of these batches.
         every: the number of batches of a whole update.
     """
-    matrix = np.stack([*before, *parts], axis=1).astype(np.float64)
-    factors = np.linalg.lstsq(matrix, observed.astype(np.float64), rcond=None)[0]
-    if np.linalg.norm(matrix @ factors - observed) > _SAME * np.linalg.norm(observed):
+    norm = np.linalg.norm(observed)
+    factors, rest = _fitted([*before, *parts], observed)
+    if rest > _SAME * norm:
         return ""
     earlier, own = factors[: len(before)], factors[len(before) :]
     shares = np.array(shares_of(sizes))
     text = "the gradient of an update is not that of its batches together"
-    if np.any(np.abs(earlier) > _SAME):
+    _, unexplained = _fitted(parts, observed)
+    if len(earlier) and unexplained > _ROUNDING * norm and rest < unexplained / 10:
         return f"{text}: it has those of the update before, zero_grad() may be missing after it"
     absent = np.flatnonzero(np.abs(own) <= _SAME * shares)
     if len(absent):
@@ -84,6 +86,13 @@ def why(observed: Array, before: Sequence[Array], parts: Sequence[Array], sizes:
     if np.ptp(own) <= _SAME * own.max():
         return f"{text}: each batch has the same part in it, expected parts by their numbers of images"
     return f"{text}: its batches have the parts {_listed(own)}, expected {_listed(shares)}"
+
+
+def _fitted(gradients: Sequence[Array], observed: Array) -> tuple[Array, float]:
+    """The factors with which gradients add up to an observed one by least squares, and the norm of what is left."""
+    matrix = np.stack(gradients, axis=1).astype(np.float64)
+    factors: Array = np.linalg.lstsq(matrix, observed.astype(np.float64), rcond=None)[0]
+    return factors, float(np.linalg.norm(matrix @ factors - observed))
 
 
 def _listed(values: Array) -> str:
