@@ -17,7 +17,7 @@ from lrgen.score.answers import Answer, answer_of
 from lrgen.score.completions import Completion
 from lrgen.score.verdict import Verdict
 from lrgen.store import Store
-from lrgen.verify import run
+from lrgen.verify import nursery_process, run
 from lrgen.verify.checks import learn_reasons, make_scheduler_trace
 from lrgen.verify.isolation import Isolation
 
@@ -69,12 +69,13 @@ class Scorer:
             UnknownNameError: if the architecture or the variant of a row is unknown.
         """
         batch: list[tuple[Row, Completion]] = []
-        for sample in samples:
-            batch.append(sample)
-            if len(batch) == BATCH:
-                yield from self.batch(batch, advance)
-                batch = []
-        yield from self.batch(batch, advance)
+        with nursery_process.kept():
+            for sample in samples:
+                batch.append(sample)
+                if len(batch) == BATCH:
+                    yield from self.batch(batch, advance)
+                    batch = []
+            yield from self.batch(batch, advance)
 
     def batch(
         self, samples: Sequence[tuple[Row, Completion]], advance: Callable[[int], None] = lambda count: None
