@@ -31,7 +31,7 @@ _STATEMENTS = range(3, 25)
 _WEIGHTS = (4, 3, 2, 2, 2)  # of the forms of an answer
 _EXACT = 1e-9  # of the base learning rate
 
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
 _TARGET = re.compile(r"^[\s>|*+-]*(?:\(?\d+[.):][ \t]+)?[`*]*([A-Za-z_][\w.]*)[`*]*\s*(?::=|=(?!=)|\|)")
 _PARTS = re.compile(r"\n|;[ \t]|\.[ \t]+(?=[A-Z`])")
 _TRUTH = re.compile(r"\b(true|false)\b", re.IGNORECASE)

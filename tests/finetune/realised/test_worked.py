@@ -88,3 +88,8 @@ def test_the_questions_differ(examples):
     measured = diversity.measure(example.prompt for example in examples)
     assert measured.openers >= 40
     assert measured.instructions >= 200
+
+
+def test_a_number_may_be_written_as_the_code_writes_it():
+    """``10_000`` is one number: an answer may repeat the assignment of the code."""
+    assert [float(number) for number in worked._NUMBER.findall("max_iters = 10_000; k = 1.5e-3")] == [10_000.0, 1.5e-3]
