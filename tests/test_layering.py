@@ -33,9 +33,8 @@ SENT_AS_TEXT = {"verify.sandbox", "verify.nursery"}
 WORKBENCH = "finetune.workbench"  # a module that is sent as text, too
 HEAVY = {"torch", "torchvision", "pandas", "sqlalchemy", "sklearn", "matplotlib", "datasets", "ray", "pyarrow"}
 
-every_module = pytest.mark.parametrize("name", sorted(MODULES))
-every_room = pytest.mark.parametrize("name", sorted(MODULES.keys() - {"__init__"}))
-every_curve = pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("curves.")))
+ROOMS = sorted(MODULES.keys() - {"__init__"})
+CURVES = sorted(name for name in MODULES if name.startswith("curves."))
 
 
 @functools.cache
@@ -44,8 +43,14 @@ def tree_of(name: str) -> ast.Module:
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
-def imports(name: str, *, lazy: bool = True) -> Iterator[str]:
+@functools.cache
+def imports(name: str, *, lazy: bool = True) -> tuple[str, ...]:
     """The full names of a module's imports; without ``lazy`` only those at module level."""
+    return tuple(_imports(name, lazy=lazy))
+
+
+def _imports(name: str, *, lazy: bool) -> Iterator[str]:
+    modules = MODULES.keys() | {module.removesuffix(".__init__") for module in MODULES}
 
     def walk(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
@@ -63,10 +68,7 @@ def imports(name: str, *, lazy: bool = True) -> Iterator[str]:
             # ``from lrgen import catalogue`` is an import of lrgen.catalogue, ``from lrgen.errors import X`` is not.
             for alias in node.names:
                 inner_name = f"{module}.{alias.name}"
-                is_module = inner_name.removeprefix("lrgen.").removesuffix(".__init__") in {
-                    *MODULES,
-                    *(module.removesuffix(".__init__") for module in MODULES),
-                }
+                is_module = inner_name.removeprefix("lrgen.").removesuffix(".__init__") in modules
                 yield inner_name if module.startswith("lrgen") and is_module else module
 
 
@@ -96,12 +98,16 @@ def room_of(name: str) -> str:
 # Imports between rooms.
 
 
-@every_room
-def test_arrows_point_down(name):
+def test_arrows_point_down():
     """A module imports from lower floors and from its own room, not from rooms on its floor or above."""
-    room = room_of(name)
-    assert room in FLOORS, f"{room} has no floor in the table of CONTRIBUTING.md"
-    wrong = {other for other in rooms_of(name) - {room} if FLOORS[other] >= FLOORS[room]}
+    homeless = {room_of(name) for name in ROOMS} - FLOORS.keys()
+    assert homeless == set(), "rooms without a floor in the table of CONTRIBUTING.md"
+    wrong = {
+        (name, other)
+        for name in ROOMS
+        for other in rooms_of(name) - {room_of(name)}
+        if FLOORS[other] >= FLOORS[room_of(name)]
+    }
     assert wrong == set()
 
 
@@ -166,10 +172,9 @@ def test_what_is_sent_as_text_stands_alone():
     assert foreign == set()
 
 
-@every_room
-def test_no_module_imports_the_package_itself(name):
+def test_no_module_imports_the_package_itself():
     """A module imports version, errors and all others from their modules, not from ``lrgen``."""
-    assert "lrgen" not in imports(name)
+    assert {name for name in ROOMS if "lrgen" in imports(name)} == set()
 
 
 def test_importing_the_package_imports_its_version_alone():
@@ -179,21 +184,24 @@ def test_importing_the_package_imports_its_version_alone():
     assert libraries_of("__init__") <= {"importlib", "typing"}
 
 
-@pytest.mark.parametrize("name", ["records", "errors", "old_names", "version", "limited"])
-def test_the_ground_floor_imports_nothing_but_the_standard_library(name):
-    """The modules of the lowest floor import only the standard library."""
-    assert not {full for full in imports(name) if full.split(".")[0] == "lrgen"}
-    assert libraries_of(name) <= sys.stdlib_module_names
+@pytest.mark.parametrize("room", ["records", "errors", "old_names", "version", "limited"])
+def test_the_ground_floor_imports_nothing_but_the_standard_library(room):
+    """The rooms of the lowest floor import only the standard library and themselves."""
+    modules = [name for name in MODULES if room_of(name) == room]
+    assert modules
+    for name in modules:
+        assert rooms_of(name) <= {room}, name
+        assert libraries_of(name) <= sys.stdlib_module_names, name
 
 
-@every_curve
-def test_curves_import_numpy_alone(name):
+def test_curves_import_numpy_alone():
     """A module of curves imports numpy and the standard library, and neither torch nor the catalogue."""
-    assert libraries_of(name) <= {"numpy"} | sys.stdlib_module_names
-    assert rooms_of(name) <= {"curves", "records", "errors", "old_names", "limited"}
+    assert {*CURVES} >= {"curves.__init__"}
+    for name in CURVES:
+        assert libraries_of(name) <= {"numpy"} | sys.stdlib_module_names, name
+        assert rooms_of(name) <= {"curves", "records", "errors", "old_names", "limited"}, name
 
 
-@every_module
 @pytest.mark.parametrize(
     ("package", "rooms"),
     [
@@ -205,9 +213,10 @@ def test_curves_import_numpy_alone(name):
         ("torch", {"verify", "data", "cli", "rewards", "schedules"}),  # rewards: tensors for OpenRLHF
     ],
 )
-def test_a_library_is_imported_in_its_rooms_only(name, package, rooms):
+def test_a_library_is_imported_in_its_rooms_only(package, rooms):
     """Each of these libraries is imported only in the rooms listed for it, and by what is sent to other processes."""
-    assert package not in libraries_of(name) or room_of(name) in rooms or name == WORKBENCH
+    importing = {name for name in MODULES if package in libraries_of(name)}
+    assert {name for name in importing - {WORKBENCH} if room_of(name) not in rooms} == set()
 
 
 CLI = sorted(name for name in MODULES if name.split(".")[0] == "cli")
@@ -216,47 +225,48 @@ CATALOGUE = sorted(name for name in MODULES if name.split(".")[0] == "catalogue"
 LIGHT = [*CLI, *CATALOGUE, "config", "render.output"]
 
 
-@pytest.mark.parametrize("name", [*LIGHT, *DATA, "render.renderer", "report.plots", "verify.run", "store.metrics"])
-def test_a_light_module_imports_no_heavy_library_at_module_level(name):
+def test_a_light_module_imports_no_heavy_library_at_module_level():
     """Heavy libraries are imported inside the functions that need them."""
-    assert libraries_of(name, lazy=False) & HEAVY == set()
+    for name in (*LIGHT, *DATA, "render.renderer", "report.plots", "verify.run", "store.metrics"):
+        assert libraries_of(name, lazy=False) & HEAVY == set(), name
 
 
-@pytest.mark.parametrize("name", LIGHT)
-def test_a_light_module_imports_neither_black_nor_jinja_at_module_level(name):
+def test_a_light_module_imports_neither_black_nor_jinja_at_module_level():
     """An unchanged render imports neither black, Jinja nor the renderer."""
-    assert libraries_of(name, lazy=False) & {"black", "jinja2"} == set()
-    assert "lrgen.render.renderer" not in set(imports(name, lazy=False))
+    for name in LIGHT:
+        assert libraries_of(name, lazy=False) & {"black", "jinja2"} == set(), name
+        assert "lrgen.render.renderer" not in imports(name, lazy=False), name
 
 
 # Output and exits.
 
 
+@functools.cache
 def calls(name: str) -> set[str]:
     """The functions that a module calls, as source text."""
     return {ast.unparse(node.func) for node in ast.walk(tree_of(name)) if isinstance(node, ast.Call)}
 
 
-@every_module
-def test_only_the_command_line_prints(name):
+def test_only_the_command_line_prints():
     """Only the command line prints; a child process may report a failure on stderr to its parent."""
     printing = {"print", "sys.stdout.write", "sys.stderr.write", "pprint", "input"}
     allowed = {"verify.nursery.host": {"sys.stderr.write"}}
-    assert room_of(name) == "cli" or calls(name) & printing <= allowed.get(name, set())
+    for name in MODULES:
+        assert room_of(name) == "cli" or calls(name) & printing <= allowed.get(name, set()), name
 
 
-@every_module
-def test_only_the_command_line_exits(name):
+def test_only_the_command_line_exits():
     """Only the command line calls ``sys.exit``, and only its process and the child processes call ``os._exit``."""
-    raised = {
-        ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
-        for node in ast.walk(tree_of(name))
-        if isinstance(node, ast.Raise) and node.exc is not None
-    }
-    command_line = room_of(name) in ("cli", "__main__")
-    assert command_line or "SystemExit" not in raised
-    assert command_line or calls(name) & {"sys.exit", "exit", "quit"} == set()
-    assert room_of(name) in ("verify", "__main__") or "os._exit" not in calls(name)
+    for name in MODULES:
+        raised = {
+            ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
+            for node in ast.walk(tree_of(name))
+            if isinstance(node, ast.Raise) and node.exc is not None
+        }
+        command_line = room_of(name) in ("cli", "__main__")
+        assert command_line or "SystemExit" not in raised, name
+        assert command_line or calls(name) & {"sys.exit", "exit", "quit"} == set(), name
+        assert room_of(name) in ("verify", "__main__") or "os._exit" not in calls(name), name
 
 
 # Imported modules.

@@ -7,8 +7,8 @@ in the repository's folder and review the diff::
 """
 
 import ast
+import functools
 import hashlib
-import importlib.util
 import inspect
 import json
 import os
@@ -24,7 +24,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import black
@@ -82,7 +82,7 @@ def name_of(pair: tuple[str, int]) -> str:
 
 ALL = output.pairs(CATALOGUE.architectures, CATALOGUE.variants)
 WHOLE = ("ResNet", "ResNet18")  # the fast tests render these networks with every schedule
-every_variant = pytest.mark.parametrize("variant", CATALOGUE.variants, ids=lambda variant: variant.key)
+every_schedule = pytest.mark.parametrize("variant", CATALOGUE.schedules, ids=lambda variant: variant.key)
 
 
 def of_files(fast: Sequence[tuple[str, int]], slow: Sequence[tuple[str, int]] = ()) -> Any:
@@ -103,13 +103,17 @@ PARTS += [pair for pair in OF_EACH_UNIT if pair not in PARTS]
 every_file = of_files(PARTS)
 
 
+@functools.cache
+def code_of(path: Path) -> CodeType:
+    """The compiled text of a file, which no test changes."""
+    return compile(path.read_text(encoding="utf-8"), path, "exec")
+
+
 def module_from(path: Path) -> ModuleType:
-    """Import a file under a unique name."""
-    spec = importlib.util.spec_from_file_location(f"rendered_{path.parent.name}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Import a file as a module of its own, under a unique name."""
+    module = ModuleType(f"rendered_{path.parent.name}_{path.stem}")
+    module.__file__ = str(path)
+    exec(code_of(path), module.__dict__)
     return module
 
 
@@ -256,7 +260,7 @@ def trace(make: Callable[..., Any], variant: Variant, horizon: int, steps: int, 
     return rates
 
 
-@every_variant
+@every_schedule
 @pytest.mark.parametrize("horizon", [1, 2, 7, 90])
 def test_a_rendered_schedule_follows_its_curve(rendered, variant, horizon):
     """The learning rates of ``make_scheduler`` are those of the curve, also past the horizon."""
@@ -270,7 +274,17 @@ def test_a_rendered_schedule_follows_its_curve(rendered, variant, horizon):
     assert np.abs(np.array(rates).T - expected).max() <= variant.tolerance * 0.1
 
 
-TUNABLE = [(variant, parameter) for variant in CATALOGUE.variants for parameter in variant.hyperparameters]
+def test_the_schedule_of_a_practice_is_the_schedule_alone(catalogue, rendered):
+    """The code of the schedule in a file with a practice is that of the file without it, to the byte."""
+    renderer = Renderer(catalogue)
+    with_practice = [variant for variant in catalogue.variants if variant.practice]
+    assert with_practice
+    for variant in with_practice:
+        code = renderer.parts(catalogue.architecture("ResNet"), catalogue.variant(variant.schedule)).schedule.code
+        assert code.strip() in (rendered / "ResNet" / f"{variant.key}.py").read_text(encoding="utf-8"), variant.key
+
+
+TUNABLE = [(variant, parameter) for variant in CATALOGUE.schedules for parameter in variant.hyperparameters]
 
 
 @pytest.mark.parametrize(
@@ -416,7 +430,7 @@ def test_the_horizon_is_epoch_max_else_epoch_else_ninety(module, variant, prm, e
     assert recorder.horizons == [epochs * 2 if variant.per_batch else epochs]
 
 
-@every_variant
+@every_schedule
 def test_a_schedule_runs_without_the_network(catalogue, variant):
     """The code of ``Renderer.schedule`` runs alone and gives the learning rates of the whole file."""
     renderer = Renderer(catalogue)

@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         ("curves/cosine.py", True),
         ("curves/__init__.py", True),
         ("data/cifar.py", True),
-        ("records.py", True),
+        ("records/verification.py", True),
         ("cli/__init__.py", False),
         ("render/renderer.py", False),
         ("store/__init__.py", False),
