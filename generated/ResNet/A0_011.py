@@ -21,6 +21,10 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum", "half_cycle_fraction", "min_lr_ratio", "weight_decay"}
 
 
+def halved(cycle: float) -> float:
+    return 0.5 ** (cycle - 1)
+
+
 class ResumableCyclicLR(CyclicLR):
     """Accepts only the state of the same schedule over the same horizon."""
 
@@ -55,7 +59,7 @@ def make_scheduler(
         max_lr=max_lrs,
         step_size_up=max(1, round(prm.get("half_cycle_fraction", 0.1) * total_steps)),
         # mode="triangular2" raises an OverflowError after 1024 cycles.
-        scale_fn=lambda cycle: 0.5 ** (cycle - 1),
+        scale_fn=halved,
         cycle_momentum=False,
     )
     scheduler.schedule = ("triangular cycles of halving amplitude", total_steps)

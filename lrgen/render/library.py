@@ -173,7 +173,8 @@ def _family(family: Family, codes: Sequence[_Code], renamed: Sequence[Mapping[st
     blocks: dict[str, str] = {}
     imports: list[str] = []
     for code, names in zip(codes, renamed, strict=True):
-        pieces = {new: code.classes[name] for name, new in names.items()} | _function(code)
+        pieces = {new: code.classes[name] for name, new in names.items()}
+        pieces[code.variant.name] = _function(code)
         for name, piece in pieces.items():
             text = "".join(names.get(word, word) for word in re.split(r"\b", piece))
             if blocks.setdefault(name, text) != text:
@@ -203,11 +204,8 @@ def _module(docstring: str, imports: Iterable[str], own: Iterable[str], body: st
     return "\n\n".join(filter(None, head)) + f"{blank}{body}\n"
 
 
-def _function(code: _Code) -> dict[str, str]:
-    """``make_scheduler`` as a function with the hyperparameters of the schedule as keywords, by name.
-
-    An argument that is a lambda becomes a function of the module, so that the scheduler can be pickled.
-    """
+def _function(code: _Code) -> str:
+    """``make_scheduler`` as a function with the hyperparameters of the schedule as keywords."""
     variant = code.variant
     function = ast.parse(code.factory).body[0]
     assert isinstance(function, ast.FunctionDef)
@@ -219,23 +217,15 @@ def _function(code: _Code) -> dict[str, str]:
     body = _UNCHANGED.sub("", _READ.sub(r"\1", body))
     if re.search(r"\bprm\b", body):
         raise CatalogueError(f"variant {variant.number}: {variant.template} reads prm in another way than prm.get")
-    functions = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Lambda):
-            name, of_lambda = f"{variant.name}_{node.arg}", node.value
-            arguments = ", ".join(f"{argument.arg}: float" for argument in of_lambda.args.args)
-            functions[name] = f"def {name}({arguments}) -> float:\n    return {ast.unparse(of_lambda.body)}\n"
-            body = body.replace(ast.get_source_segment(code.factory, of_lambda) or "", name)
     keywords = [f"{parameter.name}: float = {parameter.text}" for parameter in variant.hyperparameters]
     arguments = ", ".join(["optimizer: Optimizer", "total_steps: int", *keywords])
     checked = [f'"{variant.name}"', "total_steps", *(f"{name}={name}" for name in variant.defaults)]
-    functions[variant.name] = (
+    return (
         f"def {variant.name}({arguments}) -> {ast.unparse(function.returns)}:\n"
         f'    """{textwrap.indent(_docstring(variant), "    ").lstrip()}    """\n'
         f"    check({', '.join(checked)})\n"
         f"{body}"
     )
-    return functions
 
 
 def _docstring(variant: Variant) -> str:

@@ -51,7 +51,7 @@ def CyclicLR_triangular(
     return scheduler
 
 
-def CyclicLR_triangular2_scale_fn(cycle: float) -> float:
+def halved(cycle: float) -> float:
     return 0.5 ** (cycle - 1)
 
 
@@ -86,7 +86,7 @@ def CyclicLR_triangular2(
         max_lr=max_lrs,
         step_size_up=max(1, round(half_cycle_fraction * total_steps)),
         # mode="triangular2" raises an OverflowError after 1024 cycles.
-        scale_fn=CyclicLR_triangular2_scale_fn,
+        scale_fn=halved,
         cycle_momentum=False,
     )
     scheduler.schedule = ("triangular cycles of halving amplitude", total_steps)
