@@ -86,9 +86,11 @@ def export_schedules(
     from lrgen.render import library
 
     catalogue = catalogues.of(config.load({"templates": tuple(templates) if templates else None}))
-    chosen = [variant for variant in catalogue.select(schedule or (), family or ()) if variant.practice is None]
-    if not chosen:
-        raise ParameterError("nothing to export: a practice belongs to a training loop, only schedules are exported")
+    selected = catalogue.select(schedule or (), family or ())
+    chosen = [variant for variant in selected if variant.practice is None]
+    if schedule and len(chosen) < len(selected):
+        name = next(variant.name for variant in selected if variant.practice is not None)
+        raise ParameterError(f"{name} has a practice, which belongs to a training loop: only schedules are exported")
     texts = library.standalone(catalogue, chosen)
     written = library.write(out, texts, force=force)
     names = [variant.name for variant in chosen]

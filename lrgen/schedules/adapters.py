@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lrgen.errors import ParameterError, shown
-from lrgen.schedules.lookup import find, make
+from lrgen.schedules.lookup import check_arguments, check_count, find, make
 
 
 def lightning_config(
@@ -133,23 +133,23 @@ class TimmScheduler:
     """A scheduler with the interface of timm's: ``step`` after an epoch, ``step_update`` after an update.
 
     Both take the number of epochs or updates that are done. The one in the unit of the schedule advances it to there,
-    the other one does nothing.
+    the other one does nothing. ``t_in_epochs`` says which, as in timm's schedulers.
     """
 
-    def __init__(self, scheduler: LRScheduler, per_update: bool) -> None:
+    def __init__(self, scheduler: LRScheduler, t_in_epochs: bool) -> None:
         self.scheduler = scheduler
         self.optimizer = scheduler.optimizer
-        self.per_update = per_update
+        self.t_in_epochs = t_in_epochs
         self.done = 0
 
     def step(self, epoch: int, metric: float | None = None) -> None:
         """Advance a schedule by epochs to the end of ``epoch`` epochs."""
-        if not self.per_update:
+        if self.t_in_epochs:
             self._advance(epoch, metric)
 
     def step_update(self, num_updates: int, metric: float | None = None) -> None:
         """Advance a schedule by batches to the end of ``num_updates`` updates."""
-        if self.per_update:
+        if not self.t_in_epochs:
             self._advance(num_updates, metric)
 
     def _advance(self, done: int, metric: float | None) -> None:
@@ -195,15 +195,19 @@ def timm_scheduler(
 
     Raises:
         UnknownNameError: as ``make``.
-        ParameterError: as ``make``.
+        ParameterError: as ``make``, and if ``epochs`` or ``updates_per_epoch`` is not a whole number of at least 1. The
+            optimizer is as before then.
 
     Example:
         >>> scheduler = timm_scheduler("wsd_linear", optimizer, epochs=300, updates_per_epoch=1251)
         >>> scheduler.step_update(num_updates=1)
         >>> scheduler.step(epoch=1)
     """
-    per_update = find(name).unit == "batch"
+    check_count("epochs", epochs)
+    check_count("updates_per_epoch", updates_per_epoch)
+    in_epochs = find(name).unit == "epoch"
+    total_steps = epochs if in_epochs else epochs * updates_per_epoch
+    check_arguments(name, total_steps, **hyperparameters)
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] * group.get("lr_scale", 1.0)
-    total_steps = epochs * updates_per_epoch if per_update else epochs
-    return TimmScheduler(make(name, optimizer, total_steps, **hyperparameters), per_update)
+    return TimmScheduler(make(name, optimizer, total_steps, **hyperparameters), in_epochs)

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lrgen.errors import ParameterError, UnknownNameError, shown
 from lrgen.schedules._resumable import ResumableLambdaLR
+from lrgen.schedules.lookup import check_count
 
 SHAPES = (
     *("hold", "linear", "cosine", "polynomial", "exponential", "one_minus_sqrt", "inverse_sqrt"),
@@ -103,12 +104,18 @@ def compose(composition: Any, optimizer: Optimizer, total_steps: int | None = No
     values = _values(composition)
     phases = [_read(given) for given in values["phases"]]
     repeats, repeat_decay = values.get("repeats", 1), _number("repeat_decay", values.get("repeat_decay", 1))
-    groups = [_number("groups", group) for group in values.get("groups", (1,))]
+    given_groups = values.get("groups", (1,))
+    if not _is_list(given_groups):
+        raise ParameterError(f"groups must be a list of numbers, got {shown(given_groups)}")
+    groups = [_number("groups", group) for group in given_groups]
     if sum(given["length"] for given in phases) != 1:
         lengths = ", ".join(str(given["length"]) for given in phases)
         raise ParameterError(f"lengths of the phases must sum to 1, got {lengths} (a third is the text '1/3')")
-    if not isinstance(repeats, int) or repeats < 1 or repeat_decay <= 0 or not groups or min(groups) < 0:
-        raise ParameterError("repeats must be at least 1, repeat_decay above 0 and groups at least 0")
+    check_count("repeats", repeats)
+    if repeat_decay <= 0:
+        raise ParameterError(f"repeat_decay must be above 0, got {repeat_decay}")
+    if min(groups) < 0:
+        raise ParameterError(f"groups must be at least 0, got {min(groups)}")
     if len(groups) not in (1, len(optimizer.param_groups)):
         given = len(optimizer.param_groups)
         raise ParameterError(f"the composition has {len(groups)} groups, the optimizer {given} parameter groups")
@@ -181,17 +188,21 @@ def _values(composition: Any) -> Mapping[str, Any]:
     if isinstance(composition, str):
         try:
             composition = json.loads(composition)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ParameterError(f"not a composition: not JSON: {error}") from error
     values = composition.to_json() if hasattr(composition, "to_json") else composition
-    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)):
+    if not isinstance(values, Mapping):
         values = {"phases": values}
-    if not isinstance(values, Mapping) or not isinstance(values.get("phases"), Sequence) or not values["phases"]:
+    if not _is_list(values.get("phases")):
         raise ParameterError(f"not a composition: expected phases, got {shown(composition)}")
     for name in values:
         if name not in _KEYS:
             raise UnknownNameError("key of a composition", name, _KEYS)
     return values
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value) > 0
 
 
 def _read(given: Any) -> _Phase:
@@ -208,10 +219,7 @@ def _bounds(phases: Sequence[_Phase], horizon: Any, repeats: int) -> list[int]:
     Raises:
         ParameterError: if the horizon is no number of steps, or does not give each phase a step.
     """
-    if isinstance(horizon, bool) or not isinstance(horizon, int):
-        raise ParameterError(f"total_steps must be a whole number, got {shown(horizon)}")
-    if horizon < 1:
-        raise ParameterError(f"total_steps must be at least 1, got {horizon}")
+    check_count("total_steps", horizon)
     length = horizon // repeats
     ends = itertools.accumulate(given["length"] for given in phases)
     bounds = [0, *(round(end * length) for end in ends)]

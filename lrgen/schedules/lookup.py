@@ -46,14 +46,26 @@ def make(name: str | int, optimizer: Optimizer, total_steps: int, **hyperparamet
     Example:
         >>> scheduler = make("wsd_linear", optimizer, total_steps=1000, warmup_fraction=0.1)
     """
-    schedule = find(name)
-    known = [parameter.name for parameter in schedule.hyperparameters]
-    for given in hyperparameters:
-        if given not in known:
-            raise UnknownNameError(f"hyperparameter of {schedule.name}", given, known)
+    schedule = check_arguments(name, total_steps, **hyperparameters)
     module: Any = importlib.import_module(f"{__package__}._{schedule.family}")
     scheduler: LRScheduler = getattr(module, schedule.name)(optimizer, total_steps, **hyperparameters)
     return scheduler
+
+
+def check_arguments(name: str | int, total_steps: int, **hyperparameters: float) -> Schedule:
+    """Return the schedule, if ``make`` accepts its arguments; no optimizer is needed.
+
+    Raises:
+        UnknownNameError: as ``make``.
+        ParameterError: as ``make``.
+    """
+    schedule = find(name)
+    values = {parameter.name: parameter.default for parameter in schedule.hyperparameters}
+    for given in hyperparameters:
+        if given not in values:
+            raise UnknownNameError(f"hyperparameter of {schedule.name}", given, values)
+    check(schedule.name, total_steps, **(values | hyperparameters))
+    return schedule
 
 
 def check(name: str, total_steps: int, **hyperparameters: float) -> None:
@@ -62,14 +74,24 @@ def check(name: str, total_steps: int, **hyperparameters: float) -> None:
     Raises:
         ParameterError: if one is not; the message names the schedule, the argument and the value.
     """
-    if isinstance(total_steps, bool) or not isinstance(total_steps, int):
-        raise ParameterError(f"{name}: total_steps must be a whole number, got {shown(total_steps)}")
-    if total_steps < 1:
-        raise ParameterError(f"{name}: total_steps must be at least 1, got {total_steps}")
+    check_count(f"{name}: total_steps", total_steps)
     for parameter in find(name).hyperparameters:
         value = hyperparameters[parameter.name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or (isinstance(value, float) and not math.isfinite(value)):
             raise ParameterError(f"{name}: {parameter.name} must be a number, got {shown(value)}")
         if not parameter.low <= value <= parameter.high:
             bounds = f"[{parameter.low:g}, {parameter.high:g}]"
-            raise ParameterError(f"{name}: {parameter.name} must lie in {bounds}, got {value}")
+            raise ParameterError(f"{name}: {parameter.name} must lie in {bounds}, got {shown(value)}")
+
+
+def check_count(name: str, value: Any) -> None:
+    """Require a whole number of at least 1.
+
+    Raises:
+        ParameterError: if it is not; ``name`` is what the message calls it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ParameterError(f"{name} must be a whole number, got {shown(value)}")
+    if value < 1:
+        raise ParameterError(f"{name} must be at least 1, got {shown(value)}")

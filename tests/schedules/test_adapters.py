@@ -1,5 +1,6 @@
 """Adapters: each trainer's own steps, and the learning rate of each update against the curve."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,6 +59,56 @@ def test_lightning_without_a_number_is_an_error(name, planned, message):
     """A number of steps or a metric that the schedule needs and lacks is an error that says what it needs."""
     with pytest.raises((ParameterError, UnknownNameError), match=message):
         lightning_config(name, sgd(), **planned)
+
+
+ADAPTERS = {
+    "lightning_config": lambda optimizer, name, steps, **values: lightning_config(
+        name, optimizer, updates=steps, epochs=steps, monitor="loss", **values
+    ),
+    "hf_trainer": lambda optimizer, name, steps, **values: hf_trainer(name, optimizer, steps, **values),
+    "accelerate_scheduler": lambda optimizer, name, steps, **values: accelerate_scheduler(
+        SimpleNamespace(_optimizers=[SimpleNamespace(optimizer=optimizer)]), name, optimizer, steps, **values
+    ),
+    "timm_scheduler": lambda optimizer, name, steps, **values: timm_scheduler(
+        name, optimizer, epochs=steps, updates_per_epoch=2, **values
+    ),
+}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize(
+    ("name", "steps", "hyperparameters", "message"),
+    [
+        ("wsd_linear", 0, {}, "must be at least 1, got 0"),
+        ("StepLR_default", -3, {}, "must be at least 1, got -3"),
+        ("newbob", True, {}, "must be a whole number, got True"),
+        ("wsd_linear", 2.5, {}, "must be a whole number, got 2.5"),
+        ("wsd_liner", 9, {}, "unknown schedule 'wsd_liner': did you mean wsd_linear"),
+        ("wsd_linear", 9, {"warmup": 0.1}, "unknown hyperparameter of wsd_linear 'warmup': .*warmup_fraction"),
+        ("wsd_linear", 9, {"warmup_fraction": 1.5}, r"warmup_fraction must lie in \[0, 1\], got 1.5"),
+    ],
+)
+def test_an_adapter_checks_before_it_touches_the_optimizer(adapter, name, steps, hyperparameters, message):
+    """Wrong arguments of each adapter are named errors, and the optimizer is as before."""
+    optimizer = sgd()
+    for group in optimizer.param_groups:
+        group["lr_scale"] = 0.5
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises((ParameterError, UnknownNameError), match=message):
+        ADAPTERS[adapter](optimizer, name, steps, **hyperparameters)
+    assert optimizer.state_dict() == before
+
+
+def test_timm_needs_whole_epochs():
+    """A number of updates in each epoch that is none is an error with its name, also if the schedule is by epochs."""
+    with pytest.raises(ParameterError, match="updates_per_epoch must be at least 1, got 0"):
+        timm_scheduler("StepLR_default", sgd(), epochs=5, updates_per_epoch=0)
+
+
+@pytest.mark.parametrize(("name", "in_epochs"), [("wsd_linear", False), ("StepLR_default", True)])
+def test_timms_script_reads_the_unit(name, in_epochs):
+    """``t_in_epochs``, which timm's training script prints, is that of timm's own schedulers."""
+    assert timm_scheduler(name, sgd(), epochs=5, updates_per_epoch=2).t_in_epochs is in_epochs
 
 
 def test_the_trainer_gets_the_optimizer_and_its_scheduler():

@@ -84,6 +84,31 @@ def test_an_existing_file_is_kept_without_force(tmp_path, capsys):
     assert "def wsd_linear" in (folder / "_wsd.py").read_text()
 
 
+def test_a_folder_of_other_modules_is_kept(tmp_path, capsys):
+    """A folder that has an ``__init__.py`` of its own stops the export, and gets no file."""
+    folder = tmp_path / "training"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("mine = 1\n")
+    assert export(folder) == 2
+    assert "__init__.py already exists: nothing was written" in " ".join(capsys.readouterr().err.split())
+    assert [path.name for path in folder.iterdir()] == ["__init__.py"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_kept(tmp_path, capsys):
+    """A file with the name of the folder is an error that names it."""
+    (tmp_path / "mine").write_text("mine\n")
+    assert export(tmp_path / "mine") == 2
+    assert "mine: cannot be written" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "mine").read_text() == "mine\n"
+
+
+def test_a_variant_with_a_practice_is_not_exported(tmp_path, capsys):
+    """The name of a variant with a practice is an error, also beside schedules; no folder is made."""
+    assert export(tmp_path / "mine", "--schedule", "178") == 2
+    assert "has a practice" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "mine").exists()
+
+
 def test_an_unknown_schedule_is_not_exported(tmp_path, capsys):
     """The name of a schedule that does not exist is wrong use, with similar names; no folder is made."""
     assert cli.run(["export", "schedules", "--out", str(tmp_path / "mine"), "--schedule", "wsd_linea"]) == 2

@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrgen import schedules
 from lrgen.errors import CatalogueError, ParameterError, UnknownNameError
@@ -36,6 +38,21 @@ def test_a_schedule_follows_its_curve(catalogue, schedule):
     scheduler = schedules.make(schedule.name, optimizer, HORIZON)
     traced = [rates(optimizer), *follow(optimizer, scheduler, drive(schedule, STEPS))]
     np.testing.assert_allclose(traced, expected(catalogue, schedule, STEPS, HORIZON), rtol=0, atol=CLOSE * BASE_LR)
+
+
+def test_a_schedule_follows_its_curve_over_any_horizon(catalogue):
+    """Over any horizon and from any base learning rate, a schedule has the learning rates of its curve."""
+
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @given(schedule=st.sampled_from(SCHEDULES), horizon=st.integers(1, 200), base_lr=st.floats(1e-8, 1e3))
+    def follows(schedule, horizon, base_lr):
+        optimizer = sgd(base_lr)
+        scheduler = schedules.make(schedule.name, optimizer, horizon)
+        traced = [rates(optimizer), *follow(optimizer, scheduler, drive(schedule, horizon + 2))]
+        curve = expected(catalogue, schedule, horizon + 2, horizon, base_lr)
+        np.testing.assert_allclose(traced, curve, rtol=0, atol=CLOSE * base_lr)
+
+    follows()
 
 
 @pytest.mark.parametrize(
@@ -144,6 +161,15 @@ def test_a_former_name_is_found():
         ("wsd_linear", 9, {"warmup_fraction": -0.1}, r"warmup_fraction must lie in \[0, 1\], got -0.1"),
         ("wsd_linear", 9, {"warmup_fraction": float("nan")}, "warmup_fraction must be a number, got nan"),
         ("wsd_linear", 9, {"warmup_fraction": "0.1"}, "warmup_fraction must be a number, got '0.1'"),
+        ("wsd_linear", 9, {"warmup_fraction": True}, "warmup_fraction must be a number, got True"),
+        ("wsd_linear", 9, {"warmup_fraction": float("inf")}, "warmup_fraction must be a number, got inf"),
+        ("wsd_linear", 9, {"warmup_fraction": 10**400}, r"warmup_fraction must lie in \[0, 1\], got 1000"),
+        ("wsd_linear", None, {}, "wsd_linear: total_steps must be a whole number, got None"),
+        ("wsd_linear", "9", {}, "wsd_linear: total_steps must be a whole number, got '9'"),
+        ("StepLR_default", 0, {"gamma_typo": 1}, "unknown hyperparameter of StepLR_default 'gamma_typo'"),
+        (0, 9, {}, "unknown schedule '0'"),
+        (999, 9, {}, "unknown schedule '999'"),
+        (None, 9, {}, "unknown schedule 'None'"),
         ("wsd_linear", 9, {"warmup": 0.1}, "unknown hyperparameter of wsd_linear 'warmup': .*warmup_fraction"),
         ("wsd_liner", 9, {}, "unknown schedule 'wsd_liner': did you mean wsd_linear"),
         ("", 9, {}, "unknown schedule ''"),

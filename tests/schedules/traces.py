@@ -49,11 +49,18 @@ def drive(schedule: Schedule, steps: int) -> Sequence[float | None]:
     return metrics(steps) if schedule.metric else [None] * steps
 
 
-def expected(catalogue: Catalogue, schedule: Schedule, steps: int, horizon: int, **hyperparameters: float) -> Rates:
+def expected(
+    catalogue: Catalogue,
+    schedule: Schedule,
+    steps: int,
+    horizon: int,
+    base_lr: float = BASE_LR,
+    **hyperparameters: float,
+) -> Rates:
     """The learning rates of the curve at the steps from 0 (steps + 1, groups)."""
     variant = catalogue.variant(schedule.number)
     driven_by = metrics(steps) if schedule.metric else None
     depths = DEPTHS if schedule.layerwise else None
     numbers = None if schedule.metric else np.arange(steps + 1)
-    traced = curves.rates(variant, numbers, horizon, BASE_LR, hyperparameters, metrics=driven_by, depths=depths)
+    traced = curves.rates(variant, numbers, horizon, base_lr, hyperparameters, metrics=driven_by, depths=depths)
     return np.broadcast_to(np.atleast_2d(traced), (len(DEPTHS), steps + 1)).T
