@@ -12,6 +12,9 @@ VERIFIERS_VERSION = 0.4.0
 TRAINERS_VENV = .venv-trainers
 TRAINERS = verl==0.9.1 openrlhf==0.11.2 ms-swift==4.6.0
 TRAINERS_NEED = codetiming json_repair modelscope omegaconf peft pylatexenc tensordict
+# Lightning trains the schedules of `make matrix` alone; the other trainers there have the versions of the lock.
+MATRIX_VENV = .venv-matrix
+LIGHTNING_VERSION = 2.6.6
 # The clients that read datasets, each in an environment .venv-NAME of its own (6 GB, most of it Axolotl's torch).
 DATASETS_VERSION = 5.2.0
 TRL_VERSION = 1.16.0
@@ -87,9 +90,10 @@ $(LEMUR_VENV)/.ready: | setup
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(LEMUR_VENV)/bin/python nn-dataset==$(LEMUR_VERSION) pylint
 	@touch $@
 
-integrations: $(VERIFIERS_VENV)/.ready $(TRAINERS_VENV)/.ready clients
+integrations: $(VERIFIERS_VENV)/.ready $(TRAINERS_VENV)/.ready $(MATRIX_VENV)/.ready clients
 	PYTHONPATH=. $(VERIFIERS_VENV)/bin/python -m pytest integrations/verifiers
 	PYTHONPATH=. $(TRAINERS_VENV)/bin/python -m pytest integrations/trainers
+	PYTHONPATH=. $(MATRIX_VENV)/bin/python -m pytest tests/schedules/test_anywhere.py
 
 # The environments of LLaMA-Factory and Axolotl have older versions of datasets.
 clients: $(CLIENTS:%=.venv-%/.ready)
@@ -149,12 +153,18 @@ docs: setup
 schedules: setup
 	$(BIN)/python -m lrgen.render.library
 
-# Every schedule in every trainer; some: .venv/bin/python -m docs.anywhere NAME ...
-matrix: setup
-	$(BIN)/python -m docs.anywhere
+# Every schedule in every trainer; some: PYTHONPATH=. .venv-matrix/bin/python -m docs.anywhere NAME ...
+matrix: $(MATRIX_VENV)/.ready
+	PYTHONPATH=. $(MATRIX_VENV)/bin/python -m docs.anywhere
+
+$(MATRIX_VENV)/.ready: requirements.lock | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(MATRIX_VENV)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(MATRIX_VENV)/bin/python -c requirements.lock \
+		--editable . lightning==$(LIGHTNING_VERSION) accelerate timm transformers pytest hypothesis
+	@touch $@
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) $(TRAINERS_VENV) $(CLIENTS:%=.venv-%) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) $(LEMUR_VENV) $(VERIFIERS_VENV) $(TRAINERS_VENV) $(MATRIX_VENV) $(CLIENTS:%=.venv-%) .pytest_cache .mypy_cache .ruff_cache build dist

@@ -3,6 +3,8 @@
 It ends with 1 if a learning rate differs from its curve by more than 1e-9 of the base learning rate.
 """
 
+import importlib.util
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,14 +13,16 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from docs.anywhere import torch_ways, trainers
-from docs.anywhere.updates import BASE_LRS, TOLERANCE, UPDATES, NotApplicableError, expected, horizon_of
+from docs.anywhere.updates import BASE_LRS, BATCHES, TOLERANCE, UPDATES, NotApplicableError, expected, horizon_of
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.schedules import SCHEDULES, Schedule, find
 
 DOCUMENT = Path(__file__).parent.parent / "schedules-anywhere.md"
+LIBRARIES = ("torch", "transformers", "accelerate", "lightning", "timm")
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,12 @@ class Column:
 
 COLUMNS = (
     Column("plain loop", torch_ways.plain_loop),
-    Column("Trainer", trainers.hf, per_update=True),
+    Column("transformers.Trainer", trainers.hf, per_update=True),
     Column("accelerate, 1 process", trainers.accelerate_1),
     Column("accelerate, 2 processes", trainers.accelerate_2),
     Column("Lightning", trainers.lightning),
     Column("timm", trainers.timm),
-    Column("compile", torch_ways.compiled),
+    Column("torch.compile", torch_ways.compiled),
     Column("foreach", torch_ways.foreach),
     Column("fused", torch_ways.fused),
     Column("capturable", torch_ways.capturable),
@@ -83,18 +87,19 @@ def text(schedules: Sequence[Schedule], rows: Sequence[Sequence[Cell]], columns:
     reasons = sorted({value for row in rows for value in row if isinstance(value, str)})
     shown = [[_shown(value, reasons) for value in row] for row in rows]
     measured = [[value for value in column if not isinstance(value, str)] for column in zip(*rows, strict=True)]
-    largest = [f"{max(value):.0e}" if value else "" for value in measured]
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "accelerate", "timm"))
+    largest = [_bound(max(value)) if value else "" for value in measured]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES if importlib.util.find_spec(name))
     lines = [
         "# Schedules anywhere\n",
-        f"Written by `make matrix` ({versions}). Each schedule of `lrgen.schedules` is trained for {UPDATES} updates "
-        "in each way. The learning rate of **each update** is read off the parameters and compared with the curve of "
-        f"`lrgen.curves`. ✓: the largest difference is at most {TOLERANCE:g} of the base learning rate.\n",
+        f"Written by `make matrix` ({versions}). Each schedule of `lrgen.schedules` (docs/schedules-library.md) is "
+        f"trained for {UPDATES} updates, {BATCHES} in each epoch, in each way. The learning rate of **each update** is "
+        "read off the parameters and compared with the curve of `lrgen.curves`. "
+        f"✓: the largest difference is at most {TOLERANCE:g} of the base learning rate.\n",
         "| column | what is run |\n|---|---|",
         *(f"| {column.title} | {' '.join((column.run.__doc__ or '').split())} |" for column in columns),
         f"\n| schedule | {' | '.join(column.title for column in columns)} |\n|---|{':-:|' * len(columns)}",
-        *(f"| {schedule.name} | {' | '.join(row)} |" for schedule, row in zip(schedules, shown, strict=True)),
-        f"| **largest difference** | {' | '.join(largest)} |",
+        *(f"| {_link(schedule)} | {' | '.join(row)} |" for schedule, row in zip(schedules, shown, strict=True)),
+        f"| **largest difference below** | {' | '.join(largest)} |",
         *([""] if reasons else []),
         *(f"{index}. Not applicable: {reason}." for index, reason in enumerate(reasons, start=1)),
     ]
@@ -107,8 +112,20 @@ def _shown(value: Cell, reasons: Sequence[str]) -> str:
     return "✓" if value <= TOLERANCE else f"**{value:.0e}**"
 
 
+def _link(schedule: Schedule) -> str:
+    """The name of a schedule, with a link to its entry."""
+    key = f"A0_{schedule.number:03d}"
+    return f"[{schedule.name}](schedules.md#{key.lower()}-{schedule.name.lower()})"
+
+
+def _bound(value: float) -> str:
+    """The power of ten above a difference: rounding differs from machine to machine, its order does not."""
+    return f"1e{max(-15, math.floor(math.log10(value)) + 1):d}" if value else "1e-15"
+
+
 def main(names: Sequence[str]) -> int:
     """Run the matrix for the named schedules, by default all; return the exit code."""
+    torch.set_num_threads(1)  # for tensors of one number
     warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a skipped first update
     schedules = [find(name) for name in names] or list(SCHEDULES)
     rows = table(catalogues.load(), schedules)

@@ -45,6 +45,9 @@ def plain_loop(schedule: Schedule) -> Used:
 
 def compiled(schedule: Schedule) -> Used:
     """A compiled ``optimizer.step`` with the learning rate in a tensor (backend ``aot_eager``)."""
+    torch._dynamo.reset()  # which otherwise stops to compile after some optimizers
+    graphs = torch._dynamo.utils.counters["stats"]
+    graphs.clear()
     lrs = (torch.tensor(BASE_LRS[0], dtype=torch.float64),)
     run = start(schedule, lrs=lrs)
     used: Used = []
@@ -56,6 +59,8 @@ def compiled(schedule: Schedule) -> Used:
         used.append([value - float(weight.detach()) for value, weight in zip(before, run.net.weights, strict=True)])
 
     _updates(run, schedule, step=measured)
+    if not graphs["unique_graphs"]:
+        raise RuntimeError("torch.compile compiled no graph")
     return used
 
 
@@ -72,7 +77,9 @@ def fused(schedule: Schedule) -> Used:
 def capturable(schedule: Schedule) -> Used:
     """Adam with ``capturable=True`` and the learning rate in a tensor, on a GPU."""
     if not torch.cuda.is_available():
-        raise NotApplicableError("capturable optimizers need a GPU, and torch sees none here")
+        raise NotApplicableError(
+            "an optimizer with ``capturable=True`` needs a GPU, and the matrix was run without one"
+        )
     lrs = (torch.tensor(BASE_LRS[0], dtype=torch.float64, device="cuda"),)
     run = start(schedule, _adam_on_gpu, lrs=lrs)
     return _updates(run, schedule)

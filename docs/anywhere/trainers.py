@@ -1,9 +1,11 @@
 """The columns of the matrix for trainers of other libraries."""
 
 import functools
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -13,7 +15,6 @@ from docs.anywhere.updates import (
     EPOCHS,
     UPDATES,
     Recorder,
-    Weights,
     bare,
     horizon_of,
     metric,
@@ -146,40 +147,60 @@ def _driven(schedule: Schedule, step: int, horizon: int) -> tuple[float, ...]:
 
 
 def lightning(schedule: Schedule) -> Used:
-    """A loop with Lightning's documented order of steps, for the dictionary of ``lightning_config``."""
-    net, optimizer = bare()
-    config = lightning_config(schedule.name, optimizer, updates=UPDATES, epochs=EPOCHS, monitor="driven")
-    steps = iter(range(UPDATES))
+    """``lightning.pytorch.Trainer`` with what ``lightning_config`` returns, two batches accumulated for each update."""
+    from lightning.pytorch import LightningModule, Trainer
 
-    def step(interval: str, count: int) -> None:
-        if config["interval"] == interval and count % config["frequency"] == 0:
-            config["scheduler"].step(*_driven(schedule, next(steps), horizon_of(schedule)))
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    net, optimizer = bare()
+    per_update = schedule.unit == "batch"
+
+    class Module(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def training_step(self, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+            step = self.global_step if per_update else self.current_epoch
+            self.log("driven", metric(step, horizon_of(schedule)), on_step=per_update, on_epoch=not per_update)
+            loss: torch.Tensor = self.net(**batch)["loss"]
+            return loss
+
+        def configure_optimizers(self) -> Any:
+            planned = {"updates": int(self.trainer.estimated_stepping_batches), "epochs": self.trainer.max_epochs}
+            config = lightning_config(schedule.name, optimizer, monitor="driven", **planned)
+            return {"optimizer": optimizer, "lr_scheduler": config}
 
     recorder = Recorder(optimizer)
-    for epoch in range(EPOCHS):
-        for batch in range(BATCHES):
-            _backward(net)
-            optimizer.step()
-            step("step", batch + 1)
-        step("epoch", epoch + 1)
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=EPOCHS,
+        accumulate_grad_batches=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(Module(), DataLoader(_Ones(2 * BATCHES), batch_size=1))
     return recorder.used
 
 
 def timm(schedule: Schedule) -> Used:
-    """A loop with the steps of timm's training script: ``step_update`` after an update, ``step`` after an epoch."""
-    net, optimizer = bare()
+    """Optimizer and ``ClassificationTask`` of timm, in the order of its ``train.py``, which the package lacks."""
+    from timm.optim import create_optimizer_v2
+    from timm.task import ClassificationTask
+
+    net, optimizer = bare(create_optimizer_v2, opt="momentum", momentum=0.0)
+    task = ClassificationTask(net, criterion=lambda output, _: output["loss"], verbose=False)
     scheduler = timm_scheduler(schedule.name, optimizer, epochs=EPOCHS, updates_per_epoch=BATCHES)
     recorder = Recorder(optimizer)
+    updates = 0
     for epoch in range(EPOCHS):
-        for batch in range(BATCHES):
-            _backward(net)
+        for _ in range(BATCHES):
+            task(torch.ones(1), torch.ones(1))["loss"].backward()
             optimizer.step()
-            update = epoch * BATCHES + batch
-            scheduler.step_update(num_updates=update + 1, metric=metric(update, UPDATES))
+            optimizer.zero_grad()
+            updates += 1
+            scheduler.step_update(num_updates=updates, metric=metric(updates - 1, UPDATES))
         scheduler.step(epoch + 1, metric(epoch, EPOCHS))
     return recorder.used
-
-
-def _backward(net: Weights) -> None:
-    net.zero_grad()
-    net(torch.ones(1))["loss"].backward()
