@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from lrgen.finetune import practice_reasons
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.phrasing import phrase
 
@@ -137,55 +138,7 @@ REASONS = {
     "numpy instead of math": "The file imports numpy, but only torch and the standard library are allowed.",
     "missing colon": "A colon is missing at the end of the line, which is a syntax error.",
     "missing parenthesis": "A closing parenthesis is missing, which is a syntax error.",
-    # Accumulation.
-    "gradients of batches summed": (
-        "The gradients of the batches are summed and never divided, so [an update|a step] is several times too large."
-    ),
-    "loss divided by the number of batches": (
-        "[Each loss|The loss] is divided by `self.accumulation_steps`, which is wrong for the last update of an epoch "
-        "and for batches of [several|other] sizes."
-    ),
-    "mean over batches of several sizes": (
-        "The mean is taken over batches instead of images, so [a smaller last batch|the images of a smaller batch] "
-        "[has|have] too much weight."
-    ),
-    "gradients zeroed in every batch": (
-        "The gradients are zeroed in every batch, so an update has those of the last batch alone."
-    ),
-    "gradients kept after the update": (
-        "The gradients are not zeroed after the update, so the next one [has|contains] them as well."
-    ),
-    "images of earlier updates counted": (
-        "`num_accumulated` is not reset after an update, so later gradients are divided by too many images."
-    ),
-    "last batches without an update": (
-        "The last batches of an epoch get no update if they are fewer than `self.accumulation_steps`."
-    ),
-    "update one batch early": (
-        "The batches are counted from zero, so the first update has one batch alone[ and the last batches have none]."
-    ),
-    "scheduler stepped for each accumulated batch": (
-        "The scheduler is stepped after every batch, but it advances once per update[, so the schedule runs ahead]."
-    ),
-    "horizon in batches instead of updates": (
-        "The horizon counts batches, but the scheduler is stepped once per update[, so it never reaches its end]."
-    ),
-    "horizon without the last updates": (
-        "The number of updates of an epoch is rounded down, which leaves out the update of the last batches."
-    ),
-    # Clipping.
-    "gradients not clipped": "The gradients are not clipped[ before the update].",
-    "clipped after the update": "The gradients are clipped after `optimizer.step()`, [when it has no effect|too late].",
-    "clipped before the backward pass": (
-        "The gradients are clipped before `loss.backward()`[, when there are none yet|: those of the update are not "
-        "clipped]."
-    ),
-    "other limit of clipping": "The limit of the clipping is [wrong|not the one in the specification].",
-    "maximum norm clipped": "The maximum norm of the gradients is clipped instead of their Euclidean norm.",
-    "values clipped instead of the norm": (
-        "The values of the gradients are clipped instead of their norm[, which changes their direction]."
-    ),
-    "norm clipped instead of the values": "The norm of the gradients is clipped instead of their values.",
+    **practice_reasons.REASONS,
 }
 """The reason by mutation, as a template of lrgen.finetune.phrasing."""
 

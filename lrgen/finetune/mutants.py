@@ -96,7 +96,7 @@ def failures(
         two_faults: whether a part of the mutants has two mutations.
     """
     mutants = (
-        mutant for file in task_input.plain for mutant in _mutants(task, task_input, file, context, kinds, two_faults)
+        mutant for file in task_input.files for mutant in _mutants(task, task_input, file, context, kinds, two_faults)
     )
     with contextlib.closing(verdicts.cache_in(context.cache)) as known:
         while batch := list(itertools.islice(mutants, _BATCH)):
@@ -147,14 +147,14 @@ def candidate(mutant: Mutant) -> Candidate:
 def dealt(task: str, task_input: TaskInput, file: VerifiedFile, possible: Mapping[str, list[str]]) -> list[str]:
     """Return the mutations of a file that are dealt to a task, in the order of their use.
 
-    Mutations of the schedule alternate with those of the code around it, to which a practice belongs.
+    Mutations of the schedule alternate with those of the code around it, and with those of a practice if it has one.
     """
     chance = task_input.chance("mutants", file.name)
     turn = (TASKS.index(task) + chance.randrange(len(TASKS))) % len(TASKS)
     hands = []
-    for group in (mutations.OF_SCHEDULE, mutations.OF_FRAME + practice_mutations.OF_PRACTICES):
-        names = sorted({name for name, _ in group if name in possible})
-        hands.append(chance.sample(names, len(names))[turn :: len(TASKS)])
+    for group in (mutations.OF_SCHEDULE, mutations.OF_FRAME, practice_mutations.OF_PRACTICES):
+        if names := sorted({name for name, _ in group if name in possible}):
+            hands.append(chance.sample(names, len(names))[turn :: len(TASKS)])
     chance.shuffle(hands)
     return list(filter(None, itertools.chain.from_iterable(itertools.zip_longest(*hands))))
 

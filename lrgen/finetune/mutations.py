@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 
 from lrgen.finetune import schedule_mutations as rules
 from lrgen.finetune.practice_mutations import OF_PRACTICES
+from lrgen.finetune.replacing import Mutation, replaced
 from lrgen.source.edit import Code
-
-Mutation = Callable[[Code], Iterator[str]]
 
 
 def mutate(text: str) -> dict[str, list[str]]:
@@ -26,19 +25,6 @@ def mutate(text: str) -> dict[str, list[str]]:
                 seen.add(mutant)
                 mutants.setdefault(name, []).append(mutant)
     return mutants
-
-
-def _replace_text(*replacements: tuple[str, str]) -> Mutation:
-    """Replace each text that occurs exactly once; a text replaced by itself only has to occur."""
-
-    def mutation(code: Code) -> Iterator[str]:
-        text = code.text
-        if all(text.count(old) == 1 for old, _ in replacements):
-            for old, new in replacements:
-                text = text.replace(old, new)
-            yield text
-
-    return mutation
 
 
 def _each_node(rule: Callable[[Code, ast.AST], str | None]) -> Mutation:
@@ -146,56 +132,56 @@ _RETURN = "\n        return (correct / num_samples).item(), (loss_sum / num_samp
 # A name occurs twice where the mutation differs between schedules that advance per epoch and per batch.
 OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
     # When the scheduler is stepped.
-    ("stepped once per batch", _replace_text((_EPOCH, "\n"), (_UPDATE, _UPDATE + _BATCH[1:]))),
-    ("stepped once per epoch", _replace_text((_BATCH, "\n"), (_RETURN, _EPOCH + _RETURN[1:]))),
-    ("stepped before the optimizer", _replace_text((_UPDATE + _BATCH[1:], _BATCH + _UPDATE[1:]))),
-    ("stepped before the epoch", _replace_text((_EPOCH, "\n"), (_TRAIN, _EPOCH[1:] + _TRAIN))),
-    ("stepped twice", _replace_text((_BATCH, _BATCH), (_RETURN, _EPOCH + _RETURN[1:]))),
-    ("never stepped", _replace_text((_EPOCH, "\n"))),
-    ("never stepped", _replace_text((_BATCH, "\n"))),
-    ("stepped without its metric", _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step()"))),
-    ("stepped without its metric", _replace_text(("self.scheduler.step(loss.item())", "self.scheduler.step()"))),
-    ("stepped without its metric", _replace_text(("self.scheduler.step(accuracy)", "self.scheduler.step()"))),
+    ("stepped once per batch", replaced((_EPOCH, "\n"), (_UPDATE, _UPDATE + _BATCH[1:]))),
+    ("stepped once per epoch", replaced((_BATCH, "\n"), (_RETURN, _EPOCH + _RETURN[1:]))),
+    ("stepped before the optimizer", replaced((_UPDATE + _BATCH[1:], _BATCH + _UPDATE[1:]))),
+    ("stepped before the epoch", replaced((_EPOCH, "\n"), (_TRAIN, _EPOCH[1:] + _TRAIN))),
+    ("stepped twice", replaced((_BATCH, _BATCH), (_RETURN, _EPOCH + _RETURN[1:]))),
+    ("never stepped", replaced((_EPOCH, "\n"))),
+    ("never stepped", replaced((_BATCH, "\n"))),
+    ("stepped without its metric", replaced(("self.scheduler.step(mean_loss)", "self.scheduler.step()"))),
+    ("stepped without its metric", replaced(("self.scheduler.step(loss.item())", "self.scheduler.step()"))),
+    ("stepped without its metric", replaced(("self.scheduler.step(accuracy)", "self.scheduler.step()"))),
     (
         "metric is the accuracy",
-        _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step((correct / num_samples).item())")),
+        replaced(("self.scheduler.step(mean_loss)", "self.scheduler.step((correct / num_samples).item())")),
     ),
     (
         "metric is the loss",
-        _replace_text(("self.scheduler.step(accuracy)", "self.scheduler.step((loss_sum / num_samples).item())")),
+        replaced(("self.scheduler.step(accuracy)", "self.scheduler.step((loss_sum / num_samples).item())")),
     ),
     (
         "metric is the last batch's loss",
-        _replace_text(("self.scheduler.step(mean_loss)", "self.scheduler.step(loss.item())")),
+        replaced(("self.scheduler.step(mean_loss)", "self.scheduler.step(loss.item())")),
     ),
     # When the scheduler is created, and for which horizon.
     *(
         (
             "created every epoch",
-            _replace_text((guard + _LATE, re.sub(r"^ {4}", "", _LATE, flags=re.MULTILINE))),
+            replaced((guard + _LATE, re.sub(r"^ {4}", "", _LATE, flags=re.MULTILINE))),
         )
         for guard in _GUARDS
     ),
     *(
         (
             "created before the number of batches is known",
-            _replace_text((not_yet, _COUNT[1:] + _MAKE), (guard + _LATE, "")),
+            replaced((not_yet, _COUNT[1:] + _MAKE), (guard + _LATE, "")),
         )
         for not_yet, guard in zip(_NOT_YETS, _GUARDS, strict=True)
     ),
     (
         "created before the optimizer",
-        _replace_text((_COUNT + _MAKE, "\n"), (_OPTIMIZER, _COUNT[1:] + _MAKE + _OPTIMIZER)),
+        replaced((_COUNT + _MAKE, "\n"), (_OPTIMIZER, _COUNT[1:] + _MAKE + _OPTIMIZER)),
     ),
-    ("scheduler not assigned", _replace_text((_MAKE, _MAKE.replace("self.scheduler = ", "")))),
-    ("horizon of one epoch", _replace_text((_LATE_COUNT + _LATE_STEPS, _LATE_STEPS.replace("epochs * ", "")))),
+    ("scheduler not assigned", replaced((_MAKE, _MAKE.replace("self.scheduler = ", "")))),
+    ("horizon of one epoch", replaced((_LATE_COUNT + _LATE_STEPS, _LATE_STEPS.replace("epochs * ", "")))),
     (
         "horizon in epochs",
-        _replace_text((_LATE_STEPS, ""), (_LATE_MAKE, _LATE_MAKE.replace("total_steps", "epochs"))),
+        replaced((_LATE_STEPS, ""), (_LATE_MAKE, _LATE_MAKE.replace("total_steps", "epochs"))),
     ),
-    ("hard-coded number of epochs", _replace_text((_COUNT, "\n        epochs = 90\n"))),
-    ("hard-coded number of epochs", _replace_text((_LATE_COUNT, "            epochs = 90\n"))),
-    ("horizon one epoch too long", _replace_text((_MAKE, _MAKE.replace("epochs", "epochs + 1")))),
+    ("hard-coded number of epochs", replaced((_COUNT, "\n        epochs = 90\n"))),
+    ("hard-coded number of epochs", replaced((_LATE_COUNT, "            epochs = 90\n"))),
+    ("horizon one epoch too long", replaced((_MAKE, _MAKE.replace("epochs", "epochs + 1")))),
     ("horizon one step too short", _each_node(rules.shorter_horizon)),
     ("hard-coded horizon", _each_node(rules.fixed_horizon)),
     ("fraction used as a number of steps", _each_node(rules.fraction_for_steps)),
@@ -228,30 +214,30 @@ OF_SCHEDULE: tuple[tuple[str, Mutation], ...] = (
     ("hyperparameter not read", _each_node(rules.not_read)),
 )
 OF_FRAME: tuple[tuple[str, Mutation], ...] = (
-    ("hard-coded learning rate", _replace_text(('lr=prm["lr"]', "lr=0.01"))),
-    ("hard-coded momentum", _replace_text(('momentum=prm["momentum"]', "momentum=0.9"))),
+    ("hard-coded learning rate", replaced(('lr=prm["lr"]', "lr=0.01"))),
+    ("hard-coded momentum", replaced(('momentum=prm["momentum"]', "momentum=0.9"))),
     ("hard-coded weight decay", _constant_weight_decay),
     (
         "Nesterov without momentum",
-        _replace_text(('nesterov=prm["momentum"] > 0,  # Nesterov needs momentum', "nesterov=True,")),
+        replaced(('nesterov=prm["momentum"] > 0,  # Nesterov needs momentum', "nesterov=True,")),
     ),
     ("list instead of set", _list_of_names),
-    ("gradients not zeroed", _replace_text(("\n            self.optimizer.zero_grad()\n", "\n"))),
-    ("missing backward pass", _replace_text(("\n            loss.backward()\n", "\n"))),
-    ("optimizer never stepped", _replace_text((_UPDATE, "\n"))),
+    ("gradients not zeroed", replaced(("\n            self.optimizer.zero_grad()\n", "\n"))),
+    ("missing backward pass", replaced(("\n            loss.backward()\n", "\n"))),
+    ("optimizer never stepped", replaced((_UPDATE, "\n"))),
     (
         "return after the first batch",
-        _replace_text((_SEEN + _RETURN, _SEEN + _RETURN.replace("        ", "            "))),
+        replaced((_SEEN + _RETURN, _SEEN + _RETURN.replace("        ", "            "))),
     ),
     (
         "return after the first batch",
-        _replace_text((_EPOCH + _RETURN[1:], (_EPOCH + _RETURN[1:]).replace("        ", "            "))),
+        replaced((_EPOCH + _RETURN[1:], (_EPOCH + _RETURN[1:]).replace("        ", "            "))),
     ),
-    ("loss not returned", _replace_text((_RETURN, _RETURN.replace(", (loss_sum / num_samples).item()", "")))),
-    ("accuracy in percent", _replace_text((_RETURN, _RETURN.replace("(correct", "(100 * correct")))),
+    ("loss not returned", replaced((_RETURN, _RETURN.replace(", (loss_sum / num_samples).item()", "")))),
+    ("accuracy in percent", replaced((_RETURN, _RETURN.replace("(correct", "(100 * correct")))),
     ("missing parameter groups", _without_layers),
-    ("missing criterion", _replace_text(("        self.criterion = nn.CrossEntropyLoss()\n", ""))),
-    ("device not stored", _replace_text(("        self.device = device\n", ""))),
+    ("missing criterion", replaced(("        self.criterion = nn.CrossEntropyLoss()\n", ""))),
+    ("device not stored", replaced(("        self.device = device\n", ""))),
     ("hard-coded number of channels", _replace_all("in_shape[1]", "3")),
     ("hard-coded number of classes", _replace_all("out_shape[0]", "10")),
     ("arguments swapped", _arguments_swapped),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lrgen.finetune import checker
 from lrgen.finetune.corpus import VerifiedFile
-from lrgen.records import Metric, Variant
+from lrgen.records import Metric, PracticeKind, Variant
+from lrgen.verify.checks.practices import updates_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Scenario:
 
 
 _BATCHES, _BATCH = 4, 2
+_IMAGES, _BATCH_OF_PRACTICE = 22, 4  # of a practice: the last batch has fewer, and so has the last update
+_EPOCHS_OF_PRACTICE = 8  # two of them are averaged
 _LR = 0.1
 _LR_OF_REGRESSION = 0.02
 _REGRESSIONS = 0.4  # of the schedules whose curve is wrong
@@ -40,7 +43,7 @@ unknown = set(prm) - supported_hyperparameters() - {{"momentum", "dropout", "epo
 assert not unknown, unknown
 torch.manual_seed(0)
 images, labels = torch.randn({images}, {channels}, {size}, {size}), torch.arange({images}) % {classes}
-train_data = list(zip(images.split({batch}), labels.split({batch})))
+{overflow}train_data = list(zip(images.split({batch}), labels.split({batch})))
 rates = []
 
 
@@ -62,9 +65,11 @@ _REPORT_OPTIONS = (
     "{' '.join(rates)}, momentum {net.optimizer.param_groups[0].get('momentum')}, "
     "weight decay {net.optimizer.param_groups[0]['weight_decay']}"
 )
+_OVERFLOW = "images[{at}] *= 1e6\n"
 _RESUMED = """\
     if epoch == {half}:
         state = [net.state_dict(), net.optimizer.state_dict(), net.scheduler.state_dict()]
+{saved}\
         net = Net(({batch}, {channels}, {size}, {size}), ({classes},), prm, torch.device("cpu"))
         net.train_setup(prm)
         net.optimizer.register_step_pre_hook(log_rate)
@@ -72,6 +77,7 @@ _RESUMED = """\
         net.optimizer.load_state_dict(state[1])
         net.scheduler = make_scheduler(net.optimizer, {total}, prm)
         net.scheduler.load_state_dict(state[2])
+{loaded}\
 """
 _CURVE = """\
 import torch
@@ -129,10 +135,34 @@ _CURVES = (
     *("full cosine period", "cosine without pi", "wrong mode", "multiplies the previous learning rate"),
     *("chained instead of sequential", "scheduler not returned", "wrong default", "hyperparameter without default"),
 )
+OF_PRACTICES = (
+    *("without autocast", "autocast around the loss alone", "autocast around the backward pass", "other 16-bit type"),
+    *("weights in 16 bits", "float16 without a scaler", "loss not scaled", "optimizer stepped without the scaler"),
+    *("scale not updated", "scheduler stepped with a skipped update", "scale read after the update"),
+    *("all examples from the start", "other order of the examples", "losses in training mode"),
+    *("pacing one epoch early", "number of examples rounded down", "window does not slide"),
+    *("epoch not restored", "weights differentiated"),
+    *("average never updated", "average updated before the optimizer", "decay and its complement swapped"),
+    *("training continues from the average", "number of updates not restored", "trained weights not restored"),
+    *("averaged one epoch early", "parts of average and epoch swapped", "statistics of batch norm not updated"),
+    *("labels not smoothed", "probability of the label smoothed away"),
+    *("labels not mixed", "images not mixed", "weights of the labels swapped", "weight of the box itself"),
+    *("weights of the labels do not add up to one", "images of the loader changed"),
+    *("gradients of batches summed", "gradients kept after the update", "last batches without an update"),
+    *("scheduler stepped for each accumulated batch", "horizon in batches instead of updates"),
+    *("gradients not clipped", "clipped after the update", "clipped before the backward pass"),
+    *("other limit of clipping", "maximum norm clipped", "setting of training not read", "wrong default of a setting"),
+)
+"""The mutations of a practice that are used: what must be in their place follows from the practice in words."""
+_RESUMED_PRACTICES = (
+    *("epoch not restored", "number of updates not restored", "trained weights not restored"),
+    *("training continues from the average",),
+)
 KINDS = (
     *(*_WIRING, *_RESULTS, *_OPTIONS, *_CURVES),
     *("state not restored", "schedule not recorded", "Nesterov without momentum"),
     *("hard-coded number of channels", "hard-coded number of classes"),
+    *OF_PRACTICES,
 )
 """The mutations whose symptoms a script shows, and whose repair follows from the question."""
 
@@ -168,7 +198,33 @@ def scenarios(file: VerifiedFile, mutation: str, chance: random.Random) -> list[
             return [training, _training(file, "resumed", epochs, resumed=True)]
         case _ if mutation in _WIRING:
             return [training]
+        case _ if mutation in OF_PRACTICES:
+            return _of_practice(file, mutation)
     return [*curves, training]
+
+
+def _of_practice(file: VerifiedFile, mutation: str) -> list[Scenario]:
+    """Return the training that shows the learning rates, and that which shows the results of the whole loop."""
+    practice = file.variant.practice
+    assert practice is not None
+    epochs, images, batch = _EPOCHS_OF_PRACTICE, _IMAGES, _BATCH_OF_PRACTICE
+    options: dict[str, float] = {"lr": 0.01}
+    if mutation == "setting of training not read":
+        options |= {each.name: checker.other_value(each) for each in practice.hyperparameters}
+    overflows = practice.kind is PracticeKind.PRECISION and bool(practice.constants["scaled"])
+    return [
+        _training(file, "training", epochs, images=images, batch=batch, overflows=overflows, light=not overflows),
+        _training(
+            file,
+            "results",
+            epochs,
+            report=_REPORT_RESULTS,
+            options=options,
+            resumed=mutation in _RESUMED_PRACTICES,
+            images=images,
+            batch=batch,
+        ),
+    ]
 
 
 def _training(
@@ -183,17 +239,28 @@ def _training(
     images: int = _BATCH * _BATCHES,
     batch: int = _BATCH,
     options: Mapping[str, float] = _NO_OPTIONS,
+    overflows: bool = False,
+    light: bool = True,
 ) -> Scenario:
     prm = {"lr": _LR, "momentum": 0.9, "dropout": 0.2, "epoch_max": epochs, **options}
     size = max(32, file.architecture.smallest_input)
     sizes = {"batch": batch, "channels": channels, "size": size, "classes": classes}
-    text = _TRAINING.format(prm=json.dumps(prm), images=images, last=epochs + 1, report=report, **sizes)
-    batches = images // batch
-    conditions = f"{epochs} epochs of {batches} batches with `prm = {json.dumps(prm)}`"
+    overflow = _OVERFLOW.format(at=images // 2) if overflows else ""
+    last = epochs + 1
+    text = _TRAINING.format(prm=json.dumps(prm), images=images, last=last, report=report, overflow=overflow, **sizes)
+    batches = f"{images // batch} batches" if images % batch == 0 else f"{images} images in batches of {batch}"
+    conditions = f"{epochs} epochs of {batches} with `prm = {json.dumps(prm)}`"
+    if overflows:
+        conditions += f"; image {images // 2} is so bright that float16 overflows"
     if resumed:
-        total = epochs * batches if file.variant.per_batch else epochs
+        total = sum(updates_of(file.variant, epochs, images, batch)) if file.variant.per_batch else epochs
         text = text.replace("import Net, ", "import Net, make_scheduler, ")
-        text += _RESUMED.format(half=epochs // 2, total=total, **sizes)
+        states = enumerate(file.variant.practice.states if file.variant.practice else (), start=3)
+        saved, loaded = "", ""
+        for at, name in states:
+            saved += f"        state.append(net.{name}.state_dict())\n"
+            loaded += f"        net.{name}.load_state_dict(state[{at}])\n"
+        text += _RESUMED.format(half=epochs // 2, total=total, saved=saved, loaded=loaded, **sizes)
         conditions += f", saved after epoch {epochs // 2} and resumed from there"
     if channels != 3 or classes != 10:
         conditions += f"; the images have {channels} channel{'s' * (channels > 1)} and there are {classes} classes"
@@ -202,7 +269,7 @@ def _training(
         logs = "a line for each epoch with the results of `learn` and the sum of all weights"
     if report == _REPORT_OPTIONS:
         logs = f"{_RATES}, and the settings of the optimizer"
-    return Scenario(name, conditions, logs, text, light=report != _REPORT_RESULTS)
+    return Scenario(name, conditions, logs, text, light=light and report != _REPORT_RESULTS)
 
 
 def _curve(file: VerifiedFile, horizon: int, prm: dict[str, float] | None = None) -> Scenario:

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
-from lrgen.finetune import intents, wording
+from lrgen.finetune import intents, scenarios, wording
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.finetune.instructions import Instruction
 from lrgen.finetune.phrasing import phrase
@@ -154,6 +154,11 @@ def _training(file: VerifiedFile, chance: random.Random) -> str:
     return wording.training(file)
 
 
+def _practice(file: VerifiedFile, chance: random.Random) -> str:
+    lead = phrase("[The training loop is meant to do this|What training should do|The intention]:", chance)
+    return f"{lead} {' '.join(wording.practice_of(file.variant))}"
+
+
 # The intention that the fix of a mutation needs and the file does not state.
 _NEEDED: dict[str, Callable[[VerifiedFile, random.Random], str]] = {
     "wrong default": intents.defaults,
@@ -164,6 +169,7 @@ _NEEDED: dict[str, Callable[[VerifiedFile, random.Random], str]] = {
     "missing criterion": _training,
     "off-by-one boundary": _formula,
     "missing guard against zero steps": _formula,
+    **dict.fromkeys(scenarios.OF_PRACTICES, _practice),
 }
 
 

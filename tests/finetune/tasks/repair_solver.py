@@ -55,7 +55,7 @@ class Question:
     def default(self, name: str) -> str:
         """The stated default of a hyperparameter, as Python."""
         number = r"(\d[\d.,/e-]*%?)"
-        match = re.search(rf"`{name}(?:=|` |` defaults to ){number}", self.report) or re.search(
+        match = re.search(rf"`{name}(?:=|` |` is |` defaults to ){number}", self.report) or re.search(
             rf"{number} for `{name}`", self.report
         )
         text = match[1].rstrip(".,")

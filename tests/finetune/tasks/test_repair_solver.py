@@ -15,18 +15,21 @@ from lrgen.finetune.scenarios import KINDS
 from lrgen.finetune.tasks import repair
 from lrgen.records import Stage
 from tests import corpus
-from tests.finetune.tasks.repair_solver import SOLVERS, Question, same_code
+from tests.finetune.tasks import practice_solver, repair_solver
+from tests.finetune.tasks.repair_solver import Question, same_code
 from tests.paths import TINY
 
 # The first file of these to which a mutation applies is the one that is solved; most have one hyperparameter.
 NUMBERS = (37, 1, 6, 13, 4, 7, 10, 11, 21, 31, 36, 59, 69, 86, 159, 163, 172)
+PRACTICES = (178, 187, 190, 206, 213, 214, 216, 218, 220, 222, 225, 228, 230)
+SOLVERS = repair_solver.SOLVERS | practice_solver.SOLVERS
 FAST = ("never stepped", "missing colon", "wrong default", "horizon of one epoch", "hard-coded momentum")
 
 
 @pytest.fixture(scope="module")
 def files() -> list[VerifiedFile]:
     catalogue: Catalogue = catalogues.load([TINY])
-    files = list(corpus.task_input(catalogue, NUMBERS, "Tiny").files)
+    files = list(corpus.task_input(catalogue, NUMBERS + PRACTICES, "Tiny").files)
     return [*files, corpus.verified(catalogue, 1, "ResNet"), corpus.verified(catalogue, 1, "ResNet34")]
 
 

@@ -101,6 +101,21 @@ FAULTS = {
     "fewer examples than a batch": Fault(
         EPOCH, "max(batch_size, examples)", "max(1, examples // 3)", "trains on 2 examples in epoch 1 of 8, expected 6"
     ),
+    "at least one example": Fault(
+        EPOCH, "max(batch_size, examples)", "max(1, examples)", "trains on [234] examples in epoch 1 of 2, expected 5"
+    ),
+    "examples that are not shuffled": Fault(
+        EPOCH,
+        "chosen = chosen[torch.randperm(count).to(chosen.device)]",
+        "chosen = chosen.clone()",
+        "does not shuffle the examples in use in epoch . of 8",
+    ),
+    "examples that are not shuffled in a window": Fault(
+        WINDOW,
+        "chosen = chosen[torch.randperm(count).to(chosen.device)]",
+        "chosen = chosen.flip(0)",
+        "does not shuffle the examples in use in epoch . of 8",
+    ),
     "an example that is lost": Fault(
         EPOCH, "chosen = order[:count]", "chosen = order[: count - 1]", "trains on|raises"
     ),
@@ -203,6 +218,24 @@ FAULTS = {
         "(1.0 - losses.detach() / threshold).clamp(min=0.0)",
         "(losses.detach() < threshold).float()",
         "the gradient of update",
+    ),
+    "a threshold that the process counts": Fault(
+        SOFT,
+        "        epoch = self.scheduler.last_epoch\n",
+        "        self.seen = epoch = getattr(self, 'seen', -1) + 1\n",
+        "the gradient of update 1 in epoch 3 of 4 is another one in a resumed run",
+    ),
+    "no hard weights where all losses are high": Fault(
+        HARD, " | (losses == losses.min())", "", "raises|is not that of its examples|nan|is not finite"
+    ),
+    "no soft weights where all losses are high": Fault(
+        SOFT, "if not weights.any():", "if False:", "raises|is not that of its examples|nan|is not finite"
+    ),
+    "another default of the threshold": Fault(
+        HARD, '"start_threshold", 0.5', '"start_threshold", 1.0', "update 1 in epoch 1 of 1 is not that of its examples"
+    ),
+    "another default of the growth": Fault(
+        HARD, '"threshold_growth", 0.5', '"threshold_growth", 0.25', "in epoch 2 of 2 is not that of its examples"
     ),
     "a negative growth": Fault(
         SOFT, "if not self.threshold_growth >= 0.0:", "if False:", "accepts threshold_growth -0.5"

@@ -30,6 +30,8 @@ from lrgen.verify.session import Array
 
 _NET = "curriculum"
 _PLAIN = 1e30  # a threshold that no loss reaches
+_LOW = 0.05  # a ratio of a threshold that every loss of a new network exceeds
+_ORDERED, _EXAMPLES = 0.98, 20  # the rank correlation of so many examples with their order, if nothing shuffles them
 
 
 def check(examination: Examination) -> None:
@@ -57,7 +59,7 @@ class _Paced(Curriculum):
         return [(name, value) for name in ("start_fraction", "full_fraction") for value in (0.0, -0.5, 1.5)]
 
     def run(self) -> None:
-        """Follow a run with the defaults, and one with drawn fractions on a list of batches."""
+        """Follow a run with the defaults, one with drawn fractions on a list, and one that begins with a batch."""
         draw = self.source
         cases = [
             Case(8, [4] * 5 + [3], {}, False, BASE_LR, resumed=True),
@@ -68,6 +70,7 @@ class _Paced(Curriculum):
                 True,
                 BASE_LR * 10 ** -draw.random(),
             ),
+            Case(2, [5] * 4 + [2], {"start_fraction": 0.05 + 0.1 * draw.random()}, False, BASE_LR),
         ]
         for case in cases:
             self._follow(case)
@@ -99,7 +102,8 @@ class _Paced(Curriculum):
     def _require_choice(self, run: FollowedRun, epoch: LearnedEpoch, in_use: InUse) -> None:
         """Require the examples of an epoch to be those of its order; equal losses may take each other's place."""
         losses = self._losses(run, epoch.before)
-        expected = {int(position) for position in in_use.chosen(epoch.number, losses, run.labels)}
+        ordered = [int(position) for position in in_use.chosen(epoch.number, losses, run.labels)]
+        expected = set(ordered)
         seen = {position for of_update in epoch.seen for position in of_update}
         extra = sorted(losses[list(seen - expected)])
         missing = sorted(losses[list(expected - seen)])
@@ -115,6 +119,14 @@ class _Paced(Curriculum):
                 raise CheckFailure(
                     f"the classes are not balanced {self.place(run, epoch)}: {counts[0].tolist()} examples"
                 )
+        self._require_shuffled(run, epoch, ordered)
+
+    def _require_shuffled(self, run: FollowedRun, epoch: LearnedEpoch, ordered: list[int]) -> None:
+        """Require the examples of an epoch to come in another order than that of the curriculum."""
+        ranks = {position: rank for rank, position in enumerate(ordered)}
+        seen = [ranks.get(position, len(ordered)) for of_update in epoch.seen for position in of_update]
+        if len(seen) >= _EXAMPLES and abs(np.corrcoef(seen, range(len(seen)))[0, 1]) > _ORDERED:
+            raise CheckFailure(f"learn does not shuffle the examples in use {self.place(run, epoch)}")
 
     def _losses(self, run: FollowedRun, state: Array) -> NDArray[np.float64]:
         """The loss of each example at these weights, in evaluation mode, in the other process."""
@@ -135,12 +147,15 @@ class _SelfPaced(Curriculum):
         return [("start_threshold", 0.0), ("start_threshold", -1.0), ("threshold_growth", -0.5)]
 
     def run(self) -> None:
-        """Follow runs with drawn thresholds and one with an infinite threshold, which is plain training."""
+        """Follow runs with drawn thresholds, with the defaults, and with thresholds below and above every loss."""
         draw = self.source
         shown = 0
         for as_list, start in ((False, 0.5), (True, 0.4 + 0.08 * draw.random()), (False, 0.52 + 0.06 * draw.random())):
             prm = {"start_threshold": start, "threshold_growth": 0.05 + 0.25 * draw.random()}
             shown += self._follow(Case(4, [8, 8, 6], prm, as_list, BASE_LR * 10 ** -draw.random(), resumed=not as_list))
+        self._follow(Case(1, [8, 6], {}, False, BASE_LR))
+        self._follow(Case(2, [8, 6], {"start_threshold": 0.36}, False, BASE_LR))  # the default of the growth is seen
+        self._follow(Case(1, [6, 6], {"start_threshold": _LOW}, False, BASE_LR))
         self._follow(Case(2, [6, 6], {"start_threshold": _PLAIN}, False, BASE_LR))
         if self.without:
             self.evidence.append("gradients were not computed again: the output of the network has several tensors")

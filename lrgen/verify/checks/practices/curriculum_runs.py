@@ -25,6 +25,7 @@ AGAIN = "again"  # the network of the other process
 SAME_LOSS = 1e-4  # of a loss in two processes, relative to one plus itself
 _SAMPLES = 512  # weights, at least one of each parameter
 _SAME_GRADIENT = 1e-4  # of a gradient in two processes, relative to its norm
+_SAME_RESUMED = 1e-3  # of the gradients of an epoch in two processes: each follows from those before
 _DIFFERENT = 1e-2  # of a weighted gradient from the plain one, relative to the latter
 _BODY = 512 << 20
 
@@ -279,9 +280,19 @@ class Curriculum:
         )
 
     def resume(self, run: FollowedRun, epoch: LearnedEpoch, horizon: int) -> None:
-        """Repeat an epoch in the other process, from the states before it; it must train on the same examples."""
+        """Repeat an epoch in the other process, from the states before it.
+
+        Raises:
+            CheckFailure: if it trains on other examples, or by other gradients: they may have other weights.
+        """
         resumed = self.begin(self.second, "resumed", run.case, epoch.before, horizon)
-        resumed.images, resumed.labels = run.images, run.labels
-        learned, _ = self._learn(resumed, epoch.seeds, epoch.shuffle, [])
+        resumed.images, resumed.labels, resumed.sampling = run.images, run.labels, run.sampling
+        learned, arrays = self._learn(resumed, epoch.seeds, epoch.shuffle, [])
         if learned.seen != epoch.seen:
             raise CheckFailure(f"a resumed run trains on other examples {self.place(run, epoch)}")
+        gradients = epoch.notes.gradients, Notes.of(learned, arrays, run.sampling, gradients=True).gradients
+        for update, (before, again) in enumerate(zip(*gradients, strict=False)):
+            if not np.linalg.norm(again - before) <= _SAME_RESUMED * np.linalg.norm(before) + 1e-12:
+                raise CheckFailure(
+                    f"the gradient of update {update + 1} {self.place(run, epoch)} is another one in a resumed run"
+                )
