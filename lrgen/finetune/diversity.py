@@ -58,6 +58,9 @@ def names_of(catalogue: Catalogue) -> set[str]:
     for variant in catalogue.schedules:
         texts |= {variant.title, wording.summary(variant), variant.formula, variant.name, variant.key}
         texts |= {wording.marked(parameter.meaning) for parameter in variant.hyperparameters}
+    for practice in catalogue.practices:
+        texts |= {practice.request, wording.marked(practice.summary), *practice.requirements}
+    texts |= {variant.full_title for variant in catalogue.with_practice}
     texts |= {text for family in catalogue.families for text in (family.title, wording.marked(family.summary))}
     texts |= {_ARTICLE.sub("", text) for text in texts}
     texts |= {f"{text[:1].upper()}{text[1:]}" for text in texts}

@@ -261,6 +261,7 @@ REASONS = {
         "The values of the gradients are clipped instead of their norm[, which changes their direction]."
     ),
     "norm clipped instead of the values": "The norm of the gradients is clipped instead of their values.",
+    "values clipped at one end": "Only values above the limit are clipped[, not those below its negative].",
     # The hyperparameters of a practice.
     "setting of training not read": "{name} is hard-coded[; `prm` is not read|: its value in `prm` is ignored].",
     "wrong default of a setting": "The default of {name} is [wrong|not the one in the specification].",

@@ -9,11 +9,11 @@ import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
-from lrgen.finetune import mutants
+from lrgen.finetune import mutants, mutations
 from lrgen.finetune.corpus import VerifiedFile
-from lrgen.finetune.mutants import Mutant
+from lrgen.finetune.mutants import Mutant, RunContext
 from lrgen.finetune.practice_mutations import OF_PRACTICES
-from lrgen.records import PracticeKind, Status
+from lrgen.records import PracticeKind, Stage, Status
 from lrgen.source.edit import Code
 from lrgen.verify import verdicts
 from tests import corpus
@@ -71,6 +71,32 @@ def test_each_mutation_applies_to_a_practice(tiny):
 def test_no_mutation_of_a_practice_applies_without_one(number, tiny):
     """A file without a practice has no mutant of one."""
     assert [mutant.mutation for mutant in mutants_of([corpus.verified(tiny, number, "Tiny")])] == []
+
+
+@pytest.mark.parametrize("number", [181, 187, 190, 213, 214, 217, 218, 222, 225, 230])
+def test_every_task_of_mutants_is_dealt_mutations_of_a_practice(number, tiny):
+    """Of the first three mutations of a file that a task uses, one is of its practice."""
+    task_input = corpus.task_input(tiny, [number], "Tiny")
+    [file] = task_input.files
+    possible = mutations.mutate(file.source)
+    of_practices = dict(OF_PRACTICES).keys()
+    for task in mutants.TASKS:
+        assert of_practices & set(mutants.dealt(task, task_input, file, possible)[:3]), task
+
+
+@pytest.mark.parametrize("task", mutants.TASKS)
+def test_mutants_of_files_with_practices_are_drawn(task, tiny, tmp_path: Path, monkeypatch):
+    """The failures that a task of mutants uses include those of files with a practice, whose mutations they have."""
+
+    def failed(batch: Sequence[Mutant], *_: object) -> Iterator[tuple[Status, str, str]]:
+        return ((Status.FAILED, Stage.SCHEDULE.value, "it is another one") for _ in batch)
+
+    monkeypatch.setattr(mutants, "_observed", failed)
+    task_input = corpus.task_input(tiny, [6, 185, 214], "Tiny")
+    found = list(mutants.failures(task, task_input, RunContext(tmp_path, mutations=3)))
+    with_practice = [failure.mutant for failure in found if failure.mutant.file.variant.practice]
+    assert {mutant.file.variant.number for mutant in with_practice} == {185, 214}
+    assert {mutant.mutation for mutant in with_practice} & dict(OF_PRACTICES).keys()
 
 
 @pytest.mark.slow

@@ -10,6 +10,10 @@ _UPDATE = "            self.optimizer.step()\n"
 _BACKWARD = "            loss.backward()\n"
 _NORM = "            nn.utils.clip_grad_norm_(self.parameters(), max_norm=0.5)\n"
 _VALUE = "            nn.utils.clip_grad_value_(self.parameters(), clip_value=0.1)\n"
+_ONE_END = """\
+            for param in self.parameters():
+                param.grad.clamp_(max=0.1)
+"""
 
 
 def _each_clipping(change: Callable[[str], tuple[str, str]]) -> Mutation:
@@ -35,4 +39,5 @@ OF_CLIPPING: tuple[tuple[str, Mutation], ...] = (
     ("maximum norm clipped", replaced((_NORM, _NORM.replace("0.5)", '0.5, norm_type=float("inf"))')))),
     ("values clipped instead of the norm", replaced((_NORM, _VALUE))),
     ("norm clipped instead of the values", replaced((_VALUE, _NORM))),
+    ("values clipped at one end", replaced((_VALUE, _ONE_END))),
 )

@@ -55,6 +55,7 @@ def examples(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
 
 def of_equivalents(task_input: TaskInput) -> Iterator[Example]:
     """Yield the conversions between equivalents, which are verified files."""
+    # Of files without a practice: a conversion is about the schedule alone.
     equivalents: dict[tuple[int, str], list[VerifiedFile]] = {}
     for file in task_input.plain:
         equivalents.setdefault((_root(file.variant), file.architecture.name), []).append(file)
@@ -91,7 +92,7 @@ class _Coded:
 
 def _of_forms(task_input: TaskInput, context: RunContext) -> Iterator[Example]:
     schedules: dict[int, list[VerifiedFile]] = {}
-    for file in task_input.plain:
+    for file in task_input.plain:  # a form is one of the schedule alone
         schedules.setdefault(file.variant.number, []).append(file)
     chosen = [task_input.chance(NAME, files[0].variant.key).choice(files) for files in schedules.values()]
     requests = ((coded, _specs(coded.variant)) for file in chosen for coded in _forms(file))

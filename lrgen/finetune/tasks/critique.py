@@ -27,7 +27,7 @@ _CORRECT, _TWO_FAULTS, _JSON = 0.5, 0.35, 0.3
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield an example of each composition, of code that is correct or has one or two faults."""
-    for realised in task_input.compositions:
+    for realised in task_input.compositions:  # the code is that of a schedule alone
         yield from _of_composition(task_input, realised)
 
 

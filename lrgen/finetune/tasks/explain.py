@@ -37,6 +37,7 @@ _ORIGIN = re.compile(
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield ``PER_SCHEDULE`` examples of each schedule without a network, and one of each file and composition."""
+    # Of files without a practice: what is explained and graded is the schedule alone.
     with_variant: dict[int, list[VerifiedFile]] = {}
     for file in task_input.plain:
         with_variant.setdefault(file.variant.number, []).append(file)

@@ -17,7 +17,7 @@ EVIDENCE = ("infilled",)
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield ``rows_per_file`` examples of each file, which differ in the request, and those of compositions."""
-    for file in task_input.plain:
+    for file in task_input.plain:  # the hole is the schedule alone
         for turn in range(1, task_input.rows_per_file + 1):
             key = f"{file.name}/{turn}"
             instruction = infill.instruction(file, task_input.chance(NAME, key))

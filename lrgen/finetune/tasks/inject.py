@@ -36,7 +36,7 @@ _TRIES = 4  # scripts whose names may collide with those of the schedule
 
 def examples(task_input: TaskInput) -> Iterator[Example]:
     """Yield an example of each composition whose schedule a script can be driven by, and that a short run shows."""
-    for realised in task_input.compositions:
+    for realised in task_input.compositions:  # what is injected is a schedule alone
         yield from _of_composition(task_input, realised)
 
 

@@ -128,7 +128,7 @@ class _Preference:
 
 def _significant(task_input: TaskInput, context: RunContext) -> Iterator[_Preference]:
     networks: dict[str, dict[str, VerifiedFile]] = {}
-    for file in task_input.plain:
+    for file in task_input.plain:  # the candidates are schedules alone
         networks.setdefault(file.architecture.name, {})[file.variant.key] = file
     for name, files in networks.items():
         rows = [row for row in context.accuracies(name) if _of_file(row, files)]

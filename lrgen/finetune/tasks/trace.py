@@ -181,7 +181,7 @@ def _spec_of(row: Row) -> tuple[TraceSpec, int]:
 def requests(task_input: TaskInput, count: int) -> Iterator[tuple[VerifiedFile, tuple[TraceSpec, ...]]]:
     """Yield the traces that ``count`` questions about each schedule need, in the code of randomly chosen networks."""
     schedules: dict[int, list[VerifiedFile]] = {}
-    for file in task_input.plain:
+    for file in task_input.plain:  # a trace is one of the schedule alone
         schedules.setdefault(file.variant.number, []).append(file)
     for number, files in schedules.items():
         needed = math.ceil(count / _QUESTIONS)

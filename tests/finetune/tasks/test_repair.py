@@ -55,9 +55,10 @@ def resnet(catalogue) -> Sequence[VerifiedFile]:
 
 @pytest.fixture(scope="module")
 def files(resnet, catalogue) -> list[VerifiedFile]:
-    """The files of ResNet, also with practices, and one of a network that is trained with Nesterov momentum."""
+    """The files of ResNet, also with practices, one with Nesterov momentum, and one that clips scaled gradients."""
     practices = [corpus.verified(catalogue, variant.number) for variant in catalogue.with_practice]
-    return [*resnet, *practices, corpus.verified(catalogue, 1, "ResNet34")]
+    others = [corpus.verified(catalogue, 1, "ResNet34"), corpus.verified(catalogue, 187, "ComplexNet")]
+    return [*resnet, *practices, *others]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def changed_lines(text: str, other: str) -> int:
 
 
 def test_every_mutation_applies_to_some_file(files):
-    """Each of more than two dozen mutations applies to a file of ResNet, or of a network with Nesterov momentum."""
+    """Each of more than two dozen mutations applies to a file of ResNet, or of one of two other networks."""
     applied = set().union(*(mutations.mutate(file.source) for file in files))
     assert applied == MUTATIONS
     assert len(applied) > 24
