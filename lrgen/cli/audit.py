@@ -108,6 +108,7 @@ def _print_page(audited: "Audit", catalogue: Catalogue) -> None:
     out.print(f"{counted(counts['distinct_curves'], 'distinct curve')} of {counts['with_a_curve']} files that have one")
     out.print(f"{counts['never_change']} never change the learning rate")
     out.print(f"{counts['deviate']} deviate from the name that they carry")
+    out.print(f"{counts['with_practices']} use or name a practice")
     out.print(f"{counts['same_curve']} have the curve of another, {counts['same_code']} its code up to names\n")
     schedules = [(key, catalogue.variant(key).name, str(count)) for key, count in audited.schedules.most_common()]
     _print_table("nearest schedules", ("variant", "name", "files"), schedules, right=(2,))
@@ -120,6 +121,11 @@ def _print_page(audited: "Audit", catalogue: Catalogue) -> None:
         "never change the learning rate",
         ("file", "seen"),
         [(file.name, "; ".join(file.diagnosis.findings)) for file in audited.files if file.constant and file.diagnosis],
+    )
+    _print_table(
+        "practices",
+        ("file", "seen"),
+        [(file.name, sentence) for file in audited.files for sentence in file.practices],
     )
     reasons = Counter(file.reason for file in audited.files if not file.runs)
     first = {file.reason: file.name for file in reversed(audited.files)}

@@ -32,12 +32,13 @@ def print_diagnoses(out: Console, outcomes: Iterable[Outcome]) -> None:
 
 
 def lines_of(diagnosis: Diagnosis) -> Iterator[str]:
-    """Lines on what was seen, and on the nearest schedules."""
+    """Lines on what was seen, on the nearest schedules, and on practices."""
     yield "; ".join(diagnosis.findings)
     for position, schedule in enumerate(diagnosis.nearest):
         if position and (diagnosis.nearest[0].distance <= _SAME or schedule.distance > _CLOSE):
-            return
+            break
         yield nearness(schedule)
+    yield from diagnosis.practices
 
 
 def nearness(schedule: NearestSchedule) -> str:

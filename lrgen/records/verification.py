@@ -221,7 +221,8 @@ class NearestSchedule:
 class Diagnosis:
     """The behaviour of the learning rate of a file without a claim, over some epochs of ``learn``.
 
-    ``unit`` is that of its changes (None: it never changes). ``findings`` are sentences. ``curve`` is a digest of the
+    ``unit`` is that of its changes (None: it never changes). ``findings`` are sentences, and ``practices`` are those on
+    the practices that its code or its text shows, with what to do about them. ``curve`` is a digest of the
     learning rates relative to the highest, and of the unit: files with equal curves have equal digests. ``rates`` are
     those at the start of each epoch.
     """
@@ -234,6 +235,7 @@ class Diagnosis:
     nearest: tuple[NearestSchedule, ...]
     curve: str
     rates: tuple[float, ...] = ()
+    practices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

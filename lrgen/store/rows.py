@@ -237,7 +237,7 @@ def outcome_of(row: Any, candidate: Candidate) -> Outcome:
 def _diagnosis(stored: Mapping[str, Any]) -> Diagnosis:
     nearest = [NearestSchedule(**{**entry, "equivalents": tuple(entry["equivalents"])}) for entry in stored["nearest"]]
     unit = Unit(stored["unit"]) if stored["unit"] else None
-    lists = {name: tuple(stored[name]) for name in ("findings", "rates")}
+    lists = {name: tuple(stored.get(name, ())) for name in ("findings", "rates", "practices")}
     return Diagnosis(**{**stored, **lists, "unit": unit, "nearest": tuple(nearest)})
 
 

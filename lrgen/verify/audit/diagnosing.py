@@ -81,13 +81,13 @@ def diagnosed(nursery: Nursery, place: Place, file: File) -> Diagnosis | str:
     try:
         examination.loaded = examination.load(examination.session)
         if isinstance(maker, Maker):
-            return _of_maker(examination, maker)
+            return _of_maker(examination, maker, file.tree)
         observed = observation.observe(examination)
         if isinstance(observed, str):
             return f"learn raises {observed}"
         if not np.all(np.isfinite(observed.rates)) or np.any(observed.rates < 0):
             return "a learning rate is negative or not finite"
-        return diagnosis.diagnose(observed)
+        return diagnosis.diagnose(observed, file.tree, file.label)
     except (CheckFailure, FileRaised) as failure:
         return printable(str(failure))
     except Ended as end:
@@ -104,7 +104,7 @@ def _examination(
     return Examination(candidate, settings, nursery, place, draw_for(0, candidate.sha256), tree=tree)
 
 
-def _of_maker(examination: Examination, maker: Maker) -> Diagnosis | str:
+def _of_maker(examination: Examination, maker: Maker, tree: ast.Module) -> Diagnosis | str:
     """The diagnosis of a script: its scheduler on a dummy parameter, stepped once an epoch."""
     examination.session.allow(time.monotonic() + _SECONDS, f"{maker.name} takes longer than {_SECONDS:g} s")
     losses, _ = observation.metrics()
@@ -122,4 +122,4 @@ def _of_maker(examination: Examination, maker: Maker) -> Diagnosis | str:
     rates = arrays[0].astype(np.float64)
     if not np.all(np.isfinite(rates)) or np.any(rates < 0):
         return "a learning rate is negative or not finite"
-    return diagnosis.of_steps(rates, maker.name, losses if traced.takes_metric else None)
+    return diagnosis.of_steps(rates, maker.name, losses if traced.takes_metric else None, tree)

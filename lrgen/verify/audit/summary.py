@@ -39,6 +39,11 @@ class Audited:
         return self.diagnosis is not None and self.diagnosis.unit is None and self.diagnosis.updates > 0
 
     @property
+    def practices(self) -> tuple[str, ...]:
+        """Sentences on the practices that it uses or names."""
+        return self.diagnosis.practices if self.diagnosis is not None else ()
+
+    @property
     def curve(self) -> str | None:
         """The digest of its curve."""
         return self.diagnosis.curve if self.diagnosis is not None and self.diagnosis.updates else None
@@ -64,6 +69,7 @@ class Audit:
             "distinct_curves": len(curves),
             "never_change": sum(file.constant for file in self.files),
             "deviate": sum(file.deviates for file in self.files),
+            "with_practices": sum(bool(file.practices) for file in self.files),
             "same_curve": _repeated(self.same_curve),
             "same_code": _repeated(self.same_code),
             "skipped": len(self.skipped),

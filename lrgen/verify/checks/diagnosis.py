@@ -3,16 +3,18 @@
 It says what was seen, whether it is meant or not: nothing here fails a file.
 """
 
+import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lrgen import catalogue
 from lrgen.curves.nearest import Nearest, Observed
 from lrgen.records import Diagnosis, NearestSchedule, Unit
+from lrgen.verify.checks import practice_diagnosis
 from lrgen.verify.checks.observation import BATCHES, EPOCHS, Observation, metrics
 from lrgen.verify.messages import printable
 from lrgen.verify.session import Array, FileRaised
@@ -22,21 +24,44 @@ _SHOWN_GROUPS = 4
 _NEVER = "the learning rate never changes"
 
 
-def diagnose(observation: Observation) -> Diagnosis:
-    """The diagnosis of an observed training, whose learning rates are finite and not negative."""
+def diagnose(observation: Observation, tree: ast.Module | None = None, name: str = "") -> Diagnosis:
+    """The diagnosis of an observed training, whose learning rates are finite and not negative.
+
+    Args:
+        tree: of the file, from which its practices are read; without it there are none.
+        name: of the file, without its suffix.
+    """
     unit = unit_of(observation)
     curve = curve_of(observation, unit)
     highest = float(curve.max()) if len(curve) else 0.0
     relative = curve / highest if highest > 0 else curve
+    near = nearest(observation, relative, unit) if highest > 0 else ()
     return Diagnosis(
         unit=unit,
         epochs=observation.epochs,
         batches=observation.answer.batches,
         updates=observation.updates,
         findings=tuple(printable(finding) for finding in findings(observation, unit)),
-        nearest=nearest(observation, relative, unit) if highest > 0 else (),
+        nearest=near,
         curve=digest_of(relative, unit),
         rates=tuple(float(f"{rate:.6g}") for rate in by_epoch(observation)),
+        practices=() if tree is None else tuple(practices(observation, unit, tree, name, near)),
+    )
+
+
+def practices(
+    observation: Observation, unit: Unit | None, tree: ast.Module, name: str, near: Sequence[NearestSchedule]
+) -> Iterator[str]:
+    """Sentences on the practices that a file uses or names."""
+    updates = observation.updates
+    by_epoch_ended = updates / max(1, int(observation.epoch_of[-1]) + 1) if updates else 0.0
+    return practice_diagnosis.sentences(
+        tree,
+        name,
+        near,
+        unit=unit,
+        batches_per_update=observation.answer.batches / updates if updates else 0.0,
+        steps_per_update=steps_of_epoch(observation) / by_epoch_ended if updates else 0.0,
     )
 
 
@@ -222,26 +247,29 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'es' * (count != 1)}"
 
 
-def of_steps(rates: Array, name: str, losses: Array | None) -> Diagnosis:
+def of_steps(rates: Array, name: str, losses: Array | None, tree: ast.Module | None = None) -> Diagnosis:
     """The diagnosis of a schedule without a network, whose learning rate is known at each step.
 
     Args:
         rates: of consecutive steps.
         name: of the function that makes the schedule.
         losses: that drive it, if it takes a metric.
+        tree: of the script, from which its practices are read.
     """
     highest = float(rates.max())
     relative = rates / highest if highest > 0 else rates
     changes = bool(np.ptp(rates) > _EQUAL * highest)
     given = tuple(map(float, losses[: len(rates) - 1])) if losses is not None else ()
     observed = Observed(relative, Unit.EPOCH, EPOCHS, given, given, losses is not None)
+    near = _catalogue().of(observed) if highest > 0 else ()
     return Diagnosis(
         unit=Unit.EPOCH if changes else None,
         epochs=len(rates),
         batches=0,
         updates=len(rates),
         findings=(f"{printable(name)} was stepped {len(rates)} times", *(() if changes else (_NEVER,))),
-        nearest=_catalogue().of(observed) if highest > 0 else (),
+        nearest=near,
         curve=digest_of(relative, Unit.EPOCH if changes else None),
         rates=tuple(float(f"{rate:.6g}") for rate in rates),
+        practices=() if tree is None else tuple(practice_diagnosis.sentences(tree, "", near)),
     )

@@ -47,7 +47,7 @@ def _diagnose(examination: Examination) -> None:
         return
     if observed.updates and (reason := not_numbers(observed.by_group, observed.positions, observation.BATCHES)):
         raise CheckFailure(reason)
-    examination.diagnosis = diagnosis.diagnose(observed)
+    examination.diagnosis = diagnosis.diagnose(observed, examination.tree, examination.candidate.path.stem)
 
 
 def _run(examination: Examination, batches: int) -> None:

@@ -254,6 +254,7 @@ def test_the_counts_are_those_of_the_files(audited):
         "distinct_curves": 6,
         "never_change": 2,
         "deviate": 2,
+        "with_practices": 0,
         "same_curve": 4,
         "same_code": 2,
         "skipped": 0,
