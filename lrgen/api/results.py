@@ -34,12 +34,12 @@ _BEST = (
 )
 _RUN = (
     *("model_name", "scheduler_type", "variant_name", "dataset", "status", "stage", "reason", "training"),
-    *("accuracy", "seconds", "seed", "device", "source_sha256", "path", "timestamp"),
+    *("accuracy", "seconds", "seed", "device", "source_sha256", "path", "timestamp", "practice"),
 )
 _EPOCH = (
     *("model_name", "scheduler_type", "variant_name", "dataset", "status", "epoch", "lr", "train_loss"),
     *("train_accuracy", "loss", "accuracy", "seconds", "training", "seed", "device", "source_sha256", "path"),
-    "timestamp",
+    *("timestamp", "practice"),
 )
 
 
@@ -69,11 +69,10 @@ def unique_nn(
 
     Returns:
         A frame with a row for the newest run of each (model, schedule), best first. Among files with the same code, and
-        among files of one network with the same learning rates, it has only the best. A file whose newest run did not
-        pass its checks is left out. Columns: model_name,
-        scheduler_type, variant_name, metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path,
-        dataset, task, status, training, seed. Networks that only overfit a small subset are last, since their metrics
-        are not comparable.
+        among files of one network with the same learning rates and the same practice, it has only the best. A file
+        whose newest run did not pass its checks is left out. Columns: model_name, scheduler_type, variant_name,
+        metric_value, epoch, accuracy, loss, hyperparameters, code_hash (sha256), path, dataset, task, status, training,
+        seed. Networks that only overfit a small subset are last, since their metrics are not comparable.
 
     Raises:
         UnknownNameError: if there is no such metric or source.
@@ -94,7 +93,7 @@ def unique_nn(
         rows = lemur_rows(epoch_max, nns, dataset, task, METRICS[metric])
     else:
         with _store(db) as store:
-            rows = store.unique(epoch_max, nns, dataset, task, METRICS[metric])
+            rows = store.unique(epoch_max, nns, dataset, task, METRICS[metric], _practices())
     columns = (
         *("model_name", "scheduler_type", "variant_name", "metric_value", "epoch", "accuracy", "loss"),
         *("hyperparameters", "source_sha256", "path", "dataset", "task", "status", "training", "seed"),
@@ -201,6 +200,7 @@ def get_results(
     schedule: str | int | None = None,
     dataset: str | None = None,
     *,
+    practice: str | None = None,
     epochs: bool = False,
     db: str | None = None,
 ) -> "pd.DataFrame":
@@ -211,17 +211,19 @@ def get_results(
         schedule: return only files with this schedule: its name, its number, ``"A0_001"``, or the ``file-…`` of a
             foreign file.
         dataset: return only runs on this dataset.
+        practice: return only files with this practice, or with one of this kind.
         epochs: return a row for each evaluated epoch of the newest run that has epochs.
         db: database URL; by default that of the configuration.
 
     Returns:
         A frame with the columns model_name, scheduler_type, variant_name, dataset, status, stage, reason, training,
-        accuracy (of the best epoch, in [0, 1]), seconds, seed, device, source_sha256, path, timestamp. With
-        ``epochs``: model_name, scheduler_type, variant_name, dataset, status, epoch, lr, train_loss, train_accuracy,
-        loss, accuracy, seconds, training, seed, device, source_sha256, path, timestamp.
+        accuracy (of the best epoch, in [0, 1]), seconds, seed, device, source_sha256, path, timestamp, practice (None
+        without one). With ``epochs``: model_name, scheduler_type, variant_name, dataset, status, epoch, lr,
+        train_loss, train_accuracy, loss, accuracy, seconds, training, seed, device, source_sha256, path, timestamp,
+        practice.
 
     Raises:
-        UnknownNameError: if there is no such schedule.
+        UnknownNameError: if there is no such schedule or practice.
         StoreError, NoResultError: if the database cannot be read, or there is none.
 
     Example:
@@ -236,11 +238,15 @@ def get_results(
     import pandas as pd
 
     scheduler_type = None if schedule is None else _scheduler_type(schedule)
+    practices = _practices(practice)
     with _store(db) as store:
-        if not epochs:
-            return pd.DataFrame(store.newest_runs(model, scheduler_type, dataset), columns=_RUN)
-        rows = [row for row in store.epochs(model, dataset) if scheduler_type in (None, row["scheduler_type"])]
-    return pd.DataFrame(rows, columns=_EPOCH)
+        rows = store.epochs(model, dataset) if epochs else store.newest_runs(model, scheduler_type, dataset)
+    rows = [row | {"practice": practices.get(row["scheduler_type"])} for row in rows]
+    if epochs:
+        rows = [row for row in rows if scheduler_type in (None, row["scheduler_type"])]
+    if practice is not None:
+        rows = [row for row in rows if row["practice"] is not None]
+    return pd.DataFrame(rows, columns=_EPOCH if epochs else _RUN)
 
 
 def get_best_schedulers(
@@ -447,6 +453,17 @@ def _store(db: str | None) -> Iterator["Store"]:
         yield store
     finally:
         store.close()
+
+
+def _practices(name: str | None = None) -> dict[str, str]:
+    """The practice of each ``scheduler_type`` that has one: this practice, one of this kind, or any.
+
+    Raises:
+        UnknownNameError: if there is no such practice and no such kind.
+    """
+    catalogue = current.catalogue()
+    variants = catalogue.with_practice if name is None else catalogue.of_practice(name)
+    return {variant.key: variant.practice.name for variant in variants if variant.practice is not None}
 
 
 def _scheduler_type(schedule: str | int) -> str:

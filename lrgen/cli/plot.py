@@ -38,7 +38,9 @@ def plot(
     catalogue = catalogues.of(settings)
     from lrgen.report import plots
 
-    chosen = catalogue.schedules if select_all else catalogue.select(variant or (), family or ())
+    selected = catalogue.schedules if select_all else catalogue.select(variant or (), family or ())
+    curves = {chosen.schedule or chosen.number for chosen in selected}  # one with a practice has its schedule's
+    chosen = tuple(schedule for schedule in catalogue.schedules if schedule.number in curves)
     with Progress("plotting", len(chosen)) as progress:
         plots.save(
             catalogue.families,

@@ -10,7 +10,7 @@ import typer
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.options import AsJson, Database, Models
+from lrgen.cli.options import AsJson, Database, Models, Practices
 from lrgen.cli.printing import Progress, counted, print_json
 from lrgen.errors import ConfigError, ScoreError
 
@@ -25,6 +25,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", help="Folder for the page.", metavar="DIR")] = Path("report"),
     model: Models = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Dataset by name; repeatable.", metavar="NAME")] = None,
+    practice: Practices = None,
     scores: Annotated[
         list[Path] | None,
         typer.Option(
@@ -44,8 +45,10 @@ def report(
     Example: lrgen report --scores runs/base --scores runs/tuned
     """
     if scores:
-        if model or dataset or db:
-            raise ConfigError("--scores excludes --model, --dataset and --db: the page has scored runs only")
+        if model or dataset or practice or db:
+            raise ConfigError(
+                "--scores excludes --model, --dataset, --practice and --db: the page has scored runs only"
+            )
         _report_scores(scores, out, as_json)
         return
     settings = config.load({"db": db})
@@ -54,7 +57,7 @@ def report(
     from lrgen.store import Store
 
     catalogue = catalogues.load(settings.templates)
-    gathered = contents.gather(Store(settings.db), catalogue, model or (), dataset or ())
+    gathered = contents.gather(Store(settings.db), catalogue, model or (), dataset or (), practice or ())
     with Progress("plotting", len(gathered.boards)) as progress:
         page = pages.render(gathered, catalogue, progress.advance)
     path = pages.write(page, out)

@@ -1,5 +1,6 @@
 """``lrgen results``: queries of the results database."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from lrgen import catalogue as catalogues
 from lrgen import config
+from lrgen.catalogue import Catalogue
 from lrgen.cli.options import AsCsv, AsJson, Database, Families, Practices, Templates
 from lrgen.cli.printing import console, print_json, print_rows
 from lrgen.errors import ConfigError, NoResultError, UnknownNameError
@@ -15,6 +17,7 @@ from lrgen.report import comparison
 from lrgen.report.comparison import Pool, Standing
 
 METRICS = ("accuracy",)
+_PRACTICE = ("practice",)
 
 results = typer.Typer(no_args_is_help=True, help="Query the results.")
 
@@ -23,22 +26,30 @@ results = typer.Typer(no_args_is_help=True, help="Query the results.")
 def results_best(
     model: Annotated[str | None, typer.Option(help="List only this architecture.", metavar="NAME")] = None,
     dataset: Annotated[str | None, typer.Option(help="Use only runs on this dataset.", metavar="NAME")] = None,
+    practice: Practices = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows.")] = 20,
     db: Database = None,
+    templates: Templates = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """List the best epoch of each file, best first.
 
     Example: lrgen results best --model ResNet --limit 10
+
+    Example: lrgen results best --practice precision
     """
     from lrgen.store import Store
 
-    rows = Store(config.load({"db": db}).db).best(model, dataset, limit)
+    settings = config.load({"db": db, "templates": tuple(templates) if templates else None})
+    catalogue = catalogues.of(settings)
+    keys = [variant.key for variant in catalogue.select((), (), practice)] if practice else None
+    rows = _with_practice(Store(settings.db).best(model, dataset, limit, scheduler_types=keys), catalogue)
     columns = (
         "model_name",
         "scheduler_type",
         "variant_name",
+        *_practice_column(rows),
         "dataset",
         "training",
         "accuracy",
@@ -47,12 +58,27 @@ def results_best(
         "status",
     )
     others = ("hyperparameters", "seed", "device", "source_sha256", "case_seed", "evidence", "path", "timestamp")
-    print_rows(rows, columns, as_json, as_csv, fields=(*columns, *others))
+    print_rows(
+        rows, columns, as_json, as_csv, fields=(*columns, *others, *(() if _practice_column(rows) else _PRACTICE))
+    )
+
+
+def _with_practice(rows: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Rows of files, each with the name of its practice (None: it has none)."""
+    names = {variant.key: variant.practice.name for variant in catalogue.with_practice if variant.practice is not None}
+    return [{**row, "practice": names.get(row["scheduler_type"])} for row in rows]
+
+
+def _practice_column(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The column of the practices; none if no row has one."""
+    return _PRACTICE if any(row["practice"] for row in rows) else ()
 
 
 @results.command("grid")
 def results_grid(db: Database = None, templates: Templates = None, as_json: AsJson = False) -> None:
     """Count the newest outcomes by network and family: files that passed their checks, of all if some did not.
+
+    Files with a practice have a column of their own.
 
     Example: lrgen results grid --db sqlite:///grid.db
     """
@@ -163,16 +189,26 @@ def results_confusion(
 
 
 @results.command("failures")
-def results_failures(db: Database = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+def results_failures(
+    practice: Practices = None,
+    db: Database = None,
+    templates: Templates = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """List the files whose newest verification did not pass, with the reason.
 
     Example: lrgen results failures --json
     """
     from lrgen.store import Store
 
-    rows = Store(config.load({"db": db}).db).failures()
+    settings = config.load({"db": db, "templates": tuple(templates) if templates else None})
+    catalogue = catalogues.of(settings)
+    keys = {variant.key for variant in catalogue.select((), (), practice or ())}
+    rows = _with_practice(Store(settings.db).failures(), catalogue)
+    rows = [row for row in rows if not practice or row["scheduler_type"] in keys]
     columns = ("model_name", "scheduler_type", "status", "stage", "reason")
-    others = ("seconds", "case_seed", "evidence", "path", "timestamp")
+    others = ("practice", "seconds", "case_seed", "evidence", "path", "timestamp")
     fields = ("model_name", "scheduler_type", "variant_name", *columns[2:], *others)
     print_rows(rows, columns, as_json, as_csv, empty="no file failed", fields=fields)
 
@@ -234,7 +270,9 @@ def results_compare(
     present = {run.schedule for run in pool.runs}
     compared = comparison.compare(pool.runs, named or next((key for key in constants if key in present), None))
     names = {row["scheduler_type"]: row["variant_name"] for row in rows}
-    standings = [_standing(entry, names[entry.schedule], compared.baseline) for entry in compared.standings]
+    standings = _with_practice(
+        [_standing(entry, names[entry.schedule], compared.baseline) for entry in compared.standings], catalogue
+    )
     if as_csv:
         print_rows(standings, (), as_json, as_csv)
     elif as_json:
@@ -275,12 +313,14 @@ def _standing(standing: Standing, name: str | None, baseline: str) -> dict[str, 
 
 def _print_comparison(standings: list[dict[str, Any]], confidence: float, pool: Pool) -> None:
     rows = []
+    practices = _practice_column(standings)
     for standing in standings:
         compared = standing["verdict"] != "baseline"
         rows.append(
             {
                 "rank": standing["rank"],
                 "schedule": standing["variant_name"] or standing["scheduler_type"],
+                **({"practice": standing["practice"]} if practices else {}),
                 "runs": standing["runs"],
                 "mean ± sd": f"{standing['mean']:.3f}"
                 + ("" if standing["deviation"] is None else f" ± {standing['deviation']:.3f}"),

@@ -32,7 +32,8 @@ Ranked = tuple[StoredRow, StoredRow]  # a run and its best epoch
 class Entry:
     """A file on a leaderboard: its run, the epochs of the run, and the best of these.
 
-    Files of equal accuracy share a rank. ``recalls`` is empty where the classes are not shown.
+    Files of equal accuracy share a rank. ``recalls`` is empty where the classes are not shown. ``schedule`` is the
+    variant itself, or the one whose schedule a ``variant`` with a practice uses.
     """
 
     rank: int
@@ -41,6 +42,7 @@ class Entry:
     epochs: tuple[StoredRow, ...]
     recalls: tuple[StoredRow, ...] = ()
     variant: Variant | None = None
+    schedule: Variant | None = None
 
 
 @dataclass(frozen=True)
@@ -89,26 +91,37 @@ class Report:
 
     @property
     def variants(self) -> list[Variant]:
-        """The schedules on the leaderboards, in the order of their numbers."""
+        """The schedules on the leaderboards, also those of files with a practice, in the order of their numbers."""
         entries = (entry for board in self.boards for entry in board.entries)
-        by_number = {entry.variant.number: entry.variant for entry in entries if entry.variant}
+        by_number = {entry.schedule.number: entry.schedule for entry in entries if entry.schedule}
         return [by_number[number] for number in sorted(by_number)]
 
 
-def gather(store: Store, catalogue: Catalogue, models: Collection[str] = (), datasets: Collection[str] = ()) -> Report:
-    """Gather the content of the page for some models and datasets, by default for all.
+def gather(
+    store: Store,
+    catalogue: Catalogue,
+    models: Collection[str] = (),
+    datasets: Collection[str] = (),
+    practices: Collection[str] = (),
+) -> Report:
+    """Gather the content of the page for some models, datasets and practices, by default for all.
 
     Raises:
+        UnknownNameError: if there is no such practice and no such kind.
         NoResultError: when the store has no results for them.
     """
+    keys = {variant.key for variant in catalogue.select((), (), practices)}
     best = report_queries.best_epochs(store)  # read before the runs, because a verification may be adding some
     runs = {
         run["id"]: run
         for run in report_queries.runs(store)
-        if (not models or run["model_name"] in models) and (not datasets or run["dataset"] in datasets)
+        if (not models or run["model_name"] in models)
+        and (not datasets or run["dataset"] in datasets)
+        and (not practices or run["scheduler_type"] in keys)
     }
     if not runs:
         selection = [f"model {name}" for name in models] + [f"dataset {name}" for name in datasets]
+        selection += [f"practice {name}" for name in practices]
         suffix = f" of {', '.join(selection)}" if selection else ""
         raise NoResultError(f"there are no results{suffix} in {store.place}: run lrgen verify first")
     best = [row for row in best if row["run_id"] in runs]
@@ -177,10 +190,12 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
     ]
     recalls = _by_run(report_queries.recalls(store, chosen))
     variants = {(variant.number, variant.name): variant for variant in catalogue.variants}
+    schedules = {variant.number: variant for variant in catalogue.schedules}
     shown = []
     for board in boards:
         dataset, overfit, _, model = _board_of(board[0][0])
         accuracies = [best["accuracy"] for _, best in board]
+        named = [variants.get((run["variant"], run["variant_name"])) for run, _ in board[:rows_per_board]]
         entries = tuple(
             Entry(
                 rank=accuracies.index(best["accuracy"]) + 1,
@@ -188,9 +203,10 @@ def _shown(store: Store, catalogue: Catalogue, boards: list[list[Ranked]]) -> tu
                 best=best,
                 epochs=epochs[run["id"]],
                 recalls=recalls.get(run["id"], ()),
-                variant=variants.get((run["variant"], run["variant_name"])),
+                variant=variant,
+                schedule=schedules.get(variant.schedule, variant) if variant and variant.schedule else variant,
             )
-            for run, best in board[:rows_per_board]
+            for (run, best), variant in zip(board[:rows_per_board], named, strict=True)
         )
         training = Training.OVERFIT if overfit else Training.FULL
         measured = [accuracy for accuracy in accuracies if accuracy is not None]

@@ -5,6 +5,7 @@ from typing import Any
 
 from lrgen.records import Status, Variant
 
+PRACTICES = "practices"  # in the place of a family
 _OK = {status.value for status in Status if status.ok}
 
 
@@ -17,12 +18,13 @@ def grid(rows: Iterable[Mapping[str, Any]], variants: Iterable[Variant]) -> list
 
     Returns:
         A row for each network and family with outcomes, sorted: the files that ``passed`` their checks, ``all`` of
-        them, and the ``schedules`` (A0_NNN) that did not pass.
+        them, and the ``schedules`` (A0_NNN) that did not pass. Files with a practice are counted under ``practices``,
+        and not with the family of their schedule.
     """
-    families = {variant.key: variant.family for variant in variants}
+    columns = {variant.key: PRACTICES if variant.practice else variant.family for variant in variants}
     counts: dict[tuple[str, str], dict[str, bool]] = {}
     for row in rows:
-        family = families.get(row["scheduler_type"])
+        family = columns.get(row["scheduler_type"])
         if family is not None:
             files = counts.setdefault((row["model_name"], family), {})
             files[row["scheduler_type"]] = row["status"] in _OK

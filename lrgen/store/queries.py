@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select, true
@@ -81,11 +82,12 @@ class Queries(Database):
         dataset: str | None = None,
         limit: int | None = None,
         task: str | None = None,
+        scheduler_types: Collection[str] | None = None,
     ) -> list[StoredRow]:
         """Return the best epoch of each file's newest run with evaluated epochs, best first.
 
-        A file whose newest run did not pass its checks is left out. Runs that overfit a
-        small subset come after fully trained runs, because their accuracies are not comparable.
+        A file whose newest run did not pass its checks is left out, as is one of none of the ``scheduler_types``. Runs
+        that overfit a small subset come after fully trained runs, because their accuracies are not comparable.
         """
         r = SCHEDULER_RESULTS
         best = self._best_epochs(r.c.accuracy.desc().nulls_last(), self._newest(model, dataset, _of_task(task)))
@@ -99,6 +101,8 @@ class Queries(Database):
             .order_by(r.c.accuracy.desc().nulls_last(), r.c.loss.nulls_last(), r.c.model_name, r.c.scheduler_type)
             .limit(limit)
         )
+        if scheduler_types is not None:
+            query = query.where(r.c.scheduler_type.in_(scheduler_types))
         return self.rows(query)
 
     def unique(
@@ -108,13 +112,15 @@ class Queries(Database):
         dataset: str | None = None,
         task: str | None = None,
         metric: str = "accuracy",
+        practices: Mapping[str, str] = MappingProxyType({}),
     ) -> list[StoredRow]:
         """Return the best epoch up to ``epoch_max`` of each file's newest run, best first.
 
         A file whose newest run did not pass its checks is left out.
 
         ``metric`` is ``accuracy``, ``loss`` or ``f1`` (the mean over the classes). Only the best is returned of runs of
-        the same code, and of runs of one model with the same trace.
+        the same code, and of runs of one model with the same trace. ``practices`` has the practice of each
+        ``scheduler_type`` that has one: files with and without it do not repeat each other.
         """
         r, c = SCHEDULER_RESULTS, CLASS_DATA
         f1 = select(func.avg(c.c.f1_score)).where(c.c.result_id == r.c.id).scalar_subquery()
@@ -143,7 +149,8 @@ class Queries(Database):
         for row in self.rows(query):
             setting = (row["dataset"], row["task"])
             code = (row["source_sha256"] or row["run_id"], *setting)
-            trace = (row["model_name"], row["trace"] or row["run_id"], *setting)
+            practice = practices.get(row["scheduler_type"], "")
+            trace = (row["model_name"], row["trace"] or row["run_id"], practice, *setting)
             name = (row["model_name"], row["scheduler_type"], *setting)
             if seen.isdisjoint({code, trace, name}):
                 unique.append(row)

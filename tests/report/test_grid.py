@@ -30,12 +30,24 @@ def test_outcomes_are_counted_by_network_and_family(catalogue):
     assert cells["ResNet", other.family]["schedules"] == [other.key]
 
 
+def test_files_with_a_practice_have_a_column_of_their_own(catalogue):
+    """A file with a practice is not counted with the family of its schedule."""
+    schedule, practice = catalogue.variant("StepLR_default"), catalogue.variant("bf16_step")
+    rows = [row("ResNet", schedule.key, Status.VERIFIED), row("ResNet", practice.key, Status.FAILED)]
+    cells = {cell["family"]: cell for cell in grid(rows, catalogue.variants)}
+    assert {family: (cell["passed"], cell["all"]) for family, cell in cells.items()} == {
+        "step": (1, 1),
+        "practices": (0, 1),
+    }
+
+
 def test_the_table_fits_100_columns(lrgen, catalogue):
     """With the longest name and every family, no line of the table is cut or wrapped."""
     store = Store("sqlite:///grid.db")
     renderer, settings = Renderer(catalogue), VerifySettings(stage=Stage.SCHEDULE)
     longest = max(catalogue.architectures, key=lambda architecture: len(architecture.name))
     variants = {variant.family: variant for variant in catalogue.schedules}
+    variants["practices"] = catalogue.with_practice[0]
     candidates = [
         candidate_of(Path(f"{variant.key}.py"), renderer.render(longest, variant).text.encode(), longest, variant)
         for variant in variants.values()

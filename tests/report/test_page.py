@@ -98,7 +98,7 @@ def test_a_leaderboard_has_the_rows_of_the_store(root, path, catalogue):
         assert row["Status"] == best["status"]
     second = rows[2]
     family = catalogue.family(catalogue.variant(1).family).title
-    assert (second["Loss"], second["Best epoch"], second["Family"]) == ("0.457", "2 of 3", family)
+    assert (second["Loss"], second["Best epoch"], second["Family, practice"]) == ("0.457", "2 of 3", family)
     assert rows[3]["Loss"] == "–not measured"
 
 

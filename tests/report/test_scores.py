@@ -263,7 +263,7 @@ def test_the_command_counts_the_samples(lrgen, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--scores", "missing"], "missing: has no run.json: not a folder of results of lrgen score"),
-        (["--scores", "missing", "--model", "ResNet"], "--scores excludes --model, --dataset and --db"),
+        (["--scores", "missing", "--model", "ResNet"], "--scores excludes --model, --dataset, --practice and --db"),
     ],
 )
 def test_a_page_that_cannot_be_written_is_one_sentence(lrgen, arguments, message):
