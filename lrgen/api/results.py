@@ -217,10 +217,9 @@ def get_results(
 
     Returns:
         A frame with the columns model_name, scheduler_type, variant_name, dataset, status, stage, reason, training,
-        accuracy (of the best epoch, in [0, 1]), seconds, seed, device, source_sha256, path, timestamp, practice (None
-        without one). With ``epochs``: model_name, scheduler_type, variant_name, dataset, status, epoch, lr,
-        train_loss, train_accuracy, loss, accuracy, seconds, training, seed, device, source_sha256, path, timestamp,
-        practice.
+        accuracy (of the best epoch, in [0, 1]), seconds, seed, device, source_sha256, path, timestamp, practice (NaN
+        without one). With ``epochs``: model_name, scheduler_type, variant_name, dataset, status, epoch, lr, train_loss,
+        train_accuracy, loss, accuracy, seconds, training, seed, device, source_sha256, path, timestamp, practice.
 
     Raises:
         UnknownNameError: if there is no such schedule or practice.

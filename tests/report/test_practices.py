@@ -36,7 +36,8 @@ def test_best_names_the_practice_and_selects_by_it(lrgen, store):
     """The table of the best files has the practice of each, and ``--practice`` keeps a practice or a kind."""
     rows = json.loads(lrgen("results", "best", "--db", DB, "--json")[1])
     assert [row["practice"] for row in rows] == ["bf16", "accumulate_2", None]
-    assert "practice" in lrgen("results", "best", "--db", DB)[1].splitlines()[0]
+    heading, *_ = lrgen("results", "best", "--db", DB)[1].split("A0_178")
+    assert "practice" in heading.split()
     for practice in ("bf16", "precision"):
         rows = json.loads(lrgen("results", "best", "--practice", practice, "--db", DB, "--json")[1])
         assert [row["variant_name"] for row in rows] == ["bf16_step"]
@@ -62,8 +63,9 @@ def test_an_unknown_practice_is_wrong_use(lrgen, store):
 def test_results_of_python_have_the_practice(store):
     """``get_results`` names the practice of each file, and selects by it."""
     results = api.get_results(db=DB)
-    assert dict(zip(results["variant_name"], results["practice"], strict=True)) == {
-        "StepLR_default": None,
+    named = results.dropna(subset="practice")
+    assert set(results["variant_name"]) - set(named["variant_name"]) == {"StepLR_default"}
+    assert dict(zip(named["variant_name"], named["practice"], strict=True)) == {
         "bf16_step": "bf16",
         "accumulate_2_step": "accumulate_2",
         "fp16_step": "fp16",
