@@ -99,9 +99,9 @@ them, and `--practice` selects variants by a practice or by a kind: `lrgen rende
 """
 KINDS = {
     PracticeKind.PRECISION: """
-The schedule check computes the gradients of an update again, in float32 and in 16 bits: those of the file must be the
-latter. It then sends infinite gradients in one batch: weights and optimizer stay as they are, the scale of the loss is
-halved, and a schedule that advances once per batch waits. Gradients are clipped after they are unscaled, and a resumed
+The schedule check computes the gradients of an update again, in float32 and in 16 bits: those of the file must be those
+in 16 bits. It then sends infinite gradients in one batch: weights and optimizer must stay as they are, the scale of the
+loss is halved, and a schedule that advances once per batch does not advance. Gradients are clipped after they are unscaled, and a resumed
 run has the scale of the interrupted one. On a device without the precision, `train_setup` raises a RuntimeError. The
 figure shows the scale in an example: torch's scaler begins at 65,536, halves the scale when gradients overflow, and
 doubles it after 2,000 updates.
@@ -130,12 +130,12 @@ update has as many images.
     PracticeKind.CLIPPING: """
 The schedule check sends gradients far below the limit, near it and far above it, and compares those at each step of the
 optimizer with those of the batch after clipping. Files that clip after the step, before the backward pass, with another
-norm or limit, some parameters alone, or gradients below the limit fail with that reason. It replaces the clipping of a
-network's recipe.
+norm or limit, some parameters alone, or gradients below the limit fail with that reason. The practice replaces the
+clipping of a network's recipe.
 """,
     PracticeKind.EMA: """
-Between two epochs the network has the moving average, so that whoever evaluates or saves it gets that; training goes
-on from the trained weights. The schedule check notes the weights and buffers after each update and computes the
+Between two epochs the network has the averaged weights, which are evaluated and saved; training goes on from the
+trained weights. The schedule check notes the weights and buffers after each update and computes the
 recurrence from them, with the default decay and with a smaller one, also in a run that is resumed: the evaluated
 weights and buffers must be the result. An average that is updated once per epoch or before the optimizer's step, that
 begins with zeros or again in each epoch, or whose decay is swapped or constant from the first update on fails with
@@ -151,7 +151,7 @@ computes for the averaged weights.
 The schedule check computes the targets of the loss from the gradients at the logits, which are softmax minus target,
 and compares them with smoothed labels, for several numbers of classes and values of `label_smoothing`. Labels that are
 not smoothed, smoothed twice, or by another value, and a smoothing that is spread over the other classes alone fail
-with that reason. It replaces the label smoothing of a network's recipe.
+with that reason. The practice replaces the label smoothing of a network's recipe.
 """,
     PracticeKind.MIXUP: """
 The schedule check computes the weight of each image from its pixels and that of its label from the gradients at the
