@@ -4,9 +4,9 @@ The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, stays constant, then decays linearly to zero over the
 last ``decay_fraction`` of training. The schedule advances once per batch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, linearly more up to all after ``full_fraction`` of
-training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it. The number in
+use grows linearly from ``start_fraction`` of the examples to all of them after
+``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate increases along a cosine from ``lr / 25`` to ``lr`` over the f
 ``warmup_fraction`` of training, then decays along a cosine to the initial learning rate
 divided by 10,000. The schedule advances once per batch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, more by the square of the progress, up to all after
-``full_fraction`` of training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it. The number in
+use grows with the square of the progress, from ``start_fraction`` of the examples to
+all of them after ``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate decays to zero as the remaining fraction of training raised to
 ``power``. With the default of 0.5, it decays slowly at first and steeply at the end.
 The schedule advances once per epoch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, and all of them after ``full_fraction`` of training.
-An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it:
+``start_fraction`` of the examples at first, and all of them after ``full_fraction`` of
+training. An example's difficulty is its loss.
 """
 
 import copy

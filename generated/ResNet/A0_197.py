@@ -5,9 +5,9 @@ is the completed fraction of training, slowly at first and steeply at the end. T
 default ``power`` of 0.5 gives a quarter of an ellipse; with a larger ``power`` it
 decays earlier. The schedule advances once per batch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, and all of them after ``full_fraction`` of training.
-An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it:
+``start_fraction`` of the examples at first, and all of them after ``full_fraction`` of
+training. An example's difficulty is its loss.
 """
 
 import copy

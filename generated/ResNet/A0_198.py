@@ -4,9 +4,9 @@ The learning rate decays along a hyperbolic tangent, slowly at first, fastest af
 thirds of training, and slowly again as it approaches ``min_lr_ratio`` times ``lr``. The
 schedule advances once per epoch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, exponentially more up to all after ``full_fraction``
-of training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it. The number in
+use grows exponentially from ``start_fraction`` of the examples to all of them after
+``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate decays as the inverse of a linear function of the step, from `
 ``final_lr_ratio`` times ``lr`` at the end of training. The schedule advances once per
 batch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, exponentially more up to all after ``full_fraction``
-of training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it. The number in
+use grows exponentially from ``start_fraction`` of the examples to all of them after
+``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

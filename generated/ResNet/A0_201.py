@@ -5,9 +5,9 @@ The learning rate increases linearly from 1% of ``lr`` to ``lr`` over the first
 training, then decays exponentially to ``min_lr_ratio`` times ``lr``. The schedule
 advances once per batch.
 
-Each epoch trains on the examples with the lowest losses under the weights before it: at
-first ``start_fraction`` of them, logarithmically more up to all after ``full_fraction``
-of training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the lowest losses before it. The number in
+use grows logarithmically from ``start_fraction`` of the examples to all of them after
+``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

@@ -3,9 +3,9 @@
 The learning rate decays linearly from ``lr`` to ``final_lr_ratio`` times ``lr`` (10% of
 ``lr`` by default) at the end of training. The schedule advances once per batch.
 
-Each epoch trains on the examples with the highest losses under the weights before it:
-at first ``start_fraction`` of them, linearly more up to all after ``full_fraction`` of
-training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the highest losses before it. The number in
+use grows linearly from ``start_fraction`` of the examples to all of them after
+``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

@@ -3,9 +3,9 @@
 The learning rate is multiplied by ``gamma`` after every epoch. The schedule advances
 once per epoch.
 
-Each epoch trains on the examples with the highest losses under the weights before it:
-at first ``start_fraction`` of them, more by the square root of the progress, up to all
-after ``full_fraction`` of training. An example's difficulty is its loss.
+Each epoch trains on the examples that have the highest losses before it. The number in
+use grows with the square root of the progress, from ``start_fraction`` of the examples
+to all of them after ``full_fraction`` of training. An example's difficulty is its loss.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate decays exponentially from ``lr`` to ``final_lr_ratio`` times `
 (1% of ``lr`` by default) at the end of training. It is multiplied by the same factor
 after every epoch. The schedule advances once per epoch.
 
-Each epoch trains on a window of the examples in the order of their losses under the
-weights before it. The window holds ``start_fraction`` of them and slides from the
-easiest to the hardest; after ``full_fraction`` of training all are in use.
+Each epoch trains on a window of the examples in the order of their losses before it.
+The window holds ``start_fraction`` of them and slides from the easiest to the hardest;
+after ``full_fraction`` of training all are in use.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate is ``lr`` times ``min(1, final_lr_ratio * x**-exponent)``, whe
 is the completed fraction of training. A linear warm-up from zero multiplies it over the
 first ``warmup_fraction`` of training. The schedule advances once per batch.
 
-Each epoch trains on a window of the examples in the order of their losses under the
-weights before it. The window holds ``start_fraction`` of them and slides from the
-easiest to the hardest; after ``full_fraction`` of training all are in use.
+Each epoch trains on a window of the examples in the order of their losses before it.
+The window holds ``start_fraction`` of them and slides from the easiest to the hardest;
+after ``full_fraction`` of training all are in use.
 """
 
 import copy

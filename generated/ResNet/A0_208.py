@@ -4,10 +4,10 @@ The learning rate decays linearly from ``lr`` to ``final_lr_ratio`` times ``lr``
 ``lr`` by default) at the end of training, as in Ultralytics YOLO. The schedule advances
 once per epoch.
 
-Each epoch trains on the examples of each class with the lowest losses, as many of one
-class as of another, under the weights before it: at first ``start_fraction`` of them,
-linearly more up to all after ``full_fraction`` of training. An example's difficulty is
-its loss.
+Each epoch trains on the examples of each class that have the lowest losses before it,
+as many of one class as of another. The number in use grows linearly from
+``start_fraction`` of the examples to all of them after ``full_fraction`` of training.
+An example's difficulty is its loss.
 """
 
 import copy

@@ -4,8 +4,8 @@ The learning rate is multiplied by ``gamma`` every ``step_fraction`` of training
 half by default). The schedule advances once per epoch.
 
 Only examples whose loss is below a threshold count in an update. The threshold is
-``start_threshold`` times twice the loss of a uniform guess in the first epoch, and 1 +
-``threshold_growth`` times higher in each one after it.
+``start_threshold`` times twice the loss of a uniform guess in the first epoch, and is
+multiplied by 1 + ``threshold_growth`` after each epoch.
 """
 
 import copy

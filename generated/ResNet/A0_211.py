@@ -5,8 +5,8 @@ The learning rate increases along a cosine from ``lr / 25`` to ``lr`` over the f
 of training. The schedule advances once per batch.
 
 Only examples whose loss is below a threshold count in an update. The threshold is
-``start_threshold`` times twice the loss of a uniform guess in the first epoch, and 1 +
-``threshold_growth`` times higher in each one after it.
+``start_threshold`` times twice the loss of a uniform guess in the first epoch, and is
+multiplied by 1 + ``threshold_growth`` after each epoch.
 """
 
 import copy

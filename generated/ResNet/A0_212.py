@@ -3,10 +3,10 @@
 The learning rate decays along a cosine from ``lr`` to ``min_lr_ratio`` times ``lr``
 (10% of ``lr`` by default). The schedule advances once per epoch.
 
-An example counts in an update by one minus the ratio of its loss to a threshold, and
-not at all above it. The threshold is ``start_threshold`` times twice the loss of a
-uniform guess in the first epoch, and 1 + ``threshold_growth`` times higher in each one
-after it.
+The weight of an example in an update is one minus the ratio of its loss to a threshold,
+and 0 above the threshold. The threshold is ``start_threshold`` times twice the loss of
+a uniform guess in the first epoch, and is multiplied by 1 + ``threshold_growth`` after
+each epoch.
 """
 
 import copy

@@ -4,10 +4,10 @@ The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training and then stays constant. The schedule advances once per
 batch.
 
-An example counts in an update by one minus the ratio of its loss to a threshold, and
-not at all above it. The threshold is ``start_threshold`` times twice the loss of a
-uniform guess in the first epoch, and 1 + ``threshold_growth`` times higher in each one
-after it.
+The weight of an example in an update is one minus the ratio of its loss to a threshold,
+and 0 above the threshold. The threshold is ``start_threshold`` times twice the loss of
+a uniform guess in the first epoch, and is multiplied by 1 + ``threshold_growth`` after
+each epoch.
 """
 
 import copy

@@ -3,9 +3,9 @@
 The learning rate is multiplied by ``gamma`` at 50% and 75% of training. These are the
 milestones of DenseNet on CIFAR. The schedule advances once per epoch.
 
-Each image is mixed with another one of its batch, and its label alike. The weight of
-the image is drawn once per batch from a beta distribution with both parameters at
-``mixup_alpha``.
+Each image is mixed with another one of its batch, and their labels are mixed by the
+same weight. The weight is drawn once per batch from a beta distribution with both
+parameters equal to ``mixup_alpha``.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, then decays to zero along a cosine. The schedule
 advances once per batch.
 
-Each image is mixed with another one of its batch, and its label alike. The weight of
-the image is drawn once per batch from a beta distribution with both parameters at
-``mixup_alpha``.
+Each image is mixed with another one of its batch, and their labels are mixed by the
+same weight. The weight is drawn once per batch from a beta distribution with both
+parameters equal to ``mixup_alpha``.
 """
 
 import copy

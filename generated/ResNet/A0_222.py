@@ -3,9 +3,9 @@
 The learning rate is multiplied by ``gamma`` at 50% and 75% of training. These are the
 milestones of DenseNet on CIFAR. The schedule advances once per epoch.
 
-A box of another image of the batch is pasted into each image, and its label has the
-fraction of the area that the image keeps. The area is drawn once per batch: the part
-outside the box from a beta distribution with both parameters at ``cutmix_alpha``.
+A box of another image of the batch is pasted into each image, and their labels are
+mixed by the area that each has. The fraction outside the box is drawn once per batch
+from a beta distribution with both parameters equal to ``cutmix_alpha``.
 """
 
 import copy

@@ -4,9 +4,9 @@ The learning rate increases linearly from zero to ``lr`` over the first
 ``warmup_fraction`` of training, then decays to zero along a cosine. The schedule
 advances once per batch.
 
-A box of another image of the batch is pasted into each image, and its label has the
-fraction of the area that the image keeps. The area is drawn once per batch: the part
-outside the box from a beta distribution with both parameters at ``cutmix_alpha``.
+A box of another image of the batch is pasted into each image, and their labels are
+mixed by the area that each has. The fraction outside the box is drawn once per batch
+from a beta distribution with both parameters equal to ``cutmix_alpha``.
 """
 
 import copy
