@@ -74,7 +74,7 @@ def called(call: ast.Call) -> str:
 
 
 def receiver(call: ast.Call) -> str:
-    """What a method is called on: ``self.scaler`` for ``self.scaler.step(...)``; empty for a function."""
+    """The object of a method that is called: ``self.scaler`` for ``self.scaler.step(...)``; empty for a function."""
     return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
 
 
