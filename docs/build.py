@@ -101,10 +101,10 @@ KINDS = {
     PracticeKind.PRECISION: """
 The schedule check computes the gradients of an update again, in float32 and in 16 bits: those of the file must be those
 in 16 bits. It then sends infinite gradients in one batch: weights and optimizer must stay as they are, the scale of the
-loss is halved, and a schedule that advances once per batch does not advance. Gradients are clipped after they are unscaled, and a resumed
-run has the scale of the interrupted one. On a device without the precision, `train_setup` raises a RuntimeError. The
-figure shows the scale in an example: torch's scaler begins at 65,536, halves the scale when gradients overflow, and
-doubles it after 2,000 updates.
+loss is halved, and a schedule that advances once per batch does not advance. Gradients are clipped after they are
+unscaled, and a resumed run has the scale of the interrupted one. On a device without the precision, `train_setup`
+raises a RuntimeError. The figure shows the scale in an example: torch's scaler begins at 65,536, halves the scale when
+gradients overflow, and doubles it after 2,000 updates.
 """,
     PracticeKind.CURRICULUM: """
 A paced curriculum computes the loss of every example before each epoch and trains on the first of them in its order,
