@@ -1,9 +1,9 @@
 """Covers: small sets of files that represent the whole grid of architectures and variants.
 
 ``families`` takes the first variant of each family with every architecture. ``pairwise`` covers all pairs of properties
-that can fail together: each architecture meets every family, every unit, a layer-wise schedule and a schedule with an
-optimizer of its own, and each family is met in each of its units. The variants take turns, so with enough architectures
-every variant is covered.
+that can fail together: each architecture meets every family, every unit, a layer-wise schedule, a schedule with an
+optimizer of its own and every kind of practice; each family and each kind is met in each of its units. The variants
+take turns, so with enough architectures every variant is covered.
 """
 
 from collections import Counter
@@ -38,8 +38,13 @@ def cover(
 
 
 def traits(variant: Variant) -> frozenset[str]:
-    """The properties of a variant that every architecture meets at least once."""
-    names = {f"family {variant.family}", f"unit {variant.unit}"}
+    """The properties of a variant that every architecture meets at least once.
+
+    A variant with a practice counts for its kind alone: its schedule is met without a practice.
+    """
+    if variant.practice is not None:
+        return frozenset({_group(variant)})
+    names = {_group(variant), f"unit {variant.unit}"}
     if variant.layerwise:
         names.add("layer-wise")
     if variant.optimizer:
@@ -47,28 +52,33 @@ def traits(variant: Variant) -> frozenset[str]:
     return frozenset(names)
 
 
+def _group(variant: Variant) -> str:
+    """The variants among which one takes its turn."""
+    return f"practice {variant.practice.kind}" if variant.practice else f"family {variant.family}"
+
+
 def _pairwise(catalogue: Catalogue) -> list[tuple[Architecture, Variant]]:
     uses: Counter[int] = Counter()  # architectures per variant
-    unit_uses: Counter[tuple[str, str]] = Counter()  # architectures per family and unit
+    unit_uses: Counter[tuple[str, str]] = Counter()  # architectures per group and unit
     pairs = []
     architectures = sorted(catalogue.architectures, key=lambda architecture: architecture.name)
     for architecture in architectures:
-        missing = frozenset().union(*map(traits, catalogue.schedules))
+        missing = frozenset().union(*map(traits, catalogue.variants))
         while missing:
             best = min(
-                (variant for variant in catalogue.schedules if traits(variant) & missing),
+                (variant for variant in catalogue.variants if traits(variant) & missing),
                 key=lambda variant: (
                     -_gain(traits(variant) & missing),
                     uses[variant.number],
-                    unit_uses[variant.family, variant.unit],
+                    unit_uses[_group(variant), variant.unit],
                     variant.number,
                 ),
             )
             pairs.append((architecture, best))
             uses[best.number] += 1
-            unit_uses[best.family, best.unit] += 1
+            unit_uses[_group(best), best.unit] += 1
             missing -= traits(best)
-    unused = [variant for variant in catalogue.schedules if not uses[variant.number]]
+    unused = [variant for variant in catalogue.variants if not uses[variant.number]]
     pairs += list(zip(architectures, unused, strict=False))  # at most one more per architecture
     return sorted(pairs, key=lambda pair: (pair[0].name, pair[1].number))
 

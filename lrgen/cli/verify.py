@@ -63,8 +63,8 @@ def verify(
         str | None,
         typer.Option(
             "--cover",
-            help="Sample of the grid: pairwise (every architecture with every family, unit and kind of schedule) "
-            "or families (every architecture with one variant of each family).",
+            help="Sample of the grid: pairwise (every architecture with every family, unit, kind of schedule and kind "
+            "of practice) or families (every architecture with one variant of each family).",
             metavar="pairwise|families",
         ),
     ] = None,

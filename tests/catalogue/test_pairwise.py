@@ -7,6 +7,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.catalogue.pairwise import COVERS, cover
+from lrgen.records import PracticeKind
 
 CATALOGUE = catalogues.load()
 
@@ -31,21 +32,44 @@ def test_pairwise_covers_each_architecture_with_every_trait(count):
     """``pairwise`` combines each architecture with every family, unit, a layer-wise schedule and an own optimizer."""
     catalogue = with_architectures(count)
     pairs = cover(catalogue, "pairwise", catalogue.architectures)
-    assert len(pairs) <= 15 * count
+    assert len(pairs) <= (15 + len(PracticeKind)) * count
     for architecture in catalogue.architectures:
-        variants = [variant for other, variant in pairs if other.name == architecture.name]
-        assert len({variant.number for variant in variants}) == len(variants)
+        chosen = [variant for other, variant in pairs if other.name == architecture.name]
+        assert len({variant.number for variant in chosen}) == len(chosen)
+        variants = [variant for variant in chosen if variant.practice is None]
         assert {variant.family for variant in variants} == {family.name for family in catalogue.families}
         assert {variant.unit for variant in variants} == {variant.unit for variant in catalogue.schedules}
         assert any(variant.layerwise for variant in variants)
         assert any(variant.optimizer for variant in variants)
 
 
+@pytest.mark.parametrize("count", [1, 2, 38])
+def test_pairwise_covers_each_architecture_with_every_kind_of_practice(count):
+    """``pairwise`` combines each architecture with one variant of each kind."""
+    catalogue = with_architectures(count)
+    pairs = cover(catalogue, "pairwise", catalogue.architectures)
+    for architecture in catalogue.architectures:
+        kinds = [
+            variant.practice.kind for other, variant in pairs if other.name == architecture.name and variant.practice
+        ]
+        assert sorted(kinds) == sorted(PracticeKind)
+
+
+def test_practices_leave_the_cover_of_the_schedules_as_it_is():
+    """Without practices, each architecture has the same schedules."""
+    catalogue = with_architectures(38)
+    with_practices = cover(catalogue, "pairwise", catalogue.architectures)
+    schedules = replace(catalogue, practices=(), with_practice=())
+    assert cover(schedules, "pairwise", schedules.architectures) == [
+        pair for pair in with_practices if pair[1].practice is None
+    ]
+
+
 def test_pairwise_over_38_architectures_covers_every_variant():
-    """The variants take turns: with 38 architectures each variant is in the cover."""
+    """The variants take turns: with 38 architectures each variant is in the cover, with practices and without."""
     catalogue = with_architectures(38)
     pairs = cover(catalogue, "pairwise", catalogue.architectures)
-    assert {variant.number for _, variant in pairs} == {variant.number for variant in catalogue.schedules}
+    assert {variant.number for _, variant in pairs} == {variant.number for variant in catalogue.variants}
 
 
 @pytest.mark.parametrize("kind", COVERS)
