@@ -135,7 +135,7 @@ bench: setup
 
 # On the machine with the GPU, which has a torch of its own: $(PYTHON) runs it, what it lacks comes from build/wheels.
 bench-gpu:
-	$(PYTHON) -c 'import torch; assert torch.cuda.is_available(), "torch sees no GPU"'
+	@$(PYTHON) -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "make bench-gpu needs a GPU: torch sees none")'
 	$(PYTHON) -m venv --system-site-packages build/gpu
 	build/gpu/bin/python -m pip install --quiet --no-index --find-links build/wheels --no-deps build/wheels/*.whl
 	PYTHONPATH=. build/gpu/bin/python -m benchmarks.gpu

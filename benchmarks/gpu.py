@@ -23,6 +23,7 @@ import torch
 from lrgen import catalogue as catalogues
 from lrgen import data
 from lrgen.catalogue.pairwise import cover
+from lrgen.errors import DeviceError
 from lrgen.records import Candidate, Outcome, VerifySettings
 from lrgen.render import output
 from lrgen.render.output import Pair
@@ -41,13 +42,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=480.0)
     parser.add_argument("--slots", default="1,2,4,8")
     arguments = parser.parse_args()
+    try:
+        device = plan.resolve_device(arguments.device)
+    except DeviceError as error:
+        parser.exit(2, f"error: {error}\n")
     slots = [int(count) for count in arguments.slots.split(",")]
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    print(f"{_name(arguments.device)}, {plan.cores()} cores, {versions}")
+    print(f"{_name(device)}, {plan.cores()} cores, {versions}")
     catalogue = catalogues.load()
-    settings = VerifySettings(device=arguments.device)
+    settings = VerifySettings(device=device)
     # In a process of its own: this one forks, and must not have a CUDA context.
-    subprocess.run([sys.executable, "-m", "benchmarks.precision", "--device", arguments.device], check=False)
+    subprocess.run([sys.executable, "-m", "benchmarks.precision", "--device", device], check=False)
     with tempfile.TemporaryDirectory() as folder:
         resnet = output.pairs([catalogue.architecture("ResNet")], catalogue.schedules[:RESNET_FILES])
         files = verify.from_selection(catalogue, resnet, Path(folder))

@@ -8,14 +8,16 @@ epochs counts. On a GPU, float32 is as torch has it by default, without TF32 in 
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import torch
 
 from lrgen import catalogue as catalogues
+from lrgen.errors import DeviceError
 from lrgen.records import Architecture, PracticeKind, Variant
 from lrgen.render.renderer import Renderer
+from lrgen.verify.plan import resolve_device
 
 MODELS = ("ResNet", "ResNet18", "ConvNeXt", "VisionTransformer")
 _SCHEDULE = "OneCycleLR_default"
@@ -30,17 +32,24 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=30)
     parser.add_argument("--model", action="append")
     arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    catalogue = catalogues.load()
+    try:
+        device = torch.device(resolve_device(arguments.device))
+    except DeviceError as error:
+        parser.exit(2, f"error: {error}\n")
+    table(catalogues.load(), arguments.model or MODELS, device, arguments.batches)
+
+
+def table(catalogue: catalogues.Catalogue, models: Iterable[str], device: torch.device, batches: int) -> None:
+    """Print a row for each network: the images per second in each precision, and how many times those of float32."""
     renderer = Renderer(catalogue)
     variants = dict(_variants(catalogue))
     print(f"  {'images per second':20}{''.join(f'{name:>12}' for name in variants)}")
-    for name in arguments.model or MODELS:
+    for name in models:
         architecture = catalogue.architecture(name)
         pace = {}
         for precision, variant in variants.items():
             text = renderer.render(architecture, variant).text
-            pace[precision] = images_per_second(text, architecture, variant, device, arguments.batches)
+            pace[precision] = images_per_second(text, architecture, variant, device, batches)
         first = pace["float32"]
         cells = "".join(f"{value:12,.0f}" for value in pace.values())
         factors = ", ".join(f"{key} × {value / first:.2f}" for key, value in pace.items() if key != "float32")

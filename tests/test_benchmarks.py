@@ -5,9 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import instrument, nursery
+from benchmarks import gpu, instrument, nursery, precision
+from lrgen import catalogue as catalogues
+from tests.paths import TINY
 
 # A checkout whose command renders a folder, verifies it at once, and fails for the variant 41.
 COMMAND = """
@@ -79,3 +82,27 @@ def test_the_table_of_the_nursery_compares_sessions_with_a_fork(tmp_path, capsys
     out = capsys.readouterr().out
     assert len(re.findall(r"a bare fork .* ms$", out, re.MULTILINE)) == 2
     assert len(re.findall(r"a session .* ms +[+-]\d+\.\d ms$", out, re.MULTILINE)) == 4
+
+
+def test_the_table_of_precisions_compares_16_bits_with_float32(capsys):
+    """Each network has its images per second in float32, bfloat16 and float16, here on a CPU."""
+    precision.table(catalogues.load([TINY]), ["Tiny"], torch.device("cpu"), batches=1)
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["images", "per", "second", "float32", "bf16", "fp16"]
+    name, *pace = row.split()[:4]
+    assert name == "Tiny"
+    single, *others = (float(value.replace(",", "")) for value in pace)
+    factors = [float(factor) for factor in re.findall(r"(?:bf16|fp16) × (\d+\.\d\d)", row)]
+    assert factors == pytest.approx([other / single for other in others], rel=0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("benchmark", [gpu, precision], ids=["gpu", "precision"])
+def test_a_benchmark_without_its_gpu_says_so(monkeypatch, capsys, benchmark):
+    """A GPU that torch does not find ends with one sentence and exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--device", "cuda:99"])
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main()
+    assert ended.value.code == 2
+    out, error = capsys.readouterr()
+    assert not out
+    assert re.fullmatch(r"error: device cuda:99 does not exist: torch finds \d+ CUDA devices?\n", error)

@@ -227,13 +227,16 @@ class Trained(Learned):
 
     ``rows`` is the number of logits of each batch, ``differentiated`` says whether its loss was differentiated,
     ``leaves`` is the number of logits of an image (auxiliary classifiers have their own), and ``single`` says whether
-    the output of the network is a single tensor.
+    the output of the network is a single tensor. ``arrived`` says whether the gradients at the logits are among the
+    arrays, and ``seen`` are the positions of the images of each batch among those of the loader, where they were noted.
     """
 
     rows: Annotated[list[Count], Field(max_length=_MAX_LIST)]
     differentiated: Annotated[list[bool], Field(max_length=_MAX_LIST)]
     leaves: Annotated[int, Field(ge=0, le=20)]
     single: bool
+    arrived: bool = False
+    seen: Annotated[list[Annotated[list[Count], Field(max_length=_MAX_LIST)]], Field(max_length=_MAX_LIST)] = []
 
 
 class Evaluated(Message):

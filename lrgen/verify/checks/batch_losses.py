@@ -5,7 +5,7 @@ process measures, and an output with several leaves of logits (auxiliary classif
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from lrgen.verify import messages
 from lrgen.verify.checks import accumulation, scores
 from lrgen.verify.session import Array
+
+# The losses at the leaves of logits of a batch, by these, the labels, the loss that was differentiated and its number.
+LossesOf = Callable[[Sequence[Array], NDArray[np.int64], float, int], list[float]]
 
 # The relative difference of the loss that is differentiated from the cross-entropy of the logits.
 SAME = 1e-3
@@ -44,8 +47,9 @@ class BatchLosses:
         labels: Sequence[NDArray[np.int64]],
         classes: int,
         smoothing: float,
+        losses_of: LossesOf | None = None,
     ) -> "BatchLosses":
-        """Notes of batches with these labels."""
+        """Notes of batches with these labels; by default the loss of a batch is the mean over its images."""
         sizes = np.array([len(part) for part in labels], dtype=np.int64)
         known = np.array(trained.differentiated[: len(sizes)], dtype=bool)
         values = differentiated[: len(sizes)].astype(np.float64)
@@ -57,10 +61,12 @@ class BatchLosses:
         rows = [np.split(leaf, np.cumsum(sizes)[:-1]) for leaf in logits]
         entropies = np.array(
             [
-                [scores.losses(part, wanted, smoothing).mean() for part, wanted in zip(leaf, labels, strict=True)]
-                for leaf in rows
+                [scores.losses(part, wanted, smoothing).mean() for part in parts]
+                if losses_of is None
+                else losses_of(parts, wanted, float(values[at]), at)
+                for at, (*parts, wanted) in enumerate(zip(*rows, labels, strict=True))
             ]
-        ).T
+        )
         accuracies = np.array(
             [float((part.argmax(axis=1) == wanted).mean()) for part, wanted in zip(rows[0], labels, strict=True)]
         )
@@ -114,6 +120,21 @@ def first_wrong(
         return wrong
     scaled = _wrong_of_one(losses / scale, entropies[:, 0], terms, shares, tolerance)
     return scaled if scaled is None or not terms else wrong
+
+
+def with_slow_term(batches: Sequence[BatchLosses]) -> bool:
+    """Whether all losses have the same kind of term besides, which changes slowly as one of the weights alone does.
+
+    A smaller batch may have it as a larger share. Each of ``batches`` has entropies of one leaf.
+    """
+    differences = np.concatenate(
+        [epoch.values - epoch.entropies[:, 0] for epoch in batches if epoch.entropies is not None]
+    )
+    sizes = np.concatenate([epoch.sizes for epoch in batches])
+    if not np.all(differences > 0):
+        return False
+    changes = [np.abs(np.diff(np.log(term))) for term in (differences, differences * sizes)]
+    return any(bool(np.all(change <= math.log(_TERM))) for change in changes)
 
 
 def _fitted(losses: NDArray[np.float64], entropies: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,6 @@ from lrgen.records import EpochReport, Metric, Stage, Unit, Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import accumulation, practices
 from lrgen.verify.checks.averages import average_of
-from lrgen.verify.checks.batch_losses import LOW_PRECISION, SAME, BatchLosses, first_wrong
 from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.drawn_gradients import DrawnGradients
@@ -29,6 +28,7 @@ from lrgen.verify.checks.reference_optimizer import InvalidSettingError, Unknown
 from lrgen.verify.checks.scores import score
 from lrgen.verify.checks.second_process import NET, Setting, saved_logits
 from lrgen.verify.checks.training_epoch import Epoch
+from lrgen.verify.checks.training_losses import TrainingLosses
 from lrgen.verify.checks.training_plan import TrainingPlan, plan_of, steps_of
 from lrgen.verify.checks.updates import (
     Effects,
@@ -115,7 +115,7 @@ class Training:
         self._check_movement()
         rates = self._check_rates()
         self._check_updates(rates)
-        self._check_losses()
+        self.evidence += self.losses.check(self.epochs, self.gradients.terms)
         accuracy = self.epochs[best].score.accuracy
         self._require(accuracy, f"in the best of {self.plan.epochs} epochs")
         self._check_saved(best)
@@ -131,6 +131,7 @@ class Training:
         self.setting.give_data(self.session)
         self.setting.build(self.session)
         self.set_up = self.setting.set_up(self.session)
+        self.losses = TrainingLosses(self.setting, self.set_up.criterion)
         self.parameters = self.set_up.parameters  # train_setup may add some
         self.weights = sum(parameter.count for parameter in self.parameters)
         if self.examination.settings.compile:
@@ -176,33 +177,25 @@ class Training:
             autocast=self.examination.settings.autocast,
             keep=self.gradients.batch(number - 1),
             by_forward=self.other_examples,
+            arrived=self.losses.mixing is not None,
         )
         notes = Notes.of(trained, arrays, self.sampling, gradients=True)
         evaluation = self.setting.evaluation(
             self.session, self.sampling, norms="held-out" if self.plan.budget else None
         )
         notes = notes.evaluated(evaluation.weights, evaluation.digest)
-        labels = np.split(self.data.labels[order], range(self.plan.batch_size, len(order), self.plan.batch_size))
-        criterion = self.set_up.criterion
-        logits = [] if self.other_examples else arrays[4:]  # with labels that are not known here
-        batches = BatchLosses.of(trained, arrays[3], logits, labels, self.data.classes, criterion.label_smoothing)
-        if self.every > 1:
-            batches = batches.unscaled(self.every, self._loss_tolerance)
+        batches = self.losses.of_epoch(number, trained, arrays[3:], self.data.labels[order])
         return Epoch(
             order,
             seeds,
             notes,
             batches,
-            criterion.cross_entropy and batches.same(self._loss_tolerance),
+            self.set_up.criterion.cross_entropy and batches.same(self.losses.tolerance),
             evaluation.logits,
             score(evaluation.logits, self.data.held_out_labels),
             time.perf_counter() - started,
             trained.result,
         )
-
-    @property
-    def _loss_tolerance(self) -> float:
-        return SAME if self.setting.exact else LOW_PRECISION
 
     def _require_finite(self, number: int, epoch: Epoch) -> None:
         wrong = np.flatnonzero(~np.isfinite(epoch.batches.values))
@@ -341,35 +334,6 @@ class Training:
         self._report()
         self._require(saved.accuracy, "with the saved state in another process")
         self._require(score(logits.alone, labels).accuracy, "with the parameters of the saved state alone")
-
-    def _check_losses(self) -> None:
-        """Compare the loss of each update with the criterion of its logits."""
-        if self.variant is None or not self.set_up.criterion.cross_entropy:
-            return
-        if self.other_examples:
-            self.evidence.append("the losses of training were not compared: they are those of the examples in use")
-            return
-        if self.variant is not None and self.variant.mixes_labels:
-            self.evidence.append("the losses of training were not compared: the weights of mixed labels are drawn")
-            return
-        batches = [epoch.batches for epoch in self.epochs]
-        leaves = {None if epoch.entropies is None else epoch.entropies.shape[1] for epoch in batches}
-        if self.every > 1 and self.gradients.terms:
-            self.evidence.append(
-                "the losses of training were not compared: they are scaled, with terms of weights alone"
-            )
-            return
-        if None in leaves or len(leaves) > 1:
-            self.evidence.append("the losses of training were not compared: its logits are not those of forward")
-            return
-        wrong = first_wrong(batches, self.gradients.terms, self.plan.batch_size, self._loss_tolerance)
-        if wrong is not None:
-            update, loss, expected = wrong
-            place = Place(update // self.batches, self.batches, "training")(update % self.batches)
-            raise CheckFailure(
-                f"the loss {place} is {loss:.6g}, expected {expected:.6g}: that of the criterion for the "
-                "logits and the labels"
-            )
 
     def _check_modes(self) -> None:
         """Require that evaluation mode leaves other weights as they are, which the file has not seen."""

@@ -55,12 +55,20 @@ def watched(loader: Any, asked: Callable[[int], None], ended: Callable[[], None]
 class TrainingLoader:
     """A loader in memory (``batches``) over the training images of a run, in a given order.
 
-    ``asked`` is called before each batch and returns its seed, which determines its augmentation.
+    ``asked`` is called before each batch and returns its seed, which determines its augmentation; ``given`` gets the
+    images of each batch.
     """
 
-    def __init__(self, batches: Batches, order: Tensor, asked: Callable[[int], int], ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        order: Tensor,
+        asked: Callable[[int], int],
+        ended: Callable[[], None],
+        given: Callable[[Tensor], None] | None = None,
+    ) -> None:
         self._batches, self._order = batches, torch.split(order, batches.batch_size)
-        self._asked, self._ended = asked, ended
+        self._asked, self._ended, self._given = asked, ended, given
         self.batch_size = batches.batch_size
 
     def __len__(self) -> int:
@@ -69,7 +77,10 @@ class TrainingLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for index, indices in enumerate(self._order):
             seed = self._asked(index)
-            yield self._batches.batch(indices, torch.Generator().manual_seed(seed))
+            images, labels = self._batches.batch(indices, torch.Generator().manual_seed(seed))
+            if self._given is not None:
+                self._given(images)
+            yield images, labels
         self._ended()
 
 

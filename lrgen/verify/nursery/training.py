@@ -11,7 +11,7 @@ from beside.batches import Batches, Scale
 from torch import Tensor
 
 from .batch_notes import BatchNotes
-from .examples import forward_passes
+from .examples import GivenImages, forward_passes
 from .generators import seed_all
 from .gradients import Gradients
 from .learning import Learning
@@ -59,6 +59,7 @@ class Training(Learning, Gradients):
         stop: bool = False,
         silent: bool = False,
         by_forward: bool = False,
+        arrived: bool = False,
     ) -> Answer:
         """Call ``learn`` on the training images.
 
@@ -68,12 +69,16 @@ class Training(Learning, Gradients):
             keep: the batch before which the state of the network is kept, as ``batch``.
             stop: end before the first step of the optimizer is made.
             silent: the network has a stand-in, which sends gradients of zero.
-            by_forward: a batch begins with a forward pass that records gradients, and not with one of the loader.
+            by_forward: a batch begins with a forward pass that records gradients, and not with one of the loader;
+                the positions of its images among those of the loader are noted.
+            arrived: note the gradients that arrive at the logits.
         """
         assert self.training is not None
         built, stand_in = self.nets[net], self.stand_ins.get(net)
         watched = Watch(built, arrays[0], arrays[1], True, set(), stop)
-        noted = BatchNotes(built)
+        noted = BatchNotes(built, arrived)
+        given = GivenImages()
+        seen: list[list[int]] = []
         if stand_in is not None:
             stand_in.silent = silent
 
@@ -95,16 +100,21 @@ class Training(Learning, Gradients):
             if not by_forward:
                 watched.at_end()
 
-        train_data = TrainingLoader(self.training, torch.from_numpy(arrays[2]), asked, ended)
+        def seen_by_forward(index: int, images: Tensor) -> None:
+            seen.append(given.positions(images))
+            begun(index)
+
+        order = torch.from_numpy(arrays[2])
+        train_data = TrainingLoader(self.training, order, asked, ended, given.add if by_forward else None)
         result = None
-        forward = forward_passes(built, lambda index, _: begun(index)) if by_forward else contextlib.nullcontext()
+        forward = forward_passes(built, seen_by_forward) if by_forward else contextlib.nullcontext()
         with self.precision(autocast), noted, forward, contextlib.suppress(Stopped):
             result = self.call_learn(built, train_data, watched)
         values, sent = self.learned(result, watched, None)
         if stand_in is not None:
             stand_in.forget()
         of_batches, batch_arrays = noted.taken()
-        return {**values, **of_batches}, [*sent, *batch_arrays]
+        return {**values, **of_batches, "seen": seen}, [*sent, *batch_arrays]
 
     def do_logits(
         self,

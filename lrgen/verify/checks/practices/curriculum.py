@@ -49,6 +49,8 @@ def check(examination: Examination) -> None:
     with examination.fresh() as checked.second:
         checked.run()
     examination.evidence += checked.evidence
+    if checked.terms:
+        examination.evidence.append("terms of the loss that depend on the weights were measured in another process")
 
 
 class _Paced(Curriculum):
@@ -78,13 +80,14 @@ class _Paced(Curriculum):
             "the examples of each epoch are those of the pacing function, in the order of their losses"
         )
         if self.without:
-            self.evidence.append("gradients were not computed again: the output of the network has several tensors")
+            self.evidence.append("gradients were not computed again: the output of the network is no logits")
 
     def _follow(self, case: Case) -> None:
         in_use = InUse.of(self.practice, case.prm, case.epochs, case.count, case.sizes[0])
         updates = in_use.updates
         horizon = sum(updates) if self.variant.unit is Unit.BATCH else case.epochs
         run = self.begin(self.examination.session, _NET, case)
+        run.horizon = horizon
         self.begin(self.second, AGAIN, case)
         quarters = {round(quarter * case.epochs / 4) for quarter in (1, 2, 3)}
         for number, size in enumerate(in_use.sizes):
@@ -97,7 +100,7 @@ class _Paced(Curriculum):
                 raise CheckFailure(f"learn has no forward pass for update {drawn + 1} {self.place(run, epoch)}")
             self.compare_gradient(run, epoch, drawn, epoch.states[0], None)
             if case.resumed and number in quarters:
-                self.resume(run, epoch, horizon)
+                self.resume(run, epoch)
 
     def _require_choice(self, run: FollowedRun, epoch: LearnedEpoch, in_use: InUse) -> None:
         """Require the examples of an epoch to be those of its order; equal losses may take each other's place."""
@@ -158,7 +161,7 @@ class _SelfPaced(Curriculum):
         self._follow(Case(1, [6, 6], {"start_threshold": _LOW}, False, BASE_LR))
         self._follow(Case(2, [6, 6], {"start_threshold": _PLAIN}, False, BASE_LR))
         if self.without:
-            self.evidence.append("gradients were not computed again: the output of the network has several tensors")
+            self.evidence.append("gradients were not computed again: the output of the network is no logits")
         elif not shown:
             raise CheckFailure("no update shows the weights of its examples")
         else:
@@ -169,6 +172,7 @@ class _SelfPaced(Curriculum):
         updates = [len(case.sizes)] * case.epochs
         horizon = sum(updates) if self.variant.unit is Unit.BATCH else case.epochs
         run = self.begin(self.examination.session, _NET, case)
+        run.horizon = horizon
         self.begin(self.second, AGAIN, case)
         prm = {**self.practice.defaults, **case.prm}
         start = prm["start_threshold"] * 2.0 * float(np.log(CLASSES))
@@ -181,5 +185,5 @@ class _SelfPaced(Curriculum):
             for update, state in enumerate(epoch.states):
                 shown += self.compare_gradient(run, epoch, update, state, float(threshold))
             if case.resumed and number == case.epochs // 2:
-                self.resume(run, epoch, horizon)
+                self.resume(run, epoch)
         return shown

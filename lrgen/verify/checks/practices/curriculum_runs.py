@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from lrgen.verify.session import Array, FileRaised, Session
 
 CLASSES = 10
 AGAIN = "again"  # the network of the other process
+_SILENT = "silent"  # another one there, with a stand-in
+_LEAVES = 20  # of logits, at most
 SAME_LOSS = 1e-4  # of a loss in two processes, relative to one plus itself
 _SAMPLES = 512  # weights, at least one of each parameter
 _SAME_GRADIENT = 1e-4  # of a gradient in two processes, relative to its norm
@@ -60,6 +63,7 @@ class FollowedRun:
     depths: list[int]
     images: Array
     labels: NDArray[np.int64]
+    horizon: int = 0
     rates: list[list[float]] = field(default_factory=list)
 
 
@@ -87,7 +91,8 @@ class Curriculum:
 
     def __post_init__(self) -> None:
         self.second: Session = self.examination.session
-        self.compared = self.without = 0
+        self.compared = self.without = self.terms = 0
+        self.factors: Array | None = None  # of the losses at the leaves of logits, beside the first one
         self.limits: list[float] = []  # norms of clipped gradients
 
     @cached_property
@@ -149,18 +154,25 @@ class Curriculum:
             _, [before] = run.session.call("save", messages.Saved, body=_BODY, net=run.net)
         seeds = [self.source.getrandbits(60) for _ in range(updates + 1)]
         shuffle = None if run.case.as_list else self.source.getrandbits(60)
-        learned, arrays = self._learn(run, seeds, shuffle, whole)
+        arrays = [run.images, run.labels, *run.sampling.arrays]
+        learned, arrays = self._learn(run, seeds, shuffle, whole, arrays)
         notes = Notes.of(learned, arrays, run.sampling, gradients=True)
         return LearnedEpoch(number, seeds, shuffle, notes, learned.seen, arrays[3:], before)
 
     def _learn(
-        self, run: FollowedRun, seeds: list[int], shuffle: int | None, whole: list[int]
+        self,
+        run: FollowedRun,
+        seeds: list[int],
+        shuffle: int | None,
+        whole: list[int],
+        arrays: list[Array],
+        **arguments: Any,
     ) -> tuple[messages.LearnedExamples, list[Array]]:
         with raising("learn"):
             return run.session.call(
                 "learn_examples",
                 messages.LearnedExamples,
-                [run.images, run.labels, *run.sampling.arrays],
+                arrays,
                 body=_BODY,
                 net=run.net,
                 sizes=run.case.sizes,
@@ -168,6 +180,7 @@ class Curriculum:
                 shuffle=shuffle,
                 as_list=run.case.as_list,
                 whole=whole,
+                **arguments,
             )
 
     def place(self, run: FollowedRun, epoch: LearnedEpoch) -> str:
@@ -227,34 +240,51 @@ class Curriculum:
         """
         seen = epoch.seen[update]
         images, labels, seed = run.images[seen], run.labels[seen], epoch.seeds[(update + 1) % len(epoch.seeds)]
-        weights = np.ones(len(seen), dtype=np.float32)
-        plain = self._gradient(run, state, images, labels, weights, seed)
-        if plain is None:
+        plain: list[Array] = []
+        wanted: list[Array] = []
+        norm = 0.0
+        for leaf in range(_LEAVES):
+            weights = np.ones(len(seen), dtype=np.float32)
+            computed = self._gradient(run, state, images, labels, weights, seed, leaf)
+            if computed is None:
+                break
+            plain.append(computed[0])
+            if threshold is not None:
+                losses = computed[2]
+                if np.min(np.abs(losses - threshold)) < SAME_LOSS * (1 + threshold):
+                    return False  # rounding errors decide whether the example counts
+                kind = pacing.hard_weights if self.practice.constants["weights"] == "hard" else pacing.soft_weights
+                weights = kind(losses, threshold).astype(np.float32)
+                computed = self._gradient(run, state, images, labels, weights, seed, leaf)
+                assert computed is not None
+            wanted.append(computed[0])
+            norm = norm or computed[1]
+        if not wanted:
             self.without += 1
             return False
-        wanted, norm, losses = plain
-        if threshold is not None:
-            kind = pacing.hard_weights if self.practice.constants["weights"] == "hard" else pacing.soft_weights
-            if np.min(np.abs(losses - threshold)) < SAME_LOSS * (1 + threshold):
-                return False  # rounding errors decide whether the example counts
-            weights = kind(losses, threshold).astype(np.float32)
-            weighted = self._gradient(run, state, images, labels, weights, seed)
-            assert weighted is not None
-            wanted, norm = weighted[:2]
-        self._require_gradient(run, epoch, update, wanted, norm)
+        self._require_gradient(run, epoch, update, wanted, norm, state)
         self.compared += 1
-        return bool(np.linalg.norm(wanted - plain[0]) > _DIFFERENT * np.linalg.norm(plain[0]))
+        return bool(np.linalg.norm(wanted[0] - plain[0]) > _DIFFERENT * np.linalg.norm(plain[0]))
 
     def _gradient(
-        self, run: FollowedRun, state: Array, images: Array, labels: Array, weights: Array, seed: int
+        self, run: FollowedRun, state: Array, images: Array, labels: Array, weights: Array, seed: int, leaf: int
     ) -> tuple[Array, float, NDArray[np.float64]] | None:
-        """The sampled gradient, its norm and the losses in the other process; None if the output is several tensors."""
+        """The sampled gradient of the loss at a leaf of logits, its norm and the losses of the examples there.
+
+        They are those of the other process; None if there is no such leaf.
+        """
         with raising("loading the weights of a run"):
             self.second.call("load_weights", messages.Nothing, [state], net=AGAIN)
         arrays = [images, labels, weights, *run.sampling.arrays]
         with raising("forward"):
             answer, sent = self.second.call(
-                "weighted_gradient", messages.WeightedGradient, arrays, net=AGAIN, seed=seed, smoothing=run.smoothing
+                "weighted_gradient",
+                messages.WeightedGradient,
+                arrays,
+                net=AGAIN,
+                seed=seed,
+                smoothing=run.smoothing,
+                leaf=leaf,
             )
         if not sent:
             return None
@@ -262,10 +292,21 @@ class Curriculum:
             raise CheckFailure("the gradients of a batch are not those of the sampled weights")
         return sent[0].astype(np.float64), answer.norm, sent[1].astype(np.float64)
 
-    def _require_gradient(self, run: FollowedRun, epoch: LearnedEpoch, update: int, wanted: Array, norm: float) -> None:
-        """Require the gradient of an update, or this one clipped to one limit by its norm."""
+    def _require_gradient(
+        self, run: FollowedRun, epoch: LearnedEpoch, update: int, parts: list[Array], norm: float, state: Array
+    ) -> None:
+        """Require the gradient of an update, or this one clipped to one limit by its norm.
+
+        With several leaves of logits it is a sum, with one factor for each in all updates. The loss may have a term of
+        the weights alone.
+        """
         noted = epoch.notes.gradients[update].astype(np.float64)
         length = epoch.notes.steps[update].norm or 0.0
+        wanted = parts[0]
+        if len(parts) > 1:
+            own = self._factor_of_first(noted, parts)
+            wanted = np.stack(parts, axis=1) @ (self.factors if self.factors is not None else np.ones(len(parts)))
+            norm = length / own if 0 < own < 1 - _SAME_GRADIENT else length
         scale = float(np.linalg.norm(wanted))
         if np.linalg.norm(noted - wanted) <= _SAME_GRADIENT * scale + 1e-12:
             return
@@ -274,20 +315,52 @@ class Curriculum:
             self.limits.append(length)
             if max(self.limits) - min(self.limits) <= _SAME_GRADIENT * max(self.limits):
                 return
+        if len(parts) == 1:
+            try:
+                with_term = wanted + self._term(run, epoch, update, state)
+            except CheckFailure:  # a file that raises there says less of its fault
+                with_term = wanted
+            if np.linalg.norm(noted - with_term) <= _SAME_GRADIENT * float(np.linalg.norm(with_term)):
+                self.terms += 1
+                return
         raise CheckFailure(
             f"the gradient of update {update + 1} {self.place(run, epoch)} is not that of its examples "
             f"({self.practice.name}): its norm is {length:.6g}, expected {norm:.6g}"
         )
 
-    def resume(self, run: FollowedRun, epoch: LearnedEpoch, horizon: int) -> None:
+    def _factor_of_first(self, noted: Array, parts: list[Array]) -> float:
+        """The factor of the first leaf in a sum; those of the others beside it are kept from the first update on."""
+        factors, *_ = np.linalg.lstsq(np.stack(parts, axis=1), noted, rcond=None)
+        if self.factors is None and factors[0] > 0:
+            self.factors = factors / factors[0]
+        return float(factors[0])
+
+    def _term(self, run: FollowedRun, epoch: LearnedEpoch, update: int, state: Array) -> Array:
+        """The sampled gradient of a term of the loss that depends on the weights alone; zeros if there is none.
+
+        It is what ``learn`` differentiates at the same weights for other images, while the output has a gradient of
+        zero, in the other process.
+        """
+        silent = self.begin(self.second, _SILENT, run.case, epoch.before, run.horizon)
+        with raising("forward"):
+            self.second.call("stand_in", messages.StoodIn, [silent.images[:2]], net=_SILENT)
+        arrays = [silent.images, silent.labels, *run.sampling.arrays, state]
+        learned, sent = self._learn(silent, epoch.seeds, epoch.shuffle, [], arrays, given=[update], silent=True)
+        self.second.call("forget", messages.Nothing, net=_SILENT)
+        notes = Notes.of(learned, sent, run.sampling, gradients=True)
+        if notes.updates <= update:
+            return np.zeros(run.sampling.count)
+        return notes.gradients[update].astype(np.float64)
+
+    def resume(self, run: FollowedRun, epoch: LearnedEpoch) -> None:
         """Repeat an epoch in the other process, from the states before it.
 
         Raises:
             CheckFailure: if it trains on other examples, or by other gradients: they may have other weights.
         """
-        resumed = self.begin(self.second, "resumed", run.case, epoch.before, horizon)
-        resumed.images, resumed.labels, resumed.sampling = run.images, run.labels, run.sampling
-        learned, arrays = self._learn(resumed, epoch.seeds, epoch.shuffle, [])
+        resumed = self.begin(self.second, "resumed", run.case, epoch.before, run.horizon)
+        shown = [run.images, run.labels, *run.sampling.arrays]
+        learned, arrays = self._learn(resumed, epoch.seeds, epoch.shuffle, [], shown)
         if learned.seen != epoch.seen:
             raise CheckFailure(f"a resumed run trains on other examples {self.place(run, epoch)}")
         gradients = epoch.notes.gradients, Notes.of(learned, arrays, run.sampling, gradients=True).gradients

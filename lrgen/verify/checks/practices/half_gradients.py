@@ -3,14 +3,14 @@
 Another process computes them again, in float32 and in the dtype of the practice: they must be those of the latter.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from lrgen.verify import messages
-from lrgen.verify.checks.cases import Run
-from lrgen.verify.checks.examination import build, raising, random_batches
+from lrgen.verify.checks.examination import random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_again import prm_of_run
-from lrgen.verify.checks.notes import Notes, Sampling
+from lrgen.verify.checks.notes import Notes
+from lrgen.verify.checks.practices.half_again import Again, Computed, Sum
 from lrgen.verify.checks.practices.half_runs import HalfRuns
 from lrgen.verify.session import Array, Session
 
@@ -42,58 +42,33 @@ def check(runs: HalfRuns, second: Session) -> None:
     if learned.saved != [0]:
         raise CheckFailure("learn does not ask for batch 1 of 1")
     observed = notes.gradients[0].astype(np.float64)
-    single, loss_single = _again(runs, second, run, trained.sampling, arrays[3], seed, images, labels, False)
-    half, loss_half = _again(runs, second, run, trained.sampling, arrays[3], seed, images, labels, runs.dtype)
-    between = float(np.linalg.norm(half - single))
-    if not between > 1e-6 * float(np.linalg.norm(single)):
-        raise CheckFailure(f"forward computes in {runs.dtype} outside learn as well, or never")
-    if not _apart(observed, half) <= _SAME * between:
+    again = Again(second, run, trained.sampling, arrays[3], seed, images, labels, _SCALE if runs.scaled else 1.0)
+    single, half = again.computed(False), again.computed(runs.dtype)
+    terms: list[Array] = []
+    if not _is_near(observed, half, single, terms, runs.dtype):
+        terms = [term for term in [again.term(runs.source)] if term.any()]
+    if not _is_near(observed, half, single, terms, runs.dtype):
         other = _OTHER[runs.dtype]
-        others, _ = _again(runs, second, run, trained.sampling, arrays[3], seed, images, labels, other)
-        near = {"float32": _apart(observed, single), other: _apart(observed, others)}
+        others = again.computed(other)
+        of_other = Sum.of(observed, [*others.gradients, *terms])
+        near = {"float32": Sum.of(observed, [*single.gradients, *terms]).distance, other: of_other.distance}
         nearest = min(near, key=lambda name: near[name])
-        if near[nearest] <= _SAME * float(np.linalg.norm(others - single)):
+        if near[nearest] <= _SAME * of_other.between(others, single):
             raise CheckFailure(f"learn computes in {nearest}, expected autocast to {runs.dtype}")
         raise CheckFailure(f"the gradients of an update are neither those of {runs.dtype} nor those of float32")
-    if not abs(loss_half - loss_single) <= _SAME_LOSS * max(abs(loss_single), 1.0):
-        raise CheckFailure(f"the loss in {runs.dtype} is {loss_half:.6g}, in float32 {loss_single:.6g}")
+    for loss_half, loss_single in zip(half.losses, single.losses, strict=True):
+        if not abs(loss_half - loss_single) <= _SAME_LOSS * max(abs(loss_single), 1.0):
+            raise CheckFailure(f"the loss in {runs.dtype} is {loss_half:.6g}, in float32 {loss_single:.6g}")
 
 
-def _again(
-    runs: HalfRuns,
-    session: Session,
-    run: Run,
-    sampling: Sampling,
-    state: Array,
-    seed: int,
-    images: Array,
-    labels: Array,
-    autocast: str | bool,
-) -> tuple[Array, float]:
-    """The sampled gradients of the criterion and the loss, in another process."""
-    build(session, "again", prm_of_run(run), batch=run.batch_size)
-    with raising("train_setup"):
-        session.call("set_up", messages.SetUp, net="again")
-    with raising("loading the weights of a run"):
-        session.call("load_weights", messages.Nothing, [state], net="again")
-    arrays = [images, labels, *sampling.arrays]
-    with raising("forward"):
-        answer, sent = session.call(
-            "gradient",
-            messages.Gradient,
-            arrays,
-            net="again",
-            seeds=[seed],
-            autocast=autocast,
-            scale=_SCALE if runs.scaled else 1.0,
-        )
-    if not sent or sent[0].shape != (sampling.count,):
-        raise CheckFailure("the gradients of a batch are not those of the sampled weights")
-    return sent[0].astype(np.float64), answer.loss
+def _is_near(observed: Array, half: Computed, single: Computed, terms: Sequence[Array], dtype: str) -> bool:
+    """Whether observed gradients are those of the precision, with these terms.
 
-
-def _apart(observed: Array, computed: Array) -> float:
-    """The distance of observed gradients from computed ones, which may have been clipped to another norm."""
-    factor = float(observed @ computed) / max(float(computed @ computed), 1e-300)
-    distance = float(np.linalg.norm(observed - factor * computed))
-    return distance / factor if factor > 0 else float("inf")
+    Raises:
+        CheckFailure: if they are those of float32 as well.
+    """
+    of_half = Sum.of(observed, [*half.gradients, *terms])
+    between = of_half.between(half, single)
+    if not between > 1e-6 * float(np.linalg.norm(single.gradients[0])):
+        raise CheckFailure(f"forward computes in {dtype} outside learn as well, or never")
+    return of_half.distance <= _SAME * between

@@ -48,15 +48,40 @@ def check(examination: Examination) -> None:
     for alpha in (None, 0.3 + 0.4 * draw.random()):
         prm = {} if alpha is None else {parameter.name: alpha}
         weights = _weights(examination, draw, practice, prm)
-        value = parameter.default if alpha is None else alpha
-        distance = _distance(weights, _expected(practice, value, draw))
-        if distance > _CRITICAL / np.sqrt(len(weights)):
-            raise CheckFailure(
-                f"the weights of the mixed images are not drawn by {parameter.name}={value:.3g}: their mean is "
-                f"{weights.mean():.3g} and their standard deviation {weights.std():.3g} in {len(weights)} batches"
-            )
+        require_distribution(practice, weights, draw, alpha)
     _require_kept(examination, draw, practice)
     examination.evidence.append(f"the weights of images and labels were compared in {2 * _BATCHES} batches")
+
+
+def require_distribution(
+    practice: Practice,
+    weights: Array,
+    draw: Source,
+    alpha: float | None = None,
+    *,
+    pixels: int = 32,
+    size: int = _SIZE,
+    where: str = "the mixed images",
+) -> None:
+    """Require weights to have the distribution of a practice, for an ``alpha`` or the default.
+
+    Args:
+        draw: of weights to compare with.
+        pixels: of a side of the images.
+        size: the images of a batch.
+        where: names the weights.
+
+    Raises:
+        CheckFailure: if they have another one.
+    """
+    [parameter] = practice.hyperparameters
+    value = parameter.default if alpha is None else alpha
+    distance = _distance(weights, _expected(practice, value, draw, pixels, size))
+    if distance > _CRITICAL / np.sqrt(len(weights)):
+        raise CheckFailure(
+            f"the weights of {where} are not drawn by {parameter.name}={value:.3g}: their mean is "
+            f"{weights.mean():.3g} and their standard deviation {weights.std():.3g} in {len(weights)} batches"
+        )
 
 
 def _weights(examination: Examination, draw: Source, practice: Practice, prm: dict[str, float]) -> Array:
@@ -173,19 +198,19 @@ def _smoothed(targets: Array, smoothing: float) -> Array:
     return smoothed
 
 
-def _expected(practice: Practice, alpha: float, draw: Source) -> Array:
+def _expected(practice: Practice, alpha: float, draw: Source, pixels: int, size: int) -> Array:
     """Weights of the distribution; where a drawn order of the images is their own, it mixes none."""
     generator = np.random.Generator(np.random.Philox(draw.getrandbits(60)))
     weights = generator.beta(alpha, alpha, _DRAWN)
-    same = generator.random(_DRAWN) < 1 / math.factorial(_SIZE)
+    same = generator.random(_DRAWN) < 1 / math.factorial(size)
     if not practice.constants["box"]:
         return np.where(same, 1.0, weights)
-    half = np.round(np.sqrt(1 - weights) * 32 / 2)
+    half = np.round(np.sqrt(1 - weights) * pixels / 2)
     sides = []
     for _ in range(2):
-        center = generator.integers(32, size=_DRAWN)
-        sides.append(np.minimum(32, center + half) - np.maximum(0, center - half))
-    return np.where(same, 1.0, 1 - sides[0] * sides[1] / 32**2)
+        center = generator.integers(pixels, size=_DRAWN)
+        sides.append(np.minimum(pixels, center + half) - np.maximum(0, center - half))
+    return np.where(same, 1.0, 1 - sides[0] * sides[1] / pixels**2)
 
 
 def _distance(weights: Array, expected: Array) -> float:
