@@ -21,7 +21,8 @@ def check_given(given: Mapping[str, int | float], candidates: Iterable[Candidate
             raise ConfigError(f"--set {name}: the checks choose its values themselves")
         for candidate in files:
             variant = candidate.variant
-            if variant is not None and name in variant.defaults:
+            practice = variant.practice if variant is not None else None
+            if variant is not None and (name in variant.defaults or (practice and name in practice.defaults)):
                 raise ConfigError(f"--set {name}: it is a hyperparameter of {variant.label}, whose values are drawn")
         if not any(name in candidate.source for candidate in files):
             raise ConfigError(f"--set {shown(name)}: no file contains this name")

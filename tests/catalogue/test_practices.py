@@ -75,14 +75,18 @@ WRONG = {
 }
 
 
+@pytest.fixture
+def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shipped templates, which the catalogue is loaded from."""
+    copied = tmp_path / "templates"
+    shutil.copytree(catalogues.SHIPPED, copied)
+    monkeypatch.setattr(loader, "SHIPPED", copied)
+    return copied
+
+
 @pytest.mark.parametrize(("old", "new", "message"), WRONG.values(), ids=WRONG)
-def test_a_wrong_practice_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, message: str
-):
+def test_a_wrong_practice_is_an_error(templates: Path, old: str, new: str, message: str):
     """An invalid entry is an error that names the file and the value."""
-    templates = tmp_path / "templates"
-    shutil.copytree(catalogues.SHIPPED, templates)
-    monkeypatch.setattr(loader, "SHIPPED", templates)
     path = templates / "training" / PracticeKind.PRECISION / "practices.toml"
     text = path.read_text()
     assert old in text
@@ -93,3 +97,32 @@ def test_a_wrong_practice_is_an_error(
     with pytest.raises(CatalogueError, match=message) as error:
         catalogues.load()
     assert re.search(r"practices\.toml|family\.toml", str(error.value))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PracticeKind if kind is not PracticeKind.LABEL_SMOOTHING])
+def test_a_kind_refuses_a_schedule_that_a_metric_drives(templates: Path, catalogue: Catalogue, kind: PracticeKind):
+    """A practice that changes how an epoch goes on cannot have such a schedule; the error names both."""
+    variant = catalogue.of_practice(kind)[0]
+    assert variant.practice is not None
+    assert variant.schedule is not None
+    path = templates / "training" / kind / "practices.toml"
+    old, new = catalogue.variant(variant.schedule).name, "ReduceLROnPlateau_patience_5"
+    path.write_text(path.read_text().replace(f'schedule = "{old}"', f'schedule = "{new}"', 1))
+    reason = (
+        f"variant {variant.number}: schedule: {variant.practice.name} needs a schedule that advances once per epoch"
+    )
+    with pytest.raises(CatalogueError, match=f"{reason} or batch, {new} advances once per metric$"):
+        catalogues.load()
+
+
+@pytest.mark.parametrize("value", ["0.0", "1.5", "-0.25"])
+@pytest.mark.parametrize("name", ["start_fraction", "full_fraction"])
+def test_a_pacing_fraction_outside_its_range_is_an_error(templates: Path, name: str, value: str):
+    """The default of a pacing fraction is in (0, 1]; the error names practice, fraction and value."""
+    path = templates / "training" / PracticeKind.CURRICULUM / "practices.toml"
+    path.write_text(
+        re.sub(rf"{name} = {{ default = [0-9.]+", f"{name} = {{ default = {value}", path.read_text(), count=1)
+    )
+    reason = rf"practice easy_first_linear: hyperparameters\.{name}\.default: must lie in .*, got {value}$"
+    with pytest.raises(CatalogueError, match=reason):
+        catalogues.load()

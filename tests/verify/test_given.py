@@ -76,6 +76,11 @@ def test_a_name_is_given_once():
         ("lr", None, "--set lr: the checks choose its values themselves"),
         ("patince", None, "--set 'patince': no file contains this name"),
         ("gamma", 1, "--set gamma: it is a hyperparameter of A0_001 StepLR_default, whose values are drawn"),
+        (
+            "start_fraction",
+            190,
+            "--set start_fraction: it is a hyperparameter of A0_190 easy_first_linear_step, whose values are drawn",
+        ),
     ],
 )
 def test_a_hyperparameter_that_cannot_be_given_is_an_error(name, claim, message):

@@ -75,7 +75,7 @@ class BatchNotes:
             if len({len(leaf) for leaf in leaves}) == 1:
                 self._leaves[-1] = [leaf.detach().clone() for leaf in leaves]
                 if self._with_arrived and leaves and leaves[0].requires_grad:
-                    leaves[0].register_hook(self._note_arrived)
+                    leaves[0].register_hook(self._note_arrived)  # type: ignore[no-untyped-call]
 
     def _note_arrived(self, gradient: Tensor) -> None:
         self._arrived[-1] = gradient.detach().clone()

@@ -350,7 +350,8 @@ class Curriculum:
         notes = Notes.of(learned, sent, run.sampling, gradients=True)
         if notes.updates <= update:
             return np.zeros(run.sampling.count)
-        return notes.gradients[update].astype(np.float64)
+        term: Array = notes.gradients[update].astype(np.float64)
+        return term
 
     def resume(self, run: FollowedRun, epoch: LearnedEpoch) -> None:
         """Repeat an epoch in the other process, from the states before it.
