@@ -1,13 +1,15 @@
 """The matrix of ``make matrix``, over a handful of schedules: all ways, and what a cell says of a wrong way."""
 
 import importlib.util
+import re
 
 import pytest
 
 from docs.anywhere import torch_ways
-from docs.anywhere.__main__ import COLUMNS, Column, cell, failed, table, text
+from docs.anywhere.__main__ import COLUMNS, DOCUMENT, LIBRARIES, Column, cell, failed, table, text
 from docs.anywhere.updates import TOLERANCE, NotApplicableError
-from lrgen.schedules import find
+from lrgen.schedules import SCHEDULES, find
+from tests.paths import REPOSITORY
 
 HANDFUL = ("wsd_linear", "StepLR_default", "OneCycleLR_default", "layerwise_decay_cosine", "newbob")
 SLOW = ("transformers.Trainer", "accelerate, 2 processes", "Lightning", "torch.compile")
@@ -66,3 +68,26 @@ def test_the_document_has_the_reason_of_an_empty_cell(catalogue):
     assert failed(rows) == 0
     assert "| [wsd_linear](schedules.md#a0_132-wsd_linear) | ✓ | – (1) |" in document
     assert "1. Not applicable: there is no such device." in document
+
+
+def test_the_document_is_whole():
+    """docs/schedules-anywhere.md has all ways and all schedules; each cell is right or has a reason."""
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert all(f"{library} " in document.splitlines()[2] for library in LIBRARIES)
+    for column in COLUMNS:
+        assert f"| {column.title} | {' '.join(column.run.__doc__.split())} |" in document
+    assert f"| schedule | {' | '.join(column.title for column in COLUMNS)} |" in document
+    rows = re.findall(r"^\| \[(\w+)\]\((.+?)\) \| (.+) \|$", document, re.MULTILINE)
+    assert [name for name, _, _ in rows] == [schedule.name for schedule in SCHEDULES]
+    reasons = set(re.findall(r"^(\d+)\. Not applicable: .+\.$", document, re.MULTILINE))
+    for name, _, cells in rows:
+        assert len(cells.split(" | ")) == len(COLUMNS), name
+        assert set(cells.split(" | ")) <= {"✓", *(f"– ({reason})" for reason in reasons)}, name
+
+
+def test_the_links_of_the_document_exist():
+    """Each row of docs/schedules-anywhere.md links to the entry of its schedule in docs/schedules.md."""
+    headings = re.findall(r"^### (A0_\d{3} \w+)", (REPOSITORY / "docs" / "schedules.md").read_text(), re.MULTILINE)
+    anchors = [f"schedules.md#{heading.lower().replace(' ', '-')}" for heading in headings]
+    links = re.findall(r"\]\((schedules\.md#.+?)\)", DOCUMENT.read_text(encoding="utf-8"))
+    assert sorted(links) == sorted(anchors)
