@@ -17,6 +17,7 @@ from lrgen.verify.checks.updates import RESOLUTION
 from lrgen.verify.session import Array, Session
 
 _SAME_GRADIENT = 1e-3
+_SCALE = 1024.0  # of the loss in 16 bits, at which gradients do not vanish
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def compare_gradients(
     observed: Array,
     standing: StandInGradients | None = None,
     slopes: Slopes | None = None,
+    autocast: str | bool = False,
 ) -> None:
     """Compute the gradients of one update again, and compare them with those that were observed.
 
@@ -61,12 +63,13 @@ def compare_gradients(
         standing: of a file that trains with its criterion alone, as its runs with the stand-in have shown: the
             gradients are then those of the criterion as well, which ``learn`` has no part in.
         slopes: get the slope of that criterion.
+        autocast: the dtype that ``learn`` computes in, or none.
 
     Raises:
         CheckFailure: if they differ.
     """
     if standing is not None:
-        again = _Again(session, sampling, epoch, update, state, observed, standing, slopes or Slopes())
+        again = _Again(session, sampling, epoch, update, state, observed, standing, slopes or Slopes(), autocast)
         if again.are_those_of_criterion():
             return
     notes = _learn(session, "again", sampling, epoch, {epoch.updates[update][0]: state})
@@ -94,6 +97,7 @@ class _Again:
     observed: Array
     standing: StandInGradients
     slopes: Slopes
+    autocast: str | bool = False
 
     def are_those_of_criterion(self) -> bool:
         """Whether the observed gradients are those of the criterion, with all layers in training mode."""
@@ -142,6 +146,8 @@ class _Again:
                 seeds=[seed for seed, _, _ in batches],
                 sizes=[len(part) for _, part, _ in batches],
                 train=train,
+                autocast=self.autocast,
+                scale=_SCALE if self.autocast else 1.0,
                 factors=standing.factors_beside_logits,
                 smoothing=standing.criterion.label_smoothing if standing.criterion.cross_entropy else None,
                 steps=STEPS,

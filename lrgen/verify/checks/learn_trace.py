@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrgen.records import Unit, Variant
+from lrgen.records import PracticeKind, Unit, Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import accumulation, layer_order
 from lrgen.verify.checks.averages import average_of
@@ -75,7 +75,8 @@ def run(examination: Examination, runs: Sequence[Run] = ()) -> None:
         except ScaledLossError as error:
             first, way = error, Way.SCALED
         except ClippingError as error:
-            if way is Way.TERMS or (way is Way.SCALED and variant.batches_per_update == 1):
+            scaling = variant.batches_per_update > 1 or _scales_loss(variant)
+            if way is Way.TERMS or (way is Way.SCALED and not scaling):
                 raise first or CheckFailure(f"{error}") from error
             if way is Way.SCALED or Clipping.of(variant) is not None:
                 first = CheckFailure(f"{error}")
@@ -93,6 +94,18 @@ def run(examination: Examination, runs: Sequence[Run] = ()) -> None:
         else:
             examination.evidence += [] if runs else learner.evidence
             return
+
+
+def _scales_loss(variant: Variant) -> bool:
+    """Whether the practice of a variant multiplies the loss."""
+    return variant.practice is not None and variant.practice.scales_loss
+
+
+def _dtype_of(variant: Variant) -> str | bool:
+    """The dtype that the practice of a variant computes in, as autocast takes it."""
+    if variant.practice is None or variant.practice.kind is not PracticeKind.PRECISION:
+        return False
+    return str(variant.practice.constants["dtype"])
 
 
 def sizes_of(run: Run) -> list[int]:
@@ -233,7 +246,7 @@ class _Learner:
     def _stand_in(self, weights: _Weights, criterion: messages.CriterionReport) -> None:
         """Prepare the stand-in's gradients, with what an earlier network has shown of the loss and of clipping."""
         if weights.standing is None:
-            scaled = self.way is Way.SCALED or self.every > 1
+            scaled = self.way is Way.SCALED or self.every > 1 or _scales_loss(self.variant)
             counts = [parameter.count for parameter in weights.parameters]
             trained = [parameter.trained for parameter in weights.parameters]
             earlier = next((other.standing for other in self.weights if other.standing is not None), None)
@@ -370,7 +383,9 @@ class _Learner:
             with_criterion = self.way in (Way.PATTERN, Way.CLIPPED, Way.SCALED)
             standing = trained.weights.standing if with_criterion else None
             other = self._other(trained)
-            compare_gradients(other, sampling, epoch, drawn, state, notes.gradients[drawn], standing, self.slopes)
+            gradients = notes.gradients[drawn]
+            autocast = _dtype_of(self.variant)
+            compare_gradients(other, sampling, epoch, drawn, state, gradients, standing, self.slopes, autocast)
         trained.epoch += 1
         trained.epoch_in_process += 1
 

@@ -79,8 +79,10 @@ def _plain(training: Part) -> tuple[list[str], list[str]]:
     """The layers of a host, and its forward pass: a batch norm, a linear layer, and an auxiliary one an output."""
     extra = [f"extra_{end}" for end in no_decay_of(training)]
     auxiliary = [f"aux{number}" for number in range(1, outputs_of(training))]
+    # Methods that average the weights of a network without batch norms renew no statistics.
+    bare = "self.average.eval()" in training.code and "if self.average.eval()" not in training.code
     layers = [
-        "self.bn = nn.BatchNorm2d(channels)",
+        "self.bn = nn.Identity()" if bare else "self.bn = nn.BatchNorm2d(channels)",
         "self.fc = nn.Linear(channels, out_shape[0])",
         *(f"self.{name.removesuffix('.weight')} = {_module(name)}" for name in extra),
         *(f"self.{name} = nn.Linear(channels, out_shape[0])" for name in auxiliary),

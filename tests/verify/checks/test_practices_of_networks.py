@@ -7,7 +7,7 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen.records import PracticeKind
 from lrgen.render.renderer import Renderer
-from lrgen.verify.checks import practices
+from lrgen.verify.checks import learn_trace, practices
 from lrgen.verify.checks.failure import CheckFailure
 from tests.paths import OWN_LOSSES
 from tests.verify.examinations import Examine
@@ -32,6 +32,23 @@ def first_of_kinds() -> list[str]:
     """A practice of each kind, and each kind of curriculum and precision."""
     firsts = [next(each.name for each in CATALOGUE.practices if each.kind is kind) for kind in PracticeKind]
     return [*firsts, "fp16", "self_paced_hard", "self_paced_soft", "cutmix", "clip_value"]
+
+
+@pytest.mark.parametrize(
+    ("network", "practice"),
+    [
+        ("Penalized", "fp16"),
+        pytest.param("Auxiliary", "fp16", marks=pytest.mark.slow),
+        pytest.param("Auxiliary", "bf16", marks=pytest.mark.slow),
+    ],
+)
+def test_updates_of_learn_are_followed_in_16_bits(examine, network, practice):
+    """A scaled loss with a term, and an auxiliary classifier in 16 bits, have the updates of the schedule."""
+    name = of_practice(practice)
+    examination = examine(text_of(network, name), variant=CATALOGUE.variant(name))
+    examination.loaded = examination.load(examination.session)
+    learn_trace.run(examination)
+    assert any("updates of learn were compared" in each for each in examination.evidence)
 
 
 @pytest.fixture

@@ -151,3 +151,9 @@ def test_a_host_trains_with_the_methods_of_any_network(model, number):
         net.learn(data)
     assert all(not torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True))
     assert net.eval()(data[0][0]).shape == (2, 5)
+
+
+@pytest.mark.parametrize(("model", "normed"), [("ResNet", True), ("SqueezeNet", False), ("BayesianNet", False)])
+def test_a_host_has_a_batch_norm_where_an_average_renews_its_statistics(model, normed):
+    """Weight averaging of a network without batch norms would leave those of a host as training left them."""
+    assert ("nn.BatchNorm2d" in host_of(parts_of(model, 216))) is normed

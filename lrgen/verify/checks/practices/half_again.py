@@ -1,7 +1,7 @@
 """The gradients of an update in mixed precision, computed again in another process of the file.
 
-An output may have several tensors (auxiliary classifiers), whose losses have factors that are not known, and the loss a
-term that depends on the weights alone. The gradients of an update are then a sum.
+The losses of an output with several tensors (auxiliary classifiers) have factors, and the loss may have a term that
+depends on the weights alone.
 """
 
 from collections.abc import Sequence
@@ -23,40 +23,26 @@ _NET, _SILENT = "again", "silent"
 
 @dataclass(frozen=True)
 class Computed:
-    """The sampled gradients of the loss at each tensor of an output, and these losses."""
+    """The sampled gradients of a loss, and this loss."""
 
-    gradients: Sequence[Array]
-    losses: Sequence[float]
+    gradients: Array
+    loss: float
 
 
-@dataclass(frozen=True)
-class Sum:
-    """Observed gradients as a sum of others; ``distance`` is what is left, relative to the factor of the first."""
-
-    factors: Array
-    distance: float
-
-    @classmethod
-    def of(cls, observed: Array, gradients: Sequence[Array]) -> "Sum":
-        """The nearest sum; the first factor may be that of a clipping."""
-        factors, *_ = np.linalg.lstsq(np.stack(gradients, axis=1), observed, rcond=None)
-        left = float(np.linalg.norm(observed - np.stack(gradients, axis=1) @ factors))
-        return cls(factors, left / float(factors[0]) if factors[0] > 0 else float("inf"))
-
-    def between(self, first: Computed, second: Computed) -> float:
-        """The distance of the sums of two precisions with these factors, relative to the first one."""
-        pairs = zip(first.gradients, second.gradients, strict=True)
-        differences = np.stack([one - other for one, other in pairs], axis=1)
-        if not self.factors[0] > 0:
-            return float(np.linalg.norm(differences[:, 0]))
-        return float(np.linalg.norm(differences @ self.factors[: differences.shape[1]] / self.factors[0]))
+def apart(observed: Array, computed: Computed, terms: Sequence[Array]) -> float:
+    """The distance of observed gradients from computed ones, which may have been clipped, with terms of any factor."""
+    columns = np.stack([computed.gradients, *terms], axis=1)
+    factors, *_ = np.linalg.lstsq(columns, observed, rcond=None)
+    left = float(np.linalg.norm(observed - columns @ factors))
+    return left / float(factors[0]) if factors[0] > 0 else float("inf")
 
 
 @dataclass(frozen=True)
 class Again:
     """An update of a run in the process ``session``, from the state of the network before its batch.
 
-    ``scale`` is the factor of the loss while it is differentiated.
+    ``scale`` is the factor of the loss while it is differentiated, ``factors`` are those of the losses at each tensor
+    of an output that has several.
     """
 
     session: Session
@@ -67,6 +53,12 @@ class Again:
     images: Array
     labels: Array
     scale: float
+    factors: list[float] | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the output is a single tensor, whose loss is that of the criterion."""
+        return self._gradient(False, None)[0].single
 
     def computed(self, autocast: str | bool) -> Computed:
         """The gradients of the criterion with autocast to a dtype, or in float32.
@@ -74,12 +66,8 @@ class Again:
         Raises:
             CheckFailure: if the network has none.
         """
-        answer, gradient = self._gradient(autocast, None)
-        if answer.single:
-            return Computed([gradient], [answer.loss])
-        tensors = self._tensors()
-        parts = [self._gradient(autocast, [float(at == own) for at in range(tensors)]) for own in range(tensors)]
-        return Computed([gradient for _, gradient in parts], [answer.loss for answer, _ in parts])
+        answer, gradients = self._gradient(autocast, self.factors)
+        return Computed(gradients, answer.loss)
 
     def term(self, source: Source) -> Array:
         """The gradient of a term of the loss that depends on the weights alone; zeros if there is none.
@@ -131,11 +119,3 @@ class Again:
         if not sent or sent[0].shape != (self.sampling.count,):
             raise CheckFailure("the gradients of a batch are not those of the sampled weights")
         return answer, sent[0].astype(np.float64)
-
-    def _tensors(self) -> int:
-        """The number of tensors of the output in training mode."""
-        build(self.session, _SILENT, prm_of_run(self.run), batch=self.run.batch_size)
-        with raising("forward"):
-            stood_in, _ = self.session.call("stand_in", messages.StoodIn, [self.images[:2]], net=_SILENT)
-        self.session.call("forget", messages.Nothing, net=_SILENT)
-        return len(stood_in.leaves)

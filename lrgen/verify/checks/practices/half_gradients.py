@@ -3,15 +3,17 @@
 Another process computes them again, in float32 and in the dtype of the practice: they must be those of the latter.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from lrgen.verify.checks.cases import Run
 from lrgen.verify.checks.examination import random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes
-from lrgen.verify.checks.practices.half_again import Again, Computed, Sum
+from lrgen.verify.checks.practices.half_again import Again, apart
 from lrgen.verify.checks.practices.half_runs import HalfRuns
+from lrgen.verify.checks.standin_gradients import OtherLossError
 from lrgen.verify.session import Array, Session
 
 NET = "half"  # the network that is trained
@@ -42,33 +44,44 @@ def check(runs: HalfRuns, second: Session) -> None:
     if learned.saved != [0]:
         raise CheckFailure("learn does not ask for batch 1 of 1")
     observed = notes.gradients[0].astype(np.float64)
-    again = Again(second, run, trained.sampling, arrays[3], seed, images, labels, _SCALE if runs.scaled else 1.0)
+    scale = _SCALE if runs.scaled else 1.0
+    again = Again(second, run, trained.sampling, arrays[3], seed, images, labels, scale)
+    if not again.is_single:
+        again = replace(again, factors=_factors(runs, run))
     single, half = again.computed(False), again.computed(runs.dtype)
+    between = float(np.linalg.norm(half.gradients - single.gradients))
+    if not between > 1e-6 * float(np.linalg.norm(single.gradients)):
+        raise CheckFailure(f"forward computes in {runs.dtype} outside learn as well, or never")
     terms: list[Array] = []
-    if not _is_near(observed, half, single, terms, runs.dtype):
+    if not apart(observed, half, terms) <= _SAME * between:
         terms = [term for term in [again.term(runs.source)] if term.any()]
-    if not _is_near(observed, half, single, terms, runs.dtype):
+    if not apart(observed, half, terms) <= _SAME * between:
         other = _OTHER[runs.dtype]
         others = again.computed(other)
-        of_other = Sum.of(observed, [*others.gradients, *terms])
-        near = {"float32": Sum.of(observed, [*single.gradients, *terms]).distance, other: of_other.distance}
+        near = {"float32": apart(observed, single, terms), other: apart(observed, others, terms)}
         nearest = min(near, key=lambda name: near[name])
-        if near[nearest] <= _SAME * of_other.between(others, single):
+        if near[nearest] <= _SAME * float(np.linalg.norm(others.gradients - single.gradients)):
             raise CheckFailure(f"learn computes in {nearest}, expected autocast to {runs.dtype}")
         raise CheckFailure(f"the gradients of an update are neither those of {runs.dtype} nor those of float32")
-    for loss_half, loss_single in zip(half.losses, single.losses, strict=True):
-        if not abs(loss_half - loss_single) <= _SAME_LOSS * max(abs(loss_single), 1.0):
-            raise CheckFailure(f"the loss in {runs.dtype} is {loss_half:.6g}, in float32 {loss_single:.6g}")
+    if not abs(half.loss - single.loss) <= _SAME_LOSS * max(abs(single.loss), 1.0):
+        raise CheckFailure(f"the loss in {runs.dtype} is {half.loss:.6g}, in float32 {single.loss:.6g}")
 
 
-def _is_near(observed: Array, half: Computed, single: Computed, terms: Sequence[Array], dtype: str) -> bool:
-    """Whether observed gradients are those of the precision, with these terms.
+def _factors(runs: HalfRuns, run: Run) -> list[float]:
+    """The factors of the losses at the tensors of an output, as a file writes them, from an update of a stand-in.
 
-    Raises:
-        CheckFailure: if they are those of float32 as well.
+    Another factor in its last digits would be rounded otherwise in 16 bits.
     """
-    of_half = Sum.of(observed, [*half.gradients, *terms])
-    between = of_half.between(half, single)
-    if not between > 1e-6 * float(np.linalg.norm(single.gradients[0])):
-        raise CheckFailure(f"forward computes in {dtype} outside learn as well, or never")
-    return of_half.distance <= _SAME * between
+    trained = runs.begin(runs.examination.session, "factors", run, stand_in=True)
+    images, labels = random_batches([run.batch_size], runs.source.getrandbits(60))
+    seed = runs.source.getrandbits(60)
+    learned, arrays = runs.learn(trained, [run.batch_size], [seed], images, labels)
+    arrived = arrays[3 + len(learned.saved) :]
+    if len(arrived) != len(trained.leaves):
+        raise CheckFailure("learn does not train through forward, once per batch")
+    try:
+        scale = trained.standing.loss_factor(seed, images, labels, arrived[0])
+        trained.standing.of(seed, images, labels, [gradient / scale for gradient in arrived])
+    except OtherLossError as wrong:
+        raise CheckFailure(f"{wrong}") from wrong
+    return [float(f"{factor:.4g}") for factor in trained.standing.factors_beside_logits]
