@@ -161,10 +161,13 @@ class Net(nn.Module):
             )
 
     def examples_in_use(self, epoch: int, num_examples: int, batch_size: int) -> int:
-        """Return the number of examples of an epoch: at least a batch, finally all."""
+        """Return the number of examples of an epoch: at least a batch, finally all.
+
+        A rounding error of the share adds no example.
+        """
         progress = min(1.0, epoch / (self.full_fraction * self.epochs))
         share = self.start_fraction + (1.0 - self.start_fraction) * progress
-        examples = math.ceil(share * num_examples)
+        examples = math.ceil(share * num_examples - 1e-9)
         return min(num_examples, max(batch_size, examples))
 
     def updates_in(self, epoch: int, num_examples: int, batch_size: int) -> int:

@@ -190,10 +190,13 @@ class Net(nn.Module):
             )
 
     def examples_in_use(self, epoch: int, num_examples: int, batch_size: int) -> int:
-        """Return the number of examples of an epoch: at least a batch, finally all."""
+        """Return the number of examples of an epoch: at least a batch, finally all.
+
+        A rounding error of the share adds no example.
+        """
         if epoch >= self.full_fraction * self.epochs:
             return num_examples
-        examples = math.ceil(self.start_fraction * num_examples)
+        examples = math.ceil(self.start_fraction * num_examples - 1e-9)
         return min(num_examples, max(batch_size, examples))
 
     def updates_in(self, epoch: int, num_examples: int, batch_size: int) -> int:
@@ -230,7 +233,7 @@ class Net(nn.Module):
         count = self.examples_in_use(epoch, len(order), batch_size)
         # The window reaches the hardest examples when all come into use.
         progress = min(1.0, epoch / (self.full_fraction * self.epochs))
-        start = math.floor(progress * (len(order) - count))
+        start = math.floor(progress * (len(order) - count) + 1e-9)
         chosen = order[start : start + count]
         chosen = chosen[torch.randperm(count).to(chosen.device)]
         # Batches of nearly equal sizes: a last one of a single example has no variance.

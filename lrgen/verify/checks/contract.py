@@ -15,6 +15,7 @@ from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import HORIZON, Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes, Sampling
+from lrgen.verify.checks.practices.in_use import is_paced
 from lrgen.verify.messages import printable
 from lrgen.verify.session import FileRaised, Session
 from lrgen.verify.static.parsing import LOCK
@@ -29,6 +30,7 @@ _SIGNATURES = {
 }
 # Channels, pixels, classes and batch size of the inputs that every network must accept. The first is trained later.
 _CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
+_PACED = 4  # times as many batches for a curriculum, of which a quarter of the examples is two
 _SIZES = [4, 4]  # two batches, as LEMUR's static evaluator passes them
 _MANY = [2] * 64  # for a file that accumulates gradients
 _OPTIONAL = ("criterion", "scheduler")  # LEMUR asks whether a network has them
@@ -147,7 +149,12 @@ def require_no_gradient(trained: list[str]) -> None:
 
 
 def check_learned(
-    learned: messages.Learned, changed: bool, claimed: bool, expected: int = len(_SIZES), every: int = 1
+    learned: messages.Learned,
+    changed: bool,
+    claimed: bool,
+    expected: int = len(_SIZES),
+    every: int = 1,
+    batches: int = len(_SIZES),
 ) -> None:
     """Check the number of updates, that the weights have changed, and what ``learn`` returned.
 
@@ -158,6 +165,7 @@ def check_learned(
         changed: whether any weight has changed.
         expected: the number of updates of a file with a claim.
         every: the number of batches of an update that is claimed.
+        batches: their number in all.
 
     Raises:
         CheckFailure: at the first violation.
@@ -169,7 +177,7 @@ def check_learned(
         each = "one per batch" if every == 1 else f"one for {every} batches"
         raise CheckFailure(f"the number of optimizer steps in learn is {updates}, expected {expected} ({each})")
     if not changed:
-        raise CheckFailure(f"learn changes no parameter in {len(_SIZES) * every} batches")
+        raise CheckFailure(f"learn changes no parameter in {batches} batches")
     result = learned.result
     if result.kind == "nothing" or not claimed:
         return
@@ -246,7 +254,8 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
     variant = examination.candidate.variant
     claimed = variant is not None
     every = variant.batches_per_update if variant else 1
-    sizes = _SIZES * every
+    # A curriculum trains on a part of them, and a warm-up may begin with a learning rate of zero.
+    sizes = _SIZES * (_PACED if variant and variant.practice and is_paced(variant.practice) else every)
     set_up = _set_up(session)
     outside = check_set_up(set_up, claimed)
     sampling = _sampling(examination, set_up.parameters)
@@ -271,7 +280,8 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
         every = notes.batch_of_updates[0] + 1 if notes.steps else 1
     after = _state(session)
     expected = practices.updates_of(variant, HORIZON, sum(sizes), sizes[0])[0]
-    check_learned(notes.learned, after.weights != before.weights, claimed, expected, every if claimed else 1)
+    changed, per_update = after.weights != before.weights, every if claimed else 1
+    check_learned(notes.learned, changed, claimed, expected, per_update, len(sizes))
     if len(notes.steps) != expected:
         examination.evidence.append(
             f"the number of optimizer steps in learn is {len(notes.steps)} in {len(sizes)} batches"

@@ -175,7 +175,7 @@ SOLVERS: dict[str, Solver] = {
     "pacing one epoch early": replaced(r"\(?epoch \+ 1\)?(?= [/>])", "epoch"),
     "number of examples rounded down": _plain("examples = math.floor(", "examples = math.ceil("),
     "window does not slide": _plain(
-        "        start = 0\n", "        start = math.floor(progress * (len(order) - count))\n"
+        "        start = 0\n", "        start = math.floor(progress * (len(order) - count) + 1e-9)\n"
     ),
     "epoch not restored": _counted,
     "weights differentiated": _plain("losses / threshold", "losses.detach() / threshold"),

@@ -1,12 +1,16 @@
 """Files that claim a curriculum: those that have it, and one for each way of not having it, with its reason."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
+from lrgen.curves import pacing
 from lrgen.render.renderer import Renderer
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices import curriculum
@@ -53,6 +57,24 @@ def test_a_rendered_file_has_the_curriculum_that_it_claims(check, text_of, name)
     """A rendered file trains on the examples of its practice, and resumes with them."""
     [evidence] = check(text_of(name), name)
     assert ("weighted losses" if name.startswith("self_paced") else "pacing function") in evidence
+
+
+PACINGS = [practice.name for practice in catalogues.load().practices if practice.constants.get("pacing")]
+
+
+@pytest.mark.parametrize("name", PACINGS)
+def test_a_rendered_file_uses_as_many_examples_as_the_pacing_function_says(tiny, text_of, name):
+    """The number is exact for fractions whose products with it are integers but for rounding errors."""
+    practice = tiny.practice(name)
+    module: dict[str, Any] = {"__name__": "file"}
+    exec(text_of(tiny.of_practice(name)[0].name), module)
+    for epochs, start, full, count in itertools.product((7, 12, 30), (0.25, 0.3, 0.5), (0.4, 0.6), (36, 600)):
+        share = pacing.SHARES[practice.constants["pacing"]](
+            range(epochs), epochs, start_fraction=start, full_fraction=full
+        )
+        net = SimpleNamespace(epochs=epochs, start_fraction=start, full_fraction=full)
+        used = [module["Net"].examples_in_use(net, epoch, count, 6) for epoch in range(epochs)]
+        assert used == pacing.examples(share, count, 6).tolist()
 
 
 @dataclass(frozen=True)
@@ -167,7 +189,7 @@ FAULTS = {
         "torch.randperm(count, generator=torch.Generator().manual_seed(self.again()))",
         "a resumed run trains on other examples",
     ),
-    "a window that stays": Fault(WINDOW, "math.floor(progress * (len(order) - count))", "0", LOSSES),
+    "a window that stays": Fault(WINDOW, "math.floor(progress * (len(order) - count) + 1e-9)", "0", LOSSES),
     "a window without an end": Fault(
         WINDOW, "            return num_examples\n", "            pass\n", "examples in epoch 6 of 8"
     ),
