@@ -147,15 +147,19 @@ def candidate(mutant: Mutant) -> Candidate:
 def dealt(task: str, task_input: TaskInput, file: VerifiedFile, possible: Mapping[str, list[str]]) -> list[str]:
     """Return the mutations of a file that are dealt to a task, in the order of their use.
 
-    Mutations of the schedule alternate with those of the code around it, and with those of a practice if it has one.
+    Mutations of the schedule alternate with those of the code around it. In a file with a practice, each two of them
+    follow one of the practice: the file without it has the others as well.
     """
     chance = task_input.chance("mutants", file.name)
     turn = (TASKS.index(task) + chance.randrange(len(TASKS))) % len(TASKS)
-    hands = []
-    for group in (mutations.OF_SCHEDULE, mutations.OF_FRAME, practice_mutations.OF_PRACTICES):
-        if names := sorted({name for name, _ in group if name in possible}):
-            hands.append(chance.sample(names, len(names))[turn :: len(TASKS)])
+
+    def hand(group: Iterable[tuple[str, Any]]) -> list[str]:
+        names = sorted({name for name, _ in group if name in possible})
+        return chance.sample(names, len(names))[turn :: len(TASKS)]
+
+    hands = [hand(mutations.OF_SCHEDULE), hand(mutations.OF_FRAME)]
     chance.shuffle(hands)
+    hands.insert(0, hand(practice_mutations.OF_PRACTICES))
     return list(filter(None, itertools.chain.from_iterable(itertools.zip_longest(*hands))))
 
 

@@ -257,7 +257,13 @@ FAULTS = {
         HARD, '"start_threshold", 0.5', '"start_threshold", 1.0', "update 1 in epoch 1 of 1 is not that of its examples"
     ),
     "another default of the growth": Fault(
-        HARD, '"threshold_growth", 0.5', '"threshold_growth", 0.25', "in epoch 2 of 2 is not that of its examples"
+        HARD, '"threshold_growth", 0.5', '"threshold_growth", 0.25', "is not that of its examples"
+    ),
+    "a threshold that rises linearly": Fault(
+        HARD,
+        "(1.0 + self.threshold_growth) ** epoch",
+        "1.0 + self.threshold_growth * epoch",
+        "the gradient of update . in epoch . of 4 is not that of its examples",
     ),
     "a negative growth": Fault(
         SOFT, "if not self.threshold_growth >= 0.0:", "if False:", "accepts threshold_growth -0.5"

@@ -157,7 +157,7 @@ class _SelfPaced(Curriculum):
             prm = {"start_threshold": start, "threshold_growth": 0.05 + 0.25 * draw.random()}
             shown += self._follow(Case(4, [8, 8, 6], prm, as_list, BASE_LR * 10 ** -draw.random(), resumed=not as_list))
         self._follow(Case(1, [8, 6], {}, False, BASE_LR))
-        self._follow(Case(2, [8, 6], {"start_threshold": 0.36}, False, BASE_LR))  # the default of the growth is seen
+        self._follow(Case(4, [8, 6], {"start_threshold": 0.22}, False, BASE_LR))  # its growth crosses most losses
         self._follow(Case(1, [6, 6], {"start_threshold": _LOW}, False, BASE_LR))
         self._follow(Case(2, [6, 6], {"start_threshold": _PLAIN}, False, BASE_LR))
         if self.without:
