@@ -26,8 +26,8 @@ class Scenario:
 
 
 _BATCHES, _BATCH = 4, 2
-_IMAGES, _BATCH_OF_PRACTICE = 22, 4  # of a practice: the last batch has fewer, and so has the last update
-_EPOCHS_OF_PRACTICE = 8  # two of them are averaged
+_IMAGES, _BATCH_OF_PRACTICE = 18, 4  # of a practice: the last batch has fewer, and so has the last update
+_EPOCHS_OF_PRACTICE = 12  # three of them are averaged
 _LR = 0.1
 _LR_OF_REGRESSION = 0.02
 _REGRESSIONS = 0.4  # of the schedules whose curve is wrong
@@ -144,7 +144,7 @@ OF_PRACTICES = (
     *("epoch not restored", "weights differentiated"),
     *("average never updated", "average updated before the optimizer", "decay and its complement swapped"),
     *("training continues from the average", "number of updates not restored", "trained weights not restored"),
-    *("averaged one epoch early", "parts of average and epoch swapped", "statistics of batch norm not updated"),
+    *("averaged one epoch early", "parts of average and epoch swapped"),
     *("labels not smoothed", "probability of the label smoothed away"),
     *("labels not mixed", "images not mixed", "weights of the labels swapped", "weight of the box itself"),
     *("weights of the labels do not add up to one", "images of the loader changed"),

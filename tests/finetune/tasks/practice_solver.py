@@ -189,10 +189,6 @@ SOLVERS: dict[str, Solver] = {
     "trained weights not restored": _restored("weights", 'copy.deepcopy(state_dict["weights"])'),
     "averaged one epoch early": replaced(r"max\(0, (min\(.*\)) - 1\)$", r"\1"),
     "parts of average and epoch swapped": _plain("], 1 / (self", "], 1 - 1 / (self"),
-    "statistics of batch norm not updated": _plain(
-        "        self.average.eval()\n",
-        "        if self.average.eval():\n            update_bn(train_data, self, self.device)\n",
-    ),
     "labels not smoothed": _smoothed,
     "probability of the label smoothed away": _plain("label_smoothing=1 - ", "label_smoothing="),
     "labels not mixed": _plain(
