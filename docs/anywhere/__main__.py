@@ -3,7 +3,6 @@
 It ends with 1 if a learning rate differs from its curve by more than 1e-9 of the base learning rate.
 """
 
-import importlib.util
 import math
 import sys
 import warnings
@@ -88,7 +87,8 @@ def text(schedules: Sequence[Schedule], rows: Sequence[Sequence[Cell]], columns:
     shown = [[_shown(value, reasons) for value in row] for row in rows]
     measured = [[value for value in column if not isinstance(value, str)] for column in zip(*rows, strict=True)]
     largest = [_bound(max(value)) if value else "" for value in measured]
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES if importlib.util.find_spec(name))
+    installed = {library.name: library.version for library in metadata.distributions()}
+    versions = ", ".join(f"{name} {installed[name]}" for name in LIBRARIES if name in installed)
     lines = [
         "# Schedules anywhere\n",
         f"Written by `make matrix` ({versions}). Each schedule of `lrgen.schedules` (docs/schedules-library.md) is "

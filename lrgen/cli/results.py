@@ -208,7 +208,7 @@ def results_failures(
     rows = _with_practice(Store(settings.db).failures(), catalogue)
     rows = [row for row in rows if not practice or row["scheduler_type"] in keys]
     columns = ("model_name", "scheduler_type", "status", "stage", "reason")
-    others = ("practice", "seconds", "case_seed", "evidence", "path", "timestamp")
+    others = ("seconds", "case_seed", "evidence", "path", "timestamp", *_PRACTICE)
     fields = ("model_name", "scheduler_type", "variant_name", *columns[2:], *others)
     print_rows(rows, columns, as_json, as_csv, empty="no file failed", fields=fields)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from lrgen.finetune import checker
 from lrgen.finetune.corpus import VerifiedFile
 from lrgen.records import Metric, PracticeKind, Variant
-from lrgen.verify.checks.practices import updates_of
 
 
 @dataclass(frozen=True)
@@ -253,6 +252,8 @@ def _training(
     if overflows:
         conditions += f"; image {images // 2} is so bright that float16 overflows"
     if resumed:
+        from lrgen.verify.checks.practices import updates_of  # checks import torch, and most tasks need none
+
         total = sum(updates_of(file.variant, epochs, images, batch)) if file.variant.per_batch else epochs
         text = text.replace("import Net, ", "import Net, make_scheduler, ")
         states = enumerate(file.variant.practice.states if file.variant.practice else (), start=3)

@@ -58,8 +58,8 @@ def signs(tree: ast.Module) -> list[Sign]:
 
     A sign that tells the practice goes before one that tells its kind alone, then the first in the file.
     """
-    found = [*_of_calls(tree), *_by_hand(tree)]
-    of_kinds = ([sign for sign in found if sign.kind is kind] for kind in PracticeKind)
+    all_signs = [*_of_calls(tree), *_by_hand(tree)]
+    of_kinds = ([sign for sign in all_signs if sign.kind is kind] for kind in PracticeKind)
     return [min(of_kind, key=lambda sign: (not sign.practice, sign.line)) for of_kind in of_kinds if of_kind]
 
 

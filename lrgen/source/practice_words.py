@@ -46,9 +46,9 @@ def said(tree: ast.Module, name: str = "") -> dict[PracticeKind, str]:
     ]
     texts = [name, *(ast.get_docstring(node) or "" for node in nodes)]
     sentences = [re.sub(r"[\s\-_]+", " ", sentence.lower()) for text in texts for sentence in re.split(r"\.\s", text)]
-    found = {}
+    first_words = {}
     for kind, pattern in _WORDS:
         matches = (re.search(pattern, sentence) for sentence in sentences if not _NEGATION.search(sentence))
         if (match := next(filter(None, matches), None)) is not None:
-            found[kind] = match[0]
-    return found
+            first_words[kind] = match[0]
+    return first_words

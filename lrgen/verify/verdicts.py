@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # The code that decides the outcome of a file. A change of this code invalidates every cached verdict.
 DECIDES = (
     *("verify/**/*.py", "curves/**/*.py", "catalogue/*.py", "data/*.py"),
-    *("limited.py", "records/*.py", "errors.py", "old_names.py", "realisations/**/*.py"),
+    *("limited.py", "records/*.py", "errors.py", "old_names.py", "realisations/**/*.py", "source/*.py"),
 )
 _CACHE = "verdicts.db"
 

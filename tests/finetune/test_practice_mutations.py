@@ -54,11 +54,11 @@ def mutants_of(files: Sequence[VerifiedFile]) -> Iterator[Mutant]:
 def test_each_kind_has_mutations_that_are_python(kind, tiny):
     """Each file with a practice has several mutants, and each differs from it in its syntax tree."""
     files = list(files_of(tiny, kind))
-    found = list(mutants_of(files))
+    produced = list(mutants_of(files))
     for file in files:
-        assert len({mutant.mutation for mutant in found if mutant.file is file}) >= 6, file.name
+        assert len({mutant.mutation for mutant in produced if mutant.file is file}) >= 6, file.name
     trees = {file.name: ast.dump(ast.parse(file.source)) for file in files}
-    assert [mutant.mutation for mutant in found if ast.dump(ast.parse(mutant.text)) == trees[mutant.file.name]] == []
+    assert [mutant.mutation for mutant in produced if ast.dump(ast.parse(mutant.text)) == trees[mutant.file.name]] == []
 
 
 def test_each_mutation_applies_to_a_practice(tiny):
@@ -93,8 +93,8 @@ def test_mutants_of_files_with_practices_are_drawn(task, tiny, tmp_path: Path, m
 
     monkeypatch.setattr(mutants, "_observed", failed)
     task_input = corpus.task_input(tiny, [6, 185, 214], "Tiny")
-    found = list(mutants.failures(task, task_input, RunContext(tmp_path, mutations=3)))
-    with_practice = [failure.mutant for failure in found if failure.mutant.file.variant.practice]
+    produced = list(mutants.failures(task, task_input, RunContext(tmp_path, mutations=3)))
+    with_practice = [failure.mutant for failure in produced if failure.mutant.file.variant.practice]
     assert {mutant.file.variant.number for mutant in with_practice} == {185, 214}
     assert {mutant.mutation for mutant in with_practice} & dict(OF_PRACTICES).keys()
 
@@ -103,14 +103,14 @@ def test_mutants_of_files_with_practices_are_drawn(task, tiny, tmp_path: Path, m
 @pytest.mark.parametrize("kind", PracticeKind)
 def test_the_checks_catch_the_mutants_of_practices(kind, tiny, tmp_path: Path, record_property):
     """At least 99% of the mutants of each kind fail the checks up to the schedule, with a reason."""
-    found = list(mutants_of(list(files_of(tiny, kind))))
+    produced = list(mutants_of(list(files_of(tiny, kind))))
     with closing(verdicts.cache_in(tmp_path)) as known:
-        ends = mutants.outcomes_of(found, known, 2)
+        ends = mutants.outcomes_of(produced, known, 2)
     survivors = [
         f"{mutant.file.name}: {mutant.mutation}"
-        for mutant, end in zip(found, ends, strict=True)
+        for mutant, end in zip(produced, ends, strict=True)
         if end.status is not Status.FAILED or not end.reason
     ]
-    summary = f"{len(found) - len(survivors)} of {len(found)} mutants are caught"
+    summary = f"{len(produced) - len(survivors)} of {len(produced)} mutants are caught"
     record_property("caught", summary)
-    assert len(survivors) <= (1 - LEAST) * len(found), f"{summary}, except:\n" + "\n".join(survivors)
+    assert len(survivors) <= (1 - LEAST) * len(produced), f"{summary}, except:\n" + "\n".join(survivors)

@@ -135,8 +135,8 @@ def test_the_name_of_a_file_names_a_practice():
 @pytest.mark.parametrize("text", FAULTS)
 def test_calls_that_are_missing_are_said(text):
     """A gradient scaler or an average that lacks a call that it needs is said, with the call; a whole one is not."""
-    found = list(faults(ast.parse(textwrap.dedent(text))))
-    assert [sentence[: len(FAULTS[text])] for sentence in found] == [FAULTS[text]] * bool(FAULTS[text])
+    sentences = list(faults(ast.parse(textwrap.dedent(text))))
+    assert [sentence[: len(FAULTS[text])] for sentence in sentences] == [FAULTS[text]] * bool(FAULTS[text])
 
 
 @pytest.mark.parametrize(

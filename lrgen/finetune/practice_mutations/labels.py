@@ -10,7 +10,7 @@ _LOSS = "            loss = self.criterion(logits, labels)\n"
 _SMOOTHED = r"^        self\.criterion = " + _CRITERION
 _KEPT = r"        self.label_smoothing = \1\n        self.criterion = nn.CrossEntropyLoss("
 _TWICE = r"""            targets = nn.functional.one_hot(labels, logits.shape[1]).float()
-            targets = (1 - self.label_smoothing) * targets
+            targets *= 1 - self.label_smoothing
             targets += self.label_smoothing / logits.shape[1]
             loss = self.criterion(logits, targets)
 """

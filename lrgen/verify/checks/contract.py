@@ -30,7 +30,7 @@ _SIGNATURES = {
 }
 # Channels, pixels, classes and batch size of the inputs that every network must accept. The first is trained later.
 _CASES = ((3, 32, 10, 2), (1, 32, 7, 1), (3, 224, 10, 1))
-_PACED = 4  # times as many batches for a curriculum, of which a quarter of the examples is two
+_PACED = 4  # times as many batches for a curriculum, whose first quarter then has as many examples
 _SIZES = [4, 4]  # two batches, as LEMUR's static evaluator passes them
 _MANY = [2] * 64  # for a file that accumulates gradients
 _OPTIONAL = ("criterion", "scheduler")  # LEMUR asks whether a network has them

@@ -46,14 +46,14 @@ def sentences(
         batches_per_update: as observed; 0 if that is unknown.
         steps_per_update: of the schedule, as observed; 0 if that is unknown.
     """
-    found = signs(tree)
+    seen = signs(tree)
     keys = [
         key for schedule in nearest if schedule.distance <= _SAME for key in (schedule.variant, *schedule.equivalents)
     ]
     same = {number for key, number in _numbers().items() if key in keys}
-    for sign in found:
+    for sign in seen:
         yield _used(sign, same, batches_per_update)
-    kinds = {sign.kind for sign in found}
+    kinds = {sign.kind for sign in seen}
     for kind, words in said(tree, name).items():
         if kind not in kinds:
             yield (
@@ -62,7 +62,7 @@ def sentences(
             )
     yield from faults(tree)
     by_batch = unit is Unit.BATCH
-    if by_batch and any(sign.words == "GradScaler" for sign in found) and not guards_skipped_updates(tree):
+    if by_batch and any(sign.words == "GradScaler" for sign in seen) and not guards_skipped_updates(tree):
         yield (
             "the schedule also advances when the gradient scaler skips an update: call scheduler.step() only if "
             "scaler.get_scale() has not become smaller"

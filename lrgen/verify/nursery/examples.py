@@ -121,12 +121,12 @@ class GivenImages:
 
     def positions(self, images: Tensor) -> list[int]:
         """The position of each image among those that were given; for another image, the one after the last."""
-        found = []
+        places = []
         for image in images:
             own = self._positions.get(_digest(image), [self._count])
-            found.append(own[0])
+            places.append(own[0])
             own.append(own.pop(0))
-        return found
+        return places
 
 
 @contextmanager

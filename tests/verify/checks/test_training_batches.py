@@ -35,7 +35,7 @@ def test_mixed_labels_are_known_by_the_gradients_of_their_loss(seed, weight, smo
     """The loss of the labels that are found is that of the labels that were mixed, at each leaf."""
     logits, labels = batch_of(seed)
     others = np.random.default_rng(seed + 1).permutation(labels)
-    found = training_batches.mixed_labels(
+    mixed = training_batches.mixed_labels(
         logits, arrived_at(logits, labels, others, weight, smoothing), labels, smoothing
     )
     leaves = [logits, batch_of(seed + 2)[0]]
@@ -43,7 +43,7 @@ def test_mixed_labels_are_known_by_the_gradients_of_their_loss(seed, weight, smo
         weight * losses(leaf, labels, smoothing).mean() + (1 - weight) * losses(leaf, others, smoothing).mean()
         for leaf in leaves
     ]
-    assert found.losses(leaves, labels, smoothing) == pytest.approx(expected, abs=1e-3)
+    assert mixed.losses(leaves, labels, smoothing) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_the_labels_of_a_curriculum_are_those_of_its_examples():
     size = 5  # a quarter of 20
     seen = [[19, 3, 4], [7, 0]]
     assert sum(map(len, seen)) == size
-    found = training_batches.labels_in_use(LINEAR, seen, labels, 0, 10, 3)
-    assert [part.tolist() for part in found] == [[9, 3, 4], [7, 0]]
+    parts = training_batches.labels_in_use(LINEAR, seen, labels, 0, 10, 3)
+    assert [part.tolist() for part in parts] == [[9, 3, 4], [7, 0]]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ at its logits, which are softmax minus target: the target of an image must have 
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -96,9 +97,12 @@ def _weights(examination: Examination, draw: Source, practice: Practice, prm: di
     weights = np.array([min(each.weight for each in own) for own in mixed])
     if weights.min() > 1 - _SAME:  # which image the labels were mixed for is not known then
         raise CheckFailure("the images are not mixed")
+    wrong: dict[str, list[str]] = {}  # by the words of a reason, the reasons with their numbers and places
     for batch, own, place in zip(batches, mixed, places, strict=True):
         if reason := why_wrong(batch, own, criterion):
-            raise CheckFailure(f"{reason} {place}")
+            wrong.setdefault(re.sub(r"[\d.]+", "", reason), []).append(f"{reason} {place}")
+    if wrong:  # a wrong label or weight can be the right one of a batch by chance: most batches say what is wrong
+        raise CheckFailure(max(wrong.values(), key=len)[0])
     return weights
 
 
