@@ -7,13 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.records import Stage
-from lrgen.render.renderer import Renderer
 from lrgen.verify.checks import accumulation, learn_trace, practices
 from lrgen.verify.checks.failure import CheckFailure
-from tests.paths import TINY
 from tests.verify.checks.test_learn_trace import Edit, after
 from tests.verify.examinations import Examine
 
@@ -142,19 +139,6 @@ EDITS = {
     ),
 }
 FAST = ("sum of the batches", "zeroed before each batch", "last group left out", "schedule advances with each batch")
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Catalogue:
-    """The shipped variants, and a network that is small enough for everything."""
-    return catalogues.load([TINY])
-
-
-@pytest.fixture(scope="module")
-def text_of(tiny: Catalogue) -> Callable[[str], str]:
-    """Render the small network with a variant."""
-    renderer, network = Renderer(tiny), tiny.architecture("Tiny")
-    return lambda name: renderer.render(network, tiny.variant(name)).text
 
 
 @pytest.fixture

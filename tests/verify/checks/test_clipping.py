@@ -7,14 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.records import Stage
-from lrgen.render.renderer import Renderer
 from lrgen.verify.checks import learn_trace, practices
 from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.failure import CheckFailure
-from tests.paths import TINY
 from tests.verify.checks.test_learn_trace import Edit, after, before
 from tests.verify.examinations import Examine
 
@@ -113,19 +110,6 @@ EDITS = {
     ),
 }
 FAST = ("not clipped", "clipped to a smaller norm", "scaled up to the norm", "values clipped to a smaller one")
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Catalogue:
-    """The shipped variants, and a network that is small enough for everything."""
-    return catalogues.load([TINY])
-
-
-@pytest.fixture(scope="module")
-def text_of(tiny: Catalogue) -> Callable[[str], str]:
-    """Render the small network with a variant."""
-    renderer, network = Renderer(tiny), tiny.architecture("Tiny")
-    return lambda name: renderer.render(network, tiny.variant(name)).text
 
 
 @pytest.fixture

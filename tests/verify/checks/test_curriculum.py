@@ -11,10 +11,8 @@ import pytest
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.curves import pacing
-from lrgen.render.renderer import Renderer
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices import curriculum
-from tests.paths import TINY
 from tests.verify.examinations import Examine
 
 EPOCH, BATCH = "easy_first_linear_step", "easy_first_linear_wsd_linear"
@@ -22,19 +20,6 @@ WINDOW, BALANCED = "sliding_window_exponential", "class_balanced_linear_sigmoid"
 HARD, SOFT = "self_paced_hard_onecycle", "self_paced_soft_cosine"
 SOME = {EPOCH, BATCH, SOFT}  # the slow tests check the others
 NAMES = [variant.name for variant in catalogues.load().of_practice("curriculum")]
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Catalogue:
-    """The shipped variants, and a network that is small enough for everything."""
-    return catalogues.load([TINY])
-
-
-@pytest.fixture(scope="module")
-def text_of(tiny: Catalogue) -> Callable[[str], str]:
-    """Render the small network with a variant."""
-    renderer, network = Renderer(tiny), tiny.architecture("Tiny")
-    return lambda name: renderer.render(network, tiny.variant(name)).text
 
 
 @pytest.fixture

@@ -5,29 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
 from lrgen.records import Variant
-from lrgen.render.renderer import Renderer
 from lrgen.verify.checks import practices
 from lrgen.verify.checks.failure import CheckFailure
-from tests.paths import TINY
 from tests.verify.examinations import Examine
 
 BF16, FP16_EPOCH, FP16_BATCH = "bf16_onecycle", "fp16_cosine", "fp16_onecycle"
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Catalogue:
-    """The shipped variants, and a network that is small enough for everything."""
-    return catalogues.load([TINY])
-
-
-@pytest.fixture(scope="module")
-def text_of(tiny: Catalogue) -> Callable[[str], str]:
-    """Render the small network with a variant."""
-    renderer, network = Renderer(tiny), tiny.architecture("Tiny")
-    return lambda name: renderer.render(network, tiny.variant(name)).text
 
 
 @pytest.fixture
