@@ -33,7 +33,16 @@ ANY = {
     ),
     "unmixed images": Fault("the images are not mixed", {MIX: MIX.replace("images, other_labels", "_, other_labels")}),
     "a constant weight": Fault("are not drawn by .*_alpha=", {"self.mixing.sample().item()": "0.3"}),
-    "a constant parameter": Fault("are not drawn by .*_alpha=0", {"Beta(alpha, alpha)": "Beta(4.0, 4.0)"}),
+    "a constant parameter": Fault("are not drawn by .*_alpha=", {"Beta(alpha, alpha)": "Beta(4.0, 4.0)"}),
+    "two images of a batch": Fault(
+        "of the images of a batch are mixed with no other one",
+        {
+            "other = torch.randperm(len(images), device=images.device)": "other = torch.arange(len(images))\n"
+            "        other[:2] = torch.tensor([1, 0])"
+        },
+    ),
+    "twice the parameter": Fault("are not drawn by .*_alpha=", {"Beta(alpha, alpha)": "Beta(2 * alpha, 2 * alpha)"}),
+    "half the parameter": Fault("are not drawn by .*_alpha=", {"Beta(alpha, alpha)": "Beta(alpha / 2, alpha / 2)"}),
 }
 OF_MIXUP = ANY | {
     "images of another batch": Fault(
@@ -80,7 +89,36 @@ OF_EACH |= {(CUTMIX, name): fault for name, fault in OF_CUTMIX.items()}
 @pytest.mark.parametrize("name", [MIXUP, MIXUP_BATCH, CUTMIX, CUTMIX_BATCH])
 def test_rendered_files_mix_images_and_labels_alike(check, text_of, name):
     """Images and labels of a rendered file are mixed by the same weights, which have their distribution."""
-    assert check(text_of(name), name) == ["the weights of images and labels were compared in 400 batches"]
+    assert check(text_of(name), name) == ["the weights of images and labels were compared in 1200 batches"]
+
+
+def test_each_image_may_have_a_weight_of_its_own(check, text_of):
+    """A file that draws a weight for each image, as some implementations of mixup do, passes."""
+    of_images = Fault(
+        "",
+        {
+            "self.mixing.sample().item()": "self.mixing.sample((len(images), 1, 1, 1))",
+            "labels[other], lam": "labels[other], lam.flatten()",
+            "loss = lam * self.criterion(logits, labels)": (
+                'loss = lam * nn.functional.cross_entropy(logits, labels, reduction="none")'
+            ),
+            "return loss + (1 - lam) * self.criterion(logits, other_labels)": (
+                'others = nn.functional.cross_entropy(logits, other_labels, reduction="none")\n'
+                "        return (loss + (1 - lam) * others).mean()"
+            ),
+            "correct += lam * (predictions == labels).sum()": "correct += (lam * (predictions == labels)).sum()",
+            "correct += (1 - lam) * (predictions == other_labels).sum()": (
+                "correct += ((1 - lam) * (predictions == other_labels)).sum()"
+            ),
+        },
+    )
+    assert check(of_images.of(text_of(MIXUP)), MIXUP)
+
+
+def test_images_may_be_mixed_in_reversed_order(check, text_of):
+    """A file that mixes a batch with itself in reversed order, as timm does, passes."""
+    flipped = Fault("", {"torch.randperm(len(images), device=images.device)": "torch.arange(len(images) - 1, -1, -1)"})
+    assert check(flipped.of(text_of(CUTMIX)), CUTMIX)
 
 
 @pytest.mark.parametrize(("name", "fault"), OF_EACH, ids=map("-".join, OF_EACH))

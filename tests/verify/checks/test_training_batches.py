@@ -9,6 +9,7 @@ from lrgen import catalogue as catalogues
 from lrgen.verify.checks.batch_losses import BatchLosses, with_slow_term
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices import training_batches
+from lrgen.verify.checks.practices.mixing_weights import require_distribution
 from lrgen.verify.checks.practices.stand_in_runs import one_hot, probabilities
 from lrgen.verify.checks.scores import losses
 
@@ -67,12 +68,24 @@ def test_other_gradients_are_no_mixed_labels(wrong, reason):
         training_batches.mixed_labels(logits, wrong(logits, labels, others), labels, 0.0)
 
 
-def test_weights_of_each_image_are_no_weight_of_a_batch():
-    """The images of a batch are mixed by one weight."""
+@given(st.integers(0, 10**6))
+def test_each_image_may_have_its_own_weight(seed):
+    """The loss of labels that are mixed by a weight for each image is known by its gradients."""
+    logits, labels = batch_of(seed)
+    rng = np.random.default_rng(seed)
+    others, weights = rng.permutation(labels), rng.beta(0.2, 0.2, len(labels))
+    mixed = training_batches.mixed_labels(logits, arrived_at(logits, labels, others, weights[:, None]), labels, 0.0)
+    expected = (weights * losses(logits, labels) + (1 - weights) * losses(logits, others)).mean()
+    assert mixed.losses([logits], labels, 0.0) == pytest.approx([expected], abs=1e-3)
+
+
+def test_other_labels_are_a_fault_with_a_weight_for_each_image():
+    """The other labels are those of the batch, also where each image has a weight of its own."""
     logits, labels = batch_of(0)
     weights = np.linspace(0.3, 0.6, len(labels))[:, None]
-    with pytest.raises(CheckFailure, match="are not those of mixed labels"):
-        training_batches.mixed_labels(logits, arrived_at(logits, labels, np.roll(labels, 1), weights), labels, 0.0)
+    arrived = arrived_at(logits, labels, np.full_like(labels, 3), weights)
+    with pytest.raises(CheckFailure, match="are mixed with others than those of its images"):
+        training_batches.mixed_labels(logits, arrived, labels, 0.0)
 
 
 @pytest.mark.parametrize("practice", [HARD, SOFT], ids=["hard", "soft"])
@@ -141,10 +154,10 @@ def test_weights_of_another_distribution_are_a_fault():
 
     [parameter] = practice.hyperparameters
     right = rng.beta(parameter.default, parameter.default, 200)
-    training_batches.require_distribution(practice, right, Drawn(), where="the labels of training")
+    require_distribution(practice, right, Drawn(), size=24, where="the labels of training")
     for wrong in (np.full(200, 0.5), np.ones(200), rng.uniform(size=200)):
         with pytest.raises(CheckFailure, match=r"^the weights of the labels of training are not drawn by mixup_alpha="):
-            training_batches.require_distribution(practice, wrong, Drawn(), where="the labels of training")
+            require_distribution(practice, wrong, Drawn(), size=24, where="the labels of training")
 
 
 @pytest.mark.parametrize(

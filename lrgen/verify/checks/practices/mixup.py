@@ -4,27 +4,30 @@ The weight is drawn inside the file. It is computed from the images that come to
 at its logits, which are softmax minus target: the target of an image must have the weight that its pixels have.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lrgen.records import Practice
+from lrgen.records import Hyperparameter, Practice
 from lrgen.verify import messages
 from lrgen.verify.checks.draw import Source
-from lrgen.verify.checks.examination import Examination, random_batches
+from lrgen.verify.checks.examination import Examination, build, prm_of, random_batches
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.learn_trace import LARGE
+from lrgen.verify.checks.practices.mixing_weights import require_distribution
 from lrgen.verify.checks.practices.stand_in_runs import Batch, again_from_list, learn, one_hot, probabilities
 from lrgen.verify.session import Array
 
-_BATCHES, _SIZE = 200, 4  # of a run
+_DEFAULT, _DRAWN, _FEW = 800, 400, 200  # batches: of the default, of a drawn value, and of either in a large network
+_SIZE = 6  # images of a batch: one of 720 orders is their own, and mixes nothing
 _CLASSES = 10
 _SAME = 1e-3  # weights and gradients, in single precision
 _SAME_PIXELS = 1e-4
-_DRAWN = 20_000  # weights of the distribution that observed ones are compared with
-_CRITICAL = 2.6  # of the test of Kolmogorov and Smirnov: equal distributions exceed it in three of a million runs
+_ROUNDING = 2e-6  # of the pixels of an image that is mixed with itself
+_UNMIXED = 0.4  # of the images of mixed batches; a random order leaves one of six, and a weight may be 1
+_RATIO = 2.5, 4.0  # of the default and a drawn value
 
 
 @dataclass(frozen=True)
@@ -46,63 +49,54 @@ def check(examination: Examination) -> None:
     assert variant.practice is not None
     draw, practice = examination.draw.stream("mixup"), variant.practice
     [parameter] = practice.hyperparameters
-    for alpha in (None, 0.3 + 0.4 * draw.random()):
+    large = sum(each.count for each in build(examination.session, "size", prm_of(), initialised=False)) > LARGE
+    examination.session.call("forget", messages.Nothing, net="size")
+    compared = 0
+    for alpha, batches in ((None, _FEW if large else _DEFAULT), (_other(parameter, draw), _FEW if large else _DRAWN)):
         prm = {} if alpha is None else {parameter.name: alpha}
-        weights = _weights(examination, draw, practice, prm)
-        require_distribution(practice, weights, draw, alpha)
+        weights = _weights(examination, draw, practice, prm, batches)
+        require_distribution(practice, weights, draw, alpha, size=_SIZE)
+        compared += batches
     _require_kept(examination, draw, practice)
-    examination.evidence.append(f"the weights of images and labels were compared in {2 * _BATCHES} batches")
+    examination.evidence.append(f"the weights of images and labels were compared in {compared} batches")
 
 
-def require_distribution(
-    practice: Practice,
-    weights: Array,
-    draw: Source,
-    alpha: float | None = None,
-    *,
-    pixels: int = 32,
-    size: int = _SIZE,
-    where: str = "the mixed images",
-) -> None:
-    """Require weights to have the distribution of a practice, for an ``alpha`` or the default.
-
-    Args:
-        draw: of weights to compare with.
-        pixels: of a side of the images.
-        size: the images of a batch.
-        where: names the weights.
-
-    Raises:
-        CheckFailure: if they have another one.
-    """
-    [parameter] = practice.hyperparameters
-    value = parameter.default if alpha is None else alpha
-    distance = _distance(weights, _expected(practice, value, draw, pixels, size))
-    if distance > _CRITICAL / np.sqrt(len(weights)):
-        raise CheckFailure(
-            f"the weights of {where} are not drawn by {parameter.name}={value:.3g}: their mean is "
-            f"{weights.mean():.3g} and their standard deviation {weights.std():.3g} in {len(weights)} batches"
-        )
+def _other(parameter: Hyperparameter, draw: Source) -> float:
+    """A value of a parameter that is far from its default."""
+    ratio = draw.uniform(*_RATIO)
+    return parameter.default * ratio if parameter.default * _RATIO[1] <= 1 else parameter.default / ratio
 
 
-def _weights(examination: Examination, draw: Source, practice: Practice, prm: dict[str, float]) -> Array:
-    """The weight of each batch of a run, of which images and labels are compared."""
-    sizes = [_SIZE] * _BATCHES
+def _weights(examination: Examination, draw: Source, practice: Practice, prm: dict[str, float], count: int) -> Array:
+    """The weights of the batches of a run, of which images and labels are compared."""
+    sizes = [_SIZE] * count
     images, labels = random_batches(sizes, draw.getrandbits(60), classes=_CLASSES)
     seeds = [draw.getrandbits(60) for _ in sizes]
     criterion, batches = learn(examination.session, prm, sizes, seeds, images, labels, _CLASSES)
     mixed_by = in_boxes if practice.constants["box"] else in_sums
-    places = [f"in batch {number} of {_BATCHES}" for number in range(1, _BATCHES + 1)]
+    places = [f"in batch {number} of {count}" for number in range(1, count + 1)]
     mixed = [_mixed(mixed_by, batch.inputs, batch.images, place) for batch, place in zip(batches, places, strict=True)]
-    weights = np.array([min(each.weight for each in own) for own in mixed])
+    weights = np.array([weight for own in mixed for weight in drawn_weights(own)])
     if weights.min() > 1 - _SAME:  # which image the labels were mixed for is not known then
         raise CheckFailure("the images are not mixed")
+    with_itself = [np.mean([each.other == at for at, each in enumerate(own)]) for own in mixed]
+    unmixed = float(np.mean([share for share in with_itself if share < 1]))
+    if unmixed > _UNMIXED:
+        raise CheckFailure(f"{unmixed:.0%} of the images of a batch are mixed with no other one")
     wrong: dict[str, list[str]] = {}  # by the words of a reason, the reasons with their numbers and places
     for batch, own, place in zip(batches, mixed, places, strict=True):
         if reason := why_wrong(batch, own, criterion):
             wrong.setdefault(re.sub(r"[\d.]+", "", reason), []).append(f"{reason} {place}")
     if wrong:  # a wrong label or weight can be the right one of a batch by chance: most batches say what is wrong
         raise CheckFailure(max(wrong.values(), key=len)[0])
+    return weights
+
+
+def drawn_weights(mixed: Sequence[Mixed]) -> list[float]:
+    """The weights that were drawn for a batch: one, or one for each image that is mixed with another one."""
+    weights = [each.weight for at, each in enumerate(mixed) if each.other != at]
+    if not weights or max(weights) - min(weights) <= _SAME:
+        return [min(weights, default=1.0)]
     return weights
 
 
@@ -133,17 +127,15 @@ def _mixed(
 
 def in_sums(image: Array, images: Array, own: int) -> Mixed | None:
     """The other image and the weight of which an image is a weighted mean; None for no such mean."""
-    best: tuple[float, Mixed] | None = None
-    for other, second in enumerate(images):
-        difference = (images[own] - second).ravel().astype(np.float64)
-        square = float(difference @ difference)
-        weight = 1.0 if square == 0 else float((image - second).ravel().astype(np.float64) @ difference) / square
-        error = float(np.abs(image - weight * images[own] - (1 - weight) * second).max())
-        if best is None or error < best[0]:
-            best = error, Mixed(other, weight)
-    assert best is not None
-    error, mixed = best
-    return mixed if error <= _SAME_PIXELS and -_SAME <= mixed.weight <= 1 + _SAME else None
+    rows, target = images.reshape(len(images), -1), image.ravel()
+    differences = rows[own] - rows  # of the image itself: 0
+    squares = np.einsum("ip,ip->i", differences, differences)
+    weights = np.einsum("ip,ip->i", target - rows, differences) / np.where(squares, squares, 1.0)
+    weights[squares == 0] = 1.0
+    errors = np.abs(target - rows - weights[:, None] * differences).max(axis=1)
+    other = own if errors[own] <= _ROUNDING else int(errors.argmin())
+    is_mean = errors[other] <= _SAME_PIXELS and -_SAME <= weights[other] <= 1 + _SAME
+    return Mixed(other, float(weights[other])) if is_mean else None
 
 
 def in_boxes(image: Array, images: Array, own: int) -> Mixed | None:
@@ -200,26 +192,3 @@ def _why(arrived: Array, softmax: Array, targets: Array, own: int, mixed: Mixed)
 def _smoothed(targets: Array, smoothing: float) -> Array:
     smoothed: Array = (1 - smoothing) * targets + smoothing / targets.shape[1]
     return smoothed
-
-
-def _expected(practice: Practice, alpha: float, draw: Source, pixels: int, size: int) -> Array:
-    """Weights of the distribution; where a drawn order of the images is their own, it mixes none."""
-    generator = np.random.Generator(np.random.Philox(draw.getrandbits(60)))
-    weights = generator.beta(alpha, alpha, _DRAWN)
-    same = generator.random(_DRAWN) < 1 / math.factorial(size)
-    if not practice.constants["box"]:
-        return np.where(same, 1.0, weights)
-    half = np.round(np.sqrt(1 - weights) * pixels / 2)
-    sides = []
-    for _ in range(2):
-        center = generator.integers(pixels, size=_DRAWN)
-        sides.append(np.minimum(pixels, center + half) - np.maximum(0, center - half))
-    return np.where(same, 1.0, 1 - sides[0] * sides[1] / pixels**2)
-
-
-def _distance(weights: Array, expected: Array) -> float:
-    """The largest difference of two distribution functions."""
-    first, second = np.sort(np.round(weights, 3)), np.sort(np.round(expected, 3))
-    at = np.concatenate([first, second])
-    below = [np.searchsorted(each, at, side="right") / len(each) for each in (first, second)]
-    return float(np.abs(below[0] - below[1]).max())

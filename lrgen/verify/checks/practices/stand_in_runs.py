@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrgen.verify import messages
+from lrgen.verify.checks.draw import MAX_BATCHES
 from lrgen.verify.checks.examination import build, prm_of, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.standin_gradients import logits_of
@@ -38,7 +39,7 @@ def learn(
     labels: Array,
     classes: int,
 ) -> tuple[messages.CriterionReport, list[Batch]]:
-    """Call ``learn`` once on a new network with a stand-in; returns its criterion and the batches.
+    """Call ``learn`` on a new network with a stand-in, once per 200 batches; returns its criterion and the batches.
 
     Raises:
         CheckFailure: if it does not train through ``forward``, once per batch.
@@ -49,6 +50,25 @@ def learn(
         stood_in, _ = session.call("stand_in", messages.StoodIn, [images[:2]], net=_NET)
     with raising("train_setup"):
         set_up, _ = session.call("set_up", messages.SetUp, net=_NET, prm=values)
+    ends = np.cumsum(sizes)
+    batches: list[Batch] = []
+    for first in range(0, len(sizes), MAX_BATCHES):
+        own = slice(first, first + MAX_BATCHES)
+        shown = slice(int(ends[first]) - sizes[first], int(ends[own][-1]))
+        batches += _epoch(session, stood_in.leaves, sizes[own], seeds[own], images[shown], labels[shown])
+    session.call("forget", messages.Nothing, net=_NET)
+    return set_up.criterion, batches
+
+
+def _epoch(
+    session: Session,
+    leaves: Sequence[Sequence[int]],
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    images: Array,
+    labels: Array,
+) -> list[Batch]:
+    """Call ``learn`` once."""
     with raising("learn"):
         learned, arrays = session.call(
             "learn",
@@ -60,8 +80,7 @@ def learn(
             inputs=True,
             body=(64 << 20) + 2 * images.nbytes,
         )
-    session.call("forget", messages.Nothing, net=_NET)
-    leaves, count = stood_in.leaves, len(sizes)
+    count = len(sizes)
     if learned.backward != list(range(count)) or len(arrays) != (len(leaves) + 1) * count:
         raise CheckFailure("learn does not train through forward, once per batch")
     parts = np.cumsum(sizes)[:-1]
@@ -75,7 +94,7 @@ def learn(
         if any(gradient.shape != values.shape for gradient, values in zip(arrived, logits, strict=True)):
             raise CheckFailure("the gradients at the logits have another shape than the batch")
         batches.append(Batch(own, wanted, inputs, logits, [len(own) * gradient for gradient in arrived]))
-    return set_up.criterion, batches
+    return batches
 
 
 def again_from_list(

@@ -17,7 +17,7 @@ from lrgen.verify.checks import scores
 from lrgen.verify.checks.batch_losses import SAME, LossesOf
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices.in_use import InUse, is_paced
-from lrgen.verify.checks.practices.mixup import require_distribution
+from lrgen.verify.checks.practices.mixing_weights import require_distribution
 from lrgen.verify.checks.practices.stand_in_runs import one_hot, probabilities
 from lrgen.verify.checks.second_process import Setting
 from lrgen.verify.checks.updates import Place
@@ -86,17 +86,23 @@ def losses_in_use(practice: Practice, epoch: int, classes: int, smoothing: float
 
 @dataclass(frozen=True)
 class MixedLabels:
-    """The labels of a batch, each with a ``weight`` and the rest that of its other label."""
+    """The labels of a batch, each with a weight and the rest that of its other label.
 
-    weight: float
+    Args:
+        weights: of the batch, or of each image.
+    """
+
+    weights: Array
     others: Labels
 
     def losses(self, leaves: Sequence[Array], labels: Labels, smoothing: float) -> list[float]:
         """The loss at each leaf of logits."""
         return [
             float(
-                self.weight * scores.losses(leaf, labels, smoothing).mean()
-                + (1 - self.weight) * scores.losses(leaf, self.others, smoothing).mean()
+                (
+                    self.weights * scores.losses(leaf, labels, smoothing)
+                    + (1 - self.weights) * scores.losses(leaf, self.others, smoothing)
+                ).mean()
             )
             for leaf in leaves
         ]
@@ -108,27 +114,29 @@ def mixed_labels(
     """The labels of which a loss is, by the gradients that it has at the logits; ``tolerance`` is that of a weight.
 
     Raises:
-        CheckFailure: if they are not those of the batch in another order, with one weight.
+        CheckFailure: if they are not those of the batch in another order, with one weight or one for each image.
     """
     classes = logits.shape[1]
     targets = probabilities(logits.astype(np.float64)) - len(labels) * arrived.astype(np.float64)
     mixed = (targets - smoothing / classes) / (1 - smoothing)
     if not np.isfinite(mixed).all():
         raise CheckFailure("the gradients at the logits are not finite")
-    weight = float(mixed[np.arange(len(labels)), labels].min())
-    if not -tolerance <= weight <= 1 + tolerance:
-        raise CheckFailure(f"a label has the weight {weight:.3f}")
-    if weight > 1 - _MIXED:  # or each image is mixed with one of its class
-        if np.abs(mixed - one_hot(labels, classes)).max() > tolerance:
-            raise CheckFailure("the gradients at the logits are not those of mixed labels")
-        return MixedLabels(1.0, labels)
-    rest = mixed - weight * one_hot(labels, classes)
-    others = rest.argmax(axis=1)
-    if np.abs(rest - (1 - weight) * one_hot(others, classes)).max() > tolerance:
+    own: Array = mixed[np.arange(len(labels)), labels]  # 1 where an image is mixed with one of its class
+    for weight in (float(own.min()), float(own.max())):
+        if not -tolerance <= weight <= 1 + tolerance:
+            raise CheckFailure(f"a label has the weight {weight:.3f}")
+    known = own < 1 - _KNOWN
+    of_batch = not known.any() or float(np.ptp(own[known])) <= tolerance
+    weights = own.min(keepdims=True) if of_batch else own
+    of_labels = one_hot(labels, classes)
+    rest = mixed - weights[:, None] * of_labels
+    others = np.where(weights > 1 - _MIXED, labels, rest.argmax(axis=1))
+    if np.abs(rest - (1 - weights[:, None]) * one_hot(others, classes)).max() > tolerance:
         raise CheckFailure("the gradients at the logits are not those of mixed labels")
-    if weight < 1 - _KNOWN and not np.array_equal(np.sort(others), np.sort(labels)):
+    seen = np.bincount(others if of_batch else others[known], minlength=classes)
+    if known.any() and np.any(seen > np.bincount(labels, minlength=classes)):
         raise CheckFailure("the labels of a batch are mixed with others than those of its images")
-    return MixedLabels(weight, others)
+    return MixedLabels(weights, others)
 
 
 @dataclass
@@ -136,6 +144,7 @@ class Mixing:
     """The mixed labels of a training, in the order of its batches."""
 
     weights: list[float] = field(default_factory=list)
+    of_images: bool = False  # whether those of a batch differ
 
     def losses(self, arrived: Sequence[Array], smoothing: float, tolerance: float, number: int) -> LossesOf:
         """The loss of each batch of an epoch, by the gradients that have arrived at its logits.
@@ -151,7 +160,8 @@ class Mixing:
             except CheckFailure as failure:
                 place = Place(number - 1, len(arrived), "training")(batch)
                 raise CheckFailure(f"{failure} {place}") from failure
-            self.weights.append(mixed.weight)
+            self.of_images |= len(mixed.weights) > 1
+            self.weights.append(float(mixed.weights[0]))
             return mixed.losses(leaves, labels, smoothing)
 
         return losses
@@ -165,7 +175,7 @@ class Mixing:
         assert variant.practice is not None
         draw = setting.examination.draw.stream("training", "mixing")
         pixels, batch = int(setting.data.images.shape[-1]), setting.plan.batch_size
-        if len(self.weights) < _ENOUGH:
+        if self.of_images or len(self.weights) < _ENOUGH:  # one of an image that is mixed with its class is not known
             return f"the labels of {len(self.weights)} batches of training were mixed"
         weights = np.array(self.weights)
         require_distribution(variant.practice, weights, draw, pixels=pixels, size=batch, where="the labels of training")
