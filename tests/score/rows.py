@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from lrgen.catalogue import Catalogue
 from lrgen.finetune import manifest
@@ -30,9 +31,9 @@ def rows_of(catalogue: Catalogue, task: str, numbers: Iterable[int], model: str 
     return [row_of(example) for example in tasks[task].examples(task_input)]
 
 
-def scorer_in(folder: Path, catalogue: Catalogue, workers: int = 2) -> Scorer:
-    """Return a scorer whose cache is in a folder."""
-    settings = ScoreSettings(case_seed=CASE_SEED, workers=workers)
+def scorer_in(folder: Path, catalogue: Catalogue, workers: int = 2, **changed: Any) -> Scorer:
+    """Return a scorer whose cache is in a folder; ``changed`` are its other settings."""
+    settings = ScoreSettings(case_seed=CASE_SEED, workers=workers, **changed)
     return Scorer(Reference(catalogue), settings, verdicts.cache_in(folder))
 
 

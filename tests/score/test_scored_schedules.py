@@ -78,6 +78,30 @@ def test_the_reason_names_the_step(verdicts):
     assert "the learning rate must be" in reason
 
 
+LONG = """\
+def lr_factor(step):
+    return 1 - min(step, 300_000) / 300_000
+"""
+
+
+def test_a_horizon_of_many_steps_has_time_for_them(catalogue, tmp_path):
+    """The limit of the check does not count the steps of a long horizon, which take longer than it."""
+    composition = Composition((linear(Fraction(1), Fraction(0), Fraction(1)),), Unit.BATCH, 300_000)
+    example = Example(
+        task="schedule",
+        key="2",
+        prompt="Write it.",
+        completion=LONG,
+        scope=Scope.SCHEDULE,
+        composition=RealisedComposition(composition, (), 1),
+        interface=Interface(Call.FACTOR, "lr_factor", takes_horizon=False),
+    )
+    row = Rows(0).of(example, Split.TEST, "linear_down")
+    scorer = scorer_in(tmp_path, catalogue, seconds=0.3)
+    [verdict] = scorer.score([(row, Completion(row["id"], 0, LONG, "x"))])
+    assert verdict.passed, verdict.reason
+
+
 IDLE = """\
 import torch
 from torch import nn

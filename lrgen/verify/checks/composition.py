@@ -30,6 +30,7 @@ _LOOPS = 4
 _MAX_GROUPS = 3
 _PAST_END = 20  # steps
 _RESUMES = 3
+_SECONDS_A_STEP = 1e-5  # beside the limit of the check: a million steps of a slow scheduler take so long
 _LONGEST_LOOP = 400  # steps, for a loop that takes its horizon from the caller
 
 
@@ -62,6 +63,7 @@ def run(examination: Examination) -> None:
             path=examination.candidate.path.name,
         )
     cases = list(drawn_cases(composition, interface, examination.draw.stream("composition")))
+    examination.extend(STAGE, round(sum(case.steps for case in cases) * _SECONDS_A_STEP))
     for case in cases:
         _compare(examination, composition, interface, case)
     examination.evidence.append(f"the code followed its curve in {len(cases)} drawn traces")

@@ -72,6 +72,13 @@ class Examination:
     def begin(self, stage: Stage, budget: Budget | None) -> None:
         """Begin a check: it gets its time limit."""
         seconds = self.place.limits.of(stage, budget)
+        self._limit(stage, seconds)
+
+    def extend(self, stage: Stage, seconds: float) -> None:
+        """Give a check that begins more time than its limit, for work that the claim makes long."""
+        self._limit(stage, self.place.limits.of(stage, None) + seconds)
+
+    def _limit(self, stage: Stage, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
         self._exceeded = f"the {stage} check takes longer than {seconds:g} s"
         for session in self._sessions:
