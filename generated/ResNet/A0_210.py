@@ -3,9 +3,9 @@
 The learning rate is multiplied by ``gamma`` every ``step_fraction`` of training (one
 half by default). The schedule advances once per epoch.
 
-Only examples whose loss is below a threshold count in an update. The threshold is
-``start_threshold`` times twice the loss of a uniform guess in the first epoch, and is
-multiplied by 1 + ``threshold_growth`` after each epoch.
+All examples count in the first epoch, and after it those whose loss is below a
+threshold. The threshold is ``start_threshold`` times twice the loss of a uniform guess
+in the second epoch, and is multiplied by 1 + ``threshold_growth`` after each epoch.
 """
 
 import copy
@@ -160,9 +160,12 @@ class Net(nn.Module):
 
     def self_paced_loss(self, logits: Tensor, labels: Tensor, epoch: int) -> Tensor:
         """Return the mean loss of the examples whose losses are below the threshold."""
+        if epoch == 0:
+            # The losses of a new network say little about the examples.
+            return self.criterion(logits, labels)
         losses = nn.functional.cross_entropy(logits, labels, reduction="none")
         # In units of twice the loss of a uniform guess.
-        growth = (1.0 + self.threshold_growth) ** epoch
+        growth = (1.0 + self.threshold_growth) ** (epoch - 1)
         threshold = self.start_threshold * growth * 2.0 * math.log(logits.shape[1])
         # The easiest example of a batch always counts.
         easy = (losses < threshold) | (losses == losses.min())

@@ -3,10 +3,10 @@
 The learning rate decays along a cosine from ``lr`` to ``min_lr_ratio`` times ``lr``
 (10% of ``lr`` by default). The schedule advances once per epoch.
 
-The weight of an example in an update is one minus the ratio of its loss to a threshold,
-and 0 above the threshold. The threshold is ``start_threshold`` times twice the loss of
-a uniform guess in the first epoch, and is multiplied by 1 + ``threshold_growth`` after
-each epoch.
+All examples count alike in the first epoch. After it, the weight of an example in an
+update is one minus the ratio of its loss to a threshold, and 0 above the threshold. The
+threshold is ``start_threshold`` times twice the loss of a uniform guess in the second
+epoch, and is multiplied by 1 + ``threshold_growth`` after each epoch.
 """
 
 import copy
@@ -170,9 +170,12 @@ class Net(nn.Module):
 
     def self_paced_loss(self, logits: Tensor, labels: Tensor, epoch: int) -> Tensor:
         """Return the mean of the losses, weighted less the nearer to the threshold."""
+        if epoch == 0:
+            # The losses of a new network say little about the examples.
+            return self.criterion(logits, labels)
         losses = nn.functional.cross_entropy(logits, labels, reduction="none")
         # In units of twice the loss of a uniform guess.
-        growth = (1.0 + self.threshold_growth) ** epoch
+        growth = (1.0 + self.threshold_growth) ** (epoch - 1)
         threshold = self.start_threshold * growth * 2.0 * math.log(logits.shape[1])
         weights = (1.0 - losses.detach() / threshold).clamp(min=0.0)
         if not weights.any():

@@ -136,7 +136,9 @@ def updates(sizes: Sequence[int] | Counts, batch: int) -> int:
 
 
 def threshold(step: ArrayLike, *, start: float, growth: float) -> Rates:
-    """``start (1 + growth) ** t``: the loss below which an example counts (self-paced learning, Kumar et al., 2010).
+    """``start (1 + growth) ** (t - 1)``: the loss below which an example counts (self-paced learning, Kumar et al.).
+
+    At step 0 it is infinite: learning begins with all examples.
 
     https://papers.nips.cc/paper/2010/hash/e57c6b956a6521b28495f2886ca0977a-Abstract.html
 
@@ -148,7 +150,7 @@ def threshold(step: ArrayLike, *, start: float, growth: float) -> Rates:
     if not growth >= 0:
         raise ParameterError(f"growth must be at least 0, got {growth}")
     with np.errstate(over="ignore"):
-        rising: Rates = start * (1 + growth) ** _steps(step)
+        rising: Rates = np.where(_steps(step) > 0, start * (1 + growth) ** (_steps(step) - 1), np.inf)
     return rising
 
 

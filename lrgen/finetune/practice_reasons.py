@@ -107,6 +107,11 @@ REASONS = {
         "The epoch is counted in an attribute that no state holds[, so a resumed run starts at the first epoch]; it "
         "follows from the scheduler."
     ),
+    "threshold from the first epoch": (
+        "The threshold applies in the first epoch, when the losses [say little about the examples|are those of a new "
+        "network]; all examples must count there."
+    ),
+    "threshold one epoch late": "All examples count in the first two epochs instead of the first alone.",
     "threshold does not rise": "The threshold is the same in each epoch[: its growth is not raised to the epoch].",
     "threshold rises linearly": "The threshold rises linearly instead of by a constant factor per epoch.",
     "threshold rises in every batch": (

@@ -12,7 +12,7 @@ from lrgen.report.plots import COLOURS, line_style
 
 _EPOCHS = 90
 _COUNT = 1000  # examples of the window
-_SHOWN = (0, 1, 2)  # epochs whose thresholds are drawn
+_SHOWN = (1, 2, 3)  # epochs whose thresholds are drawn
 _HIGHEST = 3.0  # loss, in units of twice that of a uniform guess
 
 

@@ -148,8 +148,8 @@ def test_updates_are_the_batches_of_all_epochs(sizes, batch):
 
 
 def test_a_threshold_rises_by_a_factor():
-    """The threshold is multiplied by one plus the growth at each step, up to infinity."""
-    assert pacing.threshold([0, 1, 2], start=2.0, growth=0.5).tolist() == [2.0, 3.0, 4.5]
+    """The threshold begins at step 1 and is multiplied by one plus the growth at each step, up to infinity."""
+    assert pacing.threshold([0, 1, 2, 3], start=2.0, growth=0.5).tolist() == [inf, 2.0, 3.0, 4.5]
     assert pacing.threshold(10**6, start=1.0, growth=0.1) == inf
     assert pacing.threshold(3, start=inf, growth=0.1) == inf
 

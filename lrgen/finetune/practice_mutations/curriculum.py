@@ -32,7 +32,12 @@ _COUNTED = """\
 """
 _RAISED = r"            raise ValueError\((?:\n +)?f\".*\"(?:\n +)?\)\n"
 _SELF_PACED_EPOCH = "        epoch = self.scheduler.last_epoch // len(train_data)\n"
-_NO_GROWTH = "        growth = (1.0 + self.threshold_growth) ** epoch\n"
+_NO_GROWTH = "        growth = (1.0 + self.threshold_growth) ** (epoch - 1)\n"
+_ALL_AT_FIRST = """\
+        if epoch == 0:
+            # The losses of a new network say little about the examples.
+            return self.criterion(logits, labels)
+"""
 _HARD_WEIGHTS = "        return self.criterion(logits[easy], labels[easy])\n"
 _SOFT_WEIGHTS = "weights = (1.0 - losses.detach() / threshold).clamp(min=0.0)"
 _MEAN = "        return (weights * losses).sum() / weights.sum()\n"
@@ -109,8 +114,13 @@ OF_CURRICULUM: tuple[tuple[str, Mutation], ...] = (
     ("horizon of all batches", replaced((_HORIZON, "            total_steps = self.epochs * len(train_data)\n"))),
     ("epoch counted in all batches", substituted((r"^        epoch = self\.epoch_after\(.*\)\n", _SELF_PACED_EPOCH))),
     ("epoch not restored", substituted((_EPOCH, _COUNTED))),
-    ("threshold does not rise", replaced((_NO_GROWTH, _NO_GROWTH.replace(" ** epoch", "")))),
-    ("threshold rises linearly", replaced((_NO_GROWTH, "        growth = 1.0 + self.threshold_growth * epoch\n"))),
+    ("threshold from the first epoch", replaced((_ALL_AT_FIRST, ""))),
+    ("threshold one epoch late", replaced(("if epoch == 0:", "if epoch <= 1:"))),
+    ("threshold does not rise", replaced((_NO_GROWTH, _NO_GROWTH.replace(" ** (epoch - 1)", "")))),
+    (
+        "threshold rises linearly",
+        replaced((_NO_GROWTH, "        growth = 1.0 + self.threshold_growth * (epoch - 1)\n")),
+    ),
     (
         "threshold rises in every batch",
         replaced((_SELF_PACED_EPOCH, _SELF_PACED_EPOCH.replace(" // len(train_data)", ""))),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lrgen import curves
 from lrgen.records import Budget, Candidate, Training, Unit, Variant, VerifySettings
+from lrgen.verify.checks.practices.in_use import is_paced
 
 # The mean of a schedule that short trainings assume, as a fraction of the base learning rate; most have a higher mean.
 MEAN_RATE = 0.5
@@ -40,7 +41,8 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
     """The training of a candidate; its budget applies on the CPU, unless the settings ask for the full training."""
     budget = budget_of(candidate, settings)
     if budget is None:
-        epochs = settings.epochs * (2 if _rises(candidate, settings.epochs) else 1)
+        late = _rises(candidate, settings.epochs) or _is_paced(candidate)
+        epochs = settings.epochs * (2 if late else 1)
         return TrainingPlan(epochs, _part(candidate, settings.batch_size), candidate.prm["lr"])
     lr = candidate.prm["lr"]
     if candidate.variant is not None and candidate.variant.optimizer is not None:
@@ -82,6 +84,12 @@ def _rises(candidate: Candidate, epochs: int) -> bool:
     """
     rates = _relative_rates(candidate, epochs, UPDATES)
     return rates is not None and float(rates[..., -1].min()) == float(rates.max()) and float(rates.mean()) < MEAN_RATE
+
+
+def _is_paced(candidate: Candidate) -> bool:
+    """Whether a curriculum keeps some of the examples for later: such a training learns late as well."""
+    variant = candidate.variant
+    return variant is not None and variant.practice is not None and is_paced(variant.practice)
 
 
 def _relative_rates(candidate: Candidate, epochs: int, updates: int) -> NDArray[np.float64] | None:

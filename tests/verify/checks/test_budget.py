@@ -72,6 +72,20 @@ def test_a_schedule_that_is_low_and_rises_to_the_end_is_trained_for_twice_the_ep
     }
 
 
+def test_a_paced_curriculum_is_trained_for_twice_the_epochs(candidate):
+    """It has all examples only after ``full_fraction`` of training; self-paced learning has them in every epoch."""
+    epochs = {
+        variant.practice.name: training.plan_of(replace(candidate, variant=variant), VerifySettings()).epochs
+        for variant in SHIPPED.variants
+        if variant.practice is not None and variant.practice.kind == "curriculum"
+    }
+    assert {name for name, count in epochs.items() if count == 5} == {"self_paced_hard", "self_paced_soft"}
+    assert {name for name, count in epochs.items() if count == 10} == epochs.keys() - {
+        "self_paced_hard",
+        "self_paced_soft",
+    }
+
+
 def test_a_budget_may_set_the_learning_rate(candidate):
     """It replaces that of the recipe, and scales that of a variant's own optimizer by ``own_rate``."""
     small = replace(candidate, budget=BUDGET)

@@ -209,7 +209,7 @@ FAULTS = {
         HARD, "losses < threshold", "losses > threshold", "the gradient of update .* is not that of its examples"
     ),
     "a threshold that stays": Fault(
-        SOFT, "(1.0 + self.threshold_growth) ** epoch", "(1.0 + self.threshold_growth) ** 0", "update . in epoch 2 of 4"
+        SOFT, "(1.0 + self.threshold_growth) ** (epoch - 1)", "1.0", "update . in epoch 3 of 5"
     ),
     "a threshold for each batch": Fault(
         HARD, "self.scheduler.last_epoch // len(train_data)", "self.scheduler.last_epoch", "the gradient of update .*"
@@ -230,7 +230,7 @@ FAULTS = {
         SOFT,
         "        epoch = self.scheduler.last_epoch\n",
         "        self.seen = epoch = getattr(self, 'seen', -1) + 1\n",
-        "the gradient of update 1 in epoch 3 of 4 is another one in a resumed run",
+        "the gradient of update 1 in epoch 3 of 5 is another one in a resumed run",
     ),
     "no hard weights where all losses are high": Fault(
         HARD, " | (losses == losses.min())", "", "raises|is not that of its examples|nan|is not finite"
@@ -239,16 +239,22 @@ FAULTS = {
         SOFT, "if not weights.any():", "if False:", "raises|is not that of its examples|nan|is not finite"
     ),
     "another default of the threshold": Fault(
-        HARD, '"start_threshold", 0.5', '"start_threshold", 1.0', "update 1 in epoch 1 of 1 is not that of its examples"
+        HARD, '"start_threshold", 0.5', '"start_threshold", 1.0', "update . in epoch 2 of 2 is not that of its examples"
     ),
     "another default of the growth": Fault(
         HARD, '"threshold_growth", 0.5', '"threshold_growth", 0.25', "is not that of its examples"
     ),
     "a threshold that rises linearly": Fault(
         HARD,
-        "(1.0 + self.threshold_growth) ** epoch",
-        "1.0 + self.threshold_growth * epoch",
-        "the gradient of update . in epoch . of 4 is not that of its examples",
+        "(1.0 + self.threshold_growth) ** (epoch - 1)",
+        "1.0 + self.threshold_growth * (epoch - 1)",
+        "the gradient of update . in epoch . of 5 is not that of its examples",
+    ),
+    "a threshold in the first epoch": Fault(
+        HARD, "if epoch == 0:", "if False:", "the gradient of update . in epoch 1 of . is not that of its examples"
+    ),
+    "no threshold in the second epoch": Fault(
+        SOFT, "if epoch == 0:", "if epoch <= 1:", "the gradient of update . in epoch 2 of . is not that of its examples"
     ),
     "a negative growth": Fault(
         SOFT, "if not self.threshold_growth >= 0.0:", "if False:", "accepts threshold_growth -0.5"

@@ -89,12 +89,12 @@ def test_other_labels_are_a_fault_with_a_weight_for_each_image():
 
 
 @pytest.mark.parametrize("practice", [HARD, SOFT], ids=["hard", "soft"])
-@pytest.mark.parametrize("epoch", [0, 3])
+@pytest.mark.parametrize("epoch", [1, 3])
 def test_self_paced_losses_are_weighted_by_hand(practice, epoch):
     """The mean has the weights of the paper: 1 below the threshold, or linear in the loss."""
     logits, labels = batch_of(5)
     values = losses(logits, labels)
-    threshold = practice.defaults["start_threshold"] * 1.5**epoch * 2 * np.log(CLASSES)
+    threshold = practice.defaults["start_threshold"] * 1.5 ** (epoch - 1) * 2 * np.log(CLASSES)
     weights = (values < threshold) if practice is HARD else np.maximum(0, 1 - values / threshold)
     expected = (weights * values).sum() / weights.sum()
     loss_of = training_batches.losses_in_use(practice, epoch, CLASSES, 0.0)
@@ -109,8 +109,8 @@ def test_an_example_at_the_threshold_may_count_or_not():
     labels = np.zeros(3, dtype=np.int64)
     logits = np.zeros((3, CLASSES))
     logits[0, 0], logits[1, 0] = 4.0, 3.0
-    own = losses(logits, labels)  # the last one is log 10, the threshold of the first epoch
-    loss_of = training_batches.losses_in_use(HARD, 0, CLASSES, 0.0)
+    own = losses(logits, labels)  # the last one is log 10, the threshold of the second epoch
+    loss_of = training_batches.losses_in_use(HARD, 1, CLASSES, 0.0)
     for expected in (own.mean(), own[:2].mean()):
         assert loss_of([logits], labels, expected, 0) == pytest.approx([expected], rel=1e-4)
 

@@ -30,7 +30,7 @@ from lrgen.verify.session import Array
 
 _NET = "curriculum"
 _PLAIN = 1e30  # a threshold that no loss reaches
-_LOW = 0.05  # a ratio of a threshold that every loss of a new network exceeds
+_LOW = 0.05  # a ratio of a threshold that every loss after an epoch exceeds
 _ORDERED, _EXAMPLES = 0.98, 20  # the rank correlation of so many examples with their order, if nothing shuffles them
 
 
@@ -155,10 +155,10 @@ class _SelfPaced(Curriculum):
         shown = 0
         for as_list, start in ((False, 0.5), (True, 0.4 + 0.08 * draw.random()), (False, 0.52 + 0.06 * draw.random())):
             prm = {"start_threshold": start, "threshold_growth": 0.05 + 0.25 * draw.random()}
-            shown += self._follow(Case(4, [8, 8, 6], prm, as_list, BASE_LR * 10 ** -draw.random(), resumed=not as_list))
-        self._follow(Case(1, [8, 6], {}, False, BASE_LR))
-        self._follow(Case(4, [8, 6], {"start_threshold": 0.22}, False, BASE_LR))  # its growth crosses most losses
-        self._follow(Case(1, [6, 6], {"start_threshold": _LOW}, False, BASE_LR))
+            shown += self._follow(Case(5, [8, 8, 6], prm, as_list, BASE_LR * 10 ** -draw.random(), resumed=not as_list))
+        self._follow(Case(2, [8, 6], {}, False, BASE_LR))
+        self._follow(Case(5, [8, 6], {"start_threshold": 0.22}, False, BASE_LR))  # its growth crosses most losses
+        self._follow(Case(2, [6, 6], {"start_threshold": _LOW}, False, BASE_LR))
         self._follow(Case(2, [6, 6], {"start_threshold": _PLAIN}, False, BASE_LR))
         if self.without:
             self.evidence.append("gradients were not computed again: the output of the network is no logits")
