@@ -1,7 +1,7 @@
-"""ResNet-20 trained with step decay and linear pacing.
+"""ResNet-20 trained with multi-step decay at 50% and 75% and linear pacing.
 
-The learning rate is multiplied by ``gamma`` every ``step_fraction`` of training (one
-third by default). The schedule advances once per epoch.
+The learning rate is multiplied by ``gamma`` at 50% and 75% of training. These are the
+milestones of DenseNet on CIFAR. The schedule advances once per epoch.
 
 Each epoch trains on the examples that have the lowest losses before it. The number in
 use grows linearly from ``start_fraction`` of the examples to all of them after
@@ -18,7 +18,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, StepLR
+from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 from torch.utils.data import DataLoader
 
 
@@ -29,12 +29,11 @@ def supported_hyperparameters() -> set[str]:
         "full_fraction",
         "gamma",
         "start_fraction",
-        "step_fraction",
         "weight_decay",
     }
 
 
-class ResumableStepLR(StepLR):
+class ResumableMultiStepLR(MultiStepLR):
     """Accepts only the state of the same schedule over the same horizon."""
 
     schedule: tuple[str, int]
@@ -60,11 +59,11 @@ def make_scheduler(
 ) -> LRScheduler:
     if total_steps < 1:
         raise ValueError(f"total_steps must be at least 1, got {total_steps}")
-    step_size = max(1, round(prm.get("step_fraction", 1 / 3) * total_steps))
-    scheduler = ResumableStepLR(
-        optimizer, step_size=step_size, gamma=prm.get("gamma", 0.1)
+    milestones = [max(1, round(fraction * total_steps)) for fraction in (0.5, 0.75)]
+    scheduler = ResumableMultiStepLR(
+        optimizer, milestones=milestones, gamma=prm.get("gamma", 0.1)
     )
-    scheduler.schedule = ("step decay", total_steps)
+    scheduler.schedule = ("multi-step decay at 50% and 75%", total_steps)
     return scheduler
 
 

@@ -158,7 +158,7 @@ class Net(nn.Module):
         epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
         self.epochs = epochs
-        self.start_fraction = prm.get("start_fraction", 0.5)
+        self.start_fraction = prm.get("start_fraction", 0.75)
         if not 0.0 < self.start_fraction <= 1.0:
             raise ValueError(
                 f"start_fraction must be in (0, 1], got {self.start_fraction}"

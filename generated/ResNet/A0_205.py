@@ -160,7 +160,7 @@ class Net(nn.Module):
         self.scheduler: LRScheduler | None = None
         # Callers set ``epoch_max`` or ``epoch``; 90 is torchvision's default.
         self.epochs = int(prm.get("epoch_max", prm.get("epoch", 90)))
-        self.start_fraction = prm.get("start_fraction", 0.5)
+        self.start_fraction = prm.get("start_fraction", 0.75)
         if not 0.0 < self.start_fraction <= 1.0:
             raise ValueError(
                 f"start_fraction must be in (0, 1], got {self.start_fraction}"

@@ -79,7 +79,8 @@ def test_a_name_is_given_once():
         (
             "start_fraction",
             190,
-            "--set start_fraction: it is a hyperparameter of A0_190 easy_first_linear_step, whose values are drawn",
+            "--set start_fraction: it is a hyperparameter of A0_190 easy_first_linear_multistep, whose values are "
+            "drawn",
         ),
     ],
 )

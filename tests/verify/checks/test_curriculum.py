@@ -15,7 +15,7 @@ from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices import curriculum
 from tests.verify.examinations import Examine
 
-EPOCH, BATCH = "easy_first_linear_step", "easy_first_linear_wsd_linear"
+EPOCH, BATCH = "easy_first_linear_multistep", "easy_first_linear_wsd_linear"
 WINDOW, BALANCED = "sliding_window_exponential", "class_balanced_linear_sigmoid"
 HARD, SOFT = "self_paced_hard_onecycle", "self_paced_soft_cosine"
 SOME = {EPOCH, BATCH, SOFT}  # the slow tests check the others
@@ -189,6 +189,12 @@ FAULTS = {
         "order = order[ranks[order].argsort(stable=True)]",
         "order = order[labels[order].argsort(stable=True)]",
         LOSSES,
+    ),
+    "gradients that add up": Fault(
+        EPOCH,
+        "self.optimizer.zero_grad()",
+        "self.optimizer.zero_grad",
+        "the gradient of update 2 in epoch 1 of . is not that of its examples",
     ),
     "fractions that are not checked": Fault(
         EPOCH, "if not 0.0 < self.start_fraction <= 1.0:", "if False:", "train_setup accepts start_fraction 0"

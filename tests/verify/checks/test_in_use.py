@@ -51,7 +51,7 @@ def test_an_epoch_has_a_batch_at_least():
 
 
 @pytest.mark.parametrize(
-    ("name", "updates"), [("easy_first_linear_step", [2, 3, 4, 5, 5]), ("StepLR_default", [5] * 5)]
+    ("name", "updates"), [("easy_first_linear_multistep", [2, 3, 4, 5, 5]), ("StepLR_default", [5] * 5)]
 )
 def test_updates_are_the_batches_of_the_examples_in_use(name, updates):
     """The updates of an epoch are the batches of its examples; a plain file has one for each batch of the loader."""
