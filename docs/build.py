@@ -125,13 +125,15 @@ last update has fewer batches and with batches of several sizes: a sum, a mean o
 too often or too rarely, and a last update that is missing or wrongly scaled fail with that reason. A schedule that
 advances within an epoch does so once per update; its horizon is the number of epochs times `len(train_data)`, divided
 by the number of batches of an update and rounded up. The training check gives such a file smaller batches, so that an
-update has as many images.
+update has as many images. The figure shows the learning rate of an example, a WSD schedule over three epochs of 11
+batches: it changes with each update, and the last update of an epoch has the batches that are left.
 """,
     PracticeKind.CLIPPING: """
 The schedule check sends gradients far below the limit, near it and far above it, and compares those at each step of the
 optimizer with those of the batch after clipping. Files that clip after the step, before the backward pass, with another
 norm or limit, some parameters alone, or gradients below the limit fail with that reason. The practice replaces the
-clipping of a network's recipe.
+clipping of a network's recipe. The figure shows a gradient of two values that grows: clipping by norm keeps its
+direction, clipping by value does not.
 """,
     PracticeKind.EMA: """
 Between two epochs the network has the averaged weights, which are evaluated and saved; training goes on from the
@@ -139,25 +141,31 @@ trained weights. The schedule check notes the weights and buffers after each upd
 recurrence from them, with the default decay and with a smaller one, also in a run that is resumed: the evaluated
 weights and buffers must be the result. An average that is updated once per epoch or before the optimizer's step, that
 begins with zeros or again in each epoch, or whose decay is swapped or constant from the first update on fails with
-that reason.
+that reason. The figure shows how much the weights after each update count in the average with the default decay: in a
+short run, only the last updates do.
 """,
     PracticeKind.AVERAGING: """
 The schedule check notes the weights at the end of each epoch: until the average begins, the network must be evaluated
 with the trained weights, and then with the mean of those of the right epochs, also in a run that is resumed. Training
 goes on from the trained weights. The statistics of batch norms must be those that a pass over the training data
-computes for the averaged weights.
+computes for the averaged weights. The figure shows how much the weights at the end of each epoch count in the average,
+with the default and 90 epochs.
 """,
     PracticeKind.LABEL_SMOOTHING: """
 The schedule check computes the targets of the loss from the gradients at the logits, which are softmax minus target,
 and compares them with smoothed labels, for several numbers of classes and values of `label_smoothing`. Labels that are
 not smoothed, smoothed twice, or by another value, and a smoothing that is spread over the other classes alone fail
-with that reason. The practice replaces the label smoothing of a network's recipe.
+with that reason. The practice replaces the label smoothing of a network's recipe. The figure shows the target of a
+label among ten classes, and its loss where the other classes share the rest evenly: it is least at the target, above
+which it punishes confidence.
 """,
     PracticeKind.MIXUP: """
 The schedule check computes the weight of each image from its pixels and that of its label from the gradients at the
 logits, over hundreds of batches: both must be equal, with the same other image. Labels that are not mixed, swapped
 weights, and the label of another image fail with that reason. The weights must have the distribution of the
-hyperparameter, by a Kolmogorov-Smirnov test, and the images of a list of batches must stay as they are.
+hyperparameter, by a Kolmogorov-Smirnov test, and the images of a list of batches must stay as they are. The figure
+shows the density of the drawn weight with the defaults: most images of mixup are mixed little. In CutMix the weight is
+the fraction outside the box, which grows where the border of the image cuts the box.
 """,
 }
 PAST_END = {"hold": "the last learning rate is kept", "continue": "the formula continues"}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lrgen.errors import OutputError
 from lrgen.records import Practice, PracticeKind
-from lrgen.report import curriculum_plots
+from lrgen.report import average_plots, curriculum_plots, target_plots, update_plots
 from lrgen.report.plots import line_style, pyplot
 
 _STEPS = 12_000
@@ -84,4 +84,10 @@ def _precision(plt: Any, practices: Sequence[Practice]) -> Any:
 DRAWINGS: Mapping[PracticeKind, Callable[[Any, Sequence[Practice]], Any]] = {
     PracticeKind.PRECISION: _precision,
     PracticeKind.CURRICULUM: curriculum_plots.draw,
+    PracticeKind.ACCUMULATION: update_plots.accumulation,
+    PracticeKind.CLIPPING: update_plots.clipping,
+    PracticeKind.EMA: average_plots.moving,
+    PracticeKind.AVERAGING: average_plots.mean,
+    PracticeKind.LABEL_SMOOTHING: target_plots.smoothing,
+    PracticeKind.MIXUP: target_plots.mixing,
 }
