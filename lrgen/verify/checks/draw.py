@@ -129,7 +129,7 @@ def _horizon(source: Source) -> int:
     chance = source.random()
     for probability, low, high in _HORIZONS:
         if chance < probability:
-            return math.floor(_log_uniform(source, low, high + 1))
+            return math.floor(log_uniform(source, low, high + 1))
         chance -= probability
     return MAX_HORIZON
 
@@ -147,7 +147,7 @@ def _base_lr(source: Source) -> float:
     """Draw a learning rate; half of them have at most three digits, as people write them."""
     if source.random() < 0.04:
         return source.choice((MIN_LR, MAX_LR))
-    lr = _log_uniform(source, MIN_LR, MAX_LR)
+    lr = log_uniform(source, MIN_LR, MAX_LR)
     return float(f"{lr:.{source.randint(1, 3)}g}") if source.random() < 0.5 else lr
 
 
@@ -184,7 +184,7 @@ def _value(source: Source, parameter: Hyperparameter) -> float:
     return min(max(value, parameter.low), parameter.high)
 
 
-def _log_uniform(source: Source, low: float, high: float) -> float:
+def log_uniform(source: Source, low: float, high: float) -> float:
     """Draw a number whose logarithm is uniform."""
     return float(low * (high / low) ** source.random())
 
@@ -201,7 +201,7 @@ def learn_cases(variant: Variant, source: Source, *, large: bool = False) -> lis
     owners = {p.name: source.randrange(_SHORT_RUNS) for p in variant.hyperparameters}
     runs = []
     for index, (planned, epochs, batches) in enumerate(shapes):
-        batch_size = math.floor(_log_uniform(source, 3, 17))
+        batch_size = math.floor(log_uniform(source, 3, 17))
         smaller = index == 1 or (batches > 1 and source.random() < 0.5)
         prm = {}
         for parameter in variant.hyperparameters:
@@ -234,7 +234,7 @@ def _shapes(variant: Variant, source: Source, large: bool) -> list[tuple[int, in
     several = source.randint(1, 2 if large else 3)
     many = source.randint(7, 8 if large else 25)
     if not large and source.random() < 0.15:
-        many = math.floor(_log_uniform(source, 26, MAX_BATCHES + 1))
+        many = math.floor(log_uniform(source, 26, MAX_BATCHES + 1))
     shapes = [
         (few, few + source.randint(1, 3), source.randint(1, 2)),
         (several, source.randint(1, 2 if large else several + 1), source.randint(3, 5 if large else 12)),

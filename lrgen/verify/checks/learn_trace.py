@@ -96,6 +96,13 @@ def run(examination: Examination, runs: Sequence[Run] = ()) -> None:
             return
 
 
+def is_large(examination: Examination) -> bool:
+    """Whether the network of a file is so large that it gets few updates."""
+    parameters = build(examination.session, "size", prm_of(), initialised=False)
+    examination.session.call("forget", messages.Nothing, net="size")
+    return sum(parameter.count for parameter in parameters) > LARGE
+
+
 def _scales_loss(variant: Variant) -> bool:
     """Whether the practice of a variant multiplies the loss."""
     return variant.practice is not None and variant.practice.scales_loss
@@ -522,4 +529,4 @@ class _Learner:
             self._epoch(resumed)
 
 
-__all__ = ["LARGE", "Way", "run"]
+__all__ = ["LARGE", "Way", "is_large", "run"]

@@ -89,7 +89,7 @@ OF_EACH |= {(CUTMIX, name): fault for name, fault in OF_CUTMIX.items()}
 @pytest.mark.parametrize("name", [MIXUP, MIXUP_BATCH, CUTMIX, CUTMIX_BATCH])
 def test_rendered_files_mix_images_and_labels_alike(check, text_of, name):
     """Images and labels of a rendered file are mixed by the same weights, which have their distribution."""
-    assert check(text_of(name), name) == ["the weights of images and labels were compared in 1200 batches"]
+    assert check(text_of(name), name) == ["the weights of images and labels were compared in 1224 batches"]
 
 
 def test_each_image_may_have_a_weight_of_its_own(check, text_of):

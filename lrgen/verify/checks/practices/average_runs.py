@@ -15,6 +15,8 @@ from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.session import Array, Session
 
 NET = "averaged"
+_EVALUATED = "evaluated"  # the network of another process, with the same weights
+_SAME_OUTPUT = 1e-4  # relative to one plus itself
 _SAMPLES = 512  # weights, at least one of each parameter
 
 
@@ -103,6 +105,32 @@ class AverageRun:
             noted[0], noted[kinds.index("batch")], updated, noted[kinds.index("end")], noted[-1], self.sampling.count
         )
         return call, seeds
+
+    def require_evaluated(self, session: Session, other: Session) -> None:
+        """Require the output in evaluation mode to be that of the weights that ``learn`` leaves in the network.
+
+        Another process computes it from these weights. A network whose output is random has none.
+
+        Raises:
+            CheckFailure: if the output is another one.
+        """
+        with raising("saving the states of a run"):
+            _, [state] = session.call("save", messages.Saved, body=1 << 32, net=NET)
+        build(other, _EVALUATED, self.values, batch=max(self.sizes))
+        with raising("loading the weights of a run"):
+            other.call("load_weights", messages.Nothing, [state], net=_EVALUATED)
+        outputs = []
+        for process, net in ((session, NET), (other, _EVALUATED), (other, _EVALUATED)):
+            with raising("forward"):
+                _, sent = process.call("forward", messages.Forward, [self.images], net=net, train=False)
+            outputs.append(sent[0] if sent else np.zeros(0))
+        other.call("forget", messages.Nothing, net=_EVALUATED)
+        observed, expected, again = outputs
+        if np.array_equal(expected, again) and not (
+            observed.shape == expected.shape
+            and np.all(np.abs(observed - expected) <= _SAME_OUTPUT * (1 + np.abs(expected)))
+        ):
+            raise CheckFailure("the output in evaluation mode is not that of the weights that learn leaves behind")
 
 
 def drawn(examination: Examination, name: str) -> tuple[Variant, Source]:

@@ -10,12 +10,16 @@ import numpy as np
 
 from lrgen.verify import messages
 from lrgen.verify.checks.averages import EpochAverage, start_of
+from lrgen.verify.checks.draw import log_uniform
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.learn_trace import is_large
 from lrgen.verify.checks.practices.average_runs import NET, AverageRun, Call, drawn
 from lrgen.verify.session import Array, Session
 
-_EPOCHS, _SIZES = 6, (4, 4)
+_EPOCHS = 6, 9
+_SIZE = 4  # images of a batch
+_BATCHES = 3, 16  # of an epoch; 3 in a large network
 _SAME_STATISTICS = 1e-4
 _PARAMETER = "average_start_fraction"
 
@@ -27,22 +31,24 @@ def check(examination: Examination) -> None:
         CheckFailure: if they are not; the message says what they are.
     """
     variant, source = drawn(examination, "averaging")
-    start = source.choice([2, 3])
-    fraction = (start + 0.2 + 0.6 * source.random()) / _EPOCHS
-    assert start_of(fraction, _EPOCHS) == start
-    run = AverageRun(variant, source, _EPOCHS, _SIZES, {_PARAMETER: fraction})
+    start, epochs = source.choice([2, 3]), source.randint(*_EPOCHS)
+    batches = _BATCHES[0] if is_large(examination) else round(log_uniform(source, *_BATCHES))
+    fraction = (start + 0.2 + 0.6 * source.random()) / epochs
+    assert start_of(fraction, epochs) == start
+    run = AverageRun(variant, source, epochs, [_SIZE] * batches, {_PARAMETER: fraction})
     run.begin(examination.session)
     followed = Followed(start)
     resumed_after = start + 1  # there is an average of one epoch
     for epoch in range(1, resumed_after + 1):
-        _epoch(run, examination.session, followed, f"after epoch {epoch} of {_EPOCHS}")
+        _epoch(run, examination.session, followed, f"after epoch {epoch} of {epochs}")
     with examination.fresh() as other:
         run.resume(examination.session, other)
-        for epoch in range(resumed_after + 1, _EPOCHS + 1):
-            _epoch(run, other, followed, f"after epoch {epoch} of {_EPOCHS}, resumed after epoch {resumed_after}")
+        for epoch in range(resumed_after + 1, epochs + 1):
+            _epoch(run, other, followed, f"after epoch {epoch} of {epochs}, resumed after epoch {resumed_after}")
+        run.require_evaluated(other, examination.session)
     if followed.norms:
         examination.evidence.append("the batch norm statistics of averaged weights were computed again")
-    examination.evidence.append(f"the average of the weights of {_EPOCHS - start} epochs was computed again")
+    examination.evidence.append(f"the average of the weights of {epochs - start} epochs was computed again")
 
 
 def _epoch(run: AverageRun, session: Session, followed: "Followed", place: str) -> None:

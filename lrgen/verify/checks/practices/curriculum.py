@@ -14,6 +14,7 @@ from lrgen.records import Unit
 from lrgen.verify import messages
 from lrgen.verify.checks import scores
 from lrgen.verify.checks.cases import BASE_LR
+from lrgen.verify.checks.draw import log_uniform
 from lrgen.verify.checks.examination import Examination, raising
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices.curriculum_runs import (
@@ -31,6 +32,8 @@ from lrgen.verify.session import Array
 _NET = "curriculum"
 _PLAIN = 1e30  # a threshold that no loss reaches
 _LOW = 0.05  # a ratio of a threshold that every loss after an epoch exceeds
+_FEW, _BATCHES = 5, (8, 32)  # of an epoch of a drawn run: in a large network, and in others
+_LONG = 12, 90  # epochs of a run of which the first are made
 _ORDERED, _EXAMPLES = 0.98, 20  # the rank correlation of so many examples with their order, if nothing shuffles them
 
 
@@ -61,18 +64,19 @@ class _Paced(Curriculum):
         return [(name, value) for name in ("start_fraction", "full_fraction") for value in (0.0, -0.5, 1.5)]
 
     def run(self) -> None:
-        """Follow a run with the defaults, one with drawn fractions on a list, and one that begins with a batch."""
+        """Follow runs with the defaults, with drawn fractions, of two epochs, and the beginning of a long one."""
         draw = self.source
         cases = [
             Case(8, [4] * 5 + [3], {}, False, BASE_LR, resumed=True),
             Case(
                 3 + draw.randrange(4),
-                [3 + draw.randrange(3)] * (4 + draw.randrange(3)) + [2],
+                [3 + draw.randrange(3)] * (_FEW if self.large else round(log_uniform(draw, *_BATCHES))) + [2],
                 {"start_fraction": 0.15 + 0.6 * draw.random(), "full_fraction": 0.4 + 0.6 * draw.random()},
                 True,
                 BASE_LR * 10 ** -draw.random(),
             ),
             Case(2, [5] * 4 + [2], {"start_fraction": 0.05 + 0.1 * draw.random()}, False, BASE_LR),
+            Case(round(log_uniform(draw, *_LONG)), [4] * 4 + [2], {}, False, BASE_LR, made=2),
         ]
         for case in cases:
             self._follow(case)
@@ -90,7 +94,7 @@ class _Paced(Curriculum):
         run.horizon = horizon
         self.begin(self.second, AGAIN, case)
         quarters = {round(quarter * case.epochs / 4) for quarter in (1, 2, 3)}
-        for number, size in enumerate(in_use.sizes):
+        for number, size in enumerate(in_use.sizes[: case.made]):
             drawn = self.source.randrange(updates[number])
             epoch = self.learn(run, number, updates[number], [drawn])
             self.require_examples(run, epoch, size, updates[number])

@@ -15,6 +15,7 @@ from lrgen.verify.checks.cases import BASE_LR
 from lrgen.verify.checks.draw import Source, positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
+from lrgen.verify.checks.learn_trace import LARGE
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import as_array, describe, first_difference
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
@@ -35,7 +36,10 @@ _BODY = 512 << 20
 
 @dataclass(frozen=True)
 class Case:
-    """A run of all planned epochs on batches of these sizes, from a loader that shuffles or from a list."""
+    """A run of planned epochs on batches of these sizes, from a loader that shuffles or from a list.
+
+    The first ``made`` epochs are made, or all.
+    """
 
     epochs: int
     sizes: list[int]
@@ -43,6 +47,7 @@ class Case:
     as_list: bool
     base_lr: float
     resumed: bool = False
+    made: int | None = None
 
     @property
     def count(self) -> int:
@@ -92,6 +97,7 @@ class Curriculum:
     def __post_init__(self) -> None:
         self.second: Session = self.examination.session
         self.compared = self.without = self.terms = 0
+        self.large = False  # whether the network gets few updates
         self.factors: Array | None = None  # of the losses at the leaves of logits, beside the first one
         self.limits: list[float] = []  # norms of clipped gradients
 
@@ -111,7 +117,8 @@ class Curriculum:
     def refusals(self) -> None:
         """Require ``train_setup`` to refuse values that are out of their range."""
         session = self.examination.session
-        build(session, "refused", prm_of(lr=BASE_LR))
+        parameters = build(session, "refused", prm_of(lr=BASE_LR))
+        self.large = sum(parameter.count for parameter in parameters) > LARGE
         for name, value in self.refused():
             try:
                 session.call("set_up", messages.SetUp, net="refused", prm=prm_of(lr=BASE_LR, **{name: value}))

@@ -35,6 +35,7 @@ def check(examination: Examination) -> None:
         with examination.fresh() as other:
             run.resume(examination.session, other)
             followed.follow(run.learn(other)[0], f"after epoch {_RESUMED_AFTER + 1}, resumed", resumed=True)
+            run.require_evaluated(other, examination.session)
     examination.evidence.append(f"the moving average was computed again over {2 * _EPOCHS * len(_SIZES)} updates")
 
 

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lrgen.verify.checks.draw import Source
+from lrgen.verify.checks.draw import Source, log_uniform
 from lrgen.verify.checks.examination import Examination, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices.stand_in_runs import Batch, learn, one_hot, probabilities
 from lrgen.verify.session import Array
 
 PARAMETER = "label_smoothing"
-_SIZES = (4, 4, 3)
+_FIRST, _OTHERS = 4, (9, 64)  # images of a batch: of the first run, and of the others
+_BATCHES = 3
 _RUNS = 3  # the first with the default
 _TOLERANCE = 1e-3
 
@@ -34,17 +35,20 @@ def check(examination: Examination) -> None:
         smoothing = 0.05 + 0.85 * draw.random() if number else variant.practice.defaults[PARAMETER]
         prm = {PARAMETER: smoothing} if number else {}
         classes = 10 if number == 0 else draw.choice([3, 5, 17])
-        for batch in _batches(examination, draw, prm, classes):
+        size = round(log_uniform(draw, *_OTHERS)) if number else _FIRST
+        for batch in _batches(examination, draw, prm, classes, [size] * (_BATCHES - 1) + [size - 1]):
             for leaf in range(len(batch.logits)):
                 if reason := why_wrong(batch, leaf, smoothing):
                     raise CheckFailure(f"{reason} ({PARAMETER}={smoothing:.3g}, {classes} classes)")
-    examination.evidence.append(f"the smoothed labels of {_RUNS * len(_SIZES)} batches were compared")
+    examination.evidence.append(f"the smoothed labels of {_RUNS * _BATCHES} batches were compared")
 
 
-def _batches(examination: Examination, draw: Source, prm: dict[str, float], classes: int) -> Iterator[Batch]:
-    images, labels = random_batches(list(_SIZES), draw.getrandbits(60), classes=classes)
-    seeds = [draw.getrandbits(60) for _ in _SIZES]
-    _, batches = learn(examination.session, prm, _SIZES, seeds, images, labels, classes)
+def _batches(
+    examination: Examination, draw: Source, prm: dict[str, float], classes: int, sizes: list[int]
+) -> Iterator[Batch]:
+    images, labels = random_batches(sizes, draw.getrandbits(60), classes=classes)
+    seeds = [draw.getrandbits(60) for _ in sizes]
+    _, batches = learn(examination.session, prm, sizes, seeds, images, labels, classes)
     yield from batches
 
 

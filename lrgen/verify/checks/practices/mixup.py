@@ -12,16 +12,17 @@ import numpy as np
 
 from lrgen.records import Hyperparameter, Practice
 from lrgen.verify import messages
-from lrgen.verify.checks.draw import Source
-from lrgen.verify.checks.examination import Examination, build, prm_of, random_batches
+from lrgen.verify.checks.draw import MAX_BATCHES, Source, log_uniform
+from lrgen.verify.checks.examination import Examination, random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_trace import LARGE
+from lrgen.verify.checks.learn_trace import is_large
 from lrgen.verify.checks.practices.mixing_weights import require_distribution
 from lrgen.verify.checks.practices.stand_in_runs import Batch, again_from_list, learn, one_hot, probabilities
 from lrgen.verify.session import Array
 
 _DEFAULT, _DRAWN, _FEW = 800, 400, 200  # batches: of the default, of a drawn value, and of either in a large network
 _SIZE = 6  # images of a batch: one of 720 orders is their own, and mixes nothing
+_SIZES, _LATER = (8, 32), 12  # of a batch, and epochs: of a run whose weights are few
 _CLASSES = 10
 _SAME = 1e-3  # weights and gradients, in single precision
 _SAME_PIXELS = 1e-4
@@ -49,14 +50,16 @@ def check(examination: Examination) -> None:
     assert variant.practice is not None
     draw, practice = examination.draw.stream("mixup"), variant.practice
     [parameter] = practice.hyperparameters
-    large = sum(each.count for each in build(examination.session, "size", prm_of(), initialised=False)) > LARGE
-    examination.session.call("forget", messages.Nothing, net="size")
+    large = is_large(examination)
     compared = 0
     for alpha, batches in ((None, _FEW if large else _DEFAULT), (_other(parameter, draw), _FEW if large else _DRAWN)):
         prm = {} if alpha is None else {parameter.name: alpha}
         weights = _weights(examination, draw, practice, prm, batches)
         require_distribution(practice, weights, draw, alpha, size=_SIZE)
         compared += batches
+    # In other batches than those of the distribution, the weights of images and labels agree as well.
+    _weights(examination, draw, practice, {}, 2 * _LATER, round(log_uniform(draw, *_SIZES)), 2)
+    compared += 2 * _LATER
     _require_kept(examination, draw, practice)
     examination.evidence.append(f"the weights of images and labels were compared in {compared} batches")
 
@@ -67,12 +70,20 @@ def _other(parameter: Hyperparameter, draw: Source) -> float:
     return parameter.default * ratio if parameter.default * _RATIO[1] <= 1 else parameter.default / ratio
 
 
-def _weights(examination: Examination, draw: Source, practice: Practice, prm: dict[str, float], count: int) -> Array:
-    """The weights of the batches of a run, of which images and labels are compared."""
-    sizes = [_SIZE] * count
+def _weights(
+    examination: Examination,
+    draw: Source,
+    practice: Practice,
+    prm: dict[str, float],
+    count: int,
+    size: int = _SIZE,
+    epoch: int = MAX_BATCHES,
+) -> Array:
+    """The weights of the batches of a run, ``epoch`` a call, of which images and labels are compared."""
+    sizes = [size] * count
     images, labels = random_batches(sizes, draw.getrandbits(60), classes=_CLASSES)
     seeds = [draw.getrandbits(60) for _ in sizes]
-    criterion, batches = learn(examination.session, prm, sizes, seeds, images, labels, _CLASSES)
+    criterion, batches = learn(examination.session, prm, sizes, seeds, images, labels, _CLASSES, epoch)
     mixed_by = in_boxes if practice.constants["box"] else in_sums
     places = [f"in batch {number} of {count}" for number in range(1, count + 1)]
     mixed = [_mixed(mixed_by, batch.inputs, batch.images, place) for batch, place in zip(batches, places, strict=True)]

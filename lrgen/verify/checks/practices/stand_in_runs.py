@@ -38,8 +38,9 @@ def learn(
     images: Array,
     labels: Array,
     classes: int,
+    epoch: int = MAX_BATCHES,
 ) -> tuple[messages.CriterionReport, list[Batch]]:
-    """Call ``learn`` on a new network with a stand-in, once per 200 batches; returns its criterion and the batches.
+    """Call ``learn`` on a new network with a stand-in, once per ``epoch`` batches; returns its criterion and all.
 
     Raises:
         CheckFailure: if it does not train through ``forward``, once per batch.
@@ -52,8 +53,8 @@ def learn(
         set_up, _ = session.call("set_up", messages.SetUp, net=_NET, prm=values)
     ends = np.cumsum(sizes)
     batches: list[Batch] = []
-    for first in range(0, len(sizes), MAX_BATCHES):
-        own = slice(first, first + MAX_BATCHES)
+    for first in range(0, len(sizes), epoch):
+        own = slice(first, first + epoch)
         shown = slice(int(ends[first]) - sizes[first], int(ends[own][-1]))
         batches += _epoch(session, stood_in.leaves, sizes[own], seeds[own], images[shown], labels[shown])
     session.call("forget", messages.Nothing, net=_NET)
