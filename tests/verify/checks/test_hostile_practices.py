@@ -140,18 +140,18 @@ HOSTILE = {
         ),
     ),
     "the order of the data": (
-        "easy_first_linear_step",
+        "easy_first_linear_multistep",
         Fault("expected one with the loss", {ORDERED: f"        order = torch.arange(len(order))\n{ORDERED}"}),
     ),
     "the order of the data in many batches": (
-        "easy_first_linear_step",
+        "easy_first_linear_multistep",
         Fault(
             "expected one with the loss",
             {ORDERED: f"        if len(batches) > 7:\n            order = torch.arange(len(order))\n{ORDERED}"},
         ),
     ),
     "the order of the data in a long training": (
-        "easy_first_linear_step",
+        "easy_first_linear_multistep",
         Fault(
             "expected one with the loss",
             {ORDERED: f"        if self.epochs > 10:\n            order = torch.arange(len(order))\n{ORDERED}"},
