@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from lrgen import catalogue as catalogues
 from lrgen import config
-from lrgen.cli.options import AsJson
+from lrgen.cli.options import AsJson, Templates
 from lrgen.cli.printing import Progress, counted, print_json, print_rows
 from lrgen.errors import ScoreError, UnknownNameError, shown
 from lrgen.records import Stage
@@ -101,6 +101,7 @@ def score_completions(
     address: Annotated[
         str | None, typer.Option(help="Address of the Ray cluster. (default: found by Ray)", metavar="HOST:PORT")
     ] = None,
+    templates: Templates = None,
     as_json: AsJson = False,
 ) -> None:
     """Score what a model wrote for the rows of a dataset: each answer is verified as a rendered file is.
@@ -117,7 +118,8 @@ def score_completions(
     Example: lrgen score compare scores/base scores/tuned
     """
     request = _request(completions, dataset, own, out)
-    settings = config.load({"workers": workers, "device": "cpu"})
+    flags = {"workers": workers, "device": "cpu", "templates": tuple(templates) if templates else None}
+    settings = config.load(flags)
     plan = planning.plan(
         settings,
         VerifyRequest(
@@ -133,7 +135,7 @@ def score_completions(
     from lrgen.score import scoring
 
     rows = scoring.rows_of(scoring.Selection(request.dataset, tuple(splits or ()), tuple(tasks or ()), count))
-    scorer = scoring.scorer_of(catalogues.load(), plan, request.out, timeout)
+    scorer = scoring.scorer_of(catalogues.of(settings), plan, request.out, timeout)
     begun = time.monotonic()
     with Progress("scoring", len(rows.ids)) as progress:
         if request.completions is None:

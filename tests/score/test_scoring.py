@@ -167,3 +167,21 @@ def test_the_exit_code_says_whether_every_sample_has_a_verdict(lrgen, dataset, r
     written(Path("a.jsonl"), [{"task_id": rows[0]["id"], "completion": "I do not know."}])
     assert lrgen("score", "a.jsonl", "--dataset", dataset, "--deadline", "0")[0] == 1
     assert lrgen("score", "a.jsonl", "--dataset", dataset)[0] == 0
+
+
+@pytest.mark.parametrize("by", ["option", "setting"])
+def test_answers_about_a_users_network_are_scored_with_its_templates(lrgen, dataset, rows, by):
+    """An answer with a network of ``--templates``, or of the setting, passes; without them the network is unknown."""
+    [row] = [row for row in rows if row["task"] == "infill"]
+    written(Path("a.jsonl"), [{"task_id": row["id"], "completion": row["completion"]}])
+    arguments = ["score", "a.jsonl", "--dataset", dataset, "--stage", "contract", "--isolation", "process", "--json"]
+    code, _, error = lrgen(*arguments, "--out", "without")
+    assert code == 2
+    assert f"unknown model '{row['architecture']}'" in error
+    if by == "option":
+        arguments += ["--templates", TINY]
+    else:
+        Path("lrgen.toml").write_text(f'templates = ["{TINY}"]\n')
+    code, out, _ = lrgen(*arguments)
+    assert code == 0
+    assert json.loads(out)["all"]["passed"] == 1
