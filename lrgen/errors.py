@@ -16,7 +16,10 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: its Python literal, cut off where it is long or nested."""
-    return _REPR.repr(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 class LrgenError(Exception):

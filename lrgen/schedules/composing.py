@@ -4,10 +4,12 @@ The formulas of the shapes are those of docs/compositions.md. In a phase of n st
 progress p = u / n; the phase begins at ``start`` and approaches ``end``.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -24,6 +26,11 @@ SHAPES = (
     *("hold", "linear", "cosine", "polynomial", "exponential", "one_minus_sqrt", "inverse_sqrt"),
     *("steps", "triangular", "sawtooth", "cosine_cycles"),
 )
+
+_MOST = 1000  # stages or cycles of a phase, repeats
+_LARGEST, _DECIMALS = 10**9, 30  # of numbers: value, decimal exponent
+_BITS = 128  # of the numerator and of the denominator of a decay, whose powers are exact
+_EXPONENT = re.compile(r"e([+-]?[0-9_]+)$", re.IGNORECASE)
 
 Number = Fraction | float | str
 """A number; a text is exact, such as ``"1/3"``."""
@@ -61,20 +68,20 @@ def phase(
     """
     if shape not in SHAPES:
         raise UnknownNameError("shape", shape, SHAPES)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ParameterError(f"{shape}: count must be a whole number from 1, got {shown(count)}")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _MOST:
+        raise ParameterError(f"{shape}: count must be a whole number from 1 to {_MOST}, got {shown(count)}")
     named = {"length": length, "start": start, "power": power, "decay": decay, "peak": peak}
     values = {name: _number(f"{shape}: {name}", value) for name, value in named.items()}
-    own_end = values["start"] * values["decay"] ** (count - 1) if shape == "steps" else values["start"]
+    last_factor = _last_factor(f"{shape}: decay", values["decay"], count)
+    own_end = values["start"] * last_factor if shape == "steps" else values["start"]
     values["end"] = own_end if end is None else _number(f"{shape}: end", end)
     if not 0 < values["length"] <= 1:
         raise ParameterError(f"{shape}: length must lie in (0, 1], got {length}")
     for name in ("start", "end", "peak"):
         if values[name] < 0:
             raise ParameterError(f"{shape}: {name} must be at least 0, got {values[name]}")
-    for name in ("power", "decay"):
-        if values[name] <= 0:
-            raise ParameterError(f"{shape}: {name} must be above 0, got {values[name]}")
+    if values["power"] <= 0:
+        raise ParameterError(f"{shape}: power must be above 0, got {values['power']}")
     if shape in ("exponential", "inverse_sqrt") and min(values["start"], values["end"]) == 0:
         raise ParameterError(f"{shape}: start and end must be above 0, got {values['start']} and {values['end']}")
     if shape == "inverse_sqrt" and values["end"] >= values["start"]:
@@ -112,8 +119,9 @@ def compose(composition: Any, optimizer: Optimizer, total_steps: int | None = No
         lengths = ", ".join(str(given["length"]) for given in phases)
         raise ParameterError(f"lengths of the phases must sum to 1, got {lengths} (a third is the text '1/3')")
     check_count("repeats", repeats)
-    if repeat_decay <= 0:
-        raise ParameterError(f"repeat_decay must be above 0, got {repeat_decay}")
+    if repeats > _MOST:
+        raise ParameterError(f"repeats must be at most {_MOST}, got {shown(repeats)}")
+    _last_factor("repeat_decay", repeat_decay, repeats)
     if min(groups) < 0:
         raise ParameterError(f"groups must be at least 0, got {min(groups)}")
     if len(groups) not in (1, len(optimizer.param_groups)):
@@ -122,7 +130,9 @@ def compose(composition: Any, optimizer: Optimizer, total_steps: int | None = No
     horizon: Any = values.get("horizon") if total_steps is None else total_steps
     bounds = _bounds(phases, horizon, repeats)
     if values.get("fixed") and horizon != values.get("horizon"):
-        raise ParameterError(f"total_steps of this composition must be {values.get('horizon')}, got {horizon}")
+        raise ParameterError(
+            f"total_steps of this composition must be {shown(values.get('horizon'))}, got {shown(horizon)}"
+        )
     played = [{name: _plain(value) for name, value in given.items()} for given in phases]
     multipliers: list[Callable[[int], float]] = [
         Composed(played, bounds, repeats, float(repeat_decay), float(group)) for group in groups
@@ -228,14 +238,40 @@ def _bounds(phases: Sequence[_Phase], horizon: Any, repeats: int) -> list[int]:
     return bounds
 
 
+def _last_factor(name: str, decay: Fraction, count: int) -> Fraction:
+    """The factor of the last of ``count`` stages, cycles or repeats.
+
+    Raises:
+        ParameterError: if the decay is not above 0, has too many digits for exact powers, or grows without bound.
+    """
+    if max(abs(decay.numerator), decay.denominator).bit_length() > _BITS:
+        raise ParameterError(f"{name} must be a ratio of whole numbers below 2**{_BITS}, got {shown(decay)}")
+    if decay <= 0:
+        raise ParameterError(f"{name} must be above 0, got {decay}")
+    factor = decay ** (count - 1)
+    if factor > _LARGEST:
+        raise ParameterError(f"{name} must reach at most {_LARGEST} in {count} stages, got {decay}")
+    return factor
+
+
 def _number(name: str, value: Any) -> Fraction:
-    """A number without rounding: a float is the decimal number that it is written as."""
-    if not isinstance(value, bool) and isinstance(value, (int, float, str, Fraction)):
-        try:
-            return Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
-            pass
-    raise ParameterError(f"{name} must be a number, got {shown(value)}")
+    """A number without rounding: a float is the decimal number that it is written as.
+
+    Raises:
+        ParameterError: if it is no number, or one that is too large or has too large an exponent.
+    """
+    number = value if isinstance(value, Fraction) else None
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, ZeroDivisionError):
+            text = str(value).strip()
+            exponent = _EXPONENT.search(text)
+            # A text with another exponent could have so many digits that no memory holds them.
+            number = Fraction(text) if exponent is None or abs(int(exponent[1])) <= _DECIMALS else None
+    if number is None:
+        raise ParameterError(f"{name} must be a number (an exponent of at most {_DECIMALS}), got {shown(value)}")
+    if abs(number) > _LARGEST:
+        raise ParameterError(f"{name} must be at most {_LARGEST}, got {shown(value)}")
+    return number
 
 
 def _plain(value: Any) -> Any:

@@ -95,6 +95,7 @@ def test_a_style_that_cannot_express_the_composition_is_named_and_another_is_dra
     [
         ("--phases 0", "phases must lie in [1, 20], got 0"),
         ("--phases 21", "phases must lie in [1, 20], got 21"),
+        ("--phases 1000000000", "phases must lie in [1, 20], got 1000000000"),
         ("--unit metric", "unknown unit 'metric': known: epoch, batch"),
         ("--unit batches", "unknown unit 'batches': did you mean batch?"),
         ("--style lamda", "unknown style 'lamda': did you mean lambda?"),
@@ -107,3 +108,17 @@ def test_wrong_use_is_one_sentence(lrgen, options, message):
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--seed", "--phases"])
+def test_a_number_that_python_cannot_read_is_wrong_use(lrgen, option):
+    """A number of more digits than Python reads exits with 2 and composes nothing."""
+    code, out, err = lrgen("compose", option, "9" * 5000)
+    assert (code, out) == (2, "")
+    assert option in err
+
+
+def test_a_seed_may_be_of_any_size(lrgen):
+    """A seed of a thousand digits, or below zero, is a seed as any other one."""
+    for seed in ("9" * 1000, "-1"):
+        assert composed(lrgen, "--seed", seed) == composed(lrgen, "--seed", seed)

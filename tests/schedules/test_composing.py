@@ -129,13 +129,13 @@ def test_wrong_compositions_are_named(composition, total_steps, message):
     [
         ({"shape": "cosin", "length": 1}, "unknown shape 'cosin': did you mean cosine"),
         ({"shape": "hold", "length": 0}, r"hold: length must lie in \(0, 1\], got 0"),
-        ({"shape": "hold", "length": "a"}, "hold: length must be a number, got 'a'"),
-        ({"shape": "hold", "length": float("nan")}, "hold: length must be a number, got nan"),
+        ({"shape": "hold", "length": "a"}, r"hold: length must be a number \(.*\), got 'a'"),
+        ({"shape": "hold", "length": float("nan")}, r"hold: length must be a number \(.*\), got nan"),
         ({"shape": "hold", "length": 1, "end": 0.5}, "hold: end must be 1, got 1/2"),
         ({"shape": "linear", "length": 1, "start": -1}, "linear: start must be at least 0, got -1"),
         ({"shape": "exponential", "length": 1, "end": 0}, "exponential: start and end must be above 0"),
         ({"shape": "inverse_sqrt", "length": 1, "end": 2}, "inverse_sqrt: end must be below start"),
-        ({"shape": "steps", "length": 1, "count": 0}, "steps: count must be a whole number from 1, got 0"),
+        ({"shape": "steps", "length": 1, "count": 0}, "steps: count must be a whole number from 1 to 1000, got 0"),
         ({"shape": "polynomial", "length": 1, "end": 0, "power": 0}, "polynomial: power must be above 0, got 0"),
     ],
 )
@@ -143,3 +143,67 @@ def test_wrong_phases_are_named(arguments, message):
     """A number out of range for the shape of a phase is an error that names the shape, the number and the value."""
     with pytest.raises((ParameterError, UnknownNameError), match=message):
         phase(**arguments)
+
+
+HUGE = int("9" * 4000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"shape": "steps", "length": 1, "count": 10**9, "decay": 0.5},
+            "count must be .* from 1 to 1000, got 1000000000",
+        ),
+        ({"shape": "steps", "length": 1, "count": 1000, "decay": "1e30"}, "decay must be at most 1000000000"),
+        ({"shape": "sawtooth", "length": 1, "count": 1000, "decay": 2}, "decay must reach at most .* in 1000 stages"),
+        (
+            {"shape": "steps", "length": 1, "decay": f"1/{HUGE}"},
+            r"decay must be a ratio of whole numbers below 2\*\*128",
+        ),
+        (
+            {"shape": "hold", "length": "1e-999999999"},
+            r"length must be a number \(an exponent of at most 30\), got '1e-9",
+        ),
+        ({"shape": "hold", "length": 1, "start": "1E+999999999"}, "start must be a number"),
+        ({"shape": "hold", "length": 1, "start": HUGE}, "start must be at most 1000000000, got 999"),
+        ({"shape": "hold", "length": 1, "start": HUGE * HUGE}, "start must be a number .* got a number of thousands"),
+        ({"shape": "polynomial", "length": 1, "end": 0, "power": 10**12}, "power must be at most 1000000000"),
+    ],
+)
+def test_a_phase_of_huge_numbers_is_refused_before_it_is_computed(arguments, message):
+    """Numbers whose exact powers would take hours or all memory are an error at once; without it this test hangs."""
+    with pytest.raises(ParameterError, match=message) as raised:
+        phase(**arguments)
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"repeats": 10**9}, "repeats must be at most 1000, got 1000000000"),
+        ({"repeats": 1000, "repeat_decay": 2}, "repeat_decay must reach at most 1000000000 in 1000 stages, got 2"),
+        ({"repeat_decay": "1e-999999999"}, "repeat_decay must be a number"),
+        ({"groups": ["1e999999999"] * 3}, "groups must be a number"),
+    ],
+)
+def test_a_composition_of_huge_numbers_is_refused_before_it_is_computed(values, message):
+    """Repeats, their decay and groups are bounded, with any number of steps."""
+    with pytest.raises(ParameterError, match=message):
+        compose({"phases": [WARMUP, HOLD, DECAY]} | values, sgd(), HUGE)
+
+
+def test_a_huge_number_of_steps_has_the_multipliers_of_its_curve():
+    """The rate at the first step, in the middle and at the last one of 4,000 digits is computed at once."""
+    cycles = phase("cosine_cycles", "1/2", count=1000, end=0)
+    scheduler = compose([phase("linear", "1/2", start=0, end=1), cycles], sgd(), HUGE)
+    multiplier = scheduler.lr_lambdas[0]
+    assert [multiplier(step) for step in (0, HUGE // 4, HUGE // 2)] == pytest.approx([0, 0.5, 1])
+    assert multiplier(HUGE - 1) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_stages_of_a_phase_may_have_an_end_of_many_digits():
+    """The exact end of a thousand stages has thousands of digits, and is read again."""
+    optimizer = sgd()
+    scheduler = compose([phase("steps", 1, count=1000, decay=0.95)], optimizer, 1000)
+    assert scheduler.lr_lambdas[0](999) == pytest.approx(0.95**999)
