@@ -23,7 +23,8 @@ def updates_before(every: int, epochs: int = _EPOCHS, batches: int = _BATCHES) -
     """The number of updates before each batch; the last update of an epoch has the batches that are left."""
     per_epoch = math.ceil(batches / every)
     epoch, batch = np.divmod(np.arange(epochs * batches), batches)
-    return epoch * per_epoch + batch // every
+    updates: NDArray[np.int64] = epoch * per_epoch + batch // every
+    return updates
 
 
 def accumulated_rates(every: int, epochs: int = _EPOCHS, batches: int = _BATCHES) -> Array:
