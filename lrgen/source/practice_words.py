@@ -5,6 +5,18 @@ import re
 
 from lrgen.records import PracticeKind
 
+TITLES = {
+    PracticeKind.PRECISION: "mixed precision",
+    PracticeKind.CURRICULUM: "a curriculum",
+    PracticeKind.ACCUMULATION: "gradient accumulation",
+    PracticeKind.CLIPPING: "gradient clipping",
+    PracticeKind.EMA: "an EMA of the weights",
+    PracticeKind.AVERAGING: "weight averaging",
+    PracticeKind.LABEL_SMOOTHING: "label smoothing",
+    PracticeKind.MIXUP: "mixup",
+}
+"""What each kind is called in a sentence."""
+
 # The words for each kind, in lower case with single spaces. An EMA of a loss is none of the weights, and an
 # "SWA learning rate" is a learning rate.
 _WORDS: tuple[tuple[PracticeKind, str], ...] = (

@@ -10,9 +10,11 @@ from lrgen.finetune.instructions import Instruction, contract, schedule
 from lrgen.finetune.instructions.system import Part, system
 from lrgen.finetune.phrasing import phrase
 from lrgen.finetune.wording import listed
-from lrgen.records import Hyperparameter, Variant
+from lrgen.records import Hyperparameter, Practice, PracticeKind, Variant
 from lrgen.source import diffs, sections
+from lrgen.source.practice_words import TITLES
 
+OF_RECIPES = (PracticeKind.CLIPPING, PracticeKind.LABEL_SMOOTHING)  # practices that replace a part of the recipe
 _NAMED = 0.8  # of the requests name the new schedule
 
 _AS_DIFF = (
@@ -134,22 +136,65 @@ _PRACTICES = (
 """Requests for a practice in a file that has none; "this" in a request is the file."""
 
 
+_OTHER_PRACTICES = (
+    "Instead of {old}, {request}.",
+    "This file [uses|has] {old}. Instead, {request}.",
+    "[Please ]{request}, [instead of|in place of] {old}.",
+    "[Task|To do|Ticket]: {request}, no longer {old}.",
+    "[Review comment|From the review]: this should not be {old}; {request}.",
+    "We have [tried|run] {old}; now {request}.",
+    "[Hi|Hello], this file trains {net} with {before}. Could you {request}?",
+    "The schedule of this file stays, {old} does not: {request}.",
+    "[Can|Could] you replace {old} in this file? I want to {request}.",
+    "For a comparison with {old}, {request}.",
+    "How do I change this file? In place of {old}, I want to {request}.",
+)
+"""Requests for a practice in a file that has another one of its kind, ``old``."""
+
+_WITHOUT_PRACTICE = (
+    "[Please ]remove {the_old} from this [file|module].",
+    "[Can|Could] you [remove|drop] {the_old}[ from this file]?",
+    "[Task|To do|Ticket]: [remove|drop] {the_old}[ and|,] keep everything else.",
+    "Train {net} with {schedule} alone, without {the_old}.",
+    "We no longer need {the_old}[ here]; the schedule stays[ as it is].",
+    "[Review comment|From the review]: [remove|drop] {the_old}; the rest is fine.",
+    "[Hi|Hello], could you take {the_old} out of this file[, please]?",
+    "This file trains {net} with {before}. I need {schedule} alone.",
+    "For the ablation, I need this file without {the_old}.",
+    "How do I change this file so that it trains without {the_old}?",
+    "Undo {the_old} in this file[; the network and the schedule stay].",
+    "{net} with {schedule}: no longer with {the_old}.",
+)
+"""Requests for the schedule alone in a file that has a practice."""
+
+
 def practice(before: VerifiedFile, after: VerifiedFile, as_diff: bool, chance: random.Random) -> Instruction:
-    """Return a request for the practice of a file, with the file that has the schedule alone."""
-    asked = after.variant.practice
-    assert asked is not None
+    """Return a request for the practice of a file, or for none, with a file that has the same schedule."""
+    old, new = before.variant.practice, after.variant.practice
     request = phrase(
-        chance.choice(_PRACTICES),
+        chance.choice(_PRACTICES if old is None else _OTHER_PRACTICES if new else _WITHOUT_PRACTICE),
         chance,
-        request=asked.request,
+        request=new.request if new else "",
+        old=re.sub("^(and|in|using) ", "", old.title) if old else "",
+        the_old=_the(old) if old else "",
         net=wording.network(after.architecture),
         schedule=after.variant.title,
+        before=before.variant.full_title,
     )
     title = f'In the docstring, the file is then "{after.architecture.title} trained with {after.variant.full_title}".'
     answer = phrase(chance.choice(_AS_DIFF if as_diff else _AS_FILE), chance, name=diffs.FILE_NAME)
     text = " ".join([request, *wording.practice_of(after.variant), title, answer])
     stated = {Part.NETWORK, Part.SCHEDULE, Part.DEFAULTS, Part.TRAINING, Part.ANSWER}
+    if new is None and old and old.kind in OF_RECIPES:
+        stated.remove(Part.TRAINING)  # the file does not show what its recipe has without the practice
     return Instruction(f"{text}\n\n{wording.fenced(before.source)}", system(after, stated))
+
+
+def _the(asked: Practice) -> str:
+    """Return what a practice is called in a file that has it: ``mixed precision``, ``the curriculum``, ``CutMix``."""
+    if asked.kind is PracticeKind.MIXUP:
+        return asked.title.removeprefix("using ")
+    return re.sub("^an? ", "the ", TITLES[asked.kind])
 
 
 def changed_defaults(before: VerifiedFile, after: VerifiedFile, chance: random.Random) -> dict[str, str]:

@@ -11,21 +11,11 @@ from lrgen import catalogue
 from lrgen.records import NearestSchedule, PracticeKind, Unit, Variant
 from lrgen.source.practice_faults import faults, guards_skipped_updates
 from lrgen.source.practice_signs import Sign, signs
-from lrgen.source.practice_words import said
+from lrgen.source.practice_words import TITLES, said
 from lrgen.verify.messages import printable
 
 _SAME = 0.01  # distance of a schedule that a file has
 _LONGEST = 60  # characters of code in a sentence
-_TITLES = {
-    PracticeKind.PRECISION: "mixed precision",
-    PracticeKind.CURRICULUM: "a curriculum",
-    PracticeKind.ACCUMULATION: "gradient accumulation",
-    PracticeKind.CLIPPING: "gradient clipping",
-    PracticeKind.EMA: "an EMA of the weights",
-    PracticeKind.AVERAGING: "weight averaging",
-    PracticeKind.LABEL_SMOOTHING: "label smoothing",
-    PracticeKind.MIXUP: "mixup",
-}
 
 
 def sentences(
@@ -57,7 +47,7 @@ def sentences(
     for kind, words in said(tree, name).items():
         if kind not in kinds:
             yield (
-                f"its name or a docstring says {printable(words, _LONGEST)}, and no code of {_TITLES[kind]} was found: "
+                f"its name or a docstring says {printable(words, _LONGEST)}, and no code of {TITLES[kind]} was found: "
                 "add the code, or correct the text"
             )
     yield from faults(tree)
@@ -84,7 +74,7 @@ def _used(sign: Sign, same: Collection[int], batches_per_update: float) -> str:
         practice = next((name for name, count in _accumulated().items() if count == every), "")
     words = " ".join(printable(sign.words).split())
     shown = words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
-    title = "CutMix" if practice == "cutmix" else _TITLES[sign.kind]
+    title = "CutMix" if practice == "cutmix" else TITLES[sign.kind]
     begin = f"it uses {title} ({shown}, line {sign.line}), which is checked only with a claim: "
     fitting = [
         variant
