@@ -24,6 +24,7 @@ def run(test: doctest.DocTest) -> None:
     """Run an example and compare what it prints."""
     written: list[str] = []
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=written.append)
+    assert results.attempted > 0, f"{test.name} has no example"
     assert results.failed == 0, "".join(written)
 
 

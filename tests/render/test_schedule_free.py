@@ -144,6 +144,7 @@ def test_the_weights_are_those_of_the_authors_optimizer(number, momentum, weight
     options = {"weight_decay": weight_decay} if weight_decay else {}
     optimizer = make_optimizer(number, problem.parameters, lr=LR[number], momentum=momentum, **options)
     compare(number, optimizer, problem, momentum, **options)
+    assert not torch.allclose(problem.values()[0], Problem().values()[0], rtol=1e-3)
 
 
 @every_optimizer

@@ -6,8 +6,9 @@ import pytest
 
 from lrgen import catalogue as catalogues
 from lrgen.catalogue import Catalogue
+from lrgen.records import Stage
 from lrgen.render.renderer import Renderer
-from lrgen.verify.checks import practices
+from lrgen.verify.checks import learn_trace, practices
 from tests.paths import TINY
 from tests.verify.examinations import Examine
 
@@ -25,13 +26,31 @@ def text_of(tiny: Catalogue) -> Callable[[str], str]:
     return lambda name: renderer.render(network, tiny.variant(name)).text
 
 
+Check = Callable[[str, str], list[str]]
+
+
 @pytest.fixture
-def check(tiny: Catalogue, examine: Examine) -> Callable[[str, str], list[str]]:
+def check(tiny: Catalogue, examine: Examine) -> Check:
     """Check the practice of a text that claims a variant; returns the evidence."""
 
     def run(text: str, name: str) -> list[str]:
         examination = examine(text, variant=tiny.variant(name))
         examination.loaded = examination.load(examination.session)
+        practices.check(examination)
+        return examination.evidence
+
+    return run
+
+
+@pytest.fixture
+def check_learn(tiny: Catalogue, examine: Examine) -> Check:
+    """Run ``learn`` of a text that claims a variant, and check its practice; returns the evidence."""
+
+    def run(text: str, name: str) -> list[str]:
+        examination = examine(text, variant=tiny.variant(name))
+        examination.begin(Stage.SCHEDULE, None)
+        examination.load(examination.session)
+        learn_trace.run(examination)
         practices.check(examination)
         return examination.evidence
 

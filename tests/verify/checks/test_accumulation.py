@@ -1,18 +1,13 @@
 """Files that accumulate gradients wrongly: each fails, for the reason that is its fault."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgen.catalogue import Catalogue
-from lrgen.records import Stage
-from lrgen.verify.checks import accumulation, learn_trace, practices
+from lrgen.verify.checks import accumulation
 from lrgen.verify.checks.failure import CheckFailure
 from tests.verify.checks.test_learn_trace import Edit, after
-from tests.verify.examinations import Examine
 
 EPOCH, BATCH = "accumulate_4_cosine", "accumulate_2_wsd_linear"
 
@@ -141,35 +136,20 @@ EDITS = {
 FAST = ("sum of the batches", "zeroed before each batch", "last group left out", "schedule advances with each batch")
 
 
-@pytest.fixture
-def check(tiny: Catalogue, examine: Examine) -> Callable[[str, str], list[str]]:
-    """Run ``learn`` of a text that claims a variant, and check its practice; returns the evidence."""
-
-    def run(text: str, name: str) -> list[str]:
-        examination = examine(text, variant=tiny.variant(name))
-        examination.begin(Stage.SCHEDULE, None)
-        examination.load(examination.session)
-        learn_trace.run(examination)
-        practices.check(examination)
-        return examination.evidence
-
-    return run
-
-
 @pytest.mark.parametrize("name", ["accumulate_2_step", BATCH, EPOCH, "accumulate_4_cosine_warmup"])
-def test_rendered_files_accumulate_as_they_claim(name, text_of, check):
+def test_rendered_files_accumulate_as_they_claim(name, text_of, check_learn):
     """A rendered file of each variant passes, and the evidence says over how many batches its gradients add up."""
-    assert any("batches add up to that of an update" in sentence for sentence in check(text_of(name), name))
+    assert any("batches add up to that of an update" in sentence for sentence in check_learn(text_of(name), name))
 
 
 @pytest.mark.parametrize(
     "fault", [pytest.param(fault, marks=[] if fault in FAST else [pytest.mark.slow]) for fault in EDITS]
 )
-def test_a_fault_fails_for_its_reason(fault, text_of, check):
+def test_a_fault_fails_for_its_reason(fault, text_of, check_learn):
     """A file with one fault fails, and the reason names it."""
     name, edit = EDITS[fault]
     with pytest.raises(CheckFailure) as failed:
-        check(edit.of(text_of(name)), name)
+        check_learn(edit.of(text_of(name)), name)
     assert edit.reason in str(failed.value)
 
 

@@ -1,19 +1,13 @@
 """Files that clip gradients otherwise than they claim: each fails, for the reason that is its fault."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrgen.catalogue import Catalogue
-from lrgen.records import Stage
-from lrgen.verify.checks import learn_trace, practices
 from lrgen.verify.checks.clipping import Clipping
 from lrgen.verify.checks.failure import CheckFailure
 from tests.verify.checks.test_learn_trace import Edit, after, before
-from tests.verify.examinations import Examine
 
 NORM, VALUE = "clip_norm_step", "clip_value_cosine"
 
@@ -112,46 +106,31 @@ EDITS = {
 FAST = ("not clipped", "clipped to a smaller norm", "scaled up to the norm", "values clipped to a smaller one")
 
 
-@pytest.fixture
-def check(tiny: Catalogue, examine: Examine) -> Callable[[str, str], list[str]]:
-    """Run ``learn`` of a text that claims a variant, and check its practice; returns the evidence."""
-
-    def run(text: str, name: str) -> list[str]:
-        examination = examine(text, variant=tiny.variant(name))
-        examination.begin(Stage.SCHEDULE, None)
-        examination.load(examination.session)
-        learn_trace.run(examination)
-        practices.check(examination)
-        return examination.evidence
-
-    return run
-
-
 @pytest.mark.parametrize("name", [NORM, "clip_norm_cosine_warmup", VALUE, "clip_value_onecycle"])
-def test_rendered_files_clip_as_they_claim(name, text_of, check):
+def test_rendered_files_clip_as_they_claim(name, text_of, check_learn):
     """A rendered file of each variant passes."""
-    assert check(text_of(name), name)
+    assert check_learn(text_of(name), name)
 
 
 @pytest.mark.slow
-def test_clipping_may_be_written_out(text_of, check):
+def test_clipping_may_be_written_out(text_of, check_learn):
     """A file that clips by hand, as torch does it, passes."""
     by_hand = """\
             total = torch.stack([parameter.grad.norm() for parameter in self.parameters()]).norm()
             for parameter in self.parameters():
                 parameter.grad *= (0.5 / total).clamp(max=1.0)
 """
-    assert check(Edit("", {BY_NORM: by_hand}).of(text_of(NORM)), NORM)
+    assert check_learn(Edit("", {BY_NORM: by_hand}).of(text_of(NORM)), NORM)
 
 
 @pytest.mark.parametrize(
     "fault", [pytest.param(fault, marks=[] if fault in FAST else [pytest.mark.slow]) for fault in EDITS]
 )
-def test_a_fault_fails_for_its_reason(fault, text_of, check):
+def test_a_fault_fails_for_its_reason(fault, text_of, check_learn):
     """A file with one fault fails, and the reason names it."""
     name, edit = EDITS[fault]
     with pytest.raises(CheckFailure) as failed:
-        check(edit.of(text_of(name)), name)
+        check_learn(edit.of(text_of(name)), name)
     assert edit.reason in str(failed.value)
 
 

@@ -1,7 +1,6 @@
 """Files that claim a curriculum: those that have it, and one for each way of not having it, with its reason."""
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,30 +8,14 @@ from typing import Any
 import pytest
 
 from lrgen import catalogue as catalogues
-from lrgen.catalogue import Catalogue
 from lrgen.curves import pacing
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.practices import curriculum
-from tests.verify.examinations import Examine
 
 EPOCH, BATCH = "easy_first_linear_multistep", "easy_first_linear_wsd_linear"
 WINDOW, BALANCED = "sliding_window_exponential", "class_balanced_linear_sigmoid"
 HARD, SOFT = "self_paced_hard_onecycle", "self_paced_soft_cosine"
 SOME = {EPOCH, BATCH, SOFT}  # the slow tests check the others
 NAMES = [variant.name for variant in catalogues.load().of_practice("curriculum")]
-
-
-@pytest.fixture
-def check(tiny: Catalogue, examine: Examine) -> Callable[[str, str], list[str]]:
-    """Check a text that claims a variant with a curriculum; returns the evidence."""
-
-    def run(text: str, name: str) -> list[str]:
-        examination = examine(text, variant=tiny.variant(name))
-        examination.load(examination.session)
-        curriculum.check(examination)
-        return examination.evidence
-
-    return run
 
 
 @pytest.mark.parametrize(

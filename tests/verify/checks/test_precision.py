@@ -1,31 +1,12 @@
 """Files that claim mixed precision: those that are, and one for each way of being none, with its reason."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from lrgen.catalogue import Catalogue
-from lrgen.records import Variant
-from lrgen.verify.checks import practices
 from lrgen.verify.checks.failure import CheckFailure
-from tests.verify.examinations import Examine
 
 BF16, FP16_EPOCH, FP16_BATCH = "bf16_onecycle", "fp16_cosine", "fp16_onecycle"
-
-
-@pytest.fixture
-def check(tiny: Catalogue, examine: Examine) -> Callable[[str, str], list[str]]:
-    """Check a text that claims a variant with mixed precision; returns the evidence."""
-
-    def run(text: str, name: str) -> list[str]:
-        variant: Variant = tiny.variant(name)
-        examination = examine(text, variant=variant)
-        examination.load(examination.session)
-        practices.check(examination)
-        return examination.evidence
-
-    return run
 
 
 @pytest.mark.parametrize("name", [BF16, FP16_EPOCH, FP16_BATCH])

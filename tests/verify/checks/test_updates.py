@@ -165,15 +165,19 @@ def test_a_real_loop_follows_the_reference(name):
     st.integers(0, 2**32),
 )
 def test_any_rates_and_settings_follow_the_reference(name, rates, momentum, decay, seed):
-    """For drawn learning rates and settings, too, weights move as the reference predicts."""
+    """For drawn learning rates and settings, too, weights move as predicted, and a shift of them is found."""
     extra = {"betas": (momentum, 0.99)} if name == "AdamW" else {"momentum": momentum}
 
     def make(parameters: Any, lr: float) -> Optimizer:
         return getattr(torch.optim, name)(parameters, lr=lr, weight_decay=decay, **extra)
 
-    training = Training(make, lambda update: rates[update], seed=seed)
+    training = Training(make, lambda update: rates[update % len(rates)], seed=seed)
     training.learn()
     training.learn()
+    assert training.made == 2 * BATCHES
+    training.after = lambda training, batch: training.net.weight.data.add_(1.0)
+    with pytest.raises(CheckFailure):
+        training.learn()
 
 
 @settings(max_examples=30, deadline=None)
