@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrgen.records import PracticeKind, Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import scores
 from lrgen.verify.checks.clipping import Clipping
@@ -297,10 +298,18 @@ class SecondProcess:
             net=NET,
             seeds=list(batch.seeds[: len(batch.sizes)]),
             sizes=list(batch.sizes),
-            autocast=setting.examination.settings.autocast,
+            autocast=setting.examination.settings.autocast or _bfloat16(setting.examination.candidate.variant),
             smoothing=self._criterion.label_smoothing,
         )
         return (arrays[0], gradient.norm) if gradient.single else None
+
+
+def _bfloat16(variant: Variant | None) -> str | bool:
+    """The dtype of autocast in ``learn`` by the practice of a variant, where it does not scale the loss; else False."""
+    practice = variant.practice if variant is not None else None
+    if practice is None or practice.kind is not PracticeKind.PRECISION or practice.scales_loss:
+        return False
+    return str(practice.constants["dtype"])
 
 
 def _explained(batch: DrawnBatch, gradient: NDArray[Any], norm: float, tolerance: float) -> bool:
