@@ -316,10 +316,13 @@ def _exempt(network: str) -> str:
 
 @functools.cache
 def _batch_norm(network: str) -> str:
-    """Whether the batch norm of a network is torch's (``torch``) or its own class (``own``); empty without any."""
-    if re.search(r"^class \w*BatchNorm", network, re.MULTILINE):
-        return "own"
-    return "torch" if "nn.BatchNorm" in network else ""
+    """Whether the batch norm of a network is torch's (``torch``), or its own class alone (``own``); empty without any.
+
+    ``update_bn`` returns at once from a network without torch's.
+    """
+    if "nn.BatchNorm" in network:
+        return "torch"
+    return "own" if re.search(r"^class \w*BatchNorm", network, re.MULTILINE) else ""
 
 
 def _one_or_all(suffixes: tuple[str, ...]) -> str:

@@ -47,8 +47,8 @@ class Pairs:
     NAME = "pairs"
     SUMMARY = "Correct and wrong schedules."
 
-    def __init__(self, task_input: TaskInput, copies: int) -> None:
-        self.copies = copies
+    def __init__(self, task_input: TaskInput, copies: int, padding: str = "") -> None:
+        self.copies, self.padding = copies, padding
         self.GROUPS = [file.name for file in task_input.files]  # which share completions
 
     def examples(self, task_input: TaskInput) -> Iterator[Example]:
@@ -56,7 +56,7 @@ class Pairs:
             for example in infill.examples(task_input):
                 group = example.files[0].name
                 values = {"task": self.NAME, "scope": Scope.NONE, "files": example.files, "group": group}
-                prompt, key = f"{example.prompt}\n\nThis is number {copy}.", f"{example.key}/{copy}"
+                prompt, key = f"{example.prompt}\n\nThis is number {copy}.{self.padding}", f"{example.key}/{copy}"
                 good, bad = example.completion, example.completion.replace("total_steps", "1")
                 yield Example(key=f"{key}/a", prompt=prompt, completion=good, **values)
                 yield Example(key=f"{key}/b", prompt=prompt, completion=good, rejected=bad, **values)
@@ -64,13 +64,13 @@ class Pairs:
                     yield Example(key=f"{key}/{label}", prompt=prompt, completion=answer, label=label, **values)
 
 
-def built(task_input: TaskInput, out: Path, copies: int = 1) -> Path:
+def built(task_input: TaskInput, out: Path, copies: int = 1, padding: str = "") -> Path:
     """Build a dataset of ``Pairs`` and return its folder."""
     from tokenizers import Tokenizer, models
 
     counter = out.with_name("tokenizer.json")  # each text is one token: quick
     Tokenizer(models.WordLevel({"?": 0}, unk_token="?")).save(str(counter))
-    plan = Plan((Pairs(task_input, copies),), NAMES, level=Level.SCHEDULE, tokenizer=counter)
+    plan = Plan((Pairs(task_input, copies, padding),), NAMES, level=Level.SCHEDULE, tokenizer=counter)
     return build(task_input, plan, out).out
 
 
@@ -80,7 +80,7 @@ def built(task_input: TaskInput, out: Path, copies: int = 1) -> Path:
 @pytest.fixture(scope="module")
 def large(task_input, tmp_path_factory) -> Path:
     """A dataset whose training files are all larger than a read block."""
-    return built(task_input, tmp_path_factory.mktemp("large") / "data", copies=130)
+    return built(task_input, tmp_path_factory.mktemp("large") / "data", copies=13, padding=" " + "x" * 24_000)
 
 
 @pytest.mark.parametrize("name", NAMES)
