@@ -130,6 +130,11 @@ class Practice:
         """Whether a gradient scaler multiplies the loss."""
         return bool(self.constants.get("scaled", False))
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether an epoch trains on some of the examples, and not on the batches of its loader."""
+        return "pacing" in self.constants
+
 
 @dataclass(frozen=True)
 class Variant:

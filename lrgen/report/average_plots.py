@@ -29,7 +29,7 @@ def mean_decays(start: int, count: int) -> Array:
 
 
 def weights_in_average(decays: ArrayLike) -> Array:
-    """How much the weights of each step count in ``average = decay * average + (1 - decay) * weights`` after the last.
+    """The share of each step's weights in ``average = decay * average + (1 - decay) * weights`` after the last one.
 
     The first value is that of the weights before the first step, with which the average begins; the sum is 1.
     """

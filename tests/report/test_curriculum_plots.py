@@ -6,10 +6,10 @@ import pytest
 from lrgen import catalogue
 from lrgen.report import curriculum_plots
 from lrgen.report.plots import pyplot
-from lrgen.verify.checks.practices.in_use import InUse, is_paced
+from lrgen.verify.checks.practices.in_use import InUse
 
 PRACTICES = [practice for practice in catalogue.load().practices if practice.kind == "curriculum"]
-PACED = [practice for practice in PRACTICES if is_paced(practice)]
+PACED = [practice for practice in PRACTICES if practice.is_paced]
 
 
 @pytest.mark.parametrize("practice", PACED, ids=lambda practice: practice.name)

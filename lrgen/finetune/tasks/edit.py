@@ -73,7 +73,7 @@ def _of_practice(task_input: TaskInput, key: str, before: VerifiedFile, after: V
 
 
 def _likeness(file: VerifiedFile) -> tuple[str, int | None, str]:
-    """What files share whose practices replace each other: the network, the schedule, the kind; averages are one."""
+    """The network, the schedule and the kind, alike in files whose practices replace each other; EMA is as SWA."""
     practice = file.variant.practice
     assert practice is not None
     kind = PracticeKind.EMA if practice.kind is PracticeKind.AVERAGING else practice.kind

@@ -15,7 +15,6 @@ from lrgen.verify.checks.draw import positions
 from lrgen.verify.checks.examination import HORIZON, Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.notes import Notes, Sampling
-from lrgen.verify.checks.practices.in_use import is_paced
 from lrgen.verify.messages import printable
 from lrgen.verify.session import FileRaised, Session
 from lrgen.verify.static.parsing import LOCK
@@ -55,7 +54,7 @@ def run(examination: Examination) -> None:
     sampling = _sampling(examination, parameters)
     variant = examination.candidate.variant
     # A paced curriculum chooses among all examples; its check compares the gradients of each update.
-    if variant is None or variant.practice is None or not is_paced(variant.practice):
+    if variant is None or variant.practice is None or not variant.practice.is_paced:
         reason = gradients.judge(gradients.measure(session, _NET, sampling, every if claimed else 1))
         if reason:
             raise CheckFailure(reason)
@@ -258,7 +257,7 @@ def _check_learn(examination: Examination, session: Session) -> tuple[list[messa
     claimed = variant is not None
     every = variant.batches_per_update if variant else 1
     # A curriculum trains on a part of them, and a warm-up may begin with a learning rate of zero.
-    sizes = _SIZES * (_PACED if variant and variant.practice and is_paced(variant.practice) else every)
+    sizes = _SIZES * (_PACED if variant and variant.practice and variant.practice.is_paced else every)
     set_up = _set_up(session)
     outside = check_set_up(set_up, claimed)
     sampling = _sampling(examination, set_up.parameters)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from lrgen import curves
 from lrgen.records import Budget, Candidate, Training, Unit, Variant, VerifySettings
-from lrgen.verify.checks.practices.in_use import is_paced
 
 # The mean of a schedule that short trainings assume, as a fraction of the base learning rate; most have a higher mean.
 MEAN_RATE = 0.5
@@ -88,8 +87,8 @@ def _rises(candidate: Candidate, epochs: int) -> bool:
 
 def _is_paced(candidate: Candidate) -> bool:
     """Whether a curriculum keeps some of the examples for later: such a training learns late as well."""
-    variant = candidate.variant
-    return variant is not None and variant.practice is not None and is_paced(variant.practice)
+    practice = candidate.variant.practice if candidate.variant is not None else None
+    return practice is not None and practice.is_paced
 
 
 def _relative_rates(candidate: Candidate, epochs: int, updates: int) -> NDArray[np.float64] | None:

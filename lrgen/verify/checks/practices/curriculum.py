@@ -26,7 +26,7 @@ from lrgen.verify.checks.practices.curriculum_runs import (
     FollowedRun,
     LearnedEpoch,
 )
-from lrgen.verify.checks.practices.in_use import InUse, is_paced
+from lrgen.verify.checks.practices.in_use import InUse
 from lrgen.verify.session import Array
 
 _NET = "curriculum"
@@ -46,7 +46,7 @@ def check(examination: Examination) -> None:
     variant = examination.candidate.variant
     assert variant is not None
     assert variant.practice is not None
-    kind = _Paced if is_paced(variant.practice) else _SelfPaced
+    kind = _Paced if variant.practice.is_paced else _SelfPaced
     checked = kind(examination, variant, variant.practice)
     checked.refusals()
     with examination.fresh() as checked.second:

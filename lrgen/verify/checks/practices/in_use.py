@@ -75,14 +75,9 @@ def ranks_in_class(order: Positions, labels: NDArray[np.int64]) -> Positions:
     return ranks
 
 
-def is_paced(practice: Practice) -> bool:
-    """Whether an epoch of a practice trains on some of the examples, and not on the batches of its loader."""
-    return "pacing" in practice.constants
-
-
 def updates_of(variant: Variant | None, epochs: int, count: int, batch: int) -> list[int]:
     """The number of updates of each planned epoch, of a training on so many examples in batches of the loader."""
-    if variant is not None and variant.practice is not None and is_paced(variant.practice):
+    if variant is not None and variant.practice is not None and variant.practice.is_paced:
         return InUse.of(variant.practice, {}, epochs, count, batch).updates
     every = variant.batches_per_update if variant else 1
     return [accumulation.updates_of(-(-count // batch), every)] * epochs

@@ -16,7 +16,7 @@ from lrgen.records import Practice, Variant
 from lrgen.verify.checks import scores
 from lrgen.verify.checks.batch_losses import SAME, LossesOf
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.practices.in_use import InUse, is_paced
+from lrgen.verify.checks.practices.in_use import InUse
 from lrgen.verify.checks.practices.mixing_weights import require_distribution
 from lrgen.verify.checks.practices.stand_in_runs import one_hot, probabilities
 from lrgen.verify.checks.second_process import Setting
@@ -47,7 +47,7 @@ def labels_in_use(
         CheckFailure: if they are not as many as the practice says, or not each once.
     """
     count, place = len(labels), f"in training at epoch {epoch + 1} of {epochs}"
-    size = InUse.of(practice, {}, epochs, count, batch).sizes[epoch] if is_paced(practice) else count
+    size = InUse.of(practice, {}, epochs, count, batch).sizes[epoch] if practice.is_paced else count
     positions = [position for of_batch in seen for position in of_batch]
     if any(position >= count for position in positions):
         raise CheckFailure(f"learn trains on images that are not those of its loader {place}")
@@ -66,7 +66,7 @@ def losses_in_use(practice: Practice, epoch: int, classes: int, smoothing: float
     Args:
         epoch: counted from 0.
     """
-    if is_paced(practice):
+    if practice.is_paced:
         return lambda leaves, labels, _, __: [float(scores.losses(leaf, labels, smoothing).mean()) for leaf in leaves]
     values = practice.defaults
     start, growth = values["start_threshold"] * 2.0 * float(np.log(classes)), values["threshold_growth"]
