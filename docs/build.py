@@ -111,8 +111,8 @@ A paced curriculum computes the loss of every example before each epoch and trai
 each once. It holds the examples of an epoch in memory and takes one more forward pass over them, works with a list of
 batches as well, and has no state of its own: the epoch follows from the scheduler. A schedule that advances once per
 batch has as many steps as the examples in use fill batches. In self-paced learning the loss of an example in its own
-batch decides how much it counts. On clean data sets random order does as well (<https://arxiv.org/abs/2012.03107>):
-the mechanism is checked, and no gain in accuracy is claimed.
+batch decides how much it counts, from the second epoch on. On clean data sets random order does as well
+(<https://arxiv.org/abs/2012.03107>): the mechanism is checked, and no gain in accuracy is claimed.
 
 The schedule check knows images by their pixels. The examples of each epoch must be as many as the pacing function
 says, those whose losses another process computes from the weights before the epoch, and each of them once; the updates

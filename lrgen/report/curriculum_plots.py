@@ -49,7 +49,7 @@ def draw(plt: Any, practices: Sequence[Practice]) -> Any:
     for practice in practices:
         if "weights" in practice.constants:
             _weights(weights, practice)
-    weights.set_xlabel("loss, in units of twice that of a uniform guess")
+    weights.set_xlabel("loss / (2 log classes)")
     weights.set_ylabel("weight of an example")
     for axis in (shares, windows, weights):
         axis.set_ylim(0, 1.05)

@@ -55,7 +55,7 @@ def smoothing(plt: Any, practices: Sequence[Practice]) -> Any:
     targets.set_xticks(range(_CLASSES))
     targets.set_ylabel("target")
     targets.legend(frameon=False)
-    losses.set_xlabel("probability of the class (dotted: target)")
+    losses.set_xlabel("probability (dotted: target)")
     losses.set_ylabel("loss")
     losses.set_ylim(0)
     for axis in (targets, losses):

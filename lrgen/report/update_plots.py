@@ -54,7 +54,7 @@ def accumulation(plt: Any, practices: Sequence[Practice]) -> Any:
     for epoch in range(1, _EPOCHS):
         axis.axvline(epoch * _BATCHES, color="0.7", linewidth=0.8, linestyle=":")
     axis.set_xlabel("batch (dotted: an epoch ends)")
-    axis.set_ylabel("learning rate / base learning rate")
+    axis.set_ylabel("fraction of the base rate")
     axis.set_ylim(0, 1.05)
     axis.grid(alpha=0.25)
     axis.legend(frameon=False)
