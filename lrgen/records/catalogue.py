@@ -201,6 +201,18 @@ class Variant:
         return self.practice is not None and self.practice.kind is PracticeKind.MIXUP
 
     @property
+    def scales_loss(self) -> bool:
+        """Whether a gradient scaler multiplies the loss in training."""
+        return self.practice is not None and self.practice.scales_loss
+
+    @property
+    def autocast(self) -> str | bool:
+        """The name of the dtype that training computes in under autocast; False for float32 alone."""
+        if self.practice is None or self.practice.kind is not PracticeKind.PRECISION:
+            return False
+        return str(self.practice.constants["dtype"])
+
+    @property
     def per_batch(self) -> bool:
         """Whether a step is a batch; the horizon then depends on the number of batches per epoch."""
         return Unit.BATCH in (self.unit, self.cadence)

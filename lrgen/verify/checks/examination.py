@@ -119,7 +119,7 @@ class Examination:
         of an untrained network overflow and are skipped.
         """
         variant = self.candidate.variant
-        scales = variant is not None and variant.practice is not None and variant.practice.scales_loss
+        scales = variant is not None and variant.scales_loss
         absent = optional(self.tree) if self.settings.policy is Policy.LEMUR and self.tree is not None else ()
         with raising("importing the file"):
             loaded, _ = session.call(

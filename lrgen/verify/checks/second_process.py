@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrgen.records import PracticeKind, Variant
+from lrgen.records import Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import scores
 from lrgen.verify.checks.clipping import Clipping
@@ -306,10 +306,7 @@ class SecondProcess:
 
 def _bfloat16(variant: Variant | None) -> str | bool:
     """The dtype of autocast in ``learn`` by the practice of a variant, where it does not scale the loss; else False."""
-    practice = variant.practice if variant is not None else None
-    if practice is None or practice.kind is not PracticeKind.PRECISION or practice.scales_loss:
-        return False
-    return str(practice.constants["dtype"])
+    return variant.autocast if variant is not None and not variant.scales_loss else False
 
 
 def _explained(batch: DrawnBatch, gradient: NDArray[Any], norm: float, tolerance: float) -> bool:

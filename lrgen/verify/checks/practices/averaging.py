@@ -13,7 +13,7 @@ from lrgen.verify.checks.averages import EpochAverage, start_of
 from lrgen.verify.checks.draw import log_uniform
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_trace import is_large
+from lrgen.verify.checks.large import is_large
 from lrgen.verify.checks.practices.average_runs import NET, AverageRun, Call, drawn
 from lrgen.verify.session import Array, Session
 

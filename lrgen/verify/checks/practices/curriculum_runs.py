@@ -15,7 +15,7 @@ from lrgen.verify.checks.cases import BASE_LR
 from lrgen.verify.checks.draw import Source, positions
 from lrgen.verify.checks.examination import Examination, build, prm_of, raising, random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_trace import LARGE
+from lrgen.verify.checks.large import is_large
 from lrgen.verify.checks.notes import Notes, Sampling
 from lrgen.verify.checks.reference import as_array, describe, first_difference
 from lrgen.verify.checks.reference_optimizer import InvalidSettingError, UnknownOptimizerError
@@ -97,7 +97,6 @@ class Curriculum:
     def __post_init__(self) -> None:
         self.second: Session = self.examination.session
         self.compared = self.without = self.terms = 0
-        self.large = False  # whether the network gets few updates
         self.factors: Array | None = None  # of the losses at the leaves of logits, beside the first one
         self.limits: list[float] = []  # norms of clipped gradients
 
@@ -105,6 +104,11 @@ class Curriculum:
     def source(self) -> Source:
         """The drawn cases."""
         return self.examination.draw.stream("curriculum")
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether the network gets few updates."""
+        return is_large(self.examination)
 
     def run(self) -> None:
         """Make all runs."""
@@ -117,8 +121,7 @@ class Curriculum:
     def refusals(self) -> None:
         """Require ``train_setup`` to refuse values that are out of their range."""
         session = self.examination.session
-        parameters = build(session, "refused", prm_of(lr=BASE_LR))
-        self.large = sum(parameter.count for parameter in parameters) > LARGE
+        build(session, "refused", prm_of(lr=BASE_LR))
         for name, value in self.refused():
             try:
                 session.call("set_up", messages.SetUp, net="refused", prm=prm_of(lr=BASE_LR, **{name: value}))

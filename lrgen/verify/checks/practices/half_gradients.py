@@ -11,7 +11,7 @@ from lrgen.verify.checks.cases import BASE_LR, Run
 from lrgen.verify.checks.draw import log_uniform
 from lrgen.verify.checks.examination import random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_trace import is_large
+from lrgen.verify.checks.large import is_large
 from lrgen.verify.checks.notes import Notes
 from lrgen.verify.checks.practices.half_again import Again, apart
 from lrgen.verify.checks.practices.half_runs import HalfRuns

@@ -15,7 +15,7 @@ from lrgen.verify import messages
 from lrgen.verify.checks.draw import MAX_BATCHES, Source, log_uniform
 from lrgen.verify.checks.examination import Examination, random_batches
 from lrgen.verify.checks.failure import CheckFailure
-from lrgen.verify.checks.learn_trace import is_large
+from lrgen.verify.checks.large import is_large
 from lrgen.verify.checks.practices.mixing_weights import require_distribution
 from lrgen.verify.checks.practices.stand_in_runs import Batch, again_from_list, learn, one_hot, probabilities
 from lrgen.verify.session import Array
