@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lrgen.records import PracticeKind, Variant, VerifySettings
+from lrgen.records import PracticeKind, Variant
 from lrgen.verify.session import Array
 
 _ROUNDING = 1.2e-7  # of a number in single precision, an update of an average
@@ -26,10 +26,7 @@ class Average:
 
     def is_close(self, weights: Array) -> bool:
         """Whether weights are the average, but for rounding errors."""
-        if self.values is None:
-            return False
-        difference = np.abs(weights - self.values)
-        return bool(np.all(difference <= self.rounding * np.abs(self.values) + 1e-7 * np.abs(self.values).max()))
+        return self.values is not None and is_close(weights, self.values, self.rounding)
 
 
 class MovingAverage(Average):
@@ -71,19 +68,26 @@ class EpochAverage(Average):
             self.values = self.values + (weights - self.values) / count
 
 
+def is_close(weights: Array, average: Array, rounding: float) -> bool:
+    """Whether weights are an average, but for errors of this fraction of it and of 1e-7 of the largest one."""
+    if weights.shape != average.shape:  # a file may add buffers between two epochs
+        return False
+    largest = float(np.abs(average).max(initial=0.0))
+    return bool(np.all(np.abs(weights - average) <= rounding * np.abs(average) + 1e-7 * largest))
+
+
 def start_of(fraction: float, epochs: int) -> int:
     """The number of epochs before those whose weights are averaged; the last one always is."""
     return min(int(fraction * epochs), epochs - 1)
 
 
-def average_of(variant: Variant | None, epochs: int, settings: VerifySettings) -> Average | None:
+def average_of(variant: Variant | None, epochs: int) -> Average | None:
     """The average that a file with this variant evaluates with, in a training of so many epochs; None for none."""
     practice = variant.practice if variant else None
     if practice is None:
         return None
-    values = {**practice.defaults, **dict(settings.given)}
     if practice.kind is PracticeKind.EMA:
-        return MovingAverage(values["ema_decay"])
+        return MovingAverage(practice.defaults["ema_decay"])
     if practice.kind is PracticeKind.AVERAGING:
-        return EpochAverage(start_of(values["average_start_fraction"], epochs))
+        return EpochAverage(start_of(practice.defaults["average_start_fraction"], epochs))
     return None

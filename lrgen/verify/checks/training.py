@@ -271,7 +271,7 @@ class Training:
                 self.sampling,
                 [parameter.name for parameter in self.parameters],
                 name,
-                average_of(self.variant, self.plan.epochs, self.examination.settings),
+                average_of(self.variant, self.plan.epochs),
             )
         except UnknownOptimizerError as error:
             self.evidence.append(f"the learning rates of training were compared, its updates were not: {error}")

@@ -56,7 +56,7 @@ def run(examination: Examination, outputs: int | None) -> None:
         set_up,
         sampling,
         [parameter.name for parameter in parameters],
-        average=average_of(variant, run.epochs_planned, examination.settings),
+        average=average_of(variant, run.epochs_planned),
     )
     rates, clipping = LearnRates(variant, run, len(set_up.horizons)), Clipping.of(variant)
     images, labels = random_batches([_SIZE], draw.getrandbits(60))

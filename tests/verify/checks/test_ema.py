@@ -64,6 +64,14 @@ FAULTS = {
         "training goes on from the averaged weights after a resume",
         {'        self.weights = copy.deepcopy(state_dict["weights"])\n': ""},
     ),
+    "a buffer more in a resumed run": Fault(
+        "the weights before the first batch after a resume are not those after the last update",
+        {
+            "load_state_dict(self.weights)": "load_state_dict(self.weights, strict=False)",
+            'self.num_updates = state_dict["num_updates"]\n': 'self.num_updates = state_dict["num_updates"]\n'
+            '        self.net.register_buffer("more", torch.zeros(3))\n',
+        },
+    ),
     "no state": Fault("training goes on from the averaged weights after a resume", {"def load_state_dict": "def load"}),
 }
 

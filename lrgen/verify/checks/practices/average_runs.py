@@ -28,7 +28,6 @@ class Call:
     and ``returned`` those that are evaluated. ``parameters`` is the number of sampled weights.
     """
 
-    start: Array
     first: Array
     updated: Sequence[Array]
     end: Array
@@ -101,10 +100,8 @@ class AverageRun:
         if "batch" not in kinds or "end" not in kinds or notes.updates != len(self.sizes):
             raise CheckFailure(f"learn makes {notes.updates} updates in {len(self.sizes)} batches")
         updated = [noted[steps.index(count)] for count in range(1, notes.updates + 1)]
-        call = Call(
-            noted[0], noted[kinds.index("batch")], updated, noted[kinds.index("end")], noted[-1], self.sampling.count
-        )
-        return call, seeds
+        first, end = noted[kinds.index("batch")], noted[kinds.index("end")]
+        return Call(first, updated, end, noted[-1], self.sampling.count), seeds
 
     def require_evaluated(self, session: Session, other: Session) -> None:
         """Require the output in evaluation mode to be that of the weights that ``learn`` leaves in the network.

@@ -3,7 +3,8 @@
 The images are known by their pixels, so that each update shows its examples. A paced curriculum must train on as many
 as its pacing function says (``lrgen.curves.pacing``), on those whose losses another process computes from the weights
 before the epoch, on each once, with one update a batch and the learning rates of the schedule over these updates. A
-self-paced one must have the gradient of the weighted losses. Both must resume at each quarter with the same examples.
+self-paced one must have the gradient of the weighted losses. Resumed, a paced one at each quarter and a self-paced one
+in the middle, they must train on the same examples with the same gradients.
 """
 
 import numpy as np

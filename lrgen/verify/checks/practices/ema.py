@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lrgen.verify.checks.averages import MovingAverage
+from lrgen.verify.checks.averages import MovingAverage, is_close
 from lrgen.verify.checks.examination import Examination
 from lrgen.verify.checks.failure import CheckFailure
 from lrgen.verify.checks.practices.average_runs import AverageRun, Call, drawn
@@ -113,24 +113,17 @@ class Followed:
         assert expected is not None
         assert self.trained is not None
         evaluated, wanted = call.returned[part], expected[part]
-        if _is_close(evaluated, wanted, self.average.rounding):
+        if is_close(evaluated, wanted, self.average.rounding):
             return
         if np.array_equal(evaluated, self.trained[part]):
             raise CheckFailure(
                 f"the network is evaluated with the {what} of the last update, not with their average ({place})"
             )
         reason = next(
-            (why for why, other in self.others.items() if _is_close(evaluated, other[part], self.average.rounding)), ""
+            (why for why, other in self.others.items() if is_close(evaluated, other[part], self.average.rounding)), ""
         )
         at = int(np.argmax(np.abs(evaluated - wanted)))
         raise CheckFailure(
             f"the network is evaluated with other {what} than their moving average ({place}): "
             + (reason or f"one is {evaluated[at]:.8g}, expected {wanted[at]:.8g}")
         )
-
-
-def _is_close(evaluated: Array, expected: Array, rounding: float) -> bool:
-    if not evaluated.size:
-        return True
-    largest = float(np.abs(expected).max())
-    return bool(np.all(np.abs(evaluated - expected) <= rounding * np.abs(expected) + 1e-7 * largest))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrgen.curves import pacing
+from lrgen.curves import Rates, pacing
 from lrgen.records import Practice, Variant
 from lrgen.verify.checks import accumulation
 
@@ -39,7 +39,7 @@ class InUse:
         return cls(practice.constants, values, epochs, count, batch)
 
     @property
-    def share(self) -> Any:
+    def share(self) -> Rates:
         """The share of the examples in each planned epoch."""
         return pacing.SHARES[self.constants["pacing"]](np.arange(self.epochs), self.epochs, **self.prm)
 
