@@ -117,7 +117,8 @@ batch decides how much it counts, from the second epoch on. On clean data sets r
 The schedule check knows images by their pixels. The examples of each epoch must be as many as the pacing function
 says, those whose losses another process computes from the weights before the epoch, and each of them once; the updates
 have the learning rates of the schedule and the gradients of their examples, or of the weighted losses. Resumed at each
-quarter, a run trains on the same examples. The figure shows the examples in use with the defaults, over 90 epochs.
+quarter, or in the middle if it is self-paced, a run trains on the same examples with the same gradients. The figure
+shows the examples in use with the defaults, over 90 epochs.
 """,
     PracticeKind.ACCUMULATION: """
 The schedule check compares the gradient of each update with the mean over the images of its batches, in epochs whose

@@ -176,7 +176,7 @@ class Net(nn.Module):
     def curriculum(
         self, batches: list[tuple[Tensor, Tensor]], epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch: the lowest losses, shuffled."""
+        """Yield shuffled batches of the examples with the lowest losses."""
         images = torch.cat([images for images, _ in batches])
         labels = torch.cat([labels for _, labels in batches])
         losses = []

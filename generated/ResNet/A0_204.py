@@ -174,7 +174,7 @@ class Net(nn.Module):
     def curriculum(
         self, batches: list[tuple[Tensor, Tensor]], epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch: the highest losses, shuffled."""
+        """Yield shuffled batches of the examples with the highest losses."""
         images = torch.cat([images for images, _ in batches])
         labels = torch.cat([labels for _, labels in batches])
         losses = []

@@ -215,7 +215,7 @@ class Net(nn.Module):
     def curriculum(
         self, batches: list[tuple[Tensor, Tensor]], epoch: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch: a window in the order of losses, shuffled."""
+        """Yield shuffled batches of a window in the order of the losses."""
         images = torch.cat([images for images, _ in batches])
         labels = torch.cat([labels for _, labels in batches])
         losses = []

@@ -170,7 +170,7 @@ class Net(nn.Module):
             )
 
     def self_paced_loss(self, logits: Tensor, labels: Tensor, epoch: int) -> Tensor:
-        """Return the mean of the losses, weighted less the nearer to the threshold."""
+        """Return the weighted mean of the losses; a higher loss has a lower weight."""
         if epoch == 0:
             # The losses of a new network say little about the examples.
             return self.criterion(logits, labels)

@@ -143,7 +143,7 @@ class Net(nn.Module):
         self.scheduler = make_scheduler(self.optimizer, epochs, prm)
 
     def mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, float]:
-        """Mix each image with another one of the batch, by weights that are drawn once.
+        """Mix each image with another one of the batch, by one weight for all of them.
 
         Return the images, the labels of the other images, and the weight ``lam`` of the
         images themselves.

@@ -158,7 +158,7 @@ class Net(nn.Module):
         self.scheduler: LRScheduler | None = None
 
     def mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, float]:
-        """Mix each image with another one of the batch, by weights that are drawn once.
+        """Mix each image with another one of the batch, by one weight for all of them.
 
         Return the images, the labels of the other images, and the weight ``lam`` of the
         images themselves.

@@ -12,7 +12,7 @@ from lrgen.report.plots import COLOURS, line_style
 
 _EPOCHS = 90
 _COUNT = 1000  # examples of the window
-_SHOWN = (1, 2, 3)  # epochs whose thresholds are drawn
+_SHOWN = (1, 2, 3)  # epochs whose thresholds are drawn, counted from 0
 _HIGHEST = 3.0  # loss, in units of twice that of a uniform guess
 
 
@@ -66,5 +66,5 @@ def _weights(axis: Any, practice: Practice) -> None:
     thresholds = pacing.threshold(_SHOWN, start=defaults["start_threshold"], growth=defaults["threshold_growth"])
     for index, (epoch, threshold) in enumerate(zip(_SHOWN, thresholds, strict=True)):
         of_losses = pacing.hard_weights(losses, threshold) if hard else pacing.soft_weights(losses, threshold)
-        label = f"{practice.name}, epoch {epoch}"
+        label = f"{practice.name}, epoch {epoch + 1}"
         axis.plot(losses, of_losses, color=COLOURS[index], linestyle="-" if hard else "--", label=label)
