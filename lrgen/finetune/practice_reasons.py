@@ -7,8 +7,7 @@ REASONS = {
     ),
     "autocast around the loss alone": (
         "The forward pass is outside of the `torch.autocast` block[, so the network computes in float32|; only the "
-        "loss "
-        "is inside]."
+        "loss is inside]."
     ),
     "autocast around the backward pass": (
         "`torch.autocast` is around the backward pass instead of the forward pass[, which runs in float32]."
@@ -51,8 +50,7 @@ REASONS = {
     ),
     "clipped without unscaling": (
         "The gradients are clipped while they are scaled[; `scaler.unscale_(optimizer)` must come before|: the scaler "
-        "has "
-        "not unscaled them]."
+        "has not unscaled them]."
     ),
     "clipped before unscaling": "The gradients are clipped before `scaler.unscale_`[, while they are still scaled].",
     # Curricula.
@@ -64,13 +62,11 @@ REASONS = {
     "random order of the examples": "The order of the examples is random[ instead of that of their losses].",
     "losses of the first epoch kept": (
         "The order of the first epoch is kept, but the losses must be [those of the current weights|computed before "
-        "each "
-        "epoch]."
+        "each epoch]."
     ),
     "losses in training mode": (
         "The losses are computed in training mode[, with the statistics of each batch and with dropout]; "
-        "`self.eval()` is "
-        "missing."
+        "`self.eval()` is missing."
     ),
     "training in evaluation mode": (
         "The network stays in evaluation mode after the losses are computed[, so batch norm and dropout do not train]."
@@ -131,8 +127,7 @@ REASONS = {
     "hard instead of soft weights": "The weights are 0 or 1 instead of falling linearly with the loss.",
     "batch without an example": (
         "If no loss [of a batch ]is below the threshold, nothing counts[ and the loss is not a number]; the easiest "
-        "example "
-        "must."
+        "example must."
     ),
     "threshold not checked": "A value out of range is not rejected in `train_setup`.",
     # Averages of the weights.
