@@ -19,11 +19,12 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lrgen import curves
 from lrgen.records import AddedGroup, Unit, Variant
 from lrgen.verify.checks.reference import metrics_of
+from tests.each import for_each
 from tests.mutation import Tiny
 
 TINY = Tiny()
 VARIANTS = TINY.catalogue.schedules
-every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
+every_variant = for_each("variant", {variant.key: variant for variant in VARIANTS})
 
 HORIZON, STEPS = 20, 26
 BASE_LRS = (0.1, 0.03, 0.5)
@@ -180,11 +181,10 @@ def test_an_optimizer_that_is_resumed_alone_is_an_error(variant):
         advance(variant, optimizer, scheduler, range(1))
 
 
-@pytest.mark.parametrize(
-    ("variant", "other"), list(pairwise([*VARIANTS, VARIANTS[0]])), ids=lambda variant: variant.key
-)
-def test_the_state_of_another_schedule_is_an_error(variant, other):
+@for_each("pair", {variant.key: (variant, other) for variant, other in pairwise([*VARIANTS, VARIANTS[0]])})
+def test_the_state_of_another_schedule_is_an_error(pair):
     """A scheduler refuses the state of the next variant and names both schedules."""
+    variant, other = pair
     state = saved_and_loaded(scheduler_for(variant, optimizer_for(variant)).state_dict())
     scheduler = scheduler_for(other, optimizer_for(other))
     with pytest.raises(ValueError, match="^expected a state of ") as caught:
@@ -274,18 +274,18 @@ def without_a_statement(code: str) -> Iterator[tuple[str, str]]:
 def failures(variant: Variant) -> list[str]:
     """The tests of this module that fail for a variant."""
     other = TINY.catalogue.variant(variant.number + 1)
-    tests = (
+    tests: tuple[tuple[Any, tuple], ...] = (
         (test_each_group_follows_the_curve_from_its_own_learning_rate, (variant,)),
         (test_a_run_is_resumed_whatever_is_loaded_first, (variant, tuple)),
         (test_an_optimizer_that_is_resumed_alone_is_an_error, (variant,)),
-        (test_the_state_of_another_schedule_is_an_error, (other, variant)),
+        (test_the_state_of_another_schedule_is_an_error, ((other, variant),)),
         (test_the_state_of_another_horizon_is_an_error, (variant,)),
         (test_a_scheduler_has_the_interface_of_torch, (variant,)),
     )
     failed = []
     for test, arguments in tests:
         try:
-            test(*arguments)
+            test.__wrapped__(*arguments)  # of this variant alone
         except (Exception, pytest.fail.Exception):  # noqa: BLE001 - a test fails with any of them
             failed.append(test.__name__)
     return failed

@@ -19,6 +19,11 @@ from lrgen.report import plots
 VARIANTS = catalogues.load().schedules
 LAST_OF_FAMILIES = [family.variants[-1] for family in catalogues.load().families]
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
+shown = pytest.mark.parametrize(  # the fast tests show a schedule of each family
+    "variant",
+    [pytest.param(variant, marks=[] if variant in LAST_OF_FAMILIES else [pytest.mark.slow]) for variant in VARIANTS],
+    ids=lambda variant: variant.key,
+)
 LAYERWISE = next(variant for variant in VARIANTS if variant.layerwise)
 
 
@@ -143,7 +148,7 @@ def test_the_example_loss_has_two_plateaus():
 # lrgen show.
 
 
-@every_variant
+@shown
 def test_show_prints_the_entry_of_the_catalogue(lrgen, variant):
     """``show`` prints names, formula, source, paper, unit, added groups, all hyperparameters, and the chart."""
     code, out, err = lrgen("show", variant.key)
@@ -164,7 +169,7 @@ def test_show_prints_the_entry_of_the_catalogue(lrgen, variant):
     assert max(map(len, out.splitlines())) <= 100
 
 
-@every_variant
+@shown
 def test_shown_code_is_the_schedule_of_the_file(lrgen, rendered, variant):
     """``--code`` prints a standalone module: its imports, and the schedule exactly as in the rendered file."""
     code, out, err = lrgen("show", variant.name, "--code")

@@ -82,11 +82,14 @@ OF_CUTMIX = ANY | {
     ),
     "in place": Fault("learn changes the images of its caller", {"images.clone()": "images"}),
 }
+IN_BOTH = [(CUTMIX, name) for name in ANY]  # the fast tests look at mixup for these
 OF_EACH = {(MIXUP, name): fault for name, fault in OF_MIXUP.items()}
 OF_EACH |= {(CUTMIX, name): fault for name, fault in OF_CUTMIX.items()}
 
 
-@pytest.mark.parametrize("name", [MIXUP, MIXUP_BATCH, CUTMIX, CUTMIX_BATCH])
+@pytest.mark.parametrize(
+    "name", [MIXUP, CUTMIX_BATCH, *(pytest.param(name, marks=pytest.mark.slow) for name in (MIXUP_BATCH, CUTMIX))]
+)
 def test_rendered_files_mix_images_and_labels_alike(check, text_of, name):
     """Images and labels of a rendered file are mixed by the same weights, which have their distribution."""
     assert check(text_of(name), name) == ["the weights of images and labels were compared in 1224 batches"]
@@ -121,7 +124,10 @@ def test_images_may_be_mixed_in_reversed_order(check, text_of):
     assert check(flipped.of(text_of(CUTMIX)), CUTMIX)
 
 
-@pytest.mark.parametrize(("name", "fault"), OF_EACH, ids=map("-".join, OF_EACH))
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [pytest.param(*case, marks=[pytest.mark.slow] if case in IN_BOTH else [], id="-".join(case)) for case in OF_EACH],
+)
 def test_each_fault_fails_with_its_reason(check, text_of, name, fault):
     """A file that claims to mix and has one fault fails, and the reason names the fault."""
     wrong = OF_EACH[name, fault]
