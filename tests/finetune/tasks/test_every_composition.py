@@ -117,7 +117,11 @@ def test_own_completions_pass_as_they_are_extracted(task, catalogue, examples):
             assert reason_for(made.source, Policy.STRICT) == ""
 
 
-@every_task
+@pytest.mark.parametrize(  # test_instructions.py measures the others in the fast tests
+    "task",
+    [pytest.param(t, marks=[] if t in (schedule, worked, inject, critique) else [pytest.mark.slow]) for t in TASKS],
+    ids=lambda task: task.NAME,
+)
 def test_instructions_are_diverse(task, catalogue, examples_by):
     """Some hundred examples have at least 40 openers and 200 instructions, names and numbers apart."""
     prompts: list[str] = []

@@ -32,7 +32,7 @@ from tests.paths import TINY
 NUMBERS = (1, 2, 6, 23, 31, 37, 38)
 ROWS = 4  # of each task whose completions are graded
 CHANGED = 3  # of these rows, whose completions are reworded and broken
-OTHERS = 8  # completions of other rows, of each task
+OTHERS = 4  # completions of other rows, of each task
 BEHAVIOURAL = ("write", "infill", "edit", "repair", "trace", "convert", "prefer", "feedback", "judge", "prompts")
 # Mutations that change what every file does. Others may survive, as zeroed gradients of a first step do.
 DETECTED = (

@@ -1,6 +1,7 @@
 """The local engine runs each file in a process of its own, limits it, ends it, and lets it end no other file."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -279,16 +280,29 @@ def pids(tmp_path: Path) -> Iterator[Callable[[], dict[str, int]]]:
             os.kill(pid, signal.SIGKILL)
 
 
+LEFT = {
+    "in its group": IN_GROUP,
+    "in a session of its own": IN_OWN_SESSION,
+    "behind two forks": DOUBLE_FORKED,
+    "three generations": THREE_GENERATIONS,
+}
+
+
+# A timeout takes three seconds: the fast tests wait for one.
+WAITING = [("is timed out", leave) for leave in LEFT if leave != "behind two forks"]
+
+
 @pytest.mark.parametrize(
-    "leave",
-    [IN_GROUP, IN_OWN_SESSION, DOUBLE_FORKED, THREE_GENERATIONS],
-    ids=["in its group", "in a session of its own", "behind two forks", "three generations"],
+    ("end", "leave"),
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] if case in WAITING else [])
+        for case in itertools.product(ENDS, LEFT)
+    ],
 )
-@pytest.mark.parametrize("end", ENDS)
 def test_processes_of_a_file_end_with_it(run, pids, leave, end):
     """A process in the file's group, in its own session, or behind a double fork ends with the file."""
     code, status, reason = ENDS[end]
-    (outcome,) = run(f"{leave}\n{code}", limits={"seconds": 3.0 if end == "is timed out" else TIMEOUT})
+    (outcome,) = run(f"{LEFT[leave]}\n{code}", limits={"seconds": 3.0 if end == "is timed out" else TIMEOUT})
     started = pids()
     assert started
     assert {name: exists(pid) for name, pid in started.items()} == dict.fromkeys(started, False)
