@@ -42,6 +42,7 @@ from lrgen.render import output
 from lrgen.render.renderer import Renderer
 from lrgen.verify.checks.reference import metrics_of
 from tests import paths
+from tests.each import check_each, for_each
 from tests.paths import REPOSITORY
 
 CATALOGUE = catalogues.load()
@@ -82,7 +83,7 @@ def name_of(pair: tuple[str, int]) -> str:
 
 ALL = output.pairs(CATALOGUE.architectures, CATALOGUE.variants)
 WHOLE = ("ResNet", "ResNet18")  # the fast tests render these networks with every schedule
-every_schedule = pytest.mark.parametrize("variant", CATALOGUE.schedules, ids=lambda variant: variant.key)
+every_schedule = for_each("variant", {variant.key: variant for variant in CATALOGUE.schedules})
 
 
 def of_files(fast: Sequence[tuple[str, int]], slow: Sequence[tuple[str, int]] = ()) -> Any:
@@ -100,7 +101,6 @@ def of_files(fast: Sequence[tuple[str, int]], slow: Sequence[tuple[str, int]] = 
 # the slow tests each combination.
 PARTS = [("ResNet", variant.number) for variant in CATALOGUE.variants]
 PARTS += [pair for pair in OF_EACH_UNIT if pair not in PARTS]
-every_file = of_files(PARTS)
 
 
 @functools.cache
@@ -127,6 +127,33 @@ def module(rendered: Path, architecture: Architecture, variant: Variant) -> Modu
 def text(rendered: Path, architecture: Architecture, variant: Variant) -> str:
     """The text of the file of a pair."""
     return output.path_of(rendered, architecture, variant).read_text(encoding="utf-8")
+
+
+FILE_ARGUMENTS: dict[str, Callable[[Path, Architecture, Variant], Any]] = {
+    "architecture": lambda _, architecture, variant: architecture,
+    "variant": lambda _, architecture, variant: variant,
+    "text": lambda *file: output.path_of(*file).read_text(encoding="utf-8"),
+    "module": lambda *file: module_from(output.path_of(*file)),
+}
+
+
+def every_file(test: Callable[..., None]) -> Callable[..., None]:
+    """Make a test of one file a single test of all ``PARTS``, which names the files that fail."""
+    arguments = set(inspect.signature(test).parameters)
+    cases = {name_of(pair): (CATALOGUE.architecture(pair[0]), CATALOGUE.variant(pair[1])) for pair in PARTS}
+
+    @functools.wraps(test)
+    def run(rendered: Path, **fixtures: Any) -> None:
+        def check(pair: tuple[Architecture, Variant]) -> None:
+            of_file = {name: FILE_ARGUMENTS[name](rendered, *pair) for name in arguments & FILE_ARGUMENTS.keys()}
+            test(**of_file, **fixtures, **({"rendered": rendered} if "rendered" in arguments else {}))
+
+        check_each(cases, check)
+
+    names = ["rendered", *sorted(arguments - FILE_ARGUMENTS.keys() - {"rendered"})]
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
 
 
 # Behaviour.
@@ -284,14 +311,17 @@ def test_the_schedule_of_a_practice_is_the_schedule_alone(catalogue, rendered):
         assert code.strip() in (rendered / "ResNet" / f"{variant.key}.py").read_text(encoding="utf-8"), variant.key
 
 
-TUNABLE = [(variant, parameter) for variant in CATALOGUE.schedules for parameter in variant.hyperparameters]
+TUNABLE = {
+    f"{variant.key}-{parameter.name}": (variant, parameter)
+    for variant in CATALOGUE.schedules
+    for parameter in variant.hyperparameters
+}
 
 
-@pytest.mark.parametrize(
-    ("variant", "parameter"), TUNABLE, ids=[f"{variant.key}-{parameter.name}" for variant, parameter in TUNABLE]
-)
-def test_a_hyperparameter_has_the_variants_default_and_changes_the_behaviour(rendered, variant, parameter):
+@for_each("tunable", TUNABLE)
+def test_a_hyperparameter_has_the_variants_default_and_changes_the_behaviour(rendered, tunable):
     """Leaving a hyperparameter out means its declared default, and some other value gives other learning rates."""
+    variant, parameter = tunable
     make = module_from(rendered / "ResNet" / f"{variant.key}.py").make_scheduler
     ends = (parameter.low, parameter.high)
     other_values = {*ends, *((parameter.default + end) / 2 for end in ends)} - {parameter.default}
