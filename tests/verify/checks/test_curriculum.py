@@ -242,6 +242,12 @@ FAULTS = {
     "a threshold in the first epoch": Fault(
         HARD, "if epoch == 0:", "if False:", "the gradient of update . in epoch 1 of . is not that of its examples"
     ),
+    "no threshold where there are many batches": Fault(
+        SOFT,
+        "        epoch = self.scheduler.last_epoch\n",
+        "        epoch = self.scheduler.last_epoch if len(train_data) < 5 else 0\n",
+        "the gradient of update . in epoch 2 of .* is not that of its examples",
+    ),
     "no threshold in the second epoch": Fault(
         SOFT, "if epoch == 0:", "if epoch <= 1:", "the gradient of update . in epoch 2 of . is not that of its examples"
     ),

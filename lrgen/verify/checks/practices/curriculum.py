@@ -161,6 +161,11 @@ class _SelfPaced(Curriculum):
         for as_list, start in ((False, 0.5), (True, 0.4 + 0.08 * draw.random()), (False, 0.52 + 0.06 * draw.random())):
             prm = {"start_threshold": start, "threshold_growth": 0.05 + 0.25 * draw.random()}
             shown += self._follow(Case(5, [8, 8, 6], prm, as_list, BASE_LR * 10 ** -draw.random(), resumed=not as_list))
+        batches = _FEW if self.large else round(log_uniform(draw, *_BATCHES))
+        prm = {"start_threshold": 0.4 + 0.08 * draw.random()}
+        shown += self._follow(
+            Case(round(log_uniform(draw, *_LONG)), [4] * batches + [3], prm, True, BASE_LR / 10, made=2)
+        )
         self._follow(Case(2, [8, 6], {}, False, BASE_LR))
         self._follow(Case(5, [8, 6], {"start_threshold": 0.22}, False, BASE_LR))  # its growth crosses most losses
         self._follow(Case(2, [6, 6], {"start_threshold": _LOW}, False, BASE_LR))
@@ -183,7 +188,7 @@ class _SelfPaced(Curriculum):
         start = prm["start_threshold"] * 2.0 * float(np.log(CLASSES))
         thresholds = pacing.threshold(np.arange(case.epochs), start=start, growth=prm["threshold_growth"])
         shown = 0
-        for number, threshold in enumerate(thresholds):
+        for number, threshold in enumerate(thresholds[: case.made]):
             epoch = self.learn(run, number, updates[number], list(range(updates[number])))
             self.require_examples(run, epoch, case.count, updates[number])
             self.compare_updates(run, epoch, updates)
