@@ -39,20 +39,25 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def row():
-    cosine = Phase(Shape.COSINE, Fraction(4, 5), Fraction(1), Fraction(0))
-    composition = Composition((linear(Fraction(0), Fraction(1), Fraction(1, 5)), cosine), Unit.EPOCH, 50)
+def row_of(composition, completion, *, takes_horizon):
+    """A row that asks for the factor of a composition."""
     example = Example(
         task="schedule",
         key="1",
         prompt="Write it.",
-        completion=RIGHT,
+        completion=completion,
         scope=Scope.SCHEDULE,
         composition=RealisedComposition(composition, (), 1),
-        interface=Interface(Call.FACTOR, "lr_factor", takes_horizon=True),
+        interface=Interface(Call.FACTOR, "lr_factor", takes_horizon=takes_horizon),
     )
     return Rows(0).of(example, Split.TEST, "linear_up+cosine")
+
+
+@pytest.fixture(scope="module")
+def row():
+    cosine = Phase(Shape.COSINE, Fraction(4, 5), Fraction(1), Fraction(0))
+    composition = Composition((linear(Fraction(0), Fraction(1), Fraction(1, 5)), cosine), Unit.EPOCH, 50)
+    return row_of(composition, RIGHT, takes_horizon=True)
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +92,7 @@ def lr_factor(step):
 def test_a_horizon_of_many_steps_has_time_for_them(catalogue, tmp_path):
     """The limit of the check does not count the steps of a long horizon, which take longer than it."""
     composition = Composition((linear(Fraction(1), Fraction(0), Fraction(1)),), Unit.BATCH, 300_000)
-    example = Example(
-        task="schedule",
-        key="2",
-        prompt="Write it.",
-        completion=LONG,
-        scope=Scope.SCHEDULE,
-        composition=RealisedComposition(composition, (), 1),
-        interface=Interface(Call.FACTOR, "lr_factor", takes_horizon=False),
-    )
-    row = Rows(0).of(example, Split.TEST, "linear_down")
+    row = row_of(composition, LONG, takes_horizon=False)
     scorer = scorer_in(tmp_path, catalogue, seconds=0.3)
     [verdict] = scorer.score([(row, Completion(row["id"], 0, LONG, "x"))])
     assert verdict.passed, verdict.reason
