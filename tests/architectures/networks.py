@@ -1,11 +1,12 @@
 """Networks of rendered files, and their comparison with reference networks."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +15,17 @@ from lrgen.render.renderer import Renderer
 
 CATALOGUE = catalogues.load()
 RENDERER = Renderer(CATALOGUE)
+NAMES = [architecture.name for architecture in CATALOGUE.architectures]
+# The same template with other numbers as a smaller network: DPN68, AirNet, ResNet18 (basic) and ResNet50 (bottleneck).
+ALIKE = ("DPN107", "DPN131", "AirNext", "ResNet34", "ResNet101")
+
+
+def every_name(names: Iterable[str] = NAMES, *, slow: Collection[str] = ()) -> list[Any]:
+    """Parameters of a test for each network, whose tests one process runs; those of some networks are slow tests."""
+    return [
+        pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in slow else [])])
+        for name in names
+    ]
 
 
 def module(name: str, number: int = 1) -> ModuleType:

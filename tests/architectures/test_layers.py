@@ -17,17 +17,27 @@ from torch.utils import _pytree as pytree
 from lrgen import catalogue as catalogues
 from lrgen.records import Architecture
 from lrgen.render.renderer import Renderer
-from tests.architectures.networks import kernels
+from tests.architectures.networks import every_name, kernels
 from tests.paths import TINY
 
 CATALOGUE = catalogues.load([TINY])
 NAMES = [architecture.name for architecture in CATALOGUE.architectures]
 UNFREEZING, FREEZING = 174, 175
 LAYERWISE = [variant.number for variant in CATALOGUE.variants if variant.layerwise]
-every_architecture = pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES],  # one process renders its file
+# Those that are trained layer by layer in the fast tests: each optimizer of a recipe, auxiliary classifiers, paths that
+# are dropped, and parameters that are no kernels and have layers of their own.
+TRAINED = (
+    "Tiny",
+    "BayesianNet",
+    "ComplexNet",
+    "Diffuser",
+    "FractalNet",
+    "GoogLeNet",
+    "MobileNetV4",
+    "ResNet",
+    "SwinTransformer",
 )
+every_architecture = pytest.mark.parametrize("name", every_name(NAMES))
 both_sizes = pytest.mark.parametrize("pixels", [32, 224])
 
 
@@ -58,11 +68,17 @@ def set_up(rendered: ModuleType, pixels: int = 32, device: str = "cpu", **prm: f
     return net
 
 
+@cache
+def without_values(name: str, pixels: int) -> Any:
+    """The network of an architecture on the device ``meta``, for the tests that read its layers."""
+    return set_up(module(name, UNFREEZING), pixels, "meta")
+
+
 @every_architecture
 @both_sizes
 def test_every_parameter_is_in_exactly_one_layer(name, pixels):
     """The parameter groups partition the network's parameters into layers with depths 0, 1, 2 and so on in order."""
-    net = set_up(module(name, UNFREEZING), pixels, "meta")
+    net = without_values(name, pixels)
     groups = net.optimizer.param_groups
     grouped = [id(parameter) for group in groups for parameter in group["params"]]
     names = {id(parameter): name for name, parameter in net.named_parameters()}
@@ -102,7 +118,7 @@ class FirstUses(TorchFunctionMode):
 @both_sizes
 def test_the_layers_are_in_the_order_in_which_the_forward_pass_uses_them(name, pixels):
     """In training and in evaluation, layers are first used in the order of their depth, and every layer is used."""
-    net = set_up(module(name, UNFREEZING), pixels, "meta")
+    net = without_values(name, pixels)
     groups = net.optimizer.param_groups
     used: set[int] = set()
     for mode in (True, False):
@@ -163,7 +179,7 @@ def changed(before: list[list[Tensor]], after: list[list[Tensor]]) -> list[bool]
     return [not all(map(torch.equal, old, new)) for old, new in zip(before, after, strict=True)]
 
 
-@every_architecture
+@pytest.mark.parametrize("name", every_name(NAMES, slow=set(NAMES) - set(TRAINED)))
 def test_a_layer_is_trained_once_it_is_unfrozen(name):
     """Under gradual unfreezing, exactly the layers with a non-zero learning rate change, and more in each epoch."""
     net = set_up(module(name, UNFREEZING))
