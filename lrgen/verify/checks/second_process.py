@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrgen.records import Variant
 from lrgen.verify import messages
 from lrgen.verify.checks import scores
 from lrgen.verify.checks.clipping import Clipping
@@ -32,6 +31,8 @@ _SILENT, _KEPT = "silent", "batch"
 # The difference of two gradients of the same batch at the same weights, relative to their norm.
 TOLERANCE = 1e-3
 LOW_PRECISION = 0.2  # with autocast, compiled, or on a GPU
+# The factors of a loss whose gradients are computed in float16, down from that with which a GradScaler begins.
+_LOSS_SCALES = tuple(2.0**power for power in range(16, -1, -1))
 
 
 @dataclass(frozen=True)
@@ -288,8 +289,22 @@ class SecondProcess:
         return notes.gradients[0], notes.steps[0].norm, difference
 
     def _direct(self, batch: DrawnBatch) -> tuple[NDArray[Any], float] | None:
-        """The gradient of the criterion for the labels that the examiner knows; None for several leaves of logits."""
+        """The gradient of the criterion for the labels that the examiner knows; None for several leaves of logits.
+
+        Where ``learn`` scales the loss, this is done at the largest power of two that overflows no gradient, as a
+        GradScaler does: the scale decides only which of the smallest gradients vanish.
+        """
+        variant = self._setting.examination.candidate.variant
+        scales = _LOSS_SCALES if variant is not None and variant.scales_loss else (1.0,)
+        for scale in scales:
+            gradient, sampled = self._gradient(batch, scale)
+            if np.isfinite(gradient.norm) or not gradient.single:
+                break
+        return (sampled, gradient.norm) if gradient.single else None
+
+    def _gradient(self, batch: DrawnBatch, scale: float) -> tuple[messages.Gradient, NDArray[Any]]:
         setting = self._setting
+        variant = setting.examination.candidate.variant
         indices = batch.order[: sum(batch.sizes)]
         gradient, arrays = self._session.call(
             "gradient",
@@ -298,15 +313,11 @@ class SecondProcess:
             net=NET,
             seeds=list(batch.seeds[: len(batch.sizes)]),
             sizes=list(batch.sizes),
-            autocast=setting.examination.settings.autocast or _bfloat16(setting.examination.candidate.variant),
+            autocast=setting.examination.settings.autocast or (variant is not None and variant.autocast),
             smoothing=self._criterion.label_smoothing,
+            scale=scale,
         )
-        return (arrays[0], gradient.norm) if gradient.single else None
-
-
-def _bfloat16(variant: Variant | None) -> str | bool:
-    """The dtype of autocast in ``learn`` by the practice of a variant, where it does not scale the loss; else False."""
-    return variant.autocast if variant is not None and not variant.scales_loss else False
+        return gradient, arrays[0] if gradient.single else np.zeros(0)
 
 
 def _explained(batch: DrawnBatch, gradient: NDArray[Any], norm: float, tolerance: float) -> bool:

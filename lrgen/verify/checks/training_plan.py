@@ -1,13 +1,14 @@
 """The training of a file: its epochs, its batches and its base learning rate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrgen import curves
-from lrgen.records import Budget, Candidate, Training, Unit, Variant, VerifySettings
+from lrgen.records import Budget, Candidate, PracticeKind, Training, Unit, Variant, VerifySettings
+from lrgen.verify.checks.clipping import Clipping
 
 # The mean of a schedule that short trainings assume, as a fraction of the base learning rate; most have a higher mean.
 MEAN_RATE = 0.5
@@ -15,6 +16,8 @@ MEAN_RATE = 0.5
 HIGHEST_RATE = 3.0
 # The updates in an epoch of a full training, as a guess.
 UPDATES = 50
+# The practices with updates that are fewer for their images, shorter, or of mixed images.
+_SLOW = (PracticeKind.ACCUMULATION, PracticeKind.CLIPPING, PracticeKind.MIXUP)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def plan_of(candidate: Candidate, settings: VerifySettings) -> TrainingPlan:
         lr *= budget.own_rate
     elif budget.lr:
         lr = budget.lr
-    lr *= _lr_factor(candidate, budget)
+    lr *= _lr_factor(candidate, budget) * _clipping_factor(candidate)
     return TrainingPlan(budget.epochs, _part(candidate, budget.batch), lr, budget)
 
 
@@ -62,8 +65,12 @@ def _part(candidate: Candidate, images: int) -> int:
 
 
 def budget_of(candidate: Candidate, settings: VerifySettings) -> Budget | None:
-    """The budget of a candidate's training, where it applies."""
-    return None if settings.full or settings.device != "cpu" else candidate.budget
+    """The budget of a candidate's training, where it applies; one that learns slowly has twice the epochs."""
+    budget = candidate.budget
+    if budget is None or settings.full or settings.device != "cpu":
+        return None
+    factor = 2 if _learns_slowly(candidate) else 1
+    return replace(budget, epochs=factor * budget.epochs, seconds=factor * budget.seconds)
 
 
 def _lr_factor(candidate: Candidate, budget: Budget) -> float:
@@ -74,6 +81,15 @@ def _lr_factor(candidate: Candidate, budget: Budget) -> float:
     """
     rates = _relative_rates(candidate, budget.epochs, -(-budget.images // budget.batch))
     return 1.0 if rates is None else max(1.0, min(MEAN_RATE / float(rates.mean()), HIGHEST_RATE / float(rates.max())))
+
+
+def _clipping_factor(candidate: Candidate) -> float:
+    """The factor on the base learning rate of a budget where gradients are clipped by their norm.
+
+    The gradients of a new network are many times longer than the limit, and its few dozen updates shorter by as much.
+    """
+    clipping = Clipping.of(candidate.variant)
+    return HIGHEST_RATE if clipping is not None and clipping.norm is not None else 1.0
 
 
 def _rises(candidate: Candidate, epochs: int) -> bool:
@@ -89,6 +105,12 @@ def _is_paced(candidate: Candidate) -> bool:
     """Whether a curriculum keeps some of the examples for later: such a training learns late as well."""
     practice = candidate.variant.practice if candidate.variant is not None else None
     return practice is not None and practice.is_paced
+
+
+def _learns_slowly(candidate: Candidate) -> bool:
+    """Whether a practice gives less to learn from an update, or shorter updates, than the training of its network."""
+    practice = candidate.variant.practice if candidate.variant is not None else None
+    return practice is not None and (practice.kind in _SLOW or practice.is_paced)
 
 
 def _relative_rates(candidate: Candidate, epochs: int, updates: int) -> NDArray[np.float64] | None:

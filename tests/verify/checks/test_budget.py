@@ -19,7 +19,7 @@ from lrgen.store import Store, settings_of
 from lrgen.store.migrations import MIGRATIONS
 from lrgen.verify import run as verify
 from lrgen.verify import verdicts
-from lrgen.verify.checks import training
+from lrgen.verify.checks import training, training_plan
 from lrgen.verify.engines import local
 from tests.paths import TINY
 
@@ -84,6 +84,33 @@ def test_a_paced_curriculum_is_trained_for_twice_the_epochs(candidate):
         "self_paced_hard",
         "self_paced_soft",
     }
+
+
+def test_a_budget_is_doubled_for_practices_that_slow_training_down(candidate):
+    """Paced curricula, accumulation, clipping and mixed images have twice its epochs and seconds; no others have."""
+    doubled = set()
+    for variant in SHIPPED.variants:
+        budget = training_plan.budget_of(replace(candidate, variant=variant, budget=BUDGET), VerifySettings())
+        factor = budget.epochs // BUDGET.epochs
+        assert budget == replace(BUDGET, epochs=factor * BUDGET.epochs, seconds=factor * BUDGET.seconds)
+        if factor == 2:
+            doubled.add(str(variant.practice.kind))
+            assert variant.practice.is_paced or variant.practice.kind != "curriculum"
+    assert doubled == {"curriculum", "accumulation", "clipping", "mixup"}
+
+
+def test_a_budget_has_a_higher_learning_rate_where_gradients_are_clipped_by_their_norm(candidate):
+    """It is three times that without clipping: the limit shortens each of the few updates of a new network."""
+    factors = {}
+    for variant in SHIPPED.variants:
+        if variant.practice is not None and variant.practice.kind == "clipping":
+            small = replace(candidate, variant=variant, budget=BUDGET)
+            doubled = replace(BUDGET, epochs=2 * BUDGET.epochs)
+            bare = replace(candidate, variant=SHIPPED.variant(variant.schedule), budget=doubled)
+            lrs = [training.plan_of(each, VerifySettings()).lr for each in (small, bare)]
+            factors[variant.practice.name] = lrs[0] / lrs[1]
+    assert factors == pytest.approx({name: 3.0 if "norm" in name else 1.0 for name in factors})
+    assert {round(factor) for factor in factors.values()} == {1, 3}
 
 
 def test_a_budget_may_set_the_learning_rate(candidate):
