@@ -20,6 +20,7 @@ from lrgen.verify.session import Place
 from tests.verify.checks.faulty import Fault
 
 PACED, SOFT = "easy_first_root_cosine_warmup", "self_paced_soft_cosine"
+FP16 = "fp16_cosine"
 MIXUP, CUTMIX = "mixup_multistep", "cutmix_cosine_warmup"
 USED = "the examples in use were counted in each epoch of training, and their losses compared"
 MIXED = "the weights of the labels were compared in 125 batches of training"
@@ -155,3 +156,15 @@ def test_each_fault_fails_with_its_reason(evidence_of, text_of, name, fault):
     """A file that trains on other examples or labels, or with another loss, fails, and the reason says how."""
     with pytest.raises(CheckFailure, match=fault.reason):
         evidence_of(fault.of(text_of(name)), name)
+
+
+def test_the_gradients_of_a_file_in_float16_are_computed_again_in_float16(evidence_of, text_of):
+    """Rounding may change the length of a gradient: forty factors of 1.0004 are 1 in float16, and 1.016 in float32."""
+    output = "return self.fc(x.mean(dim=(2, 3)))"
+    rounded = (
+        "x = self.fc(x.mean(dim=(2, 3)))\n        for _ in range(40):\n            x = x * 1.0004\n        return x"
+    )
+    text = text_of(FP16)
+    assert output in text
+    evidence = evidence_of(text.replace(output, rounded), FP16)
+    assert any(each.startswith("the gradients of 5 drawn batches were computed again") for each in evidence)
